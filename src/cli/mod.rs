@@ -28,6 +28,7 @@ mod local_session;
 mod manual;
 mod markdown;
 mod mcp;
+mod migrate;
 mod models;
 mod option_names;
 mod orphans;
@@ -254,6 +255,15 @@ pub static COMMANDS: &[Command] = &[
         details: "Stop the server first. The backup is checked, and the replaced database stays\nin the data folder as quire.db.before-restore-TIME; the newest three are kept.\nOriginal files are not in a backup: also copy the `documents` folder back. Files\nthat the backup does not refer to are moved aside at the next start; `quire\norphans list` shows them.",
         options: &[option("replace", "", "replace an existing database")],
         server: Unsupported("it replaces a database while no server uses it; run it where the data folder is"), run: backup::restore,
+    },
+    Command {
+        name: "migrate", usage: "--to ADDRESS|FOLDER", summary: "move the database to a PostgreSQL server, or back",
+        details: migrate::DETAILS,
+        options: &[
+            option("to", "TARGET", "the target: the address of a PostgreSQL database, or a data folder"),
+            option("json", "", "print the tables as JSON"),
+        ],
+        server: Unsupported("it moves a database while no server uses it; run it where the data folder is"), run: migrate::run,
     },
     Command {
         name: "orphans", usage: "list|delete [NAME …]", summary: "list and delete files that no database row refers to",

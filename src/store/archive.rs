@@ -242,22 +242,30 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Adds a row for a user. Returns false if the row already exists or is not valid.
+/// Prepares for adding many rows of a table in this transaction. Returns the columns that they may fill.
 ///
 /// # Errors
-/// Returns an error if the table's columns cannot be read, if the disk is full, or if a row that could not be indexed
-/// cannot be removed either.
+/// Returns an error if the database cannot be read.
+pub fn prepare_batch(db: &Writer, table: &ArchiveTable) -> Result<Vec<String>> {
+    db.expect_growth()?;
+    columns(db, table)
+}
+
+/// Adds a row for a user, with these columns. Returns false if the row already exists or is not valid.
+///
+/// # Errors
+/// Returns an error if the disk is full, or if a row that could not be indexed cannot be removed either.
 pub fn insert_row(
     db: &Writer,
-    table: &ArchiveTable,
+    (table, columns): (&ArchiveTable, &[String]),
     user: &UserId,
     mut row: Map<String, Value>,
 ) -> Result<bool> {
-    let columns = columns(db, table)?;
+    let ordinal = row.get("ordinal").and_then(Value::as_i64);
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut names, mut cells) = (Vec::new(), Vec::new());
-    for name in &columns {
+    for name in columns {
         let cell = match row.remove(name) {
             _ if name == "user_id" => Value::from(user.as_str()),
             Some(value) => value,
@@ -286,7 +294,7 @@ pub fn insert_row(
     if !added {
         return Ok(false);
     }
-    match db.attempt(|db| update_indexes(db, table, &id)) {
+    match db.attempt(|db| update_indexes(db, table, (&id, ordinal))) {
         Ok(()) => Ok(true),
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => Err(error),
         // Any text can be indexed. This table has several rows per document, and the preceding ones must be kept.
@@ -305,14 +313,18 @@ pub fn insert_row(
 }
 
 // Writes derived data that is not in the archive. If this fails, the row itself is unreadable.
-fn update_indexes(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
+fn update_indexes(
+    db: &Writer,
+    table: &ArchiveTable,
+    (id, ordinal): (&str, Option<i64>),
+) -> Result<()> {
     match table.name {
         "analyses" => {
             analyses::index::write(db, id)?;
             turn_texts::ensure_thread(db, id)
         }
         "comparisons" => comparisons::fold_topic(db, id),
-        "passages" => search::index_passages(db, id),
+        "passages" => search::index_passage(db, id, ordinal.unwrap_or_default()),
         "threads" => threads::complete_imported(db, id),
         "project_documents" => projects::remove_foreign_documents(db, id),
         _ => Ok(()),

@@ -314,6 +314,18 @@ impl Writer {
         }
     }
 
+    /// Announces that this transaction adds many rows. PostgreSQL would otherwise keep executing each statement, and
+    /// each check of a reference, as it planned it while the tables were small: by reading the whole table.
+    ///
+    /// # Errors
+    /// Returns an error if the server cannot be reached.
+    pub(super) fn expect_growth(&self) -> Result<()> {
+        match self.kind() {
+            EngineKind::Sqlite => Ok(()),
+            EngineKind::Postgres => self.run_batch(postgres::PLAN_EVERY_TIME),
+        }
+    }
+
     /// Changes rows and returns their number.
     ///
     /// # Errors

@@ -91,6 +91,18 @@ impl OpenedDatabase {
     }
 }
 
+/// Connects to a server, and creates nothing.
+///
+/// # Errors
+/// Returns [`OpenError`] if the address is not valid or the server cannot be reached.
+pub(super) fn connect(
+    address: &str,
+    authorities: Option<&str>,
+) -> std::result::Result<Writer, OpenError> {
+    let address = postgres::address::PostgresAddress::parse(address, authorities)?;
+    Ok(Writer::open_postgres(&PostgresServer::new(address)?)?)
+}
+
 impl DatabaseConnector {
     /// Opens a read-only connection.
     ///

@@ -85,6 +85,7 @@ pub fn add_threads(
     user: &UserId,
     threads: &[ImportedThread],
 ) -> Result<Vec<ImportOutcome>> {
+    db.expect_growth()?;
     let mut outcomes = Vec::with_capacity(threads.len());
     let mut texts = Vec::new();
     for thread in threads {

@@ -77,14 +77,14 @@ pub(super) fn insert_passages(
     }
 }
 
-/// Indexes the passages of a document that were inserted since the last call. In SQLite, triggers do this.
+/// Indexes a passage that was just inserted. In SQLite, triggers do this.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub(super) fn index_passages(db: &Writer, document: &str) -> Result<()> {
+pub(super) fn index_passage(db: &Writer, document: &str, ordinal: i64) -> Result<()> {
     match db.kind() {
         EngineKind::Sqlite => Ok(()),
-        EngineKind::Postgres => postgres::search::index_passages(db, document),
+        EngineKind::Postgres => postgres::search::index_passage(db, document, ordinal),
     }
 }
 

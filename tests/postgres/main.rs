@@ -7,8 +7,10 @@ mod cluster;
 mod commands;
 mod experiments;
 mod fleet;
+mod imports;
 mod locks;
 mod members;
+mod migration;
 mod operation;
 mod pooler;
 mod runs;
@@ -34,6 +36,17 @@ END $$;";
 
 /// Values that the program inserts into a statement for a name in braces.
 const FILLED: &[(&str, &str)] = &[
+    ("SELECT {columns} FROM {name}", "SELECT id FROM users"),
+    ("WHERE ({key}) > ({marks})", "WHERE (id) > (?1)"),
+    ("ORDER BY {key} LIMIT {READ_ROWS}", "ORDER BY id LIMIT 5"),
+    (
+        "SELECT 1 FROM {name} LIMIT 1",
+        "SELECT 1 FROM users LIMIT 1",
+    ),
+    (
+        "INSERT INTO {} ({}) VALUES {}",
+        "INSERT INTO invites (hash, created, expires) VALUES (?1, ?2, ?3)",
+    ),
     ("FROM {} WHERE", "FROM analyses WHERE"),
     ("{named} = ", "id = "),
     ("VALUES {}", "VALUES (?2, ?1, ?3, ?4, ?5)"),

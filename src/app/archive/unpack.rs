@@ -310,13 +310,14 @@ fn insert_batch(
 ) -> Result<()> {
     let (user_id, batch_size) = (user.clone(), batch.len() as u64);
     let inserted = archive_paths.store.write_now(move |db| {
+        let columns = archive::prepare_batch(db, table)?;
         let mut inserted = Vec::new();
         for mut row in batch {
             let id = row.get("id").and_then(Value::as_str).map(str::to_owned);
             if table.name == "recipes" {
                 make_name_unique(db, &user_id, &mut row)?;
             }
-            if !archive::insert_row(db, table, &user_id, row)? {
+            if !archive::insert_row(db, (table, &columns), &user_id, row)? {
                 continue;
             }
             match id.filter(|_| table.has_id) {

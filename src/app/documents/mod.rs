@@ -50,7 +50,7 @@ pub use details::{DocumentUse, PageView};
 pub use inline_files::too_much_text_error;
 pub use names::sanitize_file_name as clean_name;
 pub use originals::OriginalFile;
-pub(in crate::app) use originals::OriginalFiles;
+pub(in crate::app) use originals::{OriginalFiles, PIECE_BYTES};
 pub use search::PassageSearch;
 pub use settings::DocumentSettings;
 pub(in crate::app) use settings::settings;

@@ -17,7 +17,7 @@ use crate::replica::target::TargetError;
 use crate::store::{Store, originals as rows};
 
 /// Size of a piece in the database, in bytes.
-const PIECE_BYTES: usize = 1 << 20;
+pub(in crate::app) const PIECE_BYTES: usize = 1 << 20;
 
 /// All originals.
 #[derive(Clone)]

@@ -14,6 +14,8 @@ use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::store::{APPLICATION_ID, OpenError, Store};
 
+/// Folder within the data folder for a database that is being moved there.
+pub(in crate::app) const UNFINISHED_MIGRATION: &str = ".quire-migration";
 /// The first bytes of every SQLite database.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Size of a database's header in bytes.
@@ -101,8 +103,8 @@ fn check_no_file(path: &Path) -> Result<()> {
         true => {
             let text = format!("DATABASE_URL is set, but {} exists", path.display());
             Err(Error::new(Kind::Conflict, text).resolve(
-                "Unset DATABASE_URL to use this file, or set QUIRE_DATA to another folder. Moving a database to \
-                 PostgreSQL is not supported yet.",
+                "Unset DATABASE_URL to use this file, or set QUIRE_DATA to another folder. To move this database to \
+                 PostgreSQL, see `quire help migrate`.",
             ))
         }
     }
@@ -224,6 +226,9 @@ fn existing_entries(folder: &Path) -> Vec<String> {
     // Any file counts: a copy may have brought files that Quire did not move aside itself.
     if contains_file(&folder.join(orphans::FOLDER_NAME)) {
         found.push(format!("files in {}", orphans::FOLDER_NAME));
+    }
+    if folder.join(UNFINISHED_MIGRATION).exists() {
+        found.push(format!("an unfinished migration in {UNFINISHED_MIGRATION}"));
     }
     if crate::crypto::secret::path(folder).exists() {
         found.push("the file secret".to_owned());

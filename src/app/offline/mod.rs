@@ -1,8 +1,9 @@
-//! Operations of the command line that need no server: examining, backing up, and restoring the data folder, and
-//! opening individual services; also the client of another server.
+//! Operations of the command line that need no server: examining, backing up, restoring, and moving the data
+//! folder, and opening individual services; also the client of another server.
 
 pub mod backup;
 pub mod doctor;
+pub mod migrate;
 mod providers;
 pub mod remote;
 mod usage;

@@ -26,17 +26,32 @@ pub(in crate::store) fn migrate(
 ) -> std::result::Result<(), OpenError> {
     for _ in 0..LOCK_ATTEMPTS {
         db.run_control("BEGIN")?;
-        // Tries instead of waiting, so that no transaction stays open while another process works.
-        let sql = "SELECT CASE WHEN pg_try_advisory_xact_lock(?1) THEN 1 ELSE 0 END";
-        if db.query_one(sql, [SCHEMA_LOCK], |row| row.get::<_, bool>(0))? {
-            let done = create(db, sqlite_schema);
-            db.run_control(if done.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-            return done;
+        let created = create_locked(db, sqlite_schema);
+        let is_done = matches!(created, Ok(true));
+        db.run_control(if is_done { "COMMIT" } else { "ROLLBACK" })?;
+        if created? {
+            return Ok(());
         }
-        db.run_control("ROLLBACK")?;
+        // Tries instead of waiting, so that no transaction stays open while another process works.
         std::thread::sleep(LOCK_PAUSE);
     }
     Err(OpenError::Busy)
+}
+
+/// Creates the tables that there are not yet in the current transaction, which keeps the lock. Returns false if another
+/// process has it.
+///
+/// # Errors
+/// Returns the same errors as [`migrate`].
+pub(super) fn create_locked(
+    db: &Writer,
+    sqlite_schema: &str,
+) -> std::result::Result<bool, OpenError> {
+    let sql = "SELECT CASE WHEN pg_try_advisory_xact_lock(?1) THEN 1 ELSE 0 END";
+    match db.query_one(sql, [SCHEMA_LOCK], |row| row.get::<_, bool>(0))? {
+        true => create(db, sqlite_schema).map(|()| true),
+        false => Ok(false),
+    }
 }
 
 fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError> {
@@ -63,14 +78,21 @@ fn create(db: &Writer, sqlite_schema: &str) -> std::result::Result<(), OpenError
 }
 
 /// Returns the version of the schema, if it belongs to Quire.
-fn version(db: &Writer) -> Result<Option<u32>> {
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub(super) fn version(db: &Writer) -> Result<Option<u32>> {
     match has_table(db, "quire_schema")? {
         false => Ok(None),
         true => db.query_optional("SELECT version FROM quire_schema", [], |row| row.get(0)),
     }
 }
 
-fn has_table(db: &Writer, name: &str) -> Result<bool> {
+/// Returns whether there is a table with this name.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub(super) fn has_table(db: &Writer, name: &str) -> Result<bool> {
     let sql = "SELECT 1 FROM information_schema.tables
                WHERE table_schema = current_schema() AND CAST(table_name AS TEXT) = ?1";
     Ok(db.query_optional(sql, [name], |_| Ok(()))?.is_some())

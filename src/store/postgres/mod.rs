@@ -21,6 +21,7 @@ pub mod servers;
 pub(super) mod session;
 pub mod status;
 mod tls;
+pub(super) mod transfer;
 mod words;
 
 pub(super) use row::value_of;
@@ -29,6 +30,9 @@ pub(super) use tokio_postgres::Row as PostgresRow;
 
 /// Writes a row without changing it.
 pub(super) const REWRITE: &str = "UPDATE quire_schema SET version = version";
+
+/// Plans each statement for the present sizes of the tables, until the end of the transaction.
+pub(super) const PLAN_EVERY_TIME: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
 
 /// Waits for a lock that lasts until the end of the transaction.
 pub(super) const LOCK_QUERY: &str = "SELECT pg_advisory_xact_lock(hashtextextended(?1, 0))";

@@ -9,6 +9,9 @@ use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
 
+/// Rows to read per statement when the whole index is built; their texts are in memory together.
+const INDEX_ROWS: i64 = 100;
+
 /// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
 ///
 /// # Errors
@@ -110,26 +113,82 @@ pub(in crate::store) fn insert_passages(
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub(in crate::store) fn index_passages(db: &Writer, document: &str) -> Result<()> {
-    let missing: Vec<(i64, String)> = db.all(
+fn index_passages(db: &Writer, document: &str) -> Result<()> {
+    let missing = db.all(
         "SELECT p.id, p.heading, p.text, p.terms
          FROM passages p LEFT JOIN passage_words w ON w.id = p.id
          WHERE p.document_id = ?1 AND w.id IS NULL",
         [document],
-        |row| {
-            let columns = [
-                (row.text(1)?, 'A'),
-                (row.text(2)?, 'B'),
-                (row.text(3)?, 'C'),
-            ];
-            Ok((row.get(0)?, vector(&columns)))
-        },
+        passage_words,
     )?;
-    missing.into_iter().try_for_each(|(id, words)| {
+    insert_passage_words(db, missing)
+}
+
+/// Indexes a single passage, without looking at the others of its document.
+///
+/// # Errors
+/// Returns an error if it is in the index already, or the database cannot be written.
+pub(in crate::store) fn index_passage(db: &Writer, document: &str, ordinal: i64) -> Result<()> {
+    let found = db.all(
+        "SELECT id, heading, text, terms FROM passages WHERE document_id = ?1 AND ordinal = ?2",
+        (document, ordinal),
+        passage_words,
+    )?;
+    insert_passage_words(db, found)
+}
+
+/// Returns the key and the words of a row with a key and three texts.
+fn passage_words(row: &Row<'_>) -> Result<(i64, String)> {
+    let columns = [
+        (row.text(1)?, 'A'),
+        (row.text(2)?, 'B'),
+        (row.text(3)?, 'C'),
+    ];
+    Ok((row.get(0)?, vector(&columns)))
+}
+
+fn insert_passage_words(db: &Writer, words: Vec<(i64, String)>) -> Result<()> {
+    words.into_iter().try_for_each(|(id, words)| {
         let sql =
             "INSERT INTO passage_words (id, words) VALUES (?1, CAST(CAST(?2 AS TEXT) AS tsvector))";
         db.run(sql, (id, words)).map(drop)
     })
+}
+
+/// Builds the whole index, which is empty.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub(in crate::store) fn index_all(db: &Writer) -> Result<()> {
+    let mut last = i64::MIN;
+    loop {
+        let rows = db.all(
+            "SELECT id, heading, text, terms FROM passages WHERE id > ?1 ORDER BY id LIMIT ?2",
+            (last, INDEX_ROWS),
+            passage_words,
+        )?;
+        let Some((id, _)) = rows.last() else { break };
+        last = *id;
+        insert_passage_words(db, rows)?;
+    }
+    last = i64::MIN;
+    loop {
+        let rows: Vec<(i64, String, String)> = db.all(
+            "SELECT id, question, answer, terms, owner FROM turn_texts WHERE id > ?1 ORDER BY id LIMIT ?2",
+            (last, INDEX_ROWS),
+            |row| {
+                let (id, words) = passage_words(row)?;
+                Ok((id, row.get(4)?, words))
+            },
+        )?;
+        let Some((id, ..)) = rows.last() else { break };
+        last = *id;
+        for (id, owner, words) in rows {
+            let sql = "INSERT INTO turn_words (id, user_id, words) VALUES (?1, ?2, CAST(CAST(?3 AS TEXT) AS tsvector))";
+            db.run(sql, (id, owner, words))?;
+        }
+    }
+    Ok(())
 }
 
 /// Indexes the text of a turn that is already in `turn_texts`.

@@ -6,6 +6,7 @@ mod errors;
 pub(super) mod first_pages;
 pub(super) mod migrate;
 pub(super) mod search;
+pub(super) mod transfer;
 pub(super) mod wal_check;
 pub(super) mod wal_follower;
 

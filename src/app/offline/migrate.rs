@@ -1,0 +1,297 @@
+//! Moves the database and the documents' original files between a data folder and a PostgreSQL server. The source is
+//! never changed. A target that is not complete and verified cannot be started: on a server, everything is one
+//! transaction; in a folder, the files get their names at the end.
+
+mod folder_target;
+mod messages;
+mod original_files;
+
+use std::path::{Path, PathBuf};
+
+use crate::app::folder::{self, soundness};
+use crate::app::{Error, Kind, Result};
+use crate::config::Config;
+use crate::crypto::{hex, secret, sha256};
+use crate::store::transfer::{TransferSource, TransferTable, TransferTarget};
+use folder_target::FolderTarget;
+use messages::{source_error, target_error};
+use original_files::OriginalsSource;
+
+/// Where the database moves.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MigrationTarget {
+    /// The address of a database on a PostgreSQL server, which may contain a password.
+    Server(String),
+    /// A data folder.
+    Folder(PathBuf),
+}
+
+impl MigrationTarget {
+    /// Reads the address of a server, a data folder, or the path of `quire.db` in one.
+    pub fn parse(text: &str) -> Self {
+        let is_address = ["postgres://", "postgresql://"]
+            .iter()
+            .any(|start| text.starts_with(start));
+        if is_address {
+            return Self::Server(text.to_owned());
+        }
+        let path = Path::new(text);
+        match (path.file_name(), path.parent()) {
+            (Some(name), Some(parent)) if name == "quire.db" => match parent.as_os_str().is_empty()
+            {
+                true => Self::Folder(PathBuf::from(".")),
+                false => Self::Folder(parent.to_owned()),
+            },
+            _ => Self::Folder(path.to_owned()),
+        }
+    }
+}
+
+/// A table that has the same rows in both databases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigratedTable {
+    /// The table's name, or `original files`.
+    pub name: String,
+    /// Number of rows.
+    pub rows: u64,
+    /// SHA-256 of all rows in the order of their keys, in hexadecimal.
+    pub hash: String,
+}
+
+/// Texts that were changed because PostgreSQL cannot store U+0000.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedTexts {
+    /// The table and the column, separated by a period.
+    pub column: String,
+    /// Number of rows.
+    pub rows: u64,
+    /// Keys of the first of these rows.
+    pub keys: Vec<String>,
+}
+
+/// The secret that servers on the target need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NeededSecret {
+    /// The value of `QUIRE_SECRET`, as before.
+    Same,
+    /// The content of this file, as `QUIRE_SECRET`.
+    ContentOf(PathBuf),
+    /// The file of the target folder, which is there.
+    InPlace,
+}
+
+/// A completed migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// All tables, and the original files.
+    pub tables: Vec<MigratedTable>,
+    /// Texts that were changed.
+    pub changed: Vec<ChangedTexts>,
+    /// Documents without an original file in the source.
+    pub missing: Vec<String>,
+    /// The secret that the target needs.
+    pub secret: NeededSecret,
+}
+
+/// Moves a copy of the database that the settings name to the target, and verifies it. `progress` gets what is being
+/// done, and the number of rows so far. Blocks.
+///
+/// # Errors
+/// `Conflict` while a server is running on either side, or if the target is not empty or not of the other kind;
+/// `Missing` if there is no database; `Internal` if the copy differs, with the name of the table, or cannot be made.
+/// In all these cases, the target has no database, unless the message says otherwise.
+pub fn migrate(
+    config: &Config,
+    target: &MigrationTarget,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<Migration> {
+    match (&config.database_url, target) {
+        (None, MigrationTarget::Server(address)) => to_server(config, address, progress),
+        (Some(address), MigrationTarget::Folder(folder)) => {
+            to_folder(config, address.expose(), folder, progress)
+        }
+        (None, MigrationTarget::Folder(_)) => Err(Error::new(
+            Kind::Conflict,
+            "the database is in a data folder already, and migrate moves it to a PostgreSQL server or back",
+        )
+        .resolve("set DATABASE_URL to move one from a server, or use `quire backup` for a copy")),
+        (Some(_), MigrationTarget::Server(_)) => Err(Error::new(
+            Kind::Conflict,
+            "the database is on a PostgreSQL server already, and migrate moves it to a data folder or back",
+        )
+        .resolve("unset DATABASE_URL to move the one in QUIRE_DATA, or use pg_dump and pg_restore")),
+    }
+}
+
+fn to_server(
+    config: &Config,
+    address: &str,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<Migration> {
+    let folder = &config.data_dir;
+    folder::check_exists(config)?;
+    let path = folder::database(folder);
+    if !path.exists() {
+        let text = format!("there is no database in {}", folder.display());
+        return Err(Error::new(Kind::Missing, text));
+    }
+    let Some(_lock) = folder::lock(folder)? else {
+        return Err(folder::in_use_error(folder).resolve("stop it first"));
+    };
+    soundness::check(config, false)?;
+    let source = TransferSource::open_file(&path).map_err(|error| source_error(&error))?;
+    let authorities = config.authorities.as_deref();
+    let target =
+        TransferTarget::open_server(address, authorities).map_err(|error| target_error(&error))?;
+    let originals = OriginalsSource::new(&source, folder.join("documents"))?;
+    let mut copying = Copying::begin(&source, &target, progress)?;
+    let copied = originals.copy_to_server(&target, copying.progress)?;
+    copying.complete()?;
+    copying.compare_originals(&copied, original_files::read_server(&target)?)?;
+    let (tables, changed) = (copying.tables, copying.changed);
+    target.finish().map_err(|error| target_error(&error))?;
+    Ok(Migration {
+        tables,
+        changed,
+        missing: originals.into_missing(),
+        secret: match config.secret {
+            Some(_) => NeededSecret::Same,
+            None => NeededSecret::ContentOf(secret::path(folder)),
+        },
+    })
+}
+
+fn to_folder(
+    config: &Config,
+    address: &str,
+    folder: &Path,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<Migration> {
+    let authorities = config.authorities.as_deref();
+    let mut staged = FolderTarget::prepare(folder)?;
+    let source =
+        TransferSource::open_server(address, authorities).map_err(|error| source_error(&error))?;
+    let secret = staged.check_secret(config, &source)?;
+    let target =
+        TransferTarget::create_file(&staged.database()).map_err(|error| target_error(&error))?;
+    let originals = OriginalsSource::new(&source, config.data_dir.join("documents"))?;
+    let mut copying = Copying::begin(&source, &target, progress)?;
+    let copied = originals.copy_to_folder(&staged.documents(), copying.progress)?;
+    copying.complete()?;
+    let found = original_files::read_folder(&staged.documents())?;
+    copying.compare_originals(&copied, found)?;
+    let (tables, changed) = (copying.tables, copying.changed);
+    target.finish().map_err(|error| target_error(&error))?;
+    staged.publish()?;
+    Ok(Migration {
+        tables,
+        changed,
+        missing: originals.into_missing(),
+        secret,
+    })
+}
+
+/// A copy in progress: first all tables, then whatever the caller adds, then the comparison.
+struct Copying<'a> {
+    target: &'a TransferTarget,
+    schema: Vec<TransferTable>,
+    tables: Vec<MigratedTable>,
+    changed: Vec<ChangedTexts>,
+    progress: &'a mut dyn FnMut(&str, u64),
+}
+
+impl<'a> Copying<'a> {
+    /// Copies all tables.
+    fn begin(
+        source: &TransferSource,
+        target: &'a TransferTarget,
+        progress: &'a mut dyn FnMut(&str, u64),
+    ) -> Result<Self> {
+        let schema = source.tables().map_err(|error| source_error(&error))?;
+        let (mut tables, mut changed) = (Vec::new(), Vec::new());
+        for table in &schema {
+            let mut hasher = sha256::Hasher::new();
+            let copied = table.copy(
+                source,
+                target,
+                &mut |bytes| hasher.update(bytes),
+                &mut |rows| progress(&format!("copying {}", table.name), rows),
+            );
+            let copied = copied.map_err(|error| messages::copy_error(table.name, &error))?;
+            changed.extend(copied.replaced.into_iter().map(|found| ChangedTexts {
+                column: format!("{}.{}", table.name, found.column),
+                rows: found.rows,
+                keys: found.keys,
+            }));
+            tables.push(MigratedTable {
+                name: table.name.to_owned(),
+                rows: copied.rows,
+                hash: hex(&hasher.finish()),
+            });
+        }
+        Ok(Self {
+            target,
+            schema,
+            tables,
+            changed,
+            progress,
+        })
+    }
+
+    /// Builds what is derived, and reads all tables back.
+    fn complete(&mut self) -> Result<()> {
+        (self.progress)("building the full-text index", 0);
+        self.target
+            .complete()
+            .map_err(|error| target_error(&error))?;
+        for (table, copied) in self.schema.iter().zip(&self.tables) {
+            let mut hasher = sha256::Hasher::new();
+            let progress = &mut self.progress;
+            let rows = table.read_back(
+                self.target,
+                &mut |bytes| hasher.update(bytes),
+                &mut |rows| progress(&format!("verifying {}", table.name), rows),
+            );
+            let found = MigratedTable {
+                name: copied.name.clone(),
+                rows: rows.map_err(|error| target_error(&error))?,
+                hash: hex(&hasher.finish()),
+            };
+            messages::compare(copied, &found)?;
+        }
+        Ok(())
+    }
+
+    /// Compares the original files that were copied with those that are there.
+    fn compare_originals(&mut self, copied: &MigratedTable, found: MigratedTable) -> Result<()> {
+        messages::compare(copied, &found)?;
+        self.tables.push(found);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_an_address_a_folder_or_its_database() {
+        let folder = |path: &str| MigrationTarget::Folder(path.into());
+        for (text, expected) in [
+            (
+                "postgres://q@h/d",
+                MigrationTarget::Server("postgres://q@h/d".into()),
+            ),
+            (
+                "postgresql://q@h/d",
+                MigrationTarget::Server("postgresql://q@h/d".into()),
+            ),
+            ("/var/lib/quire", folder("/var/lib/quire")),
+            ("/var/lib/quire/quire.db", folder("/var/lib/quire")),
+            ("quire.db", folder(".")),
+            ("data", folder("data")),
+        ] {
+            assert!(MigrationTarget::parse(text) == expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A data folder that receives a database. Everything is written to a folder in it, which servers refuse to start
+//! beside, and gets its name at the end: first the documents, then the database.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::NeededSecret;
+use super::messages::source_error;
+use crate::app::documents::{open_new, private_folder};
+use crate::app::folder::{self, FolderLock, soundness};
+use crate::app::{Error, Kind, Result};
+use crate::config::Config;
+use crate::crypto::secret;
+use crate::store::transfer::TransferSource;
+use crate::store::{settings, verify};
+
+/// A locked folder with a new place for the database and the documents.
+pub(super) struct FolderTarget {
+    folder: PathBuf,
+    staging: PathBuf,
+    /// The source's secret, if the folder has none.
+    secret_to_copy: Option<PathBuf>,
+    _lock: FolderLock,
+}
+
+impl FolderTarget {
+    /// Locks the folder, checks that it has no data, and removes what an interrupted migration left.
+    ///
+    /// # Errors
+    /// `Conflict` if it has data or a server holds it; `Internal` if it cannot be written.
+    pub(super) fn prepare(folder: &Path) -> Result<Self> {
+        let Some(lock) = folder::lock(folder)? else {
+            return Err(folder::in_use_error(folder).resolve("stop it first"));
+        };
+        let target = Self {
+            folder: folder.to_owned(),
+            staging: folder.join(soundness::UNFINISHED_MIGRATION),
+            secret_to_copy: None,
+            _lock: lock,
+        };
+        target
+            .remove_interrupted()
+            .map_err(|error| target.io_error(&error))?;
+        if let Some(name) = target
+            .first_data()
+            .map_err(|error| target.io_error(&error))?
+        {
+            let text = format!(
+                "the target folder is not empty: {} has {name}",
+                folder.display()
+            );
+            return Err(Error::new(Kind::Conflict, text).resolve("use an empty folder"));
+        }
+        private_folder(&target.staging)
+            .and_then(|()| private_folder(&target.documents()))
+            .map_err(|error| target.io_error(&error))?;
+        Ok(target)
+    }
+
+    /// Returns the path of the new database.
+    pub(super) fn database(&self) -> PathBuf {
+        folder::database(&self.staging)
+    }
+
+    /// Returns the folder of the new documents.
+    pub(super) fn documents(&self) -> PathBuf {
+        self.staging.join("documents")
+    }
+
+    /// Finds out which secret the target needs, and refuses a secret file that is not the database's.
+    ///
+    /// # Errors
+    /// `Conflict` for another secret.
+    pub(super) fn check_secret(
+        &mut self,
+        config: &Config,
+        source: &TransferSource,
+    ) -> Result<NeededSecret> {
+        if config.secret.is_some() {
+            return Ok(NeededSecret::Same);
+        }
+        let recorded = settings::get(source.reader(), "secret_check")
+            .map_err(|error| source_error(&error.into()))?;
+        let is_same = |folder: &Path| {
+            let found = secret::read_or_create(folder);
+            found.is_ok_and(|found| recorded == Some(secret::check_value(&found)))
+        };
+        let own = secret::path(&self.folder);
+        if own.exists() {
+            return match is_same(&self.folder) {
+                true => Ok(NeededSecret::InPlace),
+                false => {
+                    let text = format!("{} is not the secret of this database", own.display());
+                    Err(Error::new(Kind::Conflict, text).resolve(
+                        "move that file elsewhere, or set QUIRE_SECRET to the secret of the source",
+                    ))
+                }
+            };
+        }
+        let source_file = secret::path(&config.data_dir);
+        match source_file.exists() && is_same(&config.data_dir) {
+            true => {
+                self.secret_to_copy = Some(source_file);
+                Ok(NeededSecret::InPlace)
+            }
+            false => Ok(NeededSecret::Same),
+        }
+    }
+
+    /// Verifies the new database, and gives everything its name.
+    ///
+    /// # Errors
+    /// `Internal` if the database is damaged or a file cannot be written.
+    pub(super) fn publish(self) -> Result<()> {
+        verify(&self.database())
+            .map_err(|error| Error::new(Kind::Internal, format!("the copy: {error}")))?;
+        self.put_in_place().map_err(|error| self.io_error(&error))
+    }
+
+    fn put_in_place(&self) -> io::Result<()> {
+        if let Some(source) = &self.secret_to_copy {
+            let own = secret::path(&self.folder);
+            io::copy(&mut File::open(source)?, &mut open_new(&own)?)?;
+            File::open(&own)?.sync_all()?;
+        }
+        File::open(self.database())?.sync_all()?;
+        File::open(self.documents())?.sync_all()?;
+        File::open(&self.staging)?.sync_all()?;
+        fs::rename(self.documents(), self.folder.join("documents"))?;
+        fs::rename(self.database(), folder::database(&self.folder))?;
+        File::open(&self.folder)?.sync_all()?;
+        fs::remove_dir_all(&self.staging)
+    }
+
+    /// Undoes what an interrupted migration did. It may have put the documents in their place, but not the database.
+    fn remove_interrupted(&self) -> io::Result<()> {
+        let documents = self.folder.join("documents");
+        let is_between = self.database().exists()
+            && !self.documents().exists()
+            && !folder::database(&self.folder).exists();
+        if is_between && documents.exists() {
+            fs::rename(&documents, self.documents())?;
+        }
+        match fs::remove_dir_all(&self.staging) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the first thing that a database would be mixed with.
+    fn first_data(&self) -> io::Result<Option<&'static str>> {
+        for name in ["quire.db", "quire.db-wal", "quire.db-journal"] {
+            if self.folder.join(name).exists() {
+                return Ok(Some(name));
+            }
+        }
+        for name in ["documents", "uploads"] {
+            match fs::read_dir(self.folder.join(name)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+                Ok(mut entries) => match entries.next() {
+                    None => {}
+                    Some(_) => return Ok(Some(name)),
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    fn io_error(&self, error: &io::Error) -> Error {
+        let shown = self.folder.display();
+        let text = format!(
+            "cannot write to the folder {shown}: {}",
+            folder::io_reason(error)
+        );
+        Error::new(Kind::Internal, text)
+    }
+}
+
+impl Drop for FolderTarget {
+    fn drop(&mut self) {
+        // Nothing is left after it was put in place.
+        let _ = self.remove_interrupted();
+    }
+}

@@ -1,0 +1,252 @@
+//! The documents' original files: files in a folder, or pieces in a database on a server.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::MigratedTable;
+use super::messages::{source_error, target_error};
+use crate::app::documents::{PIECE_BYTES, open_new};
+use crate::app::{Error, Kind, Result, input_file};
+use crate::crypto::{hex, sha256};
+use crate::domain::id::DocumentId;
+use crate::store::transfer::{TransferSource, TransferTarget};
+use crate::store::{StoreError, documents, originals};
+
+/// The name under which they are reported.
+const NAME: &str = "original files";
+/// What is shown while they are copied.
+const COPYING: &str = "copying original files";
+
+/// The files of the source's documents.
+pub(super) struct OriginalsSource<'a> {
+    source: &'a TransferSource,
+    /// Folder of the source; with a server, of files that are not in the database yet.
+    folder: PathBuf,
+    is_server: bool,
+    ids: Vec<DocumentId>,
+    missing: RefCell<Vec<String>>,
+}
+
+impl<'a> OriginalsSource<'a> {
+    /// Lists the documents.
+    ///
+    /// # Errors
+    /// Returns an error if the source cannot be read.
+    pub(super) fn new(source: &'a TransferSource, folder: PathBuf) -> Result<Self> {
+        let sizes = documents::sizes(source.reader()).map_err(read_error)?;
+        let mut ids: Vec<DocumentId> = sizes.into_iter().map(|(id, _)| id).collect();
+        ids.sort();
+        Ok(Self {
+            source,
+            folder,
+            is_server: source.is_server(),
+            ids,
+            missing: RefCell::default(),
+        })
+    }
+
+    /// Returns the documents whose file was not there.
+    pub(super) fn into_missing(self) -> Vec<String> {
+        self.missing.into_inner()
+    }
+
+    /// Copies all files to a folder.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be read or written.
+    pub(super) fn copy_to_folder(
+        &self,
+        folder: &Path,
+        progress: &mut dyn FnMut(&str, u64),
+    ) -> Result<MigratedTable> {
+        self.copy(progress, |id, pieces| {
+            let mut file =
+                open_new(&folder.join(id.as_str())).map_err(|error| io_error(id, &error))?;
+            while let Some(piece) = pieces.next()? {
+                file.write_all(&piece)
+                    .map_err(|error| io_error(id, &error))?;
+            }
+            file.sync_all().map_err(|error| io_error(id, &error))
+        })
+    }
+
+    /// Copies all files to a database.
+    ///
+    /// # Errors
+    /// Returns an error if a file cannot be read or the database cannot be written.
+    pub(super) fn copy_to_server(
+        &self,
+        target: &TransferTarget,
+        progress: &mut dyn FnMut(&str, u64),
+    ) -> Result<MigratedTable> {
+        self.copy(progress, |id, pieces| {
+            let mut number = 0;
+            while let Some(piece) = pieces.next()? {
+                let put = originals::put_piece(target.writer(), id, number, &piece);
+                put.map_err(|error| target_error(&error.into()))?;
+                number += 1;
+            }
+            // An empty file is there too.
+            match number {
+                0 => originals::put_piece(target.writer(), id, 0, &[])
+                    .map_err(|error| target_error(&error.into())),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn copy(
+        &self,
+        progress: &mut dyn FnMut(&str, u64),
+        mut put: impl FnMut(&DocumentId, &mut Pieces<'_>) -> Result<()>,
+    ) -> Result<MigratedTable> {
+        let mut files = FilesHash::default();
+        for id in &self.ids {
+            let Some(content) = self.open(id)? else {
+                self.missing.borrow_mut().push(id.as_str().to_owned());
+                continue;
+            };
+            let mut pieces = Pieces {
+                content,
+                hasher: sha256::Hasher::new(),
+            };
+            put(id, &mut pieces)?;
+            files.add(id.as_str(), &pieces.hasher.finish());
+            progress(COPYING, files.count);
+        }
+        Ok(files.finish())
+    }
+
+    /// Opens a file; `None` if it is not there.
+    fn open(&self, id: &DocumentId) -> Result<Option<Content<'a>>> {
+        if self.is_server {
+            let first = originals::piece(self.source.reader(), id, 0).map_err(read_error)?;
+            if first.is_some() {
+                return Ok(Some(Content::Rows(self.source, id.clone(), 0)));
+            }
+        }
+        match input_file::open(&self.folder.join(id.as_str())) {
+            Ok(file) => Ok(Some(Content::File(file))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(id, &error)),
+        }
+    }
+}
+
+/// Reads all files of a folder back.
+///
+/// # Errors
+/// Returns an error if one cannot be read.
+pub(super) fn read_folder(folder: &Path) -> Result<MigratedTable> {
+    let failed = |error: io::Error| Error::new(Kind::Internal, error.to_string());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        names.push(entry.map_err(failed)?.file_name());
+    }
+    names.sort();
+    let mut files = FilesHash::default();
+    for name in names {
+        let file = File::open(folder.join(&name)).map_err(failed)?;
+        let mut pieces = Pieces {
+            content: Content::File(file),
+            hasher: sha256::Hasher::new(),
+        };
+        while pieces.next()?.is_some() {}
+        files.add(&name.to_string_lossy(), &pieces.hasher.finish());
+    }
+    Ok(files.finish())
+}
+
+/// Reads all files of a database back.
+///
+/// # Errors
+/// Returns an error if it cannot be read.
+pub(super) fn read_server(target: &TransferTarget) -> Result<MigratedTable> {
+    let db = target.writer();
+    let failed = |error: StoreError| target_error(&error.into());
+    let mut files = FilesHash::default();
+    for name in originals::stored_ids(db).map_err(failed)? {
+        let Some(id) = DocumentId::parse(&name) else {
+            continue;
+        };
+        let (mut hasher, mut number) = (sha256::Hasher::new(), 0);
+        while let Some(piece) = originals::piece(db, &id, number).map_err(failed)? {
+            hasher.update(&piece);
+            number += 1;
+        }
+        files.add(&name, &hasher.finish());
+    }
+    Ok(files.finish())
+}
+
+/// The content of a file.
+enum Content<'a> {
+    File(File),
+    /// In the database, from this piece on.
+    Rows(&'a TransferSource, DocumentId, i64),
+}
+
+/// A file in pieces of bounded size, hashed as they are read.
+struct Pieces<'a> {
+    content: Content<'a>,
+    hasher: sha256::Hasher,
+}
+
+impl Pieces<'_> {
+    /// Returns the next piece.
+    fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let piece = match &mut self.content {
+            Content::File(file) => {
+                let mut piece = Vec::new();
+                let read = Read::by_ref(file)
+                    .take(PIECE_BYTES as u64)
+                    .read_to_end(&mut piece);
+                read.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+                (!piece.is_empty()).then_some(piece)
+            }
+            Content::Rows(source, id, number) => {
+                *number += 1;
+                originals::piece(source.reader(), id, *number - 1).map_err(read_error)?
+            }
+        };
+        if let Some(piece) = &piece {
+            self.hasher.update(piece);
+        }
+        Ok(piece)
+    }
+}
+
+/// The hash of all files in the order of their names.
+#[derive(Default)]
+struct FilesHash {
+    hasher: sha256::Hasher,
+    count: u64,
+}
+
+impl FilesHash {
+    fn add(&mut self, name: &str, content: &[u8; 32]) {
+        self.hasher.update(name.as_bytes());
+        self.hasher.update(b"\0");
+        self.hasher.update(content);
+        self.count += 1;
+    }
+
+    fn finish(self) -> MigratedTable {
+        MigratedTable {
+            name: NAME.to_owned(),
+            rows: self.count,
+            hash: hex(&self.hasher.finish()),
+        }
+    }
+}
+
+fn read_error(error: StoreError) -> Error {
+    source_error(&error.into())
+}
+
+fn io_error(id: &DocumentId, error: &io::Error) -> Error {
+    let text = format!("the original file of {}: {error}", id.as_str());
+    Error::new(Kind::Internal, text)
+}

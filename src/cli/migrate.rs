@@ -1,0 +1,131 @@
+//! `quire migrate --to ADDRESS|FOLDER`: move the database between a data folder and a PostgreSQL server.
+
+use std::io::BufRead as _;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::args::CommandCall;
+use super::screen::{print_progress, summarize_list};
+use super::table::TextTable;
+use super::{Outcome, failed, print, usage};
+use crate::app::offline::migrate::{self, Migration, MigrationTarget, NeededSecret};
+use crate::clock;
+
+/// Pause between two lines of progress, and before the first one.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// Hexadecimal digits of a hash that are shown.
+const SHOWN_DIGITS: usize = 16;
+
+/// Explanation for `quire help migrate`.
+pub(super) const DETAILS: &str = "Stop all servers first. Moves the database that the settings name, in QUIRE_DATA\n\
+     or DATABASE_URL, with the original files of the documents, to an empty database\n\
+     or folder of the other kind: postgres://USER:PASSWORD@HOST/NAME, or FOLDER. With\n\
+     --to -, the target is read from stdin, so that no list of processes shows the\n\
+     password. The source is never changed. Afterward, every table is read back, and\n\
+     the number of its rows and a hash of them must be the same on both sides. If one\n\
+     differs, or the command is interrupted, the target stays without a database.";
+
+/// Moves the database.
+pub(super) fn run(call: &CommandCall) -> Outcome {
+    call.limit_words(0)?;
+    let Some(target) = call.value("to") else {
+        return usage("migrate needs the target: add --to postgres://… or --to FOLDER");
+    };
+    let target = match target {
+        "-" => {
+            let mut line = String::new();
+            if let Err(error) = std::io::stdin().lock().read_line(&mut line) {
+                return failed(format!("cannot read the target from stdin: {error}"));
+            }
+            line.trim().to_owned()
+        }
+        target => target.to_owned(),
+    };
+    if target.is_empty() {
+        return usage("the target is empty");
+    }
+    let config = call.config()?;
+    let mut last = clock::instant();
+    let migration = migrate::migrate(
+        &config,
+        &MigrationTarget::parse(&target),
+        &mut |what, rows| {
+            show_progress(&mut last, what, rows);
+        },
+    )?;
+    match call.has("json") {
+        true => print(as_json(&migration)),
+        false => report(&migration),
+    }
+}
+
+fn show_progress(last: &mut Instant, what: &str, rows: u64) {
+    let now = clock::instant();
+    if now.saturating_duration_since(*last) < PROGRESS_INTERVAL {
+        return;
+    }
+    *last = now;
+    match rows {
+        0 => print_progress(what),
+        rows => print_progress(&format!("{what}: {rows}")),
+    }
+}
+
+fn report(migration: &Migration) -> Outcome {
+    let mut table = TextTable::new(&["table", ">rows", "sha-256"]);
+    for copied in &migration.tables {
+        table.push([
+            copied.name.clone(),
+            copied.rows.to_string(),
+            copied.hash.chars().take(SHOWN_DIGITS).collect(),
+        ]);
+    }
+    table.print("no tables")?;
+    print("\nEvery table has the same rows in the source and in the target.")?;
+    for changed in &migration.changed {
+        let keys = changed.keys.join(", ");
+        print(format!(
+            "U+0000 became U+FFFD, because PostgreSQL cannot store it: {} in {} rows ({keys}{})",
+            changed.column,
+            changed.rows,
+            if changed.rows > changed.keys.len() as u64 {
+                ", …"
+            } else {
+                ""
+            }
+        ))?;
+    }
+    if let Some(missing) = summarize_list(&migration.missing) {
+        print_progress(&format!(
+            "warning: the original files of some documents are not in the source, and so not in the target: {missing}"
+        ));
+    }
+    print(match &migration.secret {
+        NeededSecret::Same => {
+            "Next: start the server on the target with the same QUIRE_SECRET as before.".to_owned()
+        }
+        NeededSecret::ContentOf(path) => format!(
+            "Next: start the server on the target with QUIRE_SECRET set to the content of {}. Without it, everyone must \
+             sign in again, and stored provider keys cannot be read.",
+            path.display()
+        ),
+        NeededSecret::InPlace => {
+            "Next: start the server on the target. Its secret is in the folder.".to_owned()
+        }
+    })
+}
+
+fn as_json(migration: &Migration) -> serde_json::Value {
+    let tables = migration.tables.iter();
+    let changed = migration.changed.iter();
+    json!({
+        "tables": tables.map(|table| json!({
+            "name": table.name, "rows": table.rows, "sha256": table.hash,
+        })).collect::<Vec<_>>(),
+        "changed": changed.map(|texts| json!({
+            "column": texts.column, "rows": texts.rows, "keys": texts.keys,
+        })).collect::<Vec<_>>(),
+        "missing_originals": migration.missing,
+    })
+}

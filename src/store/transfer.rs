@@ -1,0 +1,219 @@
+//! Moves a whole database between a SQLite file and a PostgreSQL server: reads the source under a lock that keeps
+//! others from changing it, and fills the target in one transaction. Copies every table of the schema in the order of
+//! its keys; hashing, original files, and folders are the caller's.
+
+pub(super) mod error;
+mod rows;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::connection::{EngineKind, Reader, Writer};
+use super::engine;
+use super::postgres::transfer as server;
+use super::sqlite::migrate;
+use super::sqlite::transfer as file;
+pub use error::TransferError;
+pub use rows::{CopiedTable, ReplacedNul};
+
+type Result<T> = std::result::Result<T, TransferError>;
+
+/// A table of the schema, with what is needed to read it in the order of its primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferTable {
+    /// The table's name.
+    pub name: &'static str,
+    columns: Vec<String>,
+    /// Positions of the key's columns, in the key's order.
+    key: Vec<usize>,
+}
+
+/// A database to read, which nobody can change until it is dropped.
+pub struct TransferSource(Writer);
+
+/// A database to fill. Unless [`TransferTarget::finish`] succeeds, nothing of it remains on a server, and a file is
+/// unfinished.
+pub struct TransferTarget(Writer);
+
+impl TransferSource {
+    /// Opens a file, which keeps every other process from writing to it. Blocks.
+    ///
+    /// # Errors
+    /// `Open` if it is not a database of Quire, or another process writes to it for long; `Older` if it must be migrated
+    /// first; `UnknownTable` if it has a table that would be lost.
+    pub fn open_file(path: &Path) -> Result<Self> {
+        // Without checkpoints of our own, so that only its log index changes.
+        let db = Writer::open_sqlite(path, true)?;
+        file::check_version(&db)?;
+        db.run_control("BEGIN IMMEDIATE")?;
+        Self::checked(db, file::TABLES_QUERY, &[])
+    }
+
+    /// Opens a database on a server, and locks its tables against changes. Blocks.
+    ///
+    /// # Errors
+    /// `InUse` if a Quire server is using it; `PendingCommands` if something that was promised is still to be done;
+    /// otherwise the same errors as [`TransferSource::open_file`].
+    pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
+        let db = engine::connect(address, authorities)?;
+        server::check_version(&db)?;
+        server::begin(&db)?;
+        // Before the lock, so that a server in use is not disturbed, and again when none can start any more.
+        server::check_unused(&db)?;
+        server::lock_tables(&db, &table_names(), server::LockMode::KeepUnchanged)?;
+        server::check_unused(&db)?;
+        Self::checked(db, server::TABLES_QUERY, server::OWN_TABLES)
+    }
+
+    fn checked(db: Writer, sql: &str, own: &[&str]) -> Result<Self> {
+        let known = table_names();
+        let found: BTreeSet<String> = db.all(sql, [], |row| row.get(0))?.into_iter().collect();
+        let is_known = |name: &str| known.contains(&name) || own.contains(&name);
+        if let Some(name) = found.iter().find(|name| !is_known(name)) {
+            return Err(TransferError::UnknownTable(name.clone()));
+        }
+        Ok(Self(db))
+    }
+
+    /// Whether the database is on a server.
+    pub fn is_server(&self) -> bool {
+        self.0.kind() == EngineKind::Postgres
+    }
+
+    /// Returns the connection, for what is not in the shared tables.
+    pub fn reader(&self) -> &Reader {
+        &self.0
+    }
+
+    /// Lists the tables of the schema; a table follows those to which its rows refer.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub fn tables(&self) -> Result<Vec<TransferTable>> {
+        let tables = table_names().into_iter();
+        tables
+            .map(|name| TransferTable::of(&self.0, name))
+            .collect()
+    }
+}
+
+impl TransferTarget {
+    /// Creates a file. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the file exists or cannot be created.
+    pub fn create_file(path: &Path) -> Result<Self> {
+        let db = file::create(path)?;
+        migrate::migrate(&db, path)?;
+        db.run_control("BEGIN IMMEDIATE")?;
+        Ok(Self(db))
+    }
+
+    /// Begins to fill an empty database on a server, whose tables are created if necessary. Blocks.
+    ///
+    /// # Errors
+    /// `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
+    pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
+        let db = engine::connect(address, authorities)?;
+        server::begin(&db)?;
+        server::create_tables(&db, migrate::CURRENT_SCHEMA)?;
+        let names = table_names();
+        if server::count_alive(&db)? > 0 {
+            return Err(TransferError::InUse);
+        }
+        server::lock_tables(&db, &names, server::LockMode::KeepOut)?;
+        if server::count_alive(&db)? > 0 {
+            return Err(TransferError::InUse);
+        }
+        for name in names.iter().copied().chain(["document_bytes"]) {
+            let sql = format!("SELECT 1 FROM {name} LIMIT 1");
+            if db.query_optional(&sql, [], |_| Ok(()))?.is_some() {
+                return Err(TransferError::NotEmpty(name.to_owned()));
+            }
+        }
+        Ok(Self(db))
+    }
+
+    /// Returns the connection, for what is not in the shared tables.
+    pub fn writer(&self) -> &Writer {
+        &self.0
+    }
+
+    /// Rebuilds what is derived from the rows: the full-text index, and the next numbers of generated keys. A file does
+    /// both with each row.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be written.
+    pub fn complete(&self) -> Result<()> {
+        match self.0.kind() {
+            EngineKind::Sqlite => Ok(()),
+            EngineKind::Postgres => Ok(server::complete(&self.0)?),
+        }
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// `UnknownCommit` if the server was lost before it answered; another error if nothing is stored.
+    pub fn finish(self) -> Result<()> {
+        let committed = self.0.run_control("COMMIT");
+        match committed {
+            Err(_) if self.0.is_broken() => Err(TransferError::UnknownCommit),
+            committed => Ok(committed?),
+        }
+    }
+}
+
+impl TransferTable {
+    fn of(db: &Reader, name: &'static str) -> Result<Self> {
+        let columns = db.columns(name)?;
+        let sql = match db.kind() {
+            EngineKind::Sqlite => file::KEY_QUERY,
+            EngineKind::Postgres => server::KEY_QUERY,
+        };
+        let key: Vec<String> = db.all(sql, [name], |row| row.get(0))?;
+        let position = |part: &String| columns.iter().position(|column| column == part);
+        let key: Vec<usize> = key.iter().filter_map(position).collect();
+        match key.is_empty() {
+            true => Err(TransferError::UnknownTable(name.to_owned())),
+            false => Ok(Self { name, columns, key }),
+        }
+    }
+
+    /// Copies all rows in the order of the key, and passes their canonical encoding to `digest`. `progress` gets the
+    /// number of rows so far.
+    ///
+    /// # Errors
+    /// `UnusableKey` if a key cannot be stored; another error if a database cannot be used.
+    pub fn copy(
+        &self,
+        source: &TransferSource,
+        target: &TransferTarget,
+        digest: &mut dyn FnMut(&[u8]),
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<CopiedTable> {
+        rows::copy(self, &source.0, &target.0, digest, progress)
+    }
+
+    /// Reads all rows of the target in the order of the key, and passes their canonical encoding to `digest`. Returns
+    /// their number.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub fn read_back(
+        &self,
+        target: &TransferTarget,
+        digest: &mut dyn FnMut(&[u8]),
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64> {
+        rows::read(self, &target.0, digest, progress)
+    }
+}
+
+/// Returns the names of the tables in the schema, in its order.
+fn table_names() -> Vec<&'static str> {
+    let lines = migrate::CURRENT_SCHEMA.lines();
+    lines
+        .filter_map(|line| Some(line.strip_prefix("CREATE TABLE ")?.split_once(' ')?.0))
+        .collect()
+}

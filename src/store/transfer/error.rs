@@ -1,0 +1,63 @@
+//! Why moving a database failed.
+
+use std::fmt;
+
+use crate::store::error::{OpenError, StoreError};
+
+/// Why a transfer failed. In every case, the target has nothing of it, and the source is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransferError {
+    /// A database cannot be opened.
+    Open(OpenError),
+    /// The source was written by an older version.
+    Older(u32),
+    /// A server is using this database.
+    InUse,
+    /// The target has rows in this table.
+    NotEmpty(String),
+    /// This many commands to runs have not been carried out yet.
+    PendingCommands(u64),
+    /// A table of the source is not in the schema.
+    UnknownTable(String),
+    /// A row of this table has U+0000 in its key, which PostgreSQL cannot store.
+    UnusableKey(String),
+    /// The connection was lost during the commit.
+    UnknownCommit,
+    /// Reading or writing failed.
+    Failed(StoreError),
+}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => write!(f, "{error}"),
+            Self::Older(version) => write!(
+                f,
+                "the database was written by an older quire (its version is {version})"
+            ),
+            Self::InUse => f.write_str("a quire server is using the database"),
+            Self::NotEmpty(table) => write!(f, "the database has rows in {table}"),
+            Self::PendingCommands(count) => {
+                write!(f, "{count} commands to runs have not been carried out")
+            }
+            Self::UnknownTable(name) => write!(f, "the table {name} is not part of the schema"),
+            Self::UnusableKey(table) => write!(f, "a row of {table} has U+0000 in its key"),
+            Self::UnknownCommit => f.write_str("the connection was lost during the commit"),
+            Self::Failed(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for TransferError {}
+
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<OpenError> for TransferError {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}

@@ -1,0 +1,349 @@
+//! Reads, encodes, and inserts rows. The encoding is the same for both engines, so that equal hashes mean equal rows.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::{TransferError, TransferTable};
+use crate::store::connection::{Reader, Writer};
+use crate::store::error::StoreError;
+use crate::store::params::Value;
+
+/// Rows to read per statement; each is handled as it arrives.
+const READ_ROWS: usize = 500;
+/// Maximum number of rows to insert per statement.
+const BATCH_ROWS: usize = 100;
+/// Number of bytes after which a batch is inserted.
+const BATCH_BYTES: usize = 1 << 20;
+/// Maximum number of keys to name per column.
+const MAX_NAMED_KEYS: usize = 3;
+
+type Result<T> = std::result::Result<T, TransferError>;
+
+/// What was copied of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedTable {
+    /// Number of rows.
+    pub rows: u64,
+    /// Texts that were changed.
+    pub replaced: Vec<ReplacedNul>,
+}
+
+/// Texts of a column that had U+0000, which PostgreSQL cannot store, and have U+FFFD instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplacedNul {
+    /// Name of the column.
+    pub column: String,
+    /// Number of rows.
+    pub rows: u64,
+    /// Keys of the first of these rows.
+    pub keys: Vec<String>,
+}
+
+/// A value that outlives its row.
+enum OwnedValue {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+impl OwnedValue {
+    fn of(value: Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Integer(number) => Self::Integer(number),
+            Value::Real(number) => Self::Real(number),
+            Value::Text(text) => Self::Text(text.to_owned()),
+            Value::Blob(bytes) => Self::Blob(bytes.to_vec()),
+        }
+    }
+
+    fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Integer(number) => Value::Integer(*number),
+            Self::Real(number) => Value::Real(*number),
+            Self::Text(text) => Value::Text(text),
+            Self::Blob(bytes) => Value::Blob(bytes),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Blob(bytes) => bytes.len(),
+            _ => size_of::<i64>(),
+        }
+    }
+}
+
+/// Copies a table.
+///
+/// # Errors
+/// `UnusableKey` if a key cannot be stored; another error if a database cannot be used.
+pub(super) fn copy(
+    table: &TransferTable,
+    source: &Reader,
+    target: &Writer,
+    digest: &mut dyn FnMut(&[u8]),
+    progress: &mut dyn FnMut(u64),
+) -> Result<CopiedTable> {
+    let mut batch = RowBatch::new(table, target);
+    let mut replaced: BTreeMap<usize, ReplacedNul> = BTreeMap::new();
+    let mut refused = false;
+    let mut count = 0;
+    each_row(table, source, |values| {
+        for (position, value) in values.iter().enumerate() {
+            if matches!(value, Value::Text(text) if text.contains('\0')) {
+                refused |= table.key.contains(&position);
+                let found = replaced.entry(position).or_insert_with(|| ReplacedNul {
+                    column: table.columns[position].clone(),
+                    rows: 0,
+                    keys: Vec::new(),
+                });
+                found.rows += 1;
+                if found.keys.len() < MAX_NAMED_KEYS {
+                    found.keys.push(shown_key(table, values));
+                }
+            }
+        }
+        for value in values {
+            encode(*value, digest);
+        }
+        count += 1;
+        batch.push(values)?;
+        if batch.is_full() {
+            batch.insert()?;
+            progress(count);
+        }
+        Ok(())
+    })?;
+    batch.insert()?;
+    progress(count);
+    match refused {
+        true => Err(TransferError::UnusableKey(table.name.to_owned())),
+        false => Ok(CopiedTable {
+            rows: count,
+            replaced: replaced.into_values().collect(),
+        }),
+    }
+}
+
+/// Encodes a table, and returns the number of rows.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub(super) fn read(
+    table: &TransferTable,
+    db: &Reader,
+    digest: &mut dyn FnMut(&[u8]),
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64> {
+    let mut count = 0;
+    each_row(table, db, |values| {
+        for value in values {
+            encode(*value, digest);
+        }
+        count += 1;
+        if count % READ_ROWS as u64 == 0 {
+            progress(count);
+        }
+        Ok(())
+    })?;
+    Ok(count)
+}
+
+/// Visits all rows in the order of the key, which is the same for both engines: both compare texts by their bytes.
+fn each_row(
+    table: &TransferTable,
+    db: &Reader,
+    mut take: impl FnMut(&[Value<'_>]) -> std::result::Result<(), StoreError>,
+) -> Result<()> {
+    let key: Vec<&str> = table
+        .key
+        .iter()
+        .map(|at| table.columns[*at].as_str())
+        .collect();
+    let (columns, key) = (table.columns.join(", "), key.join(", "));
+    let marks: Vec<String> = (1..=table.key.len())
+        .map(|number| format!("?{number}"))
+        .collect();
+    let (name, marks) = (table.name, marks.join(", "));
+    let begin = format!("SELECT {columns} FROM {name} ORDER BY {key} LIMIT {READ_ROWS}");
+    let more = format!(
+        "SELECT {columns} FROM {name} WHERE ({key}) > ({marks}) ORDER BY {key} LIMIT {READ_ROWS}"
+    );
+    let mut last: Vec<OwnedValue> = Vec::new();
+    loop {
+        let sql = if last.is_empty() { &begin } else { &more };
+        let params: Vec<Value<'_>> = last.iter().map(OwnedValue::borrowed).collect();
+        let (mut rows, mut next) = (0, Vec::new());
+        db.each(sql, params.as_slice(), |row| {
+            let values = (0..table.columns.len()).map(|position| row.value(position));
+            let values: Vec<Value<'_>> = values.collect::<std::result::Result<_, _>>()?;
+            rows += 1;
+            if rows == READ_ROWS {
+                next = table
+                    .key
+                    .iter()
+                    .map(|at| OwnedValue::of(values[*at]))
+                    .collect();
+            }
+            take(&values)?;
+            Ok(true)
+        })?;
+        if rows < READ_ROWS {
+            return Ok(());
+        }
+        last = next;
+    }
+}
+
+/// Passes the canonical encoding of a value to `digest`: its type, and its content with its length.
+fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
+    match value {
+        Value::Null => digest(b"N"),
+        Value::Integer(number) => {
+            digest(b"I");
+            digest(&number.to_be_bytes());
+        }
+        Value::Real(number) => {
+            // SQLite does not keep the sign of zero.
+            let number = if number == 0.0 { 0.0 } else { number };
+            digest(b"R");
+            digest(&number.to_bits().to_be_bytes());
+        }
+        Value::Text(text) => {
+            let text = storable(text);
+            digest(b"T");
+            digest(&(text.len() as u64).to_be_bytes());
+            digest(text.as_bytes());
+        }
+        Value::Blob(bytes) => {
+            digest(b"B");
+            digest(&(bytes.len() as u64).to_be_bytes());
+            digest(bytes);
+        }
+    }
+}
+
+/// Returns a text as PostgreSQL stores it.
+fn storable(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Returns a row's key for people.
+fn shown_key(table: &TransferTable, values: &[Value<'_>]) -> String {
+    let parts = table.key.iter().map(|at| match values[*at] {
+        Value::Text(text) => storable(text).into_owned(),
+        Value::Integer(number) => number.to_string(),
+        _ => "…".to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Rows that are inserted by one statement.
+struct RowBatch<'a> {
+    table: &'a TransferTable,
+    target: &'a Writer,
+    values: Vec<OwnedValue>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl<'a> RowBatch<'a> {
+    fn new(table: &'a TransferTable, target: &'a Writer) -> Self {
+        Self {
+            table,
+            target,
+            values: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    fn push(&mut self, values: &[Value<'_>]) -> std::result::Result<(), StoreError> {
+        let first = self.values.len();
+        self.values
+            .extend(values.iter().map(|value| OwnedValue::of(*value)));
+        self.bytes += self.values[first..]
+            .iter()
+            .map(OwnedValue::bytes)
+            .sum::<usize>();
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
+    fn insert(&mut self) -> std::result::Result<(), StoreError> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let width = self.table.columns.len();
+        let row = |number: usize| {
+            let marks = (1..=width).map(|column| format!("?{}", number * width + column));
+            format!("({})", marks.collect::<Vec<_>>().join(", "))
+        };
+        let rows: Vec<String> = (0..self.rows).map(row).collect();
+        let sql = format!(
+            "INSERT INTO {} ({}) VALUES {}",
+            self.table.name,
+            self.table.columns.join(", "),
+            rows.join(", ")
+        );
+        let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
+        // Only full batches have the same text again.
+        match self.rows {
+            BATCH_ROWS => self.target.run(&sql, values.as_slice())?,
+            _ => self.target.run_rarely(&sql, values.as_slice())?,
+        };
+        self.values.clear();
+        (self.rows, self.bytes) = (0, 0);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(value: Value<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(value, &mut |bytes| out.extend_from_slice(bytes));
+        out
+    }
+
+    #[test]
+    fn different_values_have_different_encodings() {
+        let values = [
+            Value::Null,
+            Value::Integer(0),
+            Value::Integer(1),
+            Value::Real(1.0),
+            Value::Text(""),
+            Value::Text("1"),
+            Value::Blob(b""),
+            Value::Blob(b"1"),
+            // The same letter for a reader, but other bytes.
+            Value::Text("\u{e9}"),
+            Value::Text("e\u{301}"),
+        ];
+        for (at, one) in values.iter().enumerate() {
+            for other in &values[at + 1..] {
+                assert_ne!(encoded(*one), encoded(*other), "{one:?} {other:?}");
+            }
+        }
+        assert_eq!(encoded(Value::Real(-0.0)), encoded(Value::Real(0.0)));
+        assert_eq!(
+            encoded(Value::Text("a\0")),
+            encoded(Value::Text("a\u{FFFD}"))
+        );
+    }
+}
