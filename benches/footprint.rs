@@ -130,34 +130,38 @@ fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
         std::thread::sleep(Duration::from_secs(3));
         program.pss_kb() as f64 / 1024.0
     };
-    let bare = Program::start(hello, None, "/", &[]);
+    let idle_program = Program::start(hello, None, "/", &[]);
     let folder = Folder::new("idle");
     let program = Program::start(quire, Some(&folder.0), "/api/health", &[]);
-    report.row("idle memory (PSS)", idle(&program), Some(idle(&bare)));
+    report.row(
+        "idle memory (PSS)",
+        idle(&program),
+        Some(idle(&idle_program)),
+    );
     report.row(
         "threads",
         program.threads() as f64,
-        Some(bare.threads() as f64),
+        Some(idle_program.threads() as f64),
     );
     report.row(
         "open files",
         program.files() as f64,
-        Some(bare.files() as f64),
+        Some(idle_program.files() as f64),
     );
     drop(program);
-    drop(bare);
+    drop(idle_program);
     for (count, name) in [
         (100, "an event stream of 100"),
         (1_000, "an event stream of 1,000"),
     ] {
-        let bare = Program::start(hello, None, "/", &[]);
+        let idle_program = Program::start(hello, None, "/", &[]);
         let (floor, held) =
-            memory_per_connection(&bare, count, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+            memory_per_connection(&idle_program, count, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
         drop(held);
-        drop(bare);
+        drop(idle_program);
         let silent = Silent::new(quire);
-        let (ours, held) = memory_per_connection(&silent.program, count, &silent.request);
-        report.row(name, ours, Some(floor));
+        let (quire_memory, held) = memory_per_connection(&silent.program, count, &silent.request);
+        report.row(name, quire_memory, Some(floor));
         drop(held);
         if count == 1_000 {
             for _ in 0..2_000 {

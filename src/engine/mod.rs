@@ -216,8 +216,8 @@ impl Engine {
     pub async fn start(&self, run: RunSpec, insert: InsertRun) -> Result<Finished, NotStarted> {
         let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (run, insert) = self.shared.with_lease(run, insert);
-        let (tell, stored) = oneshot::channel();
-        let finished = self.spawn(run, channel, Some((insert, tell)), None);
+        let (stored_sender, stored) = oneshot::channel();
+        let finished = self.spawn(run, channel, Some((insert, stored_sender)), None);
         match stored.await {
             Ok(Ok(())) => Ok(finished),
             Ok(Err(error)) => Err(NotStarted::Store(error)),
@@ -252,7 +252,7 @@ impl Engine {
         first: Option<(InsertRun, StoredRun)>,
         stream: Option<StreamPermit>,
     ) -> Finished {
-        let (tell, finished) = oneshot::channel();
+        let (finished_sender, finished) = oneshot::channel();
         let shared = self.shared.clone();
         let run = Box::new(run);
         let lease = run.lease.map(|lease| (run.id.clone(), lease));
@@ -264,11 +264,11 @@ impl Engine {
         };
         // `runs` tracks this task; `drain_runs` waits until its entry is gone.
         tokio::spawn(async move {
-            if let Some((insert, tell)) = first {
+            if let Some((insert, finished_sender)) = first {
                 let stored = shared.store.write(insert).await;
                 let failed = stored.is_err();
                 // The client may have left; its guard then stops the run.
-                let _ = tell.send(stored);
+                let _ = finished_sender.send(stored);
                 if failed {
                     return;
                 }
@@ -284,10 +284,10 @@ impl Engine {
             let Some(rest) = rest else {
                 drop(place);
                 // An asynchronous run has no receiver.
-                let _ = tell.send(ended);
+                let _ = finished_sender.send(ended);
                 return;
             };
-            let _ = tell.send(ended);
+            let _ = finished_sender.send(ended);
             rest.store(|| shared.run_slots.is_closed()).await;
             drop(place);
         });
