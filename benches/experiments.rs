@@ -196,8 +196,8 @@ fn prompts(evaluations: u64, skill: f64) -> PromptsFound {
         found.gained += (one.leader - one.given) / runs as f64;
         found.used += one.results.len() as f64 / runs as f64;
         found.proposed += one.proposals.len() as f64 / runs as f64;
-        let taken = one.race.parents().iter().flatten().count();
-        found.taken += taken as f64 / runs as f64;
+        let derived_count = one.race.parents().iter().flatten().count();
+        found.taken += derived_count as f64 / runs as f64;
     }
     found
 }
@@ -224,12 +224,14 @@ fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> 
 /// Returns scores of settings with these effects on cases of varying difficulty. Differences on a case have a
 /// standard deviation of 0.25, as those of model answers do.
 fn draw_graded_scores(effects: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
-    let hard: Vec<f64> = (0..cases).map(|_| 0.1 * chance.next_normal()).collect();
+    let difficulty: Vec<f64> = (0..cases).map(|_| 0.1 * chance.next_normal()).collect();
     let noise = 0.25 / 2_f64.sqrt();
-    let mut score = |effect: f64, hard: f64| 0.5 + effect + hard + noise * chance.next_normal();
+    let mut score =
+        |effect: f64, difficulty: f64| 0.5 + effect + difficulty + noise * chance.next_normal();
     let rows = effects.iter().map(|&effect| {
-        hard.iter()
-            .map(|&hard| score(effect, hard).clamp(0.0, 1.0))
+        difficulty
+            .iter()
+            .map(|&difficulty| score(effect, difficulty).clamp(0.0, 1.0))
             .collect()
     });
     rows.collect()

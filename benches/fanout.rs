@@ -86,16 +86,23 @@ fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
             "event: analysis.completed",
         )
     });
-    let first = |seen: &[Seen]| median(seen.iter().map(|seen| milliseconds(seen.first)).collect());
+    let first = |arrivals: &[Seen]| {
+        median(
+            arrivals
+                .iter()
+                .map(|arrivals| milliseconds(arrivals.first))
+                .collect(),
+        )
+    };
     let full = median(
         straight
             .iter()
-            .map(|seen| milliseconds(seen.whole))
+            .map(|arrivals| milliseconds(arrivals.whole))
             .collect(),
     );
     let mut added: Vec<f64> = through
         .iter()
-        .map(|seen| (milliseconds(seen.whole) - full) / TOKENS as f64)
+        .map(|arrivals| (milliseconds(arrivals.whole) - full) / TOKENS as f64)
         .collect();
     added.sort_by(f64::total_cmp);
     let (direct, quire) = (first(&straight), first(&through));
@@ -151,9 +158,9 @@ fn measure_many_streams(
             good
         })
     });
-    let (mut most, mut threads) = (0, 0);
+    let (mut peak_threads, mut threads) = (0, 0);
     while !callers.is_finished() {
-        most = most.max(program.pss_kb());
+        peak_threads = peak_threads.max(program.pss_kb());
         threads = threads.max(program.threads());
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -166,7 +173,7 @@ fn measure_many_streams(
     println!(
         "  {good} of {} whole   memory {:.1} MB above idle ({:.1} MB)   (goal: {goal})",
         streams / MEMBERS,
-        (most.saturating_sub(idle)) as f64 / 1024.0,
+        (peak_threads.saturating_sub(idle)) as f64 / 1024.0,
         idle as f64 / 1024.0
     );
 }

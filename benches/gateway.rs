@@ -50,14 +50,14 @@ fn main() {
         "/s a core",
         "MB"
     );
-    let straight = Target {
+    let direct = Target {
         name: "straight".to_owned(),
         address: upstream.address,
         prefix: "",
         headers: String::new(),
         process: None,
     };
-    let floor = measure_rows(&straight, &[]);
+    let floor = measure_rows(&direct, &[]);
     let folder = Folder::new("gateway");
     let program = start_quire(&folder, &upstream);
     pin_to_cores(program.child.id(), "0");
@@ -69,15 +69,15 @@ fn main() {
         headers: format!("authorization: Bearer {key}\r\n"),
         process: Some(program.child.id()),
     };
-    let ours = measure_rows(&target, &floor);
+    let quire_rows = measure_rows(&target, &floor);
     drop(program);
     for peer in [aichat, crabllm, portkey, litellm] {
         let Some((target, child)) = peer(&folder.0, upstream.address) else {
             continue;
         };
-        let theirs = measure_rows(&target, &floor);
+        let peer_rows = measure_rows(&target, &floor);
         drop(child);
-        print_ratios(&target.name, &ours, &theirs);
+        print_ratios(&target.name, &quire_rows, &peer_rows);
     }
 }
 
@@ -87,8 +87,8 @@ fn measure_rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
 }
 
 /// Prints the ratio of Quire's figures to another gateway's.
-fn print_ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
-    for ((count, _), (our, their)) in CONNECTION_ROWS.iter().zip(ours.iter().zip(theirs)) {
+fn print_ratios(name: &str, quire_rows: &[Figures], peer_rows: &[Figures]) {
+    for ((count, _), (our, their)) in CONNECTION_ROWS.iter().zip(quire_rows.iter().zip(peer_rows)) {
         if their.median.is_nan() {
             println!(
                 "Quire / {name} at {count}: no ratios, because none of its streams was complete"
@@ -378,10 +378,10 @@ fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
 }
 
 async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> Driven {
-    let (mut driven, mut kept) = (Driven::default(), None);
+    let (mut driven, mut connection) = (Driven::default(), None);
     while !stop.load(Ordering::Relaxed) {
         let start = Instant::now();
-        let stream = match kept.take() {
+        let stream = match connection.take() {
             Some(stream) => Ok(stream),
             None => TcpStream::connect(address).await,
         };
@@ -393,7 +393,7 @@ async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -
             Some((first, stream)) => {
                 driven.first.push(first);
                 driven.took.push(start.elapsed().as_secs_f64() * 1_000.0);
-                kept = stream;
+                connection = stream;
             }
             None => {
                 driven.failed += 1;
@@ -409,7 +409,7 @@ async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -
 async fn time_request(
     mut stream: TcpStream,
     request: &str,
-    begun: Instant,
+    started_at: Instant,
 ) -> Option<(f64, Option<TcpStream>)> {
     const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
     stream.write_all(request.as_bytes()).await.ok()?;
@@ -418,13 +418,13 @@ async fn time_request(
     loop {
         let read = tokio::time::timeout(limit, stream.read_buf(&mut text));
         let read = read.await.ok()?.ok()?;
-        let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
-        if first.is_none() && has(b"token \"") {
-            first = Some(begun.elapsed().as_secs_f64() * 1_000.0);
+        let contains_word = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+        if first.is_none() && contains_word(b"token \"") {
+            first = Some(started_at.elapsed().as_secs_f64() * 1_000.0);
         }
         let is_over = text.ends_with(LAST_CHUNK);
         if is_over || read == 0 {
-            let first = first.filter(|_| has(b"[DONE]"))?;
+            let first = first.filter(|_| contains_word(b"[DONE]"))?;
             return Some((first, is_over.then_some(stream)));
         }
     }

@@ -36,13 +36,14 @@ fn main() {
             let (mut even, mut race) = (0.0, 0.0);
             for seed in 0..RUNS {
                 let mut chance = Random::new(seed);
-                let truth = truth::draw(&arms, CASES, spread, &mut || chance.next_normal());
-                even += truth.regret(even_leader(&truth, evaluations, &mut chance)) / RUNS as f64;
-                let one = truth.regret(race_leader(&truth, &arms, evaluations, seed));
+                let true_scores = truth::draw(&arms, CASES, spread, &mut || chance.next_normal());
+                even += true_scores.regret(even_leader(&true_scores, evaluations, &mut chance))
+                    / RUNS as f64;
+                let one = true_scores.regret(race_leader(&true_scores, &arms, evaluations, seed));
                 race += one / RUNS as f64;
                 written.push(serde_json::json!({
                     "name": name, "evaluations": evaluations, "axes": axes, "arms": arms, "race": one,
-                    "effects": truth.effects, "scores": truth.scores,
+                    "effects": true_scores.effects, "scores": true_scores.scores,
                 }));
             }
             let title = format!("{name}, {evaluations} evaluations");
@@ -58,8 +59,8 @@ fn main() {
     }
 }
 
-fn race_leader(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usize {
-    let nothing = TrialOutcome {
+fn race_leader(true_scores: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usize {
+    let zero_outcome = TrialOutcome {
         score: 0.0,
         cost: MicroDollars(0),
         tokens: 0,
@@ -78,7 +79,7 @@ fn race_leader(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) 
             evaluations: Some(evaluations),
             ..ExperimentBudget::default()
         },
-        declared: vec![nothing; arms.len()],
+        declared: vec![zero_outcome; arms.len()],
         indifference: 0.02,
         error_rate: 0.1,
         seed,
@@ -93,8 +94,8 @@ fn race_leader(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) 
                     race.record(
                         cell,
                         TrialOutcome {
-                            score: truth.scores[cell.arm][cell.case],
-                            ..nothing
+                            score: true_scores.scores[cell.arm][cell.case],
+                            ..zero_outcome
                         },
                     );
                 }
@@ -105,9 +106,9 @@ fn race_leader(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) 
 
 /// Returns the setting with the best mean after each was tried on the same number of cases, drawn separately for
 /// each setting.
-fn even_leader(truth: &Truth, evaluations: u64, chance: &mut Random) -> usize {
-    let each = evaluations as usize / truth.scores.len();
-    let means: Vec<f64> = truth
+fn even_leader(true_scores: &Truth, evaluations: u64, chance: &mut Random) -> usize {
+    let each = evaluations as usize / true_scores.scores.len();
+    let means: Vec<f64> = true_scores
         .scores
         .iter()
         .map(|scores| {

@@ -82,23 +82,23 @@ impl Bench {
                 .map(|number| self.time_request(self.ask_request(number, &models, "off")))
                 .collect(),
         );
-        let straight = median(
+        let sequential_median = median(
             (0..RUNS)
                 .map(|_| self.measure_direct_calls(members))
                 .collect(),
         );
         println!(
-            "  {members:2} members, {:2} calls   through Quire {through:6.2} ms   the calls alone {straight:6.2} ms   own cost {:6.2} ms   {:.1} x",
+            "  {members:2} members, {:2} calls   through Quire {through:6.2} ms   the calls alone {sequential_median:6.2} ms   own cost {:6.2} ms   {:.1} x",
             calls_per_stage(members).iter().sum::<usize>(),
-            through - straight,
-            through / straight
+            through - sequential_median,
+            through / sequential_median
         );
     }
 
     fn measure_concurrent(&self, at_once: usize) {
         let models = member_names(3);
         let rounds = (200 / at_once).max(1);
-        let (address, begun) = (self.program.address, Instant::now());
+        let (address, started_at) = (self.program.address, Instant::now());
         let requests: Vec<Vec<String>> = (0..at_once)
             .map(|caller| {
                 (0..rounds)
@@ -128,7 +128,7 @@ impl Bench {
             }
             good
         });
-        let duration = begun.elapsed().as_secs_f64();
+        let duration = started_at.elapsed().as_secs_f64();
         let all = at_once * rounds;
         println!(
             "  {at_once:3} at once   {:6.1} analyses a second   {:6.2} ms each   {good} of {all} whole",
@@ -221,14 +221,14 @@ impl Bench {
 /// Measures how long the engine takes to find a stored answer, compared with the lower bound: reading the same row
 /// by key on this thread with a prepared statement.
 fn measure_lookups(path: PathBuf) -> (f64, f64) {
-    let bare = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    let raw_connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .expect("the program's store");
-    let keys: Vec<String> = bare
+    let keys: Vec<String> = raw_connection
         .prepare("SELECT key FROM answer_cache")
         .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
         .expect("the keys");
     assert!(keys.len() >= 2 * RUNS, "{} answers were kept", keys.len());
-    let mut look = bare
+    let mut look = raw_connection
         .prepare("SELECT model, answer, cost, fields FROM answer_cache WHERE key = ?1")
         .expect("a statement");
     let mut row = |key: &String| {

@@ -83,7 +83,7 @@ static PEERS: &[Peer] = &[
         place: "pocketbase/bin/pocketbase",
         command: |program, data, port| {
             let data = data.display().to_string();
-            let made = Command::new(program)
+            let created = Command::new(program)
                 .args([
                     "superuser",
                     "upsert",
@@ -94,7 +94,10 @@ static PEERS: &[Peer] = &[
                 ])
                 .stdout(Stdio::null())
                 .status();
-            assert!(made.is_ok_and(|made| made.success()), "no account was made");
+            assert!(
+                created.is_ok_and(|created| created.success()),
+                "no account was made"
+            );
             let mut command = Command::new(program);
             command.args([
                 "serve",

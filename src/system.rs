@@ -147,10 +147,10 @@ fn set_limits(limits: &SandboxLimits) -> std::io::Result<()> {
     Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
-fn set_limit(what: Resource, soft: u64, hard: u64) -> std::io::Result<()> {
+fn set_limit(what: Resource, soft: u64, hard_limit: u64) -> std::io::Result<()> {
     let limit = Rlimit {
         current: Some(soft),
-        maximum: Some(hard),
+        maximum: Some(hard_limit),
     };
     Ok(setrlimit(what, limit)?)
 }

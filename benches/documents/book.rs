@@ -78,10 +78,10 @@ pub fn make(pages: usize) -> Book {
     // known in advance.
     let root = 1 + 2 * pages + sheaf_count + 1;
     for sheaf in 0..sheaf_count {
-        let here = PAGES_PER_NODE.min(pages - sheaf * PAGES_PER_NODE);
-        let node = writer.places.len() + 2 * here + 1;
+        let node_pages = PAGES_PER_NODE.min(pages - sheaf * PAGES_PER_NODE);
+        let node = writer.places.len() + 2 * node_pages + 1;
         let mut kids = Vec::new();
-        for page in 0..here {
+        for page in 0..node_pages {
             let mut content = "BT /F 9 Tf 11 TL 50 780 Td\n".to_owned();
             for _ in 0..LINES_PER_PAGE {
                 let words: Vec<&str> = source.by_ref().take(WORDS_PER_LINE).collect();
@@ -98,7 +98,7 @@ pub fn make(pages: usize) -> Book {
         sheaves.push(
             writer.object(
                 format!(
-                    "<</Type/Pages/Parent {root} 0 R/Count {here}/Kids[{}]>>",
+                    "<</Type/Pages/Parent {root} 0 R/Count {node_pages}/Kids[{}]>>",
                     kids.join(" ")
                 )
                 .as_bytes(),

@@ -19,27 +19,31 @@ const DOCUMENT: usize = 1 << 20;
 pub fn measure_search_quality() {
     let folder = Folder::new("finding");
     let library = Library::new(&folder.0);
-    let (mut ours, mut plain) = (Quality::default(), Quality::default());
+    let (mut contextual, mut plain) = (Quality::default(), Quality::default());
     println!("questions that find their page   recall@5 (plain)     MRR (plain)   questions");
-    let line = |name: &str, us: Quality, them: Quality| {
+    let line = |name: &str, contextual_quality: Quality, plain_quality: Quality| {
         println!(
             "  {name:<30} {:>6.3} ({:.3})   {:>5.3} ({:.3})   {:>8}",
-            us.recall_at_5(),
-            them.recall_at_5(),
-            us.mrr(),
-            them.mrr(),
-            us.questions
+            contextual_quality.recall_at_5(),
+            plain_quality.recall_at_5(),
+            contextual_quality.mrr(),
+            plain_quality.mrr(),
+            contextual_quality.questions
         );
     };
-    for (language, us, them) in library.measure(1) {
-        line(&language, us, them);
-        (ours, plain) = (ours.and(us), plain.and(them));
+    for (language, contextual_quality, plain_quality) in library.measure(1) {
+        line(&language, contextual_quality, plain_quality);
+        (contextual, plain) = (contextual.and(contextual_quality), plain.and(plain_quality));
     }
-    line("all", ours, plain);
+    line("all", contextual, plain);
     for language in ["en", "de", "es"] {
         let folder = Folder::new(&format!("long-{language}"));
-        let (us, them) = set::measure_long(&folder.0, language, 1);
-        line(&format!("{language} as one document"), us, them);
+        let (contextual_quality, plain_quality) = set::measure_long(&folder.0, language, 1);
+        line(
+            &format!("{language} as one document"),
+            contextual_quality,
+            plain_quality,
+        );
     }
 }
 

@@ -12,23 +12,23 @@ pub struct Budget {
 }
 
 /// Returns a budget for the figure itself.
-pub const fn most(name: &'static str, unit: &'static str, most: f64, goal: Option<f64>) -> Budget {
+pub const fn most(name: &'static str, unit: &'static str, max: f64, goal: Option<f64>) -> Budget {
     Budget {
         name,
         unit,
         is_ratio: false,
-        most,
+        most: max,
         goal,
     }
 }
 
 /// Returns a budget for the ratio to the baseline.
-pub const fn times(name: &'static str, unit: &'static str, most: f64, goal: Option<f64>) -> Budget {
+pub const fn times(name: &'static str, unit: &'static str, max: f64, goal: Option<f64>) -> Budget {
     Budget {
         name,
         unit,
         is_ratio: true,
-        most,
+        most: max,
         goal,
     }
 }
@@ -51,14 +51,14 @@ impl Report {
         }
     }
 
-    pub fn row(&mut self, name: &str, ours: f64, floor: Option<f64>) {
+    pub fn row(&mut self, name: &str, measured: f64, floor: Option<f64>) {
         let budget = (self.budgets.iter().find(|budget| budget.name == name))
             .unwrap_or_else(|| panic!("no budget for {name}"));
-        let ratio = floor.map(|floor| ours / floor);
+        let ratio = floor.map(|floor| measured / floor);
         let held = if budget.is_ratio {
             ratio.unwrap_or(f64::INFINITY)
         } else {
-            ours
+            measured
         };
         let is_over = held > budget.most;
         if is_over {
@@ -73,7 +73,7 @@ impl Report {
         println!(
             "{:<38} {:>9} {:>9} {:>8}   {:>9} {:>8}{}",
             format!("{name}, {}", budget.unit),
-            number(ours),
+            number(measured),
             show(floor),
             show(ratio),
             format!("{}{sign}", number(budget.most)),

@@ -49,14 +49,14 @@ impl Program {
         if let Some(data) = data {
             command.env("QUIRE_DATA", data).arg("serve");
         }
-        let begun = Instant::now();
+        let started_at = Instant::now();
         // The child is killed and waited for when the `Program` is dropped.
         #[allow(
             clippy::zombie_processes,
             reason = "a program that never answers ends the bench"
         )]
         let child = command.spawn().expect("the program starts");
-        while begun.elapsed() < Duration::from_secs(60) {
+        while started_at.elapsed() < Duration::from_secs(60) {
             if ask(
                 address,
                 &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
@@ -66,7 +66,7 @@ impl Program {
                 return Self {
                     child,
                     address,
-                    first_answer: begun.elapsed(),
+                    first_answer: started_at.elapsed(),
                 };
             }
             std::thread::sleep(Duration::from_micros(50));
@@ -185,13 +185,13 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 /// Returns the two programs to compare: from the arguments, or else where `make release` and `make footprint` put
 /// them.
 pub fn binaries() -> (PathBuf, PathBuf) {
-    let given: Vec<String> = std::env::args()
+    let given_args: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with("--"))
         .collect();
     let built = Path::new("target/x86_64-unknown-linux-gnu/release");
     let pick = |index: usize, name: &str| {
-        given
+        given_args
             .get(index)
             .map_or_else(|| built.join(name), PathBuf::from)
     };
@@ -210,11 +210,11 @@ pub fn binaries() -> (PathBuf, PathBuf) {
 
 /// Returns only Quire's binary, found in the same way.
 pub fn binary() -> PathBuf {
-    let given = std::env::args()
+    let given_path = std::env::args()
         .skip(1)
         .find(|argument| !argument.starts_with("--"));
     let built = "target/x86_64-unknown-linux-gnu/release/quire";
-    let binary = PathBuf::from(given.as_deref().unwrap_or(built));
+    let binary = PathBuf::from(given_path.as_deref().unwrap_or(built));
     if !binary.exists() {
         eprintln!("{} is not there: run `make bench`", binary.display());
         std::process::exit(0);

@@ -23,7 +23,7 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     let (flag, count) = (stop.clone(), done.clone());
     let client = std::thread::spawn(move || drive_load(address, &request, &flag, &count));
     std::thread::sleep(Duration::from_millis(500));
-    let (first, ticks, begun) = (
+    let (first, ticks, started_at) = (
         done.load(Ordering::Relaxed),
         ticks_of_family(process),
         Instant::now(),
@@ -31,7 +31,7 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     std::thread::sleep(MEASURE_DURATION);
     let requests = (done.load(Ordering::Relaxed) - first) as f64;
     let (seconds, ticks) = (
-        begun.elapsed().as_secs_f64(),
+        started_at.elapsed().as_secs_f64(),
         ticks_of_family(process) - ticks,
     );
     stop.store(true, Ordering::Relaxed);

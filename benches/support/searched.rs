@@ -98,9 +98,9 @@ pub fn searched(script: Script) -> Searched {
 }
 
 /// Returns the design of a search with this many given prompts.
-pub fn design(script: Script, given: usize) -> Design {
+pub fn design(script: Script, configuration_count: usize) -> Design {
     Design {
-        arms: (0..given)
+        arms: (0..configuration_count)
             .map(|place| Configuration(vec![Some(place)]))
             .collect(),
         current: 0,
@@ -110,13 +110,13 @@ pub fn design(script: Script, given: usize) -> Design {
             evaluations: Some(script.evaluations),
             ..ExperimentBudget::default()
         },
-        declared: vec![TrialOutcome::default(); given],
+        declared: vec![TrialOutcome::default(); configuration_count],
         indifference: 0.02,
         error_rate: 0.1,
         seed: script.seed,
         search: Some(SearchDesign {
             axis: 0,
-            given,
+            given: configuration_count,
             max_proposals: script.proposals,
             declared: JudgeCost::default(),
         }),

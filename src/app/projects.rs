@@ -5,7 +5,8 @@ use crate::crypto;
 use crate::domain::id::{DocumentId, ProjectId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::project::{
-    MAX_INSTRUCTIONS, MAX_NAME, MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, MAX_PROJECTS, Project,
+    MAX_INSTRUCTIONS_CHARS, MAX_NAME_CHARS, MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, MAX_PROJECTS,
+    Project,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::usage::month_start;
@@ -248,8 +249,8 @@ fn validate_name(name: &str) -> Result<String> {
     if name.is_empty() {
         return Err(Error::field(location, "missing", "the name is empty"));
     }
-    if name.chars().count() > MAX_NAME {
-        let why = format!("at most {MAX_NAME} characters");
+    if name.chars().count() > MAX_NAME_CHARS {
+        let why = format!("at most {MAX_NAME_CHARS} characters");
         return Err(Error::field(location, "too_long", why));
     }
     if name.chars().any(char::is_control) {
@@ -261,8 +262,8 @@ fn validate_name(name: &str) -> Result<String> {
 
 fn validate_instructions(text: String) -> Result<String> {
     let location = &["body", "instructions"];
-    if text.chars().count() > MAX_INSTRUCTIONS {
-        let why = format!("at most {MAX_INSTRUCTIONS} characters");
+    if text.chars().count() > MAX_INSTRUCTIONS_CHARS {
+        let why = format!("at most {MAX_INSTRUCTIONS_CHARS} characters");
         return Err(Error::field(location, "too_long", why));
     }
     if text.contains('\0') {

@@ -45,11 +45,11 @@ impl ReplaceDatabase {
     /// Prepares a replacement; `new` is a complete database next to `path`.
     pub(super) fn new(new: PathBuf, place: PathBuf, now: Timestamp) -> Self {
         let stamp = now.to_string().replace([':', '.'], "-");
-        let kept = with_suffix(&place, &format!("{REPLACED_MARK}{stamp}"));
+        let kept_path = with_suffix(&place, &format!("{REPLACED_MARK}{stamp}"));
         Self {
             new,
             path: place,
-            previous: kept,
+            previous: kept_path,
         }
     }
 
@@ -65,7 +65,7 @@ impl ReplaceDatabase {
         }
         Ok(ReplacedFiles {
             deleted: delete_oldest(&self.path),
-            previous: Some(self.previous).filter(|kept| kept.exists()),
+            previous: Some(self.previous).filter(|kept_path| kept_path.exists()),
         })
     }
 
@@ -73,21 +73,21 @@ impl ReplaceDatabase {
     /// database without its log would be incomplete.
     fn keep_previous(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
-            let (old, kept) = (
+            let (old, kept_path) = (
                 with_suffix(&self.path, end),
                 with_suffix(&self.previous, end),
             );
-            match fs::hard_link(&old, &kept) {
+            match fs::hard_link(&old, &kept_path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // Never overwrites one that is already kept.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
                 // Not every file system supports hard links.
                 Err(_) => {
-                    let part = with_suffix(&kept, ".part");
+                    let part = with_suffix(&kept_path, ".part");
                     fs::copy(&old, &part)?;
                     File::open(&part)?.sync_all()?;
-                    fs::rename(&part, &kept)?;
+                    fs::rename(&part, &kept_path)?;
                 }
             }
         }
@@ -178,29 +178,29 @@ pub(super) fn remove_interrupted(place: &Path) -> io::Result<()> {
 
 /// Removes the oldest replaced databases and returns their paths. Failing to remove one does not fail the restore.
 fn delete_oldest(place: &Path) -> Vec<PathBuf> {
-    let mut kept = replaced_databases(place).unwrap_or_default();
-    let excess = kept.len().saturating_sub(MAX_REPLACED);
-    kept.truncate(excess);
-    kept.retain(|old| {
+    let mut kept_files = replaced_databases(place).unwrap_or_default();
+    let excess = kept_files.len().saturating_sub(MAX_REPLACED);
+    kept_files.truncate(excess);
+    kept_files.retain(|old| {
         let is_removed = fs::remove_file(old).is_ok();
         for end in ["-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(with_suffix(old, end));
         }
         is_removed
     });
-    kept
+    kept_files
 }
 
 /// Returns the replaced databases, oldest first.
 fn replaced_databases(place: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut kept = replaced_files(place)?;
-    kept.retain(|path| {
+    let mut kept_files = replaced_files(place)?;
+    kept_files.retain(|path| {
         let name = path.to_string_lossy();
         !["-wal", "-shm", "-journal", ".part"]
             .iter()
             .any(|end| name.ends_with(end))
     });
-    Ok(kept)
+    Ok(kept_files)
 }
 
 /// Lists the files of replaced databases by name, so that a log comes after its database.
@@ -322,10 +322,10 @@ mod tests {
             remove_interrupted(&at).unwrap();
             Ok((cut_short.is_err(), left, swap().run()))
         });
-        let (refused, left, whole) = tried.unwrap();
+        let (refused, left, is_complete) = tried.unwrap();
         assert_eq!(left.as_deref(), Some("old"));
         assert!(refused);
-        let text = whole.unwrap_err().to_string();
+        let text = is_complete.unwrap_err().to_string();
         assert!(text.contains("another process has it open"), "{text}");
         assert_eq!(replaced_databases(&place).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(value(&place).as_deref(), Some("old"));
@@ -358,13 +358,13 @@ mod tests {
                 3.min(minute as usize + 1)
             );
         }
-        let nothing = folder.join("other.db");
+        let missing_path = folder.join("other.db");
         let new = folder.join("new.db");
         killed(&new, "new");
         checkpoint_log(&new).unwrap();
-        let swap = ReplaceDatabase::new(new, nothing.clone(), Timestamp::from_millis(0));
+        let swap = ReplaceDatabase::new(new, missing_path.clone(), Timestamp::from_millis(0));
         assert_eq!(swap.run().unwrap().previous, None);
-        assert_eq!(value(&nothing).as_deref(), Some("new"));
+        assert_eq!(value(&missing_path).as_deref(), Some("new"));
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -268,7 +268,10 @@ impl Threads<'_> {
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
-    pub async fn shared(&self, token: &str) -> Result<Option<(ThreadReport, Vec<AnalysisReport>)>> {
+    pub async fn find_shared(
+        &self,
+        token: &str,
+    ) -> Result<Option<(ThreadReport, Vec<AnalysisReport>)>> {
         let hash = crypto::token::hash(token);
         let found = self.store.read(move |db| {
             let Some((user, id)) = threads::by_share(db, &hash)? else {

@@ -52,7 +52,10 @@ impl CommandCall {
     }
     /// Returns all values of an option, in order.
     pub fn values(&self, name: &str) -> Vec<&str> {
-        let same = self.options.iter().filter(|(given, _)| *given == name);
+        let same = self
+            .options
+            .iter()
+            .filter(|(option_name, _)| *option_name == name);
         same.map(|(_, value)| value.as_str()).collect()
     }
     /// Returns the last value of an option.
@@ -276,8 +279,8 @@ fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
 
 /// Returns the first command with this option.
 fn option_of(name: &str) -> Option<&'static Command> {
-    let has = |other: &&Command| other.options.iter().any(|option| option.name == name);
-    COMMANDS.iter().find(has)
+    let has_option = |other: &&Command| other.options.iter().any(|option| option.name == name);
+    COMMANDS.iter().find(has_option)
 }
 
 fn optional_value(parser: &mut Parser) -> Result<String, CommandFailure> {

@@ -67,8 +67,8 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
     let (copy, replacement) = (restored.copy, restored.replaced);
-    let kept_note = replacement.previous.map_or_else(String::new, |kept| {
-        format!("; the replaced database is kept as {}", kept.display())
+    let kept_note = replacement.previous.map_or_else(String::new, |kept_path| {
+        format!("; the replaced database is kept as {}", kept_path.display())
     });
     print(format!(
         "{file}: {} bytes with {} rows, verified and restored{kept_note}",

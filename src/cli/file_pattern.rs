@@ -151,8 +151,9 @@ mod tests {
     fn invalid_and_too_broad_patterns_are_rejected() {
         let root = Folder::new("limits");
         let within = |pattern: &str| format!("{}/{pattern}", root.0.display());
-        let refused =
-            |pattern: &str, most| matching_files(&within(pattern), most).expect_err("refused");
+        let refused = |pattern: &str, max_files| {
+            matching_files(&within(pattern), max_files).expect_err("refused")
+        };
         assert!(refused("**/*.md", 2).contains("more than 2 folders"));
         assert!(matching_files(&within("**/*.md"), 3).is_ok());
         assert!(refused("x**y", 9).contains("is not a file pattern"));

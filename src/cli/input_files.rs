@@ -113,7 +113,7 @@ impl InputFile {
             },
             InputSource::Path(path) => {
                 let file = open_path(path).or_else(|error| match error.kind() {
-                    ErrorKind::NotFound => self.unreadable(missing(path)),
+                    ErrorKind::NotFound => self.unreadable(missing_file_message(path)),
                     _ => self.unreadable(error),
                 })?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -140,7 +140,7 @@ impl InputFile {
 }
 
 /// Returns the message about a missing file, suggesting the closest name in its folder.
-fn missing(path: &Path) -> String {
+fn missing_file_message(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path
         .parent()

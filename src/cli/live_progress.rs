@@ -59,9 +59,9 @@ impl LiveLines {
 
     /// Clears the drawn lines, so that other lines can be printed in their place.
     pub(super) fn erase(&mut self) -> String {
-        let up = "\x1b[1A\x1b[2K".repeat(self.drawn);
+        let line_erasures = "\x1b[1A\x1b[2K".repeat(self.drawn);
         self.drawn = 0;
-        up
+        line_erasures
     }
 
     /// Draws the current state of the members over the previous drawing. No line is wider than the terminal: one

@@ -287,14 +287,14 @@ impl RemoteSession {
     /// # Errors
     /// Same as [`Self::get`]; [`CommandFailure::Usage`] for another account.
     pub(super) fn account(&self, expected: Option<&str>) -> Result<Value, CommandFailure> {
-        let me = self.get("/api/users/me")?;
-        let email = me["email"].as_str().unwrap_or_default();
+        let own_account = self.get("/api/users/me")?;
+        let email = own_account["email"].as_str().unwrap_or_default();
         let is_other = |expected: &str| {
             let parsed = Email::parse(expected);
             parsed.is_none_or(|expected| expected.as_str() != email)
         };
         match expected.filter(|expected| is_other(expected)) {
-            None => Ok(me),
+            None => Ok(own_account),
             Some(other) => usage(format!(
                 "the server takes the account from the API key, which belongs to {email}, not to {other}"
             )),

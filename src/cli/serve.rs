@@ -169,8 +169,9 @@ async fn take_over(
     let expected = expected.map(|port| SocketAddr::new(config.host, port));
     // The new process may be configured to listen elsewhere.
     let fits = |socket: &StdListener, expected: SocketAddr| {
-        let is = socket.local_addr().unwrap_or(expected);
-        is.ip() == expected.ip() && (expected.port() == 0 || is.port() == expected.port())
+        let actual_address = socket.local_addr().unwrap_or(expected);
+        actual_address.ip() == expected.ip()
+            && (expected.port() == 0 || actual_address.port() == expected.port())
     };
     let open = match inherited.is_empty() {
         true => std::mem::take(&mut predecessor.sockets)

@@ -84,13 +84,13 @@ fn fetch_rows(
     to: i64,
 ) -> Result<Vec<Value>, CommandFailure> {
     let query = format!("from={}&to={}", format_day(from), format_day(to));
-    let me = server.account(None)?;
-    let own_email = me["email"].as_str().unwrap_or_default();
-    let is_all = call.value("user").is_none() && me["role"] == "admin";
+    let own_account = server.account(None)?;
+    let own_email = own_account["email"].as_str().unwrap_or_default();
+    let is_all = call.value("user").is_none() && own_account["role"] == "admin";
     let email = call.value("user").unwrap_or(own_email);
     let user = match (is_all, email == own_email) {
         (true, _) => "all".to_owned(),
-        (false, true) => me["id"].as_str().unwrap_or_default().to_owned(),
+        (false, true) => own_account["id"].as_str().unwrap_or_default().to_owned(),
         (false, false) => server.user_id(email)?,
     };
     let found = server.get(&format!("/api/usage?user={user}&{query}"))?;

@@ -36,7 +36,7 @@ mod tests {
     fn existing_data_folder_takes_precedence_over_the_platform_default() {
         let folder = |list: &[(&str, &str)], has_legacy_dir: bool| {
             let find = |name: &str| {
-                let found = list.iter().find(|(given, _)| *given == name);
+                let found = list.iter().find(|(variable, _)| *variable == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
             default_data_dir(&find, has_legacy_dir)

@@ -139,7 +139,7 @@ impl GatheredValues {
         }
         for (name, value) in pairs {
             let meant = intended_setting(name).filter(|_| !value.is_empty());
-            let is_set = |meant: &str| pairs.iter().any(|(given, _)| given == meant);
+            let is_set = |meant: &str| pairs.iter().any(|(variable, _)| variable == meant);
             if let Some(meant) = meant.filter(|meant| !is_set(meant)) {
                 self.warnings.push(format!(
                     "{name} ({source}) has no effect; did you mean {meant}?"
@@ -149,7 +149,7 @@ impl GatheredValues {
         for (name, instead) in options::REPLACED_SETTINGS {
             if pairs
                 .iter()
-                .any(|(given, value)| given == name && !value.is_empty())
+                .any(|(variable, value)| variable == name && !value.is_empty())
             {
                 self.warnings
                     .push(format!("{name} ({source}) has no effect: {instead}"));
@@ -166,7 +166,7 @@ impl GatheredValues {
     ) -> Option<(String, String)> {
         let mut found: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {
-            let last = pairs.iter().rev().find(|(given, _)| given == name);
+            let last = pairs.iter().rev().find(|(variable, _)| variable == name);
             let Some((_, value)) = last.filter(|(_, value)| !value.trim().is_empty()) else {
                 continue;
             };

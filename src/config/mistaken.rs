@@ -49,8 +49,8 @@ pub(super) fn intended_setting(name: &str) -> Option<&'static str> {
     if !is_ours || setting(name).is_some() {
         return None;
     }
-    let bare = name.strip_prefix("QUIRE_").unwrap_or(name);
-    let exact = setting(bare).map(|row| row.name);
+    let bare_name = name.strip_prefix("QUIRE_").unwrap_or(name);
+    let exact = setting(bare_name).map(|row| row.name);
     let names = || SETTINGS.iter().map(|row| row.name);
     exact.or_else(|| closest(name, names()))
 }

@@ -345,7 +345,7 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
         let pairs = layers.environment.iter();
         pairs
             .rev()
-            .find(|(given, _)| given == name)
+            .find(|(variable, _)| variable == name)
             .map(|(_, value)| value.clone())
     };
     let read = |path: &str| read_file(Path::new(path));

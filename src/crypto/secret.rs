@@ -137,8 +137,8 @@ mod tests {
             (&[b'a'; 5000], "does not hold one line of text"),
         ] {
             std::fs::write(path(&folder), bytes).expect("written");
-            let said = read_or_create(&folder).expect_err("refused").to_string();
-            assert_eq!(said, why);
+            let message = read_or_create(&folder).expect_err("refused").to_string();
+            assert_eq!(message, why);
         }
         std::fs::remove_dir_all(&folder).expect("removed");
     }

@@ -196,7 +196,7 @@ mod tests {
             usual,
             "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
         );
-        let put = SignedRequest {
+        let put_request = SignedRequest {
             method: "PUT",
             path: &path("/test$file.text"),
             query: "",
@@ -208,7 +208,7 @@ mod tests {
             payload: &hex(&sha256::hash(b"Welcome to Amazon S3.")),
         };
         check(
-            &put,
+            &put_request,
             "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
             "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
         );

@@ -141,11 +141,11 @@ fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
     let mut next_heading = layout.headings.partition_point(|h| h.start <= base);
     let mut next_block = layout.blocks.partition_point(|b| b.end <= base);
     for (at, character) in rest.char_indices() {
-        let here = base + at;
+        let boundary = base + at;
         if layout
             .headings
             .get(next_heading)
-            .is_some_and(|h| h.start == here)
+            .is_some_and(|h| h.start == boundary)
         {
             if characters >= MIN_SECTION_CHARS {
                 return at;
@@ -153,17 +153,17 @@ fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
             next_heading += 1;
         }
         let mut block = layout.blocks.get(next_block);
-        if block.is_some_and(|block| block.end <= here) {
+        if block.is_some_and(|block| block.end <= boundary) {
             next_block += 1;
             block = layout.blocks.get(next_block);
         }
-        if let Some(block) = block.filter(|block| block.start == here)
+        if let Some(block) = block.filter(|block| block.start == boundary)
             && characters >= MIN_SECTION_CHARS
             && block.end - block.start < MAX_LENGTH
         {
             places.block = at;
         }
-        let inside = block.filter(|block| block.start < here);
+        let inside = block.filter(|block| block.start < boundary);
         if characters == MAX_LENGTH {
             // The look-ahead is limited to `MAX_REMAINDER_CHARS` characters, never the whole rest.
             let crumb =

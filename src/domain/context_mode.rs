@@ -251,32 +251,40 @@ mod tests {
             (Wish::Whole, 90_000, 0, Whole, 90_000),
             (Wish::Passages, 900, 8_192, Whole, 900),
         ] {
-            let got = choose_fit(wish, latin_sizes(chars), member_needs(window));
+            let fit_result = choose_fit(wish, latin_sizes(chars), member_needs(window));
             assert_eq!(
-                (got.fit, got.chars),
+                (fit_result.fit, fit_result.chars),
                 (fit, budget),
                 "{wish:?} {chars} {window}"
             );
-            let says = !got.why.is_empty();
-            assert_eq!(says, fit != Whole && wish != Wish::Passages, "{}", got.why);
+            let has_reason = !fit_result.why.is_empty();
+            assert_eq!(
+                has_reason,
+                fit != Whole && wish != Wish::Passages,
+                "{}",
+                fit_result.why
+            );
         }
     }
 
     #[test]
     fn a_budget_bounds_the_share_of_the_window() {
-        let poor = MemberNeeds {
+        let low_budget = MemberNeeds {
             affordable: Some(10_000),
             ..member_needs(400_000)
         };
-        let got = choose_fit(ContextMode::Auto, latin_sizes(300_000), poor);
-        assert_eq!((got.fit, got.chars), (Fit::Passages, 40_000));
+        let fit_result = choose_fit(ContextMode::Auto, latin_sizes(300_000), low_budget);
+        assert_eq!((fit_result.fit, fit_result.chars), (Fit::Passages, 40_000));
         // Never less than a small window gets.
         let broke = MemberNeeds {
             affordable: Some(1),
             ..member_needs(400_000)
         };
-        let got = choose_fit(ContextMode::Auto, latin_sizes(300_000), broke);
-        assert_eq!((got.fit, got.chars), (Fit::Passages, PASSAGES_BUDGET));
+        let fit_result = choose_fit(ContextMode::Auto, latin_sizes(300_000), broke);
+        assert_eq!(
+            (fit_result.fit, fit_result.chars),
+            (Fit::Passages, PASSAGES_BUDGET)
+        );
     }
 
     #[test]

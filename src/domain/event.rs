@@ -111,7 +111,8 @@ pub struct StageInfo {
     /// Name: `initial`, `meta`, `hyper`, `ultra`.
     pub stage: String,
     /// `members` or `synthesiser`; the latter writes the answer.
-    pub who: StageRole,
+    #[serde(rename = "who")]
+    pub role: StageRole,
     /// Full IDs of the participating models.
     pub models: Vec<String>,
 }

@@ -25,7 +25,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let seated = stage.is_some_and(|stage| stage.who != StageRole::Synthesizer);
+        let seated = stage.is_some_and(|stage| stage.role != StageRole::Synthesizer);
         let (status, text) = match &answer.error {
             None => ("completed", answer.text.as_str()),
             Some(_) if answer.is_partial() => ("stopped", answer.text.as_str()),
@@ -182,7 +182,7 @@ fn write_stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
         .stages
         .iter()
         .enumerate()
-        .filter(|(_, stage)| stage.who == StageRole::Members)
+        .filter(|(_, stage)| stage.role == StageRole::Members)
     {
         let of_stage: Vec<&StageAnswer> = answers
             .iter()

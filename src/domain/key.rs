@@ -153,12 +153,12 @@ mod tests {
 
     #[test]
     fn one_key_is_singular() {
-        for (count, said) in [
+        for (count, expected) in [
             (0, "0 API keys are deleted"),
             (1, "1 API key is deleted"),
             (2, "2 API keys are deleted"),
         ] {
-            assert_eq!(keys_deleted(count), said);
+            assert_eq!(keys_deleted(count), expected);
         }
     }
 

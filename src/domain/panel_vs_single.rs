@@ -157,11 +157,11 @@ fn votes_needed(
     };
     let rates = (part(wins, 1.0), part(ties, 0.0), part(losses, 0.0));
     let known = |more: f64| {
-        let then = |count: f64, rate: f64| count + more * rate;
+        let projected = |count: f64, rate: f64| count + more * rate;
         let after = verdict(
-            then(wins, rates.0),
-            then(ties, rates.1),
-            then(losses, rates.2),
+            projected(wins, rates.0),
+            projected(ties, rates.1),
+            projected(losses, rates.2),
             stricter,
         );
         after != PanelVerdict::Unknown

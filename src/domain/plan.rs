@@ -307,7 +307,7 @@ pub(super) fn is_first(number: &u32) -> bool {
 impl Plan {
     /// Returns the index of the stage of first answers, after the reading stage if there is one.
     pub fn first_answer_stage(&self) -> usize {
-        let reads = self.stages.first().map(|stage| stage.who) == Some(StageRole::Readers);
+        let reads = self.stages.first().map(|stage| stage.role) == Some(StageRole::Readers);
         usize::from(reads)
     }
 
@@ -339,7 +339,7 @@ impl Plan {
         if self.evidence_call(stage).is_some() {
             return member == 0;
         }
-        match self.stages.get(stage).map(|stage| stage.who) {
+        match self.stages.get(stage).map(|stage| stage.role) {
             Some(StageRole::Readers) => member < self.readers.len(),
             Some(StageRole::Synthesizer) if stage + 1 == self.stages.len() => true,
             Some(StageRole::Members | StageRole::Synthesizer) => member < self.members.len(),
@@ -404,7 +404,8 @@ pub struct Stage {
     /// `initial`, `meta`, `hyper`, or `ultra`.
     pub name: String,
     /// Participants.
-    pub who: StageRole,
+    #[serde(rename = "who")]
+    pub role: StageRole,
     /// Task of the participants.
     pub task: Task,
     /// Prompt template with placeholders; see `prompt.rs`.

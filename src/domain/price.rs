@@ -29,13 +29,13 @@ impl Price {
     /// than the normal ones.
     pub fn is_plausible(&self) -> bool {
         let sane = |dollars: f64| (0.0..=MAX_PRICE).contains(&dollars);
-        let sound = |input: f64, output: f64, cached: Option<f64>| {
+        let is_valid = |input: f64, output: f64, cached: Option<f64>| {
             let is_cheaper = |cached| sane(cached) && cached <= input;
             sane(input) && sane(output) && cached.is_none_or(is_cheaper)
         };
-        sound(self.input, self.output, self.cached_input)
+        is_valid(self.input, self.output, self.cached_input)
             && self.long.is_none_or(|long| {
-                sound(long.input, long.output, long.cached_input)
+                is_valid(long.input, long.output, long.cached_input)
                     && long.input >= self.input
                     && long.output >= self.output
             })

@@ -4,9 +4,9 @@ use super::id::{DocumentId, ProjectId, UserId};
 use super::time::Timestamp;
 
 /// Maximum length of a name in characters.
-pub const MAX_NAME: usize = 80;
+pub const MAX_NAME_CHARS: usize = 80;
 /// Maximum length of the instructions in characters: every question of the project pays for them.
-pub const MAX_INSTRUCTIONS: usize = 8_000;
+pub const MAX_INSTRUCTIONS_CHARS: usize = 8_000;
 /// Maximum number of projects per user.
 pub const MAX_PROJECTS: u64 = 200;
 /// Maximum number of documents of a project; the same as for a question.
@@ -39,6 +39,7 @@ impl Project {
     /// Whether the project's texts are within their limits.
     pub fn is_within_limits(&self) -> bool {
         let name = self.name.chars().count();
-        (1..=MAX_NAME).contains(&name) && self.instructions.chars().count() <= MAX_INSTRUCTIONS
+        (1..=MAX_NAME_CHARS).contains(&name)
+            && self.instructions.chars().count() <= MAX_INSTRUCTIONS_CHARS
     }
 }

@@ -63,9 +63,13 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message)
     let own = earlier
         .iter()
         .filter(|turn| turn.role == MessageRole::System);
-    let seen = plan.earlier_turns(model).messages;
+    let carried_messages = plan.earlier_turns(model).messages;
     if plan.bare {
-        return own.chain(&seen).chain([last]).cloned().collect();
+        return own
+            .chain(&carried_messages)
+            .chain([last])
+            .cloned()
+            .collect();
     }
     let mut rules = rules;
     for own in own {
@@ -73,7 +77,7 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message)
         rules.text += &own.text;
     }
     let mut messages = vec![rules];
-    messages.extend(seen.iter().map(as_text_message));
+    messages.extend(carried_messages.iter().map(as_text_message));
     messages.push(Message {
         images: last.images.clone(),
         ..question

@@ -244,8 +244,11 @@ impl StoredProvider {
 /// Whether the text is a valid provider name: 1 to 40 lowercase letters, digits, `-`, and `_`, and not
 /// reserved.
 pub fn is_name(name: &str) -> bool {
-    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    (1..=40).contains(&name.len()) && name.chars().all(sound) && !matches!(name, "demo" | "quire")
+    let is_name_char =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    (1..=40).contains(&name.len())
+        && name.chars().all(is_name_char)
+        && !matches!(name, "demo" | "quire")
 }
 
 /// Returns the displayable end of a key: too short to guess the rest from; empty for keys under 16 characters.

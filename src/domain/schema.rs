@@ -323,7 +323,7 @@ mod tests {
         for _ in 0..MAX_DEPTH {
             deep = json!({ "type": "object", "properties": { "a": deep } });
         }
-        let many: serde_json::Map<String, Value> = (0..=MAX_PATTERNS)
+        let many_patterns: serde_json::Map<String, Value> = (0..=MAX_PATTERNS)
             .map(|n| (format!("p{n}"), json!({ "pattern": "x" })))
             .collect();
         for (schema, word) in [
@@ -353,7 +353,7 @@ mod tests {
             ),
             (json!({ "type": "object", "required": [1] }), "not valid"),
             (json!({ "title": "x".repeat(MAX_BYTES) }), "64 KiB"),
-            (json!({ "properties": many }), "patterns"),
+            (json!({ "properties": many_patterns }), "patterns"),
             (deep, "too deeply"),
         ] {
             let refusal = check(&schema).expect_err(word);
@@ -404,10 +404,10 @@ mod tests {
         let by_name = json!({ "type": "object", "patternProperties": { looking: {} },
             "additionalProperties": false });
         let text = |bytes: usize| json!({ "a": "a".repeat(bytes) });
-        let many: serde_json::Map<String, Value> = (0..1_000)
+        let many_properties: serde_json::Map<String, Value> = (0..1_000)
             .map(|n| (format!("{}{n}", "a".repeat(60)), json!(1)))
             .collect();
-        let many = Value::Object(many);
+        let many_properties = Value::Object(many_properties);
         let doubled = json!({ "allOf": [{ "$ref": "#/$defs/b" }, { "$ref": "#/$defs/b" }] });
         let mut chain = json!({ "$defs": {}, "propertyNames": doubled });
         for (name, next) in ('b'..'z').zip('c'..='z') {
@@ -426,11 +426,15 @@ mod tests {
             (patterns("^(a)\\1+$", 100), text(2_000), false),
             (
                 names(json!({ "pattern": "^[a-z0-9]+$" })),
-                many.clone(),
+                many_properties.clone(),
                 true,
             ),
-            (names(json!({ "pattern": looking })), many.clone(), false),
-            (by_name, many, false),
+            (
+                names(json!({ "pattern": looking })),
+                many_properties.clone(),
+                false,
+            ),
+            (by_name, many_properties, false),
             (chain, text(1), false),
         ] {
             let error_message = validate(&schema, &value).err().unwrap_or_default();

@@ -126,7 +126,7 @@ pub fn first_sentence(answer: &str) -> Option<String> {
     let mut rest = line;
     while let Some(sign) = rest.chars().next() {
         // A citation is left out, such as [D1:p4] or [3].
-        if let Some((mark, after)) = rest.strip_prefix('[').and_then(|it| it.split_once(']'))
+        if let Some((mark, after)) = rest.strip_prefix('[').and_then(|link| link.split_once(']'))
             && mark.chars().any(|sign| sign.is_ascii_digit())
             && !after.starts_with('(')
             && mark.len() < 24
@@ -157,10 +157,10 @@ pub fn first_sentence(answer: &str) -> Option<String> {
 }
 
 /// Builds the question for a model whose answer was stopped after `begun`.
-pub fn continuation_prompt(question: &str, begun: &str) -> String {
+pub fn continuation_prompt(question: &str, answer_prefix: &str) -> String {
     format!(
         "{question}\n\nYou have begun to answer, and were stopped in the middle. Continue exactly where your text ends: \
-         do not repeat any of it, and do not introduce the rest.\n----- your text so far -----\n{begun}"
+         do not repeat any of it, and do not introduce the rest.\n----- your text so far -----\n{answer_prefix}"
     )
 }
 

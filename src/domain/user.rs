@@ -154,7 +154,7 @@ impl Email {
                 && !label.ends_with('-')
                 && label.chars().all(|c| c.is_alphanumeric() || c == '-')
         };
-        let sound = !local.is_empty()
+        let is_valid_local = !local.is_empty()
             && local.len() <= 64
             && text.len() <= 254
             && !local.starts_with('.')
@@ -165,7 +165,7 @@ impl Email {
                 .all(|c| c.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c))
             && domain.contains('.')
             && domain.split('.').all(label);
-        sound.then(|| Self(text.to_lowercase()))
+        is_valid_local.then(|| Self(text.to_lowercase()))
     }
     /// Returns the address.
     pub fn as_str(&self) -> &str {

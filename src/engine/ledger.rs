@@ -90,7 +90,7 @@ impl CallLedger {
         let open = self.open.get(&number)?;
         let is_over = open
             .reserved
-            .is_some_and(|most| open.progress.output > most);
+            .is_some_and(|max_output| open.progress.output > max_output);
         if !is_over || open.running.is_none() {
             return None;
         }
@@ -110,7 +110,9 @@ impl CallLedger {
     /// Records that additional output has been reserved for a call.
     pub fn extend(&mut self, number: u64, output: u64) {
         if let Some(open) = self.open.get_mut(&number) {
-            open.reserved = open.reserved.map(|most| most.saturating_add(output));
+            open.reserved = open
+                .reserved
+                .map(|max_output| max_output.saturating_add(output));
         }
     }
 

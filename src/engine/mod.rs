@@ -216,8 +216,8 @@ impl Engine {
     pub async fn start(&self, run: RunSpec, insert: InsertRun) -> Result<Finished, NotStarted> {
         let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (run, insert) = self.shared.with_lease(run, insert);
-        let (tell, stored) = oneshot::channel();
-        let finished = self.spawn(run, channel, Some((insert, tell)), None);
+        let (stored_sender, stored) = oneshot::channel();
+        let finished = self.spawn(run, channel, Some((insert, stored_sender)), None);
         match stored.await {
             Ok(Ok(())) => Ok(finished),
             Ok(Err(StoreError::Conflict(leases::TOO_MANY_RUNS))) => {
@@ -255,7 +255,7 @@ impl Engine {
         first: Option<(InsertRun, StoredRun)>,
         stream: Option<StreamPermit>,
     ) -> Finished {
-        let (tell, finished) = oneshot::channel();
+        let (finished_sender, finished) = oneshot::channel();
         let shared = self.shared.clone();
         let run = Box::new(run);
         let lease = run.lease.map(|lease| (run.id.clone(), lease));
@@ -267,7 +267,7 @@ impl Engine {
         };
         // `runs` tracks this task; `drain_runs` waits until its entry is gone.
         tokio::spawn(async move {
-            if let Some((insert, tell)) = first {
+            if let Some((insert, stored_sender)) = first {
                 // With a lease, it may wait for another server.
                 let stored = match run.lease {
                     None => shared.store.write(insert).await,
@@ -275,7 +275,7 @@ impl Engine {
                 };
                 let failed = stored.is_err();
                 // The client may have left; its guard then stops the run.
-                let _ = tell.send(stored);
+                let _ = stored_sender.send(stored);
                 if failed {
                     return;
                 }
@@ -291,10 +291,10 @@ impl Engine {
             let Some(rest) = rest else {
                 drop(place);
                 // An asynchronous run has no receiver.
-                let _ = tell.send(ended);
+                let _ = finished_sender.send(ended);
                 return;
             };
-            let _ = tell.send(ended);
+            let _ = finished_sender.send(ended);
             rest.store(|| shared.run_slots.is_closed()).await;
             drop(place);
         });

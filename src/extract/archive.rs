@@ -83,12 +83,12 @@ mod tests {
             ("empty.txt", b""),
         ]);
         let (report, pages) = read(&bytes, "x.zip", &ReadLimits::default()).expect("readable");
-        let got: Vec<_> = pages
+        let titled_pages: Vec<_> = pages
             .iter()
             .map(|p| (p.number, p.title.as_str(), p.text.as_str()))
             .collect();
         assert_eq!(
-            (report.kind, &got[..]),
+            (report.kind, &titled_pages[..]),
             (
                 "zip",
                 &[

@@ -375,14 +375,14 @@ mod tests {
 
     #[test]
     fn the_table_has_no_duplicates() {
-        let (mut names, mut seen) = (
+        let (mut names, mut seen_extensions) = (
             std::collections::BTreeSet::new(),
             std::collections::BTreeSet::new(),
         );
         for kind in KINDS {
             assert!(names.insert(kind.name), "{} twice", kind.name);
             for extension in kind.extensions {
-                assert!(seen.insert(extension), "{extension} twice");
+                assert!(seen_extensions.insert(extension), "{extension} twice");
             }
         }
     }

@@ -125,8 +125,10 @@ const COMPOUND_STREAMS: &[(&str, &str)] = &[
 /// Returns the kind of an old Office file. All kinds share a container format and differ in their streams.
 fn compound_kind(bytes: &[u8]) -> &'static str {
     let has_stream = |name: &str| {
-        let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        bytes.windows(wide.len()).any(|window| window == wide)
+        let utf16_name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        bytes
+            .windows(utf16_name.len())
+            .any(|window| window == utf16_name)
     };
     COMPOUND_STREAMS
         .iter()

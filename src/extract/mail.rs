@@ -348,11 +348,11 @@ mod tests {
     fn check(mail: &str, expected: &[(&str, &str)]) -> Vec<String> {
         let (report, pages) =
             read(mail.as_bytes(), "upload", &ReadLimits::default()).expect("readable");
-        let got: Vec<_> = pages
+        let titled_pages: Vec<_> = pages
             .iter()
             .map(|p| (p.title.as_str(), p.text.as_str()))
             .collect();
-        assert_eq!((report.kind, &got[..]), ("eml", expected));
+        assert_eq!((report.kind, &titled_pages[..]), ("eml", expected));
         report.notes
     }
 

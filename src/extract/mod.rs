@@ -366,8 +366,8 @@ mod tests {
             (b" \n\t--\n", small, Unreadable::NoText),
             (b"<html></html>", ReadLimits::default(), Unreadable::NoText),
         ] {
-            let got = read(bytes, "a.txt", &limits).map(drop);
-            assert_eq!(got, Err(expected), "{bytes:?}");
+            let result = read(bytes, "a.txt", &limits).map(drop);
+            assert_eq!(result, Err(expected), "{bytes:?}");
         }
     }
 

@@ -139,14 +139,14 @@ impl<'a> Output<'a> {
     }
 
     /// Adds a page with its own number; numbers only increase. A page without words is skipped; the reader reports the
-    /// reason with `gap`.
+    /// reason with `add_textless_page`.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit has been reached or the receiver is gone.
     pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
-        let given = self.add_page(number.saturating_add(self.base), title, text);
-        self.full |= given.is_err();
-        given
+        let result = self.add_page(number.saturating_add(self.base), title, text);
+        self.full |= result.is_err();
+        result
     }
 
     fn add_page(&mut self, number: u32, title: &str, text: &str) -> Result<(), OutputFull> {
@@ -258,7 +258,7 @@ impl<'a> Output<'a> {
 
     /// Records a page without text, and the reason. `picture` is whether the page can be shown to a vision model as an
     /// image.
-    pub fn gap(&mut self, page: u32, why: impl Into<String>, picture: bool) {
+    pub fn add_textless_page(&mut self, page: u32, why: impl Into<String>, picture: bool) {
         let page = page.saturating_add(self.base);
         // Pages of an inner file cannot be rendered as images.
         let picture = picture && self.path.is_empty();
@@ -281,7 +281,7 @@ fn section_end(text: &str) -> usize {
     }
     let max_end = text.floor_char_boundary(MAX_SECTION_BYTES.min(text.len()));
     let first = text.floor_char_boundary(SECTION_BYTES.min(text.len()));
-    let near = |pattern: &str| {
+    let break_near = |pattern: &str| {
         text[..first]
             .rfind(pattern)
             .filter(|&at| at > SECTION_BYTES / 2)
@@ -294,9 +294,9 @@ fn section_end(text: &str) -> usize {
         .filter(|&at| at > SECTION_BYTES / 2);
     heading
         .map(|at| at + 1)
-        .or_else(|| near("\n\n"))
-        .or_else(|| near("\n"))
-        .or_else(|| near(" "))
+        .or_else(|| break_near("\n\n"))
+        .or_else(|| break_near("\n"))
+        .or_else(|| break_near(" "))
         .unwrap_or(max_end)
 }
 
@@ -350,8 +350,8 @@ mod tests {
                     .all(|page| page.text.len() <= MAX_SECTION_BYTES)
             );
             let together: String = pages.iter().map(|page| page.text.as_str()).collect();
-            let bare = |text: &str| text.split_whitespace().collect::<String>();
-            assert_eq!(bare(&together), bare(&text));
+            let without_spaces = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(without_spaces(&together), without_spaces(&text));
             let numbers: Vec<u32> = pages.iter().map(|page| page.number).collect();
             assert_eq!(numbers, (1..=pages.len() as u32).collect::<Vec<_>>());
         }
@@ -397,7 +397,7 @@ mod tests {
         let limits = ReadLimits::default();
         let (pages, _, _) = run(&limits, |out| {
             out.page(1, "", "\n \n")?;
-            out.gap(2, "a scanned picture without text", true);
+            out.add_textless_page(2, "a scanned picture without text", true);
             out.page(out.next(), "", "three")?;
             assert_eq!((out.words, out.pages, out.gaps.len()), (1, 1, 1));
             Ok(())

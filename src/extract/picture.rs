@@ -26,7 +26,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
         (is_webp, "image/webp"),
     ]
     .into_iter()
-    .find_map(|(is, name)| is.then_some(name))
+    .find_map(|(is_match, name)| is_match.then_some(name))
 }
 
 /// Parses the header. Returns `None` for another format or an invalid header.
@@ -127,21 +127,25 @@ mod tests {
             (b"plain", None),
             (b"", None),
         ] {
-            let found =
-                parse_header(bytes).map(|seen| (seen.content_type, seen.width, seen.height));
+            let found = parse_header(bytes)
+                .map(|header| (header.content_type, header.width, header.height));
             assert_eq!(found, expected, "{bytes:?}");
         }
         assert_eq!(
-            parse_header(PNG_FILE).map(|seen| seen.content_type),
+            parse_header(PNG_FILE).map(|header| header.content_type),
             Some("image/png")
         );
     }
 
     #[test]
     fn a_truncated_header_is_rejected() {
-        for whole in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
-            for end in 0..whole.len() {
-                assert_eq!(parse_header(&whole[..end]), None, "{end} of {whole:?}");
+        for truncated in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
+            for end in 0..truncated.len() {
+                assert_eq!(
+                    parse_header(&truncated[..end]),
+                    None,
+                    "{end} of {truncated:?}"
+                );
             }
         }
     }

@@ -5,9 +5,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Script {
     /// Above the line.
-    Raised,
+    Superscript,
     /// Below the line.
-    Lowered,
+    Subscript,
 }
 
 /// How a run of text differs from regular text.
@@ -194,8 +194,8 @@ impl RunBuffer {
             return;
         }
         let content = match self.style.script {
-            Some(Script::Raised) => superscript(into, &text, false),
-            Some(Script::Lowered) => subscript(into, &text),
+            Some(Script::Superscript) => superscript(into, &text, false),
+            Some(Script::Subscript) => subscript(into, &text),
             None => text,
         };
         if self.style.struck {
@@ -277,7 +277,7 @@ mod tests {
     fn runs_of_one_style_are_one_mark() {
         let (mut runs, mut text) = (RunBuffer::default(), String::new());
         let raised = RunStyle {
-            script: Some(Script::Raised),
+            script: Some(Script::Superscript),
             struck: false,
         };
         let struck = RunStyle {

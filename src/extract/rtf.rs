@@ -10,7 +10,7 @@ use super::office::{BodyText, HeaderFooterLines, ParagraphRole};
 use super::output::{Output, OutputFull};
 use super::raised::{RunBuffer, RunStyle, Script};
 use super::rtf_encodings::{encoding_of_charset, encoding_of_code_page};
-use super::rtf_omitted::RtfOmitted;
+use super::rtf_omitted::OmittedRtfContent;
 use super::{FileInput, Unreadable};
 
 /// Maximum depth of nested groups.
@@ -49,7 +49,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         runs: RunBuffer::default(),
         headers_and_footers: HeaderFooterLines::default(),
         margin: String::new(),
-        omitted: RtfOmitted::default(),
+        omitted: OmittedRtfContent::default(),
         row: Vec::new(),
         cell: String::new(),
         in_table: false,
@@ -96,7 +96,7 @@ struct Rtf<'o, 's> {
     runs: RunBuffer,
     headers_and_footers: HeaderFooterLines,
     margin: String,
-    omitted: RtfOmitted,
+    omitted: OmittedRtfContent,
     row: Vec<String>,
     cell: String,
     in_table: bool,
@@ -208,7 +208,7 @@ impl Rtf<'_, '_> {
             return;
         }
         if self.state.hidden {
-            self.omitted.hidden += usize::from(!text.trim().is_empty());
+            self.omitted.hidden_count += usize::from(!text.trim().is_empty());
         } else if self.state.margin.is_some() {
             if self.margin.len() < MAX_MARGIN_BYTES {
                 self.margin.push_str(text);
@@ -318,8 +318,8 @@ impl Rtf<'_, '_> {
             "footer" | "footerl" | "footerr" | "footerf" => self.state.margin = Some("footer"),
             "pict" | "object" => {
                 let is_object = word == "object";
-                self.omitted.pictures += usize::from(!is_object && !self.state.is_skipped);
-                self.omitted.objects += usize::from(is_object && !self.state.is_skipped);
+                self.omitted.picture_count += usize::from(!is_object && !self.state.is_skipped);
+                self.omitted.object_count += usize::from(is_object && !self.state.is_skipped);
                 self.state.is_skipped = true;
             }
             "pard" => self.state.outline = None,
@@ -345,8 +345,8 @@ impl Rtf<'_, '_> {
             }
             "ud" if self.state.is_double => self.state.is_skipped = false,
             // Check boxes and lists; the text of other fields is in the document.
-            "fftype" => self.omitted.fields += usize::from(number.unwrap_or(0) > 0),
-            "mmath" => self.omitted.formulas += usize::from(!self.state.is_skipped),
+            "fftype" => self.omitted.field_count += usize::from(number.unwrap_or(0) > 0),
+            "mmath" => self.omitted.formula_count += usize::from(!self.state.is_skipped),
             "fonttbl" => (self.state.in_font_table, self.state.is_skipped) = (true, true),
             "f" | "deff" => self.state.font = number.unwrap_or(0),
             "fcharset" if self.state.in_font_table => {
@@ -371,8 +371,8 @@ impl Rtf<'_, '_> {
         let style = &mut self.state.style;
         match word {
             "strike" | "strikedl" => style.struck = is_on,
-            "super" | "up" if is_on => style.script = Some(Script::Raised),
-            "sub" | "dn" if is_on => style.script = Some(Script::Lowered),
+            "super" | "up" if is_on => style.script = Some(Script::Superscript),
+            "sub" | "dn" if is_on => style.script = Some(Script::Subscript),
             _ => style.script = None,
         }
     }

@@ -4,28 +4,28 @@ use super::output::Output;
 
 /// Counts of omitted content, for the notes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct RtfOmitted {
+pub(super) struct OmittedRtfContent {
     /// Number of hidden or deleted passages.
-    pub hidden: usize,
+    pub hidden_count: usize,
     /// Number of images.
-    pub pictures: usize,
+    pub picture_count: usize,
     /// Number of embedded objects.
-    pub objects: usize,
+    pub object_count: usize,
     /// Number of form fields other than text fields.
-    pub fields: usize,
+    pub field_count: usize,
     /// Number of formulas.
-    pub formulas: usize,
+    pub formula_count: usize,
 }
 
-impl RtfOmitted {
+impl OmittedRtfContent {
     /// Adds notes about the omitted content.
     pub fn report(self, out: &mut Output<'_>) {
         for (count, what) in [
-            (self.hidden, "hidden or deleted passages left out"),
-            (self.pictures, "pictures whose inside is not read"),
-            (self.objects, "embedded objects not read"),
-            (self.fields, "form fields whose state is not read"),
-            (self.formulas, "formulas not read"),
+            (self.hidden_count, "hidden or deleted passages left out"),
+            (self.picture_count, "pictures whose inside is not read"),
+            (self.object_count, "embedded objects not read"),
+            (self.field_count, "form fields whose state is not read"),
+            (self.formula_count, "formulas not read"),
         ] {
             if count > 0 {
                 out.note(format!("{what}: {count}"));

@@ -152,14 +152,14 @@ pub fn render(
 
 /// Returns whether the first row names the columns: its cells are short, distinct, and contain letters.
 fn is_header(row: &StringRecord) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen_names = std::collections::BTreeSet::new();
     row.len() > 1
         && row.iter().all(|cell| {
             let cell = cell.trim();
             !cell.is_empty()
                 && cell.len() <= 80
                 && cell.parse::<f64>().is_err()
-                && seen.insert(cell)
+                && seen_names.insert(cell)
         })
 }
 

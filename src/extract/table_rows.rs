@@ -9,7 +9,7 @@ pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>>
     let delimiter = table::sniff(text, true).unwrap_or(b',');
     let mut reader = table::reader(text, delimiter);
     let mut rows = Vec::new();
-    let (mut line, mut seen) = (1, 0);
+    let (mut line, mut record_count) = (1, 0);
     for record in reader.records().take(max_rows) {
         let record = record.ok()?;
         // Lines are counted here, because the parser's own count is one too low after a line that ends in two
@@ -19,8 +19,8 @@ pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>>
             .bytes()
             .take_while(|byte| matches!(byte, b'\r' | b'\n'));
         let start = start + blank.count();
-        line += text[seen..start].matches('\n').count();
-        seen = start;
+        line += text[record_count..start].matches('\n').count();
+        record_count = start;
         rows.push((line, record.iter().map(str::to_owned).collect()));
     }
     (!rows.is_empty()).then_some(rows)

@@ -73,14 +73,14 @@ fn pages_are_few_files_and_few_bytes() {
 #[test]
 fn manual_topics_are_few_bytes() {
     let files = files_of("/manual", true);
-    let page: usize = files.iter().map(|name| compressed_size(name)).sum();
-    let list = compressed_size("manual.json");
+    let page_size: usize = files.iter().map(|name| compressed_size(name)).sum();
+    let list_size = compressed_size("manual.json");
     let topics: Vec<_> = EmbeddedFiles::iter()
         .filter(|name| name.starts_with("manual/"))
         .collect();
     assert!(topics.len() > 15, "{topics:?}");
     for topic in topics {
-        let bytes = page + list + compressed_size(&topic);
+        let bytes = page_size + list_size + compressed_size(&topic);
         assert!(bytes < MAX_PAGE_BYTES, "{topic} needs {bytes} bytes");
     }
 }

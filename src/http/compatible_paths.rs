@@ -18,22 +18,23 @@ pub(super) const COMPATIBLE_PATHS: &[&str] = &[
 /// and some clients end every path with a slash. `None` for other paths.
 pub fn canonical_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
-    let bare = single.strip_suffix('/').unwrap_or(&single);
-    let below_v1 = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
-    let bare = below_v1.unwrap_or(bare);
-    let is_known = COMPATIBLE_PATHS.contains(&bare) || bare.starts_with("/models/");
-    is_known.then(|| format!("/v1{bare}"))
+    let without_slash = single.strip_suffix('/').unwrap_or(&single);
+    let below_v1 = (without_slash.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
+    let without_slash = below_v1.unwrap_or(without_slash);
+    let is_known =
+        COMPATIBLE_PATHS.contains(&without_slash) || without_slash.starts_with("/models/");
+    is_known.then(|| format!("/v1{without_slash}"))
 }
 
 /// Returns the path that a client with a wrong base URL meant, given for example `/v1/v1/messages` or
 /// `/api/v1/models`.
 pub fn intended_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
-    let bare = single.strip_suffix('/').unwrap_or(&single);
-    let is_own_api = bare.starts_with("/api/") && !bare.starts_with("/api/v1/");
+    let without_slash = single.strip_suffix('/').unwrap_or(&single);
+    let is_own_api = without_slash.starts_with("/api/") && !without_slash.starts_with("/api/v1/");
     let suffixes = COMPATIBLE_PATHS
         .iter()
-        .filter(|known| !is_own_api && bare.ends_with(*known));
+        .filter(|known| !is_own_api && without_slash.ends_with(*known));
     // The longest match: `/chat/completions` before `/completions`.
     let known = suffixes.max_by_key(|known| known.len())?;
     Some(format!("/v1{known}"))

@@ -152,7 +152,7 @@ impl Socket {
     ///
     /// # Errors
     /// Returns an error if the socket rejects the write, or would block.
-    pub fn write_now(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub fn try_write_final(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.try_write(bytes).map(drop),
             Self::Tls(stream) => {

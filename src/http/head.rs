@@ -277,8 +277,8 @@ impl ChunkState {
 
     /// Returns the state after this byte; `None` at the end of the body.
     fn step(&self, byte: u8) -> Result<Option<Self>, HeadRefusal> {
-        let within = |seen: usize| match seen < MAX_HEAD_BYTES {
-            true => Ok(seen + 1),
+        let within = |length: usize| match length < MAX_HEAD_BYTES {
+            true => Ok(length + 1),
             false => Err(HeadRefusal::Body),
         };
         Ok(Some(match (self, byte) {
@@ -297,9 +297,9 @@ impl ChunkState {
                 Self::Extension { size, seen: 0 }
             }
             (&Self::Extension { size, .. }, b'\r') => Self::SizeEnd { size },
-            (&Self::Extension { size, seen }, _) if byte != b'\n' => Self::Extension {
+            (&Self::Extension { size, seen: length }, _) if byte != b'\n' => Self::Extension {
                 size,
-                seen: within(seen)?,
+                seen: within(length)?,
             },
             (Self::SizeEnd { size: 0 }, b'\n') => Self::Trailer {
                 is_empty: true,
@@ -308,15 +308,24 @@ impl ChunkState {
             (&Self::SizeEnd { size }, b'\n') => Self::Data(size),
             (Self::DataEnd, b'\r') => Self::DataLineEnd,
             (Self::DataLineEnd, b'\n') => Self::START,
-            (&Self::Trailer { is_empty, seen }, b'\r') => Self::TrailerEnd { is_empty, seen },
-            (&Self::Trailer { seen, .. }, _) if byte != b'\n' => Self::Trailer {
+            (
+                &Self::Trailer {
+                    is_empty,
+                    seen: length,
+                },
+                b'\r',
+            ) => Self::TrailerEnd {
+                is_empty,
+                seen: length,
+            },
+            (&Self::Trailer { seen: length, .. }, _) if byte != b'\n' => Self::Trailer {
                 is_empty: false,
-                seen: within(seen)?,
+                seen: within(length)?,
             },
             (Self::TrailerEnd { is_empty: true, .. }, b'\n') => return Ok(None),
-            (&Self::TrailerEnd { seen, .. }, b'\n') => Self::Trailer {
+            (&Self::TrailerEnd { seen: length, .. }, b'\n') => Self::Trailer {
                 is_empty: true,
-                seen,
+                seen: length,
             },
             _ => return Err(HeadRefusal::Body),
         }))

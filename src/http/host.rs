@@ -59,11 +59,11 @@ fn split(authority: &[u8]) -> Option<(&str, Option<&str>)> {
 }
 
 fn is_name(name: &str) -> bool {
-    let bare = name.strip_suffix('.').unwrap_or(name);
+    let bare_name = name.strip_suffix('.').unwrap_or(name);
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_label =
         |label: &str| (1..=MAX_LABEL_BYTES).contains(&label.len()) && label.bytes().all(is_allowed);
-    name.len() <= MAX_NAME_BYTES && bare.split('.').all(is_label)
+    name.len() <= MAX_NAME_BYTES && bare_name.split('.').all(is_label)
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ pub(super) fn check_key_scope(
         true => &KeyScope::DEFAULT[..],
         false => &key.scopes,
     };
-    let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let why = format!("this API key allows only {}", has.join(" and "));
+    let scope_names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+    let why = format!("this API key allows only {}", scope_names.join(" and "));
     let resolution = format!("use a key with the scope {}", needed.as_str());
     Err(Error::new(Kind::Forbidden, why).resolve(resolution).into())
 }

@@ -234,10 +234,10 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_path() {
         let router = Router::new();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen_paths = std::collections::BTreeSet::new();
         for route in ROUTES {
             assert!(
-                seen.insert((route.verb, route.path)),
+                seen_paths.insert((route.verb, route.path)),
                 "{} twice",
                 route.path
             );

@@ -244,6 +244,6 @@ async fn serve_connection(
     if overdue == Overdue::Headers {
         let mut socket = connection.into_parts().io.into_socket();
         let error = ApiError::request_timeout("the headers");
-        let _ = socket.write_now(raw_reply::error_text(&error).as_bytes());
+        let _ = socket.try_write_final(raw_reply::error_text(&error).as_bytes());
     }
 }

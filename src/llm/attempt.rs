@@ -53,10 +53,10 @@ pub(super) async fn ask(
     let again = format!(
         "That does not match the requested format: {why}. Answer again with only the JSON object."
     );
-    let said = Message::new(MessageRole::Assistant, &*answer.text);
+    let partial_message = Message::new(MessageRole::Assistant, &*answer.text);
     request
         .messages
-        .extend([said, Message::new(MessageRole::User, again)]);
+        .extend([partial_message, Message::new(MessageRole::User, again)]);
     let repair = CallAttempt {
         request: &Arc::new(request),
         ..*attempt
@@ -261,7 +261,7 @@ pub(super) async fn list_models(
     inner: &LlmInner,
     provider: &Provider,
 ) -> Result<Vec<ListedModel>, FailedExchange> {
-    let begun = clock::instant();
+    let started_at = clock::instant();
     let mut tries = 0;
     loop {
         let listed = catch_panic(async { Ok(list_models_once(inner, provider).await) }).await?;
@@ -270,14 +270,14 @@ pub(super) async fn list_models(
             Err(failed) if failed.is_permanent => return Err(failed),
             Err(failed) => failed,
         };
-        let gone = clock::instant().saturating_duration_since(begun);
+        let elapsed = clock::instant().saturating_duration_since(started_at);
         let failure = FailedAttempt {
             error: &failed.error,
             broke_off: false,
             tries,
             retries: inner.settings.retries,
             pause: inner.settings.retry_pause,
-            left: list_timeout(inner).saturating_sub(gone),
+            left: list_timeout(inner).saturating_sub(elapsed),
             random: random_fraction(),
         };
         match retry::next(&failure) {

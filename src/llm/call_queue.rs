@@ -70,9 +70,9 @@ impl Drop for QueuePlace<'_> {
 
 impl CallQueue {
     /// Creates a queue that admits at most `most` calls at once.
-    pub fn new(most: usize) -> Self {
+    pub fn new(max_calls: usize) -> Self {
         Self(Arc::new(Mutex::new(CallSlots {
-            max_concurrent: most.max(1),
+            max_concurrent: max_calls.max(1),
             servers: 1,
             busy: 0,
             calls_per_limiter: BTreeMap::new(),

@@ -71,7 +71,7 @@ pub(super) fn unreadable() -> CallError {
 impl CallRequest<'_> {
     /// Returns the remaining time of the whole call.
     pub fn time_left(&self) -> Duration {
-        let gone = clock::instant().saturating_duration_since(self.queued_at);
-        self.request.deadline.saturating_sub(gone)
+        let elapsed = clock::instant().saturating_duration_since(self.queued_at);
+        self.request.deadline.saturating_sub(elapsed)
     }
 }

@@ -35,8 +35,8 @@ impl CancelSlot {
 
     /// Returns whether this many output tokens are within the limit.
     pub fn allows(&self, tokens: u64) -> bool {
-        let most = self.max_output.load(Ordering::SeqCst);
-        most == 0 || tokens <= most
+        let max_output = self.max_output.load(Ordering::SeqCst);
+        max_output == 0 || tokens <= max_output
     }
 
     /// Ends the call with the text received so far: the answer is truncated rather than discarded.

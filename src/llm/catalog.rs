@@ -75,8 +75,8 @@ impl LazyCatalog {
         let names = self.catalog().names_of(&provider.id);
         let mut models = names.map(|own| self.describe(provider, own, state));
         models.find(|model| {
-            let bare = model.id.split_once('/').map(|(_, bare)| bare);
-            bare == Some(name) || model.answers_to(name)
+            let bare_name = model.id.split_once('/').map(|(_, bare_name)| bare_name);
+            bare_name == Some(name) || model.answers_to(name)
         })
     }
 
@@ -263,7 +263,7 @@ mod tests {
         };
         let known =
             known(r#"{"models": [{"id": "openai/mine", "price": {"input": 5, "output": 5}}]}"#);
-        let told = |name: &str| {
+        let described = |name: &str| {
             let model = known.describe(&provider, name, &state);
             let price = model.price.map(|price| price.input);
             let takes = model.parameters.iter().any(|name| name == "top_k");
@@ -277,8 +277,11 @@ mod tests {
         };
         let day = "2026-11-23".to_owned();
         // The catalog takes precedence for parameters; the provider's list takes precedence for the price.
-        assert_eq!(told("gpt-5"), (Some(1.0), day.clone(), 7_000, true, false));
-        assert_eq!(told("new/gpt-9"), (Some(1.0), day, 7_000, false, true));
+        assert_eq!(
+            described("gpt-5"),
+            (Some(1.0), day.clone(), 7_000, true, false)
+        );
+        assert_eq!(described("new/gpt-9"), (Some(1.0), day, 7_000, false, true));
         let priced = Provider {
             price: Some(Price {
                 input: 9.0,
@@ -291,7 +294,10 @@ mod tests {
             assert_eq!(model.price.map(|price| price.input), Some(input), "{name}");
         }
         // The administrator's entries take precedence.
-        assert_eq!(told("mine"), (Some(5.0), String::new(), 7_000, false, true));
+        assert_eq!(
+            described("mine"),
+            (Some(5.0), String::new(), 7_000, false, true)
+        );
         let unknown = known.describe(&provider, "new/gpt-9", &ProviderRecord::default());
         assert_eq!((unknown.family.as_str(), unknown.price), ("gpt", None));
     }

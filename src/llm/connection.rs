@@ -92,9 +92,9 @@ impl ProviderConnection {
             }
             let mut deadline = deadlines.answer;
             if self.activity.is_write_blocked.load(Relaxed) {
-                let taken = self.activity.writes.load(Relaxed);
-                if taken != writes {
-                    (writes, write_deadline) = (taken, clock::instant() + deadlines.write);
+                let writes_before = self.activity.writes.load(Relaxed);
+                if writes_before != writes {
+                    (writes, write_deadline) = (writes_before, clock::instant() + deadlines.write);
                 }
                 deadline = deadline.min(write_deadline);
             }
@@ -261,14 +261,14 @@ mod tests {
 
     /// Opens a connection to a server that answers every request with these bytes and keeps the connection open.
     async fn answering(answer: &'static str) -> Box<ProviderConnection> {
-        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        let (near_end, mut far) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move {
             let mut buffer = [0; 4096];
             while far.read(&mut buffer).await.is_ok_and(|read| read > 0) {
                 far.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        opened(near).await
+        opened(near_end).await
     }
 
     async fn opened(stream: DuplexStream) -> Box<ProviderConnection> {
@@ -328,13 +328,13 @@ mod tests {
     #[tokio::test]
     async fn a_provider_that_takes_no_bytes_or_sends_none_times_out() {
         // Nobody reads at the other end.
-        let (near, _far) = tokio::io::duplex(64);
-        let mut connection = opened(near).await;
+        let (near_end, _far) = tokio::io::duplex(64);
+        let mut connection = opened(near_end).await;
         let large = request(vec![b'x'; 64 * 1024]);
         let sent = connection.send(large, deadlines(LONG, SHORT)).await;
         assert!(matches!(sent, Err(TransportError::AnswerTimeout)));
-        let (near, _far) = tokio::io::duplex(64 * 1024);
-        let mut connection = opened(near).await;
+        let (near_end, _far) = tokio::io::duplex(64 * 1024);
+        let mut connection = opened(near_end).await;
         let sent = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
         assert!(matches!(sent.await, Err(TransportError::AnswerTimeout)));
     }
@@ -346,8 +346,8 @@ mod tests {
             (true, "", true),
             (true, "HTTP/1.1 2", false),
         ] {
-            let (near, mut far) = tokio::io::duplex(64 * 1024);
-            let mut connection = opened(near).await;
+            let (near_end, mut far) = tokio::io::duplex(64 * 1024);
+            let mut connection = opened(near_end).await;
             connection.is_reused = is_reused;
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];

@@ -130,8 +130,8 @@ impl Connector {
         let tls = match self.tls.get() {
             Some(tls) => tls,
             None => {
-                let made = tls_connector(self.authorities.as_deref())?;
-                self.tls.get_or_init(|| made)
+                let connector = tls_connector(self.authorities.as_deref())?;
+                self.tls.get_or_init(|| connector)
             }
         };
         match tls.connect(name, stream).await {

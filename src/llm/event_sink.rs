@@ -14,8 +14,8 @@ pub(super) struct EventSink {
 }
 
 impl EventSink {
-    pub fn new(key: u64, tell: Sender<(u64, CallEvent)>) -> Self {
-        Self { key, tell }
+    pub fn new(key: u64, events: Sender<(u64, CallEvent)>) -> Self {
+        Self { key, tell: events }
     }
 
     /// Sends a piece of the answer. Cancels the call if the reader is gone.

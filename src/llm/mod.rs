@@ -179,7 +179,7 @@ impl Llm {
         key: u64,
         user: Option<&UserId>,
         request: ModelRequest,
-        tell: mpsc::Sender<(u64, CallEvent)>,
+        events: mpsc::Sender<(u64, CallEvent)>,
     ) -> RunningCall {
         let entry = self.0.registry.resolve(user, &request.model);
         let texts = request.messages.iter().map(|message| &message.text);
@@ -188,7 +188,7 @@ impl Llm {
             entry: entry.map(|(entry, name)| (entry, name.to_owned())),
             request: Arc::new(request),
         };
-        call::start(self.0.clone(), call, EventSink::new(key, tell))
+        call::start(self.0.clone(), call, EventSink::new(key, events))
     }
 
     /// Requests the model lists of all providers concurrently.

@@ -105,11 +105,14 @@ impl Llm {
         }
         // Ollama lists models with a tag, but also accepts the bare name.
         let is_bare = |model: &&Model| {
-            let bare = model.id.split_once('/').map_or("", |(_, bare)| bare);
-            bare == name || bare.strip_suffix(":latest") == Some(name)
+            let bare_name = model
+                .id
+                .split_once('/')
+                .map_or("", |(_, bare_name)| bare_name);
+            bare_name == name || bare_name.strip_suffix(":latest") == Some(name)
         };
-        let bare: Vec<&Model> = models.iter().filter(is_bare).collect();
-        match bare.as_slice() {
+        let bare_name: Vec<&Model> = models.iter().filter(is_bare).collect();
+        match bare_name.as_slice() {
             [one] => Some((*one).clone()),
             // Models of several providers may share an alias; the first configured provider wins.
             [] => {
@@ -158,14 +161,14 @@ impl Llm {
             return None;
         }
         let id = found.as_ref().map_or(name, |model| &model.id);
-        let Some((entry, bare)) = self.0.registry.resolve(user, id) else {
+        let Some((entry, bare_name)) = self.0.registry.resolve(user, id) else {
             return found.is_none().then(Retired::default);
         };
         let (known, state) = (&self.0.catalog, entry.state());
-        let is_gone = found.is_none() || known.is_unlisted(&entry.provider, bare, &state);
+        let is_gone = found.is_none() || known.is_unlisted(&entry.provider, bare_name, &state);
         is_gone.then(|| Retired {
             successor: known
-                .listed_successor(&entry.provider, bare, &state)
+                .listed_successor(&entry.provider, bare_name, &state)
                 .map(|model| model.id),
         })
     }

@@ -198,11 +198,11 @@ impl RequestTarget {
             let is_https = self.origin.scheme == Scheme::HTTPS;
             port == if is_https { 443 } else { 80 }
         };
-        let bare = match authority.port_u16() {
+        let bare_host = match authority.port_u16() {
             Some(port) if is_default(port) => authority.host(),
             _ => without_credentials(authority),
         };
-        Ok(HeaderValue::from_str(bare)?)
+        Ok(HeaderValue::from_str(bare_host)?)
     }
 
     fn receive(

@@ -139,16 +139,16 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_793_985_600_000); // 2026-11-06T17:20:00Z
 
-    fn headers(given: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    fn headers(pairs: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
         move |name| {
-            let found = given.iter().find(|(known, _)| *known == name);
+            let found = pairs.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         }
     }
 
     #[test]
     fn retry_times_are_parsed_in_many_forms() {
-        for (given, expected) in [
+        for (pairs, expected) in [
             (&[("retry-after", "7")] as &[_], Some(7_000)),
             (&[("retry-after", " 1.5 ")], Some(1_500)),
             (
@@ -208,25 +208,25 @@ mod tests {
             (&[("x-ratelimit-remaining-requests", "0")], None),
             (&[], None),
         ] {
-            let found = pause_after_refusal(&headers(given), NOW).map(|wait| wait.as_millis());
-            assert_eq!(found, expected, "{given:?}");
+            let found = pause_after_refusal(&headers(pairs), NOW).map(|wait| wait.as_millis());
+            assert_eq!(found, expected, "{pairs:?}");
         }
     }
 
     #[test]
     fn an_exhausted_counter_delays_the_next_call() {
-        let given = headers(&[
+        let lookup = headers(&[
             ("x-ratelimit-remaining-requests", "0"),
             ("x-ratelimit-reset-requests", "2h"),
         ]);
         assert_eq!(
-            pause_after_answer(&given, NOW),
+            pause_after_answer(&lookup, NOW),
             Some(MAX_PAUSE_BEFORE_REFUSAL)
         );
-        let given = headers(&[
+        let lookup = headers(&[
             ("x-ratelimit-remaining-requests", "3"),
             ("retry-after", "9"),
         ]);
-        assert_eq!(pause_after_answer(&given, NOW), None);
+        assert_eq!(pause_after_answer(&lookup, NOW), None);
     }
 }

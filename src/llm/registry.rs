@@ -364,11 +364,11 @@ impl ProviderRegistry {
     /// Replaces all providers from this source. A provider with an unchanged configuration keeps its state.
     pub fn replace(&self, source: ProviderSource, providers: Vec<Provider>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        let (old, mut kept): (Vec<_>, Vec<_>) =
+        let (old, mut remaining): (Vec<_>, Vec<_>) =
             entries.drain(..).partition(|entry| entry.source == source);
         for provider in providers {
             let same = old.iter().find(|entry| entry.provider == provider);
-            kept.push(same.cloned().unwrap_or_else(|| {
+            remaining.push(same.cloned().unwrap_or_else(|| {
                 Arc::new(RegisteredProvider {
                     provider,
                     source,
@@ -377,8 +377,8 @@ impl ProviderRegistry {
                 })
             }));
         }
-        kept.sort_by_key(|entry| entry.source != ProviderSource::Configured);
-        *entries = kept;
+        remaining.sort_by_key(|entry| entry.source != ProviderSource::Configured);
+        *entries = remaining;
     }
 
     /// Returns all providers of all users.

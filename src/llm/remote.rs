@@ -32,7 +32,7 @@ pub struct Remote {
     key: String,
     agent: ureq::Agent,
     /// Agent for requests that the server processes before it responds.
-    streaming_agent: ureq::Agent,
+    slow_agent: ureq::Agent,
 }
 
 /// Why a request failed.
@@ -69,7 +69,7 @@ impl Remote {
             base,
             key: key.to_owned(),
             agent,
-            streaming_agent: blocking_client::agent(&settings, AddressReach::Anywhere),
+            slow_agent: blocking_client::agent(&settings, AddressReach::Anywhere),
         }
     }
 
@@ -115,7 +115,7 @@ impl Remote {
     ///
     /// Returns the same errors as [`Self::post`].
     pub fn post_message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
-        let request = self.streaming_agent.post(format!("{}{path}", self.base));
+        let request = self.slow_agent.post(format!("{}{path}", self.base));
         let request = self
             .with_key(request)
             .header("content-type", "application/json");
@@ -157,7 +157,7 @@ impl Remote {
     /// Returns an error if the server does not respond or refuses the request, the connection breaks, or `into` cannot
     /// be written.
     pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, RemoteError> {
-        let request = self.streaming_agent.get(format!("{}{path}", self.base));
+        let request = self.slow_agent.get(format!("{}{path}", self.base));
         let response = self.with_key(request).call().map_err(unreachable)?;
         if response.status() != StatusCode::OK {
             return read_json(Ok(response)).map(|_| 0);
@@ -198,7 +198,7 @@ impl Remote {
         );
         let tail = format!("\r\n--{MULTIPART_BOUNDARY}--\r\n");
         let mut body = Cursor::new(head).chain(file).chain(Cursor::new(tail));
-        let request = self.streaming_agent.post(format!("{}{path}", self.base));
+        let request = self.slow_agent.post(format!("{}{path}", self.base));
         let request = self.with_key(request).header(
             "content-type",
             format!("multipart/form-data; boundary={MULTIPART_BOUNDARY}"),
@@ -262,8 +262,8 @@ impl Remote {
 }
 
 fn event_too_large(_: sse::MalformedStream) -> RemoteError {
-    let most = MAX_EVENT >> 20;
-    RemoteError::Unreachable(format!("it sends an event longer than {most} MiB"))
+    let max_mib = MAX_EVENT >> 20;
+    RemoteError::Unreachable(format!("it sends an event longer than {max_mib} MiB"))
 }
 
 fn unreachable(error: ureq::Error) -> RemoteError {
@@ -286,14 +286,15 @@ fn read_json(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Rem
         return Ok(value);
     }
     let words = ["message", "error", "detail"];
-    let told = words.iter().find_map(|name| value[*name].as_str());
-    match (told, parts.status.is_redirection()) {
-        (Some(told), _) => {
+    let message = words.iter().find_map(|name| value[*name].as_str());
+    match (message, parts.status.is_redirection()) {
+        (Some(message), _) => {
             // If the key lacks a scope, this names it.
             let advice = value["resolution"].as_str();
             let advice = advice.filter(|_| parts.status == StatusCode::FORBIDDEN);
-            let told = advice.map_or(told.to_owned(), |advice| format!("{told}\n{advice}"));
-            Err(RemoteError::Refused(parts.status.as_u16(), told))
+            let message =
+                advice.map_or(message.to_owned(), |advice| format!("{message}\n{advice}"));
+            Err(RemoteError::Refused(parts.status.as_u16(), message))
         }
         (None, true) => {
             let to = parts

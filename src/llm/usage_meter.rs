@@ -89,13 +89,13 @@ impl<'a> UsageMeter<'a> {
     /// Ends an attempt without an answer. A rejected request costs nothing, but an answer that had started does.
     pub fn end_with_failure(&mut self, error: &CallError) {
         self.is_in_attempt = false;
-        let came = self.text + self.reasoning;
+        let output_so_far = self.text + self.reasoning;
         let was_refused = error.status.is_some()
             || matches!(
                 error.kind,
                 CallErrorKind::Connect | CallErrorKind::Auth | CallErrorKind::Unavailable
             );
-        if came > 0 || !was_refused {
+        if output_so_far > 0 || !was_refused {
             self.charge_attempt();
         }
     }

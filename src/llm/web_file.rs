@@ -23,7 +23,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// refuses the request.
 pub fn open_web_file(
     address: &str,
-    most: u64,
+    max_bytes: u64,
     allowed: &[Network],
     authorities: Option<String>,
 ) -> Result<(String, Box<dyn Read + Send>), String> {
@@ -60,7 +60,11 @@ pub fn open_web_file(
                 status.as_u16()
             ));
         }
-        let body = response.into_body().into_with_config().limit(most).reader();
+        let body = response
+            .into_body()
+            .into_with_config()
+            .limit(max_bytes)
+            .reader();
         return Ok((file_name(&uri), Box::new(body)));
     }
     Err(format!("it redirects more than {MAX_REDIRECTS} times"))
@@ -124,8 +128,8 @@ mod tests {
             );
         }
         assert!(redirect_target(&from, "file:///etc/passwd").is_err());
-        let bare: Uri = "https://a.example".parse().expect("an address");
-        assert_eq!(file_name(&bare), "a.example.html");
+        let bare_uri: Uri = "https://a.example".parse().expect("an address");
+        assert_eq!(file_name(&bare_uri), "a.example.html");
     }
 
     #[test]

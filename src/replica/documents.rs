@@ -298,11 +298,11 @@ impl OriginalsSync {
             file.seek(SeekFrom::Start(0))?;
             Ok(file)
         };
-        let put = write()
+        let result = write()
             .map_err(|error: io::Error| TargetError::Failed(error.to_string()))
             .and_then(|file| self.target.put(UNKNOWN_NOTE, &file, false));
         let _ = std::fs::remove_file(path);
-        put
+        result
     }
 
     fn path(&self, id: &DocumentId) -> PathBuf {

@@ -146,7 +146,7 @@ mod tests {
     fn files_are_complete_or_absent() {
         let base = std::env::temp_dir().join(format!("quire-target-{}", std::process::id()));
         let target = FolderTarget::open(&base.join("replica")).expect("a folder");
-        let put = |name: &str, text: &str, only_new| {
+        let put_file = |name: &str, text: &str, only_new| {
             let path = base.join("source");
             File::create(&path)
                 .and_then(|mut file| file.write_all(text.as_bytes()))
@@ -162,11 +162,11 @@ mod tests {
             found
         };
         assert_eq!(names(""), Vec::<String>::new());
-        assert_eq!(put("ltx/0/b", "two", true), Ok(()));
-        assert_eq!(put("ltx/0/b", "three", true), Err(TargetError::Taken));
-        assert_eq!(put("ltx/0/a", "1", true), Ok(()));
-        assert_eq!(put("ltx/9/a", "nine", false), Ok(()));
-        assert_eq!(put("ltx/9/a", "nine!", false), Ok(()));
+        assert_eq!(put_file("ltx/0/b", "two", true), Ok(()));
+        assert_eq!(put_file("ltx/0/b", "three", true), Err(TargetError::Taken));
+        assert_eq!(put_file("ltx/0/a", "1", true), Ok(()));
+        assert_eq!(put_file("ltx/9/a", "nine", false), Ok(()));
+        assert_eq!(put_file("ltx/9/a", "nine!", false), Ok(()));
         assert_eq!(names("ltx/"), ["ltx/0/a 1", "ltx/0/b 3", "ltx/9/a 5"]);
         assert_eq!(names("ltx/0/"), ["ltx/0/a 1", "ltx/0/b 3"]);
         let mut text = String::new();

@@ -79,7 +79,7 @@ mod tests {
         let base = std::env::temp_dir().join(format!("quire-ledger-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&base);
         let target = FolderTarget::open(&base.join("replica")).unwrap();
-        let put = |name: &str, bytes: &[u8]| {
+        let put_file = |name: &str, bytes: &[u8]| {
             let path = base.join("source");
             std::fs::File::create(&path)
                 .and_then(|mut file| file.write_all(bytes))
@@ -90,9 +90,9 @@ mod tests {
         };
         let mut ledger = SizeLedger::default();
         assert_eq!(ledger.audit(&target, 0).unwrap(), ["a snapshot"]);
-        put(&names::snapshot_name(3), b"whole");
-        put(&names::change_name(4), b"four");
-        put(&names::change_name(5), b"five");
+        put_file(&names::snapshot_name(3), b"whole");
+        put_file(&names::change_name(4), b"four");
+        put_file(&names::change_name(5), b"five");
         // Sent by an earlier process: only its presence is known.
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
         assert_eq!(ledger.audit(&target, 6).unwrap(), [names::change_name(6)]);
@@ -101,14 +101,14 @@ mod tests {
         }
         ledger.record_snapshot(3, 5);
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
-        put(&names::change_name(4), b"fo");
+        put_file(&names::change_name(4), b"fo");
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change_name(4)]);
         target.remove(&names::change_name(4)).unwrap();
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::change_name(4)]);
         // A new snapshot replaces the files before it, and must itself be present.
         ledger.record_snapshot(5, 5);
         assert_eq!(ledger.audit(&target, 5).unwrap(), [names::snapshot_name(5)]);
-        put(&names::snapshot_name(5), b"whole");
+        put_file(&names::snapshot_name(5), b"whole");
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
         std::fs::remove_dir_all(base).unwrap();
     }

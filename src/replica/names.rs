@@ -101,10 +101,10 @@ impl Inventory {
     /// Returns the names of files that are not needed to keep `keep` snapshots and all later changes.
     pub fn obsolete_files(&self, keep: usize) -> Vec<String> {
         let keep = keep.clamp(1, self.snapshots.len().max(1));
-        let (old, kept) = self
+        let (old, kept_snapshots) = self
             .snapshots
             .split_at(self.snapshots.len().saturating_sub(keep));
-        let Some(oldest) = kept.first() else {
+        let Some(oldest) = kept_snapshots.first() else {
             return Vec::new();
         };
         let changes = self.changes.iter().take_while(|&change| change <= oldest);
@@ -141,14 +141,17 @@ mod tests {
 
     #[test]
     fn restore_candidates_are_ordered() {
-        let there = Inventory {
+        let inventory = Inventory {
             snapshots: vec![3, 8, 20],
             changes: vec![2, 3, 4, 5, 6, 8, 9, 10, 12],
         };
-        let ways: Vec<_> = there.restore_chains().collect();
+        let ways: Vec<_> = inventory.restore_chains().collect();
         assert_eq!(ways, [(20, vec![]), (8, vec![9, 10]), (3, vec![4, 5, 6])]);
-        assert_eq!(there.newest(), 20);
-        assert_eq!(there.obsolete_files(5), [change_name(2), change_name(3)]);
+        assert_eq!(inventory.newest(), 20);
+        assert_eq!(
+            inventory.obsolete_files(5),
+            [change_name(2), change_name(3)]
+        );
         let expected = [
             snapshot_name(3),
             change_name(2),
@@ -158,8 +161,8 @@ mod tests {
             change_name(6),
             change_name(8),
         ];
-        assert_eq!(there.obsolete_files(2), expected);
-        assert_eq!(there.obsolete_files(0).len(), 2 + 9);
+        assert_eq!(inventory.obsolete_files(2), expected);
+        assert_eq!(inventory.obsolete_files(0).len(), 2 + 9);
         let none = Inventory::default();
         assert_eq!(
             (

@@ -100,13 +100,14 @@ impl Replicator {
         let (signal, wake) = &*self.signal;
         locked(signal).stop_by = Some(clock::instant() + within);
         wake.notify_all();
-        let begun = clock::instant();
+        let started_at = clock::instant();
         let waited = wake.wait_timeout_while(locked(signal), within, |signal| !signal.is_done);
         let done = waited.unwrap_or_else(PoisonError::into_inner).0.is_done;
         if let Some(thread) = locked(&self.thread).take().filter(|_| done) {
             let _ = thread.join();
         }
-        self.originals.stop(within.saturating_sub(begun.elapsed()));
+        self.originals
+            .stop(within.saturating_sub(started_at.elapsed()));
         done && locked(&self.status).error.is_none()
     }
 }

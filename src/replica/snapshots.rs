@@ -75,18 +75,18 @@ pub fn upload_snapshot(target: &dyn Target, name: &str, path: &Path) -> Result<u
     Ok(target.stored_size(bytes))
 }
 
-fn is_same(mut there: impl io::Read, here: &Path) -> io::Result<bool> {
+fn is_same(mut remote_file: impl io::Read, local_path: &Path) -> io::Result<bool> {
     // Number of bytes compared at a time.
     const COMPARED_BYTES: u64 = 16 * 1024;
-    let mut here = File::open(here)?;
+    let mut local_path = File::open(local_path)?;
     let (mut one, mut other) = (Vec::new(), Vec::new());
     loop {
         one.clear();
         other.clear();
-        io::Read::by_ref(&mut there)
+        io::Read::by_ref(&mut remote_file)
             .take(COMPARED_BYTES)
             .read_to_end(&mut one)?;
-        io::Read::by_ref(&mut here)
+        io::Read::by_ref(&mut local_path)
             .take(COMPARED_BYTES)
             .read_to_end(&mut other)?;
         if one != other || one.is_empty() {

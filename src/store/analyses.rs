@@ -359,11 +359,11 @@ pub fn delete_passthrough(db: &Writer, before: Timestamp) -> Result<usize> {
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<bool> {
-    let gone = db.run(
+    let deleted_rows = db.run(
         "DELETE FROM analyses WHERE id = ?2 AND user_id IS NOT DISTINCT FROM ?1",
         (user, id),
     )?;
-    Ok(gone > 0)
+    Ok(deleted_rows > 0)
 }
 
 /// Sets the hash of the share link's token, or removes the link.

@@ -83,11 +83,11 @@ pub fn record_use(db: &Writer, id: &KeyId, now: Timestamp) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &KeyId) -> Result<bool> {
-    let gone = db.run(
+    let deleted_rows = db.run(
         "DELETE FROM api_keys WHERE id = ?2 AND user_id = ?1",
         (user, id),
     )?;
-    Ok(gone > 0)
+    Ok(deleted_rows > 0)
 }
 
 /// Deletes all keys of this user and returns their number.

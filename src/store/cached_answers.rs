@@ -96,7 +96,7 @@ pub fn put(
     db: &Writer,
     user: Option<&UserId>,
     key: &str,
-    kept: &CachedAnswer,
+    cached: &CachedAnswer,
     now: Timestamp,
     expires: Timestamp,
 ) -> Result<()> {
@@ -109,13 +109,13 @@ pub fn put(
         (
             key,
             user,
-            &kept.model,
-            to_json(&kept.answer)?,
-            kept.cost.map_or(-1, |cost| cost.0),
+            &cached.model,
+            to_json(&cached.answer)?,
+            cached.cost.map_or(-1, |cost| cost.0),
             now,
             expires,
-            to_integer(kept.bytes(key)),
-            to_json(&kept.fields)?,
+            to_integer(cached.bytes(key)),
+            to_json(&cached.fields)?,
         ),
     )
     .map(drop)
@@ -169,8 +169,8 @@ pub fn clear(db: &Writer, which: &CacheSelection) -> Result<usize> {
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, key: &str) -> Result<bool> {
-    let gone = db.run("DELETE FROM answer_cache WHERE key = ?1", [key])?;
-    Ok(gone > 0)
+    let deleted_rows = db.run("DELETE FROM answer_cache WHERE key = ?1", [key])?;
+    Ok(deleted_rows > 0)
 }
 
 /// Lists the field hashes of an owner's answers that were created before `before`, newest first.

@@ -55,8 +55,8 @@ mod tests {
         for micros in [0, 1000, 1001, 9000, 3_000_000] {
             times.add(Duration::from_micros(micros));
         }
-        let taken = times.snapshot();
-        assert_eq!(taken.buckets, [2, 1, 0, 1, 0, 0, 0, 0, 0]);
-        assert_eq!((taken.count, taken.micros), (5, 3_011_001));
+        let snapshot = times.snapshot();
+        assert_eq!(snapshot.buckets, [2, 1, 0, 1, 0, 0, 0, 0, 0]);
+        assert_eq!((snapshot.count, snapshot.micros), (5, 3_011_001));
     }
 }

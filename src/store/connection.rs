@@ -291,14 +291,14 @@ impl Writer {
             return work(self);
         }
         self.run_control("SAVEPOINT attempt")?;
-        let went = work(self);
-        if went.is_err() && self.in_transaction() {
+        let result = work(self);
+        if result.is_err() && self.in_transaction() {
             self.run_control("ROLLBACK TO attempt")?;
         }
         if self.in_transaction() {
             self.run_control("RELEASE attempt")?;
         }
-        went
+        result
     }
 
     /// Keeps other servers from what has this name until the end of the transaction. A file has one writer anyway.

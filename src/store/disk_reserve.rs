@@ -148,12 +148,12 @@ impl DiskWatch {
         if self.free_bytes() < self.floor + self.reserve_bytes() {
             return false;
         }
-        let made = self.write_reserve();
-        if made.is_err() {
+        let result = self.write_reserve();
+        if result.is_err() {
             let _ = fs::remove_file(self.path());
         }
-        self.is_spent.store(made.is_err(), Relaxed);
-        made.is_ok()
+        self.is_spent.store(result.is_err(), Relaxed);
+        result.is_ok()
     }
 
     /// Returns whether the reserve is a regular file without other hard links.
@@ -195,19 +195,19 @@ mod tests {
     fn the_target_of_a_link_is_not_truncated() {
         let folder = std::env::temp_dir().join(format!("quire-room-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
-        let (kept, reserve) = (folder.join("kept"), folder.join(RESERVE_FILE));
-        for hard in [true, false] {
+        let (kept_file, reserve) = (folder.join("kept"), folder.join(RESERVE_FILE));
+        for is_hard_link in [true, false] {
             // One file as large as the reserve would be, and one of another size.
             for size in [4096, 7] {
-                fs::write(&kept, vec![b'x'; size]).expect("written");
-                match hard {
-                    true => fs::hard_link(&kept, &reserve),
-                    false => std::os::unix::fs::symlink(&kept, &reserve),
+                fs::write(&kept_file, vec![b'x'; size]).expect("written");
+                match is_hard_link {
+                    true => fs::hard_link(&kept_file, &reserve),
+                    false => std::os::unix::fs::symlink(&kept_file, &reserve),
                 }
                 .expect("linked");
                 let watch = DiskWatch::watch(&folder, 8192);
                 let length = |path: &Path| fs::symlink_metadata(path).expect("there").len();
-                assert_eq!((length(&kept), length(&reserve)), (size as u64, 4096));
+                assert_eq!((length(&kept_file), length(&reserve)), (size as u64, 4096));
                 assert_eq!(fs::metadata(&reserve).expect("there").nlink(), 1);
                 drop(watch);
                 fs::remove_file(&reserve).expect("removed");

@@ -53,11 +53,11 @@ pub fn insert(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
+pub fn has_fewer(db: &Reader, user: &UserId, limit: u32) -> Result<bool> {
     db.query_one(
         "SELECT count(*) FROM documents WHERE user_id = ?1",
         [user],
-        |row| Ok(row.get::<_, i64>(0)? < i64::from(most)),
+        |row| Ok(row.get::<_, i64>(0)? < i64::from(limit)),
     )
 }
 
@@ -91,11 +91,11 @@ pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn delete_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
-    let there = db.run(
+    let updated_rows = db.run(
         "UPDATE documents SET pages = 0, words = 0, gaps = '[]', flags = '[]' WHERE user_id = ?1 AND id = ?2",
         (user, id),
     )?;
-    if there == 0 {
+    if updated_rows == 0 {
         return Ok(false);
     }
     db.run("DELETE FROM passages WHERE document_id = ?1", [id])?;
@@ -111,14 +111,14 @@ pub fn delete_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
 pub fn add_text(
     db: &Writer,
     (user, id): (&UserId, &DocumentId),
-    come: u32,
+    page_count: u32,
     pages: &[PageText],
     found: &[Passage],
 ) -> Result<()> {
     db.run_one(
         "UPDATE documents SET pages = ?3 WHERE user_id = ?1 AND id = ?2
            AND user_id IN (SELECT id FROM users WHERE disabled = 0)",
-        (user, id, come),
+        (user, id, page_count),
     )?;
     for page in pages {
         db.run(
@@ -328,11 +328,11 @@ pub fn version(db: &Reader) -> Result<(i64, i64, String)> {
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
-    let gone = db.run(
+    let deleted_rows = db.run(
         "DELETE FROM documents WHERE user_id = ?1 AND id = ?2",
         (user, id),
     )?;
-    Ok(gone > 0)
+    Ok(deleted_rows > 0)
 }
 
 /// An entry in the `gaps` column: a page without text, or one whose text was recognized by OCR.

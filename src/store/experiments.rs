@@ -321,11 +321,11 @@ pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
         "DELETE FROM analyses WHERE origin = ?2 AND user_id = ?1",
         (user, id),
     )?;
-    let gone = db.run(
+    let deleted_rows = db.run(
         "DELETE FROM experiments WHERE id = ?2 AND user_id = ?1",
         (user, id),
     )?;
-    Ok(gone > 0)
+    Ok(deleted_rows > 0)
 }
 
 /// Stores a judgment, replacing an earlier one by the same judge.

@@ -43,8 +43,8 @@ impl StoreHealth {
     }
 
     /// Records the outcome of a commit.
-    pub fn record_commit(&self, went: &Result<()>) {
-        if *went == Err(StoreError::Full) {
+    pub fn record_commit(&self, result: &Result<()>) {
+        if *result == Err(StoreError::Full) {
             // The database is fine; the disk is the problem, and it is reported separately.
             match self.disk_watch.get() {
                 Some(room) => room.record_full(),
@@ -52,7 +52,7 @@ impl StoreHealth {
             }
             return;
         }
-        self.writes_fail.store(went.is_err(), Relaxed);
+        self.writes_fail.store(result.is_err(), Relaxed);
     }
 
     /// Records that a commit was written to disk.
@@ -132,9 +132,9 @@ mod tests {
 
     #[test]
     fn a_damaged_database_is_scanned_at_most_every_thirty_seconds() {
-        let (health, begun) = (StoreHealth::default(), Instant::now());
-        let after = |seconds| begun + Duration::from_secs(seconds);
-        assert!(health.begin_scan(begun));
+        let (health, started_at) = (StoreHealth::default(), Instant::now());
+        let after = |seconds| started_at + Duration::from_secs(seconds);
+        assert!(health.begin_scan(started_at));
         // While a long scan is running, no other scan starts.
         assert!(!health.begin_scan(after(100)));
         health.record_scan(after(101));

@@ -53,16 +53,16 @@ pub fn claim(
          WHERE user_id = ?1 AND key = ?2 AND created > ?3",
         (user, key, since),
         |row| {
-            let kept = StoredResponse {
+            let stored = StoredResponse {
                 request: row.get(0)?,
                 headers: row.get(1)?,
                 body: text_of(row.bytes(2)?),
             };
-            Ok((kept, row.get::<_, u16>(3)?))
+            Ok((stored, row.get::<_, u16>(3)?))
         },
     )?;
     match found {
-        Some((kept, 200)) => return Ok(KeyLookup::Answered(kept)),
+        Some((stored, 200)) => return Ok(KeyLookup::Answered(stored)),
         Some((claim, _)) => {
             return Ok(KeyLookup::Claim {
                 request: claim.request,
@@ -120,7 +120,7 @@ pub fn store_response(
     db: &Writer,
     user: &UserId,
     key: &str,
-    kept: &StoredResponse,
+    response: &StoredResponse,
     now: Timestamp,
 ) -> Result<()> {
     db.run(
@@ -128,7 +128,7 @@ pub fn store_response(
          VALUES (?1, ?2, ?3, 200, ?4, ?5, ?6)
          ON CONFLICT (user_id, key) DO UPDATE SET request = excluded.request, status = excluded.status,
              headers = excluded.headers, body = excluded.body, created = excluded.created",
-        (user, key, kept.request, &kept.headers, kept.body.as_bytes(), now),
+        (user, key, response.request, &response.headers, response.body.as_bytes(), now),
     )?;
     db.run(
         "DELETE FROM idempotency WHERE user_id = ?1 AND key IN
@@ -158,7 +158,7 @@ mod tests {
             users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (owner, other) = (user(1).id, user(2).id);
-            let kept = |number: u8| StoredResponse {
+            let response_of = |number: u8| StoredResponse {
                 request: [number; 32],
                 headers: "[]".into(),
                 body: "{\"a\":1}".into(),
@@ -169,18 +169,18 @@ mod tests {
                     release(db, user, key, "p")?;
                 }
                 Ok::<_, super::super::error::StoreError>(match found {
-                    KeyLookup::Answered(kept) => Some(kept),
+                    KeyLookup::Answered(response_of) => Some(response_of),
                     _ => None,
                 })
             };
-            store_response(db, &owner, "k", &kept(1), at(5))?;
-            assert_eq!(find(&owner, "k", 4), Ok(Some(kept(1))));
+            store_response(db, &owner, "k", &response_of(1), at(5))?;
+            assert_eq!(find(&owner, "k", 4), Ok(Some(response_of(1))));
             assert_eq!(find(&owner, "other", 4), Ok(None));
             assert_eq!(find(&other, "k", 4), Ok(None), "another user's");
-            store_response(db, &owner, "k", &kept(2), at(9))?;
-            assert_eq!(find(&owner, "k", 8), Ok(Some(kept(2))));
+            store_response(db, &owner, "k", &response_of(2), at(9))?;
+            assert_eq!(find(&owner, "k", 8), Ok(Some(response_of(2))));
             for number in 0..MAX_ANSWERS {
-                store_response(db, &owner, &number.to_string(), &kept(3), at(10))?;
+                store_response(db, &owner, &number.to_string(), &response_of(3), at(10))?;
             }
             assert_eq!(find(&owner, "k", 4), Ok(None), "the oldest went");
             assert_eq!(delete_before(db, at(10)), Ok(MAX_ANSWERS as usize));
@@ -212,14 +212,14 @@ mod tests {
                 Ok(KeyLookup::Claimed),
                 "the other was too old"
             );
-            let kept = StoredResponse {
+            let response = StoredResponse {
                 request: [3; 32],
                 headers: "[]".into(),
                 body: "{}".into(),
             };
-            store_response(db, &owner, "k", &kept, at(11))?;
+            store_response(db, &owner, "k", &response, at(11))?;
             release(db, &owner, "k", "c")?;
-            assert_eq!(ask(3, "c", 0), Ok(KeyLookup::Answered(kept)));
+            assert_eq!(ask(3, "c", 0), Ok(KeyLookup::Answered(response)));
             Ok(())
         });
     }

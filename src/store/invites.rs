@@ -27,11 +27,11 @@ pub fn put(
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn take(db: &Writer, hash: &[u8; 32], email: &str, now: Timestamp) -> Result<bool> {
-    let taken = db.run(
+    let deleted_rows = db.run(
         "DELETE FROM invites WHERE hash = ?1 AND expires > ?3 AND email IN ('', ?2)",
         (hash, email, now),
     )?;
-    Ok(taken > 0)
+    Ok(deleted_rows > 0)
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl<J> WriteQueue<J> {
     }
 
     /// Waits for jobs and takes up to `most` of them. Returns `None` once the queue is closed and empty.
-    pub(super) fn take(&self, most: usize) -> Option<Vec<J>> {
+    pub(super) fn take(&self, max_jobs: usize) -> Option<Vec<J>> {
         let mut state = self.lock();
         while state.jobs.is_empty() {
             if state.closed {
@@ -84,20 +84,20 @@ impl<J> WriteQueue<J> {
                 .unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
-        Some(Self::first(state, most))
+        Some(Self::first(state, max_jobs))
     }
 
     /// Takes up to `most` jobs without waiting.
-    pub(super) fn take_waiting(&self, most: usize) -> Vec<J> {
-        Self::first(self.lock(), most)
+    pub(super) fn take_waiting(&self, max_jobs: usize) -> Vec<J> {
+        Self::first(self.lock(), max_jobs)
     }
 
-    fn first(mut state: MutexGuard<'_, QueueState<J>>, most: usize) -> Vec<J> {
-        let count = most.min(state.jobs.len());
-        let taken: Vec<_> = state.jobs.drain(..count).collect();
+    fn first(mut state: MutexGuard<'_, QueueState<J>>, max_jobs: usize) -> Vec<J> {
+        let count = max_jobs.min(state.jobs.len());
+        let jobs: Vec<_> = state.jobs.drain(..count).collect();
         // Release the permits after unlocking, because this may wake a task that needs the lock.
         drop(state);
-        taken.into_iter().map(|(job, _place)| job).collect()
+        jobs.into_iter().map(|(job, _place)| job).collect()
     }
 
     /// Closes the queue; jobs that are already queued still run.

@@ -179,14 +179,14 @@ impl Store {
         let (end, done) = watch::channel(false);
         let times = Arc::new(commit_times::CommitTimes::default());
         let taken = Arc::clone(&times);
-        let (queue, told) = (Arc::clone(&changes), Arc::clone(&health));
+        let (queue, store_health) = (Arc::clone(&changes), Arc::clone(&health));
         let (db, connector) = (opened.db, Arc::clone(&opened.connector));
         std::thread::Builder::new()
             .name("quire-writer".into())
             .stack_size(512 * 1024)
             .spawn(move || {
                 let reopen = || connector.writer();
-                writer::run_writer(db, log, &queue, &told, &taken, reopen);
+                writer::run_writer(db, log, &queue, &store_health, &taken, reopen);
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
@@ -331,13 +331,13 @@ impl Store {
     pub async fn probe(&self) -> Result<()> {
         let health = &self.0.health;
         if health.is_damaged() && health.begin_scan(clock::instant()) {
-            let (path, told) = (self.0.path.clone(), Arc::clone(health));
+            let (path, store_health) = (self.0.path.clone(), Arc::clone(health));
             // The thread itself reports the end, because this future may be dropped earlier.
             let scan = tokio::task::spawn_blocking(move || {
                 if backup::is_intact(&path) {
-                    told.record_repair();
+                    store_health.record_repair();
                 }
-                told.record_scan(clock::instant());
+                store_health.record_scan(clock::instant());
             });
             let _ = scan.await;
         }

@@ -137,7 +137,7 @@ fn answered_questions(
     user: &UserId,
     wanted: &BTreeSet<&str>,
 ) -> Result<Vec<ScoredAnswer>> {
-    let (mut found, mut seen) = (Vec::new(), 0);
+    let (mut found, mut seen_count) = (Vec::new(), 0);
     db.each(
         "SELECT a.request, c.body AS asked, r.analysis_id, r.score
          FROM (SELECT id FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
@@ -156,7 +156,7 @@ fn answered_questions(
             else {
                 return Ok(true);
             };
-            seen += 1;
+            seen_count += 1;
             if wanted.contains(model.as_str()) {
                 request.remove("budget_usd");
                 request.remove("ultra_model");
@@ -172,7 +172,7 @@ fn answered_questions(
                     score: row.get("score")?,
                 });
             }
-            Ok(seen < MAX_EVALUATIONS)
+            Ok(seen_count < MAX_EVALUATIONS)
         },
     )?;
     Ok(found)

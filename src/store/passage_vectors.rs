@@ -41,14 +41,14 @@ pub fn unembedded(
     db: &Reader,
     (user, model): (&UserId, &str),
     after: i64,
-    most: u32,
+    limit: u32,
 ) -> Result<Vec<UnembeddedPassage>> {
     db.all(
         "SELECT id, heading, text FROM passages p
          WHERE user_id = ?1 AND id > ?3
              AND NOT EXISTS (SELECT 1 FROM passage_vectors WHERE passage_id = p.id AND model = ?2)
          ORDER BY id LIMIT ?4",
-        (user, model, after, most),
+        (user, model, after, limit),
         |row| {
             let (heading, text): (String, String) = (row.get(1)?, row.get(2)?);
             Ok(UnembeddedPassage {
@@ -107,13 +107,13 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn delete_batch(db: &Writer, user: &UserId, kept: Option<&str>) -> Result<bool> {
+pub fn delete_batch(db: &Writer, user: &UserId, kept_model: Option<&str>) -> Result<bool> {
     let deleted = db.run(
         "DELETE FROM passage_vectors WHERE (passage_id, model) IN (
              SELECT v.passage_id, v.model FROM passages p JOIN passage_vectors v ON v.passage_id = p.id
              WHERE p.user_id = ?1 AND v.model IS DISTINCT FROM ?2 LIMIT ?3
          )",
-        (user, kept, VECTORS_PER_DELETE),
+        (user, kept_model, VECTORS_PER_DELETE),
     )?;
     Ok(deleted == VECTORS_PER_DELETE as usize)
 }
@@ -166,18 +166,18 @@ pub fn nearest(
     db: &Reader,
     scope: &PassageScope,
     (model, vector): (&str, &[f32]),
-    most: usize,
+    max_hits: usize,
 ) -> Result<Vec<(i64, f32)>> {
     let mut found: Vec<(i64, f32)> = Vec::new();
     for_each_vector(db, scope, model, &mut |row, stored| {
         if let Some(similarity) = similarity(stored, vector) {
             found.push((row, similarity));
         }
-        if found.len() >= 2 * most.max(64) {
-            retain_nearest(&mut found, most);
+        if found.len() >= 2 * max_hits.max(64) {
+            retain_nearest(&mut found, max_hits);
         }
     })?;
-    retain_nearest(&mut found, most);
+    retain_nearest(&mut found, max_hits);
     Ok(found)
 }
 
@@ -204,9 +204,9 @@ fn for_each_vector(
     model: &str,
     take: &mut dyn FnMut(i64, &[u8]),
 ) -> Result<()> {
-    let mut seen = 0;
+    let mut seen_rows = 0;
     for &(first, last) in scope.ranges() {
-        if seen >= MAX_COMPARED {
+        if seen_rows >= MAX_COMPARED {
             break;
         }
         db.each(
@@ -215,19 +215,19 @@ fn for_each_vector(
             |row| {
                 let id = row.get(0)?;
                 if scope.contains(id) {
-                    seen += 1;
+                    seen_rows += 1;
                     take(id, row.bytes(1)?);
                 }
-                Ok(seen < MAX_COMPARED)
+                Ok(seen_rows < MAX_COMPARED)
             },
         )?;
     }
     Ok(())
 }
 
-fn retain_nearest(found: &mut Vec<(i64, f32)>, most: usize) {
+fn retain_nearest(found: &mut Vec<(i64, f32)>, max_hits: usize) {
     found.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
-    found.truncate(most);
+    found.truncate(max_hits);
 }
 
 #[cfg(test)]
@@ -284,14 +284,17 @@ mod tests {
             assert_eq!(has_any(db, &one.id, "p/vec"), Ok(true));
             assert_eq!(has_any(db, &one.id, "p/x"), Ok(false));
             assert_eq!(has_any(db, &other.id, "p/vec"), Ok(false));
-            let near = |most| nearest(db, &scope, ("p/vec", &[0.0, 1.0]), most);
-            let order: Vec<i64> = near(9)?.iter().map(|(row, _)| *row).collect();
+            let nearest_hits = |max_hits| nearest(db, &scope, ("p/vec", &[0.0, 1.0]), max_hits);
+            let order: Vec<i64> = nearest_hits(9)?.iter().map(|(row, _)| *row).collect();
             assert_eq!(order, [rows[1], rows[2], rows[0]]);
-            assert_eq!(near(1)?, [(rows[1], 1.0)]);
+            assert_eq!(nearest_hits(1)?, [(rows[1], 1.0)]);
             let alone = similarity_of(db, rows[0], ("p/vec", &[1.0, 0.0]));
             assert_eq!(alone, Ok(Some(1.0)));
-            let theirs = passages::PassageScope::of(db, &other.id, None)?;
-            assert_eq!(nearest(db, &theirs, ("p/vec", &[0.0, 1.0]), 9), Ok(vec![]));
+            let other_scope = passages::PassageScope::of(db, &other.id, None)?;
+            assert_eq!(
+                nearest(db, &other_scope, ("p/vec", &[0.0, 1.0]), 9),
+                Ok(vec![])
+            );
             // A different dimension, and a different model.
             assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
             assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));

@@ -117,13 +117,13 @@ fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, most: u64) -> Result<u64> {
+pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, limit: u64) -> Result<u64> {
     let mut found = 0;
     for &range in &scope.ranges {
-        if found < most {
+        if found < limit {
             search::each_passage(db, part, range, |id| {
                 found += u64::from(scope.contains(id));
-                found < most
+                found < limit
             })?;
         }
     }
@@ -139,16 +139,16 @@ pub fn matches(
     db: &Reader,
     scope: &PassageScope,
     part: &str,
-    most: usize,
+    max_matches: usize,
 ) -> Result<Vec<(i64, f64)>> {
     let mut found: Vec<(i64, f64)> = Vec::new();
     for &range in &scope.ranges {
-        if found.len() < most {
+        if found.len() < max_matches {
             search::each_scored_passage(db, part, range, |id, score| {
                 if scope.contains(id) {
                     found.push((id, score));
                 }
-                found.len() < most
+                found.len() < max_matches
             })?;
         }
     }
@@ -237,12 +237,17 @@ fn hits_from(
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn delete_batch(db: &Writer, user: &UserId, document: &DocumentId, most: u32) -> Result<usize> {
+pub fn delete_batch(
+    db: &Writer,
+    user: &UserId,
+    document: &DocumentId,
+    batch_size: u32,
+) -> Result<usize> {
     db.run(
         "DELETE FROM passages WHERE id IN (
              SELECT id FROM passages WHERE user_id = ?1 AND document_id = ?2 ORDER BY ordinal LIMIT ?3
          )",
-        (user, document, most),
+        (user, document, batch_size),
     )
 }
 
@@ -307,23 +312,23 @@ mod tests {
             assert_eq!(found(&both, "\"cafe\" OR \"tee\"")?, ["Café und Tee"]);
             assert_eq!(found(&both, "\"kaffee\"")?, [""; 0]);
             assert_eq!(found(&both, "\"uebertragung\"")?.len(), 2, "written out");
-            let (mine, theirs) = (
+            let (own_scope, other_scope) = (
                 PassageScope::of(db, &user(1).id, None)?,
                 PassageScope::of(db, &user(2).id, None)?,
             );
-            assert_eq!((mine.len(), theirs.len()), (4, 1));
-            for (scope, word, most, expected) in [
-                (&mine, "\"ubertragung\"", 9, 3),
-                (&mine, "\"ubertragung\"", 2, 2),
-                (&mine, "\"tee\"", 9, 1),
-                (&mine, "\"kaffee\"", 9, 0),
-                (&theirs, "\"ubertragung\"", 9, 1),
-                (&theirs, "\"tee\"", 9, 0),
+            assert_eq!((own_scope.len(), other_scope.len()), (4, 1));
+            for (scope, word, limit, expected) in [
+                (&own_scope, "\"ubertragung\"", 9, 3),
+                (&own_scope, "\"ubertragung\"", 2, 2),
+                (&own_scope, "\"tee\"", 9, 1),
+                (&own_scope, "\"kaffee\"", 9, 0),
+                (&other_scope, "\"ubertragung\"", 9, 1),
+                (&other_scope, "\"tee\"", 9, 0),
             ] {
-                assert_eq!(frequency(db, scope, word, most)?, expected, "{word}");
+                assert_eq!(frequency(db, scope, word, limit)?, expected, "{word}");
             }
-            assert!(matches(db, &mine, "\"open", 9).is_err());
-            let row = matches(db, &theirs, "\"ubertragung\"", 9)?[0].0;
+            assert!(matches(db, &own_scope, "\"open", 9).is_err());
+            let row = matches(db, &other_scope, "\"ubertragung\"", 9)?[0].0;
             assert_eq!(by_row(db, &user(1).id, row), Ok(None), "another person's");
 
             assert_eq!(
@@ -338,8 +343,8 @@ mod tests {
                 first_passages(db, &user(2).id, std::slice::from_ref(&first), 9),
                 Ok(vec![])
             );
-            for gone in [2, 1, 0] {
-                assert_eq!(delete_batch(db, &user(1).id, &first, 2), Ok(gone));
+            for deleted_count in [2, 1, 0] {
+                assert_eq!(delete_batch(db, &user(1).id, &first, 2), Ok(deleted_count));
             }
             assert_eq!(found(&both, "\"ubertragung\"")?, ["Ubertragung"]);
             Ok(())
@@ -389,8 +394,8 @@ mod tests {
         }
         assert_eq!(runs.0, [(1, 3), (7, 8), (20, 20)]);
         assert_eq!(merge_runs(&runs.0), runs.0);
-        let many: Vec<(i64, i64)> = (0..100).map(|n| (n * n, n * n)).collect();
-        let few = merge_runs(&many);
+        let many_runs: Vec<(i64, i64)> = (0..100).map(|n| (n * n, n * n)).collect();
+        let few = merge_runs(&many_runs);
         assert!(few.len() <= MAX_RANGES, "{}", few.len());
         assert_eq!((few[0].0, few.last().expect("one").1), (0, 99 * 99));
         assert!(few.windows(2).all(|pair| pair[0].1 < pair[1].0));

@@ -120,8 +120,8 @@ mod tests {
             let (ada, bob) = (user(1).id, user(2).id);
             insert(db, &pattern("team", "T"), None, at(1))?;
             insert(db, &pattern("adas", "A"), Some(&ada), at(2))?;
-            let taken = db.attempt(|db| insert(db, &pattern("adas", "B"), Some(&bob), at(3)));
-            assert_eq!(taken, Err(StoreError::Conflict("a pattern of this id")));
+            let duplicate = db.attempt(|db| insert(db, &pattern("adas", "B"), Some(&bob), at(3)));
+            assert_eq!(duplicate, Err(StoreError::Conflict("a pattern of this id")));
             let ids = |user: &UserId| -> Result<Vec<String>> {
                 let found = visible(db, user, 10)?;
                 Ok(found.iter().map(|kept| kept.id().to_owned()).collect())

@@ -135,7 +135,9 @@ fn from_row(row: &Row<'_>) -> Result<StoredProvider> {
         encrypted_key: row.get("sealed_key")?,
         key_suffix: row.get("key_end")?,
         models: Some(models).filter(|models| !models.is_empty()),
-        concurrency: usize::try_from(concurrency).ok().filter(|most| *most > 0),
+        concurrency: usize::try_from(concurrency)
+            .ok()
+            .filter(|max_calls| *max_calls > 0),
         created: row.get("created")?,
         changed: row.get("changed")?,
     })
@@ -169,31 +171,31 @@ mod tests {
         with_writer(|db| {
             let ada = user(1).id;
             users::insert(db, &user(1))?;
-            let (house, own) = (
+            let (team_provider, own) = (
                 provider(1, None, "box"),
                 provider(2, Some(ada.clone()), "box"),
             );
-            insert(db, &house)?;
+            insert(db, &team_provider)?;
             insert(db, &own)?;
             let again = db.attempt(|db| insert(db, &provider(3, None, "box")));
             assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
-            assert_eq!(list_of(db, None)?, std::slice::from_ref(&house));
+            assert_eq!(list_of(db, None)?, std::slice::from_ref(&team_provider));
             assert_eq!(by_id(db, Some(&ada), &own.id)?, Some(own.clone()));
-            assert_eq!(by_id(db, Some(&ada), &house.id)?, None);
+            assert_eq!(by_id(db, Some(&ada), &team_provider.id)?, None);
             assert_eq!(by_id(db, None, &own.id)?, None);
-            let bare = StoredProvider {
+            let without_url = StoredProvider {
                 base_url: None,
                 models: None,
                 concurrency: None,
                 changed: at(5),
                 ..own.clone()
             };
-            update(db, &bare)?;
-            assert_eq!(all(db)?, [house.clone(), bare]);
+            update(db, &without_url)?;
+            assert_eq!(all(db)?, [team_provider.clone(), without_url]);
             assert_eq!(version(db)?, (2, at(5).millis()));
             assert!(!delete(db, None, &own.id)? && delete(db, Some(&ada), &own.id)?);
             users::delete(db, &ada)?;
-            assert_eq!(all(db)?, [house]);
+            assert_eq!(all(db)?, [team_provider]);
             Ok(())
         });
     }

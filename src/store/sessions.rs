@@ -191,20 +191,23 @@ mod tests {
     fn the_previous_token_is_still_found() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
-            let it = session(1, &user(1).id);
-            insert(db, &it)?;
-            assert_eq!(by_id(db, &it.id), Ok(Some(it.clone())));
-            rotate(db, &it.id, &[7; 32], at(200), at(9_000))?;
+            let stored_session = session(1, &user(1).id);
+            insert(db, &stored_session)?;
+            assert_eq!(
+                by_id(db, &stored_session.id),
+                Ok(Some(stored_session.clone()))
+            );
+            rotate(db, &stored_session.id, &[7; 32], at(200), at(9_000))?;
             let rotated = Session {
                 refresh_hash: [7; 32],
                 previous_refresh_hash: Some(([1; 32], at(200))),
                 expires: at(9_000),
-                ..it.clone()
+                ..stored_session.clone()
             };
             for hash in [[7; 32], [1; 32]] {
                 assert_eq!(find_by_refresh(db, &hash), Ok(Some(rotated.clone())));
             }
-            rotate(db, &it.id, &[8; 32], at(300), at(9_000))?;
+            rotate(db, &stored_session.id, &[8; 32], at(300), at(9_000))?;
             assert_eq!(find_by_refresh(db, &[1; 32]), Ok(None));
             Ok(())
         });

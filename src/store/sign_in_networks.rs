@@ -67,10 +67,11 @@ mod tests {
                 remember(db, &one.id, &format!("10.0.0.{n}"), at(n))?;
             }
             let known = |email: &str, n: i64| is_known(db, email, &format!("10.0.0.{n}"));
-            let kept: Result<Vec<bool>> = (0..100).map(|n| known(&one.email, n)).collect();
+            let known_networks: Result<Vec<bool>> =
+                (0..100).map(|n| known(&one.email, n)).collect();
             let first_kept = 100 - i64::from(MAX_PER_USER);
             let expected: Vec<bool> = (0..100).map(|n| n >= first_kept).collect();
-            assert_eq!(kept, Ok(expected));
+            assert_eq!(known_networks, Ok(expected));
             assert_eq!(known(&two.email, 0), Ok(true));
             delete_all(db, &one.id)?;
             assert_eq!(known(&one.email, 99), Ok(false));

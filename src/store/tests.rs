@@ -342,14 +342,14 @@ fn a_briefly_empty_file_is_read_again() {
     block_on(folder.open_file().close());
     let store = folder.open_file();
     let path = folder.path().join("quire.db");
-    let sound = std::fs::read(&path).expect("the database");
+    let intact_bytes = std::fs::read(&path).expect("the database");
     std::fs::write(&path, b"").expect("written");
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
     // The connection that read it is discarded along with its cache.
     assert!(store.check().is_err());
-    std::fs::write(&path, &sound).expect("written");
+    std::fs::write(&path, &intact_bytes).expect("written");
     // The first probe may still use the connection that read the empty file.
     let _ = block_on(store.probe());
     assert_eq!(block_on(store.probe()), Ok(()));
@@ -415,15 +415,15 @@ fn every_copy_is_a_consistent_snapshot_of_a_busy_database() {
     let store = folder.open_file();
     store.write_now(add_change(1)).expect("an insert");
     let (busy, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
-    let seen = Arc::clone(&done);
+    let is_done = Arc::clone(&done);
     let busy = std::thread::spawn(move || {
-        let mut made = 1;
-        while !seen.load(Ordering::Relaxed) {
-            made += 1;
-            busy.write_now(add_change(made))
+        let mut copy_count = 1;
+        while !is_done.load(Ordering::Relaxed) {
+            copy_count += 1;
+            busy.write_now(add_change(copy_count))
                 .expect("a write beside the copy");
         }
-        made
+        copy_count
     });
     let mut before = 0;
     for _ in 0..25 {

@@ -119,11 +119,11 @@ pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<UploadP
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn delete(db: &Writer, user: &UserId, id: &UploadId) -> Result<bool> {
-    let gone = db.run(
+    let deleted_rows = db.run(
         "DELETE FROM uploads WHERE user_id = ?1 AND id = ?2",
         (user, id),
     )?;
-    Ok(gone > 0)
+    Ok(deleted_rows > 0)
 }
 
 /// Lists expired uploads of all users, at most 200.

@@ -209,13 +209,13 @@ pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
 /// Returns `Conflict("last admin")` if accounts but no active admin would be left, or another error if the database
 /// cannot be written.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
-    let gone = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
+    let is_deleted = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
     // The only user data that is stored by key.
     comparisons::set_compare_interval(db, id, None)?;
-    if gone && count(db)? > 0 {
+    if is_deleted && count(db)? > 0 {
         check_admin_remains(db)?;
     }
-    Ok(gone)
+    Ok(is_deleted)
 }
 
 /// Keeps other servers from changing who is an admin until the end of the transaction.
@@ -317,8 +317,8 @@ mod tests {
                 ..user(1)
             };
             assert_eq!(by_id(db, &id), Ok(Some(expected)));
-            let taken = db.attempt(|db| set_profile(db, &id, "Ada", "person2@example.org"));
-            assert_eq!(taken, Err(StoreError::Conflict("email")));
+            let duplicate = db.attempt(|db| set_profile(db, &id, "Ada", "person2@example.org"));
+            assert_eq!(duplicate, Err(StoreError::Conflict("email")));
             assert_eq!(
                 record_login(db, &user(9).id, at(1)),
                 Err(StoreError::Missing)

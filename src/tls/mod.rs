@@ -45,7 +45,7 @@ impl CertificateResolver {
     /// # Errors
     /// Returns a sentence that names the file and what to do, when a file is unreadable, invalid, or expired.
     pub fn open(files: Files, now: Timestamp) -> Result<Self, String> {
-        let seen = files.stamps();
+        let stamps = files.stamps();
         let read = files.read()?;
         read.check_expiry(&files, now)?;
         let current = Arc::new(CurrentCertificate(RwLock::new(read.certified)));
@@ -60,7 +60,7 @@ impl CertificateResolver {
             files,
             config: Arc::new(config),
             current,
-            seen_times: Mutex::new(seen),
+            seen_times: Mutex::new(stamps),
         })
     }
 
@@ -80,14 +80,14 @@ impl CertificateResolver {
         // Taken before reading, so that a change during the read is noticed the next time.
         let stamps = self.files.stamps();
         {
-            let mut seen = self
+            let mut seen_stamps = self
                 .seen_times
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            if *seen == stamps && !force {
+            if *seen_stamps == stamps && !force {
                 return Ok(None);
             }
-            *seen = stamps;
+            *seen_stamps = stamps;
         }
         let read = self.files.read()?;
         read.check_expiry(&self.files, now)?;

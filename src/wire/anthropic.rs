@@ -64,9 +64,10 @@ pub(super) fn request_body(
     let mut output_limit = max_tokens(request, capabilities);
     let is_forced = request.format.is_some() && shape == Structured::Tool;
     // A forced tool call and thinking are mutually exclusive.
-    let thinks = !is_forced && add_thinking(&mut body, request, capabilities, &mut output_limit);
+    let is_thinking =
+        !is_forced && add_thinking(&mut body, request, capabilities, &mut output_limit);
     body.insert("max_tokens".into(), json!(output_limit));
-    add_sampling(&mut body, request, capabilities, thinks);
+    add_sampling(&mut body, request, capabilities, is_thinking);
     if let Some(format) = &request.format {
         match shape {
             Structured::Native => {
@@ -85,12 +86,12 @@ pub(super) fn request_body(
     }
     if let Some(tools) = &request.tools {
         let takes_marks = !capabilities.has_refused(cache_marks::CACHE_FIELD);
-        add_tools(&mut body, tools, thinks, takes_marks);
+        add_tools(&mut body, tools, is_thinking, takes_marks);
     }
     Value::Object(body)
 }
 
-fn add_tools(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_marks: bool) {
+fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, takes_marks: bool) {
     let tool = |tool: &Tool| {
         let schema = match tool.parameters.is_null() {
             true => json!({ "type": "object", "properties": {} }),
@@ -109,8 +110,8 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_m
     let mut choice = match &tools.choice {
         ToolChoice::None => json!({ "type": "none" }),
         // A model that thinks cannot be forced to call a tool.
-        ToolChoice::Required if !thinks => json!({ "type": "any" }),
-        ToolChoice::Named(name) if !thinks => json!({ "type": "tool", "name": name }),
+        ToolChoice::Required if !is_thinking => json!({ "type": "any" }),
+        ToolChoice::Named(name) if !is_thinking => json!({ "type": "tool", "name": name }),
         _ => json!({ "type": "auto" }),
     };
     if tools.parallel == Some(false) && tools.choice != ToolChoice::None {
@@ -202,10 +203,10 @@ fn output_config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
 /// this is about the same as high effort.
 fn is_adaptive(request: &ModelRequest) -> bool {
     let passthrough = request.passthrough.as_deref();
-    passthrough.is_some_and(|it| {
-        let thinking = it.fields.get("thinking");
-        it.format == ApiFormat::Anthropic.as_str()
-            && thinking.is_some_and(|it| it["type"] == "adaptive")
+    passthrough.is_some_and(|passthrough_fields| {
+        let thinking = passthrough_fields.fields.get("thinking");
+        passthrough_fields.format == ApiFormat::Anthropic.as_str()
+            && thinking.is_some_and(|passthrough_fields| passthrough_fields["type"] == "adaptive")
     })
 }
 
@@ -280,7 +281,7 @@ fn add_sampling(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
-    thinks: bool,
+    is_thinking: bool,
 ) {
     let own = &request.parameters;
     let mut set = |name: &str, spelled: &str, value: Option<Value>| {
@@ -290,7 +291,7 @@ fn add_sampling(
     };
     let stop = (!own.stop.is_empty()).then(|| json!(own.stop));
     set("stop", "stop_sequences", stop);
-    if thinks {
+    if is_thinking {
         return;
     }
     // The temperature must not exceed 1, and the API accepts either `temperature` or `top_p`.
@@ -309,11 +310,11 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     match data["type"].as_str().unwrap_or(&event.event) {
         "message_start" => read_usage(builder, &data["message"]["usage"]),
         "content_block_start" => {
-            let mut begun = data["content_block"].clone();
-            read_block(builder, place, &begun, false);
-            if is_thought(&begun) {
-                begun["index"] = json!(place);
-                builder.add_reasoning_items(&[begun]);
+            let mut block = data["content_block"].clone();
+            read_block(builder, place, &block, false);
+            if is_thought(&block) {
+                block["index"] = json!(place);
+                builder.add_reasoning_items(&[block]);
             }
         }
         "content_block_stop" => builder.complete_reasoning(place),

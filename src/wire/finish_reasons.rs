@@ -74,10 +74,10 @@ const ENUM_PREFIXES: &[&str] = &[
 pub(super) fn parse(reason: &str) -> Option<Finish> {
     let reason = reason.trim().trim_matches('"').to_ascii_lowercase();
     let reason = reason.replace(['-', ' '], "_");
-    let bare = ENUM_PREFIXES
+    let bare_reason = ENUM_PREFIXES
         .iter()
         .find_map(|prefix| reason.strip_prefix(prefix));
-    let reason = bare.unwrap_or(&reason);
+    let reason = bare_reason.unwrap_or(&reason);
     // Gemini's compatible endpoint appends the filter's name to the reason: `content_filter: RECITATION`.
     let (word, is_filter) = match reason.split_once(':') {
         Some((word, _)) => (word, true),

@@ -9,9 +9,9 @@ const AFTER_OBJECT: &[u8] = b"{d[ \n\r\t";
 
 /// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.
 pub(super) fn split_objects(data: &str) -> Option<Vec<String>> {
-    let bare = strip_data_prefix(data);
+    let json_text = strip_data_prefix(data);
     // Nearly all data is a single object; this check avoids parsing it.
-    let bytes = bare.as_bytes();
+    let bytes = json_text.as_bytes();
     let follows = |end: usize| {
         bytes
             .get(end + 1)
@@ -19,12 +19,12 @@ pub(super) fn split_objects(data: &str) -> Option<Vec<String>> {
     };
     let may_be_several = memchr::memchr_iter(b'}', bytes).any(follows);
     if !may_be_several {
-        return (bare.len() < data.trim_start().len()).then(|| vec![bare.to_owned()]);
+        return (json_text.len() < data.trim_start().len()).then(|| vec![json_text.to_owned()]);
     }
-    if serde_json::from_str::<IgnoredAny>(bare).is_ok() {
-        return (bare.len() < data.trim_start().len()).then(|| vec![bare.to_owned()]);
+    if serde_json::from_str::<IgnoredAny>(json_text).is_ok() {
+        return (json_text.len() < data.trim_start().len()).then(|| vec![json_text.to_owned()]);
     }
-    let (mut parts, mut rest) = (Vec::new(), bare);
+    let (mut parts, mut rest) = (Vec::new(), json_text);
     while !rest.is_empty() {
         let end = match rest.starts_with("[DONE]") {
             true => "[DONE]".len(),

@@ -43,10 +43,10 @@ pub fn parse_models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
 
 fn named_model(name: &Value) -> Option<ListedModel> {
     let name = name.as_str()?;
-    let sound = !name.is_empty()
+    let is_valid = !name.is_empty()
         && name.len() <= 200
         && !name.chars().any(|c| c.is_control() || c.is_whitespace());
-    sound.then(|| ListedModel {
+    is_valid.then(|| ListedModel {
         name: name.to_owned(),
         ..ListedModel::default()
     })

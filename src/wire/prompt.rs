@@ -91,10 +91,10 @@ pub(super) fn has_tool_results(request: &ModelRequest) -> bool {
 
 /// Whether a reasoning item is an Anthropic block with its signature, which Anthropic accepts back.
 pub(super) fn is_signed_thought(item: &Value) -> bool {
-    let has = |name: &str| item[name].as_str().is_some_and(|text| !text.is_empty());
+    let has_text = |name: &str| item[name].as_str().is_some_and(|text| !text.is_empty());
     match item["type"].as_str() {
-        Some("thinking") => has("signature"),
-        Some("redacted_thinking") => has("data"),
+        Some("thinking") => has_text("signature"),
+        Some("redacted_thinking") => has_text("data"),
         _ => false,
     }
 }
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn an_effort_maps_to_a_level_that_the_model_accepts() {
         assert_eq!(EFFORT_LEVELS, parameters::EFFORTS);
-        let said = |wanted: &str, efforts: &[&str]| {
+        let effort_sent = |wanted: &str, efforts: &[&str]| {
             let request = ModelRequest {
                 model: String::new(),
                 messages: Vec::new(),
@@ -199,7 +199,7 @@ mod tests {
             ("xhigh", &["high", "max"], "high"),
         ] {
             assert_eq!(
-                said(wanted, efforts),
+                effort_sent(wanted, efforts),
                 Some(expected),
                 "{wanted} {efforts:?}"
             );

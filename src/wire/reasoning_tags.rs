@@ -88,7 +88,9 @@ impl ReasoningSplitter {
     /// Expects channels whose marks the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
-        self.bare_channels = BARE_CHANNELS.iter().find(|bare| model.contains(bare.model));
+        self.bare_channels = BARE_CHANNELS
+            .iter()
+            .find(|channel| model.contains(channel.model));
     }
 
     /// Records that the vendor sends reasoning in a separate field.
@@ -189,24 +191,24 @@ impl ReasoningSplitter {
     /// Buffers a channel without markers until the answer's channel begins. If none begins, the text is the
     /// answer.
     fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
-        let bare = self
+        let channel = self
             .bare_channels
             .filter(|_| self.held.len() <= MAX_AWAITED_BYTES);
-        let Some(bare) = bare else {
+        let Some(channel) = channel else {
             (self.mode, self.bare_channels) = (SplitterMode::Text, None);
             return true;
         };
         let space = self.held.len() - self.held.trim_start().len();
-        let begun = space + bare.open.len();
-        let from = self.scanned.max(begun);
-        if let Some(at) = self.held[from..].find(bare.close) {
-            self.held.drain(..begun);
-            self.emit_before(from + at - begun, bare.close.len(), false, out);
+        let text_start = space + channel.open.len();
+        let from = self.scanned.max(text_start);
+        if let Some(at) = self.held[from..].find(channel.close) {
+            self.held.drain(..text_start);
+            self.emit_before(from + at - text_start, channel.close.len(), false, out);
             (self.mode, self.is_marked) = (SplitterMode::Start, true);
             return true;
         }
-        let seen = self.held.len().saturating_sub(bare.close.len());
-        self.scanned = self.held.floor_char_boundary(seen);
+        let scanned_end = self.held.len().saturating_sub(channel.close.len());
+        self.scanned = self.held.floor_char_boundary(scanned_end);
         false
     }
 

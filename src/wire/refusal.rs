@@ -390,11 +390,13 @@ fn nested_message(error: &Value, depth: usize) -> Option<&str> {
 }
 
 fn classify_error(status: Option<u16>, codes: &str) -> CallErrorKind {
-    let says = |words: &[&str]| words.iter().any(|word| codes.contains(word));
+    let codes_contain = |words: &[&str]| words.iter().any(|word| codes.contains(word));
     match status {
-        _ if says(&["insufficient_quota", "billing", "credit", "payment"]) => CallErrorKind::Money,
+        _ if codes_contain(&["insufficient_quota", "billing", "credit", "payment"]) => {
+            CallErrorKind::Money
+        }
         // Google reports an invalid key as a bad request.
-        Some(400) if says(&["api_key_invalid"]) => CallErrorKind::Auth,
+        Some(400) if codes_contain(&["api_key_invalid"]) => CallErrorKind::Auth,
         Some(401 | 403) => CallErrorKind::Auth,
         Some(402) => CallErrorKind::Money,
         Some(408 | 504) => CallErrorKind::Timeout,
@@ -402,11 +404,11 @@ fn classify_error(status: Option<u16>, codes: &str) -> CallErrorKind {
         // A lock timeout: vendors' own clients retry it.
         Some(409 | 500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
-        None if says(&["rate_limit", "ratelimit", "resource_exhausted"]) => {
+        None if codes_contain(&["rate_limit", "ratelimit", "resource_exhausted"]) => {
             CallErrorKind::RateLimited
         }
-        None if says(&["authentication", "api_key", "permission"]) => CallErrorKind::Auth,
-        None if says(&[
+        None if codes_contain(&["authentication", "api_key", "permission"]) => CallErrorKind::Auth,
+        None if codes_contain(&[
             "invalid_request",
             "invalidrequest",
             "bad_request",

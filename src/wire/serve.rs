@@ -83,12 +83,12 @@ pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
         return invalid("messages", "the conversation is too long");
     }
     // Vendors accept a conversation that ends with the model's own turn (a prefill), or that has only instructions.
-    let says = |turn: &Message| {
+    let has_content = |turn: &Message| {
         !turn.text.trim().is_empty() || !turn.images.is_empty() || turn.result_of.is_some()
     };
     match turns.is_empty() {
         true => invalid("messages", "there is no message"),
-        false if turns.iter().any(says) => Ok(()),
+        false if turns.iter().any(has_content) => Ok(()),
         false => invalid("messages", "the messages contain neither text nor images"),
     }
 }

@@ -129,11 +129,11 @@ fn parse_turn(
     message: &Value,
 ) -> Result<(), RequestError> {
     let blocks = message.as_array().map_or(&[][..], Vec::as_slice);
-    let is = |block: &Value, kind: &str| block["type"] == kind;
+    let is_kind = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
     let mut called_mark = None;
     for block in blocks {
-        if is(block, "tool_use") && role == MessageRole::Assistant {
+        if is_kind(block, "tool_use") && role == MessageRole::Assistant {
             calls.push(serve_call::parse_call(
                 &block["id"],
                 &block["name"],
@@ -141,10 +141,10 @@ fn parse_turn(
             )?);
             called_mark = cache_marks::mark_after(block)?.or(called_mark);
         } else if role == MessageRole::Assistant
-            && (is(block, "thinking") || is(block, "redacted_thinking"))
+            && (is_kind(block, "thinking") || is_kind(block, "redacted_thinking"))
         {
             thoughts.push(block.clone());
-        } else if is(block, "tool_result") && role == MessageRole::User {
+        } else if is_kind(block, "tool_result") && role == MessageRole::User {
             let Some(id) = block["tool_use_id"].as_str() else {
                 return invalid("messages", "a tool's result needs its tool_use_id");
             };
@@ -261,14 +261,14 @@ impl MessageEvents {
     /// Returns the `message_start` event. The input tokens follow in `message_delta`, once the vendor has counted
     /// them.
     pub fn start_event(&self) -> NamedEvent {
-        let begun = json!({
+        let message = json!({
             "id": self.frame.id, "type": "message", "role": "assistant", "model": self.frame.model,
             "content": [], "stop_reason": null, "stop_sequence": null, "stop_details": null, "container": null,
             "usage": final_usage(&Usage::default()),
         });
         (
             "message_start",
-            json!({ "type": "message_start", "message": begun }),
+            json!({ "type": "message_start", "message": message }),
         )
     }
 
@@ -363,11 +363,11 @@ impl MessageEvents {
         }
         let mut events = self.close_block();
         self.open = Some(block);
-        let begun = match block {
+        let start_block = match block {
             MessageBlock::Thinking => thinking_block(""),
             MessageBlock::Text => json!({ "type": "text", "text": "", "citations": null }),
         };
-        events.push(block_start(self.index, begun));
+        events.push(block_start(self.index, start_block));
         events
     }
 

@@ -80,7 +80,7 @@ pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         stream: parse_flag(fields, "stream")?,
         usage: fields
             .get("stream_options")
-            .is_some_and(|it| it["include_usage"] == json!(true)),
+            .is_some_and(|stream_options| stream_options["include_usage"] == json!(true)),
         parameters,
         choices: n,
         passthrough: passthrough::read_fields(ApiFormat::OpenAi, fields, KNOWN_FIELDS, &[])?,

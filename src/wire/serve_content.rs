@@ -131,8 +131,8 @@ fn new_image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
     if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type.as_str()) {
         return invalid("messages", "images must be PNG, JPEG, WebP, or GIF");
     }
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    if base64.is_empty() || !base64.bytes().all(sound) {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    if base64.is_empty() || !base64.bytes().all(is_base64) {
         return invalid("messages", "an image is not base64");
     }
     Ok(Image {

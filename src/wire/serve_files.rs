@@ -232,11 +232,13 @@ mod tests {
         ] {
             assert!(extract_files(&mut wrong.clone()).is_err(), "{wrong}");
         }
-        let many = vec![
+        let many_documents = vec![
             json!({ "type": "document", "source": { "type": "text", "data": "a" } });
             MAX_FILES + 1
         ];
-        assert!(extract_files(&mut json!({ "messages": [{ "content": many }] })).is_err());
+        assert!(
+            extract_files(&mut json!({ "messages": [{ "content": many_documents }] })).is_err()
+        );
         assert_eq!(
             extract_files(&mut json!({ "messages": "x", "input": "y" })),
             Ok(Vec::new())

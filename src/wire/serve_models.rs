@@ -79,13 +79,13 @@ fn nonzero(count: u64) -> Option<u64> {
 // Encodes US dollars per token as strings, as OpenRouter does to avoid floats.
 fn encode_pricing(price: Price) -> Value {
     let mut prices = Map::new();
-    let mut tell = |name: &str, dollars: f64| {
+    let mut add_price = |name: &str, dollars: f64| {
         prices.insert(name.to_owned(), json!(per_token(dollars)));
     };
-    tell("prompt", price.input);
-    tell("completion", price.output);
+    add_price("prompt", price.input);
+    add_price("completion", price.output);
     if let Some(cached) = price.cached_input {
-        tell("input_cache_read", cached);
+        add_price("input_cache_read", cached);
     }
     Value::Object(prices)
 }

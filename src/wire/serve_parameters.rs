@@ -85,10 +85,10 @@ fn parse_effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestEr
 
 /// Returns the effort level whose thinking budget is nearest to this number of tokens.
 fn nearest_effort(tokens: u64) -> &'static str {
-    let near = EFFORTS
+    let nearest = EFFORTS
         .iter()
         .min_by_key(|word| thinking_budget(word).abs_diff(tokens));
-    near.copied().unwrap_or("medium")
+    nearest.copied().unwrap_or("medium")
 }
 
 /// Whether a count is -1, which local model servers (llama.cpp, Ollama, LM Studio) use for "no limit" and their

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn every_answer_is_a_separate_choice() {
-        let whole = |text: &str| {
+        let completion = |text: &str| {
             json!({
                 "id": text, "object": "chat.completion", "created": 7, "model": "m",
                 "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
@@ -72,7 +72,7 @@ mod tests {
         };
         // The second answer failed.
         let all = join_answers(
-            [(0, whole("a")), (2, whole("b"))],
+            [(0, completion("a")), (2, completion("b"))],
             json!({ "total_tokens": 9 }),
         );
         assert_eq!(

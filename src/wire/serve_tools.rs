@@ -54,15 +54,15 @@ pub fn parse_tools(
     if list.len() > MAX_TOOLS {
         return invalid("tools", format!("at most {MAX_TOOLS} tools are passed on"));
     }
-    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    let (mut kept_tools, mut left_out) = (Vec::new(), Vec::new());
     for declaration in list {
         match (declaration["type"].as_str(), shape) {
             (None, ToolShape::Nested) if declaration["function"].is_object() => {
-                kept.push(parse_tool(declaration, shape)?)
+                kept_tools.push(parse_tool(declaration, shape)?)
             }
             (Some("function"), ToolShape::Nested | ToolShape::Flat)
             | (None | Some("custom"), ToolShape::Anthropic) => {
-                kept.push(parse_tool(declaration, shape)?)
+                kept_tools.push(parse_tool(declaration, shape)?)
             }
             (kind, _) => {
                 let kind = kind.unwrap_or("a tool without a type");
@@ -74,12 +74,12 @@ pub fn parse_tools(
     if declaration["type"] == "allowed_tools" {
         // The chat API nests the list one level deeper.
         let allowed = declaration.get("allowed_tools").unwrap_or(declaration);
-        kept.retain(|tool| is_allowed(allowed, &tool.name));
+        kept_tools.retain(|tool| is_allowed(allowed, &tool.name));
         declaration = &allowed["mode"];
     }
     let choice = parse_choice(declaration, shape)?;
     if let ToolChoice::Named(name) = &choice
-        && !kept.iter().any(|tool| tool.name == *name)
+        && !kept_tools.iter().any(|tool| tool.name == *name)
     {
         return invalid(
             "tool_choice",
@@ -94,9 +94,9 @@ pub fn parse_tools(
         }
         _ => fields.get("parallel_tool_calls").and_then(Value::as_bool),
     };
-    let tools = (!kept.is_empty()).then(|| {
+    let tools = (!kept_tools.is_empty()).then(|| {
         Arc::new(Tools {
-            list: kept,
+            list: kept_tools,
             choice,
             parallel,
         })
@@ -129,8 +129,8 @@ fn parse_tool(declaration: &Value, shape: ToolShape) -> Result<Tool, RequestErro
         ToolShape::Anthropic => "input_schema",
     };
     let name = inner["name"].as_str().unwrap_or_default();
-    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
-    if name.is_empty() || name.len() > 128 || !name.chars().all(sound) {
+    let is_name_char = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+    if name.is_empty() || name.len() > 128 || !name.chars().all(is_name_char) {
         return invalid(
             "tools",
             "a tool's name must be letters, digits, _ and -, 128 at most",
@@ -186,11 +186,11 @@ fn parse_choice(choice: &Value, shape: ToolShape) -> Result<ToolChoice, RequestE
 /// Returns an error when the calls are malformed.
 pub fn parse_calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
-    let to_call = |given: &Value| {
-        let function = &given["function"];
+    let to_call = |tool_call: &Value| {
+        let function = &tool_call["function"];
         let mut parsed =
-            serve_call::parse_call(&given["id"], &function["name"], &function["arguments"])?;
-        let signature = &given["extra_content"]["google"]["thought_signature"];
+            serve_call::parse_call(&tool_call["id"], &function["name"], &function["arguments"])?;
+        let signature = &tool_call["extra_content"]["google"]["thought_signature"];
         parsed.signature = signature.as_str().map(str::to_owned);
         Ok(parsed)
     };

@@ -111,8 +111,8 @@ impl SseDecoder {
     /// Whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain text
     /// does not contain.
     pub fn is_sensible(&self) -> bool {
-        let begun = |field: &[u8]| self.line.starts_with(field);
-        self.sensible || FIELD_NAMES.iter().any(|field| begun(field)) || begun(b":")
+        let starts_field = |field: &[u8]| self.line.starts_with(field);
+        self.sensible || FIELD_NAMES.iter().any(|field| starts_field(field)) || starts_field(b":")
     }
 
     /// Returns the next complete event; `None` if more bytes are needed.
@@ -135,11 +135,12 @@ impl SseDecoder {
             line
         };
         // The standard ignores an indented line, but it can only be meant as a field.
-        let bare = line.trim_ascii_start();
-        let is_indented = bare.len() < line.len();
-        let line = match is_indented && (bare.starts_with(b"data:") || bare.starts_with(b"event:"))
+        let trimmed = line.trim_ascii_start();
+        let is_indented = trimmed.len() < line.len();
+        let line = match is_indented
+            && (trimmed.starts_with(b"data:") || trimmed.starts_with(b"event:"))
         {
-            true => bare,
+            true => trimmed,
             false => line,
         };
         if line.is_empty() {

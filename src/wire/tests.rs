@@ -173,7 +173,7 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 fn recorded_answers_are_complete() {
     let request = request_with(Parameters::default());
     // Beginning of the text, minimum bytes of reasoning, and token counts: input, output, cached, reasoning.
-    for (recording, begins, thinks, counts) in [
+    for (recording, begins, thinking_length, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
         ("thinking", "925", 70, (69, 53, 0, 0)),
@@ -207,7 +207,10 @@ fn recorded_answers_are_complete() {
             (&text, &reasoning),
             "{recording}"
         );
-        assert!(reasoning.len() >= thinks, "{recording}: {reasoning:?}");
+        assert!(
+            reasoning.len() >= thinking_length,
+            "{recording}: {reasoning:?}"
+        );
         let usage = answer.usage;
         let found = (usage.input, usage.output, usage.cached, usage.reasoning);
         assert_eq!((found, usage.estimated), (counts, false), "{recording}");

@@ -151,9 +151,9 @@ fn folder_with_documents(folder: &Folder, documents: usize) -> (Client, Vec<Stri
     (ada, ids)
 }
 
-fn replaced_database_path(said: &str) -> String {
-    let stored = said.split("the replaced database is kept as ").nth(1);
-    let saved = stored.unwrap_or_else(|| panic!("{said}"));
+fn replaced_database_path(message: &str) -> String {
+    let stored = message.split("the replaced database is kept as ").nth(1);
+    let saved = stored.unwrap_or_else(|| panic!("{message}"));
     saved.lines().next().unwrap().trim().to_owned()
 }
 
@@ -260,13 +260,13 @@ fn a_database_that_is_missing_is_refused_and_nothing_is_deleted() {
     let folder = Folder::new();
     let (ada, ids) = folder_with_documents(&folder, 3);
     backdate_files(&folder);
-    let (there, away) = (
+    let (database_path, away) = (
         data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
-    fs::rename(&there, &away).unwrap();
+    fs::rename(&database_path, &away).unwrap();
     check_all_commands_refuse(&folder, "has no database");
-    fs::rename(&away, &there).unwrap();
+    fs::rename(&away, &database_path).unwrap();
     let server = start(&folder);
     check_documents(&mut server.known(&ada), &ids);
     let healed = run_command(&folder, &["doctor", "--port", "0"]);
@@ -313,21 +313,21 @@ fn a_log_without_its_database_is_refused_and_kept() {
     let mut ada = Client::new(server.address).registered("ada@example.com");
     let ids: Vec<_> = (0..2).map(|n| upload(&mut ada, n)).collect();
     server.kill();
-    let (there, away) = (
+    let (database_path, away) = (
         data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
     let log = data_folder(&folder).join("quire.db-wal");
     let committed = fs::read(&log).unwrap();
     assert!(!committed.is_empty());
-    fs::rename(&there, &away).unwrap();
+    fs::rename(&database_path, &away).unwrap();
     check_all_commands_refuse(&folder, "quire.db-wal");
     // An empty file in its place would make SQLite delete the log.
-    fs::write(&there, b"").unwrap();
+    fs::write(&database_path, b"").unwrap();
     check_all_commands_refuse(&folder, "quire.db-wal");
-    fs::remove_file(&there).unwrap();
+    fs::remove_file(&database_path).unwrap();
     assert_eq!(fs::read(&log).unwrap(), committed);
-    fs::rename(&away, &there).unwrap();
+    fs::rename(&away, &database_path).unwrap();
     let server = start(&folder);
     check_documents(&mut server.known(&ada), &ids);
 }
@@ -339,7 +339,7 @@ fn a_log_of_another_database_is_refused_and_neither_changes() {
     let (ada, ids) = folder_with_documents(&folder, 2);
     let target = data_folder(&folder).join("quire.db");
     let log = data_folder(&folder).join("quire.db-wal");
-    let sound = fs::read(&target).unwrap();
+    let intact_bytes = fs::read(&target).unwrap();
 
     let elsewhere = Folder::new();
     let server = start(&elsewhere);
@@ -360,7 +360,10 @@ fn a_log_of_another_database_is_refused_and_neither_changes() {
         fs::write(&log, &other).unwrap();
         check_all_commands_refuse(&folder, "do not belong together");
         assert_eq!(fs::read(&log).unwrap(), other);
-        assert!(fs::read(&target).unwrap() == sound, "the database changed");
+        assert!(
+            fs::read(&target).unwrap() == intact_bytes,
+            "the database changed"
+        );
     }
     fs::remove_file(&log).unwrap();
     let _ = fs::remove_file(data_folder(&folder).join("quire.db-shm"));

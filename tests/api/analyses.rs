@@ -326,11 +326,11 @@ fn a_bad_token_comes_before_the_body_and_a_missing_one_after_it() {
         forged
             .post(path, json!({"prompt": ""}))
             .refused(401, "UNAUTHENTICATED");
-        let mut nobody = closed.client();
-        nobody
+        let mut anonymous = closed.client();
+        anonymous
             .post(path, json!({"prompt": ""}))
             .refused(422, "VALIDATION_ERROR");
-        let answer = nobody.post(path, good.clone());
+        let answer = anonymous.post(path, good.clone());
         answer.refused(401, "UNAUTHENTICATED");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
@@ -340,9 +340,9 @@ fn a_bad_token_comes_before_the_body_and_a_missing_one_after_it() {
 fn anonymous_runs_use_only_demo_models_and_stop_with_the_client() {
     let provider = Provider::script([]);
     let server = server(&provider, &[("ALLOW_ANONYMOUS", "true")]);
-    let mut nobody = server.client();
+    let mut anonymous = server.client();
     assert_eq!(
-        nobody
+        anonymous
             .post("/api/analyze", short_run(&["demo/extract"]))
             .status,
         200
@@ -354,7 +354,7 @@ fn anonymous_runs_use_only_demo_models_and_stop_with_the_client() {
         short_run_with(&["demo/extract"], json!({"async": true})),
         short_run_with(&["demo/extract"], json!({"document_ids": [document]})),
     ] {
-        nobody
+        anonymous
             .post("/api/analyze", body)
             .refused(401, "UNAUTHENTICATED");
     }

@@ -36,8 +36,8 @@ fn edit_archive(archive: &[u8], change: impl Fn(&mut Value)) -> Vec<u8> {
 
 #[test]
 fn imported_requests_are_validated_before_a_rerun() {
-    let (here, there) = (Server::start(), Server::start());
-    let mut ada = here.user("ada@example.com");
+    let (source, destination) = (Server::start(), Server::start());
+    let mut ada = source.user("ada@example.com");
     let body = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "self" });
     let done = ada.post("/api/analyze", body).json();
     let second = format!(
@@ -58,7 +58,7 @@ fn imported_requests_are_validated_before_a_rerun() {
             json!(vec![json!({ "role": "user", "text": "x" }); 2_001]),
         ),
     ] {
-        let mut bob = there.user(&format!("bob{n}@example.com"));
+        let mut bob = destination.user(&format!("bob{n}@example.com"));
         let hostile = edit_archive(&archive, |request| request[field] = value.clone());
         let uploaded = bob.upload("/api/users/me/import", "a.tar.gz", &hostile);
         assert_eq!(
@@ -83,8 +83,8 @@ fn imported_requests_are_validated_before_a_rerun() {
 
 #[test]
 fn an_archive_goes_from_one_server_to_another() {
-    let (here, there) = (Server::start(), Server::start());
-    let mut ada = here.user("ada@example.com");
+    let (source, destination) = (Server::start(), Server::start());
+    let mut ada = source.user("ada@example.com");
     let body = json!({ "prompt": "The lease ends in 2031. When does it end?", "models": ["demo/extract", "demo/merge"], "pattern": "gut" });
     let done = ada.post("/api/analyze", body).json();
     let id = done["analysis_id"].as_str().unwrap().to_owned();
@@ -97,7 +97,7 @@ fn an_archive_goes_from_one_server_to_another() {
     );
     assert!(archive.header("cache-control").contains("no-store"));
 
-    let mut bob = there.user("bob@example.com");
+    let mut bob = destination.user("bob@example.com");
     let uploaded = bob.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
     assert_eq!(uploaded.status, 200, "{}", uploaded.text());
     assert_eq!(
@@ -113,11 +113,11 @@ fn an_archive_goes_from_one_server_to_another() {
     );
     assert!(bob.get("/api/recipes").text().contains("mine"));
     // Other users on the target server see none of it.
-    let mut eve = there.user("eve@example.com");
+    let mut eve = destination.user("eve@example.com");
     eve.get(&format!("/api/analyses/{id}"))
         .refused(404, "NOT_FOUND");
     // On the server that the archive came from, another user gets its contents under new IDs, and only once.
-    let mut carl = here.user("carl@example.com");
+    let mut carl = source.user("carl@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
         let stored = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
         let counts = stored.json()["counts"].clone();
@@ -168,8 +168,8 @@ fn imported_conversations_can_be_viewed_and_rerun() {
         assert_eq!(response.status, 200, "{format} {}", response.text());
     }
     let _ = ada.get(&format!("/api/analyses/{id}/events")).status;
-    for nothing in [&b"hello"[..], b"\x1f\x8bnonsense"] {
-        ada.upload("/api/users/me/import", "x", nothing)
+    for invalid in [&b"hello"[..], b"\x1f\x8bnonsense"] {
+        ada.upload("/api/users/me/import", "x", invalid)
             .refused(400, "BAD_REQUEST");
     }
 }
@@ -232,8 +232,8 @@ fn bomb(
     header.set_entry_type(kind);
     header.set_path(name).unwrap();
     header.set_cksum();
-    let many = piece.repeat((1 << 20) / piece.len());
-    let extra = std::iter::repeat_with(|| many.as_bytes()).take((size as usize >> 19) + 1);
+    let repeated = piece.repeat((1 << 20) / piece.len());
+    let extra = std::iter::repeat_with(|| repeated.as_bytes()).take((size as usize >> 19) + 1);
     let rest_of_body = extra.fold(begin.as_bytes().to_vec(), |mut all, piece| {
         if all.len() < size as usize {
             all.extend_from_slice(piece);
@@ -305,8 +305,8 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     assert_eq!(ada.upload(path, "bomb.tar.gz", &archive).status, 200);
     // Conversations exported from other programs: many values in few bytes, one long line, and one long valid
     // list.
-    let many = format!("{{\"messages\":[{}0]}}\n", "{\"\":0},".repeat(2 << 20));
-    ada.upload(path, "many.jsonl", many.as_bytes())
+    let repeated = format!("{{\"messages\":[{}0]}}\n", "{\"\":0},".repeat(2 << 20));
+    ada.upload(path, "many.jsonl", repeated.as_bytes())
         .refused(413, "PAYLOAD_TOO_LARGE");
     let long = format!("{{\"messages\":\"{}\"}}\n", "x".repeat(40 << 20));
     ada.upload(path, "long.jsonl", long.as_bytes())

@@ -107,9 +107,9 @@ fn marks_are_named_where_no_vendor_takes_them() {
     assert_eq!(answer.header("x-quire-ignored"), "cache_control");
     let sent = last_request_body(&provider).to_string();
     assert!(!sent.contains("cache_control"), "{sent}");
-    let mut odd = answer_message();
-    odd["system"][0]["cache_control"] = json!("ephemeral");
-    assert_eq!(client.post("/v1/messages", odd).status, 400);
+    let mut odd_message = answer_message();
+    odd_message["system"][0]["cache_control"] = json!("ephemeral");
+    assert_eq!(client.post("/v1/messages", odd_message).status, 400);
 }
 
 #[test]

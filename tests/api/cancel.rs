@@ -80,7 +80,7 @@ fn disconnect_and_measure(
         };
         read_until(socket, mark);
     }
-    let gone = Instant::now();
+    let left_at = Instant::now();
     drop(socket);
     if let Some(id) = id {
         assert_eq!(
@@ -93,7 +93,7 @@ fn disconnect_and_measure(
     let remaining = provider.wait_for_disconnects(hanging);
     assert_eq!(remaining.len(), hanging, "{remaining:?}");
     let last = remaining.iter().map(|(_, at)| *at).max().unwrap();
-    last.saturating_duration_since(gone)
+    last.saturating_duration_since(left_at)
 }
 
 fn is_provider_model(model: &Value) -> bool {

@@ -255,13 +255,13 @@ fn refusals_are_those_that_their_clients_know() {
     let busy = client.post("/v1/chat/completions", chat_request("p/busy"));
     assert_eq!(busy.status, 429, "{}", busy.text());
     assert!(busy.header("retry-after").parse::<u64>().unwrap() >= 1);
-    let mut nobody = server.client();
-    let answer = nobody.post("/v1/chat/completions", chat_request("p/any"));
+    let mut anonymous = server.client();
+    let answer = anonymous.post("/v1/chat/completions", chat_request("p/any"));
     assert_eq!(
         (answer.status, &answer.json()["error"]["code"]),
         (401, &json!("invalid_api_key"))
     );
-    let answer = nobody.post("/v1/messages", json!({}));
+    let answer = anonymous.post("/v1/messages", json!({}));
     assert_eq!(
         (answer.status, &answer.json()["type"]),
         (401, &json!("error"))

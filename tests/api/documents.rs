@@ -26,23 +26,23 @@ impl TwoUsers {
         let people = ["a@example.org", "b@example.org"].map(|email| server.user(email));
         Self { server, people }
     }
-    fn ask(&self, who: usize, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
-        self.people[who]
+    fn ask(&self, user_index: usize, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+        self.people[user_index]
             .clone()
             .send(method, path, Some((kind, body)))
     }
-    fn get(&self, who: usize, path: &str) -> Answer {
-        self.people[who].clone().get(path)
+    fn get(&self, user_index: usize, path: &str) -> Answer {
+        self.people[user_index].clone().get(path)
     }
-    fn delete(&self, who: usize, path: &str) -> Answer {
-        self.people[who].clone().delete(path)
+    fn delete(&self, user_index: usize, path: &str) -> Answer {
+        self.people[user_index].clone().delete(path)
     }
-    fn send(&self, who: usize, name: &str, bytes: &[u8]) -> Answer {
+    fn send(&self, user_index: usize, name: &str, bytes: &[u8]) -> Answer {
         let form = Form::default().file("file", name, bytes).end();
-        self.ask(who, "POST", "/api/upload-document", FORM_TYPE, &form)
+        self.ask(user_index, "POST", "/api/upload-document", FORM_TYPE, &form)
     }
-    fn post(&self, who: usize, path: &str, body: Value) -> Answer {
-        self.people[who].clone().post(path, body)
+    fn post(&self, user_index: usize, path: &str, body: Value) -> Answer {
+        self.people[user_index].clone().post(path, body)
     }
     fn files(&self, folder: &str) -> usize {
         std::fs::read_dir(self.server.folder().join(folder)).map_or(0, Iterator::count)
@@ -111,7 +111,7 @@ impl Expect for Answer {
 
 #[test]
 fn supported_file_types_and_encodings_are_read() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let utf16: Vec<u8> = "\u{FEFF}Grüße aus Köln"
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
@@ -128,7 +128,7 @@ fn supported_file_types_and_encodings_are_read() {
         ("data", br#"{"a": [1, 2]}"#.to_vec(), "json", "utf-8"),
         ("main.rs", b"fn main() {}".to_vec(), "source", "utf-8"),
     ] {
-        let stored = house.send(0, name, &bytes).expect(200);
+        let stored = users.send(0, name, &bytes).expect(200);
         assert_eq!(
             (&stored["kind"], &stored["encoding"]),
             (&kind.into(), &encoding.into()),
@@ -141,19 +141,19 @@ fn supported_file_types_and_encodings_are_read() {
         );
         assert_eq!(stored["id"], stored["document_id"]);
         let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
-        assert_eq!(house.get(0, &path).expect(200), stored);
+        assert_eq!(users.get(0, &path).expect(200), stored);
         assert_eq!(
-            house.get(0, &format!("{path}/content")).bytes,
+            users.get(0, &format!("{path}/content")).bytes,
             bytes,
             "{name}"
         );
-        let text = house.get(0, &format!("{path}/text")).expect(200);
+        let text = users.get(0, &format!("{path}/text")).expect(200);
         assert!(!text["pages"][0]["text"].as_str().expect("text").is_empty());
     }
-    let list = house.get(0, "/api/documents?limit=3").expect(200);
+    let list = users.get(0, "/api/documents?limit=3").expect(200);
     assert_eq!(list["documents"].as_array().map(Vec::len), Some(3));
     let cursor = list["next_cursor"].as_str().expect("more");
-    let rest = house
+    let rest = users
         .get(0, &format!("/api/documents?cursor={cursor}"))
         .expect(200);
     assert_eq!(
@@ -163,14 +163,14 @@ fn supported_file_types_and_encodings_are_read() {
         ),
         (Some(5), &Value::Null)
     );
-    house
+    users
         .get(0, "/api/documents?cursor=x")
         .refused_with(422, &["cursor"]);
 }
 
 #[test]
 fn hostile_file_names_are_harmless() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     for (number, (name, expected)) in [
         ("../../../../tmp/evil.txt", "evil.txt"),
         ("..\\\\..\\\\evil.txt", "evil.txt"),
@@ -183,11 +183,11 @@ fn hostile_file_names_are_harmless() {
     .into_iter()
     .enumerate()
     {
-        let stored = house
+        let stored = users
             .send(0, name, format!("words {number}").as_bytes())
             .expect(200);
         assert_eq!(stored["filename"], expected, "{name}");
-        let content = house.get(
+        let content = users.get(
             0,
             &format!(
                 "/api/documents/{}/content",
@@ -203,7 +203,7 @@ fn hostile_file_names_are_harmless() {
             assert!(content.header(header).contains(value), "{header}");
         }
     }
-    let names: Vec<_> = std::fs::read_dir(house.server.folder().join("documents"))
+    let names: Vec<_> = std::fs::read_dir(users.server.folder().join("documents"))
         .expect("a folder")
         .map(|entry| {
             entry
@@ -213,7 +213,7 @@ fn hostile_file_names_are_harmless() {
                 .expect("ours")
         })
         .collect();
-    assert_eq!(names.len(), house.server.originals_of(7));
+    assert_eq!(names.len(), users.server.originals_of(7));
     assert!(
         names.iter().all(|name| name.starts_with("document_")),
         "{names:?}"
@@ -225,7 +225,7 @@ fn hostile_file_names_are_harmless() {
         "%00",
     ] {
         for rest in ["", "/text", "/content", "/search?q=a"] {
-            let status = house.get(0, &format!("/api/documents/{path}{rest}")).status;
+            let status = users.get(0, &format!("/api/documents/{path}{rest}")).status;
             assert!(matches!(status, 400 | 404), "{path}{rest}: {status}");
         }
     }
@@ -233,7 +233,7 @@ fn hostile_file_names_are_harmless() {
 
 #[test]
 fn unsupported_uploads_are_refused_and_leave_no_files() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     for (name, bytes, words) in [
         (
             "a.txt",
@@ -248,24 +248,24 @@ fn unsupported_uploads_are_refused_and_leave_no_files() {
             "supported",
         ),
     ] {
-        house
+        users
             .send(0, name, bytes)
             .refused_with(415, &[words, "not"]);
     }
-    house
+    users
         .send(0, "a.txt", b"")
         .refused_with(400, &["file", "empty"]);
-    let nothing = Form::default().text("other", "x").end();
-    house
-        .ask(0, "POST", "/api/upload-document", FORM_TYPE, &nothing)
+    let without_file = Form::default().text("other", "x").end();
+    users
+        .ask(0, "POST", "/api/upload-document", FORM_TYPE, &without_file)
         .refused_with(400, &["file"]);
-    house
+    users
         .ask(0, "POST", "/api/upload-document", FORM_TYPE, b"")
         .refused_with(400, &[]);
-    house
+    users
         .ask(0, "POST", "/api/upload-document", "application/json", b"{}")
         .refused_with(400, &["file"]);
-    house
+    users
         .ask(
             0,
             "POST",
@@ -278,54 +278,54 @@ fn unsupported_uploads_are_refused_and_leave_no_files() {
         .file("file", "a.txt", b"these words are cut off")
         .end();
     cut.truncate(cut.len() - 25);
-    house
+    users
         .ask(0, "POST", "/api/upload-document", FORM_TYPE, &cut)
         .refused_with(400, &[]);
     for size in [UPLOAD_LIMIT + 1, UPLOAD_LIMIT * 30] {
-        house
+        users
             .send(0, "big.txt", &b"word ".repeat(size / 5 + 1))
             .refused_with(413, &["larger"]);
     }
-    assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
-    let list = house.get(0, "/api/documents").expect(200);
+    assert_eq!((users.files("documents"), users.files("tmp")), (0, 0));
+    let list = users.get(0, "/api/documents").expect(200);
     assert_eq!(list["documents"].as_array().map(Vec::len), Some(0));
-    let failed = house
+    let failed = users
         .send(0, "blank.html", b"<!doctype html><p> </p>")
         .expect(200);
     assert_eq!(
         (&failed["status"], &failed["message"]),
         (&"failed".into(), &"there is no text in the file".into())
     );
-    house
+    users
         .send(0, "exact.txt", &b"abcd ".repeat(UPLOAD_LIMIT / 5))
         .expect(200);
 }
 
 #[test]
 fn a_client_that_leaves_or_stalls_half_way_leaves_nothing() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let form = Form::default()
         .file("file", "a.txt", &b"word ".repeat(10_000))
         .end();
-    let half = |house: &TwoUsers| {
-        let mut socket = house.server.connect();
-        let head = house.head(form.len());
+    let half = |users: &TwoUsers| {
+        let mut socket = users.server.connect();
+        let head = users.head(form.len());
         socket
             .write_all(head.as_bytes())
             .and_then(|()| socket.write_all(&form[..20_000]))
             .expect("sent");
-        wait_for(|| house.files("tmp") == 1);
+        wait_for(|| users.files("tmp") == 1);
         socket
     };
-    drop(half(&house));
-    wait_for(|| house.files("tmp") == 0);
-    let answer = rest(&mut half(&house));
+    drop(half(&users));
+    wait_for(|| users.files("tmp") == 0);
+    let answer = rest(&mut half(&users));
     assert!(
         answer.starts_with("HTTP/1.1 408 ") && answer.contains("too long"),
         "{answer}"
     );
-    wait_for(|| house.files("tmp") == 0);
-    assert_eq!(house.files("documents"), 0);
+    wait_for(|| users.files("tmp") == 0);
+    assert_eq!(users.files("documents"), 0);
 }
 
 /// Waits for the server to react; fails if it never does.
@@ -342,27 +342,27 @@ fn wait_for(done: impl Fn() -> bool) {
 
 #[test]
 fn identical_uploads_are_stored_once_and_stay_private() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let text = b"# Secret\n\nThe zanzibar plan is to be kept.";
-    let first = house.send(0, "a.md", text).expect(200);
-    assert_eq!(house.send(0, "b.md", text).expect(200)["id"], first["id"]);
+    let first = users.send(0, "a.md", text).expect(200);
+    assert_eq!(users.send(0, "b.md", text).expect(200)["id"], first["id"]);
     let path = format!("/api/documents/{}", first["id"].as_str().expect("an id"));
     for rest in ["", "/text", "/search?q=zanzibar", "/content"] {
-        house
+        users
             .get(1, &format!("{path}{rest}"))
             .refused_with(404, &[]);
     }
-    house.delete(1, &path).refused_with(404, &[]);
+    users.delete(1, &path).refused_with(404, &[]);
     assert_eq!(
-        house.get(1, "/api/documents").expect(200)["documents"]
+        users.get(1, "/api/documents").expect(200)["documents"]
             .as_array()
             .map(Vec::len),
         Some(0)
     );
-    let theirs = house.send(1, "a.md", text).expect(200);
-    assert_ne!(theirs["id"], first["id"]);
+    let other_copy = users.send(1, "a.md", text).expect(200);
+    assert_ne!(other_copy["id"], first["id"]);
     assert_eq!(
-        house
+        users
             .get(0, &format!("{path}/search?q=zanzibar"))
             .expect(200)["count"],
         1
@@ -371,25 +371,25 @@ fn identical_uploads_are_stored_once_and_stay_private() {
 
 #[test]
 fn one_search_goes_over_all_of_a_person_s_documents() {
-    let house = TwoUsers::new();
-    let lease = house
+    let users = TwoUsers::new();
+    let lease = users
         .send(
             0,
             "lease.md",
             "# Deposit\n\nDie Kündigungsfrist beträgt drei Monate.".as_bytes(),
         )
         .expect(200);
-    house
+    users
         .send(
             0,
             "code.py",
             b"def getUserName(id):\n    return names[id]\n",
         )
         .expect(200);
-    house
+    users
         .send(0, "\u{79df}.txt", "租客须支付两个月的押金。".as_bytes())
         .expect(200);
-    house
+    users
         .send(1, "other.txt", b"Somebody else's Kuendigungsfrist")
         .expect(200);
     for (words, name) in [
@@ -398,11 +398,11 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
         ("get_user_name", "code.py"),
         ("%E6%8A%BC%E9%87%91", "\u{79df}.txt"),
     ] {
-        let found = house.get(0, &format!("/api/search?q={words}")).expect(200);
+        let found = users.get(0, &format!("/api/search?q={words}")).expect(200);
         assert_eq!(found["count"], 1, "{words}: {found}");
         assert_eq!(found["documents"][0]["name"], name, "{words}");
     }
-    let found = house
+    let found = users
         .get(0, "/api/search?q=K%C3%BCndigungsfrist")
         .expect(200);
     assert_eq!(found["documents"][0]["document_id"], lease["id"]);
@@ -413,23 +413,23 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
         "Kündigungsfrist"
     );
     assert_eq!(result["heading"], "Deposit");
-    house
+    users
         .get(0, "/api/search?q=")
         .refused_with(422, &["search"]);
     assert_eq!(
-        house.get(0, "/api/search?q=zeppelin").expect(200)["count"],
+        users.get(0, "/api/search?q=zeppelin").expect(200)["count"],
         0
     );
 }
 
 #[test]
 fn deletion_removes_files_rows_and_search_entries() {
-    let house = TwoUsers::new();
-    let stored = house
+    let users = TwoUsers::new();
+    let stored = users
         .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
         .expect(200);
     let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
-    let search = |words: &str| house.get(0, &format!("{path}/search?q={words}"));
+    let search = |words: &str| users.get(0, &format!("{path}/search?q={words}"));
     assert_eq!(
         search("zanzibar").expect(200)["results"][0]["heading"],
         "Plan"
@@ -437,17 +437,17 @@ fn deletion_removes_files_rows_and_search_entries() {
     assert_eq!(search("nowhere").expect(200)["count"], 0);
     assert_eq!(search("%22%20OR%20*%20NEAR(").expect(200)["count"], 0);
     search("").refused_with(422, &["search"]);
-    let gone = house.delete(0, &path).expect(200);
-    assert_eq!(gone["success"], true);
+    let deletion = users.delete(0, &path).expect(200);
+    assert_eq!(deletion["success"], true);
     for rest in ["", "/text", "/search?q=zanzibar", "/content"] {
-        house
+        users
             .get(0, &format!("{path}{rest}"))
             .refused_with(404, &[]);
     }
-    house.delete(0, &path).refused_with(404, &[]);
-    assert_eq!(house.files("documents"), 0);
+    users.delete(0, &path).refused_with(404, &[]);
+    assert_eq!(users.files("documents"), 0);
     assert_ne!(
-        house
+        users
             .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
             .expect(200)["id"],
         stored["id"]

@@ -30,12 +30,12 @@ pub fn start_half_finished_run(client: &mut Client) -> (String, Vec<Event>) {
     let mut observed = Vec::new();
     for event in client.events(&analysis_path(&id, "/events"), None) {
         observed.push(event);
-        let has = |name: &str, model: &str| {
+        let has_event = |name: &str, model: &str| {
             observed
                 .iter()
                 .any(|event: &Event| event.name == name && event.data["model"] == model)
         };
-        if has("member.completed", "p/quick") && has("member.delta", "p/slow") {
+        if has_event("member.completed", "p/quick") && has_event("member.delta", "p/slow") {
             return (id, observed);
         }
     }
@@ -52,7 +52,7 @@ pub fn interrupted_then_complete_lines() -> Vec<ScriptLine> {
 }
 
 /// Checks that a run has resumed after a restart from the last event, without repeating completed calls.
-pub fn check_resumed(client: &mut Client, provider: &Provider, id: &str, seen: &[Event]) {
+pub fn check_resumed(client: &mut Client, provider: &Provider, id: &str, earlier_events: &[Event]) {
     let analysis = wait_until_ended(client, id);
     assert_eq!(analysis["status"], "completed", "{analysis}");
     let answers = &analysis["model_responses"];
@@ -61,16 +61,20 @@ pub fn check_resumed(client: &mut Client, provider: &Provider, id: &str, seen: &
         (&json!("Eighty grams."), &json!("It is thin."))
     );
     let all: Vec<Event> = client.events(&analysis_path(id, "/events"), None).collect();
-    assert_eq!(all[..seen.len()], *seen, "what was seen has changed");
+    assert_eq!(
+        all[..earlier_events.len()],
+        *earlier_events,
+        "what was seen has changed"
+    );
     for (event, number) in all.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");
     }
     assert_eq!(all.last().unwrap().name, "analysis.completed");
     let starts = all.iter().filter(|event| event.name == "analysis.started");
     assert_eq!(starts.count(), 1);
-    let last = seen.last().unwrap().id;
+    let last = earlier_events.last().unwrap().id;
     let rest: Vec<Event> = client.events(&analysis_path(id, "/events"), last).collect();
-    assert_eq!(rest, all[seen.len()..]);
+    assert_eq!(rest, all[earlier_events.len()..]);
     let joined = &texts(&all).0[&("initial".to_owned(), "p/slow".to_owned())];
     assert_eq!(joined, "It is thin.");
     let requests = provider
@@ -86,10 +90,10 @@ fn a_run_resumes_after_the_server_is_killed() {
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = start_half_finished_run(&mut client);
+    let (id, earlier_events) = start_half_finished_run(&mut client);
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
-    check_resumed(&mut second.known(&client), &provider, &id, &seen);
+    check_resumed(&mut second.known(&client), &provider, &id, &earlier_events);
 }
 
 #[test]
@@ -98,11 +102,11 @@ fn a_run_resumes_after_the_server_is_stopped() {
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[("SHUTDOWN_TIMEOUT", "1")]);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = start_half_finished_run(&mut client);
+    let (id, earlier_events) = start_half_finished_run(&mut client);
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     let second = Executable::start(&folder, &provider, &[]);
-    check_resumed(&mut second.known(&client), &provider, &id, &seen);
+    check_resumed(&mut second.known(&client), &provider, &id, &earlier_events);
 }
 
 #[test]
@@ -181,11 +185,11 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
         .as_str()
         .unwrap()
         .to_owned();
-    let (mut answered, mut begun) = (false, false);
+    let (mut answered, mut is_started) = (false, false);
     for event in client.events(&analysis_path(&id, "/events"), None) {
         answered |= event.name == "member.completed";
-        begun |= event.name == "member.delta" && event.data["model"] == "p/slow";
-        if answered && begun {
+        is_started |= event.name == "member.delta" && event.data["model"] == "p/slow";
+        if answered && is_started {
             break;
         }
     }

@@ -182,9 +182,9 @@ fn a_panel_is_mapped_with_words_that_were_found() {
             .filter(|call| of(call));
         calls.map(|call| call["cost_usd"].as_f64().unwrap()).sum()
     };
-    let near = |one: f64, other: f64| (one - other).abs() < 1e-9;
+    let is_close = |one: f64, other: f64| (one - other).abs() < 1e-9;
     assert!(
-        near(costs(&|_| true), analysis["cost_usd"].as_f64().unwrap()),
+        is_close(costs(&|_| true), analysis["cost_usd"].as_f64().unwrap()),
         "{calls}"
     );
     assert!(map["cost_usd"].as_f64().unwrap() > 0.0);
@@ -195,7 +195,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     );
     let stages = analysis["findings"]["stages"].as_array().unwrap();
     assert_eq!(stages.last().unwrap()["stage"], "evidence");
-    assert!(near(
+    assert!(is_close(
         stages.last().unwrap()["cost_usd"].as_f64().unwrap(),
         map["cost_usd"].as_f64().unwrap()
     ));
@@ -233,20 +233,20 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
         let id = id_of(&ada.post("/api/analyze", body));
         wait_until_ended(&mut ada, &id)["evidence"].clone()
     };
-    let off = run(analysis_request(json!({ "evidence": "off" })));
+    let without_evidence = run(analysis_request(json!({ "evidence": "off" })));
     assert_eq!(
-        (&off["status"], &off["claims"]),
+        (&without_evidence["status"], &without_evidence["claims"]),
         (&json!("off"), &json!([])),
-        "{off}"
+        "{without_evidence}"
     );
     assert!(
-        off["reason"]
+        without_evidence["reason"]
             .as_str()
             .unwrap()
             .contains("for this analysis")
     );
     assert_eq!(
-        off["levels"],
+        without_evidence["levels"],
         json!({ "none": 1, "cited": 0, "quoted": 0, "supported": 0, "supported_agreed": 0, "disputed": 0 })
     );
     // Demo models compare words rather than meaning.
@@ -280,8 +280,8 @@ fn no_judge_is_called_when_disabled_or_unavailable() {
             "/api/analyze",
             analysis_request(json!({ "budget_usd": budget })),
         ));
-        let poor = wait_until_ended(&mut ada, &id)["evidence"].clone();
-        assert_eq!(poor["status"], "off", "{poor}");
+        let without_budget = wait_until_ended(&mut ada, &id)["evidence"].clone();
+        assert_eq!(without_budget["status"], "off", "{without_budget}");
     }
     for wrong in [
         json!("maybe"),

@@ -332,9 +332,9 @@ fn a_budget_that_compares_nothing_is_refused() {
     let provider = Provider::script([]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let many: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
+    let many_models: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
     // Two configurations share the whole budget; more of them get what the reserve leaves.
-    for (models, least, seconds) in [(&many[..2], 2, 30), (&many[..], 3, 38)] {
+    for (models, least, seconds) in [(&many_models[..2], 2, 30), (&many_models[..], 3, 38)] {
         for (budget, words) in [
             (json!({ "evaluations": 1 }), format!("{least} evaluations")),
             (
@@ -374,7 +374,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     }
     // A budget too small for any trial, in a space so large that configurations are sampled from it.
     let mut asked = experiment_body(12);
-    asked["space"] = json!([{ "dial": "model", "values": many }]);
+    asked["space"] = json!([{ "dial": "model", "values": many_models }]);
     asked["budget"] = json!({ "tokens": 10 });
     let refusal = client.post("/api/experiments/estimate", asked);
     refusal.refused(422, "VALIDATION_ERROR");

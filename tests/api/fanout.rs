@@ -50,9 +50,9 @@ fn any_fate() -> impl Strategy<Value = Fate> + Clone {
     ]
 }
 
-fn scripted_line(model: &str, fate: Fate, delay: u64) -> ScriptLine {
+fn scripted_line(model: &str, outcome: Fate, delay: u64) -> ScriptLine {
     let line = on(model).after(Duration::from_millis(delay));
-    match fate {
+    match outcome {
         Fate::Answers => line.sse(&answer_stream(ANSWER_TEXT)),
         Fate::Slow => line.sse_in_pieces(&answer_stream(ANSWER_TEXT), 50, Duration::from_millis(5)),
         Fate::Refused(status) => line.status(status, JSON, "{\"error\":{\"message\":\"no\"}}"),
@@ -105,7 +105,9 @@ fn any_mix_and_order_of_failures_ends() {
         let mut lines: Vec<ScriptLine> = names
             .iter()
             .zip(&members)
-            .map(|(name, (fate, delay))| scripted_line(name, *fate, *delay).times(9).optional())
+            .map(|(name, (outcome, delay))| {
+                scripted_line(name, *outcome, *delay).times(9).optional()
+            })
             .collect();
         lines.push(scripted_line("last", last.0, last.1).times(9).optional());
         let provider = Provider::script(lines);
@@ -127,7 +129,7 @@ fn any_mix_and_order_of_failures_ends() {
         let analysis = wait_until_ended(&mut client, &id);
         let answers = members
             .iter()
-            .any(|(fate, _)| matches!(fate, Fate::Answers | Fate::Slow));
+            .any(|(outcome, _)| matches!(outcome, Fate::Answers | Fate::Slow));
         if answers && matches!(last.0, Fate::Answers | Fate::Slow) {
             prop_assert_eq!(&analysis["status"], "completed");
         }

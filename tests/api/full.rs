@@ -173,8 +173,8 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         assert_eq!((content.status, content.bytes.len()), (200, text(n).len()));
         let found = other.get("/api/search?q=thin");
         assert_eq!(found.status, 200, "{}", found.text());
-        let gone = other.delete(&format!("/api/documents/{id}"));
-        assert_eq!(gone.status, 200, "{}", gone.text());
+        let deletion = other.delete(&format!("/api/documents/{id}"));
+        assert_eq!(deletion.status, 200, "{}", deletion.text());
         // Another process uses up the freed space.
         let _ = fs::OpenOptions::new()
             .append(true)
@@ -195,8 +195,8 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     fs::remove_file(&filling).unwrap();
     let health = wait_for_health(&mut client, "well", |health| health["status"] == "ok");
     assert_eq!(health["disk"]["status"], "ok", "{health}");
-    let taken = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
-    assert_eq!(taken.status, 200, "{}", taken.text());
+    let refused_upload = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
+    assert_eq!(refused_upload.status, 200, "{}", refused_upload.text());
     // The reserve is restored automatically.
     let is_back = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
@@ -244,8 +244,8 @@ fn only_freeing_changes_use_the_disk_reserve() {
 
     let mut client = Client::new(server.address).signed_in("ada@example.com");
     assert!(!is_whole(), "signing in takes from the reserve");
-    let gone = client.delete(&format!("/api/users/me/api-keys/{}", id.as_str().unwrap()));
-    assert_eq!(gone.status, 200, "{}", gone.text());
+    let deletion = client.delete(&format!("/api/users/me/api-keys/{}", id.as_str().unwrap()));
+    assert_eq!(deletion.status, 200, "{}", deletion.text());
     assert_eq!(client.get("/api/users/me").status, 200);
 }
 
@@ -274,9 +274,9 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     assert_eq!(client.get("/health").json()["status"], "ok");
     // The second half of the file, where the text is.
     let database = folder.path().join("data/quire.db");
-    let sound = fs::read(&database).unwrap();
-    let half = sound.len() / 2 / 4096 * 4096;
-    let mut damaged = sound.clone();
+    let intact_bytes = fs::read(&database).unwrap();
+    let half = intact_bytes.len() / 2 / 4096 * 4096;
+    let mut damaged = intact_bytes.clone();
     damaged[half..].fill(0xff);
     fs::write(&database, &damaged).unwrap();
     assert_eq!(client.get(&path).status, 500);
@@ -297,7 +297,7 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
         assert_eq!(client.get("/health").status, 503);
         std::thread::sleep(Duration::from_millis(50));
     }
-    fs::write(&database, &sound).unwrap();
+    fs::write(&database, &intact_bytes).unwrap();
     wait_for_health(&mut client, "well", |health| health["status"] == "ok");
     assert_eq!(client.get(&path).status, 200);
 }

@@ -182,7 +182,7 @@ fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
     let server = server(&provider, &[]);
     let own_key = key(&mut server.user("ada@example.com"));
     let path = "/v1beta/models/p/any:generateContent";
-    let mut nobody = Client::new(server.address);
+    let mut anonymous = Client::new(server.address);
     let body = json!({ "contents": "Warm?" });
     for (address, status, name) in [
         (format!("{path}?key={own_key}"), 200, ""),
@@ -204,7 +204,7 @@ fn api_key_in_the_query_is_accepted_and_errors_have_google_format() {
             "INVALID_ARGUMENT",
         ),
     ] {
-        let answer = nobody.post(&address, body.clone());
+        let answer = anonymous.post(&address, body.clone());
         assert_eq!(answer.status, status, "{address} {}", answer.text());
         if status != 200 {
             let response = answer.json();

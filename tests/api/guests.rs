@@ -111,12 +111,12 @@ fn a_guest_is_deleted_after_a_day_and_is_no_account() {
     assert_eq!(admin.get("/api/users/me").json()["role"], "admin");
     let users = admin.get("/api/admin/users").json();
     assert_eq!(users["users"].as_array().map(Vec::len), Some(1), "{users}");
-    let given = admin.json(
+    let invitation = admin.json(
         "POST",
         "/api/admin/users",
         &json!({"email": "b@example.org", "role": "guest"}),
     );
-    assert_eq!(given.status, 422, "{}", given.text());
+    assert_eq!(invitation.status, 422, "{}", invitation.text());
     let tidy = |hours: u64| {
         let later = quire::clock::now() + Duration::from_secs(hours * 3600);
         let runtime = tokio::runtime::Builder::new_current_thread()

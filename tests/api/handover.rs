@@ -130,10 +130,15 @@ fn a_run_continues_in_the_next_process() {
     ];
     let first = Executable::with(&folder, &settings);
     let mut client = Client::new(first.address).registered("ada@example.com");
-    let (id, seen) = start_half_finished_run(&mut client);
+    let (id, earlier_events) = start_half_finished_run(&mut client);
     let second = start_replacement(&folder, &settings);
     assert_eq!(first.code(), Some(0));
-    check_resumed(&mut second.known(&client).fresh(), &provider, &id, &seen);
+    check_resumed(
+        &mut second.known(&client).fresh(),
+        &provider,
+        &id,
+        &earlier_events,
+    );
 }
 
 #[test]

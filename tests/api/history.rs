@@ -153,9 +153,9 @@ fn progress_follows_the_stages() {
 
 #[test]
 fn an_analysis_is_exported_in_three_formats() {
-    let odd = "It is \"thin\", light,\nand 80 g.";
+    let odd_text = "It is \"thin\", light,\nand 80 g.";
     let provider = Provider::script([
-        on("a").sse(&answer_stream(odd)),
+        on("a").sse(&answer_stream(odd_text)),
         on("formula").sse(&answer_stream("=1+1")),
     ]);
     let server = server(&provider, &[]);
@@ -174,7 +174,7 @@ fn an_analysis_is_exported_in_three_formats() {
         file
     };
     let full = export("?format=json", "json", "application/json").json();
-    assert_eq!(full["model_responses"]["p/a"], odd);
+    assert_eq!(full["model_responses"]["p/a"], odd_text);
     assert_eq!(full["ultra_response"], ultra);
     assert_eq!(export("", "json", "application/json").json(), full);
     let csv = export("?format=csv", "csv", "text/csv").text();
@@ -193,7 +193,7 @@ fn an_analysis_is_exported_in_three_formats() {
         "## Answer",
         ultra.trim(),
         "### A · p/a",
-        odd,
+        odd_text,
     ] {
         assert!(markdown.contains(part), "{part:?} is not in {markdown}");
     }
@@ -207,7 +207,7 @@ fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() 
     let server = Server::start();
     let mut client = server.user("ada@example.com");
     let id = ask_question(&mut client, "What may be shared?");
-    let mut nobody = server.client();
+    let mut anonymous = server.client();
     let mut share = || {
         client.post(&analysis_path(&id, "/share"), json!({})).json()["token"]
             .as_str()
@@ -215,19 +215,19 @@ fn a_shared_analysis_can_be_read_without_an_account_until_the_link_is_revoked() 
             .to_owned()
     };
     let first = format!("/api/shared/{}", share());
-    let body = nobody.get(&first);
+    let body = anonymous.get(&first);
     assert_eq!(body.status, 200, "{}", body.text());
     assert_eq!(body.json()["prompt"], "What may be shared?");
     assert!(!body.text().contains("ada@example.com") && !body.text().contains("user_"));
-    nobody
+    anonymous
         .get(&analysis_path(&id, ""))
         .refused(401, "UNAUTHENTICATED");
     let second = format!("/api/shared/{}", share());
-    nobody.get(&first).refused(404, "NOT_FOUND");
-    assert_eq!(nobody.get(&second).status, 200);
+    anonymous.get(&first).refused(404, "NOT_FOUND");
+    assert_eq!(anonymous.get(&second).status, 200);
     assert_eq!(client.get(&analysis_path(&id, "")).json()["shared"], true);
     assert_eq!(client.delete(&analysis_path(&id, "/share")).status, 200);
-    nobody.get(&second).refused(404, "NOT_FOUND");
+    anonymous.get(&second).refused(404, "NOT_FOUND");
     assert_eq!(client.get(&analysis_path(&id, "")).json()["shared"], false);
 }
 

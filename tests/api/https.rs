@@ -84,9 +84,9 @@ fn plain_http_clients_get_an_error_and_do_not_block_others() {
     assert!(plain.contains("https://"), "{plain}");
 
     // The only slot is released when the handshake times out.
-    for said in [&b""[..], b"\x16\x03\x01"] {
+    for first_bytes in [&b""[..], b"\x16\x03\x01"] {
         let mut silent = server.connect();
-        silent.write_all(said).unwrap();
+        silent.write_all(first_bytes).unwrap();
         assert_eq!(rest(&mut silent).len(), 0, "it is closed without a word");
         let answered = (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(20));

@@ -120,7 +120,7 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     };
     let search = || ("search_documents", json!({ "query": "zebra" }));
     let status = |id: &Value| ("analysis_status", json!({ "analysis_id": id }));
-    for (key, (tool, said), allowed) in [
+    for (key, (tool, expected), allowed) in [
         (&chat, search(), false),
         (&reader, search(), true),
         (&full, search(), true),
@@ -132,11 +132,11 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     ] {
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": { "name": tool, "arguments": said },
+            "params": { "name": tool, "arguments": expected },
         });
         let answer = client_with_key(&server, key).post("/mcp", call).json();
         let response = &answer["result"];
-        assert_eq!(response["isError"], !allowed, "{tool} {said}: {answer}");
+        assert_eq!(response["isError"], !allowed, "{tool} {expected}: {answer}");
         if !allowed {
             assert!(
                 response.to_string().contains("does not allow"),

@@ -132,15 +132,18 @@ fn valid_request_ids_are_kept_and_others_replaced() {
     let server = Server::start();
     let sent = |id: &str| {
         let answer = server.client().with("x-request-id", id).get("/api/nothing");
-        let got = answer.header("x-request-id").to_owned();
-        assert_eq!(answer.json()["request_id"], got.as_str());
-        got
+        let request_id = answer.header("x-request-id").to_owned();
+        assert_eq!(answer.json()["request_id"], request_id.as_str());
+        request_id
     };
     assert_eq!(sent("Job-7.a_b"), "Job-7.a_b");
     assert_eq!(sent(&"a".repeat(64)), "a".repeat(64));
     for strange in ["", "a b", "a\"b", "<script>", &"a".repeat(65)] {
-        let got = sent(strange);
-        assert!(got != strange && got.len() == 16, "{strange}: {got}");
+        let request_id = sent(strange);
+        assert!(
+            request_id != strange && request_id.len() == 16,
+            "{strange}: {request_id}"
+        );
     }
     assert_ne!(sent(""), sent(""));
 }

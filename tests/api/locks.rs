@@ -32,8 +32,8 @@ fn calls(provider: &Provider) -> usize {
 }
 
 fn user_id(client: &mut Client) -> String {
-    let me = client.get("/api/users/me").json();
-    me["user_id"].as_str().unwrap().to_owned()
+    let own_account = client.get("/api/users/me").json();
+    own_account["user_id"].as_str().unwrap().to_owned()
 }
 
 fn lock(admin: &mut Client, user: &str, locked: bool) {
@@ -250,8 +250,8 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     read_until(&mut events, "It is");
 
     end(&server, &mut admin, &user);
-    let [mut whole, mut streamed, mut embedded] = calls;
-    for socket in [&mut whole, &mut embedded] {
+    let [mut complete, mut streamed, mut embedded] = calls;
+    for socket in [&mut complete, &mut embedded] {
         read_until(socket, "HTTP/1.1 401");
     }
     for socket in [&mut streamed, &mut events] {

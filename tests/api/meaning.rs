@@ -118,9 +118,9 @@ fn semantic_search_finds_other_words_once_enabled() {
     let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let document = upload(&mut client, &lease());
-    let off = client.get("/api/meaning-search").json();
+    let disabled = client.get("/api/meaning-search").json();
     assert_eq!(
-        (&off["state"], &off["model"]),
+        (&disabled["state"], &disabled["model"]),
         (&json!("off"), &Value::Null)
     );
     let before = ask_about(&mut client, &document);
@@ -177,11 +177,11 @@ fn semantic_search_finds_other_words_once_enabled() {
             .contains("by words and by meaning")
     );
 
-    let off = client
+    let disabled = client
         .put("/api/meaning-search", json!({ "model": null }))
         .json();
     assert_eq!(
-        (&off["state"], &off["embedded"]),
+        (&disabled["state"], &disabled["embedded"]),
         (&json!("off"), &json!(0))
     );
     let request = embeddings(&provider);
@@ -327,8 +327,8 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     );
     let mut other = server.user("bob@example.com");
     assert_eq!(other.get(in_all).json()["meaning"], Value::Null);
-    let nobody = client.get("/api/documents/doc_01ARYZ6S41TSV4RRFFQ69G5FAV/search?q=x");
-    assert_eq!(nobody.status, 404, "{}", nobody.text());
+    let anonymous = client.get("/api/documents/doc_01ARYZ6S41TSV4RRFFQ69G5FAV/search?q=x");
+    assert_eq!(anonymous.status, 404, "{}", anonymous.text());
     assert_eq!(embeddings(&provider), before + 3);
 }
 

@@ -104,15 +104,15 @@ fn every_call_is_recorded_with_its_outcome() {
     let usage = client.get("/api/usage").json();
     let (counted, failed) = (&usage["totals"]["calls"], &usage["totals"]["failed"]);
     assert_eq!((counted, failed), (&json!(4), &json!(3)), "{usage}");
-    let near = |value: &Value| (value.as_f64().unwrap() - sum).abs() < 1e-9;
-    assert!(near(&usage["totals"]["cost_usd"]), "{usage}");
+    let is_near_sum = |value: &Value| (value.as_f64().unwrap() - sum).abs() < 1e-9;
+    assert!(is_near_sum(&usage["totals"]["cost_usd"]), "{usage}");
     assert!(
-        near(&usage["budget"]["spent"]["day"]["cost_usd"]),
+        is_near_sum(&usage["budget"]["spent"]["day"]["cost_usd"]),
         "{usage}"
     );
     assert_eq!(usage["budget"]["reserved"]["tokens"], 0, "{usage}");
     let body = client.get(&analysis_path(&id, "")).json();
-    assert!(near(&body["cost_usd"]), "{body}");
+    assert!(is_near_sum(&body["cost_usd"]), "{body}");
     let text = client.get("/api/usage?format=csv").text();
     assert_eq!(text.lines().count(), 5, "{text}");
 }
@@ -139,11 +139,11 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
 
     // An administrator removes the limit for one user and sets a dollar budget instead; one model has no known
     // price.
-    let me = client.get("/api/users/me").json()["id"]
+    let own_id = client.get("/api/users/me").json()["id"]
         .as_str()
         .unwrap()
         .to_owned();
-    let path = format!("/api/admin/users/{me}/budget");
+    let path = format!("/api/admin/users/{own_id}/budget");
     let set = client.put(&path, json!({"day_usd": 0.01})).json();
     assert_eq!(set["limits"]["day_tokens"], Value::Null, "{set}");
     let response = client.post("/api/analyze", short_run(&["p/unpriced"]));
@@ -161,7 +161,7 @@ fn a_run_over_a_budget_is_refused_with_the_reason() {
     let mut other = server.user("bob@example.com");
     other.get(&path).refused(403, "FORBIDDEN");
     other
-        .get(&format!("/api/usage?user={me}"))
+        .get(&format!("/api/usage?user={own_id}"))
         .refused(403, "FORBIDDEN");
     assert_eq!(client.get("/api/usage?user=all").json()["users"], json!([]));
     let together = client.get("/api/usage?user=all&group=day").json();
@@ -204,7 +204,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
     let provider = Provider::script([on("gpt-4o").hang().times(8).optional()]);
     let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let me = client.get("/api/users/me").json()["id"]
+    let own_id = client.get("/api/users/me").json()["id"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -216,7 +216,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
     let limit = json!({"day_usd": bound * 2.5});
     assert_eq!(
         client
-            .put(&format!("/api/admin/users/{me}/budget"), limit)
+            .put(&format!("/api/admin/users/{own_id}/budget"), limit)
             .status,
         200
     );

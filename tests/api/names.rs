@@ -46,9 +46,9 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
         client.post(CHAT_PATH, other).header("x-quire-cache"),
         "miss"
     );
-    for odd in [json!(7), json!("x".repeat(300))] {
+    for odd_name in [json!(7), json!("x".repeat(300))] {
         let mut body = chat_request("p/any");
-        body["messages"][1]["name"] = odd;
+        body["messages"][1]["name"] = odd_name;
         assert_eq!(client.post(CHAT_PATH, body).status, 400);
     }
 }

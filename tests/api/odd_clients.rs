@@ -159,11 +159,11 @@ fn tool_variants_are_accepted() {
     let other = json!({ "type": "function", "function": { "name": "time" } });
     let place = "/tools/0/function/name";
     let name = json!("weather");
-    let mut bare = nested.clone();
-    bare.as_object_mut().unwrap().remove("type");
+    let mut untyped = nested.clone();
+    untyped.as_object_mut().unwrap().remove("type");
     let nulls = json!({ "type": "function", "function": { "name": "weather", "description": null, "parameters": null, "strict": null } });
     let cases = [
-        (json!({ "tools": [bare] }), place, name.clone()),
+        (json!({ "tools": [untyped] }), place, name.clone()),
         (
             json!({ "tools": [{ "type": "function", "name": "weather", "parameters": { "type": "object" } }] }),
             place,
@@ -412,7 +412,7 @@ fn responses_item_variants_are_accepted() {
     let tools =
         json!([{ "type": "function", "name": "time" }, { "type": "function", "name": "weather" }]);
     let allowed = json!({ "type": "allowed_tools", "mode": "auto", "tools": [{ "type": "function", "name": "weather" }] });
-    let nothing = json!({ "input": "a", "reasoning": null, "text": null, "tools": null, "include": null, "previous_response_id": null, "conversation": null, "prompt": null, "background": false, "max_output_tokens": null, "store": null });
+    let with_nulls = json!({ "input": "a", "reasoning": null, "text": null, "tools": null, "include": null, "previous_response_id": null, "conversation": null, "prompt": null, "background": false, "max_output_tokens": null, "store": null });
     check_sent_fields(
         "/v1/responses",
         &[
@@ -421,7 +421,7 @@ fn responses_item_variants_are_accepted() {
                 "/messages/0/role",
                 json!("user"),
             ),
-            (nothing, "/messages/0/content", json!("a")),
+            (with_nulls, "/messages/0/content", json!("a")),
             (
                 input(json!([user, custom, done])),
                 "/messages/1/tool_calls/0/function",

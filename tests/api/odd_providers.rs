@@ -431,7 +431,7 @@ fn nonstandard_error_responses_are_classified() {
         )
     };
     let message = |message: &str| json!({ "error": { "message": message } });
-    let then = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    let then_succeed = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
     let thought = sse(&[
         chunk(json!({ "reasoning_content": "Okay." }), Value::Null),
         end("stop"),
@@ -459,11 +459,11 @@ fn nonstandard_error_responses_are_classified() {
         refused("overloaded", 529, json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }), 529, FAULT),
         refused("cloudflare", 524, message("a timeout occurred"), 524, FAULT),
         refused("empty-object", 200, json!({}), 502, "not a chat completion"),
-        both("retry-zero", then(on("").header("retry-after", "0").status(429, JSON, "{}")), Answer(T, "stop"), None),
-        both("retry-negative", then(on("").header("retry-after", "-1").status(429, JSON, "{}")), Answer(T, "stop"), None),
-        both("space-once", then(said(&[" \n\n"])), Answer(T, "stop"), None),
-        both("calls-nothing-once", then(sse(&[text(""), end("stop"), done()])), Answer(T, "stop"), None),
-        both("cut-once", then(on("").cut("")), Answer(T, "stop"), None),
+        both("retry-zero", then_succeed(on("").header("retry-after", "0").status(429, JSON, "{}")), Answer(T, "stop"), None),
+        both("retry-negative", then_succeed(on("").header("retry-after", "-1").status(429, JSON, "{}")), Answer(T, "stop"), None),
+        both("space-once", then_succeed(said(&[" \n\n"])), Answer(T, "stop"), None),
+        both("calls-nothing-once", then_succeed(sse(&[text(""), end("stop"), done()])), Answer(T, "stop"), None),
+        both("cut-once", then_succeed(on("").cut("")), Answer(T, "stop"), None),
         both("an/overloaded-once", vec![
             anthropic(&[started(json!({})), json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } })]),
             anthropic(&[started(json!({ "input_tokens": 100 })), block(T), stopped("end_turn", json!({ "output_tokens": 7 })), message_stop()]),

@@ -124,18 +124,21 @@ impl Canary {
             .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
             .unwrap();
         let port = listener.local_addr().unwrap().port();
-        let heard = std::thread::spawn(move || {
-            let mut heard = 0;
+        let connection_count = std::thread::spawn(move || {
+            let mut connection_count = 0;
             loop {
                 let (mut socket, _) = listener.accept().unwrap();
                 let mut first = [0; 4];
                 if socket.read_exact(&mut first).is_ok() && &first == b"DONE" {
-                    return heard;
+                    return connection_count;
                 }
-                heard += 1;
+                connection_count += 1;
             }
         });
-        Self { port, heard }
+        Self {
+            port,
+            heard: connection_count,
+        }
     }
 
     /// Returns the number of connections so far. They are accepted in order, so no earlier one is missed.

@@ -203,21 +203,24 @@ fn configured_headers_and_fields_are_sent_with_every_request() {
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let requests = provider.requests();
-    let (mine, slow) = (&requests[0], &requests[1]);
+    let (first_request, slow) = (&requests[0], &requests[1]);
     let head = |requests: &ReceivedRequest| requests.head.to_ascii_lowercase();
-    assert!(head(mine).contains("x-team: paper") && head(slow).contains("x-team: slow"));
+    assert!(head(first_request).contains("x-team: paper") && head(slow).contains("x-team: slow"));
     assert!(
-        head(mine).contains("authorization: token t"),
+        head(first_request).contains("authorization: token t"),
         "{}",
-        mine.head
+        first_request.head
     );
-    assert!(!head(mine).contains("sk-test-key"));
+    assert!(!head(first_request).contains("sk-test-key"));
     assert_eq!(
-        mine.body["provider"],
+        first_request.body["provider"],
         json!({ "data_collection": "deny", "sort": "price" })
     );
     assert_eq!(
-        (&mine.body["service_tier"], &slow.body["service_tier"]),
+        (
+            &first_request.body["service_tier"],
+            &slow.body["service_tier"]
+        ),
         (&Value::Null, &json!("flex"))
     );
 }
@@ -282,8 +285,8 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
     let moved =
         json!({ "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-other-key", "force": true });
     change(moved).refused(422, "VALIDATION_ERROR");
-    let gone = change(json!({ "headers": {}, "body": {}, "model_settings": {}, "force": true }));
-    assert_eq!(gone.json()["provider"]["added"]["headers"], json!([]));
+    let cleared = change(json!({ "headers": {}, "body": {}, "model_settings": {}, "force": true }));
+    assert_eq!(cleared.json()["provider"]["added"]["headers"], json!([]));
     for headers in [
         json!({ "Host": "x" }),
         json!({ "Content-Length": "1" }),

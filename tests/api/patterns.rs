@@ -157,9 +157,9 @@ fn embedded_patterns_are_read_only_and_team_patterns_belong_to_admins() {
 fn checking_a_pattern_locates_errors_and_stores_nothing() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
-    let sound = ada.post("/api/patterns/check", own("mine")).json();
+    let valid_report = ada.post("/api/patterns/check", own("mine")).json();
     assert_eq!(
-        (&sound["valid"], &sound["faults"]),
+        (&valid_report["valid"], &valid_report["faults"]),
         (&json!(true), &json!([]))
     );
     let text = "id = \"mine\"\nname = \"Mine\"\n[[stages]]\nname = \"initial\"\nprompt = \"{qestion}\"\n[[stages]]\nname = \"ultra\"\nprompt = \"{peers}\"\n";

@@ -78,10 +78,10 @@ impl KeepAliveProvider {
         (counted.connections, counted.requests)
     }
 
-    fn wait(&self, what: &str, so: impl Fn(&Counted) -> bool) {
+    fn wait(&self, what: &str, condition: impl Fn(&Counted) -> bool) {
         let (counted, changed) = &*self.counted;
         let guard = counted.lock().unwrap();
-        let waited = changed.wait_timeout_while(guard, WAIT_TIMEOUT, |counted| !so(counted));
+        let waited = changed.wait_timeout_while(guard, WAIT_TIMEOUT, |counted| !condition(counted));
         assert!(!waited.unwrap().1.timed_out(), "waited in vain for {what}");
     }
 }

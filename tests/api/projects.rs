@@ -70,8 +70,8 @@ fn every_question_carries_instructions_and_documents() {
         Value::Null,
         "the thread stays"
     );
-    let gone = client.json("PATCH", &path, &json!({"project": project}));
-    gone.refused(422, "VALIDATION_ERROR");
+    let removal = client.json("PATCH", &path, &json!({"project": project}));
+    removal.refused(422, "VALIDATION_ERROR");
 }
 
 #[test]

@@ -80,8 +80,8 @@ fn upload(client: &mut Client, name: &str, bytes: &[u8]) -> Option<String> {
         assert_eq!(uploaded.status, 503, "{}", uploaded.text());
         return None;
     }
-    let taken = uploaded.json();
-    let id = taken["document_id"].as_str().or(taken["id"].as_str());
+    let stored = uploaded.json();
+    let id = stored["document_id"].as_str().or(stored["id"].as_str());
     Some(id.unwrap().to_owned())
 }
 

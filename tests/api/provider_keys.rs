@@ -152,12 +152,12 @@ fn a_rejected_provider_key_is_not_stored() {
     let stored = admin.post(ADMIN_PATH, forced);
     assert_eq!(stored.status, 201, "{}", stored.text());
     // A provider without a model list is saved, and the response says so.
-    let bare = admin
+    let without_key = admin
         .post(ADMIN_PATH, new_provider_body(&provider, "bare"))
         .json();
     assert!(
-        bare["message"].as_str().unwrap().contains("no list"),
-        "{bare}"
+        without_key["message"].as_str().unwrap().contains("no list"),
+        "{without_key}"
     );
     // A new address needs the key again; the same address does not.
     let id = stored.json()["provider"]["id"].as_str().unwrap().to_owned();
@@ -174,9 +174,9 @@ fn a_rejected_provider_key_is_not_stored() {
     );
     assert_eq!(changed.status, 200, "{}", changed.text());
     assert_eq!(changed.json()["provider"]["concurrency"], 2);
-    let nobody = json!({ "name": "gone", "base_url": "http://127.0.0.1:1/v1" });
+    let unreachable = json!({ "name": "gone", "base_url": "http://127.0.0.1:1/v1" });
     admin
-        .post(ADMIN_PATH, nobody)
+        .post(ADMIN_PATH, unreachable)
         .refused(422, "VALIDATION_ERROR");
     for (body, field) in [
         (json!({ "name": "Box", "base_url": "http://h/v1" }), "name"),
@@ -293,8 +293,10 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     }
     for url in ODD_HOSTS {
         for force in [false, true] {
-            let odd = json!({ "name": "mine", "base_url": url, "force": force });
-            let refusal = ada.post(USER_PATH, odd).refused(422, "VALIDATION_ERROR");
+            let odd_provider = json!({ "name": "mine", "base_url": url, "force": force });
+            let refusal = ada
+                .post(USER_PATH, odd_provider)
+                .refused(422, "VALIDATION_ERROR");
             let message = refusal.to_string();
             let named = message.contains("base_url") && message.contains("plain ASCII");
             assert!(named, "{url}: {message}");
@@ -337,10 +339,10 @@ fn provider_error_messages_are_shown_only_to_admins() {
     admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
     for client in [&mut admin, &mut other] {
         let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract", "cache": "off" });
-        let said = client.post("/api/analyze", request).text();
+        let message = client.post("/api/analyze", request).text();
         assert!(
-            said.contains("refused the request (400)") && !said.contains("Blue"),
-            "{said}"
+            message.contains("refused the request (400)") && !message.contains("Blue"),
+            "{message}"
         );
     }
     let failure = |client: &mut Client| {

@@ -77,10 +77,10 @@ pub fn runtime() -> &'static Handle {
 }
 
 pub fn start_call(llm: &Llm, request: ModelRequest) -> Call {
-    let (tell, events) = mpsc::channel(64);
+    let (event_sender, events) = mpsc::channel(64);
     let _on = runtime().enter();
     Call {
-        running: llm.start(7, None, request, tell),
+        running: llm.start(7, None, request, event_sender),
         events,
     }
 }
@@ -375,8 +375,8 @@ fn a_blocked_event_reader_delays_only_its_call() {
     let provider = Provider::script([on("m").times(2).endless(&delta_event("x"))]);
     let llm = Llm::new(llm_settings(&provider));
     let _on = runtime().enter();
-    let (tell, mut events) = mpsc::channel(1);
-    let running = llm.start(7, None, model_request("m"), tell);
+    let (event_sender, mut events) = mpsc::channel(1);
+    let running = llm.start(7, None, model_request("m"), event_sender);
     provider.wait_for_requests(1);
     // The channel is full now, and no one reads it.
     running.cancel();
@@ -391,8 +391,8 @@ fn a_blocked_event_reader_delays_only_its_call() {
     assert_eq!(result.unwrap_err().kind, CallErrorKind::Cancelled);
 
     // A dropped receiver counts as a cancel.
-    let (tell, events) = mpsc::channel(1);
-    let _running = llm.start(7, None, model_request("m"), tell);
+    let (event_sender, events) = mpsc::channel(1);
+    let _running = llm.start(7, None, model_request("m"), event_sender);
     drop(events);
     provider.wait_for_requests(2);
 }

@@ -81,15 +81,15 @@ pub fn anthropic() -> Provider {
         stop(2),
     ];
     calls.extend(ended(json!("tool_use"), Value::Null));
-    let mut says = vec![
+    let mut stream_events = vec![
         start(0, json!({ "type": "text", "text": "" })),
         piece(0, json!({ "type": "text_delta", "text": "It is mild" })),
         stop(0),
     ];
-    says.extend(ended(json!("stop_sequence"), json!("END")));
+    stream_events.extend(ended(json!("stop_sequence"), json!("END")));
     Provider::answering(move |asked: &ReceivedRequest| {
         let has_result = asked.body["messages"].to_string().contains("tool_result");
-        named_events(if has_result { &says } else { &calls })
+        named_events(if has_result { &stream_events } else { &calls })
     })
 }
 
@@ -351,10 +351,9 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
 #[test]
 fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let details = json!([{ "type": "reasoning.encrypted", "data": "opaque", "index": 0 }]);
-    let given = details.clone();
+    let details_sent = details.clone();
     let provider = Provider::answering(move |_: &ReceivedRequest| {
-        let first =
-            json!({ "reasoning_content": "Rome.", "reasoning_details": given, "content": "Mild." });
+        let first = json!({ "reasoning_content": "Rome.", "reasoning_details": details_sent, "content": "Mild." });
         chunks(&[delta(first), end_chunk()])
     });
     let server = server(&provider, &[]);
@@ -381,13 +380,13 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
 fn log_probabilities_are_returned_with_and_without_streaming() {
     let token = |text: &str| json!({ "token": text, "logprob": -0.25, "bytes": [65], "top_logprobs": [{ "token": text, "logprob": -0.25, "bytes": [65] }] });
     let both = json!([token("Mild"), token(".")]);
-    let given = both.clone();
+    let logprobs_sent = both.clone();
     let provider = Provider::answering(move |asked: &ReceivedRequest| {
         let piece = |text: &str, at: usize| {
             let mut piece = delta(json!({ "content": text }));
             if asked.body["logprobs"] == true {
                 piece["choices"][0]["logprobs"] =
-                    json!({ "content": [given[at]], "refusal": null });
+                    json!({ "content": [logprobs_sent[at]], "refusal": null });
             }
             piece
         };

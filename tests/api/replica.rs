@@ -131,8 +131,8 @@ fn replica_restores_all_data_onto_another_disk() {
         .env("QUIRE_DATA", folder.path().join("data"))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&doctor.stdout);
-    assert!(said.contains("contains a sound database"), "{said}");
+    let report = String::from_utf8_lossy(&doctor.stdout);
+    assert!(report.contains("contains a sound database"), "{report}");
     // An administrator requests a snapshot now.
     let asked = client.post("/api/admin/backup", json!({}));
     assert_eq!(asked.status, 202, "{}", asked.text());
@@ -371,10 +371,10 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
         .env("QUIRE_DATA", one.path().join("data"))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let message = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !output.status.success() && said.contains("has written to the replica"),
-        "{said}"
+        !output.status.success() && message.contains("has written to the replica"),
+        "{message}"
     );
     wipe(&one);
     let third = start(&one);
@@ -443,9 +443,9 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
             fs::remove_file(folder.path().join("replica/quire-holder")).unwrap();
         }
         wipe(&folder);
-        let begun = std::time::Instant::now();
+        let started_at = std::time::Instant::now();
         server = start(&folder);
-        slowest = slowest.max(begun.elapsed());
+        slowest = slowest.max(started_at.elapsed());
     }
     let (files, bytes) = size(&folder.path().join("replica"));
     let database = fs::metadata(folder.path().join("data/quire.db"))

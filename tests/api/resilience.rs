@@ -132,9 +132,9 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
             messages: vec![Message::new(MessageRole::User, text)],
             ..model_request("m")
         };
-        let (tell, events) = mpsc::channel(64);
+        let (event_sender, events) = mpsc::channel(64);
         let _on = runtime().enter();
-        let running = llm.start(7, Some(user), request, tell);
+        let running = llm.start(7, Some(user), request, event_sender);
         Call { running, events }
             .whole()
             .1
@@ -382,13 +382,13 @@ fn an_address_that_a_user_gave_must_be_public() {
         ..llm::Provider::default()
     };
     let asks = |llm: &Llm| {
-        let (tell, mut events) = tokio::sync::mpsc::channel(64);
+        let (event_sender, mut events) = tokio::sync::mpsc::channel(64);
         let expected = ModelRequest {
             model: "own/m".into(),
             ..model_request("")
         };
         let _on = runtime().enter();
-        let _running = llm.start(7, Some(&user), expected, tell);
+        let _running = llm.start(7, Some(&user), expected, event_sender);
         loop {
             if let Some((_, CallEvent::Finished { result, .. })) = events.blocking_recv() {
                 return result;

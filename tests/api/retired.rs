@@ -131,9 +131,9 @@ fn lists_mark_a_model_that_its_provider_no_longer_lists() {
         admin.get("/api/available-models").json(),
         admin.get("/v1/models").json()["data"].clone(),
     ] {
-        let gone = of(&list, "openai/gpt-4o");
+        let listed_model = of(&list, "openai/gpt-4o");
         assert_eq!(
-            (&gone["retired"], &gone["successor"]),
+            (&listed_model["retired"], &listed_model["successor"]),
             (&json!(true), &json!("openai/gpt-7-new"))
         );
         assert_eq!(of(&list, "openai/gpt-7-new")["retired"], Value::Null);

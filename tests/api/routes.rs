@@ -90,12 +90,12 @@ fn the_openapi_document_lists_every_route() {
         let operation = operation.unwrap_or_else(|| panic!("{verb} {path} is not described"));
         assert_eq!(operation["x-quire-access"], route.access(), "{verb} {path}");
         let holes = route.path.matches('{').count();
-        let given = operation["parameters"].as_array().map_or(0, |list| {
+        let parameter_count = operation["parameters"].as_array().map_or(0, |list| {
             list.iter()
                 .filter(|parameter| parameter["in"] == "path")
                 .count()
         });
-        assert_eq!(given, holes, "{verb} {path}");
+        assert_eq!(parameter_count, holes, "{verb} {path}");
         assert!(
             operation["responses"]
                 .as_object()
@@ -439,7 +439,7 @@ fn check_schema(value: &Value, schema: &Value, document: &Value, place: &str) {
         Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
         _ => return,
     };
-    let is = |kind: &&str| match *kind {
+    let has_type = |kind: &&str| match *kind {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
@@ -448,7 +448,10 @@ fn check_schema(value: &Value, schema: &Value, document: &Value, place: &str) {
         "boolean" => value.is_boolean(),
         _ => value.is_null(),
     };
-    assert!(types.iter().any(is), "{place}: {value} is no {types:?}");
+    assert!(
+        types.iter().any(has_type),
+        "{place}: {value} is no {types:?}"
+    );
     if let Some(list) = value.as_array() {
         for (number, item) in list.iter().enumerate() {
             check_schema(

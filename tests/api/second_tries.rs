@@ -38,9 +38,9 @@ fn incomplete_answers_are_never_cached() {
             let response = client.post("/v1/chat/completions", body).json();
             texts.push(response["choices"][0]["message"]["content"].clone());
         }
-        let thin = json!("Thin.");
-        assert_ne!(texts[0], thin, "{reason}");
-        assert_eq!(texts[1..], [thin.clone(), thin], "{reason}");
+        let thin_answer = json!("Thin.");
+        assert_ne!(texts[0], thin_answer, "{reason}");
+        assert_eq!(texts[1..], [thin_answer.clone(), thin_answer], "{reason}");
     }
     assert_eq!(provider.requests().len(), endings.len() * 2);
 }
@@ -55,14 +55,14 @@ fn an_interrupted_member_is_announced_and_retried() {
     let server = server(&provider, &[("RETRIES", "2")]);
     let mut client = server.user("ada@example.com");
     let id = begin(&mut client, &["p/m"]);
-    let (mut text, mut begun) = (String::new(), 0);
+    let (mut text, mut start_count) = (String::new(), 0);
     for event in client.events(&analysis_path(&id, "/events"), None) {
         if event.data["model"] != "p/m" {
             continue;
         }
         match event.name.as_str() {
             "member.started" => {
-                begun += 1;
+                start_count += 1;
                 text.clear();
             }
             "member.delta" => text += event.data["text"].as_str().unwrap_or_default(),
@@ -76,7 +76,7 @@ fn an_interrupted_member_is_announced_and_retried() {
         (&json!("completed"), &json!("It is thin.")),
         "{analysis}"
     );
-    assert_eq!(begun, 3, "each beginning is announced");
+    assert_eq!(start_count, 3, "each beginning is announced");
     assert_eq!(text, "It is thin.");
 }
 

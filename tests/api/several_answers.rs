@@ -28,7 +28,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     let choices = response["choices"].as_array().unwrap();
     let texts: std::collections::BTreeSet<&str> = choices
         .iter()
-        .map(|it| it["message"]["content"].as_str().unwrap())
+        .map(|content| content["message"]["content"].as_str().unwrap())
         .collect();
     assert_eq!(
         (choices.len(), texts.len(), provider.requests().len()),
@@ -38,7 +38,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     assert_eq!(
         choices
             .iter()
-            .map(|it| it["index"].clone())
+            .map(|content| content["index"].clone())
             .collect::<Vec<_>>(),
         [0, 1, 2]
     );
@@ -171,8 +171,8 @@ fn answers_before_a_failure_are_delivered() {
     let answer = client.post("/v1/chat/completions", several_answers_body(16, json!({})));
     let response = answer.json();
     assert_eq!(answer.status, 200, "{response}");
-    let given = response["choices"].as_array().unwrap().len();
-    assert_eq!(given, 5, "{response}");
+    let choice_count = response["choices"].as_array().unwrap().len();
+    assert_eq!(choice_count, 5, "{response}");
     assert_eq!(answer.header("x-quire-incomplete"), "5 of 16");
     assert_eq!(
         (

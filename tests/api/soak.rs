@@ -34,12 +34,12 @@ const SETTINGS: &[(&str, &str)] = &[
 const CALLS_AT_ONCE: usize = 48;
 
 /// Returns a reproducible random number from 0 to below `most`.
-fn pseudo_random(seed: u64, number: usize, most: usize) -> usize {
+fn pseudo_random(seed: u64, number: usize, bound: usize) -> usize {
     let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for shift in [30, 27, 31] {
         bits = (bits ^ (bits >> shift)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     }
-    (bits % most as u64) as usize
+    (bits % bound as u64) as usize
 }
 
 /// Returns the provider's script line for the request with this number.
@@ -218,10 +218,10 @@ fn create_users(server: &Executable) -> Vec<(Client, String)> {
 }
 
 /// Waits until this holds.
-fn wait_until(what: &str, mut so: impl FnMut() -> Result<(), String>) {
+fn wait_until(what: &str, mut check: impl FnMut() -> Result<(), String>) {
     let start = Instant::now();
     loop {
-        match so() {
+        match check() {
             Ok(()) => return,
             Err(why) if start.elapsed() > Duration::from_secs(30) => panic!("{what}: {why}"),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
@@ -288,10 +288,13 @@ fn soak(count: usize) {
         extra.is_empty().then_some(()).ok_or(format!("{extra:?}"))
     });
     // Shutdown would wait for a run that is still held, for as long as the settings allow.
-    let begun = Instant::now();
+    let stopped_at = Instant::now();
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(15), "a run is left");
+    assert!(
+        stopped_at.elapsed() < Duration::from_secs(15),
+        "a run is left"
+    );
     check_recorded_usage(&folder, &provider);
 }
 
@@ -326,10 +329,10 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         let singles = number(&format!("SELECT {single} FROM calls WHERE tries > 0"));
         assert_eq!(sums, singles, "{sum}");
     }
-    let theirs = "SELECT coalesce(sum(tries), 0) FROM calls WHERE model LIKE 'p/%'";
+    let try_count_query = "SELECT coalesce(sum(tries), 0) FROM calls WHERE model LIKE 'p/%'";
     let (tries, stopped) = (
-        number(theirs),
-        number(&format!("{theirs} AND outcome = 'cancelled'")),
+        number(try_count_query),
+        number(&format!("{try_count_query} AND outcome = 'cancelled'")),
     );
     let lists = provider
         .requests()

@@ -106,11 +106,11 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
         events.len() > 12,
         "the deltas were spread over time: {events:?}"
     );
-    for (seen, watcher) in watchers.into_iter().enumerate() {
+    for (seen_count, watcher) in watchers.into_iter().enumerate() {
         assert_eq!(
             watcher.join().unwrap(),
-            events[seen + 1..],
-            "after {seen} events"
+            events[seen_count + 1..],
+            "after {seen_count} events"
         );
     }
     let check = |client: &mut Client| {

@@ -35,8 +35,8 @@ fn panel_provider(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -
         let prompt = prompt_of(asked);
         let text = match asked.model().as_str() {
             "judge" if prompt.contains("answer A") => {
-                let better = judge(answer_shown(&prompt, "A"), answer_shown(&prompt, "B"));
-                json!({ "solution": "4", "reason": "r", "better": better }).to_string()
+                let preference = judge(answer_shown(&prompt, "A"), answer_shown(&prompt, "B"));
+                json!({ "solution": "4", "reason": "r", "better": preference }).to_string()
             }
             "judge" => {
                 let accuracy = if prompt.contains("It is 4") { 10 } else { 2 };
@@ -296,10 +296,10 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     let response = client
         .post("/api/experiments/estimate", request.clone())
         .json();
-    let most = response["cost_usd"]["at_most"].as_f64().unwrap();
-    assert!(most > 0.0 && most <= 0.3, "{response}");
-    let mut poor = request.clone();
-    poor["budget"] = json!({ "cost_usd": 0.00002 });
+    let max_cost = response["cost_usd"]["at_most"].as_f64().unwrap();
+    assert!(max_cost > 0.0 && max_cost <= 0.3, "{response}");
+    let mut low_budget = request.clone();
+    low_budget["budget"] = json!({ "cost_usd": 0.00002 });
     let path = start_experiment(&mut client, request);
     // While it runs, it does not delay interactive requests.
     let answer = client.post(
@@ -312,7 +312,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     assert!(spent > 0.0 && spent <= 0.3, "{analysis}");
     assert_eq!(analysis["report"]["leader"], 1);
     // An experiment that cannot pay for a single evaluation does none and reports it.
-    let path = start_experiment(&mut client, poor);
+    let path = start_experiment(&mut client, low_budget);
     let result = wait_until_ended(&mut client, &path);
     assert_eq!(
         (&result["status"], &result["progress"]["evaluations"]),

@@ -51,14 +51,14 @@ pub fn whole(model: &'static str, line: ScriptLine, count: Count) -> Case {
 pub fn both(
     model: &'static str,
     lines: Vec<ScriptLine>,
-    given: ExpectedResponse,
+    response: ExpectedResponse,
     count: Count,
 ) -> Case {
     Case {
         model,
         lines,
-        whole: given,
-        stream: given,
+        whole: response,
+        stream: response,
         count,
     }
 }

@@ -158,8 +158,11 @@ fn the_queue_of_a_user_is_bounded() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
     let mut bob = server.user("bob@example.org");
-    let me = ada.get("/api/users/me").json();
-    let id = me["id"].as_str().or(me["user"]["id"].as_str()).unwrap();
+    let own_account = ada.get("/api/users/me").json();
+    let id = own_account["id"]
+        .as_str()
+        .or(own_account["user"]["id"].as_str())
+        .unwrap();
     let id = UserId::parse(id).unwrap();
     let path = database(server.folder());
     let store = Store::open(&StoreSettings { path }).unwrap();

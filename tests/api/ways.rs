@@ -254,21 +254,21 @@ fn rerun_calls_only_affected_models() {
         };
         (models(&response["taken_over"]), models(&response["calls"]))
     };
-    let (taken, asked) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
+    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
     assert_eq!(
-        (taken.join(" "), asked.join(" ")),
+        (reused_count.join(" "), asked.join(" ")),
         ("p/a p/b".into(), "p/v".into())
     );
-    let (taken, asked) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
+    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
     assert_eq!(
-        (taken.len(), asked.join(" ")),
+        (reused_count.len(), asked.join(" ")),
         (2, "p/w".into()),
-        "{taken:?}"
+        "{reused_count:?}"
     );
-    let (taken, asked) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
-    assert_eq!((taken.len(), asked.len()), (0, 3));
-    let (taken, asked) = foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
-    assert_eq!((taken.len(), asked.len()), (0, 3));
+    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
+    assert_eq!((reused_count.len(), asked.len()), (0, 3));
+    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
+    assert_eq!((reused_count.len(), asked.len()), (0, 3));
     client
         .post(
             &analysis_path(&id, "/rerun"),

@@ -205,9 +205,9 @@ fn find_cycles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reached: BTreeMap<&String, BTreeSet<String>> =
         edges.keys().map(|from| (from, reach(from))).collect();
     let mut found: BTreeSet<Vec<String>> = BTreeSet::new();
-    for (from, there) in &reached {
-        if there.contains(*from) {
-            let circle = there
+    for (from, targets) in &reached {
+        if targets.contains(*from) {
+            let circle = targets
                 .iter()
                 .filter(|to| reached.get(to).is_some_and(|back| back.contains(*from)));
             found.insert(circle.cloned().collect());

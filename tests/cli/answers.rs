@@ -18,8 +18,8 @@ fn workspace_with_ada() -> Workspace {
     workspace
 }
 
-fn result_of(said: CommandOutput) -> Value {
-    serde_json::from_str(&said.expect_success()).unwrap()
+fn result_of(output: CommandOutput) -> Value {
+    serde_json::from_str(&output.expect_success()).unwrap()
 }
 
 #[test]
@@ -398,8 +398,8 @@ fn the_example_of_an_experiment_runs() {
     let workspace = Workspace::new();
     let example = workspace.run(&["experiment", "example"]).expect_success();
     std::fs::write(workspace.0.join("example.toml"), &example).unwrap();
-    let ran = workspace.run(&["experiment", "run", "example.toml", "--estimate"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let output = workspace.run(&["experiment", "run", "example.toml", "--estimate"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
     // Errors name the field and the line.
     let wrong = example.replace("dial = \"model\"", "dail = \"model\"");
     let line = wrong
@@ -408,9 +408,13 @@ fn the_example_of_an_experiment_runs() {
         .unwrap()
         + 1;
     std::fs::write(workspace.0.join("wrong.toml"), &wrong).unwrap();
-    let ran = workspace.run(&["experiment", "run", "wrong.toml", "--estimate"]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-    let message = ran.err;
+    let output = workspace.run(&["experiment", "run", "wrong.toml", "--estimate"]);
+    assert_eq!(
+        (output.code, output.out.as_str()),
+        (Some(1), ""),
+        "{output:?}"
+    );
+    let message = output.err;
     assert!(message.contains("wrong.toml, line "), "{message}");
     assert!(message.contains("dail"), "{message}");
     let named: usize = message

@@ -14,13 +14,13 @@ fn workspace_with_account(email: &str) -> Workspace {
     workspace
 }
 
-fn successful_output(said: CommandOutput) -> String {
-    assert_eq!(said.code, Some(0), "{said:?}");
-    said.out
+fn successful_output(output: CommandOutput) -> String {
+    assert_eq!(output.code, Some(0), "{output:?}");
+    output.out
 }
 
-fn import_counts(said: CommandOutput) -> Value {
-    let message: Value = serde_json::from_str(&said.expect_success()).unwrap();
+fn import_counts(output: CommandOutput) -> Value {
+    let message: Value = serde_json::from_str(&output.expect_success()).unwrap();
     message["counts"].clone()
 }
 
@@ -191,13 +191,13 @@ fn the_same_things_belong_to_two_people_of_one_place() {
         (&1.into(), &0.into()),
         "{counts}"
     );
-    let theirs = workspace
+    let bob_documents = workspace
         .run(&["documents", "list", "--as", "bob@example.com", "--json"])
         .expect_success();
-    let ours = workspace
+    let ada_documents = workspace
         .run(&["documents", "list", "--as", "ada@example.com", "--json"])
         .expect_success();
-    assert!(theirs.contains("lease.txt") && ours.contains("lease.txt"));
+    assert!(bob_documents.contains("lease.txt") && ada_documents.contains("lease.txt"));
     let id = |rows: &str| {
         let rows: Value = serde_json::from_str(rows).unwrap();
         rows["documents"][0]["id"]
@@ -205,7 +205,7 @@ fn the_same_things_belong_to_two_people_of_one_place() {
             .or(rows["documents"][0]["document_id"].as_str())
             .map(str::to_owned)
     };
-    assert_ne!(id(&theirs), id(&ours));
+    assert_ne!(id(&bob_documents), id(&ada_documents));
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn an_experiment_prints_its_estimate_and_result() {
     );
     assert!(response.err.contains("unused columns: id"), "{response:?}");
 
-    let ran = workspace.run(&[
+    let output = workspace.run(&[
         "experiment",
         "run",
         "signs.toml",
@@ -53,12 +53,15 @@ fn an_experiment_prints_its_estimate_and_result() {
         "--out",
         "found.csv",
     ]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert!(
-        ran.out.contains("# Signs") && ran.out.contains("## Leaderboard"),
-        "{ran:?}"
+        output.out.contains("# Signs") && output.out.contains("## Leaderboard"),
+        "{output:?}"
     );
-    assert!(ran.err.contains("2 configurations, 6 cases"), "{ran:?}");
+    assert!(
+        output.err.contains("2 configurations, 6 cases"),
+        "{output:?}"
+    );
     let sheet = std::fs::read_to_string(workspace.0.join("found.csv")).unwrap();
     assert!(sheet.lines().count() > 4, "{sheet}");
 }

@@ -72,10 +72,10 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
     fs::write(workspace.0.join("key.pem"), "no key").unwrap();
     server.signal("-HUP");
     logged("the previous certificate stays in use");
-    let said = ask(&["doctor"]).out;
+    let report = ask(&["doctor"]).out;
     assert!(
-        said.contains("broken   certificate: there is no PEM private key"),
-        "{said}"
+        report.contains("broken   certificate: there is no PEM private key"),
+        "{report}"
     );
     assert_eq!(
         ask(&["doctor", "--health"]).expect_success().trim(),

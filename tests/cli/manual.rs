@@ -136,12 +136,12 @@ fn settings_and_addresses_that_are_named_exist() {
             .iter()
             .flat_map(|kind| blocks(&text, kind))
             .collect();
-        let given = shell.iter().flat_map(|block| block.split([' ', '\n', '=']));
+        let words = shell.iter().flat_map(|block| block.split([' ', '\n', '=']));
         let spans = text.split('`').skip(1).step_by(2);
         let spans = spans
             .filter(|span| !span.contains('\n'))
             .flat_map(|span| span.split([' ', '=']));
-        for word in given.chain(spans) {
+        for word in words.chain(spans) {
             let is_setting = word.contains('_')
                 && word
                     .bytes()
@@ -178,9 +178,9 @@ fn settings_and_addresses_that_are_named_exist() {
 }
 
 fn matches_route(route: &str, path: &str) -> bool {
-    let (mut wanted, mut given) = (route.split('/'), path.split('/'));
+    let (mut wanted, mut path_parts) = (route.split('/'), path.split('/'));
     loop {
-        match (wanted.next(), given.next()) {
+        match (wanted.next(), path_parts.next()) {
             (None, None) => return true,
             (Some(hole), Some(_)) if hole.ends_with("*}") => return true,
             (Some(hole), Some(_)) if hole.starts_with('{') => {}
@@ -249,8 +249,8 @@ fn examples_in_the_manual_run() {
     std::fs::write(workspace.0.join("sums.toml"), &blocks(&text, "toml")[0]).unwrap();
     for line in blocks(&text, "sh").iter().flat_map(|block| commands(block)) {
         let words: Vec<&str> = line.split_whitespace().skip(1).collect();
-        let ran = workspace.run(&words);
-        assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
+        let output = workspace.run(&words);
+        assert_eq!(output.code, Some(0), "{line}: {output:?}");
     }
     assert!(workspace.0.join("found.csv").exists());
 

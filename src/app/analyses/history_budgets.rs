@@ -29,12 +29,12 @@ impl Analyses<'_> {
         };
         let (mut all, mut writer) = (members.to_vec(), synthesizer.clone());
         let texts = all.len() as u64;
-        let nothing = BTreeMap::new();
+        let no_budgets = BTreeMap::new();
         let panel = PlannedPanel {
             members: &mut all,
             synthesizer: &mut writer,
             reads_peers,
-            history_tokens: &nothing,
+            history_tokens: &no_budgets,
         };
         let instructions = thread::system_tokens(&new.context.turns);
         let mut budgets = BTreeMap::new();

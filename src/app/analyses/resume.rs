@@ -98,10 +98,10 @@ impl Analyses<'_> {
         };
         let boot = membership.boot();
         let took = move |db: &Writer| {
-            let taken = servers::take_over_runs(db, &boot, MAX_TAKEN_OVER)?;
+            let taken_over = servers::take_over_runs(db, &boot, MAX_TAKEN_OVER)?;
             // Otherwise, this server may have taken over its own runs.
             servers::check_alive(db, &boot)?;
-            Ok((taken, servers::runs_of(db, &boot)?))
+            Ok((taken_over, servers::runs_of(db, &boot)?))
         };
         let (mut runs, own) = self.store.write(took).await?;
         // The leases were read first: a run is in the engine from before it has one until after it is freed.

@@ -46,7 +46,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// `Missing` if no analysis has this link. Also fails if the store cannot be read.
-    pub async fn shared(&self, token: &str) -> Result<AnalysisReport> {
+    pub async fn find_shared(&self, token: &str) -> Result<AnalysisReport> {
         let hash = crypto::token::hash(token);
         let found = self.store.read(move |db| analyses::by_share(db, &hash));
         let analysis = found.await?.ok_or_else(Error::missing)?;

@@ -137,7 +137,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
     let mut seated = Vec::new();
     for member in std::mem::take(&mut plan.members) {
         let name = member.name();
-        if let Some(draft) = drafts.iter().find(|draft| is_by_model(draft, &name)) {
+        if let Some(draft) = drafts.iter().find(|draft| was_written_by(draft, &name)) {
             seated.push(StageAnswer {
                 member: members.len(),
                 ..draft.clone()
@@ -150,7 +150,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
 }
 
 // Whether this model wrote the text, possibly as a fallback for the planned one.
-fn is_by_model(draft: &StageAnswer, name: &str) -> bool {
+fn was_written_by(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }
 

@@ -209,9 +209,9 @@ pub(super) fn plan_and_answers(chat: &ForeignConversation) -> (Plan, Vec<StageAn
         sample: 0,
         reads: 0,
     };
-    let stage = |name: &str, who, task| Stage {
+    let stage = |name: &str, role, task| Stage {
         name: name.to_owned(),
-        who,
+        role: role,
         task,
         prompt: "{question}".to_owned(),
     };
@@ -377,7 +377,7 @@ not json
             ("Both.", "imported/gpt-4")
         );
         assert!(other.created.is_some());
-        for nothing in [
+        for empty_text in [
             "",
             "7",
             "{}",
@@ -385,7 +385,7 @@ not json
             "{\"messages\":7}",
             "{\"prompt\":\"a\"}",
         ] {
-            assert_eq!(read(nothing.as_bytes()), None, "{nothing}");
+            assert_eq!(read(empty_text.as_bytes()), None, "{empty_text}");
         }
     }
 
@@ -398,11 +398,11 @@ not json
             answer: "Both.".into(),
             ..ForeignConversation::default()
         };
-        let (plan, given) = plan_and_answers(&conversation);
+        let (plan, answers) = plan_and_answers(&conversation);
         assert_eq!(
-            (plan.stages.len(), plan.members.len(), given.len()),
+            (plan.stages.len(), plan.members.len(), answers.len()),
             (2, 2, 3)
         );
-        assert_eq!(given[2].text, "Both.");
+        assert_eq!(answers[2].text, "Both.");
     }
 }

@@ -161,7 +161,7 @@ fn imported_rows_never_refer_to_another_users_data() {
         .added,
         1
     );
-    let theirs = archive_paths.store.read_now(|db| {
+    let other_users_rows = archive_paths.store.read_now(|db| {
         let mut ids = Vec::new();
         let mut tables = crate::store::archive::ARCHIVE_TABLES.iter();
         let table = tables
@@ -178,10 +178,10 @@ fn imported_rows_never_refer_to_another_users_data() {
         )?;
         Ok(ids)
     });
-    let theirs = theirs.expect("read").remove(0);
-    let answer =
-        json!({ "analysis_id": theirs, "stage": 7, "member": 7, "model": "m", "answer": "{}" });
-    let vote = json!({ "analysis_id": theirs, "user_id": ada, "choice": "x", "created": 1 });
+    let other_users_rows = other_users_rows.expect("read").remove(0);
+    let answer = json!({ "analysis_id": other_users_rows, "stage": 7, "member": 7, "model": "m", "answer": "{}" });
+    let vote =
+        json!({ "analysis_id": other_users_rows, "user_id": ada, "choice": "x", "created": 1 });
     let path = archive(
         &scratch,
         ROW_SCHEMA_VERSION,

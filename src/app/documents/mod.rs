@@ -214,7 +214,7 @@ impl DocumentService {
         name: &str,
         received: ReceivedFile,
         now: Timestamp,
-        most: u32,
+        max_documents: u32,
     ) -> Result<Document> {
         let job = storing::StoreJob {
             store: self.store.clone(),
@@ -223,7 +223,7 @@ impl DocumentService {
             name: names::sanitize_file_name(name),
             received,
             now,
-            max_documents: most,
+            max_documents: max_documents,
         };
         let (document, is_new) = self
             .storing_worker

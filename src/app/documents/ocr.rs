@@ -259,12 +259,12 @@ fn check_data_folder(data_dir: &Path) -> Result<(), String> {
 }
 
 /// Returns the absolute path of the executable: the given one, or the first on the PATH.
-fn executable(given: Option<&Path>) -> Result<PathBuf, String> {
+fn executable(configured_path: Option<&Path>) -> Result<PathBuf, String> {
     let is_program = |path: &Path| {
         let about = std::fs::metadata(path);
         about.is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
     };
-    if let Some(path) = given {
+    if let Some(path) = configured_path {
         let shown = path.display();
         let path = std::path::absolute(path).map_err(|error| format!("{shown}: {error}"))?;
         return match is_program(&path) {

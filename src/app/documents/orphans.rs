@@ -126,8 +126,9 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     let orphans = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
     let is_moved_aside = |id: &String| {
-        let is = |orphan: &Orphan| orphan.kind == OrphanKind::Document && orphan.name == *id;
-        orphans.iter().any(is)
+        let matches_document =
+            |orphan: &Orphan| orphan.kind == OrphanKind::Document && orphan.name == *id;
+        orphans.iter().any(matches_document)
     };
     let is_missing =
         |id: &&String| !data.join("documents").join(id).exists() && !is_moved_aside(id);

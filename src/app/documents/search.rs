@@ -263,21 +263,23 @@ fn merge_meaning(
             hits.entry(row).or_insert(hit);
         }
     }
-    let mut near: Vec<(i64, f32)> = match rankings.is_weak {
+    let mut neighbors: Vec<(i64, f32)> = match rankings.is_weak {
         true => passage_vectors::nearest(db, scope, target, MAX_NEIGHBORS)?,
         false => Vec::new(),
     };
     for &row in hits.keys() {
-        if near.iter().all(|(similarity_b, _)| *similarity_b != row)
+        if neighbors
+            .iter()
+            .all(|(similarity_b, _)| *similarity_b != row)
             && let Some(similarity) = passage_vectors::similarity_of(db, row, target)?
         {
-            near.push((row, similarity));
+            neighbors.push((row, similarity));
         }
     }
-    near.sort_by(|(a, similarity_a), (b, similarity_b)| {
+    neighbors.sort_by(|(a, similarity_a), (b, similarity_b)| {
         similarity_b.total_cmp(similarity_a).then(a.cmp(b))
     });
-    rankings.meaning = near.into_iter().map(|(row, _)| row).collect();
+    rankings.meaning = neighbors.into_iter().map(|(row, _)| row).collect();
     let mut fused = Vec::new();
     for (row, score) in rankings.fuse() {
         let hit = match hits.remove(&row) {

@@ -88,7 +88,7 @@ impl Drop for Installation {
 
 async fn send(
     documents: &DocumentService,
-    who: u128,
+    user_number: u128,
     name: &str,
     bytes: &[u8],
 ) -> Result<Document> {
@@ -97,7 +97,9 @@ async fn send(
         incoming.write(piece).await?;
     }
     let received = incoming.finish().await?;
-    documents.upload(&user(who).id, name, received, now()).await
+    documents
+        .upload(&user(user_number).id, name, received, now())
+        .await
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     let installation = Installation::new();
     let documents = installation.documents();
     installation.runtime.block_on(async {
-        let (me, you) = (user(1).id, user(2).id);
+        let (owner, you) = (user(1).id, user(2).id);
         let text = b"# Lease\n\nThe tenant pays a deposit of 900 euros.";
         let stored = send(&documents, 1, "../lease.md", text)
             .await
@@ -124,13 +126,13 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
         );
 
         let hits = documents
-            .search(&me, &stored.id, "deposits?", None)
+            .search(&owner, &stored.id, "deposits?", None)
             .await
             .expect("a search");
         assert_eq!(hits.len(), 1);
         assert!(
             documents
-                .search(&me, &stored.id, "\" OR *", None)
+                .search(&owner, &stored.id, "\" OR *", None)
                 .await
                 .expect("a search")
                 .is_empty()
@@ -160,8 +162,8 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
                 .map(drop),
         );
 
-        documents.delete(&me, &stored.id).await.expect("deleted");
-        missing(documents.show(&me, &stored.id).await.map(drop));
+        documents.delete(&owner, &stored.id).await.expect("deleted");
+        missing(documents.show(&owner, &stored.id).await.map(drop));
         assert_eq!(installation.files("documents"), 1);
         assert!(documents.text(&you, &yours.id).await.is_ok());
     });
@@ -173,32 +175,32 @@ fn a_document_can_be_read_again_after_a_server_failure() {
     let installation = Installation::new();
     let documents = installation.documents();
     installation.runtime.block_on(async {
-        let me = user(1).id;
+        let owner = user(1).id;
         let stored = send(&documents, 1, "a.txt", b"three little words")
             .await
             .expect("kept");
         let original = installation.path.join("documents").join(stored.id.as_str());
         let aside = installation.path.join("aside");
         std::fs::rename(&original, &aside).expect("away");
-        let failed = read_again(&documents, &me, &stored.id).await;
+        let failed = read_again(&documents, &owner, &stored.id).await;
         assert_eq!((failed.status, failed.pages), (DocumentStatus::Failed, 0));
         assert!(failed.message.contains("again"), "{}", failed.message);
-        let (_, pages) = documents.text(&me, &stored.id).await.expect("its text");
+        let (_, pages) = documents.text(&owner, &stored.id).await.expect("its text");
         assert_eq!(pages, []);
 
         std::fs::rename(&aside, &original).expect("back");
-        let read = read_again(&documents, &me, &stored.id).await;
+        let read = read_again(&documents, &owner, &stored.id).await;
         assert_eq!(read.words, 3);
     });
 }
 
 /// Has a document read again and waits until that has ended, however long it takes.
-async fn read_again(documents: &DocumentService, me: &UserId, id: &DocumentId) -> Document {
-    let again = documents.read_again(me, id, None).await;
+async fn read_again(documents: &DocumentService, owner: &UserId, id: &DocumentId) -> Document {
+    let again = documents.read_again(owner, id, None).await;
     let mut shown = again.expect("a document");
     while shown.status == DocumentStatus::Processing {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        shown = documents.show(me, id).await.expect("a document");
+        shown = documents.show(owner, id).await.expect("a document");
     }
     shown
 }
@@ -238,7 +240,7 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
     let installation = Installation::new();
     let documents = installation.documents();
     installation.runtime.block_on(async {
-        let me = user(1).id;
+        let owner = user(1).id;
         let mut long = "Nothing to see in this sentence of filler. ".repeat(1_000);
         long.insert_str(30_000, "\n\nThe zeppelin landed in Lakehurst.\n\n");
         let long = send(&documents, 1, "long.txt", long.as_bytes())
@@ -249,7 +251,7 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
             .expect("kept");
         let ids = [long.id, short.id.clone(), short.id];
         let sources = documents
-            .passages_for(&me, &ids, "Where did the zeppelin land?", 6_000, None)
+            .passages_for(&owner, &ids, "Where did the zeppelin land?", 6_000, None)
             .await
             .expect("sources");
         assert!(
@@ -269,7 +271,7 @@ fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
         );
         assert!(sources.iter().map(|s| s.text.len()).sum::<usize>() <= 6_000);
         let unasked = documents
-            .passages_for(&me, &ids, "", 3_000, None)
+            .passages_for(&owner, &ids, "", 3_000, None)
             .await
             .expect("sources");
         assert!(unasked[0].text.starts_with("Nothing to see"));
@@ -281,7 +283,7 @@ fn questions_without_spaces_find_passages() {
     let installation = Installation::new();
     let documents = installation.documents();
     installation.runtime.block_on(async {
-        let me = user(1).id;
+        let owner = user(1).id;
         let mut text = "这是一段与问题无关的文字，只是为了让文件变长。\n".repeat(400);
         text.push_str("租客须支付两个月的押金。\n");
         let stored = send(&documents, 1, "租约.txt", text.as_bytes())
@@ -289,7 +291,7 @@ fn questions_without_spaces_find_passages() {
             .expect("kept");
         let sources = documents
             .passages_for(
-                &me,
+                &owner,
                 std::slice::from_ref(&stored.id),
                 "押金是多少？",
                 3_000,
@@ -300,7 +302,7 @@ fn questions_without_spaces_find_passages() {
         assert!(sources.iter().any(|source| source.text.contains("押金")));
         assert_eq!(
             documents
-                .search(&me, &stored.id, "押金", None)
+                .search(&owner, &stored.id, "押金", None)
                 .await
                 .expect("a search")
                 .len(),
@@ -319,7 +321,7 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
         chunk_size: 1_000,
         total_chunks: 3,
     };
-    let me = user(1).id;
+    let owner = user(1).id;
     let part = async |documents: &DocumentService, number: usize| {
         let mut incoming = documents.begin().expect("begun");
         let end = (number * 1_000 + 1_000).min(text.len());
@@ -332,25 +334,28 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
     let first = installation.documents();
     let id = installation.runtime.block_on(async {
         let id = first
-            .announce(&me, announced.clone(), now())
+            .announce(&owner, announced.clone(), now())
             .await
             .expect("announced")
             .id;
         let received = part(&first, 2).await;
         let progress = first
-            .put_part(&me, &id, 2, received, now())
+            .put_part(&owner, &id, 2, received, now())
             .await
             .expect("taken");
         assert_eq!(progress.received, [2]);
         let wrong = part(&first, 2).await;
         assert_eq!(
             first
-                .put_part(&me, &id, 0, wrong, now())
+                .put_part(&owner, &id, 0, wrong, now())
                 .await
                 .map_err(|e| e.kind),
             Err(Kind::BadInput)
         );
-        let early = first.finalize(&me, &id, now()).await.map_err(|e| e.public);
+        let early = first
+            .finalize(&owner, &id, now())
+            .await
+            .map_err(|e| e.public);
         assert_eq!(
             early.map(|d| d.id),
             Err("2 of 3 parts are missing: 0, 1".to_owned())
@@ -371,17 +376,17 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
         for number in [1, 0] {
             let received = part(&second, number).await;
             second
-                .put_part(&me, &id, number as u32, received, now())
+                .put_part(&owner, &id, number as u32, received, now())
                 .await
                 .expect("taken");
         }
-        let document = second.finalize(&me, &id, now()).await.expect("whole");
+        let document = second.finalize(&owner, &id, now()).await.expect("whole");
         assert_eq!((document.size, document.words), (2_500, 500));
         assert_eq!(
             (installation.files("uploads"), installation.files("tmp")),
             (0, 0)
         );
-        assert!(second.progress(&me, &id, now()).await.is_err());
+        assert!(second.progress(&owner, &id, now()).await.is_err());
     });
 }
 
@@ -389,7 +394,7 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
 fn upload_announcements_are_validated_bounded_and_expire() {
     let installation = Installation::new();
     let documents = installation.documents();
-    let me = user(1).id;
+    let owner = user(1).id;
     let announced = |size, chunk_size, total_chunks| UploadAnnouncement {
         file_name: "a".into(),
         size,
@@ -406,7 +411,7 @@ fn upload_announcements_are_validated_bounded_and_expire() {
             (u64::MAX, u64::MAX, 1, Kind::TooLarge),
         ] {
             let refused = documents
-                .announce(&me, announced(size, chunk, total), now())
+                .announce(&owner, announced(size, chunk, total), now())
                 .await;
             assert_eq!(
                 refused.map_err(|e| e.kind),
@@ -416,16 +421,16 @@ fn upload_announcements_are_validated_bounded_and_expire() {
         }
         for _ in 0..8 {
             documents
-                .announce(&me, announced(10, 3, 4), now())
+                .announce(&owner, announced(10, 3, 4), now())
                 .await
                 .expect("room");
         }
-        let ninth = documents.announce(&me, announced(10, 3, 4), now()).await;
+        let ninth = documents.announce(&owner, announced(10, 3, 4), now()).await;
         assert_eq!(ninth.map_err(|e| e.kind), Err(Kind::Conflict));
         let tomorrow = now() + std::time::Duration::from_secs(90_000);
         assert!(
             documents
-                .announce(&me, announced(10, 3, 4), tomorrow)
+                .announce(&owner, announced(10, 3, 4), tomorrow)
                 .await
                 .is_ok()
         );
@@ -473,8 +478,8 @@ fn attached_text_over_the_request_limit_is_rejected() {
     let documents = installation.documents();
     let file = base64::engine::general_purpose::STANDARD.encode("All of it is thin.\n".repeat(500));
     let id = user(1).id;
-    let read = |most| {
-        let reading = documents.read_attached(&id, ("a.txt", &file), most);
+    let read = |max_bytes| {
+        let reading = documents.read_attached(&id, ("a.txt", &file), max_bytes);
         installation
             .runtime
             .block_on(reading)

@@ -252,10 +252,10 @@ impl Experiments<'_> {
         let spec = &padded_spec(spec);
         // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
         // default recipe does not fill in its parameters.
-        let nobody = ExperimentId::new(clock::now(), 0);
+        let placeholder_id = ExperimentId::new(clock::now(), 0);
         let mut costs = Vec::with_capacity(configs.len());
         for (index, configuration) in configs.iter().enumerate() {
-            let (request, context) = request(spec, configuration, longest, &nobody)?;
+            let (request, context) = request(spec, configuration, longest, &placeholder_id)?;
             let analyses = self.0.analyses();
             let forecast = analyses.forecast(Some(caller), request, context).await;
             let forecast = forecast.map_err(|error| locate_in_configuration(error, index))?;

@@ -101,12 +101,12 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
     // A prompt search adds configurations to the stored ones.
     experiment.design = race.design().clone();
     // An answer with instructions to its judge scores 0, but its trial has not failed.
-    let is_failed = |one: &&Evaluation| {
+    let has_failed = |one: &&Evaluation| {
         one.error
             .as_deref()
             .is_some_and(|why| why != INJECTION_ERROR)
     };
-    let failed = evaluations.iter().filter(is_failed);
+    let failed = evaluations.iter().filter(has_failed);
     let failed = failed.map(|one| one.trial).collect();
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();

@@ -135,8 +135,8 @@ pub fn parse_date(text: &str) -> Option<String> {
         return None;
     }
     let lower = text.trim().to_lowercase();
-    if let Some(bare) = lower.strip_prefix("--") {
-        let (month, day) = parse_number_pair(bare, '-')?;
+    if let Some(without_year) = lower.strip_prefix("--") {
+        let (month, day) = parse_number_pair(without_year, '-')?;
         return format_day(None, month, day);
     }
     parse_numeric_date(&lower).or_else(|| parse_spelled_date(&lower))

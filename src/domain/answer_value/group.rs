@@ -57,9 +57,9 @@ fn connected_components(
         let mut component = vec![left.remove(0)];
         let mut at = 0;
         while let Some(&node) = component.get(at) {
-            let (near, far): (Vec<usize>, Vec<usize>) =
+            let (neighbors, far): (Vec<usize>, Vec<usize>) =
                 left.into_iter().partition(|&other| is_same(node, other));
-            component.extend(near);
+            component.extend(neighbors);
             left = far;
             at += 1;
         }
@@ -69,13 +69,14 @@ fn connected_components(
 }
 
 fn renumber_groups(groups: &[usize]) -> Vec<usize> {
-    let mut seen: Vec<usize> = Vec::new();
+    let mut seen_groups: Vec<usize> = Vec::new();
     let number = |group: &usize| {
-        seen.iter()
+        seen_groups
+            .iter()
             .position(|known| known == group)
             .unwrap_or_else(|| {
-                seen.push(*group);
-                seen.len() - 1
+                seen_groups.push(*group);
+                seen_groups.len() - 1
             })
     };
     groups.iter().map(number).collect()

@@ -145,11 +145,11 @@ fn parse_grouped_number(token: &str, separators: Separators) -> Option<Ratio> {
     if count(decimal) > 1 {
         return None;
     }
-    let (whole, part) = token.split_once(decimal).unwrap_or((&token, ""));
-    if part.contains(mark) || !is_well_grouped(whole, mark) {
+    let (integer_digits, part) = token.split_once(decimal).unwrap_or((&token, ""));
+    if part.contains(mark) || !is_well_grouped(integer_digits, mark) {
         return None;
     }
-    parse_decimal_number(&whole.replace(mark, ""), part)
+    parse_decimal_number(&integer_digits.replace(mark, ""), part)
 }
 
 // Whether the only separator is in the position of a thousands separator: "1,234", but not "0,123" or "1234,567".
@@ -160,8 +160,8 @@ fn is_group_of_three(token: &str, mark: char) -> bool {
 }
 
 // Whether the digits after the first group are in groups of three, or of two before the last three, as in India.
-fn is_well_grouped(whole: &str, mark: char) -> bool {
-    let groups: Vec<&str> = whole.split(mark).collect();
+fn is_well_grouped(integer_digits: &str, mark: char) -> bool {
+    let groups: Vec<&str> = integer_digits.split(mark).collect();
     let Some(((first, last), between)) = groups
         .split_first()
         .and_then(|(first, rest)| Some(((first, rest.last()?), &rest[..rest.len() - 1])))
@@ -174,8 +174,8 @@ fn is_well_grouped(whole: &str, mark: char) -> bool {
         && ((of(3) && (1..=3).contains(&first.len())) || (of(2) && (1..=2).contains(&first.len())))
 }
 
-fn parse_decimal_number(whole: &str, part: &str) -> Option<Ratio> {
-    let digits = format!("{whole}{part}");
+fn parse_decimal_number(integer_digits: &str, part: &str) -> Option<Ratio> {
+    let digits = format!("{integer_digits}{part}");
     if digits.is_empty() || digits.len() > MAX_DIGITS {
         return None;
     }

@@ -235,13 +235,13 @@ fn scale_and_rest(rest: &str, is_money: bool) -> (Ratio, &str) {
     if let Some(scaled) = words::leading_scale(rest) {
         return scaled;
     }
-    let near = if is_money { rest.trim_start() } else { rest };
+    let scale_text = if is_money { rest.trim_start() } else { rest };
     let others = if is_money { MONEY_MULTIPLIERS } else { &[] };
     let found = ATTACHED_MULTIPLIERS
         .iter()
         .chain(others)
         .find_map(|(letter, factor)| {
-            let after = near.strip_prefix(letter)?;
+            let after = scale_text.strip_prefix(letter)?;
             (!after.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
                 .then_some((Ratio::from_integer(*factor), after))
         });

@@ -121,10 +121,10 @@ impl fmt::Display for Ratio {
         };
         let sign = if digits < 0 { "-" } else { "" };
         let text = format!("{:0>width$}", digits.unsigned_abs(), width = places + 1);
-        let (whole, part) = text.split_at(text.len() - places);
+        let (integer_digits, part) = text.split_at(text.len() - places);
         match part.is_empty() {
-            true => write!(f, "{sign}{whole}"),
-            false => write!(f, "{sign}{whole}.{part}"),
+            true => write!(f, "{sign}{integer_digits}"),
+            false => write!(f, "{sign}{integer_digits}.{part}"),
         }
     }
 }

@@ -80,9 +80,9 @@ impl AnswerReader {
             .map(str::to_owned)
             .collect();
         let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-        let has = |known: &&&str| lower.iter().any(|word| word == *known);
-        let has_any = |known: &[&str]| known.iter().any(|word| has(&word));
-        let foreign = DECIMAL_COMMA_WORDS.iter().filter(has);
+        let contains_word = |known: &&&str| lower.iter().any(|word| word == *known);
+        let has_any = |known: &[&str]| known.iter().any(|word| contains_word(&word));
+        let foreign = DECIMAL_COMMA_WORDS.iter().filter(contains_word);
         // Excludes the units of numbers that the question states, as in "a beam of 5 kg".
         let is_given = |at: usize| at > 0 && is_numeral(&words[at - 1]);
         let asked_words = words.iter().enumerate();

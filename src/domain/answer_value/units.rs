@@ -218,9 +218,9 @@ mod tests {
     fn a_name_belongs_to_one_unit() {
         let names = UNIT_TABLE.iter().flat_map(|(.., names)| names.iter());
         let names = names.chain(CURRENCIES.iter().flat_map(|(_, names)| names.iter()));
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen_words = std::collections::BTreeSet::new();
         for name in names {
-            assert!(seen.insert(name), "{name}");
+            assert!(seen_words.insert(name), "{name}");
         }
     }
 

@@ -59,12 +59,13 @@ impl AnswerValue {
 impl NumberValue {
     fn has_same_value(&self, other: &Self) -> bool {
         let named = self.name.is_none() || other.name.is_none() || self.name == other.name;
-        let (ours, theirs) = (&self.quantity, &other.quantity);
-        let equal = ours.unit.base == theirs.unit.base && ours.amount == theirs.amount;
+        let (own_quantity, other_quantity) = (&self.quantity, &other.quantity);
+        let equal = own_quantity.unit.base == other_quantity.unit.base
+            && own_quantity.amount == other_quantity.amount;
         named
             && (equal
-                || ours.is_cents_of(theirs)
-                || theirs.is_cents_of(ours)
+                || own_quantity.is_cents_of(other_quantity)
+                || other_quantity.is_cents_of(own_quantity)
                 || self.omits_unit_of(other)
                 || other.omits_unit_of(self))
     }

@@ -134,13 +134,13 @@ pub fn is_numeral(word: &str) -> bool {
 
 // Adds the words that continue a number, such as "hundred and twenty thousand" after "one".
 fn compound_number(first: i64, rest: &str) -> (i64, &str) {
-    let (mut whole, mut group, mut rest) = (0, first, rest);
+    let (mut total, mut group, mut rest) = (0, first, rest);
     while let Some((next, after)) = next_word(rest) {
         let next = next.to_lowercase();
         match look_up(COMPOUND_SCALE_WORDS, &next) {
             Some(100) if (1..100).contains(&group) => group *= 100,
             Some(large) if large > 100 && (1..1_000).contains(&group) => {
-                whole += group * large;
+                total += group * large;
                 group = 0;
             }
             _ => break,
@@ -161,7 +161,7 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
             (group, rest) = (group + part, after);
         }
     }
-    (whole + group, rest)
+    (total + group, rest)
 }
 
 fn number_below_hundred<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {

@@ -65,7 +65,7 @@ pub struct Ballots<'a> {
     /// Seed for a random draw.
     pub seed: u64,
     /// The synthesizer's answer to the tie, if it was called.
-    pub tie_answer: Option<&'a str>,
+    pub tie_break_answer: Option<&'a str>,
 }
 
 /// Decides a vote. `None` if no answer can be read.
@@ -96,7 +96,9 @@ fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision)
         return (winner, decision);
     }
     let reader = AnswerReader::new(ballots.question);
-    let chosen = ballots.tie_answer.and_then(|answer| reader.read(answer));
+    let chosen = ballots
+        .tie_break_answer
+        .and_then(|answer| reader.read(answer));
     let by_synthesizer = chosen.and_then(|value| {
         let has_value = |choice: &VoteChoice| {
             choice
@@ -198,7 +200,7 @@ mod tests {
     use super::*;
     use crate::domain::standing::StandingRecord;
 
-    fn outcome(standings: &[MemberStanding], tie_answer: Option<&str>) -> VoteOutcome {
+    fn outcome(standings: &[MemberStanding], tie_break_answer: Option<&str>) -> VoteOutcome {
         decide_vote(Ballots {
             question: "How many?",
             answers: &[
@@ -208,7 +210,7 @@ mod tests {
             ],
             standings,
             seed: 7,
-            tie_answer,
+            tie_break_answer,
         })
         .unwrap()
     }
@@ -303,7 +305,7 @@ mod tests {
             answers: &[(0, "Answer: 5"), (1, "Answer: 5"), (2, "Answer: 6")],
             standings: &[],
             seed: 1,
-            tie_answer: None,
+            tie_break_answer: None,
         });
         assert_eq!(
             plain.unwrap().sentence(&[], &models),

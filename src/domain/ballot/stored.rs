@@ -33,7 +33,7 @@ impl StoredVote {
             .iter()
             .find(|answer| answer.stage > first && answer.answered());
         let outcome = outcome::decide_vote(Ballots {
-            tie_answer: broke.map(|answer| answer.text.as_str()),
+            tie_break_answer: broke.map(|answer| answer.text.as_str()),
             ..Ballots::from_plan(plan, &votes)
         })?;
         let is_drawn = outcome.decision == VoteDecision::Draw;
@@ -99,7 +99,7 @@ impl<'a> Ballots<'a> {
             answers,
             standings: &plan.standings,
             seed: plan.seed,
-            tie_answer: None,
+            tie_break_answer: None,
         }
     }
 }

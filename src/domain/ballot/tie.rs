@@ -25,7 +25,7 @@ Answer: the option, number, date, name, yes or no that is right";
 pub fn tie_stage() -> Stage {
     Stage {
         name: TIE_STAGE.to_owned(),
-        who: StageRole::Synthesizer,
+        role: StageRole::Synthesizer,
         task: Task::Synthesize,
         prompt: TIE_PROMPT.to_owned(),
     }

@@ -47,7 +47,7 @@ pub(super) fn check_class(row: &CatalogRow, location: &str, errors: &mut Vec<Str
 
 /// Validates the models after their classes have been applied.
 pub(super) fn check_rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
-    let mut seen = BTreeSet::new();
+    let mut seen_ids = BTreeSet::new();
     for row in rows {
         let location = format!("model \"{}\"", short_name(&row.id));
         if !is_id(&row.id) {
@@ -55,7 +55,7 @@ pub(super) fn check_rows(rows: &[CatalogRow], errors: &mut Vec<String>) {
                 "{location}: \"id\" must be provider/name, at most 200 characters, without spaces"
             ));
         }
-        if !seen.insert(&row.id) {
+        if !seen_ids.insert(&row.id) {
             errors.push(format!("{location} is listed twice"));
         }
         check_facts(row, &location, errors);
@@ -132,10 +132,10 @@ fn check_facts(row: &CatalogRow, location: &str, errors: &mut Vec<String>) {
 fn is_date(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let number = |text: &str, digits: usize| {
-        let sound = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-        sound.then(|| text.parse::<u32>().ok()).flatten()
+        let has_digits = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        has_digits.then(|| text.parse::<u32>().ok()).flatten()
     };
-    let within = |text: &str, most| number(text, 2).is_some_and(|n| (1..=most).contains(&n));
+    let within = |text: &str, max| number(text, 2).is_some_and(|n| (1..=max).contains(&n));
     match parts.as_slice() {
         [year, month] => number(year, 4).is_some() && within(month, 12),
         [year, month, day] => number(year, 4).is_some() && within(month, 12) && within(day, 31),

@@ -192,16 +192,16 @@ impl Catalog {
     pub fn find(&self, name: &str) -> Option<Model> {
         let rows = || self.admin_sheet.rows.iter().chain(&self.built_in.rows);
         let is_bare = |row: &&CatalogRow| {
-            let bare = row.id.split_once('/').map(|(_, bare)| bare);
-            row.id == name || bare == Some(name)
+            let bare_name = row.id.split_once('/').map(|(_, bare_name)| bare_name);
+            row.id == name || bare_name == Some(name)
         };
         let answers = |row: &&CatalogRow| {
             let mut aliases = row.aliases.iter().flatten();
             aliases.any(|alias| alias.eq_ignore_ascii_case(name))
         };
         let row = rows().find(is_bare).or_else(|| rows().find(answers))?;
-        let (provider, bare) = row.id.split_once('/')?;
-        Some(self.describe(provider, bare, ListedFacts::default()))
+        let (provider, bare_name) = row.id.split_once('/')?;
+        Some(self.describe(provider, bare_name, ListedFacts::default()))
     }
 
     /// Whether a name from a provider's model list can be a chat model.
@@ -221,21 +221,22 @@ impl Catalog {
         let place = self.row_indexes.get(&format!("{provider}/{name}"));
         let class = self.class_of(provider);
         // The tag of a local model gives its size and quantization, not its capabilities.
-        let bare = name
+        let bare_name = name
             .split(':')
             .next()
-            .filter(|bare| *bare != name && class.is_some());
-        let bare = bare.and_then(|bare| self.row_indexes.get(&format!("{provider}/{bare}")));
+            .filter(|bare_name| *bare_name != name && class.is_some());
+        let bare_name = bare_name
+            .and_then(|bare_name| self.row_indexes.get(&format!("{provider}/{bare_name}")));
         let mut known = CatalogRow::default();
         let (fresh, rest) = listed.into_rows();
         let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).overlay(row);
-        for place in [place, bare].into_iter().flatten() {
+        for place in [place, bare_name].into_iter().flatten() {
             if let Some(row) = place.1.and_then(|at| self.admin_sheet.rows.get(at)) {
                 add(row);
             }
         }
         add(&fresh);
-        for place in [place, bare].into_iter().flatten() {
+        for place in [place, bare_name].into_iter().flatten() {
             if let Some(row) = place.0.and_then(|at| self.built_in.rows.get(at)) {
                 add(row);
             }

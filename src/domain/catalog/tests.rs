@@ -360,7 +360,7 @@ fn a_local_model_is_found_without_its_tag() {
 #[test]
 fn provider_data_ranks_between_the_two_sheets() {
     let catalog = catalog_with(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
-    let seen = || ListedFacts {
+    let listed_facts = || ListedFacts {
         context_window: Some(7),
         price: Some((
             Price {
@@ -373,11 +373,11 @@ fn provider_data_ranks_between_the_two_sheets() {
         vision: Some(false),
         parameters: Some(vec!["top_k".into()]),
     };
-    let model = catalog.describe("openai", "gpt-5", seen());
+    let model = catalog.describe("openai", "gpt-5", listed_facts());
     assert_eq!((model.context_window, model.price.unwrap().input), (5, 9.0));
     assert_eq!(model.price_of, "2026-11-23");
     assert!(model.vision == Some(true) && !model.parameters.contains(&"top_k".to_owned()));
-    let model = catalog.describe("openai", "new", seen());
+    let model = catalog.describe("openai", "new", listed_facts());
     assert_eq!(
         (model.context_window, model.parameters),
         (7, vec!["top_k".to_owned()])

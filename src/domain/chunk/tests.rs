@@ -44,9 +44,9 @@ fn passages_end_at_the_best_boundary() {
             .iter()
             .all(|p| p.ends_with("abcdefg") && p.starts_with("abcdefg"))
     );
-    let nothing = "ä".repeat(3_000);
+    let unbroken_text = "ä".repeat(3_000);
     assert_eq!(
-        cut_at(&nothing)
+        cut_at(&unbroken_text)
             .iter()
             .map(|p| p.chars().count())
             .collect::<Vec<_>>(),

@@ -42,14 +42,14 @@ impl<'a> CitationChecker<'a> {
         page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
     ) -> Self {
         let sources: Vec<&SourcePassage> = plan.all_sources().collect();
-        let mut given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)> = BTreeMap::new();
+        let mut given_pages: BTreeMap<u32, (DocumentId, BTreeSet<u32>)> = BTreeMap::new();
         for source in &sources {
             let Some(id) = &source.document_id else {
                 continue;
             };
             for mark in marks::parse_marks(&source.mark, false) {
                 if let CitationMark::Pages { document, from, to } = mark {
-                    let known = given
+                    let known = given_pages
                         .entry(document)
                         .or_insert_with(|| (id.clone(), BTreeSet::new()));
                     known.1.extend(from..=to);
@@ -57,7 +57,7 @@ impl<'a> CitationChecker<'a> {
             }
         }
         Self {
-            given_pages: given,
+            given_pages: given_pages,
             sources,
             load_page: page,
             cached_page: None,
@@ -157,7 +157,7 @@ impl<'a> CitationChecker<'a> {
         id: &DocumentId,
         quote: &str,
         meant: &[u32],
-        given: &BTreeSet<u32>,
+        given_pages: &BTreeSet<u32>,
         item: &mut Citation,
     ) -> CitationState {
         let mut is_there = false;
@@ -182,7 +182,7 @@ impl<'a> CitationChecker<'a> {
             (false, _) => CitationState::Gone,
             (_, true) => CitationState::Shortened,
             _ => self
-                .find_across_pages(id, quote, meant, given, item)
+                .find_across_pages(id, quote, meant, given_pages, item)
                 .unwrap_or_else(|| self.find_on_other_pages(quote, item)),
         }
     }
@@ -193,7 +193,7 @@ impl<'a> CitationChecker<'a> {
         id: &DocumentId,
         quote: &str,
         meant: &[u32],
-        given: &BTreeSet<u32>,
+        given_pages: &BTreeSet<u32>,
         item: &mut Citation,
     ) -> Option<CitationState> {
         let before = |&page: &u32| page.checked_sub(1);
@@ -206,7 +206,7 @@ impl<'a> CitationChecker<'a> {
             let Some(second) = first.checked_add(1) else {
                 continue;
             };
-            if !given.contains(&first) || !given.contains(&second) {
+            if !given_pages.contains(&first) || !given_pages.contains(&second) {
                 continue;
             }
             let (Some(one), Some(other)) =

@@ -179,9 +179,9 @@ impl Tolerance {
         if left.unaccented.is_none() && right.unaccented.is_none() {
             return self.accepts_misreading(left, right);
         }
-        let bare = left.unaccented.as_deref().unwrap_or(&left.plain);
-        let is_bare = bare == right.unaccented.as_deref().unwrap_or(&right.plain);
-        let is_doubtful = is_bare && folding::is_distinct_word(bare);
+        let unaccented = left.unaccented.as_deref().unwrap_or(&left.plain);
+        let is_bare = unaccented == right.unaccented.as_deref().unwrap_or(&right.plain);
+        let is_doubtful = is_bare && folding::is_distinct_word(unaccented);
         // Words that differ only in ß: "Straße" equals "STRASSE", but "in Maßen" does not equal "in Massen".
         let is_sharp = is_bare && left.plain.replace('ß', "ss") == right.plain.replace('ß', "ss");
         if is_sharp && (!is_doubtful || left.is_upper() || right.is_upper()) {

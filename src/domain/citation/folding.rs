@@ -220,8 +220,8 @@ pub(super) fn umlauts_written_out(plain: &str) -> String {
 }
 
 /// Whether the word without accents is a different word.
-pub(super) fn is_distinct_word(bare: &str) -> bool {
-    DISTINCT_WHEN_ACCENTED.contains(&bare)
+pub(super) fn is_distinct_word(unaccented: &str) -> bool {
+    DISTINCT_WHEN_ACCENTED.contains(&unaccented)
 }
 
 /// Whether the character is invisible to a reader: zero-width characters, soft hyphens, stretched Arabic.

@@ -134,11 +134,11 @@ fn parse_mark(part: &str, before: Option<CitationMark>, numbers: bool) -> Option
 // Parses a page reference: `p4`, `pp4-6`, `page4`, `seite4`, `4`.
 fn parse_pages(document: u32, text: &str) -> Option<CitationMark> {
     let names = ["pages", "page", "pp", "pg", "p", "seiten", "seite", "s"];
-    let bare = names
+    let page_text = names
         .iter()
         .find_map(|name| text.strip_prefix(name))
         .unwrap_or(text);
-    let mut ends = bare.splitn(2, ['-', '–', '—']);
+    let mut ends = page_text.splitn(2, ['-', '–', '—']);
     let from: u32 = ends.next()?.parse().ok()?;
     let to = match ends.next() {
         Some(end) => end.trim_start_matches('p').parse().ok()?,

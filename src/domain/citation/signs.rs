@@ -338,8 +338,9 @@ impl<'a> SignContext<'a> {
     }
 
     fn is_link_bracket(&self) -> bool {
-        let mut near = self.rest.iter().take(MAX_LINK);
-        near.position(|&(_, c)| c == '>' || c.is_whitespace())
+        let mut lookahead = self.rest.iter().take(MAX_LINK);
+        lookahead
+            .position(|&(_, c)| c == '>' || c.is_whitespace())
             .is_some_and(|end| self.rest[end].1 == '>' && is_link_text(&self.rest[..end]))
     }
 

@@ -98,9 +98,9 @@ fn spans_lead_to_the_words() {
         "shall not enter without notice of 24 hours"
     );
     assert_eq!(found.counts[&CitationState::Verified], 1);
-    let mut gone = |_: &DocumentId, _: u32| None;
+    let mut no_text = |_: &DocumentId, _: u32| None;
     assert_eq!(
-        check_citations(&plan_with_sources(), [text], &mut gone).items[0].state,
+        check_citations(&plan_with_sources(), [text], &mut no_text).items[0].state,
         CitationState::Gone
     );
 }
@@ -139,8 +139,8 @@ fn no_planted_false_citation_is_verified() {
                     (other.join(" "), number + 1),
                     (reversed.join(" "), number + 1),
                 ] {
-                    let got = asks(&false_one, page);
-                    assert_ne!(got, [CitationState::Verified], "{false_one} on {page}");
+                    let states = asks(&false_one, page);
+                    assert_ne!(states, [CitationState::Verified], "{false_one} on {page}");
                     planted += 1;
                 }
             }

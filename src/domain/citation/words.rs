@@ -93,18 +93,18 @@ fn mark_group_separators(words: &mut [PlainWord]) {
         };
         let before = at.checked_sub(1).and_then(|at| words.get(at));
         let is_money = before.into_iter().chain(words.get(at + 1)).any(is_currency);
-        let is_group = |whole: &str, group: &str| {
+        let is_group = |first_group: &str, group: &str| {
             let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-            matches!(whole.len(), 1..=3)
+            matches!(first_group.len(), 1..=3)
                 && group.len() == 3
-                && !whole.starts_with('0')
-                && is_digits(whole)
+                && !first_group.starts_with('0')
+                && is_digits(first_group)
                 && is_digits(group)
         };
         let word = &mut words[at];
         let parts = word.plain.split_once('.').filter(|_| is_money);
-        let parts = parts.filter(|(whole, group)| is_group(whole, group));
-        word.without_grouping = parts.map(|(whole, group)| format!("{whole}{group}"));
+        let parts = parts.filter(|(first_group, group)| is_group(first_group, group));
+        word.without_grouping = parts.map(|(first_group, group)| format!("{first_group}{group}"));
     }
 }
 

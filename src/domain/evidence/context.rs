@@ -137,7 +137,7 @@ impl<'a> QuoteContext<'a> {
 
     /// Returns why the quoted words do not support a sentence in this context; `None` if nothing objects.
     pub fn objection(&self, sentence: &str) -> Option<String> {
-        let has = |text: &str, words: &[&str]| {
+        let contains_any = |text: &str, words: &[&str]| {
             let mut all = tokens(text).into_iter();
             all.any(|token| words.contains(&token.text.as_str()))
         };
@@ -162,8 +162,8 @@ impl<'a> QuoteContext<'a> {
             || is_turned
             || DOUBTING_VERBS.iter().any(|words| nearby.contains(words));
         let all = [self.previous, self.before, self.after, self.next];
-        let is_doubted =
-            all.iter().any(|text| has(text, DOUBT_PHRASES)) && !has(sentence, DOUBT_PHRASES);
+        let is_doubted = all.iter().any(|text| contains_any(text, DOUBT_PHRASES))
+            && !contains_any(sentence, DOUBT_PHRASES);
         (is_reversed || is_doubted).then(|| "the text around it calls it into question".to_owned())
     }
 }

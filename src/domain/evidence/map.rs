@@ -128,12 +128,13 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         let (stances, lost, unfound) = claim_stances(claim, drafts, &order, &searched, stage);
         let mut reported = reply.contradictions.iter();
         let sentence = sentence_of(claim, &map.sentences);
-        let made = sentence.filter(|&at| objection(&claim.text, &map.sentences[at].text).is_none());
+        let asserting_sentence =
+            sentence.filter(|&at| objection(&claim.text, &map.sentences[at].text).is_none());
         let mut place = ClaimOutcome {
             text: &claim.text,
             claim: None,
             sentence,
-            is_asserted: made.is_some(),
+            is_asserted: asserting_sentence.is_some(),
             objection: reported.find(|(of, _)| *of == index).map(|(_, why)| &**why),
             ineffective_denials: lost,
             unfound_quotes: unfound,
@@ -145,12 +146,12 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
             place.claim = Some(known);
         } else if is_shown {
             place.claim = Some(map.claims.len());
-            if let Some(at) = made {
+            if let Some(at) = asserting_sentence {
                 map.sentences[at].claim.get_or_insert(map.claims.len());
             }
             map.claims.push(EvidenceClaim {
                 text: claim.text.clone(),
-                answer: made.map(|at| map.sentences[at].text.clone()),
+                answer: asserting_sentence.map(|at| map.sentences[at].text.clone()),
                 stances,
             });
         } else {

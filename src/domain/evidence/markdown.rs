@@ -28,25 +28,25 @@ pub(super) fn parse_blocks(markdown: &str) -> Vec<MarkdownBlock> {
     let mut found: Vec<MarkdownBlock> = Vec::new();
     let (mut fenced, mut open) = (false, false);
     for line in markdown.lines() {
-        let bare = line.trim();
-        if bare.starts_with("```") || bare.starts_with("~~~") {
+        let trimmed = line.trim();
+        if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
             fenced = !fenced;
             open = false;
             continue;
         }
-        if fenced || bare.is_empty() {
+        if fenced || trimmed.is_empty() {
             open = false;
             continue;
         }
         if found.len() == MAX_BLOCKS {
             break;
         }
-        if is_rule(bare) {
-            apply_underline(&mut found, bare, open);
+        if is_rule(trimmed) {
+            apply_underline(&mut found, trimmed, open);
             open = false;
             continue;
         }
-        let block = parse_block(line, bare);
+        let block = parse_block(line, trimmed);
         match (block.kind, found.last_mut()) {
             // A line without a marker continues the line above.
             (TextBlockKind::Paragraph, Some(above)) if open => {
@@ -64,31 +64,31 @@ pub(super) fn parse_blocks(markdown: &str) -> Vec<MarkdownBlock> {
     found
 }
 
-fn parse_block(line: &str, bare: &str) -> MarkdownBlock {
+fn parse_block(line: &str, trimmed: &str) -> MarkdownBlock {
     let of = |kind, text: &str| MarkdownBlock {
         kind,
         text: text.trim().to_owned(),
     };
-    let bare = bare.trim_start_matches("> ").trim();
-    let level = bare.bytes().take_while(|&byte| byte == b'#').count();
+    let trimmed = trimmed.trim_start_matches("> ").trim();
+    let level = trimmed.bytes().take_while(|&byte| byte == b'#').count();
     if (1..=6).contains(&level) {
         return of(
             TextBlockKind::Heading(level),
-            bare[level..].trim_matches(['#', ' ', '*', ':']),
+            trimmed[level..].trim_matches(['#', ' ', '*', ':']),
         );
     }
-    if let Some(title) = bold_line(bare) {
+    if let Some(title) = bold_line(trimmed) {
         return of(TextBlockKind::Heading(7), title);
     }
-    if bare.starts_with('|') && bare.len() > 1 {
-        return of(TextBlockKind::Row, bare.trim_matches('|'));
+    if trimmed.starts_with('|') && trimmed.len() > 1 {
+        return of(TextBlockKind::Row, trimmed.trim_matches('|'));
     }
-    match list_item_text(bare) {
+    match list_item_text(trimmed) {
         Some(text) => {
             let indent = line.len() - line.trim_start().len();
             of(TextBlockKind::Item(indent), text)
         }
-        None => of(TextBlockKind::Paragraph, bare),
+        None => of(TextBlockKind::Paragraph, trimmed),
     }
 }
 

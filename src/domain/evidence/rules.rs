@@ -107,14 +107,14 @@ impl SentenceAndQuote {
 }
 
 fn figure_mismatch(pair: &SentenceAndQuote) -> Option<String> {
-    let has = |value: f64| {
+    let has_value = |value: f64| {
         let mut values = pair.quote.iter().filter_map(|token| token.value);
         values.any(|known| (known - value).abs() <= 1e-9 * value.abs().max(1.0))
     };
     let missing = pair
         .sentence
         .iter()
-        .find(|token| token.value.is_some_and(|value| !has(value)))?;
+        .find(|token| token.value.is_some_and(|value| !has_value(value)))?;
     Some(format!(
         "the number {} is not in the quoted words",
         missing.text
@@ -348,14 +348,16 @@ fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 }
 
 fn is_passive(tokens: &[SentenceToken]) -> bool {
-    let has = |words: &[&str]| {
+    let contains_any = |words: &[&str]| {
         tokens
             .iter()
             .any(|token| words.contains(&token.text.as_str()))
     };
-    let english = has(&["is", "are", "was", "were", "been", "be"]) && has(&["by"]);
+    let english =
+        contains_any(&["is", "are", "was", "were", "been", "be"]) && contains_any(&["by"]);
     english
-        || has(&["wird", "werden", "wurde", "wurden", "worden"]) && has(&["von", "vom", "durch"])
+        || contains_any(&["wird", "werden", "wurde", "wurden", "worden"])
+            && contains_any(&["von", "vom", "durch"])
 }
 
 // Objects if the words are nearly the same, with one or two replaced between the same neighbors: "buyer" for
@@ -369,9 +371,9 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
             .map(|(at, _)| at)
             .collect()
     };
-    let (ours, theirs) = (rest(&own, &quoted), rest(&quoted, &own));
-    let is_close = (1..=MAX_SUBSTITUTED_WORDS).contains(&ours.len());
-    if !is_close || 2 * (own.len() - ours.len()) < own.len() {
+    let (own_rest, quoted_rest) = (rest(&own, &quoted), rest(&quoted, &own));
+    let is_close = (1..=MAX_SUBSTITUTED_WORDS).contains(&own_rest.len());
+    if !is_close || 2 * (own.len() - own_rest.len()) < own.len() {
         return None;
     }
     // Neighbors are equal if they are the same word, both replaced, or both the end of the text.
@@ -392,12 +394,17 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
         let after =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
-        same(before(&own, &ours, at), before(&quoted, &theirs, other))
-            && same(after(&own, &ours, at), after(&quoted, &theirs, other))
+        same(
+            before(&own, &own_rest, at),
+            before(&quoted, &quoted_rest, other),
+        ) && same(
+            after(&own, &own_rest, at),
+            after(&quoted, &quoted_rest, other),
+        )
     };
-    let mut pairs = ours
+    let mut pairs = own_rest
         .iter()
-        .flat_map(|at| theirs.iter().map(move |other| (at, other)));
+        .flat_map(|at| quoted_rest.iter().map(move |other| (at, other)));
     let (at, other) = pairs.find(|(at, other)| replaces(at, other))?;
     Some(format!(
         "the quoted words say “{}” where the sentence says “{}”",
@@ -467,11 +474,11 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
 // Objects if the quoted words lack an attribution: in "Microsoft says that …", the source is part of the
 // statement.
 fn attribution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
-    let says = |tokens: &[SentenceToken]| {
+    let attributes = |tokens: &[SentenceToken]| {
         let mut all = tokens.iter();
         all.any(|token| ATTRIBUTING_WORDS.contains(&token.text.as_str()))
     };
-    (says(&pair.sentence) && !says(&pair.quote))
+    (attributes(&pair.sentence) && !attributes(&pair.quote))
         .then(|| "the quoted words do not say who says so".to_owned())
 }
 

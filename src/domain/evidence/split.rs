@@ -147,9 +147,9 @@ fn enclosed_ranges(text: &str) -> Vec<(usize, usize)> {
                 let known = ENCLOSING_MARKS
                     .iter()
                     .find(|(opening, ..)| *opening == open);
-                known.and_then(|(_, close, most)| {
+                known.and_then(|(_, close, max_bytes)| {
                     let length = text[inside..].find(*close)?;
-                    (length <= *most).then_some(inside + length)
+                    (length <= *max_bytes).then_some(inside + length)
                 })
             }
         };

@@ -90,13 +90,13 @@ fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
         .into_iter()
         .filter(|quote| ComparableText::from_text(quote).words().len() >= MIN_WORDS)
         .collect();
-    let stands = |quote: &&str| {
+    let is_found = |quote: &&str| {
         let mut passages = cites
             .iter()
             .filter_map(|&number| passage_text(plan, number));
         passages.any(|text| SearchedText::new(text).find(quote).is_some())
     };
-    !quotes.is_empty() && quotes.iter().all(stands)
+    !quotes.is_empty() && quotes.iter().all(is_found)
 }
 
 fn find_quotations(sentence: &str) -> Vec<&str> {

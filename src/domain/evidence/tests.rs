@@ -17,7 +17,7 @@ use crate::domain::prompt::letter;
 /// Creates a plan of members `p/0`, `p/1` …, the synthesizer `p/w`, and these passages.
 pub(super) fn plan(members: usize, sources: &[&str], seed: u64) -> Plan {
     let member = |name: String| json!({ "model": name, "parameters": {}, "price": null });
-    let stage = |name: &str, who: &str, task: &str| json!({ "name": name, "who": who, "task": task, "prompt": "" });
+    let stage = |name: &str, role: &str, task: &str| json!({ "name": name, "who": role, "task": task, "prompt": "" });
     let source = |(index, text): (usize, &&str)| {
         let mark = format!("D1:p{}", index + 1);
         json!({ "number": index + 1, "mark": mark, "document": "d", "page": index + 1, "text": text })

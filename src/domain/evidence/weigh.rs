@@ -34,16 +34,19 @@ pub(super) fn adjust_support(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>])
         let mut reported = unverified.iter().filter(|entry| !entry.point.is_empty());
         let is_clean =
             is_clean && !reported.any(|entry| carries_sentence(&entry.point, &sentence.text));
-        let made: Vec<&EvidenceClaim> = linked()
+        let linked_claims: Vec<&EvidenceClaim> = linked()
             .filter_map(|entry| entry.claim)
             .map(|claim| &claims[claim])
             .collect();
-        if sentence.level != SupportLevel::Supported || made.is_empty() || sentence.disputed {
+        if sentence.level != SupportLevel::Supported
+            || linked_claims.is_empty()
+            || sentence.disputed
+        {
             continue;
         }
-        match agreeing_models(&made, &sentence.text) {
+        match agreeing_models(&linked_claims, &sentence.text) {
             Ok(models) if models >= MIN_MODELS && is_clean => {
-                match opposing_member(claims, &made, &sentence.text) {
+                match opposing_member(claims, &linked_claims, &sentence.text) {
                     None => sentence.level = SupportLevel::SupportedAgreed,
                     Some(why) => sentence.lowered = Some(why),
                 }
@@ -93,14 +96,14 @@ fn carries_sentence(words: &str, sentence: &str) -> bool {
 // makes the sentence's claims in words that support it does not oppose it in other words.
 fn opposing_member(
     claims: &[EvidenceClaim],
-    made: &[&EvidenceClaim],
+    linked_claims: &[&EvidenceClaim],
     sentence: &str,
 ) -> Option<String> {
     let supports = |stance: &MemberStance| {
         stance.stance == Stance::Asserts && objection(sentence, &stance.quote).is_none()
     };
     let is_supporter = |letter: char| {
-        let mut own = made.iter().flat_map(|claim| &claim.stances);
+        let mut own = linked_claims.iter().flat_map(|claim| &claim.stances);
         own.any(|stance| stance.letter == letter && supports(stance))
     };
     let others = claims.iter().flat_map(|claim| &claim.stances);
@@ -116,15 +119,17 @@ fn opposing_member(
 ///
 /// # Errors
 /// Returns a rule's reason if members make the claims but the rule objects to their words.
-fn agreeing_models(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
-    let members = made.first().map_or(0, |claim| claim.stances.len());
+fn agreeing_models(linked_claims: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
+    let members = linked_claims.first().map_or(0, |claim| claim.stances.len());
     let (mut models, mut why) = (BTreeSet::new(), None);
     for member in 0..members {
-        let stances = made.iter().filter_map(|claim| claim.stances.get(member));
+        let stances = linked_claims
+            .iter()
+            .filter_map(|claim| claim.stances.get(member));
         let asserting: Vec<_> = stances
             .filter(|entry| entry.stance == Stance::Asserts)
             .collect();
-        if asserting.len() < made.len() {
+        if asserting.len() < linked_claims.len() {
             continue;
         }
         let quotes: Vec<&str> = asserting.iter().map(|entry| entry.quote.as_str()).collect();

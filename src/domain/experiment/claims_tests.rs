@@ -21,13 +21,13 @@ fn run_race(
     seed: u64,
 ) -> (SuccessiveHalving, RaceVerdict) {
     let arms = grid(&[scores.len()]);
-    let truth = Truth {
+    let true_scores = Truth {
         effects: vec![0.0; scores.len()],
         scores,
     };
-    let cases = truth.scores[0].len();
+    let cases = true_scores.scores[0].len();
     let mut race = SuccessiveHalving::new(design(&arms, cases, evaluations, seed));
-    let verdict = run(&mut race, &truth);
+    let verdict = run(&mut race, &true_scores);
     (race, verdict)
 }
 
@@ -36,15 +36,15 @@ fn run_race(
 #[test]
 fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
     const RUNS: u64 = 200;
-    let mut better = 0;
+    let mut wins = 0;
     for seed in 0..RUNS {
         let scores = yes_or_no_scores(&[0.6, 0.75], 200, seed);
         let (race, verdict) = run_race(scores, 300, seed);
-        better += u64::from(verdict.finding == HoldoutFinding::Better);
+        wins += u64::from(verdict.finding == HoldoutFinding::Better);
         let is_early = verdict.stop == StopReason::OneLeft;
         assert!(is_early || race.results().len() == 300, "{verdict:?}");
     }
-    assert!(better * 10 >= RUNS * 6, "{better} of {RUNS}");
+    assert!(wins * 10 >= RUNS * 6, "{wins} of {RUNS}");
 }
 
 /// The budget that the race leaves is spent on cases that it has not used.
@@ -71,25 +71,29 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
         let (mut covered, mut all, mut width) = (0.0, 0.0, 0.0);
         for seed in 0..150 {
             let mut random = Random::new(seed ^ 0xC0);
-            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * random.next_normal()).collect();
+            let true_means: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * random.next_normal()).collect();
             let scores = match graded {
-                false => yes_or_no_scores(&worth, 120, seed),
+                false => yes_or_no_scores(&true_means, 120, seed),
                 true => {
-                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * random.next_normal()).collect();
-                    let mut score =
-                        |worth: f64, hard: f64| worth + hard + 0.12 * random.next_normal();
-                    let rows = worth.iter().map(|&worth| {
-                        let row = hard.iter().map(|&hard| score(worth, hard).clamp(0.0, 1.0));
+                    let difficulty: Vec<f64> =
+                        (0..120).map(|_| 0.1 * random.next_normal()).collect();
+                    let mut score = |true_means: f64, difficulty: f64| {
+                        true_means + difficulty + 0.12 * random.next_normal()
+                    };
+                    let rows = true_means.iter().map(|&true_means| {
+                        let row = difficulty
+                            .iter()
+                            .map(|&difficulty| score(true_means, difficulty).clamp(0.0, 1.0));
                         row.collect()
                     });
                     rows.collect()
                 }
             };
             let (race, _) = run_race(scores, 240, seed);
-            for (arm, worth) in worth.iter().enumerate() {
+            for (arm, true_means) in true_means.iter().enumerate() {
                 let values = race.values(arm, 120);
                 let (from, to) = mean_interval(&values);
-                covered += f64::from(u8::from(from <= *worth && *worth <= to));
+                covered += f64::from(u8::from(from <= *true_means && *true_means <= to));
                 width += to - from;
                 all += 1.0;
             }

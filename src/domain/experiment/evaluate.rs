@@ -125,8 +125,8 @@ impl Evaluator {
             Self::Exact => is_exact(case, answer, expected),
             Self::Contains => contains_word(&lowercase_words(answer), &plain_text(expected)),
             Self::Number { absolute, relative } => {
-                let is_near = |(ours, theirs): (f64, f64)| {
-                    (ours - theirs).abs() <= absolute.max(relative * theirs.abs())
+                let is_near = |(actual, wanted): (f64, f64)| {
+                    (actual - wanted).abs() <= absolute.max(relative * wanted.abs())
                 };
                 number_pairs(case, answer, expected)
                     .into_iter()
@@ -137,8 +137,8 @@ impl Evaluator {
             Self::Schema { schema, compiled } => schema::find_json(answer)
                 .is_some_and(|value| compiled.validate(schema, &value).is_ok()),
             Self::Choice => {
-                let ours = stated_option(case, answer);
-                ours.is_some() && ours == option_of(case, expected)
+                let actual = stated_option(case, answer);
+                actual.is_some() && actual == option_of(case, expected)
             }
             Self::Likeness => return word_overlap(answer, expected),
         };
@@ -193,22 +193,22 @@ fn exact_text(text: &str) -> String {
 /// written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
 fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
-    let (ours, theirs) = (reader.read(answer), reader.parse_statement(expected));
-    let ours = ours.as_ref().and_then(AnswerValue::quantity);
-    let theirs = theirs.as_ref().and_then(AnswerValue::quantity);
+    let (actual, wanted) = (reader.read(answer), reader.parse_statement(expected));
+    let actual = actual.as_ref().and_then(AnswerValue::quantity);
+    let wanted = wanted.as_ref().and_then(AnswerValue::quantity);
     let mut pairs = Vec::new();
-    if let (Some(ours), Some(theirs)) = (ours, theirs)
-        && ours.unit.base == theirs.unit.base
+    if let (Some(actual), Some(wanted)) = (actual, wanted)
+        && actual.unit.base == wanted.unit.base
     {
-        pairs.push((ours.amount.to_f64(), theirs.amount.to_f64()));
-        if !ours.is_percent || theirs.is_percent {
+        pairs.push((actual.amount.to_f64(), wanted.amount.to_f64()));
+        if !actual.is_percent || wanted.is_percent {
             return pairs;
         }
     }
-    let written = ours.and_then(|ours| ours.written_amount);
-    let ours = written.map(|number| number.to_f64());
-    let ours = ours.or_else(|| last_stated(answer));
-    pairs.extend(ours.zip(numbers_in(expected).pop()));
+    let written = actual.and_then(|actual| actual.written_amount);
+    let actual = written.map(|number| number.to_f64());
+    let actual = actual.or_else(|| last_stated(answer));
+    pairs.extend(actual.zip(numbers_in(expected).pop()));
     pairs
 }
 
@@ -233,23 +233,27 @@ fn option_of(case: &Case, text: &str) -> Option<char> {
 
 /// Returns the larger of token F1 and ROUGE-L, both harmonic means of precision and recall.
 fn word_overlap(answer: &str, expected: &str) -> f64 {
-    let (ours, theirs) = (similarity_words(answer), similarity_words(expected));
-    if ours.is_empty() || theirs.is_empty() {
+    let (actual_words, expected_words) = (similarity_words(answer), similarity_words(expected));
+    if actual_words.is_empty() || expected_words.is_empty() {
         return 0.0;
     }
-    let harmonic = |shared: usize| 2.0 * shared as f64 / (ours.len() + theirs.len()) as f64;
+    let harmonic =
+        |shared: usize| 2.0 * shared as f64 / (actual_words.len() + expected_words.len()) as f64;
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    theirs
+    expected_words
         .iter()
         .for_each(|word| *counts.entry(word).or_default() += 1);
     let mut shared = 0;
-    for word in &ours {
+    for word in &actual_words {
         if let Some(count) = counts.get_mut(word.as_str()).filter(|count| **count > 0) {
             *count -= 1;
             shared += 1;
         }
     }
-    harmonic(shared).max(harmonic(longest_common_subsequence(&ours, &theirs)))
+    harmonic(shared).max(harmonic(longest_common_subsequence(
+        &actual_words,
+        &expected_words,
+    )))
 }
 
 fn similarity_words(text: &str) -> Vec<String> {
@@ -260,11 +264,11 @@ fn similarity_words(text: &str) -> Vec<String> {
 }
 
 /// Returns the length of the longest common subsequence.
-fn longest_common_subsequence(ours: &[String], theirs: &[String]) -> usize {
-    let mut row = vec![0; theirs.len() + 1];
-    for word in ours {
+fn longest_common_subsequence(left: &[String], right: &[String]) -> usize {
+    let mut row = vec![0; right.len() + 1];
+    for word in left {
         let mut corner = 0;
-        for (place, other) in theirs.iter().enumerate() {
+        for (place, other) in right.iter().enumerate() {
             let above = row[place + 1];
             row[place + 1] = if word == other {
                 corner + 1
@@ -274,7 +278,7 @@ fn longest_common_subsequence(ours: &[String], theirs: &[String]) -> usize {
             corner = above;
         }
     }
-    row[theirs.len()]
+    row[right.len()]
 }
 
 #[cfg(test)]

@@ -65,12 +65,12 @@ pub(super) fn agree_with_test(
 /// Returns the common size of all nonzero differences, if it is 1 or 0.5, as with yes-or-no scores or preferences.
 /// For other sizes, a larger one may be missing from the sample.
 fn common_size(differences: &[f64]) -> Option<f64> {
-    let is = |size: f64| {
+    let fits_size = |size: f64| {
         let fits =
             |difference: &f64| difference.abs() < 1e-9 || (difference.abs() - size).abs() < 1e-9;
         differences.iter().all(fits)
     };
-    [1.0, 0.5].into_iter().find(|&size| is(size))
+    [1.0, 0.5].into_iter().find(|&size| fits_size(size))
 }
 
 /// Returns the interval of p(up) - p(down), computed as the rate of differing cases times the excess of ups among
@@ -94,12 +94,12 @@ fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
         cases,
         1.0 - ERROR_RATE * DIFFERING_RATE_PART,
     );
-    let up = proportions::clopper_pearson_interval(
+    let upper_bound = proportions::clopper_pearson_interval(
         ups,
         ups + downs,
         1.0 - ERROR_RATE * (1.0 - DIFFERING_RATE_PART),
     );
-    let excess = (2.0 * up.0 - 1.0, 2.0 * up.1 - 1.0);
+    let excess = (2.0 * upper_bound.0 - 1.0, 2.0 * upper_bound.1 - 1.0);
     let from = (differ.0 * excess.0).min(differ.1 * excess.0);
     let to = (differ.0 * excess.1).max(differ.1 * excess.1);
     (size * from, size * to)

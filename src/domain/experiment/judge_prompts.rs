@@ -84,8 +84,8 @@ fn fence_text(name: &str, text: &str, nonce: &str) -> String {
 /// Fails when the reply contains no JSON or names neither A nor B nor a tie.
 pub fn parse_preference(reply: &str) -> Result<Preferred, &'static str> {
     let value = schema::find_json(reply).ok_or("the judge's reply contains no JSON")?;
-    let better = value["better"].as_str().unwrap_or_default().trim();
-    match better.to_ascii_lowercase().as_str() {
+    let verdict = value["better"].as_str().unwrap_or_default().trim();
+    match verdict.to_ascii_lowercase().as_str() {
         "a" | "answer a" => Ok(Preferred::First),
         "b" | "answer b" => Ok(Preferred::Second),
         "tie" | "neither" | "both" | "equal" => Ok(Preferred::Neither),

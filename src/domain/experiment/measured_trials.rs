@@ -54,9 +54,9 @@ impl<'a> MeasuredTrials<'a> {
     /// Whether there is nothing to compare: every trial failed, or the judge could judge the answers of fewer than
     /// two configurations.
     pub(super) fn is_empty(self) -> bool {
-        let mut made = self.race.results().keys().peekable();
-        made.peek().is_some()
-            && (made.all(|trial| self.failed.contains(trial))
+        let mut scored_trials = self.race.results().keys().peekable();
+        scored_trials.peek().is_some()
+            && (scored_trials.all(|trial| self.failed.contains(trial))
                 || (self.unjudged() > 0 && self.arms().len() < 2))
     }
 
@@ -90,8 +90,8 @@ impl<'a> MeasuredTrials<'a> {
         let current = self.race.design().current;
         let has_current = self.failed.iter().any(|trial| trial.arm == current);
         let submitted = self.race.results().keys().filter(|trial| {
-            let is_failed = self.failed.contains(trial) && !self.is_unjudged(**trial);
-            (has_current || trial.arm != current) && !is_failed
+            let has_failed = self.failed.contains(trial) && !self.is_unjudged(**trial);
+            (has_current || trial.arm != current) && !has_failed
         });
         let submitted = submitted.count();
         (submitted.saturating_sub(self.unjudged()), submitted)

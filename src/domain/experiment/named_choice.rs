@@ -58,8 +58,8 @@ pub fn named_choice(text: &str) -> Option<char> {
 }
 
 fn parse_letter(word: &str) -> Option<char> {
-    let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-    let mut characters = bare.chars();
+    let bare_word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let mut characters = bare_word.chars();
     let letter = characters.next().filter(char::is_ascii_alphabetic)?;
     characters
         .next()

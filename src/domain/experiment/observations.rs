@@ -21,8 +21,8 @@ pub(super) struct Observations {
 impl Observations {
     /// Returns the values of a configuration on the first `cases` cases, up to the first one without an outcome.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
-        let met = self.order.iter().take(cases);
-        let outcomes = met.map_while(|&case| self.results.get(&Trial { arm, case }));
+        let observed_cases = self.order.iter().take(cases);
+        let outcomes = observed_cases.map_while(|&case| self.results.get(&Trial { arm, case }));
         outcomes
             .map(|outcome| self.design.objective.value(outcome))
             .collect()

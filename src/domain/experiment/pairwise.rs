@@ -232,15 +232,18 @@ mod tests {
                     matches.extend((0..number(place)).map(|_| comparison));
                 }
             }
-            let theirs: Vec<f64> = row["strengths"]
+            let scipy_strengths: Vec<f64> = row["strengths"]
                 .as_array()
                 .expect("a list")
                 .iter()
                 .map(|value| value.as_f64().expect("a number"))
                 .collect();
-            let (ours, ties) = solve(theirs.len(), &matches, 0.0);
-            for (our, their) in ours.iter().zip(&theirs) {
-                assert!((our - their).abs() < 1e-5, "{ours:?} {theirs:?}");
+            let (own_strengths, ties) = solve(scipy_strengths.len(), &matches, 0.0);
+            for (our, their) in own_strengths.iter().zip(&scipy_strengths) {
+                assert!(
+                    (our - their).abs() < 1e-5,
+                    "{own_strengths:?} {scipy_strengths:?}"
+                );
             }
             assert!(
                 (ties - row["ties"].as_f64().expect("a number")).abs() < 1e-5,

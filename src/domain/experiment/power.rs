@@ -64,13 +64,13 @@ impl ScoreKind {
     /// Draws the difference in value on one case. Assumptions are those with the least power, except for graded
     /// scores: rates around one half, no ties, and independent errors.
     fn draw(self, difference: f64, random: &mut Random) -> f64 {
-        let better = f64::midpoint(1.0, difference);
+        let win_rate = f64::midpoint(1.0, difference);
         let mut hit = |rate: f64| f64::from(u8::from(random.next_unit() < rate));
         match self {
-            Self::YesNo => hit(better) - hit(1.0 - better),
+            Self::YesNo => hit(win_rate) - hit(1.0 - win_rate),
             Self::Preference => hit(0.5 + difference) - 0.5,
             Self::Priced => {
-                let points = hit(better) - hit(1.0 - better);
+                let points = hit(win_rate) - hit(1.0 - win_rate);
                 points + 0.001 * random.next_normal()
             }
             Self::Graded => (difference + GRADED_DEVIATION * random.next_normal()).clamp(-1.0, 1.0),

@@ -86,7 +86,7 @@ impl CenteredScores {
     /// Computes the statistics. Each configuration has outcomes for a prefix of the cases.
     fn from_values(values: &[Vec<f64>]) -> Self {
         let size = values.len();
-        let mut seen = Self {
+        let mut centered = Self {
             information: SquareMatrix::new(size),
             above: vec![0.0; size],
             squares: 0.0,
@@ -97,32 +97,37 @@ impl CenteredScores {
         depths.dedup();
         let mut from = 0;
         for depth in depths {
-            let there: Vec<usize> = (0..size).filter(|&at| values[at].len() >= depth).collect();
-            let share = 1.0 / there.len() as f64;
+            let observed_at_depth: Vec<usize> =
+                (0..size).filter(|&at| values[at].len() >= depth).collect();
+            let share = 1.0 / observed_at_depth.len() as f64;
             (from..depth).for_each(|case| {
-                let middle: f64 = there.iter().map(|&at| values[at][case]).sum::<f64>() * share;
-                for &at in &there {
+                let middle: f64 = observed_at_depth
+                    .iter()
+                    .map(|&at| values[at][case])
+                    .sum::<f64>()
+                    * share;
+                for &at in &observed_at_depth {
                     let above = values[at][case] - middle;
-                    seen.above[at] += above;
-                    seen.squares += above * above;
+                    centered.above[at] += above;
+                    centered.squares += above * above;
                 }
             });
             let cases = (depth - from) as f64;
-            seen.count += cases * (there.len() as f64 - 1.0);
-            for &row_arm in &there {
-                for &column_arm in &there {
+            centered.count += cases * (observed_at_depth.len() as f64 - 1.0);
+            for &row_arm in &observed_at_depth {
+                for &column_arm in &observed_at_depth {
                     let own = if row_arm == column_arm { 1.0 } else { 0.0 };
-                    *seen.information.cell_mut(row_arm, column_arm) += cases * (own - share);
+                    *centered.information.cell_mut(row_arm, column_arm) += cases * (own - share);
                 }
             }
             from = depth;
         }
-        seen
+        centered
     }
 }
 
-fn predict_levels(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
-    let size = seen.above.len();
+fn predict_levels(centered: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
+    let size = centered.above.len();
     // Configuration effects are one more axis, on which all values are distinct.
     let own: Vec<usize> = (0..size).collect();
     let axes: Vec<&[usize]> = sharing
@@ -143,9 +148,9 @@ fn predict_levels(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
     for _ in 0..EM_STEPS {
         let prior = prior_covariance(&axes, &variances);
         // (chance + known × prior)⁻¹ times `above`, and times `information`.
-        let mut left = seen.information.multiply(&prior);
+        let mut left = centered.information.multiply(&prior);
         (0..size).for_each(|at| *left.cell_mut(at, at) += random);
-        let (pull, weight) = left.solve(&seen.above, &seen.information);
+        let (pull, weight) = left.solve(&centered.above, &centered.information);
         levels = prior.multiply_vector(&pull);
         for (axis, places) in axes.iter().enumerate() {
             let before = variances[axis];
@@ -153,12 +158,12 @@ fn predict_levels(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
             let sum = before * values + before * before * (pulled - weighted);
             variances[axis] = (sum + PRIOR_WEIGHT * usual(axis)) / (values + PRIOR_WEIGHT);
         }
-        let fitted: f64 = (0..size).map(|at| levels[at] * seen.above[at]).sum();
-        let again = seen.information.multiply_vector(&levels);
+        let fitted: f64 = (0..size).map(|at| levels[at] * centered.above[at]).sum();
+        let again = centered.information.multiply_vector(&levels);
         let rest: f64 = (0..size).map(|at| levels[at] * again[at]).sum();
         let explained = weight.trace_with(&prior);
-        let sum = seen.squares - 2.0 * fitted + rest + random * explained;
-        random = (sum.max(0.0) + PRIOR_WEIGHT * NOISE_VARIANCE) / (seen.count + PRIOR_WEIGHT);
+        let sum = centered.squares - 2.0 * fitted + rest + random * explained;
+        random = (sum.max(0.0) + PRIOR_WEIGHT * NOISE_VARIANCE) / (centered.count + PRIOR_WEIGHT);
     }
     levels
 }
@@ -244,12 +249,12 @@ impl SquareMatrix {
     }
     /// Returns the trace of the product of two matrices.
     fn trace_with(&self, other: &Self) -> f64 {
-        let (ours, theirs) = (&self.cells[..], &other.cells[..]);
+        let (own_cells, other_cells) = (&self.cells[..], &other.cells[..]);
         let mut sum = 0.0;
         for row in 0..self.size {
             let mut column = 0;
             while column < self.size {
-                sum += ours[row * self.size + column] * theirs[column * self.size + row];
+                sum += own_cells[row * self.size + column] * other_cells[column * self.size + row];
                 column += 1;
             }
         }
@@ -267,7 +272,7 @@ impl SquareMatrix {
             swap_rows(&mut other, size, step, largest);
             vector.swap(step, largest);
             let pivot = self.cells[step * size + step];
-            let (own, theirs) = (
+            let (own, pivot_row) = (
                 self.row(step).to_vec(),
                 other[step * size..][..size].to_vec(),
             );
@@ -279,7 +284,7 @@ impl SquareMatrix {
                         factor,
                         &own[step..],
                     );
-                    add_scaled(&mut other[row * size..(row + 1) * size], factor, &theirs);
+                    add_scaled(&mut other[row * size..(row + 1) * size], factor, &pivot_row);
                     vector[row] += factor * vector[step];
                 }
             }
@@ -327,12 +332,16 @@ mod tests {
                 (0..24).map(|at| at / 6).collect(),
                 (0..24).map(|at| at % 6).collect(),
             ];
-            let worth: Vec<f64> = (0..10).map(|_| shared * random.next_normal()).collect();
-            let mut truth: Vec<f64> = (0..24)
-                .map(|at| worth[axes[0][at]] + worth[4 + axes[1][at]] + own * random.next_normal())
+            let axis_effects: Vec<f64> = (0..10).map(|_| shared * random.next_normal()).collect();
+            let mut true_levels: Vec<f64> = (0..24)
+                .map(|at| {
+                    axis_effects[axes[0][at]]
+                        + axis_effects[4 + axes[1][at]]
+                        + own * random.next_normal()
+                })
                 .collect();
-            center_columns(&mut truth);
-            let values: Vec<Vec<f64>> = (truth.iter())
+            center_columns(&mut true_levels);
+            let values: Vec<Vec<f64>> = (true_levels.iter())
                 .map(|level| {
                     (0..3)
                         .map(|_| level + 0.15 * random.next_normal())
@@ -345,11 +354,15 @@ mod tests {
                 .collect();
             center_columns(&mut levels);
             center_columns(&mut means);
-            let off = |found: &[f64]| -> f64 {
-                found.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum()
+            let squared_error = |found: &[f64]| -> f64 {
+                found
+                    .iter()
+                    .zip(&true_levels)
+                    .map(|(a, b)| (a - b).powi(2))
+                    .sum()
             };
-            predicted += off(&levels);
-            plain += off(&means);
+            predicted += squared_error(&levels);
+            plain += squared_error(&means);
         }
         (predicted, plain)
     }

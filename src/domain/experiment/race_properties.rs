@@ -14,7 +14,7 @@ fn interrupted_races_end_like_uninterrupted_ones() {
             1 + random.below(4),
         ];
         let (arms, cases) = (grid(&axes), 5 + random.below(60));
-        let truth = truth::draw(&arms, cases, USUAL, &mut || random.next_normal());
+        let true_scores = truth::draw(&arms, cases, USUAL, &mut || random.next_normal());
         let prices: Vec<i64> = (0..arms.len())
             .map(|_| 1 + random.below(900) as i64)
             .collect();
@@ -24,8 +24,9 @@ fn interrupted_races_end_like_uninterrupted_ones() {
             .iter()
             .map(|&price| paid_outcome(0.0, price))
             .collect();
-        let outcome =
-            |trial: Trial| paid_outcome(truth.scores[trial.arm][trial.case], prices[trial.arm]);
+        let outcome = |trial: Trial| {
+            paid_outcome(true_scores.scores[trial.arm][trial.case], prices[trial.arm])
+        };
         let mut uninterrupted = SuccessiveHalving::new(design.clone());
         let mut interrupted = SuccessiveHalving::new(design.clone());
         let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
@@ -52,23 +53,23 @@ fn the_current_configuration_wins_among_identical_ones() {
     let arms = grid(&[3, 4]);
     let mut random = Random::new(22);
     for seed in 0..50 {
-        let mut truth = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
-        let first_scores = truth.scores[0].clone();
-        truth
+        let mut true_scores = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
+        let first_scores = true_scores.scores[0].clone();
+        true_scores
             .scores
             .iter_mut()
             .for_each(|scores| scores.clone_from(&first_scores));
         let mut design = design(&arms, 30, 90 + 10 * seed, seed);
         design.current = random.below(12);
         let mut race = SuccessiveHalving::new(design);
-        let verdict = run(&mut race, &truth);
+        let verdict = run(&mut race, &true_scores);
         let expected = (race.design().current, HoldoutFinding::CurrentLeads);
         assert_eq!((verdict.leader, verdict.finding), expected);
         assert!(
             !race
                 .states()
                 .iter()
-                .any(|fate| matches!(fate, ConfigurationState::Beaten(_)))
+                .any(|state| matches!(state, ConfigurationState::Beaten(_)))
         );
     }
 }
@@ -77,31 +78,37 @@ fn the_current_configuration_wins_among_identical_ones() {
 /// value in at most 5% of cases.
 #[test]
 fn intervals_hold_under_continuous_monitoring() {
-    let worth = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
+    let true_means = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
     let arms = grid(&[6]);
     let mut random = Random::new(23);
     let (mut missed, mut all) = (0, 0);
     for seed in 0..150 {
-        let scores = worth.map(|worth| {
-            let score = |_| if random.next_unit() < worth { 1.0 } else { 0.0 };
+        let scores = true_means.map(|true_means| {
+            let score = |_| {
+                if random.next_unit() < true_means {
+                    1.0
+                } else {
+                    0.0
+                }
+            };
             (0..80).map(score).collect::<Vec<f64>>()
         });
         let mut race = SuccessiveHalving::new(design(&arms, 80, 300, seed));
-        let mut sound = [true; 6];
+        let mut holds = [true; 6];
         while let RaceStep::Evaluate(trials) = race.next() {
             for trial in trials {
                 race.record(trial, paid_outcome(scores[trial.arm][trial.case], 0));
             }
-            for (arm, worth) in worth.iter().enumerate() {
+            for (arm, true_means) in true_means.iter().enumerate() {
                 let values = race.values(arm, 80);
                 // Each interval is one-sided: it misses if it is entirely below or above the true value.
                 let mirrored: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
-                let is_missed = betting::is_below(&values, (0.0, 1.0), *worth, 0.025)
-                    || betting::is_below(&mirrored, (0.0, 1.0), 1.0 - worth, 0.025);
-                sound[arm] &= !is_missed;
+                let is_missed = betting::is_below(&values, (0.0, 1.0), *true_means, 0.025)
+                    || betting::is_below(&mirrored, (0.0, 1.0), 1.0 - true_means, 0.025);
+                holds[arm] &= !is_missed;
             }
         }
-        missed += sound.iter().filter(|sound| !**sound).count();
+        missed += holds.iter().filter(|holds| !**holds).count();
         all += 6;
     }
     assert!(missed * 20 <= all, "{missed} of {all}");

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_same_question_is_kept_once() {
-        let (kept, found) = remove_repeated(vec![
+        let (unique_cases, found) = remove_repeated(vec![
             case("What is 2 + 2?", "4", &[]),
             case("  what is  2 + 2? ", "4", &[]),
             case("What is 2 - 2?", "0", &[]),
@@ -157,7 +157,10 @@ mod tests {
             case("Wie groß ist Österreich?", "c", &[]),
             case("WIE GROSS IST O\u{308}STERREICH?", "c", &[]),
         ]);
-        let prompts: Vec<&str> = kept.iter().map(|case| case.prompt.as_str()).collect();
+        let prompts: Vec<&str> = unique_cases
+            .iter()
+            .map(|case| case.prompt.as_str())
+            .collect();
         assert_eq!(
             prompts,
             [
@@ -197,8 +200,11 @@ mod tests {
             .iter()
             .map(|prompt| case(prompt, "7", &[]))
             .collect();
-        let (kept, found) = remove_repeated(cases);
-        assert_eq!((kept.len(), found.repeats), (1, disguises.len() - 1));
+        let (unique_cases, found) = remove_repeated(cases);
+        assert_eq!(
+            (unique_cases.len(), found.repeats),
+            (1, disguises.len() - 1)
+        );
         let others = ["C", "C++", "C#", "2 - 2", "2 + 2"];
         let cases = others.iter().map(|prompt| case(prompt, "7", &[])).collect();
         assert_eq!(remove_repeated(cases).0.len(), others.len());
@@ -208,11 +214,11 @@ mod tests {
     #[test]
     fn copies_are_one_case_and_different_questions_none() {
         let copies = vec![case("case 1 please", "7", &[]); 60];
-        let (kept, found) = remove_repeated(copies);
-        assert_eq!((kept.len(), found.repeats), (1, 59));
+        let (unique_cases, found) = remove_repeated(copies);
+        assert_eq!((unique_cases.len(), found.repeats), (1, 59));
         let all = (0..60).map(|n| case(&format!("case {n} please"), "7", &[]));
-        let (kept, found) = remove_repeated(all.collect());
-        assert_eq!((kept.len(), found.warning()), (60, None));
+        let (unique_cases, found) = remove_repeated(all.collect());
+        assert_eq!((unique_cases.len(), found.warning()), (60, None));
         assert_eq!(found.earlier_version_warning(), None);
     }
 }

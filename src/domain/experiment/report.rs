@@ -370,18 +370,20 @@ fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> 
     let depth = |arm: usize| race_values(race, arm).len();
     let depths: BTreeSet<usize> = tried.iter().map(|&arm| depth(arm)).collect();
     let round = |cases: usize| {
-        let fell = |is: fn(&ConfigurationState) -> bool| {
+        let fell = |matches_state: fn(&ConfigurationState) -> bool| {
             let in_round = tried.iter().copied().filter(|&arm| depth(arm) == cases);
-            in_round.filter(|&arm| is(&race.states()[arm])).collect()
+            in_round
+                .filter(|&arm| matches_state(&race.states()[arm]))
+                .collect()
         };
-        let set_aside: Vec<usize> = fell(|fate| *fate == ConfigurationState::SetAside);
-        let beaten: Vec<usize> = fell(|fate| matches!(fate, ConfigurationState::Beaten(_)));
-        let on = |arm: &usize| depth(*arm) >= cases;
+        let set_aside: Vec<usize> = fell(|state| *state == ConfigurationState::SetAside);
+        let beaten: Vec<usize> = fell(|state| matches!(state, ConfigurationState::Beaten(_)));
+        let is_measured_at = |arm: &usize| depth(*arm) >= cases;
         let is_eliminated = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
         RoundReport {
             cases,
             continued: (tried.iter().copied())
-                .filter(|arm| on(arm) && !is_eliminated(arm))
+                .filter(|arm| is_measured_at(arm) && !is_eliminated(arm))
                 .collect(),
             set_aside,
             beaten,

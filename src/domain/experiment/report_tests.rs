@@ -22,7 +22,7 @@ fn run_race(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> Suc
     let arms: Vec<Configuration> = space()
         .enumerate_configurations(&|_, _| true)
         .expect("arms");
-    let nothing = TrialOutcome {
+    let zero_outcome = TrialOutcome {
         score: 0.0,
         cost: MicroDollars(0),
         tokens: 0,
@@ -37,7 +37,7 @@ fn run_race(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> Suc
             evaluations: Some(1_000),
             ..ExperimentBudget::default()
         },
-        declared: vec![nothing; arms.len()],
+        declared: vec![zero_outcome; arms.len()],
         indifference: 0.02,
         error_rate: 0.1,
         seed: 3,
@@ -111,16 +111,16 @@ fn pareto_front_contains_only_undominated_configurations() {
         Baseline::Current,
         1.0,
     );
-    let on = |place: usize| report.pareto.contains(&place);
+    let is_on_front = |place: usize| report.pareto.contains(&place);
     // The current configuration is the fastest of the cheap ones that are not bad.
     assert!(
-        on(0) && on(report.leader.expect("one")),
+        is_on_front(0) && is_on_front(report.leader.expect("one")),
         "{:?}",
         report.pareto
     );
-    assert!(!on(4) && !on(5), "{:?}", report.pareto);
+    assert!(!is_on_front(4) && !is_on_front(5), "{:?}", report.pareto);
     for row in &report.leaderboard {
-        assert_eq!(row.pareto, on(row.index));
+        assert_eq!(row.pareto, is_on_front(row.index));
     }
 }
 
@@ -153,8 +153,8 @@ fn equal_configurations_are_not_distinguished() {
     let mut distinguished = 0;
     for shift in 0..20 {
         let same = |_: usize, case: usize, noise: f64| {
-            let hard = ((case * 7 + shift) % 10) as f64 / 10.0;
-            outcome(hard * 0.6 + 0.2 + noise * 0.1, 10, 100)
+            let difficulty = ((case * 7 + shift) % 10) as f64 / 10.0;
+            outcome(difficulty * 0.6 + 0.2 + noise * 0.1, 10, 100)
         };
         let report = build_report(
             &run_race(40, same),
@@ -206,7 +206,7 @@ fn each_eliminated_configuration_is_in_exactly_one_round() {
 
 #[test]
 fn a_race_that_has_not_begun_says_so() {
-    let nothing = outcome(0.0, 0, 0);
+    let zero_outcome = outcome(0.0, 0, 0);
     let race = SuccessiveHalving::new(Design {
         arms: space()
             .enumerate_configurations(&|_, _| true)
@@ -218,7 +218,7 @@ fn a_race_that_has_not_begun_says_so() {
             evaluations: Some(100),
             ..ExperimentBudget::default()
         },
-        declared: vec![nothing; 6],
+        declared: vec![zero_outcome; 6],
         indifference: 0.02,
         error_rate: 0.1,
         seed: 3,
@@ -245,8 +245,8 @@ fn a_race_that_has_not_begun_says_so() {
 #[test]
 fn intervals_of_constant_differences_are_not_empty() {
     let race = run_race(24, |arm, case, _| {
-        let hard = if case % 2 == 0 { 1.0 } else { 0.0 };
-        outcome(if arm == 0 { 0.0 } else { hard }, 1, 1)
+        let difficulty = if case % 2 == 0 { 1.0 } else { 0.0 };
+        outcome(if arm == 0 { 0.0 } else { difficulty }, 1, 1)
     });
     let same = run_race(24, |_, case, _| outcome((case % 2) as f64, 1, 1));
     for race in [race, same] {

@@ -147,9 +147,11 @@ impl SearchSpace {
             };
             all = all.iter().flat_map(longer).collect();
         }
-        let mut seen = BTreeSet::new();
+        let mut seen_configurations = BTreeSet::new();
         let legal = all.iter().map(|places| self.make_valid(places, accepts));
-        Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
+        Ok(legal
+            .filter(|arm| seen_configurations.insert(arm.clone()))
+            .collect())
     }
     /// Returns the value of a configuration's parameter; `None` at the default.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
@@ -379,9 +381,9 @@ mod tests {
                 .expect_err("refused");
             assert!(error.to_string().contains(why), "{error}");
         }
-        let many: Vec<u64> = (1..=101).collect();
+        let many_values: Vec<u64> = (1..=101).collect();
         let large = space(json!([
-            {"dial": "max_tokens", "values": many}, {"dial": "passages", "values": many},
+            {"dial": "max_tokens", "values": many_values}, {"dial": "passages", "values": many_values},
         ]));
         assert_eq!(
             large.enumerate_configurations(&|_, _| true),

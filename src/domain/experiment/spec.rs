@@ -102,9 +102,9 @@ impl ExperimentSpec {
     }
     /// Removes repeated cases and records how many there were.
     pub fn without_repeats(&mut self, cases: Vec<Case>) -> Vec<Case> {
-        let (kept, repeated) = repeated_cases::remove_repeated(cases);
+        let (unique_cases, repeated) = repeated_cases::remove_repeated(cases);
         self.repeated = repeated;
-        kept
+        unique_cases
     }
     /// Returns how to refer to the current configuration: if none was given, it is just the first one.
     pub fn baseline(&self) -> Baseline {

@@ -438,8 +438,8 @@ impl SuccessiveHalving {
         let open = count * (self.seen.order.len() - depth);
         let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
         let price = usual * open.min(self.remaining_evaluations()) as f64;
-        let worth = self.seen.design.objective.value_of_points(gain);
-        worth.is_some_and(|worth| worth.dollars() < price)
+        let gain_value = self.seen.design.objective.value_of_points(gain);
+        gain_value.is_some_and(|gain_value| gain_value.dollars() < price)
     }
     /// Returns the number of possible comparisons with the best configuration, for the correction of the error
     /// probability.
@@ -451,7 +451,7 @@ impl SuccessiveHalving {
             .seen
             .states
             .iter()
-            .filter(|fate| **fate != ConfigurationState::Untried)
+            .filter(|state| **state != ConfigurationState::Untried)
             .count();
         // In a large space the tried configurations depend on earlier outcomes, so all are counted.
         if self.seen.states.len() > MAX_EXHAUSTIVE_CONFIGURATIONS {

@@ -61,16 +61,17 @@ fn paid_outcome(score: f64, micro: i64) -> TrialOutcome {
 }
 
 /// Runs a race to its end.
-fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
+fn run(race: &mut SuccessiveHalving, true_scores: &Truth) -> RaceVerdict {
     loop {
         match race.next() {
             RaceStep::Done(verdict) => return verdict,
             RaceStep::Propose(_) => unreachable!("nothing is searched"),
             RaceStep::Evaluate(trials) => {
                 for trial in trials {
-                    assert!(
-                        race.record(trial, paid_outcome(truth.scores[trial.arm][trial.case], 0))
-                    );
+                    assert!(race.record(
+                        trial,
+                        paid_outcome(true_scores.scores[trial.arm][trial.case], 0)
+                    ));
                 }
             }
         }
@@ -82,7 +83,7 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
 fn race_stops_when_the_expected_gain_is_below_its_price() {
     let arms = grid(&[6]);
     let mut random = Random::new(8);
-    let truth = truth::draw(&arms, 200, USUAL, &mut || random.next_normal());
+    let true_scores = truth::draw(&arms, 200, USUAL, &mut || random.next_normal());
     let end = |uses: Option<u64>| {
         let mut design = design(&arms, 200, 2_000, 1);
         design.indifference = 0.0;
@@ -98,30 +99,36 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(trials) => {
                     for trial in trials {
-                        let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 1_000);
+                        let outcome =
+                            paid_outcome(true_scores.scores[trial.arm][trial.case], 1_000);
                         assert!(race.record(trial, outcome));
                     }
                 }
             }
         }
     };
-    let (without, few, many) = (end(None), end(Some(3)), end(Some(100_000_000)));
+    let (without, few, many_rounds) = (end(None), end(Some(3)), end(Some(100_000_000)));
     assert_eq!(few.0, StopReason::NotWorth);
     assert!(few.1 < without.1, "{few:?} {without:?}");
-    assert_eq!(many, without);
+    assert_eq!(many_rounds, without);
     assert_ne!(without.0, StopReason::NotWorth);
 }
 
 /// Finds the best mean after evaluating configurations on random cases, as a baseline.
-fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) -> usize {
-    let mut seen: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+fn uniform_allocation(true_scores: &Truth, evaluations: usize, random: &mut Random) -> usize {
+    let mut observed: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
-        let arm = turn % truth.scores.len();
-        let case = random.below(truth.scores[arm].len());
-        seen.entry(arm).or_default().push(truth.scores[arm][case]);
+        let arm = turn % true_scores.scores.len();
+        let case = random.below(true_scores.scores[arm].len());
+        observed
+            .entry(arm)
+            .or_default()
+            .push(true_scores.scores[arm][case]);
     }
     let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-    let best = seen.iter().max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
+    let best = observed
+        .iter()
+        .max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
     *best.expect("some were tried").0
 }
 
@@ -132,15 +139,20 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     for shared in [0.0, 0.7] {
         let spread = Spread { shared, ..USUAL };
         let mut random = Random::new(3);
-        let (mut ours, mut theirs) = (0.0, 0.0);
+        let (mut race_regret, mut uniform_regret) = (0.0, 0.0);
         for seed in 0..600 {
-            let truth = truth::draw(&arms, 40, spread, &mut || random.next_normal());
+            let true_scores = truth::draw(&arms, 40, spread, &mut || random.next_normal());
             let mut race = SuccessiveHalving::new(design(&arms, 40, 120, seed));
-            ours += truth.regret(run(&mut race, &truth).leader);
+            race_regret += true_scores.regret(run(&mut race, &true_scores).leader);
             assert!(race.results().len() <= 120);
-            theirs += truth.regret(uniform_allocation(&truth, 120, &mut random));
+            uniform_regret +=
+                true_scores.regret(uniform_allocation(&true_scores, 120, &mut random));
         }
-        assert!(ours <= 0.4 * theirs, "{shared}: {}", ours / theirs);
+        assert!(
+            race_regret <= 0.4 * uniform_regret,
+            "{shared}: {}",
+            race_regret / uniform_regret
+        );
     }
 }
 
@@ -152,18 +164,18 @@ fn no_winner_is_declared_among_equal_configurations() {
     let mut random = Random::new(4);
     let spread = Spread { arm: 0.0, ..USUAL };
     for seed in 0..1_000 {
-        let truth = truth::draw(&arms, 60, spread, &mut || random.next_normal());
+        let true_scores = truth::draw(&arms, 60, spread, &mut || random.next_normal());
         let yes_or_no = seed % 2 == 0;
-        let mut truth = truth;
+        let mut true_scores = true_scores;
         if yes_or_no {
-            truth
+            true_scores
                 .scores
                 .iter_mut()
                 .flatten()
                 .for_each(|score| *score = score.round());
         }
         let mut race = SuccessiveHalving::new(design(&arms, 60, 240, seed));
-        let verdict = run(&mut race, &truth);
+        let verdict = run(&mut race, &true_scores);
         wrong += usize::from(matches!(
             verdict.finding,
             HoldoutFinding::Better | HoldoutFinding::Worse
@@ -177,7 +189,7 @@ fn no_winner_is_declared_among_equal_configurations() {
 #[test]
 fn elimination_seldom_drops_the_best_configuration() {
     // The top two are equal: a race between them seldom ends early, so the others are evaluated on many cases.
-    let worth = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
+    let true_means = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
     let (mut wrong, mut beaten) = (0, 0);
     let mut random = Random::new(5);
@@ -187,18 +199,18 @@ fn elimination_seldom_drops_the_best_configuration() {
         ..USUAL
     };
     for seed in 0..200 {
-        let mut truth = truth::draw(&arms, 300, spread, &mut || random.next_normal());
-        for (scores, worth) in truth.scores.iter_mut().zip(worth) {
+        let mut true_scores = truth::draw(&arms, 300, spread, &mut || random.next_normal());
+        for (scores, true_means) in true_scores.scores.iter_mut().zip(true_means) {
             scores
                 .iter_mut()
-                .for_each(|score| *score = (*score + worth).clamp(0.0, 1.0));
+                .for_each(|score| *score = (*score + true_means).clamp(0.0, 1.0));
         }
         let mut design = design(&arms, 300, 100_000, seed);
         design.indifference = 0.0;
         let mut race = SuccessiveHalving::new(design);
-        run(&mut race, &truth);
-        for (arm, fate) in race.states().iter().enumerate() {
-            if let ConfigurationState::Beaten(left) = fate {
+        run(&mut race, &true_scores);
+        for (arm, state) in race.states().iter().enumerate() {
+            if let ConfigurationState::Beaten(left) = state {
                 assert!(left.interval.1 < 0.0, "{left:?}");
                 wrong += usize::from(arm < 2);
                 beaten += 1;
@@ -216,9 +228,9 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     for (axes, evaluations, every) in [(vec![4, 3, 2], 120, 1), (vec![5, 5, 4, 3], 400, 5)] {
         let arms = grid(&axes);
         let mut random = Random::new(6);
-        let truth = truth::draw(&arms, 40, USUAL, &mut || random.next_normal());
+        let true_scores = truth::draw(&arms, 40, USUAL, &mut || random.next_normal());
         let mut uninterrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
-        let verdict = run(&mut uninterrupted, &truth);
+        let verdict = run(&mut uninterrupted, &true_scores);
         let mut interrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
         let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
         let resumed = loop {
@@ -228,7 +240,7 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
                 RaceStep::Evaluate(trials) => {
                     // Outcomes arrive in any order.
                     let trial = trials[random.below(trials.len())];
-                    let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 0);
+                    let outcome = paid_outcome(true_scores.scores[trial.arm][trial.case], 0);
                     assert!(interrupted.record(trial, outcome));
                     assert!(!interrupted.record(trial, outcome), "a second time");
                     stored.push((trial, outcome));
@@ -252,7 +264,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);
     let mut random = Random::new(8);
     for seed in 0..200 {
-        let truth = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
+        let true_scores = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
         let mut design = design(&arms, 30, 10_000, seed);
         let limit = 20_000 + 1_000 * seed as i64;
         design.budget.cost = Some(MicroDollars(limit));
@@ -267,7 +279,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
             race.record(
                 trial,
                 paid_outcome(
-                    truth.scores[trial.arm][trial.case],
+                    true_scores.scores[trial.arm][trial.case],
                     random.below(max_cost) as i64 + 1,
                 ),
             );
@@ -291,31 +303,31 @@ fn a_large_space_is_searched() {
         shared: 0.9,
         ..USUAL
     };
-    let (mut ours, mut drawn) = (0.0, 0.0);
+    let (mut race_regret, mut drawn) = (0.0, 0.0);
     for seed in 0..50 {
-        let truth = truth::draw(&arms, 40, spread, &mut || random.next_normal());
+        let true_scores = truth::draw(&arms, 40, spread, &mut || random.next_normal());
         let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
-        ours += truth.regret(run(&mut race, &truth).leader);
+        race_regret += true_scores.regret(run(&mut race, &true_scores).leader);
         // The best of 40 random configurations, with perfect knowledge of their values.
-        let lucky = (0..40).map(|_| truth.regret(random.below(arms.len())));
+        let lucky = (0..40).map(|_| true_scores.regret(random.below(arms.len())));
         drawn += lucky.fold(f64::MAX, f64::min);
     }
-    assert!(ours < drawn, "{ours} {drawn}");
+    assert!(race_regret < drawn, "{race_regret} {drawn}");
 }
 
 #[test]
 fn a_clear_winner_is_found_and_reported() {
     let arms = grid(&[4]);
-    let mut truth = truth::draw(&arms, 60, USUAL, &mut || 0.0);
+    let mut true_scores = truth::draw(&arms, 60, USUAL, &mut || 0.0);
     let mut random = Random::new(1);
-    for (arm, scores) in truth.scores.iter_mut().enumerate() {
+    for (arm, scores) in true_scores.scores.iter_mut().enumerate() {
         let base = if arm == 2 { 0.8 } else { 0.4 };
         scores
             .iter_mut()
             .for_each(|score| *score = base + 0.1 * random.next_normal());
     }
     let mut race = SuccessiveHalving::new(design(&arms, 60, 200, 1));
-    let verdict = run(&mut race, &truth);
+    let verdict = run(&mut race, &true_scores);
     assert_eq!(
         (verdict.leader, verdict.finding),
         (2, HoldoutFinding::Better)
@@ -331,9 +343,9 @@ fn a_clear_winner_is_found_and_reported() {
 fn races_that_cannot_be_run_end_at_once() {
     for (arms, cases, evaluations) in [(0, 10, 10), (3, 0, 10), (3, 10, 0), (1, 1, 1), (2, 2, 2)] {
         let arms = grid(&[arms]);
-        let truth = truth::draw(&arms, cases, USUAL, &mut || 0.0);
+        let true_scores = truth::draw(&arms, cases, USUAL, &mut || 0.0);
         let mut race = SuccessiveHalving::new(design(&arms, cases, evaluations, 1));
-        let verdict = run(&mut race, &truth);
+        let verdict = run(&mut race, &true_scores);
         assert!(race.results().len() as u64 <= evaluations, "{verdict:?}");
     }
 }

@@ -57,17 +57,17 @@ pub(super) struct RaceResult<'a> {
 impl RaceResult<'_> {
     /// Builds the sentence.
     pub fn sentence(&self) -> String {
-        let made = self.halving.results().len();
+        let trial_count = self.halving.results().len();
         let unjudged = self.measured.unjudged();
         let failed = self.failed.len().saturating_sub(unjudged);
         let running = match self.verdict {
             Some(_) => "",
             None => " The experiment has not ended.",
         };
-        if made > 0 && self.failed.len() == made {
-            let evaluations = match made {
+        if trial_count > 0 && self.failed.len() == trial_count {
+            let evaluations = match trial_count {
                 1 => "the only evaluation".to_owned(),
-                made => format!("all {made} evaluations"),
+                trial_count => format!("all {trial_count} evaluations"),
             };
             return format!("Nothing was measured: {evaluations} failed.{running}");
         }
@@ -97,8 +97,10 @@ impl RaceResult<'_> {
         };
         let failures = match failed {
             0 => String::new(),
-            1 => format!(" 1 of {made} evaluations failed and counts as a score of 0."),
-            some => format!(" {some} of {made} evaluations failed and count as a score of 0."),
+            1 => format!(" 1 of {trial_count} evaluations failed and counts as a score of 0."),
+            some => {
+                format!(" {some} of {trial_count} evaluations failed and count as a score of 0.")
+            }
         };
         let judged = match unjudged {
             0 => String::new(),
@@ -284,7 +286,7 @@ impl RaceResult<'_> {
     }
     /// Returns the other configurations with the same mean on the same cases.
     fn tied_with(&self, leader: usize) -> Vec<usize> {
-        let made = |arm: usize| {
+        let trial_count = |arm: usize| {
             self.halving
                 .values(arm, self.halving.race_and_holdout_cases().0.len())
                 .len()
@@ -293,7 +295,7 @@ impl RaceResult<'_> {
             let paired_differences = self.measured.differences(leader, *arm);
             let is_same = !paired_differences.is_empty()
                 && paired::mean(&paired_differences).abs() <= SCORE_TOLERANCE;
-            *arm != leader && is_same && made(*arm) == made(leader)
+            *arm != leader && is_same && trial_count(*arm) == trial_count(leader)
         };
         (0..self.halving.states().len()).filter(is_tied).collect()
     }

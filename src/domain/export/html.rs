@@ -144,7 +144,7 @@ fn stage_title(analysis: &Analysis, stage: usize) -> &str {
 
 fn write_drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
     let stages = analysis.plan.stages.iter().enumerate();
-    for (index, stage) in stages.filter(|(_, stage)| stage.who == StageRole::Members) {
+    for (index, stage) in stages.filter(|(_, stage)| stage.role == StageRole::Members) {
         let of_stage: Vec<_> = answers
             .iter()
             .filter(|answer| answer.stage == index)
@@ -221,7 +221,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
     out.push_str("<section>\n<h2>Cost and time</h2>\n<table class=\"costs\"><thead><tr><th>Stage</th><th>Member</th><th>Input</th><th>Output</th><th>Cost</th><th>Time</th></tr></thead><tbody>\n");
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let seated = stage.is_some_and(|stage| stage.who == StageRole::Members);
+        let seated = stage.is_some_and(|stage| stage.role == StageRole::Members);
         let seat = if seated {
             format!("{} · ", letter(answer.member))
         } else {

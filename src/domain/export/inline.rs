@@ -133,18 +133,18 @@ pub fn bracketed_formulas(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut is_code, mut is_formula) = (false, false);
     for line in text.split_inclusive('\n') {
-        let bare = line.trim();
-        is_code ^= bare.starts_with("```") || bare.starts_with("~~~");
-        let inner = bare
+        let trimmed = line.trim();
+        is_code ^= trimmed.starts_with("```") || trimmed.starts_with("~~~");
+        let inner = trimmed
             .strip_prefix("\\[")
             .and_then(|rest| rest.strip_suffix("\\]"));
         match inner {
             _ if is_code => out.push_str(line),
             // `\[` opens a formula only on a separate line; elsewhere it is an ordinary bracket.
             Some(inner) => out.push_str(&format!("$${inner}$$\n")),
-            None if bare == "\\[" || (is_formula && bare == "\\]") => {
+            None if trimmed == "\\[" || (is_formula && trimmed == "\\]") => {
                 is_formula = !is_formula;
-                out.push_str(&line.replace(bare, "$$"));
+                out.push_str(&line.replace(trimmed, "$$"));
             }
             None => render_dollar_formulas(line, &mut out),
         }

@@ -418,10 +418,10 @@ mod tests {
             .map(|n| format!("{}- x\n", " ".repeat(n)))
             .collect::<String>();
         assert!(prose_html(&nested).contains("x"));
-        for odd in [
+        for odd_text in [
             "", "\n\n", "|", "|\n|-", "1.", "- ", "$$", "\\[", "#", "```",
         ] {
-            let _ = prose_html(odd);
+            let _ = prose_html(odd_text);
         }
     }
 

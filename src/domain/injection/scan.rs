@@ -317,8 +317,8 @@ fn is_direct_speech(text: &str, at: usize, sign: &str) -> bool {
 fn has_instruction_near(text: &str, at: usize, sign: &str) -> bool {
     let end = text.floor_char_boundary((at + sign.len() + CONTEXT_BYTES).min(text.len()));
     let start = text.floor_char_boundary(at.saturating_sub(CONTEXT_BYTES / 3));
-    let near = [&text[start..at], " ", &text[at + sign.len()..end]].concat();
-    ORDER_PHRASES.iter().any(|order| near.contains(order))
+    let context = [&text[start..at], " ", &text[at + sign.len()..end]].concat();
+    ORDER_PHRASES.iter().any(|order| context.contains(order))
 }
 
 // Returns Markdown images with a URL that ends in an open parameter or contains a placeholder.

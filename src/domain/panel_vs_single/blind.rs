@@ -74,14 +74,15 @@ pub fn anonymized(text: &str, question: &str, members: usize) -> String {
 /// Returns the lines under the answer's heading; without such a heading, all lines except the asides.
 fn answer_lines(text: &str) -> Vec<&str> {
     let headings: Vec<Option<(usize, String)>> = text.lines().map(heading).collect();
-    let is = |index: usize, names: &[&str]| {
+    let is_heading = |index: usize, names: &[&str]| {
         let found = headings.get(index).and_then(Option::as_ref);
         found
             .filter(|(_, title)| names.contains(&title.as_str()))
             .map(|(level, _)| *level)
     };
     let lines: Vec<&str> = text.lines().collect();
-    let begin = (0..lines.len()).find_map(|index| Some((index, is(index, ANSWER_HEADINGS)?)));
+    let begin =
+        (0..lines.len()).find_map(|index| Some((index, is_heading(index, ANSWER_HEADINGS)?)));
     let mut remaining = Vec::new();
     // Heading level of the section being removed.
     let mut aside = None;
@@ -99,7 +100,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
         }
         if let Some((deep, _)) = heading_here {
             let over = aside.is_some_and(|level| *deep <= level);
-            aside = is(index, ASIDE_HEADINGS).or(aside.filter(|_| !over));
+            aside = is_heading(index, ASIDE_HEADINGS).or(aside.filter(|_| !over));
         }
         if aside.is_none() {
             remaining.push(line);
@@ -147,12 +148,12 @@ fn offers_lettered_options(question: &str, members: usize) -> bool {
     let mut before = "";
     question.lines().any(|line| {
         line.split_whitespace().enumerate().any(|(place, word)| {
-            let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-            let choice = is_member_letter(bare, members)
+            let bare_word = word.trim_matches(|c: char| !c.is_alphanumeric());
+            let choice = is_member_letter(bare_word, members)
                 && (word.contains(')')
                     || (place == 0 && word.ends_with(['.', ':']))
                     || CHOICE_WORDS.contains(&before.to_lowercase().as_str()));
-            before = bare;
+            before = bare_word;
             choice
         })
     })

@@ -65,12 +65,12 @@ mod tests {
         let mut misled_users = 0;
         for _ in 0..USERS {
             let mut tallies = [VoteTally::default(); TOPICS + 1];
-            let mut seen: Vec<usize> = Vec::new();
+            let mut seen_topics: Vec<usize> = Vec::new();
             misled_users += u32::from(order(random).into_iter().any(|topic| {
-                if !seen.contains(&topic) {
-                    seen.push(topic);
+                if !seen_topics.contains(&topic) {
+                    seen_topics.push(topic);
                 }
-                let place = 1 + seen
+                let place = 1 + seen_topics
                     .iter()
                     .position(|candidate| *candidate == topic)
                     .unwrap_or_default();
@@ -79,7 +79,7 @@ mod tests {
                     let tally = &mut tallies[at];
                     tally.wins += u64::from(is_win);
                     tally.losses += u64::from(!is_win);
-                    let topics = if is_corrected { seen.len() } else { 1 };
+                    let topics = if is_corrected { seen_topics.len() } else { 1 };
                     let key = (*tally, if topics < 2 { usize::MAX } else { at });
                     let (wins, losses) = (tally.wins as f64, tally.losses as f64);
                     let shows_pays = || {

@@ -55,10 +55,10 @@ fn coverage(random: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Rando
     let mut covered = 0;
     for _ in 0..RUNS {
         let rate = rate(random);
-        let mut seen = VoteTally::default();
-        (0..votes).for_each(|_| vote(random, &mut seen, rate, ties));
-        let (from, to) = *known.entry((seen.wins, seen.ties)).or_insert_with(|| {
-            interval::win_rate_interval(seen.wins as f64, seen.ties as f64, seen.losses as f64)
+        let mut tally = VoteTally::default();
+        (0..votes).for_each(|_| vote(random, &mut tally, rate, ties));
+        let (from, to) = *known.entry((tally.wins, tally.ties)).or_insert_with(|| {
+            interval::win_rate_interval(tally.wins as f64, tally.ties as f64, tally.losses as f64)
         });
         covered += u32::from(from <= rate && rate <= to);
     }
@@ -70,7 +70,7 @@ const RATES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 #[test]
 fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     let mut random = Random::new(4);
-    let sound = |part: f64, votes: u32, rate: f64, ties: f64| {
+    let assert_coverage = |part: f64, votes: u32, rate: f64, ties: f64| {
         let text = format!("{part} at {votes} votes, rate {rate}, ties {ties}");
         assert!((0.93..=0.97).contains(&part), "{text}");
     };
@@ -80,7 +80,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
             let open = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
             for rate in RATES.iter().filter(open) {
                 let part = coverage(&mut random, votes, ties, |_| *rate);
-                sound(part, votes, *rate, ties);
+                assert_coverage(part, votes, *rate, ties);
             }
         }
     }
@@ -89,7 +89,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
         for ties in [0.0, 0.1, 0.2] {
             let any = |random: &mut Random| 0.1 + 0.8 * random.next_unit();
             let part = coverage(&mut random, votes, ties, any);
-            sound(part, votes, f64::NAN, ties);
+            assert_coverage(part, votes, f64::NAN, ties);
         }
     }
 }
@@ -125,11 +125,11 @@ fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
     for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
         let (mut pays, mut does_not) = (0, 0);
         for _ in 0..RUNS {
-            let mut seen = VoteTally::default();
+            let mut tally = VoteTally::default();
             let (mut said_pays, mut said_not) = (false, false);
             for _ in 0..150 {
-                vote(&mut random, &mut seen, rate, ties);
-                let verdict = *known.entry(seen).or_insert_with(|| seen.judge_only());
+                vote(&mut random, &mut tally, rate, ties);
+                let verdict = *known.entry(tally).or_insert_with(|| tally.judge_only());
                 said_pays |= verdict == PanelVerdict::Pays;
                 said_not |= verdict == PanelVerdict::DoesNotPay;
             }
@@ -151,10 +151,10 @@ fn no_difference_is_wrong_in_fewer_than_5_percent() {
     let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     let mut wrong = 0;
     for _ in 0..RUNS {
-        let mut seen = VoteTally::default();
+        let mut tally = VoteTally::default();
         let had_verdict = (0..150).any(|_| {
-            vote(&mut random, &mut seen, MIN_WIN_RATE, 0.0);
-            *known.entry(seen).or_insert_with(|| seen.judge_only()) == PanelVerdict::NoDifference
+            vote(&mut random, &mut tally, MIN_WIN_RATE, 0.0);
+            *known.entry(tally).or_insert_with(|| tally.judge_only()) == PanelVerdict::NoDifference
         });
         wrong += u32::from(had_verdict);
     }
@@ -172,9 +172,9 @@ fn true_effects_are_found() {
         (0.5, 0.6, 250, PanelVerdict::NoDifference),
     ] {
         let found = (0..300).filter(|_| {
-            let mut seen = VoteTally::default();
-            (0..votes).for_each(|_| vote(&mut random, &mut seen, rate, ties));
-            seen.judge_only() == expected
+            let mut tally = VoteTally::default();
+            (0..votes).for_each(|_| vote(&mut random, &mut tally, rate, ties));
+            tally.judge_only() == expected
         });
         let found = found.count();
         assert!(found > 240, "{expected:?} in {found} of 300");
@@ -232,7 +232,7 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
     }
     // The hardest rates are between "no difference" and "pays"; even they are settled eventually.
     let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().votes_needed);
-    assert!(hardest.max().is_some_and(|most| most < 2_000));
+    assert!(hardest.max().is_some_and(|max_votes| max_votes < 2_000));
 }
 
 #[test]

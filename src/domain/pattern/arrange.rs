@@ -29,7 +29,7 @@ pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
             // The single answer is the final answer.
             stages
                 .iter_mut()
-                .for_each(|stage| stage.who = StageRole::Synthesizer);
+                .for_each(|stage| stage.role = StageRole::Synthesizer);
         }
         Arrangement::Staged | Arrangement::Own if depth == Depth::Standard && stages.len() > 3 => {
             let last = stages.pop();
@@ -51,7 +51,7 @@ mod tests {
         let last = names.len() - 1;
         let stage = |(index, name): (usize, &&str)| StageText {
             name: (*name).into(),
-            who: match index == last && last > 0 {
+            role: match index == last && last > 0 {
                 true => StageRole::Synthesizer,
                 false => StageRole::Members,
             },
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(names.join(" "), expected, "{way:?} {depth:?}");
             let ends_with_one = stages
                 .last()
-                .is_some_and(|last| last.who == StageRole::Synthesizer);
+                .is_some_and(|last| last.role == StageRole::Synthesizer);
             assert_eq!(ends_with_one, way != Vote);
         }
     }

@@ -83,7 +83,7 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
     let tools = plan.tools.as_deref().map_or(0, Tools::tokens);
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
-        let participants: Vec<&Member> = match stage.who {
+        let participants: Vec<&Member> = match stage.role {
             StageRole::Readers => plan.readers.iter().collect(),
             StageRole::Members => plan.members.iter().collect(),
             StageRole::Synthesizer => vec![&plan.synthesizer],
@@ -97,13 +97,13 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
         let read = texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS);
         let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
         for (seat, member) in participants.into_iter().enumerate() {
-            let documents = match stage.who {
+            let documents = match stage.role {
                 StageRole::Readers => {
                     beginning_tokens(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice))
                 }
                 _ => beginning_tokens_of(plan, member),
             };
-            let tools = if stage.who == StageRole::Synthesizer {
+            let tools = if stage.role == StageRole::Synthesizer {
                 tools
             } else {
                 0

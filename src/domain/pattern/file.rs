@@ -118,7 +118,7 @@ pub fn is_id(id: &str) -> bool {
 pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
     let mut found = Vec::new();
     for (at, stage) in pattern.stages.iter().enumerate() {
-        if stage.who != StageRole::Synthesizer {
+        if stage.role != StageRole::Synthesizer {
             continue;
         }
         let missing: Vec<&str> = RESULT_HEADINGS
@@ -180,7 +180,7 @@ impl Pattern {
                     "the first stage must contain the placeholder {question}",
                 ));
             }
-            if stage.who == StageRole::Synthesizer && !needs("peers") {
+            if stage.role == StageRole::Synthesizer && !needs("peers") {
                 faults.push(pattern_error(
                     &place,
                     "the synthesis must contain the placeholder {peers}",
@@ -195,7 +195,7 @@ impl Pattern {
         let place = format!("stages.{last}.who");
         match self.arrangement {
             Arrangement::Single | Arrangement::Vote => {
-                if last > 0 || self.stages[0].who != StageRole::Members {
+                if last > 0 || self.stages[0].role != StageRole::Members {
                     let name = self.arrangement.as_str();
                     let why = format!(
                         "the arrangement {name} must have exactly one stage, with who = members"
@@ -225,14 +225,14 @@ impl Pattern {
                 errors.push(pattern_error(&format!("stages.{at}"), why));
             }
         }
-        if self.stages[last].who != StageRole::Synthesizer {
+        if self.stages[last].role != StageRole::Synthesizer {
             errors.push(pattern_error(
                 &place,
                 "the last stage must have who = synthesiser",
             ));
         }
         for (at, stage) in self.stages[..last].iter().enumerate() {
-            if stage.who != StageRole::Members {
+            if stage.role != StageRole::Members {
                 let why = "every stage before the last must have who = members";
                 errors.push(pattern_error(&format!("stages.{at}.who"), why));
             }
@@ -281,8 +281,8 @@ fn parse_stages(
         if names.contains(&name) {
             fields.add_error("name", "two stages have the same name");
         }
-        let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if !name.chars().all(sound) {
+        let is_name_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if !name.chars().all(is_name_char) {
             fields.add_error(
                 "name",
                 "a stage name can contain lowercase letters, digits and _",
@@ -292,18 +292,18 @@ fn parse_stages(
         let prompt = fields.text_field("prompt", MAX_PROMPT, None);
         let ends =
             at + 1 == list.len() && !matches!(arrangement, Arrangement::Single | Arrangement::Vote);
-        let who = fields.keyword_field("who").unwrap_or(if ends {
+        let role = fields.keyword_field("who").unwrap_or(if ends {
             StageRole::Synthesizer
         } else {
             StageRole::Members
         });
         let task = fields
             .keyword_field("task")
-            .unwrap_or_else(|| default_task(at, who, &prompt));
+            .unwrap_or_else(|| default_task(at, role, &prompt));
         let help = fields.text_field("help", 300, Some(""));
         stages.push(StageText {
             name,
-            who,
+            role: role,
             task,
             help,
             prompt,
@@ -313,8 +313,8 @@ fn parse_stages(
 }
 
 /// Returns the default task of a stage.
-fn default_task(at: usize, who: StageRole, prompt: &str) -> Task {
-    match who {
+fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
+    match role {
         StageRole::Synthesizer => Task::Synthesize,
         // Files cannot define a readers stage: it is added for long documents.
         StageRole::Readers => Task::Read,

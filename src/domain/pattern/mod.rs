@@ -55,7 +55,8 @@ pub struct StageText {
     /// `initial`, `meta`, `hyper`, or `ultra`.
     pub name: String,
     /// Participants.
-    pub who: StageRole,
+    #[serde(rename = "who")]
+    pub role: StageRole,
     /// Task of the participants.
     pub task: Task,
     /// Description of the stage, for users.
@@ -83,7 +84,7 @@ impl Pattern {
     pub fn plan_stages(&self) -> Vec<Stage> {
         let stage = |text: &StageText| Stage {
             name: text.name.clone(),
-            who: text.who,
+            role: text.role,
             task: text.task,
             prompt: text.prompt.clone(),
         };

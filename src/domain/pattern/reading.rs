@@ -30,7 +30,7 @@ write only: nothing on this here.";
 pub fn reading_stage() -> Stage {
     Stage {
         name: READING_STAGE.to_owned(),
-        who: StageRole::Readers,
+        role: StageRole::Readers,
         task: Task::Read,
         prompt: READING_PROMPT.to_owned(),
     }

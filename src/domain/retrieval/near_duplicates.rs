@@ -30,10 +30,10 @@ impl Shingles {
     /// Whether the two are near-duplicates.
     pub fn is_near_duplicate(&self, other: &Self) -> bool {
         let (mut a, mut b, mut common) = (0, 0, 0);
-        while let (Some(here), Some(there)) = (self.0.get(a), other.0.get(b)) {
-            common += usize::from(here == there);
-            a += usize::from(here <= there);
-            b += usize::from(there <= here);
+        while let (Some(own_hash), Some(other_hash)) = (self.0.get(a), other.0.get(b)) {
+            common += usize::from(own_hash == other_hash);
+            a += usize::from(own_hash <= other_hash);
+            b += usize::from(other_hash <= own_hash);
         }
         let all = self.0.len() + other.0.len() - common;
         common as f64 >= DUPLICATE_SIMILARITY * all as f64

@@ -160,6 +160,6 @@ fn near_duplicates_are_included_once() {
 #[test]
 fn documents_without_hits_leave_their_share_to_the_others() {
     let found = candidate("a", 50, &[9, 8, 7, 6]);
-    let nothing = candidate("b", 50, &[]);
-    check(&[found, nothing], 6_000, "1a0 2a7 3a8 4a9 5b0");
+    let without_hits = candidate("b", 50, &[]);
+    check(&[found, without_hits], 6_000, "1a0 2a7 3a8 4a9 5b0");
 }

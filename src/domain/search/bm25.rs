@@ -240,11 +240,11 @@ mod tests {
         assert!((statistics.coverage(0b111) - 1.0).abs() < 1e-9);
         assert_eq!(statistics.coverage(0), 0.0);
         assert!(statistics.coverage(0b010) > 4.0 * statistics.coverage(0b100));
-        let nothing = TermStatistics {
+        let no_passages = TermStatistics {
             passages: 0,
             frequencies: Vec::new(),
         };
-        assert_eq!(nothing.coverage(0), 0.0);
+        assert_eq!(no_passages.coverage(0), 0.0);
     }
 
     #[test]

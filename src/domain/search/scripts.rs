@@ -97,12 +97,12 @@ pub(super) fn camel_case_parts(word: &str) -> Vec<String> {
     let letters: Vec<char> = word.chars().collect();
     let (mut parts, mut from) = (Vec::new(), 0);
     for at in 1..letters.len() {
-        let (before, here) = (letters[at - 1], letters[at]);
-        let begins_capital = before.is_lowercase() && here.is_uppercase();
+        let (before, current) = (letters[at - 1], letters[at]);
+        let begins_capital = before.is_lowercase() && current.is_uppercase();
         let ends_capitals = before.is_uppercase()
-            && here.is_uppercase()
+            && current.is_uppercase()
             && letters.get(at + 1).is_some_and(|next| next.is_lowercase());
-        let digits = before.is_numeric() != here.is_numeric();
+        let digits = before.is_numeric() != current.is_numeric();
         if begins_capital || ends_capitals || digits {
             parts.push(lowercase_string(&letters[from..at]));
             from = at;

@@ -35,12 +35,13 @@ pub fn cohen_kappa(
             DisagreementWeighting::Quadratic => distance * distance,
         }
     };
-    let seen: f64 = pairs.iter().map(|&(a, b)| distance_of(a, b)).sum::<f64>() / all;
+    let observed_disagreement: f64 =
+        pairs.iter().map(|&(a, b)| distance_of(a, b)).sum::<f64>() / all;
     let mut expected = 0.0;
     for (a, first_count) in first.iter().enumerate() {
         for (b, second_count) in second.iter().enumerate() {
             expected += first_count * second_count * distance_of(a, b);
         }
     }
-    (expected > 0.0).then(|| 1.0 - seen / expected)
+    (expected > 0.0).then(|| 1.0 - observed_disagreement / expected)
 }

@@ -50,20 +50,23 @@ pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
 
 // Returns the smaller tail probability of a result, plus the largest opposite tail that is no more probable.
 fn acceptability(hits: u64, cases: u64, rate: f64) -> f64 {
-    let up = |from: u64| -> f64 {
+    let upper_tail = |from: u64| -> f64 {
         match from {
             0 => 1.0,
             from if from > cases => 0.0,
             from => regularized_beta(from as f64, (cases - from) as f64 + 1.0, rate),
         }
     };
-    let down = |to: u64| 1.0 - up(to + 1);
+    let lower_tail = |to: u64| 1.0 - upper_tail(to + 1);
     let with_opposite = |tail: f64, mut others: Box<dyn Iterator<Item = f64> + '_>| {
         let opposite = others.find(|&other| other <= tail + 1e-12);
         tail + opposite.unwrap_or(0.0)
     };
-    let above = with_opposite(up(hits), Box::new((0..hits).rev().map(down)));
-    let below = with_opposite(down(hits), Box::new((hits + 1..=cases).map(up)));
+    let above = with_opposite(upper_tail(hits), Box::new((0..hits).rev().map(lower_tail)));
+    let below = with_opposite(
+        lower_tail(hits),
+        Box::new((hits + 1..=cases).map(upper_tail)),
+    );
     above.min(below).min(1.0)
 }
 

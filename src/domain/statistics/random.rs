@@ -55,14 +55,17 @@ mod tests {
     #[test]
     fn places_are_even_and_normal_numbers_are_normal() {
         let mut random = Random::new(1);
-        let mut seen = [0_u32; 7];
+        let mut counts = [0_u32; 7];
         let (mut sum, mut squares) = (0.0, 0.0);
         for _ in 0..70_000 {
-            seen[random.below(7)] += 1;
+            counts[random.below(7)] += 1;
             let x = random.next_normal();
             (sum, squares) = (sum + x, squares + x * x);
         }
-        assert!(seen.iter().all(|&n| n.abs_diff(10_000) < 400), "{seen:?}");
+        assert!(
+            counts.iter().all(|&n| n.abs_diff(10_000) < 400),
+            "{counts:?}"
+        );
         assert!((sum / 7e4_f64).abs() < 0.02);
         assert!((squares / 7e4_f64 - 1.0).abs() < 0.02);
         assert_eq!(random.below(0), 0);

@@ -28,9 +28,12 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 #[track_caller]
-fn assert_close(ours: f64, theirs: f64, what: &Value) {
-    let relative_error = (ours - theirs).abs() / theirs.abs().max(1.0);
-    assert!(relative_error < 1e-8, "{ours} instead of {theirs}: {what}");
+fn assert_close(actual: f64, reference: f64, what: &Value) {
+    let relative_error = (actual - reference).abs() / reference.abs().max(1.0);
+    assert!(
+        relative_error < 1e-8,
+        "{actual} instead of {reference}: {what}"
+    );
 }
 
 // Calculates the function that `normal_quantile` inverts.
@@ -51,12 +54,12 @@ fn distributions_are_those_of_scipy() {
         );
     }
     for row in expected("student") {
-        let ours = beta::student_t_tail_probability(number(&row[0]), number(&row[1]));
-        assert_close(ours, number(&row[2]), &row);
+        let actual = beta::student_t_tail_probability(number(&row[0]), number(&row[1]));
+        assert_close(actual, number(&row[2]), &row);
     }
     for row in expected("student_quantile") {
-        let ours = beta::student_t_quantile(number(&row[0]), number(&row[1]));
-        assert_close(ours, number(&row[2]), &row);
+        let actual = beta::student_t_quantile(number(&row[0]), number(&row[1]));
+        assert_close(actual, number(&row[2]), &row);
     }
 }
 
@@ -85,10 +88,10 @@ fn rates_are_those_of_statsmodels() {
 fn differences_are_those_of_scipy() {
     for row in expected("paired") {
         let values = numbers(&row["differences"]);
-        let ours = paired::paired_t_test(&values, 0.95).expect("two cases or more");
-        assert_close(ours.p, number(&row["p"]), &row);
-        assert_close(ours.interval.0, number(&row["from"]), &row);
-        assert_close(ours.interval.1, number(&row["to"]), &row);
+        let actual = paired::paired_t_test(&values, 0.95).expect("two cases or more");
+        assert_close(actual.p, number(&row["p"]), &row);
+        assert_close(actual.interval.0, number(&row["from"]), &row);
+        assert_close(actual.interval.1, number(&row["to"]), &row);
         assert_close(
             paired::standard_deviation(&values),
             number(&row["deviation"]),
@@ -101,8 +104,8 @@ fn differences_are_those_of_scipy() {
     let always = paired::paired_t_test(&[1.0; 5], 0.95).expect("five cases");
     assert!((always.p - 0.0625).abs() < 1e-9);
     for row in expected("holm") {
-        let ours = paired::holm_adjusted(&numbers(&row[0]));
-        for (our, their) in ours.iter().zip(numbers(&row[1])) {
+        let actual = paired::holm_adjusted(&numbers(&row[0]));
+        for (our, their) in actual.iter().zip(numbers(&row[1])) {
             assert_close(*our, their, &row);
         }
     }
@@ -122,8 +125,8 @@ fn agreement_is_that_of_scikit_learn() {
             (DisagreementWeighting::Linear, "linear"),
             (DisagreementWeighting::Quadratic, "quadratic"),
         ] {
-            let ours = cohen_kappa(&pairs, kinds, weight).expect("defined");
-            assert_close(ours, number(&row[name]), &row);
+            let actual = cohen_kappa(&pairs, kinds, weight).expect("defined");
+            assert_close(actual, number(&row[name]), &row);
         }
     }
     assert_eq!(
@@ -161,9 +164,15 @@ fn blakers_interval_is_exact_and_narrower() {
             .collect();
         let mut width = (0.0, 0.0);
         for (hits, &(from, to)) in intervals.iter().enumerate() {
-            let wide = proportions::clopper_pearson_interval(hits as u64, cases, 0.95);
-            assert!(wide.0 <= from && to <= wide.1, "{hits} of {cases}");
-            width = (width.0 + to - from, width.1 + wide.1 - wide.0);
+            let clopper_pearson = proportions::clopper_pearson_interval(hits as u64, cases, 0.95);
+            assert!(
+                clopper_pearson.0 <= from && to <= clopper_pearson.1,
+                "{hits} of {cases}"
+            );
+            width = (
+                width.0 + to - from,
+                width.1 + clopper_pearson.1 - clopper_pearson.0,
+            );
             let mirrored = intervals[cases as usize - hits];
             assert!(
                 (from - (1.0 - mirrored.1)).abs() < 2e-3,

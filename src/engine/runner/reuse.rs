@@ -169,16 +169,16 @@ impl Driver {
             return;
         }
         let price = self.terms.price(&open.model);
-        let kept = CachedAnswer {
+        let cached = CachedAnswer {
             cost: price.map(|price| price.cost(&answer.usage)),
             model: open.model,
             answer: answer.clone(),
             fields: fields.hashes(),
         };
-        let purge = self.shared.cache.add_bytes(kept.bytes(&whole));
+        let purge = self.shared.cache.add_bytes(cached.bytes(&whole));
         let keeping = AnswerToCache {
             key: whole,
-            kept,
+            kept: cached,
             ttl: self.shared.cache.limits.ttl,
             leader: open.leader,
         };

@@ -10,8 +10,8 @@ const MAX_OPEN: usize = 64;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MarkEffect {
     None,
-    Raised,
-    Lowered,
+    Superscript,
+    Subscript,
     Struck,
     Note,
 }
@@ -38,8 +38,8 @@ impl InlineMarks {
         }
         let effect = match name {
             "sup" if is_reference(attributes) => MarkEffect::Note,
-            "sup" => MarkEffect::Raised,
-            "sub" => MarkEffect::Lowered,
+            "sup" => MarkEffect::Superscript,
+            "sub" => MarkEffect::Subscript,
             "s" | "strike" => MarkEffect::Struck,
             "a" if is_reference(attributes) => MarkEffect::Note,
             "span" => effect_of_style(attributes),
@@ -92,8 +92,8 @@ impl InlineMarks {
             _ if is_inside => text.to_owned(),
             MarkEffect::Note if text.starts_with('[') || text.contains(' ') => text.to_owned(),
             MarkEffect::Note => raised::superscript(before, text, true),
-            MarkEffect::Raised => raised::superscript(before, text, has_link),
-            MarkEffect::Lowered => raised::subscript(before, text),
+            MarkEffect::Superscript => raised::superscript(before, text, has_link),
+            MarkEffect::Subscript => raised::subscript(before, text),
             MarkEffect::Struck => raised::mark_struck(text),
             MarkEffect::None => text.to_owned(),
         };
@@ -122,9 +122,9 @@ fn effect_of_style(attributes: &str) -> MarkEffect {
     let style = attribute(attributes, "style").unwrap_or_default();
     let style = style.replace(' ', "").to_ascii_lowercase();
     if style.contains("vertical-align:super") {
-        MarkEffect::Raised
+        MarkEffect::Superscript
     } else if style.contains("vertical-align:sub") {
-        MarkEffect::Lowered
+        MarkEffect::Subscript
     } else if style.contains("text-decoration:line-through") {
         MarkEffect::Struck
     } else {

@@ -82,13 +82,13 @@ mod tests {
                     From b@b.c Sun Mar  1 10:00:00 2026\nFrom: b@b.c\nSubject: Second\n\nTwo.\n>From here on.\n\nFrom now on nothing.\n";
         let (report, pages) =
             read(file.as_bytes(), "x.mbox", &ReadLimits::default()).expect("readable");
-        let got: Vec<_> = pages
+        let titled_pages: Vec<_> = pages
             .iter()
             .map(|page| (page.title.as_str(), page.text.as_str()))
             .collect();
         assert_eq!(report.kind, "eml");
         assert_eq!(
-            got,
+            titled_pages,
             [
                 ("First", "From: a@b.c\nSubject: First\n\nOne body."),
                 (

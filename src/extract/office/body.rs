@@ -89,7 +89,7 @@ impl<'o, 's> BodyText<'o, 's> {
 
     /// Records a page without text, and the reason.
     pub fn add_gap(&mut self, number: u32, why: &str) {
-        self.out.gap(number, why, false);
+        self.out.add_textless_page(number, why, false);
     }
 
     /// Reports how much of the file has been read; the total may be in any unit.

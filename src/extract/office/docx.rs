@@ -292,7 +292,7 @@ impl DocxWord<'_, '_, '_> {
             match tag.name() {
                 "pStyle" => paragraph.style = value(),
                 "outlineLvl" => paragraph.outline = value().parse().ok(),
-                "numId" => paragraph.numbered.get_or_insert_default().list = value(),
+                "numId" => paragraph.numbered.get_or_insert_default().list_id = value(),
                 "ilvl" => {
                     paragraph.numbered.get_or_insert_default().level = value().parse().unwrap_or(0);
                 }
@@ -349,8 +349,8 @@ impl DocxWord<'_, '_, '_> {
         }
         if is_sized && position.abs() >= MIN_SHIFT && self.style.script.is_none() {
             self.style.script = Some(match position > 0 {
-                true => Script::Raised,
-                false => Script::Lowered,
+                true => Script::Superscript,
+                false => Script::Subscript,
             });
         }
     }
@@ -471,10 +471,10 @@ impl DocxWord<'_, '_, '_> {
         let styled = self.styles.numbering(&paragraph.style);
         let numbered = paragraph.numbered.clone().map(|mut outline_level| {
             // A paragraph may specify only the level, while its style specifies the list.
-            if outline_level.list.is_empty() {
-                outline_level.list = styled
+            if outline_level.list_id.is_empty() {
+                outline_level.list_id = styled
                     .as_ref()
-                    .map(|style| style.list.clone())
+                    .map(|style| style.list_id.clone())
                     .unwrap_or_default();
             }
             outline_level

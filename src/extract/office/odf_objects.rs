@@ -49,8 +49,9 @@ impl OdfObjects {
 
     /// Returns the folders of the objects whose text follows that of the file, without duplicates.
     pub fn folders(mut self) -> Vec<String> {
-        let mut seen = std::collections::HashSet::new();
-        self.folders.retain(|folder| seen.insert(folder.clone()));
+        let mut seen_folders = std::collections::HashSet::new();
+        self.folders
+            .retain(|folder| seen_folders.insert(folder.clone()));
         self.folders
     }
 }

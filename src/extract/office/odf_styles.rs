@@ -72,9 +72,9 @@ fn run_style(tag: &Tag) -> RunStyle {
         .or_else(|| tag.get("text-line-through-type"));
     RunStyle {
         script: if shift == "super" || percent > 0.0 {
-            Some(Script::Raised)
+            Some(Script::Superscript)
         } else if shift == "sub" || percent < 0.0 {
-            Some(Script::Lowered)
+            Some(Script::Subscript)
         } else {
             None
         },

@@ -30,7 +30,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         out.progress(index, slides.len());
         let number = index as u32 + 1;
         let Some(mut xml) = Xml::part(zip, slide) else {
-            out.gap(number, "the slide is missing", false);
+            out.add_textless_page(number, "the slide is missing", false);
             continue;
         };
         let links = relations(zip, slide);
@@ -61,7 +61,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             } else {
                 "an empty slide"
             };
-            out.gap(number, why, false);
+            out.add_textless_page(number, why, false);
         }
         if xml.is_broken() {
             damaged(
@@ -348,9 +348,9 @@ fn run_style(tag: &Tag) -> RunStyle {
     let shift: i64 = baseline.trim_end_matches('%').parse().unwrap_or(0);
     RunStyle {
         script: match shift {
-            1.. => Some(Script::Raised),
+            1.. => Some(Script::Superscript),
             0 => None,
-            _ => Some(Script::Lowered),
+            _ => Some(Script::Subscript),
         },
         struck: tag.get("strike").is_some_and(|strike| strike != "noStrike"),
     }

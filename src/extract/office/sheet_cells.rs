@@ -35,8 +35,8 @@ pub fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
 /// Parses a `vertAlign` value.
 pub fn parse_script(value: &str) -> Option<Script> {
     match value {
-        "superscript" => Some(Script::Raised),
-        "subscript" => Some(Script::Lowered),
+        "superscript" => Some(Script::Superscript),
+        "subscript" => Some(Script::Subscript),
         _ => None,
     }
 }

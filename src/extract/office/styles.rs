@@ -17,7 +17,7 @@ const MAX_LEVELS: usize = 9;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Numbered {
     /// The list's ID; `0` means none.
-    pub list: String,
+    pub list_id: String,
     /// Level, starting at 0.
     pub level: usize,
 }
@@ -107,13 +107,13 @@ fn style(xml: &mut Xml<'_>) -> Style {
                     .filter(|&l| l < 9)
                     .map(|l: usize| l + 1)
             }
-            "numId" => style.numbered.get_or_insert_default().list = value(),
+            "numId" => style.numbered.get_or_insert_default().list_id = value(),
             "ilvl" => style.numbered.get_or_insert_default().level = value().parse().unwrap_or(0),
             "vanish" => style.hidden = tag.is_on(),
             "vertAlign" => {
                 style.run.script = match value().as_str() {
-                    "superscript" => Some(Script::Raised),
-                    "subscript" => Some(Script::Lowered),
+                    "superscript" => Some(Script::Superscript),
+                    "subscript" => Some(Script::Subscript),
                     _ => None,
                 }
             }
@@ -197,7 +197,7 @@ impl Lists {
 
     /// Counts the next item and returns its marker: `-`, `3.`, `2.1`. Returns `None` if the list is not defined.
     pub fn next_marker(&mut self, item: &Numbered) -> Option<String> {
-        let kind = self.lists.get(&item.list)?;
+        let kind = self.lists.get(&item.list_id)?;
         let levels = self.definitions.get(kind)?;
         let definition = levels.get(item.level)?;
         if definition.format == "bullet"
@@ -206,9 +206,9 @@ impl Lists {
             return Some("-".to_owned());
         }
         // Lists that share a definition continue counting unless one of them restarts.
-        let restart = self.restarts.get(&item.list);
+        let restart = self.restarts.get(&item.list_id);
         let key = if restart.is_some() {
-            format!("list {}", item.list)
+            format!("list {}", item.list_id)
         } else {
             kind.clone()
         };
@@ -318,7 +318,7 @@ mod tests {
         let mut lists = Lists::read(Some(Xml::text(xml)));
         let mut mark = |list: &str, level| {
             lists.next_marker(&Numbered {
-                list: list.to_owned(),
+                list_id: list.to_owned(),
                 level,
             })
         };

@@ -138,8 +138,8 @@ fn each_break_ends_one_page() {
 
 #[test]
 fn damage_and_encryption_are_reported() {
-    let whole = word(&(p("first words") + &p(&"more ".repeat(3_000))), &[]);
-    let cut = &whole[..whole.len() / 2];
+    let intact_file = word(&(p("first words") + &p(&"more ".repeat(3_000))), &[]);
+    let cut = &intact_file[..intact_file.len() / 2];
     match read(cut) {
         Ok((report, _)) => assert!(
             report.notes.iter().any(|note| note.contains("damaged")),
@@ -376,12 +376,12 @@ fn books_are_read_in_spine_order_with_chapter_titles() {
         ("OEBPS/text/two b.xhtml", b"<html><body><p>more</p></body></html>"),
     ];
     let (report, pages) = read(&pack(&parts)).expect("readable");
-    let got: Vec<_> = pages
+    let titled_pages: Vec<_> = pages
         .iter()
         .map(|page| (page.title.as_str(), page.text.as_str()))
         .collect();
     assert_eq!(
-        (report.kind, &got[..]),
+        (report.kind, &titled_pages[..]),
         (
             "epub",
             &[("Start here", "# One\n\nwords"), ("The end", "more")][..]
@@ -467,13 +467,16 @@ fn office_files_report_the_share_that_has_been_read() {
         ("xlsx", book, 90),
         ("pptx", deck, 19),
     ] {
-        let told = shares(&bytes);
-        assert!((least..=100).contains(&told.len()), "{kind}: {told:?}");
+        let reported_shares = shares(&bytes);
         assert!(
-            told.is_sorted_by(|one, next| one.0 < next.0 && one.1 == next.1),
-            "{kind}: {told:?}"
+            (least..=100).contains(&reported_shares.len()),
+            "{kind}: {reported_shares:?}"
         );
-        let (done, total) = told[told.len() - 1];
+        assert!(
+            reported_shares.is_sorted_by(|one, next| one.0 < next.0 && one.1 == next.1),
+            "{kind}: {reported_shares:?}"
+        );
+        let (done, total) = reported_shares[reported_shares.len() - 1];
         assert!(
             done <= total && done * 10 > total * 9,
             "{kind}: {done} of {total}"

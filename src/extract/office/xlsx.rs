@@ -190,7 +190,7 @@ struct XlsxSheet {
     /// Input messages and choices that appear when their cells are selected.
     hints: Vec<String>,
     /// The cells of the open rule, if their values come from a list.
-    list_place: Option<String>,
+    list_range: Option<String>,
 }
 
 impl XlsxSheet {
@@ -239,14 +239,14 @@ impl XlsxSheet {
             self.hint("hint", &place, &words.join(" "));
         }
         let is_list = rule.get("type").as_deref() == Some("list");
-        self.list_place = is_list.then_some(place);
+        self.list_range = is_list.then_some(place);
     }
 
     /// Records the choices listed in a rule itself; other choices are in cells, which are read anyway.
     fn add_choices(&mut self, formula: &str) {
         let list = formula.trim().strip_prefix('"');
         let list = list.and_then(|list| list.strip_suffix('"'));
-        if let (Some(list), Some(place)) = (list, self.list_place.take()) {
+        if let (Some(list), Some(place)) = (list, self.list_range.take()) {
             self.hint("choices", &place, &list.replace(',', ", "));
         }
     }
@@ -337,7 +337,7 @@ impl XlsxReader {
         sheet.add_surroundings();
         sheet.notes.drain(..).for_each(|note| out.note(note));
         if sheet.text.trim().is_empty() && sheet.parts == 0 {
-            out.gap(out.next(), format!("the sheet {name} is empty"), false);
+            out.add_textless_page(out.next(), format!("the sheet {name} is empty"), false);
             return Ok(());
         }
         sheet.flush(out)

@@ -128,12 +128,12 @@ mod tests {
             "<ThreadedComments><threadedComment ref='A1'><text>Is it due?</text></threadedComment></ThreadedComments>",
         );
         let (old, new) = (("comments", "c.xml"), ("threadedComment", "t.xml"));
-        let kept = "\n[comment on A1: [Threaded comment] Is it due?]";
-        assert_eq!(text_of(&[old], &[comments]), kept);
+        let expected_comment = "\n[comment on A1: [Threaded comment] Is it due?]";
+        assert_eq!(text_of(&[old], &[comments]), expected_comment);
         let once = "\n[comment on A1: Is it due?]";
         assert_eq!(text_of(&[old, new], &[comments, thread]), once);
         assert_eq!(text_of(&[new, old], &[comments, thread]), once);
         // The relation does not lead anywhere.
-        assert_eq!(text_of(&[old, new], &[comments]), kept);
+        assert_eq!(text_of(&[old, new], &[comments]), expected_comment);
     }
 }

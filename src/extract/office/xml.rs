@@ -93,12 +93,12 @@ impl<'z> Xml<'z> {
             Err(_) => return Some(Self::new(Box::new(Cursor::new(b"<")))),
         };
         let size = entry.size;
-        let wide = match stream.fill_buf() {
+        let utf16_encoding = match stream.fill_buf() {
             Ok([0xFF, 0xFE, ..]) => Some(UTF_16LE),
             Ok([0xFE, 0xFF, ..]) => Some(UTF_16BE),
             _ => None,
         };
-        if let Some(encoding) = wide {
+        if let Some(encoding) = utf16_encoding {
             let (bytes, _) = zip.read(entry, MAX_DECODED_BYTES);
             let text = encoding.decode(&bytes).0.into_owned();
             let size = text.len();

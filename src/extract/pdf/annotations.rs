@@ -291,10 +291,10 @@ pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let (left, right) = (minimum(|at| at.0), maximum(|at| at.0));
     let (bottom, top) = (minimum(|at| at.1), maximum(|at| at.1));
     let scale = |to: f64, from: f64| if from > 0.0 { to / from } else { 1.0 };
-    let wide = scale(place[2] - place[0], right - left);
+    let scale_x = scale(place[2] - place[0], right - left);
     let tall = scale(place[3] - place[1], top - bottom);
-    let (x, y) = (place[0] - left * wide, place[1] - bottom * tall);
-    let fit = Matrix([wide, 0.0, 0.0, tall, x, y]);
+    let (x, y) = (place[0] - left * scale_x, place[1] - bottom * tall);
+    let fit = Matrix([scale_x, 0.0, 0.0, tall, x, y]);
     fit.is_sane().then_some((stream, fit))
 }
 

@@ -75,7 +75,7 @@ fn characters(
     latin: &[LatinRun],
 ) -> Vec<char> {
     let mut all = Vec::new();
-    let mut put = |id: u16, character: char| {
+    let mut map_code = |id: u16, character: char| {
         let id = usize::from(id);
         if all.len() <= id {
             all.resize(id + 1, '\0');
@@ -85,7 +85,7 @@ fn characters(
     for &(first, character, count) in latin {
         let from = u32::from(character);
         for n in 0..count {
-            put(
+            map_code(
                 first + n,
                 char::from_u32(from + u32::from(n)).unwrap_or('\0'),
             );
@@ -96,7 +96,7 @@ fn characters(
         while id < end && code < 0xFF00 {
             let found = decode_code(encoding, code);
             if found.is_none_or(|character| !DUPLICATE_HANJA.contains(&character)) {
-                put(id, found.unwrap_or('\0'));
+                map_code(id, found.unwrap_or('\0'));
                 id += 1;
             }
             code = next_code(code, encoding == BIG5);
@@ -108,7 +108,7 @@ fn characters(
     {
         for (id, character) in (first..).zip(listed.chars()) {
             if character != char::REPLACEMENT_CHARACTER {
-                put(id, character);
+                map_code(id, character);
             }
         }
     }

@@ -98,7 +98,7 @@ fn standard_character(code: u8) -> Option<char> {
 }
 
 fn dingbat_character(code: u8) -> Option<char> {
-    let odd = match code {
+    let dingbat = match code {
         0x20 => ' ',
         0x25 => '☎',
         0x2A => '☛',
@@ -113,7 +113,7 @@ fn dingbat_character(code: u8) -> Option<char> {
         0x21..=0x7E => char::from_u32(0x2700 + u32::from(code) - 0x20)?,
         _ => return None,
     };
-    Some(odd)
+    Some(dingbat)
 }
 
 /// Adobe's glyph list, one name per line, sorted by bytes.

@@ -388,20 +388,20 @@ fn code_space_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     match dict.get::<Object<'_>>("Encoding") {
         Some(Object::Name(name)) => {
             let name = name.as_str();
-            let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-            let code = if has(&["UCS2", "UTF16"]) {
+            let name_contains = |words: &[&str]| words.iter().any(|word| name.contains(word));
+            let code = if name_contains(&["UCS2", "UTF16"]) {
                 CodeSpace::Unicode
-            } else if has(&["UTF8"]) {
+            } else if name_contains(&["UTF8"]) {
                 CodeSpace::Legacy(UTF_8)
-            } else if has(&["RKSJ"]) {
+            } else if name_contains(&["RKSJ"]) {
                 CodeSpace::Legacy(SHIFT_JIS)
-            } else if has(&["GBK", "GBpc", "GB-EUC"]) {
+            } else if name_contains(&["GBK", "GBpc", "GB-EUC"]) {
                 CodeSpace::Legacy(GBK)
-            } else if has(&["B5", "ETen", "HKscs"]) {
+            } else if name_contains(&["B5", "ETen", "HKscs"]) {
                 CodeSpace::Legacy(BIG5)
-            } else if has(&["KSC"]) {
+            } else if name_contains(&["KSC"]) {
                 CodeSpace::Legacy(EUC_KR)
-            } else if has(&["EUC"]) {
+            } else if name_contains(&["EUC"]) {
                 CodeSpace::Legacy(EUC_JP)
             } else if JIS_CODE_MAPS.contains(&name) {
                 CodeSpace::Jis

@@ -70,15 +70,17 @@ impl WordList {
         let (Some(before), Some(after)) = (head.chars().next_back(), tail.chars().next()) else {
             return LineJoin::Break;
         };
-        let bare = tail.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let bare_tail = tail.trim_end_matches(|c: char| !c.is_alphanumeric());
         if !before.is_alphanumeric() || !after.is_alphanumeric() {
             return LineJoin::Break;
         }
         if hyphen == '\u{AD}' {
             return LineJoin::WithoutHyphen;
         }
-        if CONJUNCTIONS.contains(&bare)
-            && !self.words.contains(&format!("{head}{bare}").to_lowercase())
+        if CONJUNCTIONS.contains(&bare_tail)
+            && !self
+                .words
+                .contains(&format!("{head}{bare_tail}").to_lowercase())
         {
             return LineJoin::WithSpace;
         }
@@ -89,10 +91,10 @@ impl WordList {
         if before.is_numeric() || after.is_numeric() {
             return LineJoin::WithHyphen;
         }
-        if after.is_uppercase() && !(capitals(head) && capitals(bare)) {
+        if after.is_uppercase() && !(capitals(head) && capitals(bare_tail)) {
             return LineJoin::WithHyphen;
         }
-        let (head, tail) = (head.to_lowercase(), bare.to_lowercase());
+        let (head, tail) = (head.to_lowercase(), bare_tail.to_lowercase());
         let is_compound = matches!(head.as_str(), "well" | "self") && tail.len() >= 5;
         let is_kept = (is_compound || self.hyphenated.contains(&format!("{head}-{tail}")))
             && !self.words.contains(&format!("{head}{tail}"));

@@ -278,8 +278,8 @@ impl<'a> PageInterpreter<'_, 'a> {
             ((0.0, state.rise), (length * state.stretch, 0.0))
         };
         let (x, y) = map.transform_point(start.0, start.1);
-        let up = map.transform_direction(0.0, size);
-        let height = up.0.hypot(up.1);
+        let up_vector = map.transform_direction(0.0, size);
+        let height = up_vector.0.hypot(up_vector.1);
         let text = letters(&shown.text);
         if text.is_empty() {
             self.canvas.unmapped += usize::from(!shown.is_space && shown.width > 0.0);
@@ -397,7 +397,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         if canvas
             .largest_image
             .as_ref()
-            .is_none_or(|(most, _)| *most < share)
+            .is_none_or(|(largest_share, _)| *largest_share < share)
         {
             canvas.largest_image = Some((share, stream));
         }

@@ -98,13 +98,13 @@ fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
         let Some(found) = longest_gutter(&order, x) else {
             continue;
         };
-        let better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
+        let is_better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
         // In a wide gutter, use the middle, so that overhanging text stays on its side.
         let wider = best.is_some_and(|best| found.lines >= best.lines) && {
             let room = clearance(&order, &found);
             room > width
         };
-        if better || wider {
+        if is_better || wider {
             width = clearance(&order, &found);
             best = Some(found);
         }
@@ -265,12 +265,12 @@ fn belongs_to_row(row: &[LinePiece], piece: &LinePiece) -> bool {
     } else {
         MAX_LINE_OFFSET
     };
-    let near = (large.y - piece.y).abs() < reach * size;
+    let is_within_reach = (large.y - piece.y).abs() < reach * size;
     let clear = row.iter().all(|other| {
         let overlap = other.x1.min(piece.x1) - other.x0.max(piece.x0);
         overlap < 0.5 * size || (other.y - piece.y).abs() < 0.1 * size
     });
-    near && clear
+    is_within_reach && clear
 }
 
 /// Returns whether a small piece directly follows a large one, as a superscript or subscript does, even if there is

@@ -76,7 +76,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     let mut files = Attachments::from_pdf(&pdf);
     let mut fonts = Fonts::new();
     let mut writer = PdfPageWriter::new(outline::titles(&pdf));
-    let mut omitted = PdfOmitted::default();
+    let mut omitted = OmittedPdfContent::default();
     let mut lacks_character_map = false;
     let count = pdf.pages().len();
     for (index, page) in pdf.pages().iter().enumerate() {
@@ -88,7 +88,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
                 "page {number} is too crowded; only a part of it is read"
             ));
         }
-        let reason = GapReason::from_canvas(&canvas);
+        let reason = NoTextReason::from_canvas(&canvas);
         omitted.count(number, &canvas, reason.is_some());
         if canvas.is_recognized {
             out.recognized(number);
@@ -97,7 +97,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         let (_, height) = page_frame::upright_size(page);
         if let Some(reason) = reason {
             lacks_character_map |= reason.why == NO_CHARACTER_MAP;
-            out.gap(number, reason.why, reason.page_image);
+            out.add_textless_page(number, reason.why, reason.page_image);
         }
         if writer.push(number, lines(canvas), height, out).is_err() {
             return Ok(());
@@ -132,7 +132,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
 
 /// Counts of omitted content, for the notes.
 #[derive(Default)]
-struct PdfOmitted {
+struct OmittedPdfContent {
     layers: Vec<u32>,
     covered: Vec<u32>,
     redactions: Vec<u32>,
@@ -144,8 +144,8 @@ struct PdfOmitted {
     recognized: Vec<u32>,
 }
 
-impl PdfOmitted {
-    fn count(&mut self, page: u32, canvas: &PageCanvas<'_>, is_gap: bool) {
+impl OmittedPdfContent {
+    fn count(&mut self, page: u32, canvas: &PageCanvas<'_>, is_textless: bool) {
         if canvas.has_layers_off {
             self.layers.push(page);
         }
@@ -164,7 +164,7 @@ impl PdfOmitted {
         if canvas.has_media {
             self.media.push(page);
         }
-        if canvas.pictures > 0 && !is_gap && !canvas.is_recognized {
+        if canvas.pictures > 0 && !is_textless && !canvas.is_recognized {
             self.pictures.push(page);
         }
     }
@@ -245,12 +245,12 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
 }
 
 /// Why a page has no text.
-struct GapReason {
+struct NoTextReason {
     why: &'static str,
     page_image: bool,
 }
 
-impl GapReason {
+impl NoTextReason {
     fn from_canvas(canvas: &PageCanvas<'_>) -> Option<Self> {
         let shown = canvas
             .glyphs

@@ -24,9 +24,10 @@ pub fn remove_duplicates(glyphs: Vec<Glyph>) -> Vec<Glyph> {
         let is_repeated = !glyph.text.trim().is_empty()
             && (-reach..=reach).any(|x| {
                 (-reach..=reach).any(|y| {
-                    let near = grid.get(&(column + x, row + y));
-                    near.is_some_and(|near| {
-                        near.iter()
+                    let cell_glyphs = grid.get(&(column + x, row + y));
+                    cell_glyphs.is_some_and(|cell_glyphs| {
+                        cell_glyphs
+                            .iter()
                             .rev()
                             .take(64)
                             .any(|&at| is_duplicate(&unique[at], &glyph))

@@ -55,7 +55,7 @@ struct Cover {
 struct PaintPath {
     /// The finished subpaths: their bounds, and whether each is a plain rectangle.
     parts: Vec<(Rectangle, bool)>,
-    open: Option<SubPath>,
+    open_subpath: Option<SubPath>,
     clips: bool,
     segments: usize,
     /// Bounds of the subpaths that look like parts of a drawing.
@@ -286,23 +286,23 @@ impl PaintPath {
                 self.end_part();
                 let [x, y] = numbers(instruction);
                 let start = map.transform_point(x, y);
-                self.open = (self.parts.len() < MAX_PARTS).then(|| SubPath::new(start));
+                self.open_subpath = (self.parts.len() < MAX_PARTS).then(|| SubPath::new(start));
             }
             b"l" => {
                 let [x, y] = numbers(instruction);
-                if let Some(open) = &mut self.open {
+                if let Some(open) = &mut self.open_subpath {
                     open.line(map.transform_point(x, y));
                 }
             }
             b"h" => {
-                if let Some(open) = &mut self.open {
+                if let Some(open) = &mut self.open_subpath {
                     open.line(open.start);
                 }
             }
             _ => {
                 let [a, b, c, d, e, f] = numbers(instruction);
                 let (x, y) = if operator == b"c" { (e, f) } else { (c, d) };
-                if let Some(open) = &mut self.open {
+                if let Some(open) = &mut self.open_subpath {
                     open.include(map.transform_point(a, b));
                     open.include(map.transform_point(c, d));
                     open.at = map.transform_point(x, y);
@@ -314,7 +314,9 @@ impl PaintPath {
     }
 
     fn end_part(&mut self) {
-        let Some(part) = self.open.take() else { return };
+        let Some(part) = self.open_subpath.take() else {
+            return;
+        };
         if part.slanted > 0 || part.curves > MAX_ROUND_CURVES {
             self.segments += part.slanted + part.curves;
             self.drawn.push(part.bounds);
@@ -429,11 +431,11 @@ fn intersection(a: Rectangle, b: Rectangle) -> Rectangle {
 fn hides(place: Rectangle, glyph: &Glyph) -> bool {
     let (along, size) = (glyph.advance, glyph.size);
     let length = along.0.hypot(along.1).max(0.01);
-    let up = (-along.1 / length * size, along.0 / length * size);
+    let up_vector = (-along.1 / length * size, along.0 / length * size);
     [0.1, 0.9].into_iter().all(|share| {
         [0.0, 0.65].into_iter().all(|height| {
-            let x = glyph.x + along.0 * share + up.0 * height;
-            let y = glyph.y + along.1 * share + up.1 * height;
+            let x = glyph.x + along.0 * share + up_vector.0 * height;
+            let y = glyph.y + along.1 * share + up_vector.1 * height;
             x >= place[0] && x <= place[2] && y >= place[1] && y <= place[3]
         })
     })

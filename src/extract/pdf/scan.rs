@@ -413,8 +413,8 @@ mod tests {
         let png = image(8, Colors::Gray)
             .to_png(&[0, 64, 128, 255, 1, 2, 3, 4])
             .expect("a picture");
-        let seen = crate::extract::picture::parse_header(&png.bytes).expect("a picture");
-        assert_eq!((seen.width, seen.height), (4, 2));
+        let header = crate::extract::picture::parse_header(&png.bytes).expect("a picture");
+        assert_eq!((header.width, header.height), (4, 2));
         assert_eq!(image(8, Colors::Gray).to_png(&[0, 1]), None);
     }
 }

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn lines_are_put_in_reading_order() {
-        for (stands, reads) in [
+        for (drawn, reads) in [
             ("plain words", "plain words"),
             ("םולש", "שלום"),
             ("see םלוע םולש here, yes", "see שלום עולם here, yes"),
@@ -178,7 +178,7 @@ mod tests {
             (")םלוע( םולש", "שלום (עולם)"),
             ("see (םולש) here, words", "see (שלום) here, words"),
         ] {
-            assert_eq!(to_reading_order(stands.to_owned()), reads);
+            assert_eq!(to_reading_order(drawn.to_owned()), reads);
         }
     }
 }

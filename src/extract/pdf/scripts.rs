@@ -24,9 +24,9 @@ pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool)
     }
     let height = (y - line_y) / line_size.max(0.01);
     if RAISED_HEIGHT.contains(&height) {
-        Some(Script::Raised)
+        Some(Script::Superscript)
     } else if LOWERED_DEPTH.contains(&-height) {
-        Some(Script::Lowered)
+        Some(Script::Subscript)
     } else {
         None
     }
@@ -35,8 +35,8 @@ pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool)
 /// Encloses a text as superscript or subscript.
 pub fn enclose(text: &str, script: Script) -> String {
     let [open, close] = match script {
-        Script::Raised => RAISED,
-        Script::Lowered => LOWERED,
+        Script::Superscript => RAISED,
+        Script::Subscript => LOWERED,
     };
     format!("{open}{}{close}", strip_marks(text))
 }
@@ -88,18 +88,18 @@ mod tests {
     #[test]
     fn enclosed_text_is_written_out() {
         let mut text = "10".to_owned();
-        append(&mut text, &enclose("1", Script::Raised));
-        append(&mut text, &enclose("2", Script::Raised));
+        append(&mut text, &enclose("1", Script::Superscript));
+        append(&mut text, &enclose("2", Script::Superscript));
         append(&mut text, " a");
-        append(&mut text, &enclose("1", Script::Lowered));
+        append(&mut text, &enclose("1", Script::Subscript));
         assert_eq!(write_out(&text), "10^12 a_1");
         assert_eq!(strip_marks(&text), "1012 a1");
         for (size, y, is_raised, expected) in [
-            (7.0, 3.5, false, Some(Script::Raised)),
-            (7.0, -1.5, false, Some(Script::Lowered)),
+            (7.0, 3.5, false, Some(Script::Superscript)),
+            (7.0, -1.5, false, Some(Script::Subscript)),
             (7.0, 0.0, false, None),
             (10.0, 4.0, false, None),
-            (10.0, 4.0, true, Some(Script::Raised)),
+            (10.0, 4.0, true, Some(Script::Superscript)),
         ] {
             assert_eq!(
                 position(size, y, 10.0, 0.0, is_raised),

@@ -134,11 +134,11 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
         if overlaps
             && !blank
             && (glyph.y - before.y).abs() < size
-            && let Some(whole) = join_accent(before, &glyph)
+            && let Some(accented) = join_accent(before, &glyph)
         {
             pop(&mut piece.text, &before.text);
-            piece.text.push_str(&whole);
-            glyph.text = whole;
+            piece.text.push_str(&accented);
+            glyph.text = accented;
             piece.x1 = piece.x1.max(glyph.x + glyph.advance.0);
             if glyph.advance.0 < before.advance.0 {
                 (glyph.x, glyph.advance) = (before.x, before.advance);
@@ -213,13 +213,13 @@ fn join_accent(first: &Glyph, second: &Glyph) -> Option<String> {
     let over = |accent: &Glyph, letter: &Glyph| {
         let middle = accent.x + accent.advance.0 / 2.0;
         let slack = 0.1 * letter.size;
-        let whole = apply_accent(
+        let accented = apply_accent(
             single_character(&letter.text)?,
             single_character(&accent.text)?,
         )?;
         (letter.x - slack..=letter.x + letter.advance.0 + slack)
             .contains(&middle)
-            .then(|| whole.to_string())
+            .then(|| accented.to_string())
     };
     over(first, second).or_else(|| over(second, first))
 }
@@ -255,9 +255,9 @@ fn apply_accent(letter: char, accent: char) -> Option<char> {
         .iter()
         .find(|(accents, _)| accents.contains(&accent))?;
     let mut pairs = pairs.chars();
-    while let (Some(plain), Some(whole)) = (pairs.next(), pairs.next()) {
+    while let (Some(plain), Some(accented)) = (pairs.next(), pairs.next()) {
         if plain == letter {
-            return Some(whole);
+            return Some(accented);
         }
     }
     None
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn every_text_direction_is_read_separately() {
-        let down = |text: &str, y: f64| Glyph {
+        let rotated_glyph = |text: &str, y: f64| Glyph {
             text: text.to_owned(),
             x: 50.0,
             y,
@@ -329,9 +329,13 @@ mod tests {
         };
         let across = Glyph {
             advance: (5.0, 0.0),
-            ..down("x", 9.0)
+            ..rotated_glyph("x", 9.0)
         };
-        let runs = runs(vec![down("a", 100.0), across, down("b", 95.0)]);
+        let runs = runs(vec![
+            rotated_glyph("a", 100.0),
+            across,
+            rotated_glyph("b", 95.0),
+        ]);
         assert_eq!(runs.len(), 2);
         assert_eq!(runs[0].pieces[0].text, "ab");
         assert!(!runs[0].upright && runs[1].upright);

@@ -61,12 +61,15 @@ impl Family {
     /// Returns the family for a font's `BaseFont`, which may start with a subset tag.
     pub fn from_font_name(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        let (bold, italic) = (has(&["bold", "black"]), has(&["italic", "oblique"]));
-        if has(&["courier", "mono", "consol"]) {
+        let name_contains = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        let (bold, italic) = (
+            name_contains(&["bold", "black"]),
+            name_contains(&["italic", "oblique"]),
+        );
+        if name_contains(&["courier", "mono", "consol"]) {
             Self::Courier
-        } else if has(&["times", "serif", "georgia", "garamond", "roman", "palatino"])
-            && !has(&["sans"])
+        } else if name_contains(&["times", "serif", "georgia", "garamond", "roman", "palatino"])
+            && !name_contains(&["sans"])
         {
             match (bold, italic) {
                 (true, _) => Self::TimesBold,

@@ -116,13 +116,13 @@ impl TexMacro {
     fn arguments<'a>(&self, after: &'a str) -> (Vec<String>, &'a str) {
         let (mut found, mut rest) = (Vec::new(), after);
         if let Some(default) = &self.default {
-            let given = rest
+            let argument = rest
                 .trim_start()
                 .strip_prefix('[')
                 .and_then(|rest| rest.split_once(']'));
-            let value = given.map_or(default.as_str(), |(value, _)| value);
+            let value = argument.map_or(default.as_str(), |(value, _)| value);
             found.push(value.to_owned());
-            rest = given.map_or(rest, |(_, next)| next);
+            rest = argument.map_or(rest, |(_, next)| next);
         }
         while found.len() < self.arguments {
             let next = rest.trim_start();

@@ -115,8 +115,8 @@ mod tests {
             ("a\\begin{comment}b", "a\\begin{comment}b", 0),
             ("a\\\\iffalse é\\é", "a\\\\iffalse é\\é", 0),
         ] {
-            let got = without_disabled(text);
-            assert_eq!((got.0.as_str(), got.1), (expected, count), "{text}");
+            let result = without_disabled(text);
+            assert_eq!((result.0.as_str(), result.1), (expected, count), "{text}");
         }
     }
 

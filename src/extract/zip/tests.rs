@@ -17,15 +17,15 @@ fn read(bytes: &[u8], name: &str) -> (Vec<u8>, Option<ZipError>) {
 
 #[test]
 fn entries_are_found_by_directory_by_header_and_after_garbage() {
-    let whole = pack(&[("a.txt", b"alpha"), ("b/c.txt", &b"beta ".repeat(500))]);
-    let lost = &whole[..whole.len() - 40];
-    let behind = [b"#!/bin/sh\n", &whole[..]].concat();
-    for bytes in [&whole[..], lost, &behind] {
+    let archive = pack(&[("a.txt", b"alpha"), ("b/c.txt", &b"beta ".repeat(500))]);
+    let lost = &archive[..archive.len() - 40];
+    let behind = [b"#!/bin/sh\n", &archive[..]].concat();
+    for bytes in [&archive[..], lost, &behind] {
         assert_eq!(names(bytes), ["a.txt", "b/c.txt"]);
         assert_eq!(read(bytes, "a.txt"), (b"alpha".to_vec(), None));
         assert_eq!(read(bytes, "B/C.TXT"), (b"beta ".repeat(500), None));
     }
-    assert!(Zip::open(lost).is_repaired && !Zip::open(&whole).is_repaired);
+    assert!(Zip::open(lost).is_repaired && !Zip::open(&archive).is_repaired);
     assert!(names(&pack(&[])).is_empty());
     assert!(names(b"PK\x03\x04").is_empty());
 }
@@ -40,9 +40,9 @@ fn damage_is_reported_after_the_intact_bytes() {
     )]);
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x55;
-    let (got, error) = read(&bytes, "a");
+    let (content, error) = read(&bytes, "a");
     assert_eq!(error, Some(ZipError::Damaged));
-    assert!(got.len() > 1_000, "{}", got.len());
+    assert!(content.len() > 1_000, "{}", content.len());
     let mut bytes = pack(&[("a", b"some words")]);
     // The encryption flag in the directory entry.
     let row = find_bytes(&bytes, DIRECTORY_ENTRY).expect("a row");
@@ -54,9 +54,9 @@ fn damage_is_reported_after_the_intact_bytes() {
 fn bombs_stop_at_the_ratio_and_long_entries_at_the_limit() {
     let bytes = pack(&[("a", &vec![0; 40 << 20])]);
     let zip = Zip::open(&bytes);
-    let (got, error) = zip.read(&zip.entries[0], 30 << 20);
+    let (content, error) = zip.read(&zip.entries[0], 30 << 20);
     assert_eq!(error, Some(ZipError::TooLarge));
-    assert!(got.len() <= 17 << 20);
+    assert!(content.len() <= 17 << 20);
     let bytes = pack(&[("a", &b"0123456789".repeat(100))]);
     let zip = Zip::open(&bytes);
     assert_eq!(zip.read(&zip.entries[0], 1_000).1, None);

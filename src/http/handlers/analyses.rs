@@ -449,12 +449,12 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `Missing` if the token is not valid.
 pub async fn shared(cx: RequestContext, token: LinkToken) -> Result<Reply, ApiError> {
     let threads = cx.app.threads();
-    if let Some((thread, reports)) = threads.shared(token.as_str()).await? {
+    if let Some((thread, reports)) = threads.find_shared(token.as_str()).await? {
         let mut body = thread_shape::report_json(&thread);
         body["results"] = reports.iter().map(shape::full_json).collect();
         return Ok(Reply::json(&body));
     }
-    let report = cx.app.analyses().shared(token.as_str()).await?;
+    let report = cx.app.analyses().find_shared(token.as_str()).await?;
     Ok(Reply::json(&shape::full_json(&report)))
 }
 

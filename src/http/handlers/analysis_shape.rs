@@ -73,7 +73,7 @@ fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     let call = |call: &CallRecord| {
         let (charge, bill) = (&call.charge, &call.charge.bill);
         let stage = analysis.plan.stages.get(charge.call.stage);
-        let member = stage.filter(|stage| stage.who == StageRole::Members);
+        let member = stage.filter(|stage| stage.role == StageRole::Members);
         json!({
             "stage": analysis.plan.stage_name(charge.call.stage), "letter": member.map(|_| letter(charge.call.member)),
             "model": charge.model, "outcome": charge.ended, "tries": bill.tries,
@@ -250,7 +250,7 @@ pub fn progress_json(report: &AnalysisReport) -> Value {
     let mut stages = Map::new();
     let mut current = None;
     for (index, stage) in analysis.plan.stages.iter().enumerate() {
-        let total = match stage.who {
+        let total = match stage.role {
             StageRole::Readers => analysis.plan.parts.len(),
             StageRole::Members => analysis.plan.members.len(),
             StageRole::Synthesizer => 1,
@@ -352,9 +352,9 @@ fn stages_json(report: &AnalysisReport) -> Vec<Value> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let of_stage = report.answers.iter().filter(|answer| answer.stage == index);
         let answers: Vec<Value> = of_stage
-            .map(|answer| stage_answer_json(answer, stage.who))
+            .map(|answer| stage_answer_json(answer, stage.role))
             .collect();
-        json!({ "name": stage.name, "task": stage.task, "who": stage.who, "answers": answers })
+        json!({ "name": stage.name, "task": stage.task, "who": stage.role, "answers": answers })
     };
     report
         .analysis
@@ -366,12 +366,12 @@ fn stages_json(report: &AnalysisReport) -> Vec<Value> {
         .collect()
 }
 
-fn stage_answer_json(answer: &StageAnswer, who: StageRole) -> Value {
+fn stage_answer_json(answer: &StageAnswer, role: StageRole) -> Value {
     let failed = |earlier: &FailedAttemptRecord| json!({ "model": earlier.model, "error": earlier.error.detail, "usage": earlier.usage, "cost_usd": earlier.cost });
     let earlier: Vec<Value> = answer.earlier.iter().map(failed).collect();
     json!({
         "model": answer.model,
-        "letter": (who == StageRole::Members).then(|| letter(answer.member)),
+        "letter": (role == StageRole::Members).then(|| letter(answer.member)),
         "status": state_of(answer, "completed"),
         "text": answer.text, "reasoning": answer.reasoning,
         "error": answer.error.as_ref().map(|error| &error.detail),

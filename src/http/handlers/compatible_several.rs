@@ -88,8 +88,8 @@ pub(super) async fn run(
     let ChoiceSet { choices, failure } = run_all(cx, &caller, requests, api).await?;
     let answered = choices.len();
     let Some(sum) = total_completion(&choices, failure.is_none()) else {
-        let nothing = || Error::internal("no answer was requested");
-        return Err(failure.map_or_else(nothing, |(_, error)| error).into());
+        let no_answer = || Error::internal("no answer was requested");
+        return Err(failure.map_or_else(no_answer, |(_, error)| error).into());
     };
     let ignored = ignored_fields(&choices);
     let first = choices.first().map(|choice| choice.id.to_string());

@@ -341,11 +341,11 @@ pub async fn minute_stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiErro
 /// Never; all handlers share this signature.
 pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     let process = ProcessStats::now();
-    let up = uptime(&cx.app).as_secs_f64();
+    let uptime_seconds = uptime(&cx.app).as_secs_f64();
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
         // Percent of one CPU, averaged since the start.
-        "cpu_percent": round_to_tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
+        "cpu_percent": round_to_tenths(process.cpu.as_secs_f64() * 100.0 / uptime_seconds.max(0.01)),
         "open_files": process.open_files,
         "connections": cx.shared.stats.open.load(Relaxed),
         "threads": process.threads,

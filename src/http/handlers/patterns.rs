@@ -17,7 +17,7 @@ use crate::http::reply::Reply;
 
 fn pattern_json(stored: &StoredPattern) -> Value {
     let pattern: &Pattern = &stored.pattern;
-    let stages: Vec<Value> = pattern.stages.iter().map(|stage| json!({ "name": stage.name, "who": stage.who, "task": stage.task, "help": stage.help })).collect();
+    let stages: Vec<Value> = pattern.stages.iter().map(|stage| json!({ "name": stage.name, "who": stage.role, "task": stage.task, "help": stage.help })).collect();
     json!({
         "id": pattern.id, "name": pattern.name, "summary": pattern.summary, "description": pattern.description, "category": pattern.category,
         "arrangement": pattern.arrangement, "origin": stored.origin, "changed_at": stored.changed,

@@ -53,13 +53,13 @@ fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
         return unverifiable(None, "no passage uses its words");
     };
     if share < MIN_SUBJECT_OVERLAP {
-        let near = (share >= 0.4).then_some(line);
-        return unverifiable(near, "no passage says this");
+        let nearest = (share >= 0.4).then_some(line);
+        return unverifiable(nearest, "no passage says this");
     }
-    let there = numbers::values(&reading.lines[line].text);
-    if !claim.values.is_subset(&there) {
+    let line_values = numbers::values(&reading.lines[line].text);
+    if !claim.values.is_subset(&line_values) {
         let mut found = unverifiable(Some(line), "the figures differ");
-        if !there.is_empty() && claim.values.is_disjoint(&there) {
+        if !line_values.is_empty() && claim.values.is_disjoint(&line_values) {
             found.verdict = ClaimVerdict::Contradicted;
         }
         return found;
@@ -95,8 +95,8 @@ fn unverifiable(line: Option<usize>, why: &str) -> ClaimCheck {
 /// appear elsewhere in the text, the claim must not be called contradicted.
 fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest_line(&claim.terms) {
-        let there = numbers::values(&reading.lines[line].text);
-        if share >= MIN_SUBJECT_OVERLAP && claim.values.is_subset(&there) {
+        let line_values = numbers::values(&reading.lines[line].text);
+        if share >= MIN_SUBJECT_OVERLAP && claim.values.is_subset(&line_values) {
             return Some((line, share));
         }
     }

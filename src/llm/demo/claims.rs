@@ -61,7 +61,7 @@ pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
         }
         let cites = cited_numbers(line);
         let quotes = long_quotations(line);
-        let said = if !quotes.is_empty() {
+        let wording = if !quotes.is_empty() {
             quotes
                 .into_iter()
                 .map(|quote| (quote.to_owned(), true))
@@ -74,13 +74,13 @@ pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
                 .map(|sentence| (sentence.text, false))
                 .collect::<Vec<_>>()
         };
-        for (said, quoted) in said {
-            let terms = text::terms(&said);
+        for (wording, quoted) in wording {
+            let terms = text::terms(&wording);
             if terms.len() >= 3
                 && found.len() < MAX_CLAIMS
                 && !found.iter().any(|known| known.terms == terms)
             {
-                found.push(new_claim(said, quoted, cites.clone(), terms));
+                found.push(new_claim(wording, quoted, cites.clone(), terms));
             }
         }
     }
@@ -163,12 +163,12 @@ fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
         .len()
         .checked_sub(name.len())
         .filter(|_| head.len() <= name.len() + 12)?;
-    let bare = head.trim_end_matches(['*', '_']);
-    let begins = bare.len().checked_sub(name.len()).unwrap_or(start);
-    if !bare.is_char_boundary(begins) || !bare[begins..].eq_ignore_ascii_case(name) {
+    let label = head.trim_end_matches(['*', '_']);
+    let begins = label.len().checked_sub(name.len()).unwrap_or(start);
+    if !label.is_char_boundary(begins) || !label[begins..].eq_ignore_ascii_case(name) {
         return None;
     }
-    let before = &bare[..begins];
+    let before = &label[..begins];
     if before.chars().any(char::is_alphabetic) {
         return None;
     }

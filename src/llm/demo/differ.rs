@@ -19,7 +19,7 @@ pub struct FigureDifference {
 }
 
 /// Finds lines that share their words but differ in a figure with the same unit.
-pub fn differences(reading: &PromptReading, most: usize) -> Vec<FigureDifference> {
+pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDifference> {
     let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
     for (index, line) in reading.lines.iter().enumerate() {
         for figure in figures(&line.text) {
@@ -41,14 +41,14 @@ pub fn differences(reading: &PromptReading, most: usize) -> Vec<FigureDifference
                     continue;
                 }
                 let likeness = text::jaccard_similarity(a, b);
-                let told = (with_unit(first), with_unit(second));
-                if likeness >= 0.25 && !found.iter().any(|(_, known)| known.figures == told) {
+                let wordings = (with_unit(first), with_unit(second));
+                if likeness >= 0.25 && !found.iter().any(|(_, known)| known.figures == wordings) {
                     found.push((
                         likeness,
                         FigureDifference {
                             left: *left,
                             right: *right,
-                            figures: told,
+                            figures: wordings,
                         },
                     ));
                 }
@@ -58,7 +58,7 @@ pub fn differences(reading: &PromptReading, most: usize) -> Vec<FigureDifference
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.left.cmp(&b.1.left)));
     found
         .into_iter()
-        .take(most)
+        .take(max_count)
         .map(|(_, difference)| difference)
         .collect()
 }

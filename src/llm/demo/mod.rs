@@ -40,7 +40,7 @@ struct Algorithm {
     nature: &'static str,
     strength: u32,
     answer: fn(&PromptReading) -> String,
-    lens: ReviewFocus,
+    focus: ReviewFocus,
 }
 
 const ALGORITHMS: &[Algorithm] = &[
@@ -51,7 +51,7 @@ const ALGORITHMS: &[Algorithm] = &[
         nature: "extractive summary",
         strength: 2,
         answer: rank::answer,
-        lens: ReviewFocus::Relevance,
+        focus: ReviewFocus::Relevance,
     },
     Algorithm {
         name: "phrases",
@@ -60,7 +60,7 @@ const ALGORITHMS: &[Algorithm] = &[
         nature: "key phrases and coverage of the question",
         strength: 1,
         answer: phrases::answer,
-        lens: ReviewFocus::Words,
+        focus: ReviewFocus::Words,
     },
     Algorithm {
         name: "sceptic",
@@ -69,7 +69,7 @@ const ALGORITHMS: &[Algorithm] = &[
         nature: "figures, hedges, and absolute words",
         strength: 1,
         answer: sceptic::answer,
-        lens: ReviewFocus::Figures,
+        focus: ReviewFocus::Figures,
     },
     Algorithm {
         name: "merge",
@@ -78,7 +78,7 @@ const ALGORITHMS: &[Algorithm] = &[
         nature: "alignment of statements",
         strength: 3,
         answer: weave::answer,
-        lens: ReviewFocus::Shared,
+        focus: ReviewFocus::Shared,
     },
 ];
 
@@ -129,8 +129,8 @@ pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallErro
     };
     // The algorithms cite passages by number; users and other models cite them by markers.
     let brief = number_sources(&request.brief);
-    let whole = with_marks(&write_answer(algorithm, &brief), &brief.sources);
-    let (text, finish) = truncate(whole, request);
+    let full_answer = with_marks(&write_answer(algorithm, &brief), &brief.sources);
+    let (text, finish) = truncate(full_answer, request);
     if text.trim().is_empty() {
         return Err(CallError::new(
             CallErrorKind::Empty,
@@ -172,14 +172,14 @@ fn write_answer(algorithm: &Algorithm, brief: &Brief) -> String {
     let reading = PromptReading::of(brief);
     let body = match brief.task {
         Task::Answer | Task::Read => first_answer(algorithm, &reading),
-        Task::Review => review::review(brief, &reading, algorithm.lens),
+        Task::Review => review::review(brief, &reading, algorithm.focus),
         Task::Revise => revise::revise(
             brief,
             &reading,
-            algorithm.lens,
+            algorithm.focus,
             &first_answer(algorithm, &reading),
         ),
-        Task::Synthesize => synthesis::synthesize(brief, &reading, algorithm.lens),
+        Task::Synthesize => synthesis::synthesize(brief, &reading, algorithm.focus),
     };
     format!(
         "*Local demo algorithm ({}), not a language model.*\n\n{}\n\n{body}",
@@ -234,10 +234,10 @@ fn truncate(mut text: String, request: &ModelRequest) -> (String, Finish) {
     if let Some(at) = stops.filter_map(|stop| text.find(stop.as_str())).min() {
         text.truncate(at);
     }
-    let Some(most) = request.parameters.max_tokens.map(u64::from) else {
+    let Some(max_tokens) = request.parameters.max_tokens.map(u64::from) else {
         return (text, Finish::Stop);
     };
-    if estimate_tokens(&text) <= most {
+    if estimate_tokens(&text) <= max_tokens {
         return (text, Finish::Stop);
     }
     let (mut ascii, mut other, mut end, mut word_end) = (0u64, 0u64, 0, 0);
@@ -250,7 +250,7 @@ fn truncate(mut text: String, request: &ModelRequest) -> (String, Finish) {
         } else {
             other += 1;
         }
-        if ascii.div_ceil(4) + other > most {
+        if ascii.div_ceil(4) + other > max_tokens {
             break;
         }
         end = at + character.len_utf8();

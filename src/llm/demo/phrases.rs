@@ -44,9 +44,9 @@ pub fn answer(reading: &PromptReading) -> String {
             count_text(reading.question_terms.len(), "content word")
         ));
     }
-    let met = question_word_locations(reading);
-    let few = met.len() < 2;
-    draft.list("The question against the text", met);
+    let word_locations = question_word_locations(reading);
+    let few = word_locations.len() < 2;
+    draft.list("The question against the text", word_locations);
     draft.list("Key phrases", phrases.iter().map(describe_phrase));
     if few {
         draft.list("Where they occur", central_lines(reading, &phrases));
@@ -59,7 +59,7 @@ pub fn answer(reading: &PromptReading) -> String {
 }
 
 /// Finds the key phrases: frequent and long ones first, without parts of better ones.
-pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
+pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
         for run in content_runs(&line.text) {
@@ -112,7 +112,7 @@ pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
             let longer = common > 1 || (this.contains(&that) && other.contains(' '));
             longer || (that.contains(&this) && phrase.times <= 2 * known.times)
         };
-        if chosen.len() < most && !chosen.iter().any(repeats) {
+        if chosen.len() < max_count && !chosen.iter().any(repeats) {
             chosen.push((key, phrase));
         }
     }
@@ -161,7 +161,7 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
         return Vec::new();
     }
     let mut quoted: BTreeSet<usize> = BTreeSet::new();
-    let mut met = Vec::new();
+    let mut locations = Vec::new();
     for asked in reading
         .question_terms
         .iter()
@@ -183,13 +183,13 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
             Some(found) if *found != text::stem(&asked.word) => format!(" (as “{found}…”)"),
             _ => String::new(),
         };
-        met.push(format!(
+        locations.push(format!(
             "**{}**{form} in {}{quote}",
             asked.word,
             count_text(places.len(), "sentence")
         ));
     }
-    met
+    locations
 }
 
 /// Returns for the first phrases the most central line that contains them.
@@ -198,11 +198,11 @@ fn central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
     let mut shown: Vec<usize> = Vec::new();
     for phrase in phrases.iter().take(4) {
         let stems = text::terms(&phrase.text);
-        let has = |place: &&usize| {
+        let has_terms = |place: &&usize| {
             let terms = &reading.lines[**place].terms;
             text::count_shared(&stems, terms) == stems.len()
         };
-        let fresh: Vec<usize> = order.iter().filter(has).copied().collect();
+        let fresh: Vec<usize> = order.iter().filter(has_terms).copied().collect();
         shown.extend(rank::choose_distinct(reading, &fresh, 1, &shown));
     }
     shown
@@ -213,16 +213,16 @@ fn central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
 
 fn outline_lines(reading: &PromptReading) -> Vec<String> {
     let headings = reading.headings.iter().take(8);
-    let mut told: Vec<String> = headings
+    let mut outline: Vec<String> = headings
         .map(|(source, heading)| format!("{}{}", text::shorten(heading, 80), cite(*source)))
         .collect();
     if reading.headings.len() > 8 {
-        told.push(format!(
+        outline.push(format!(
             "… and {}",
             count_text(reading.headings.len() - 8, "more heading")
         ));
     }
-    told
+    outline
 }
 
 fn missing_words(reading: &PromptReading) -> Vec<String> {
@@ -232,10 +232,10 @@ fn missing_words(reading: &PromptReading) -> Vec<String> {
         gaps.push(format!("The text never uses: {}.", missing.join(", ")));
     }
     if let Some((word, kind)) = reading.kind {
-        let near = (0..reading.lines.len())
+        let relevant_lines = (0..reading.lines.len())
             .filter(|&place| reading.relevance(&reading.lines[place].terms) > 0.0)
             .filter(|&place| kind.matches_kind(&reading.lines[place].text));
-        gaps.push(match near.count() {
+        gaps.push(match relevant_lines.count() {
             0 => format!(
                 "“{word}” asks for {}; no sentence near the question has one.",
                 kind.name()

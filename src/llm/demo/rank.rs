@@ -16,15 +16,15 @@ const DAMPING_FACTOR: f64 = 0.85;
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let ranked = rank(reading);
-    let near: Vec<usize> = ranked
+    let relevant_lines: Vec<usize> = ranked
         .iter()
         .copied()
         .filter(|&index| question_relevance(reading, index) > 0.0)
         .collect();
-    let nearest = if near.is_empty() {
+    let nearest = if relevant_lines.is_empty() {
         Vec::new()
     } else {
-        choose_distinct(reading, &sort_by_relevance(reading, near), 4, &[])
+        choose_distinct(reading, &sort_by_relevance(reading, relevant_lines), 4, &[])
     };
     let wanted = if nearest.is_empty() { 7 } else { 3 };
     let mut central = choose_distinct(reading, &ranked, wanted, &nearest);
@@ -111,15 +111,15 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
 pub fn choose_distinct(
     reading: &PromptReading,
     order: &[usize],
-    most: usize,
-    taken: &[usize],
+    max_lines: usize,
+    excluded: &[usize],
 ) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::new();
     for &index in order {
         let terms = &reading.lines[index].terms;
         let alike =
             |other: &usize| text::jaccard_similarity(terms, &reading.lines[*other].terms) > 0.5;
-        if chosen.len() < most && !chosen.iter().chain(taken).any(alike) {
+        if chosen.len() < max_lines && !chosen.iter().chain(excluded).any(alike) {
             chosen.push(index);
         }
     }
@@ -138,26 +138,26 @@ pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
 
 /// Sorts line indexes by relevance to the question, with a stable sort.
 fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usize> {
-    let near: std::collections::BTreeMap<usize, f64> = order
+    let relevance_of: std::collections::BTreeMap<usize, f64> = order
         .iter()
         .map(|&index| (index, question_relevance(reading, index)))
         .collect();
-    order.sort_by(|a, b| near[b].total_cmp(&near[a]));
+    order.sort_by(|a, b| relevance_of[b].total_cmp(&relevance_of[a]));
     order
 }
 
 /// Returns the complete sentences of reasonable length, in text order; only the most promising ones if there are many.
 fn candidates(reading: &PromptReading) -> Vec<usize> {
-    let whole = |least: usize| -> Vec<usize> {
+    let candidates_from = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
             let line = &reading.lines[*index];
             !line.fragment && (least..=60).contains(&line.terms.len())
         };
         (0..reading.lines.len()).filter(fit).collect()
     };
-    let mut places = whole(5);
+    let mut places = candidates_from(5);
     if places.len() < 8 {
-        places = whole(1);
+        places = candidates_from(1);
     }
     if places.is_empty() {
         places = (0..reading.lines.len()).collect();

@@ -58,12 +58,12 @@ impl PromptReading {
     pub fn of(brief: &Brief) -> Self {
         let mut lines = Vec::new();
         let mut headings = Vec::new();
-        let mut seen = BTreeSet::new();
-        let bare = brief
+        let mut seen_lines = BTreeSet::new();
+        let bare_sources = brief
             .sources
             .iter()
             .all(|source| text::collapse_whitespace(&source.text).is_empty());
-        let sources: Vec<(u32, &str)> = if bare {
+        let sources: Vec<(u32, &str)> = if bare_sources {
             vec![(0, brief.question.as_str())]
         } else {
             let pairs = brief
@@ -77,10 +77,10 @@ impl PromptReading {
                 sentences::sentences(body).into_iter().enumerate()
             {
                 // Passages may overlap; a sentence belongs to its first occurrence.
-                if lines.len() >= MAX_LINES || !seen.insert(text.clone()) {
+                if lines.len() >= MAX_LINES || !seen_lines.insert(text.clone()) {
                     continue;
                 }
-                if heading && !bare {
+                if heading && !bare_sources {
                     headings.push((source, text));
                     continue;
                 }
@@ -109,7 +109,7 @@ impl PromptReading {
                 .collect(),
             lines,
             headings,
-            has_no_sources: bare,
+            has_no_sources: bare_sources,
             postings,
         }
     }
@@ -136,13 +136,13 @@ impl PromptReading {
             let Some((first, others)) = asked.found.split_first() else {
                 continue;
             };
-            let whole = self.weight(first);
-            let has = |stem: &String| terms.binary_search(stem).is_ok();
-            all += whole;
+            let question_weight = self.weight(first);
+            let has_stem = |stem: &String| terms.binary_search(stem).is_ok();
+            all += question_weight;
             // A word that only starts the same way is weaker evidence than the word itself.
-            held += match (has(first), others.iter().any(has)) {
-                (true, _) => whole,
-                (false, true) => whole * 0.6,
+            held += match (has_stem(first), others.iter().any(has_stem)) {
+                (true, _) => question_weight,
+                (false, true) => question_weight * 0.6,
                 (false, false) => 0.0,
             };
         }
@@ -231,13 +231,13 @@ fn is_markup(text: &str) -> bool {
 }
 
 fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<SubjectWord> {
-    let mut seen = BTreeSet::new();
+    let mut seen_words = BTreeSet::new();
     let mut asked = Vec::new();
     for word in text::words(question) {
         let stem = text::stem(word.text);
         if stop::is_stop(word.text)
             || stop::is_request_word(word.text)
-            || !seen.insert(stem.clone())
+            || !seen_words.insert(stem.clone())
         {
             continue;
         }
@@ -273,8 +273,9 @@ fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Str
     let alike = postings
         .range(start.to_owned()..)
         .take_while(|(term, _)| term.starts_with(start));
-    let near = alike.filter(|(term, _)| *term != stem && term.chars().count() <= letters + 4);
-    found.extend(near.take(8).map(|(term, _)| term.clone()));
+    let similar_terms =
+        alike.filter(|(term, _)| *term != stem && term.chars().count() <= letters + 4);
+    found.extend(similar_terms.take(8).map(|(term, _)| term.clone()));
     found
 }
 

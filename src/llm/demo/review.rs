@@ -38,7 +38,7 @@ pub struct CheckedClaims {
 }
 
 /// Writes the review.
-pub fn review(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
+pub fn review(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> String {
     let read = check_peers(&brief.peers, reading);
     let mut draft = DraftWriter::new();
     let all: Vec<&(DraftClaim, ClaimCheck)> = read.iter().flat_map(|read| &read.claims).collect();
@@ -57,7 +57,7 @@ pub fn review(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> Stri
     ));
     let mut number = 0;
     for peer in &read {
-        draft.paragraph(&write_section(peer, &read, reading, lens, &mut number));
+        draft.paragraph(&write_section(peer, &read, reading, focus, &mut number));
     }
     draft.list("Shared by several", shared_claims(&read, 3));
     draft.list("Missing from all", missing_points(&read, brief, reading));
@@ -84,12 +84,12 @@ pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims
 pub fn weight(
     claim: &DraftClaim,
     reading: &PromptReading,
-    lens: ReviewFocus,
+    focus: ReviewFocus,
     sharers: usize,
 ) -> f64 {
-    let near = reading.relevance(&claim.terms);
-    match lens {
-        ReviewFocus::Relevance => near,
+    let relevance = reading.relevance(&claim.terms);
+    match focus {
+        ReviewFocus::Relevance => relevance,
         ReviewFocus::Words => {
             let held = reading.question_terms.iter().filter(|asked| {
                 asked
@@ -97,10 +97,10 @@ pub fn weight(
                     .iter()
                     .any(|stem| claim.terms.binary_search(stem).is_ok())
             });
-            held.count() as f64 + near
+            held.count() as f64 + relevance
         }
-        ReviewFocus::Figures => near + if claim.values.is_empty() { 0.0 } else { 1.0 },
-        ReviewFocus::Shared => near + sharers as f64,
+        ReviewFocus::Figures => relevance + if claim.values.is_empty() { 0.0 } else { 1.0 },
+        ReviewFocus::Shared => relevance + sharers as f64,
     }
 }
 
@@ -115,13 +115,13 @@ fn write_section(
     peer: &CheckedClaims,
     all: &[CheckedClaims],
     reading: &PromptReading,
-    lens: ReviewFocus,
+    focus: ReviewFocus,
     number: &mut u32,
 ) -> String {
-    let mut told = format!("## On answer {}\n", peer.letter);
+    let mut section = format!("## On answer {}\n", peer.letter);
     if peer.claims.is_empty() {
-        told.push_str("\nIt contains no statement that can be checked against a passage.");
-        return told;
+        section.push_str("\nIt contains no statement that can be checked against a passage.");
+        return section;
     }
     let sharers = |claim: &DraftClaim| {
         let shares = |read: &&CheckedClaims| {
@@ -132,7 +132,7 @@ fn write_section(
         all.iter().filter(shares).count()
     };
     let weighed =
-        |pair: &(DraftClaim, ClaimCheck)| weight(&pair.0, reading, lens, sharers(&pair.0));
+        |pair: &(DraftClaim, ClaimCheck)| weight(&pair.0, reading, focus, sharers(&pair.0));
     let mut order: Vec<(f64, &(DraftClaim, ClaimCheck))> = peer
         .claims
         .iter()
@@ -150,21 +150,21 @@ fn write_section(
         .min(order.len());
     for (claim, finding) in &order[..shown] {
         *number += 1;
-        told.push_str(&format!(
+        section.push_str(&format!(
             "\n{number}. claim: “{}”",
             text::shorten(&claim.text, 240)
         ));
-        told.push_str(&format!("\n   verdict: {}", finding.verdict.name()));
-        told.push_str(&format!(
+        section.push_str(&format!("\n   verdict: {}", finding.verdict.name()));
+        section.push_str(&format!(
             "\n   evidence: {}",
             describe_evidence(claim, finding, reading)
         ));
-        told.push_str(&format!("\n   fix: {}", suggest_fix(finding, reading)));
+        section.push_str(&format!("\n   fix: {}", suggest_fix(finding, reading)));
     }
     if let Some(&line) = unused_lines(std::slice::from_ref(peer), reading).first() {
         *number += 1;
         let left_out = reading.quote(&reading.lines[line]);
-        told.push_str(&format!("\n{number}. missing: {left_out}"));
+        section.push_str(&format!("\n{number}. missing: {left_out}"));
     }
     let rest = order.len() - shown;
     if rest > 0 {
@@ -172,12 +172,12 @@ fn write_section(
             .iter()
             .filter(|(_, finding)| finding.verdict == ClaimVerdict::Supported)
             .count();
-        told.push_str(&format!(
+        section.push_str(&format!(
             "\n\n*{} more checked, {fine} supported.*",
             count_text(rest, "statement")
         ));
     }
-    told
+    section
 }
 
 fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptReading) -> String {
@@ -210,8 +210,8 @@ fn suggest_fix(finding: &ClaimCheck, reading: &PromptReading) -> String {
     }
 }
 
-fn shared_claims(read: &[CheckedClaims], most: usize) -> Vec<String> {
-    let mut told: Vec<(String, &DraftClaim)> = Vec::new();
+fn shared_claims(read: &[CheckedClaims], max_claims: usize) -> Vec<String> {
+    let mut shared: Vec<(String, &DraftClaim)> = Vec::new();
     for peer in read {
         for (claim, _) in &peer.claims {
             let letters: Vec<String> = read
@@ -220,15 +220,15 @@ fn shared_claims(read: &[CheckedClaims], most: usize) -> Vec<String> {
                     other
                         .claims
                         .iter()
-                        .any(|(theirs, _)| is_same_statement(claim, theirs))
+                        .any(|(known_claim, _)| is_same_statement(claim, known_claim))
                 })
                 .map(|other| other.letter.to_string())
                 .collect();
-            let known = told
+            let known = shared
                 .iter()
                 .any(|(_, known)| is_same_statement(known, claim));
-            if letters.len() > 1 && !known && told.len() < most {
-                told.push((
+            if letters.len() > 1 && !known && shared.len() < max_claims {
+                shared.push((
                     format!(
                         "“{}” ({})",
                         text::shorten(&claim.text, 160),
@@ -239,12 +239,12 @@ fn shared_claims(read: &[CheckedClaims], most: usize) -> Vec<String> {
             }
         }
     }
-    told.into_iter().map(|(told, _)| told).collect()
+    shared.into_iter().map(|(shared, _)| shared).collect()
 }
 
 /// Returns the question's words that no text addresses, and the most relevant lines that no text uses.
 fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
-    let said = |stem: &String| {
+    let is_mentioned = |stem: &String| {
         read.iter().any(|peer| {
             peer.claims
                 .iter()
@@ -254,25 +254,27 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading
     let untouched: Vec<&str> = reading
         .question_terms
         .iter()
-        .filter(|asked| !said(&text::stem(&asked.word)) && !asked.found.iter().any(said))
+        .filter(|asked| {
+            !is_mentioned(&text::stem(&asked.word)) && !asked.found.iter().any(is_mentioned)
+        })
         .map(|asked| asked.word.as_str())
         .collect();
-    let mut told = Vec::new();
+    let mut points = Vec::new();
     if !untouched.is_empty() {
-        told.push(format!(
+        points.push(format!(
             "Words of the question that no text addresses: {}.",
             untouched.join(", ")
         ));
     }
     if !reading.has_no_sources && !brief.peers.is_empty() {
-        told.extend(
+        points.extend(
             unused_lines(read, reading)
                 .into_iter()
                 .take(2)
                 .map(|line| format!("No text uses {}", reading.quote(&reading.lines[line]))),
         );
     }
-    told
+    points
 }
 
 /// Returns the lines relevant to the question that no claim is based on, most relevant first.
@@ -312,8 +314,8 @@ mod tests {
                 "“Support is not included in the basic plan.” [1]",
             ],
         );
-        let told = review(&brief, &PromptReading::of(&brief), ReviewFocus::Figures);
-        let critiques = claims::parse_critiques(&told);
+        let review_text = review(&brief, &PromptReading::of(&brief), ReviewFocus::Figures);
+        let critiques = claims::parse_critiques(&review_text);
         let verdicts: Vec<(u32, ClaimVerdict, bool)> = critiques
             .iter()
             .map(|one| (one.number, one.verdict, one.missing))
@@ -323,8 +325,8 @@ mod tests {
             (2, ClaimVerdict::Supported, false),
             (3, ClaimVerdict::Unverifiable, true),
         ];
-        assert_eq!(verdicts, expected, "{told}");
-        assert!(told.contains("## On answer A") && told.contains("## On answer B"));
+        assert_eq!(verdicts, expected, "{review_text}");
+        assert!(review_text.contains("## On answer A") && review_text.contains("## On answer B"));
     }
 
     #[test]
@@ -334,8 +336,8 @@ mod tests {
             brief("Fees?", &[SOURCE_TEXT]),
             &[same, "Cats are fine animals indeed.", same],
         );
-        let told = review(&brief, &PromptReading::of(&brief), ReviewFocus::Shared);
-        assert!(told.contains("(A, C)"), "{told}");
+        let review_text = review(&brief, &PromptReading::of(&brief), ReviewFocus::Shared);
+        assert!(review_text.contains("(A, C)"), "{review_text}");
     }
 
     #[test]

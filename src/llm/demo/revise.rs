@@ -16,18 +16,18 @@ const MAX_KEPT: usize = 8;
 const MAX_ADDED: usize = 2;
 
 /// Writes the revision. `first` is the algorithm's own first answer, used if its last text was a review.
-pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: &str) -> String {
+pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first: &str) -> String {
     let own = match brief.own.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
         _ => first,
     };
     let critiques = critiques(brief);
-    let mut kept = Vec::new();
+    let mut kept_claims = Vec::new();
     let mut changes = Vec::new();
     let mut refused = Vec::new();
-    let mut mine: Vec<DraftClaim> = claims::parse_claims(own);
-    mine.truncate(MAX_KEPT);
-    for claim in &mine {
+    let mut own_claims: Vec<DraftClaim> = claims::parse_claims(own);
+    own_claims.truncate(MAX_KEPT);
+    for claim in &own_claims {
         let finding = check::check(claim, reading);
         let received: Vec<&(char, ReviewEntry)> = critiques
             .iter()
@@ -44,12 +44,12 @@ pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: 
             &finding,
             &names,
             reading,
-            (&mut kept, &mut changes, &mut refused),
+            (&mut kept_claims, &mut changes, &mut refused),
         );
     }
-    for (name, line) in additions(brief, reading, lens, &critiques, &mine) {
+    for (name, line) in additions(brief, reading, focus, &critiques, &own_claims) {
         let line = &reading.lines[line];
-        kept.push(format!("{} (following {name})", reading.quote(line)));
+        kept_claims.push(format!("{} (following {name})", reading.quote(line)));
         changes.push(format!(
             "({name}) added a statement from{}.",
             reading.cite(line)
@@ -58,7 +58,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: 
     let mut draft = DraftWriter::new();
     draft.list_or(
         "Answer",
-        kept,
+        kept_claims,
         "Nothing in the first answer can be checked against a passage; it is unchanged.",
     );
     draft.list_or("Changes", changes, "None.");
@@ -74,13 +74,13 @@ fn revise_claim(
     reading: &PromptReading,
     (kept, changes, refused): (&mut Vec<String>, &mut Vec<String>, &mut Vec<String>),
 ) {
-    let said = text::shorten(&claim.text, 480);
+    let wording = text::shorten(&claim.text, 480);
     let names = against.join(", ");
     let line = finding.line.map(|line| &reading.lines[line]);
     let place = line.map(|line| reading.cite(line)).unwrap_or_default();
     match (finding.verdict, against.is_empty()) {
         (ClaimVerdict::Supported, told) => {
-            kept.push(format!("“{said}”{place}"));
+            kept.push(format!("“{wording}”{place}"));
             if !told {
                 refused.push(format!(
                     "({names}) the words appear in{place}: “{}”",
@@ -88,11 +88,11 @@ fn revise_claim(
                 ));
             }
         }
-        (_, true) if reading.has_no_sources => kept.push(format!("“{said}”")),
+        (_, true) if reading.has_no_sources => kept.push(format!("“{wording}”")),
         (ClaimVerdict::Contradicted, true) => kept.push(format!(
-            "“{said}” (unverified: a passage gives other figures{place})"
+            "“{wording}” (unverified: a passage gives other figures{place})"
         )),
-        (ClaimVerdict::Unverifiable, true) => kept.push(format!("“{said}” (unverified)")),
+        (ClaimVerdict::Unverifiable, true) => kept.push(format!("“{wording}” (unverified)")),
         (_, false) => {
             let instead = match (finding.verdict, line) {
                 (ClaimVerdict::Contradicted, Some(line)) => {
@@ -131,18 +131,18 @@ fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
 fn additions(
     brief: &Brief,
     reading: &PromptReading,
-    lens: ReviewFocus,
+    focus: ReviewFocus,
     critiques: &[(char, ReviewEntry)],
-    mine: &[DraftClaim],
+    own_claims: &[DraftClaim],
 ) -> Vec<(String, usize)> {
     let mut added: Vec<(String, usize)> = Vec::new();
     let asked_for = reported_missing(brief, reading, critiques);
     for (name, line) in asked_for
         .into_iter()
-        .chain(supporting_lines(brief, reading, lens))
+        .chain(supporting_lines(brief, reading, focus))
     {
         let terms = &reading.lines[line].terms;
-        let known = mine
+        let known = own_claims
             .iter()
             .any(|own| text::jaccard_similarity(&own.terms, terms) > 0.5);
         if !known && added.len() < MAX_ADDED && added.iter().all(|(_, other)| *other != line) {
@@ -159,10 +159,10 @@ fn reported_missing(
     reading: &PromptReading,
     critiques: &[(char, ReviewEntry)],
 ) -> Vec<(String, usize)> {
-    let mine = |about: char| brief.peers.iter().all(|peer| peer.letter != about);
+    let is_own = |about: char| brief.peers.iter().all(|peer| peer.letter != about);
     let missed = critiques
         .iter()
-        .filter(|(_, one)| one.missing && one.about.is_some_and(mine));
+        .filter(|(_, one)| one.missing && one.about.is_some_and(is_own));
     let found = missed.filter_map(|(letter, one)| {
         let line = reading.verbatim_line(&one.claim)?;
         Some((format!("{letter}{}", one.number), line))
@@ -174,7 +174,7 @@ fn reported_missing(
 fn supporting_lines(
     brief: &Brief,
     reading: &PromptReading,
-    lens: ReviewFocus,
+    focus: ReviewFocus,
 ) -> Vec<(String, usize)> {
     let mut found: Vec<(f64, char, usize)> = Vec::new();
     let answers = brief
@@ -185,7 +185,7 @@ fn supporting_lines(
         for claim in claims::parse_claims(&peer.text) {
             let finding = check::check(&claim, reading);
             if let (ClaimVerdict::Supported, Some(line)) = (finding.verdict, finding.line) {
-                let weight = review::weight(&claim, reading, lens, 0);
+                let weight = review::weight(&claim, reading, focus, 0);
                 found.push((weight, peer.letter, line));
             }
         }
@@ -218,32 +218,35 @@ mod tests {
 
     #[test]
     fn a_valid_critique_is_followed_and_named() {
-        let told = revise_text(
+        let revision = revise_text(
             "The customer must pay all fees within 60 days.",
             &[
                 "1. claim: \"The customer must pay all fees within 60 days.\"\n   verdict: contradicted\n   fix: 30 days",
             ],
         );
         assert!(
-            told.contains("(A1) “The customer must pay all fees within 60 days.” →"),
-            "{told}"
+            revision.contains("(A1) “The customer must pay all fees within 60 days.” →"),
+            "{revision}"
         );
         assert!(
-            told.contains("- “The customer must pay all fees within 30 days.” [1]"),
-            "{told}"
+            revision.contains("- “The customer must pay all fees within 30 days.” [1]"),
+            "{revision}"
         );
     }
 
     #[test]
     fn a_critique_against_the_passage_is_not_followed() {
-        let told = revise_text(
+        let revision = revise_text(
             "“The customer must pay all fees within 30 days.” [1]",
             &[
                 "7. claim: \"The customer must pay all fees within 30 days.\"\n   verdict: contradicted",
             ],
         );
-        assert!(told.contains("## Changes\n\nNone."), "{told}");
-        assert!(told.contains("(A7) the words appear in [1]"), "{told}");
+        assert!(revision.contains("## Changes\n\nNone."), "{revision}");
+        assert!(
+            revision.contains("(A7) the words appear in [1]"),
+            "{revision}"
+        );
     }
 
     #[test]
@@ -255,23 +258,26 @@ mod tests {
         };
         let own = "“The customer must pay all fees within 30 days.” [1]";
         // The only peer is A, so this text is B.
-        let told = revise_text(own, &[&review('B')]);
-        assert!(told.contains("basic plan.” [1] (following A4)"), "{told}");
+        let revision = revise_text(own, &[&review('B')]);
+        assert!(
+            revision.contains("basic plan.” [1] (following A4)"),
+            "{revision}"
+        );
         assert!(!revise_text(own, &[&review('A')]).contains("basic plan"));
     }
 
     #[test]
     fn other_answers_are_used_only_if_supported() {
-        let told = revise_text(
+        let revision = revise_text(
             "“The customer must pay all fees within 30 days.” [1]",
             &[
                 "“Support is not included in the basic plan.” [1]\n\nRockets are included in the basic plan.",
             ],
         );
         assert!(
-            told.contains("“Support is not included in the basic plan.” [1] (following A)"),
-            "{told}"
+            revision.contains("“Support is not included in the basic plan.” [1] (following A)"),
+            "{revision}"
         );
-        assert!(!told.contains("Rockets"), "{told}");
+        assert!(!revision.contains("Rockets"), "{revision}");
     }
 }

@@ -43,7 +43,7 @@ pub fn answer(reading: &PromptReading) -> String {
             .map(|pair| describe_difference(reading, pair)),
     );
     let marked = |places: &[usize], list: &[&str]| -> Vec<String> {
-        let told = |&place: &usize| {
+        let describe = |&place: &usize| {
             let line = &reading.lines[place];
             format!(
                 "*{}*: {}",
@@ -51,7 +51,7 @@ pub fn answer(reading: &PromptReading) -> String {
                 reading.quote(line)
             )
         };
-        places.iter().map(told).collect()
+        places.iter().map(describe).collect()
     };
     draft.list(
         "Hedged or conditional statements",
@@ -169,7 +169,7 @@ mod tests {
         let text = "The fee is 40 euros. It may rise later this year. We always deliver perfect goods. \
                     Notice of termination must be given 30 days before the contract ends. \
                     Notice of termination must be given 60 days before the contract ends.";
-        let told = answer(&PromptReading::of(&brief("fee", &[text])));
+        let answer_text = answer(&PromptReading::of(&brief("fee", &[text])));
         for expected in [
             "40 euros",
             "*may*",
@@ -177,19 +177,22 @@ mod tests {
             "30 days or 60 days",
             "Which applies when",
         ] {
-            assert!(told.contains(expected), "{expected} in {told}");
+            assert!(
+                answer_text.contains(expected),
+                "{expected} in {answer_text}"
+            );
         }
     }
 
     #[test]
     fn reads_a_real_text() {
-        let told = answer(&PromptReading::of(&brief(
+        let answer_text = answer(&PromptReading::of(&brief(
             "How long do I have to cure a violation?",
             &[gpl()],
         )));
         assert!(
-            told.contains("30 days") || told.contains("60 days"),
-            "{told}"
+            answer_text.contains("30 days") || answer_text.contains("60 days"),
+            "{answer_text}"
         );
     }
 

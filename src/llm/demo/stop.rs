@@ -229,9 +229,9 @@ mod tests {
     #[test]
     fn tables_are_lowercase_without_duplicates() {
         for list in [HEDGES, ABSOLUTES] {
-            let mut seen = std::collections::BTreeSet::new();
+            let mut seen_words = std::collections::BTreeSet::new();
             for word in list {
-                assert!(seen.insert(word), "{word} twice");
+                assert!(seen_words.insert(word), "{word} twice");
                 assert_eq!(*word, word.to_lowercase());
             }
         }

@@ -26,10 +26,10 @@ struct StatementGroup {
 }
 
 /// Writes the synthesis.
-pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
+pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> String {
     let read = review::check_peers(&brief.peers, reading);
     let mut clusters = clusters(&read);
-    let weight = |cluster: &StatementGroup| group_rank(cluster, reading, lens);
+    let weight = |cluster: &StatementGroup| group_rank(cluster, reading, focus);
     clusters.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
     let good = |cluster: &&StatementGroup| {
         cluster.verdict == ClaimVerdict::Supported || reading.has_no_sources
@@ -84,10 +84,10 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> 
 }
 
 /// Returns a cluster's rank: supported clusters first, then the review focus. Agreement counts least.
-fn group_rank(cluster: &StatementGroup, reading: &PromptReading, lens: ReviewFocus) -> f64 {
+fn group_rank(cluster: &StatementGroup, reading: &PromptReading, focus: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
     let borne = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
-    review::weight(&cluster.claim, reading, lens, sharers) + borne + 0.2 * sharers as f64
+    review::weight(&cluster.claim, reading, focus, sharers) + borne + 0.2 * sharers as f64
 }
 
 /// Merges equivalent claims, in order of first appearance.
@@ -198,9 +198,9 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
         .filter(|cluster| cluster.verdict == ClaimVerdict::Contradicted)
     {
         if let Some(line) = cluster.line {
-            let said = text::shorten(&cluster.claim.text, 160);
+            let wording = text::shorten(&cluster.claim.text, 160);
             found.push(format!(
-                "({}) “{said}”; the passage: {}",
+                "({}) “{wording}”; the passage: {}",
                 letters(cluster),
                 reading.quote(&reading.lines[line])
             ));
@@ -215,10 +215,10 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
                 && left.claim.values.is_disjoint(&right.claim.values);
             let denied = left.claim.negated != right.claim.negated && likeness >= 0.7;
             // Contradictions with a passage are listed above.
-            let told = [left, right]
+            let wordings = [left, right]
                 .iter()
                 .any(|one| one.verdict == ClaimVerdict::Contradicted);
-            if apart && !told && found.len() < 4 && ((figures && likeness >= 0.5) || denied) {
+            if apart && !wordings && found.len() < 4 && ((figures && likeness >= 0.5) || denied) {
                 found.push(format!(
                     "{} — against {}",
                     describe_group_briefly(left, reading),
@@ -285,19 +285,19 @@ fn sources(reading: &PromptReading, shown: &[&StatementGroup]) -> String {
         .source_locations
         .iter()
         .filter(|(number, ..)| cited.contains(number));
-    let mut told: Vec<String> = Vec::new();
+    let mut source_lines: Vec<String> = Vec::new();
     let mut listed = BTreeSet::new();
     for (number, document, page) in cited {
         // Several passages from the same page count as one source.
         if listed.insert((document, page)) {
             let name = text::shorten(document, 60);
-            told.push(format!("[{number}] {name}, p. {page}"));
+            source_lines.push(format!("[{number}] {name}, p. {page}"));
         }
     }
-    if told.is_empty() {
+    if source_lines.is_empty() {
         String::new()
     } else {
-        format!("*Cited: {}.*", told.join("; "))
+        format!("*Cited: {}.*", source_lines.join("; "))
     }
 }
 
@@ -322,17 +322,17 @@ mod tests {
 
     #[test]
     fn agreement_contradictions_and_gaps_name_members() {
-        let told = synthesize_texts(&[
+        let synthesis = synthesize_texts(&[
             "The customer must pay all fees within 30 days.",
             "“The customer must pay all fees within 30 days.” [1]",
             "The customer must pay all fees within 60 days.",
         ]);
         assert!(
-            told.contains("- “The customer must pay all fees within 30 days.” [1] (A, B)"),
-            "{told}"
+            synthesis.contains("- “The customer must pay all fees within 30 days.” [1] (A, B)"),
+            "{synthesis}"
         );
-        assert!(told.contains("## Different figures or negations\n\n- (C) “The customer must pay all fees within 60 days.”; the passage:"), "{told}");
-        assert!(told.contains("never use: paid, refund"), "{told}");
+        assert!(synthesis.contains("## Different figures or negations\n\n- (C) “The customer must pay all fees within 60 days.”; the passage:"), "{synthesis}");
+        assert!(synthesis.contains("never use: paid, refund"), "{synthesis}");
     }
 
     #[test]
@@ -342,8 +342,8 @@ mod tests {
             &["Nothing of note."],
             &["Rockets fly to distant moons.", "Boats sail on quiet seas."],
         ] {
-            let told = synthesize_texts(peers);
-            let headings: Vec<&str> = told
+            let synthesis = synthesize_texts(peers);
+            let headings: Vec<&str> = synthesis
                 .lines()
                 .filter_map(|line| line.strip_prefix("## "))
                 .collect();
@@ -362,11 +362,11 @@ mod tests {
 
     #[test]
     fn unsupported_statements_are_not_in_the_answer() {
-        let told = synthesize_texts(&["Rockets fly to distant moons every week."]);
-        let answer = told.split("## Similar").next().expect("an answer");
+        let synthesis = synthesize_texts(&["Rockets fly to distant moons every week."]);
+        let answer = synthesis.split("## Similar").next().expect("an answer");
         assert!(
             !answer.contains("Rockets") && answer.contains("None of the 1 statement"),
-            "{told}"
+            "{synthesis}"
         );
     }
 }

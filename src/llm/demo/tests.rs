@@ -88,7 +88,7 @@ fn document(question: &str) -> Brief {
 /// Runs a complete critique panel: answers, reviews, revisions, synthesis.
 fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     let names = ["demo/extract", "demo/phrases", "demo/sceptic"];
-    let mut said = Vec::new();
+    let mut outputs = Vec::new();
     let mut last: Vec<String> = vec![String::new(); 3];
     let mut firsts: Vec<String> = Vec::new();
     for task in [Task::Answer, Task::Review, Task::Revise] {
@@ -105,7 +105,7 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
                 brief.own = firsts.get(index).cloned();
             }
             last[index] = ask(name, brief);
-            said.push((name, task, last[index].clone()));
+            outputs.push((name, task, last[index].clone()));
         }
         if task == Task::Answer {
             firsts = last.clone();
@@ -118,26 +118,26 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     let texts: Vec<&str> = last.iter().map(String::as_str).collect();
     let mut brief = with_peers(document(question), &texts);
     brief.task = Task::Synthesize;
-    said.push(("demo/merge", Task::Synthesize, ask("demo/merge", brief)));
-    said
+    outputs.push(("demo/merge", Task::Synthesize, ask("demo/merge", brief)));
+    outputs
 }
 
 /// Asserts that every long quotation occurs in the license, ignoring whitespace.
-fn assert_quotes_are_real(told: &str) {
+fn assert_quotes_are_real(answer_text: &str) {
     let source = text::collapse_whitespace(GPL_TEXT);
-    let mut seen = 0;
-    for claim in claims::parse_claims(told)
+    let mut quote_count = 0;
+    for claim in claims::parse_claims(answer_text)
         .iter()
         .filter(|claim| claim.quoted)
     {
         let words = claim.text.trim_end_matches(['…', ' ']);
         assert!(
             source.contains(words),
-            "not in the source: {words:?}\n{told}"
+            "not in the source: {words:?}\n{answer_text}"
         );
-        seen += 1;
+        quote_count += 1;
     }
-    assert!(seen > 0, "quotes nothing:\n{told}");
+    assert!(quote_count > 0, "quotes nothing:\n{answer_text}");
 }
 
 #[test]
@@ -147,16 +147,17 @@ fn a_panel_quotes_a_real_document_accurately() {
         "Summarise this document",
         "Muss ich den Quelltext weitergeben?",
     ] {
-        for (name, task, told) in panel(question) {
+        for (name, task, output) in panel(question) {
             assert!(
-                told.starts_with("*Local demo algorithm (") && told.contains(claims::REVIEW_MARK),
+                output.starts_with("*Local demo algorithm (")
+                    && output.contains(claims::REVIEW_MARK),
                 "{name} {task:?}"
             );
-            assert_quotes_are_real(&told);
-            let words = told.split_whitespace().count();
+            assert_quotes_are_real(&output);
+            let words = output.split_whitespace().count();
             assert!(
                 (60..=900).contains(&words),
-                "{name} {task:?}: {words} words\n{told}"
+                "{name} {task:?}: {words} words\n{output}"
             );
         }
     }
@@ -164,8 +165,8 @@ fn a_panel_quotes_a_real_document_accurately() {
 
 #[test]
 fn the_panel_finds_the_answer_in_the_document() {
-    let said = panel("How long do I have to cure a violation before my rights end?");
-    let (.., last) = said.last().expect("a synthesis");
+    let outputs = panel("How long do I have to cure a violation before my rights end?");
+    let (.., last) = outputs.last().expect("a synthesis");
     let answer = last.split("## Where").next().expect("an answer section");
     assert!(
         answer.contains("30 days") || answer.contains("60 days"),
@@ -203,12 +204,12 @@ fn the_table_is_valid() {
 #[test]
 fn without_documents_no_fact_is_asserted() {
     for model in models() {
-        let told = ask(&model.id, brief("When was the Eiffel Tower built?", &[]));
+        let answer_text = ask(&model.id, brief("When was the Eiffel Tower built?", &[]));
         assert!(
-            told.contains("knows no facts") && told.contains("Eiffel"),
-            "{told}"
+            answer_text.contains("knows no facts") && answer_text.contains("Eiffel"),
+            "{answer_text}"
         );
-        assert!(!told.contains("18"), "{told}");
+        assert!(!answer_text.contains("18"), "{answer_text}");
     }
 }
 
@@ -237,8 +238,8 @@ fn limits_and_stop_sequences_are_respected() {
         );
         assert!(cut.usage.estimated);
     }
-    let whole = with(Some(10_000), &[]).expect("an answer");
-    assert_eq!(whole.finish, Finish::Stop);
+    let full_answer = with(Some(10_000), &[]).expect("an answer");
+    assert_eq!(full_answer.finish, Finish::Stop);
     let stopped = with(None, &["not a"]).expect("an answer");
     assert!(stopped.text.ends_with("), ") && stopped.finish == Finish::Stop);
     assert_eq!(
@@ -270,9 +271,9 @@ proptest! {
                 let mut brief = with_peers(brief(&question, &[&first, &second]), &[&second, &own, &first]);
                 brief.task = task;
                 brief.own = Some(own.clone());
-                let told = ask(&model.id, brief.clone());
-                prop_assert!(told.starts_with("*Local demo algorithm (") && told.contains(claims::REVIEW_MARK));
-                prop_assert_eq!(told, ask(&model.id, brief));
+                let answer_text = ask(&model.id, brief.clone());
+                prop_assert!(answer_text.starts_with("*Local demo algorithm (") && answer_text.contains(claims::REVIEW_MARK));
+                prop_assert_eq!(answer_text, ask(&model.id, brief));
             }
         }
     }

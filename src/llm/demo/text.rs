@@ -132,8 +132,8 @@ pub fn collapse_whitespace(text: &str) -> String {
 }
 
 /// Truncates to `most` characters, preferably at a space, and marks the cut.
-pub fn shorten(text: &str, most: usize) -> String {
-    let Some((end, _)) = text.char_indices().nth(most) else {
+pub fn shorten(text: &str, max_chars: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(max_chars) else {
         return text.to_owned();
     };
     let cut = match text[..end].rfind(' ') {

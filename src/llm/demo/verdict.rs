@@ -25,9 +25,9 @@ impl ClaimVerdict {
     pub fn parse(text: &str) -> Self {
         let text = text.trim_matches(['*', '_', ' ', '`']).to_lowercase();
         let all = [Self::Contradicted, Self::Unverifiable, Self::Supported];
-        let said = all
+        let verdicts = all
             .into_iter()
             .find(|verdict| text.starts_with(verdict.name()));
-        said.unwrap_or(Self::Unverifiable)
+        verdicts.unwrap_or(Self::Unverifiable)
     }
 }

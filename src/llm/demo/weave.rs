@@ -52,13 +52,13 @@ pub fn answer(reading: &PromptReading) -> String {
             )
         }),
     );
-    let taken: Vec<usize> = pairs
+    let paired_lines: Vec<usize> = pairs
         .iter()
         .flat_map(|&(left, right)| [left, right])
         .collect();
     draft.list(
         "Statements by passage",
-        best_line_per_passage(reading, &order, &taken),
+        best_line_per_passage(reading, &order, &paired_lines),
     );
     draft.list("Coverage of the question", word_coverage(reading));
     let missing = reading.missing_words();
@@ -91,11 +91,15 @@ fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, 
 }
 
 /// Returns up to six quotations from the best-ranked lines of each passage, in document order.
-fn best_line_per_passage(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Vec<String> {
+fn best_line_per_passage(
+    reading: &PromptReading,
+    order: &[usize],
+    excluded: &[usize],
+) -> Vec<String> {
     // A single passage may contribute several lines; with many passages, each contributes one.
     let each = (5 / reading.source_locations.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for &place in order.iter().filter(|place| !taken.contains(place)) {
+    for &place in order.iter().filter(|place| !excluded.contains(place)) {
         let of_source = best.entry(reading.lines[place].source).or_default();
         if of_source.len() < each {
             of_source.push(place);
@@ -117,7 +121,7 @@ fn best_line_per_passage(reading: &PromptReading, order: &[usize], taken: &[usiz
 
 /// Returns for each word of the question the passages that use it.
 fn word_coverage(reading: &PromptReading) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut coverage_lines = Vec::new();
     for asked in reading
         .question_terms
         .iter()
@@ -134,7 +138,7 @@ fn word_coverage(reading: &PromptReading) -> Vec<String> {
             .take(8)
             .map(|source| format!("[{source}]"))
             .collect();
-        told.push(format!(
+        coverage_lines.push(format!(
             "**{}**: {} of {} {}",
             asked.word,
             sources.len(),
@@ -142,7 +146,7 @@ fn word_coverage(reading: &PromptReading) -> Vec<String> {
             cited.join(" ")
         ));
     }
-    told
+    coverage_lines
 }
 
 #[cfg(test)]
@@ -152,7 +156,7 @@ mod tests {
 
     #[test]
     fn repeated_statements_are_paired_across_passages() {
-        let told = answer(&PromptReading::of(&brief(
+        let answer_text = answer(&PromptReading::of(&brief(
             "notice period and fees",
             &[
                 "The notice period of this contract is 30 days. Cats sleep all day.",
@@ -160,12 +164,13 @@ mod tests {
             ],
         )));
         assert!(
-            told.contains("## Stated more than once") && told.contains("and again [2]"),
-            "{told}"
+            answer_text.contains("## Stated more than once")
+                && answer_text.contains("and again [2]"),
+            "{answer_text}"
         );
         assert!(
-            told.contains("**notice**: 2 of 2 passages [1] [2]"),
-            "{told}"
+            answer_text.contains("**notice**: 2 of 2 passages [1] [2]"),
+            "{answer_text}"
         );
     }
 }

@@ -210,7 +210,7 @@ impl Target for S3 {
         let read = |error| TargetError::Failed(format!("{name} cannot be read: {error}"));
         let content = UploadContent::from_file(file).map_err(read)?;
         let (mut may_be_stored, mut contested) = (false, false);
-        let put = self.with_retries(|| match self.put_once(&key, &content, only_new) {
+        let result = self.with_retries(|| match self.put_once(&key, &content, only_new) {
             Ok(PutOutcome::Stored) => Ok(()),
             Ok(PutOutcome::Contested(why)) => {
                 contested = true;
@@ -223,9 +223,9 @@ impl Target for S3 {
                 Err(error)
             }
         });
-        match put {
+        match result {
             Err(TargetError::Failed(_)) if contested && only_new => Err(TargetError::Taken),
-            put => put,
+            result => result,
         }
     }
 

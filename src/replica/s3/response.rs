@@ -257,11 +257,11 @@ mod tests {
     use super::*;
 
     fn parsed_leaf(text: &str) -> (String, Option<String>) {
-        let mut seen = String::new();
+        let mut leaf_text = String::new();
         let root = for_each_leaf(text.as_bytes(), &mut |parent, name, text| {
-            seen.push_str(&format!("{parent}/{name}={text} "));
+            leaf_text.push_str(&format!("{parent}/{name}={text} "));
         });
-        (seen, root)
+        (leaf_text, root)
     }
 
     #[test]

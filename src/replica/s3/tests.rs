@@ -147,8 +147,8 @@ fn transient_failures_are_retried() {
     }
     bucket.requests();
     let why = "the store says SlowDown: Please reduce your request rate".to_owned();
-    let put = target.put("a", &file(b"some bytes"), false);
-    assert_eq!(put, Err(TargetError::Failed(why)));
+    let result = target.put("a", &file(b"some bytes"), false);
+    assert_eq!(result, Err(TargetError::Failed(why)));
     assert_eq!(bucket.requests().len(), 4);
 }
 
@@ -159,53 +159,53 @@ fn permanent_failures_are_reported_without_retry() {
     // From here on, the store is known to support conditions.
     assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
     assert_eq!(target.remove("known"), Ok(()));
-    let says = BucketFault::Says;
+    let outage = BucketFault::Says;
     for (trouble, parts) in [
         (
-            says(403, "AccessDenied", "Access Denied"),
+            outage(403, "AccessDenied", "Access Denied"),
             ["AccessDenied: Access Denied;", "PutObject"],
         ),
         (
-            says(403, "InvalidAccessKeyId", "No."),
+            outage(403, "InvalidAccessKeyId", "No."),
             ["InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"],
         ),
         (
-            says(403, "QuotaExceeded", "Full."),
+            outage(403, "QuotaExceeded", "Full."),
             ["QuotaExceeded: Full;", "is full"],
         ),
         (
-            says(507, "XMinioStorageFull", "Full."),
+            outage(507, "XMinioStorageFull", "Full."),
             ["XMinioStorageFull", "is full"],
         ),
         (
-            says(400, "EntityTooLarge", "5 GB."),
+            outage(400, "EntityTooLarge", "5 GB."),
             ["EntityTooLarge", "files this large"],
         ),
         (
-            says(403, "RequestTimeTooSkewed", "Far."),
+            outage(403, "RequestTimeTooSkewed", "Far."),
             ["RequestTimeTooSkewed", "clock"],
         ),
         (
-            says(400, "ExpiredToken", "Old."),
+            outage(400, "ExpiredToken", "Old."),
             ["ExpiredToken", "temporary"],
         ),
         (
-            says(404, "NoSuchBucket", "None."),
+            outage(404, "NoSuchBucket", "None."),
             ["NoSuchBucket", "create the bucket copies"],
         ),
         (
-            says(301, "PermanentRedirect", "There."),
+            outage(301, "PermanentRedirect", "There."),
             ["PermanentRedirect", "AWS_REGION"],
         ),
         (
-            says(
+            outage(
                 400,
                 "AuthorizationHeaderMalformed",
                 "x</Message><Region>eu-west-9</Region><Message>",
             ),
             ["AuthorizationHeaderMalformed", "set AWS_REGION=eu-west-9"],
         ),
-        (says(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
+        (outage(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
         (
             BucketFault::Page(404, "<html>no</html>"),
             ["404", "may not be an S3-compatible store"],
@@ -243,8 +243,8 @@ fn a_large_file_is_refused_before_it_is_sent() {
         "PUT",
         BucketFault::Says(403, "AccessDenied", "Access Denied"),
     );
-    let put = plain(&bucket).put("a", &file(&vec![7; 4 << 20]), true);
-    assert!(matches!(put, Err(TargetError::Refused(_))), "{put:?}");
+    let result = plain(&bucket).put("a", &file(&vec![7; 4 << 20]), true);
+    assert!(matches!(result, Err(TargetError::Refused(_))), "{result:?}");
 }
 
 #[test]
@@ -255,9 +255,9 @@ fn a_wrong_secret_is_reported_and_not_shown() {
         settings.secret = "another".into();
         settings.token = Some("lent".into());
     });
-    let put = target.put("a", &file(b"bytes"), true);
-    let Err(TargetError::Refused(why)) = put else {
-        panic!("{put:?}")
+    let result = target.put("a", &file(b"bytes"), true);
+    let Err(TargetError::Refused(why)) = result else {
+        panic!("{result:?}")
     };
     assert!(
         why.contains("AWS_SECRET_ACCESS_KEY does not match"),

@@ -52,7 +52,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             synthesizer: member,
             stages: vec![Stage {
                 name: "ultra".into(),
-                who: StageRole::Synthesizer,
+                role: StageRole::Synthesizer,
                 task: Task::Synthesize,
                 prompt: "{question}".into(),
             }],
@@ -180,30 +180,40 @@ fn other_users_analyses_are_inaccessible() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         users::insert(db, &user(2))?;
-        let (mine, open) = (analysis(1, Some(1), "mine"), analysis(2, None, "open"));
-        insert(db, &mine)?;
+        let (own_analysis, open) = (analysis(1, Some(1), "mine"), analysis(2, None, "open"));
+        insert(db, &own_analysis)?;
         insert(db, &open)?;
         let (one, two) = (user(1).id, user(2).id);
-        for (who, id, sees) in [
-            (Some(&one), &mine.id, true),
-            (Some(&two), &mine.id, false),
-            (None, &mine.id, false),
+        for (viewer, id, sees) in [
+            (Some(&one), &own_analysis.id, true),
+            (Some(&two), &own_analysis.id, false),
+            (None, &own_analysis.id, false),
             (Some(&one), &open.id, false),
             (None, &open.id, true),
         ] {
-            assert_eq!(by_id(db, who, id)?.is_some(), sees, "{who:?} {id}");
-            assert_eq!(status_of(db, who, id)?.is_some(), sees, "{who:?} {id}");
+            assert_eq!(by_id(db, viewer, id)?.is_some(), sees, "{viewer:?} {id}");
+            assert_eq!(
+                status_of(db, viewer, id)?.is_some(),
+                sees,
+                "{viewer:?} {id}"
+            );
         }
         assert_eq!(
             list_of(db, &two, 9, None, &HistoryFilter::default()),
             Ok(vec![])
         );
-        assert_eq!(delete(db, Some(&two), &mine.id), Ok(false));
-        assert_eq!(delete(db, None, &mine.id), Ok(false));
+        assert_eq!(delete(db, Some(&two), &own_analysis.id), Ok(false));
+        assert_eq!(delete(db, None, &own_analysis.id), Ok(false));
         let missing = Err(StoreError::Missing);
-        assert_eq!(set_share(db, &two, &mine.id, Some(&[1; 32])), missing);
-        assert_eq!(put_vote(db, &two, &mine.id, "demo/a", at(5)), missing);
-        assert_eq!(delete(db, Some(&one), &mine.id), Ok(true));
+        assert_eq!(
+            set_share(db, &two, &own_analysis.id, Some(&[1; 32])),
+            missing
+        );
+        assert_eq!(
+            put_vote(db, &two, &own_analysis.id, "demo/a", at(5)),
+            missing
+        );
+        assert_eq!(delete(db, Some(&one), &own_analysis.id), Ok(true));
         Ok(())
     });
 }
@@ -212,15 +222,15 @@ fn other_users_analyses_are_inaccessible() {
 fn a_share_link_works_until_revoked() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
-        let it = analysis(1, Some(1), "why?");
-        insert(db, &it)?;
-        set_share(db, &user(1).id, &it.id, Some(&[7; 32]))?;
+        let stored = analysis(1, Some(1), "why?");
+        insert(db, &stored)?;
+        set_share(db, &user(1).id, &stored.id, Some(&[7; 32]))?;
         assert_eq!(
-            by_share(db, &[7; 32])?.map(|it| it.share_token_hash),
+            by_share(db, &[7; 32])?.map(|stored| stored.share_token_hash),
             Some(Some([7; 32]))
         );
         assert!(list_of(db, &user(1).id, 9, None, &HistoryFilter::default())?[0].shared);
-        set_share(db, &user(1).id, &it.id, None)?;
+        set_share(db, &user(1).id, &stored.id, None)?;
         assert_eq!(by_share(db, &[7; 32]), Ok(None));
         Ok(())
     });
@@ -306,53 +316,53 @@ fn history_search_ignores_case() {
 fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
-        let it = analysis(1, Some(1), "why?");
-        insert(db, &it)?;
+        let stored = analysis(1, Some(1), "why?");
+        insert(db, &stored)?;
         let failed = StageAnswer {
             error: Some(CallError::new(CallErrorKind::Timeout, "too slow")),
             finish: None,
             cost: None,
             ..answer(0, 1, "")
         };
-        for given in [
+        for stage_answer in [
             answer(1, 0, "c"),
             failed.clone(),
             answer(0, 0, "old"),
             answer(0, 0, "a"),
         ] {
-            put_answer(db, &it.id, &given)?;
+            put_answer(db, &stored.id, &stage_answer)?;
         }
         let all = vec![answer(0, 0, "a"), failed, answer(1, 0, "c")];
-        assert_eq!(answers_of(db, &it.id), Ok(all));
+        assert_eq!(answers_of(db, &stored.id), Ok(all));
 
         let event = |seq: u64| StoredEvent {
             seq,
             kind: "member.delta".into(),
             data: format!("{{\"n\":{seq}}}"),
         };
-        assert_eq!(events::last_seq(db, &it.id), Ok(0));
-        events::append(db, &it.id, &[event(1), event(2), event(3)])?;
-        assert_eq!(events::after(db, &it.id, 1, 1), Ok(vec![event(2)]));
-        assert_eq!(events::last_seq(db, &it.id), Ok(3));
-        let double = db.attempt(|db| events::append(db, &it.id, &[event(3)]));
+        assert_eq!(events::last_seq(db, &stored.id), Ok(0));
+        events::append(db, &stored.id, &[event(1), event(2), event(3)])?;
+        assert_eq!(events::after(db, &stored.id, 1, 1), Ok(vec![event(2)]));
+        assert_eq!(events::last_seq(db, &stored.id), Ok(3));
+        let double = db.attempt(|db| events::append(db, &stored.id, &[event(3)]));
         assert_eq!(double, Err(StoreError::Conflict("event")));
 
-        put_vote(db, &user(1).id, &it.id, "demo/a", at(5))?;
-        put_vote(db, &user(1).id, &it.id, "synthesis", at(6))?;
+        put_vote(db, &user(1).id, &stored.id, "demo/a", at(5))?;
+        put_vote(db, &user(1).id, &stored.id, "synthesis", at(6))?;
         assert_eq!(
-            vote_of(db, &user(1).id, &it.id),
+            vote_of(db, &user(1).id, &stored.id),
             Ok(Some("synthesis".into()))
         );
 
-        delete(db, Some(&user(1).id), &it.id)?;
-        assert_eq!(answers_of(db, &it.id), Ok(vec![]));
-        assert_eq!(events::last_seq(db, &it.id), Ok(0));
-        assert_eq!(vote_of(db, &user(1).id, &it.id), Ok(None));
-        let gone = Err(StoreError::Missing);
-        let late = db.attempt(|db| events::append(db, &it.id, &[event(4)]));
-        assert_eq!(late, gone);
-        let late = db.attempt(|db| put_answer(db, &it.id, &answer(0, 0, "late")));
-        assert_eq!(late, gone);
+        delete(db, Some(&user(1).id), &stored.id)?;
+        assert_eq!(answers_of(db, &stored.id), Ok(vec![]));
+        assert_eq!(events::last_seq(db, &stored.id), Ok(0));
+        assert_eq!(vote_of(db, &user(1).id, &stored.id), Ok(None));
+        let missing = Err(StoreError::Missing);
+        let late = db.attempt(|db| events::append(db, &stored.id, &[event(4)]));
+        assert_eq!(late, missing);
+        let late = db.attempt(|db| put_answer(db, &stored.id, &answer(0, 0, "late")));
+        assert_eq!(late, missing);
         Ok(())
     });
 }
@@ -360,9 +370,9 @@ fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
 /// A turn of one member with a first answer, a review, and a synthesis.
 fn finished_turn(db: &Writer, n: u32, texts: [&str; 3]) -> Result<AnalysisId> {
     let mut turn = analysis(n, Some(1), "why?");
-    let stage = |name: &str, who| Stage {
+    let stage = |name: &str, role| Stage {
         name: name.into(),
-        who,
+        role,
         task: Task::Synthesize,
         prompt: "{question}".into(),
     };

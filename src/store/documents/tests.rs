@@ -44,27 +44,33 @@ fn every_query_checks_the_owner() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         users::insert(db, &user(2))?;
-        let (it, owner, other) = (document(1, 1), user(1).id, user(2).id);
+        let (document_row, owner, other) = (document(1, 1), user(1).id, user(2).id);
         let pages = [(1, "one".to_owned()), (2, "two".to_owned())];
-        insert(db, &it, &pages, &[passage(0, "one two")])?;
-        assert_eq!(by_id(db, &owner, &it.id), Ok(Some(it.clone())));
-        assert_eq!(by_sha(db, &owner, &it.sha256), Ok(Some(it.clone())));
-        assert_eq!(list_of(db, &owner, 9, None), Ok(vec![it.clone()]));
-        let stored = pages_of(db, &owner, &it.id)?;
+        insert(db, &document_row, &pages, &[passage(0, "one two")])?;
+        assert_eq!(
+            by_id(db, &owner, &document_row.id),
+            Ok(Some(document_row.clone()))
+        );
+        assert_eq!(
+            by_sha(db, &owner, &document_row.sha256),
+            Ok(Some(document_row.clone()))
+        );
+        assert_eq!(list_of(db, &owner, 9, None), Ok(vec![document_row.clone()]));
+        let stored = pages_of(db, &owner, &document_row.id)?;
         let stored = stored.into_iter().map(|page| (page.number, page.text));
         assert!(stored.eq(pages));
 
-        assert_eq!(by_id(db, &other, &it.id), Ok(None));
-        assert_eq!(by_sha(db, &other, &it.sha256), Ok(None));
+        assert_eq!(by_id(db, &other, &document_row.id), Ok(None));
+        assert_eq!(by_sha(db, &other, &document_row.sha256), Ok(None));
         assert_eq!(list_of(db, &other, 9, None), Ok(vec![]));
-        assert_eq!(pages_of(db, &other, &it.id), Ok(vec![]));
-        assert_eq!(delete(db, &other, &it.id), Ok(false));
+        assert_eq!(pages_of(db, &other, &document_row.id), Ok(vec![]));
+        assert_eq!(delete(db, &other, &document_row.id), Ok(false));
         let stolen = Document {
             user: other.clone(),
-            ..it.clone()
+            ..document_row.clone()
         };
         assert_eq!(store_read_result(db, &stolen), Err(StoreError::Missing));
-        assert_eq!(delete(db, &owner, &it.id), Ok(true));
+        assert_eq!(delete(db, &owner, &document_row.id), Ok(true));
         assert_eq!(ids(db), Ok(vec![]));
         Ok(())
     });
@@ -111,8 +117,8 @@ fn an_outcome_replaces_the_previous_one() {
             },
         )?;
         users::set_disabled(db, &owner, true)?;
-        let come = add_text(db, (&owner, &reading.id), 1, &[], &[]);
-        assert_eq!(come, Err(StoreError::Missing));
+        let result = add_text(db, (&owner, &reading.id), 1, &[], &[]);
+        assert_eq!(result, Err(StoreError::Missing));
         users::set_disabled(db, &owner, false)?;
         let read = Document {
             message: "read".into(),

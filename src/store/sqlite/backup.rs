@@ -97,16 +97,16 @@ pub(in crate::store) fn copy(
     // Count and copy in a single transaction of a single connection, so that neither includes concurrent writes.
     source.execute_batch("BEGIN")?;
     let rows = count_rows(&source)?;
-    let mut whole = Connection::open(&pages.0)?;
+    let mut compacted = Connection::open(&pages.0)?;
     // A temporary file: only its compacted copy must survive a power failure.
-    whole.execute_batch("PRAGMA synchronous = OFF")?;
-    if Backup::new(&source, &mut whole)?.step(-1)? != StepResult::Done {
+    compacted.execute_batch("PRAGMA synchronous = OFF")?;
+    if Backup::new(&source, &mut compacted)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));
     }
     drop(source);
     // VACUUM drops free pages and any deleted data in them.
-    whole.execute("VACUUM INTO ?1", [name])?;
-    drop(whole);
+    compacted.execute("VACUUM INTO ?1", [name])?;
+    drop(compacted);
     drop(pages);
     let verified = verify(&part.0)?;
     has_same_rows(&rows, &verified.rows)?;
@@ -134,7 +134,7 @@ pub(in crate::store) fn is_intact(path: &Path) -> bool {
         db.busy_timeout(std::time::Duration::from_secs(5))?;
         db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
     };
-    read().is_ok_and(|said| said == "ok")
+    read().is_ok_and(|verdict| verdict == "ok")
 }
 
 /// Counts the rows of each ordinary table.
@@ -177,18 +177,19 @@ fn has_same_rows(
 /// Returns `Damaged` only for a damaged database, or `Failed` if another process has it open or it cannot be written.
 pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    let told = |error: rusqlite::Error| match error.sqlite_error_code() {
+    let to_checkpoint_error = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => BackupError::Damaged(error.to_string()),
         _ => error.into(),
     };
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(told)?;
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(to_checkpoint_error)?;
     db.busy_timeout(std::time::Duration::from_secs(1))?;
     let busy: bool = db
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-        .map_err(told)?;
+        .map_err(to_checkpoint_error)?;
     match busy {
         true => Err(BackupError::Failed("another process has it open".into())),
-        false => db.close().map_err(|(_, error)| told(error)),
+        false => db.close().map_err(|(_, error)| to_checkpoint_error(error)),
     }
 }
 

@@ -74,11 +74,11 @@ mod tests {
         let folder = Folder::new();
         folder.open_file().close_to_changes();
         let path = folder.path().join("quire.db");
-        let sound = std::fs::read(&path).expect("a database");
+        let intact_bytes = std::fs::read(&path).expect("a database");
         let tables = table_roots(&path).expect("tables");
         assert!(tables.len() > 30, "{tables:?}");
         for (table, page) in tables {
-            let mut damaged = sound.clone();
+            let mut damaged = intact_bytes.clone();
             let page = usize::try_from(page).expect("a number");
             damaged[(page - 1) * PAGE_BYTES..page * PAGE_BYTES].fill(0xff);
             std::fs::write(&path, damaged).expect("written");
@@ -88,7 +88,7 @@ mod tests {
             assert!(found.is_some(), "{table}");
             store.close_to_changes();
         }
-        std::fs::write(&path, sound).expect("written");
+        std::fs::write(&path, intact_bytes).expect("written");
         assert_eq!(folder.open_file().find_damage(), Ok(None));
     }
 }

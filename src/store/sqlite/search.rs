@@ -99,18 +99,18 @@ pub(in crate::store) fn each_turn(
     db: &Reader,
     user: &str,
     (expression, columns): (&str, &str),
-    most: u32,
+    limit: u32,
     take: impl FnMut(&Row<'_>) -> Result<bool>,
 ) -> Result<()> {
     let ulid = user.trim_start_matches("user_");
-    let whole = format!("owner : \"{ulid}\" AND {{{columns}}} : ({expression})");
+    let owner_match = format!("owner : \"{ulid}\" AND {{{columns}}} : ({expression})");
     db.each(
         "SELECT a.thread, x.id
          FROM turns_fts f
          JOIN turn_texts x ON x.id = f.rowid
          JOIN analyses a ON a.id = x.analysis_id
          WHERE turns_fts MATCH ?1 AND a.user_id = ?2 ORDER BY f.rank LIMIT ?3",
-        (whole, user, most),
+        (owner_match, user, limit),
         take,
     )
 }

@@ -86,7 +86,7 @@ fn complete_answers_are_accepted_instead_of_a_stream() {
 #[test]
 fn recorded_refusals_keep_the_providers_message() {
     use CallErrorKind::*;
-    for ((name, body), status, kind, says) in [
+    for ((name, body), status, kind, expected_message) in [
         (
             recordings!("error-404-openai.json")[0],
             404,
@@ -109,7 +109,7 @@ fn recorded_refusals_keep_the_providers_message() {
         let error = error(status, &|_| None, body);
         assert_eq!((error.kind, error.status), (kind, Some(status)), "{name}");
         assert!(
-            error.upstream_message.contains(says),
+            error.upstream_message.contains(expected_message),
             "{name}: {}",
             error.upstream_message
         );

@@ -172,10 +172,14 @@ fn a_refused_field_is_found_in_providers_messages() {
 
 #[test]
 fn too_many_fields_are_rejected() {
-    let many: Map<String, Value> = (0..65).map(|n| (format!("f{n}"), json!(1))).collect();
+    let many_fields: Map<String, Value> = (0..65).map(|n| (format!("f{n}"), json!(1))).collect();
     let long = json!({ "a": "x".repeat(300_000) });
     let name = json!({ "a".repeat(65): 1 });
-    for fields in [&many, long.as_object().unwrap(), name.as_object().unwrap()] {
+    for fields in [
+        &many_fields,
+        long.as_object().unwrap(),
+        name.as_object().unwrap(),
+    ] {
         assert!(read_fields(ApiFormat::OpenAi, fields, &[], &[]).is_err());
     }
 }

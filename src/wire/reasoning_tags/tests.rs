@@ -114,39 +114,39 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn reasoning_is_separated_wherever_the_text_is_split() {
-    for (whole, reasoning, answer) in SPLIT_CASES {
+    for (full_text, reasoning, answer) in SPLIT_CASES {
         let expected = ((*reasoning).to_owned(), (*answer).to_owned());
-        assert_eq!(split_pieces(&[whole]), expected, "{whole}");
-        for cut in (0..=whole.len()).filter(|&cut| whole.is_char_boundary(cut)) {
+        assert_eq!(split_pieces(&[full_text]), expected, "{full_text}");
+        for cut in (0..=full_text.len()).filter(|&cut| full_text.is_char_boundary(cut)) {
             assert_eq!(
-                split_pieces(&[&whole[..cut], &whole[cut..]]),
+                split_pieces(&[&full_text[..cut], &full_text[cut..]]),
                 expected,
-                "{whole} at {cut}"
+                "{full_text} at {cut}"
             );
         }
-        let single: Vec<String> = whole.chars().map(String::from).collect();
+        let single: Vec<String> = full_text.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();
-        assert_eq!(split_pieces(&single), expected, "{whole} by character");
+        assert_eq!(split_pieces(&single), expected, "{full_text} by character");
     }
 }
 
 #[test]
 fn reasoning_opened_in_the_prompt_is_held_until_closed() {
-    for (whole, reasoning, answer) in [
+    for (full_text, reasoning, answer) in [
         ("a\n</think>\n\nb", "a\n", "b"),
         ("<think>a</think>b", "a", "b"),
         ("```\na </think> b", "```\na ", "b"),
         ("no reasoning", "", "no reasoning"),
         ("cut off </thi", "", "cut off </thi"),
     ] {
-        for cut in 0..=whole.len() {
+        for cut in 0..=full_text.len() {
             let mut splitter = ReasoningSplitter::default();
             splitter.expect_close();
-            let found = split_pieces_with(splitter, &[&whole[..cut], &whole[cut..]]);
+            let found = split_pieces_with(splitter, &[&full_text[..cut], &full_text[cut..]]);
             assert_eq!(
                 found,
                 (reasoning.to_owned(), answer.to_owned()),
-                "{whole} at {cut}"
+                "{full_text} at {cut}"
             );
         }
     }
@@ -197,7 +197,7 @@ fn channels_without_marks_depend_on_the_models_name() {
         splitter.expect_bare(model);
         split_pieces_with(splitter, pieces)
     };
-    for (whole, reasoning, answer) in [
+    for (full_text, reasoning, answer) in [
         ("analysisa is so.assistantfinalb", "a is so.", "b"),
         ("\nanalysisa.assistantfinal\n\nb", "a.", "b"),
         ("analysis of the paper", "", "analysis of the paper"),
@@ -211,16 +211,22 @@ fn channels_without_marks_depend_on_the_models_name() {
         ("<think>a</think>analysis", "a", "analysis"),
     ] {
         let expected = (reasoning.to_owned(), answer.to_owned());
-        for cut in (0..=whole.len()).filter(|&cut| whole.is_char_boundary(cut)) {
-            let found = of("openai/GPT-OSS-20b", &[&whole[..cut], &whole[cut..]]);
-            assert_eq!(found, expected, "{whole} at {cut}");
+        for cut in (0..=full_text.len()).filter(|&cut| full_text.is_char_boundary(cut)) {
+            let found = of(
+                "openai/GPT-OSS-20b",
+                &[&full_text[..cut], &full_text[cut..]],
+            );
+            assert_eq!(found, expected, "{full_text} at {cut}");
         }
-        let single: Vec<String> = whole.chars().map(String::from).collect();
+        let single: Vec<String> = full_text.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();
-        assert_eq!(of("gpt-oss:120b", &single), expected, "{whole}");
+        assert_eq!(of("gpt-oss:120b", &single), expected, "{full_text}");
     }
-    let bare = "analysisa.assistantfinalb";
-    assert_eq!(of("qwen3", &[bare]), (String::new(), bare.to_owned()));
+    let channel_text = "analysisa.assistantfinalb";
+    assert_eq!(
+        of("qwen3", &[channel_text]),
+        (String::new(), channel_text.to_owned())
+    );
     let long = format!("analysis{}", "x".repeat(MAX_AWAITED_BYTES + 9));
     let (reasoning, answer) = of("gpt-oss", &[&long, "y"]);
     assert_eq!((reasoning.as_str(), answer.len()), ("", long.len() + 1));

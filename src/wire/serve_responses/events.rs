@@ -56,10 +56,10 @@ impl ResponseEvents {
 
     /// Returns the `response.created` and `response.in_progress` events.
     pub fn start_events(&mut self) -> Vec<ResponseEvent> {
-        let begun = encode_response(&self.frame, "in_progress", None);
+        let response = encode_response(&self.frame, "in_progress", None);
         vec![
-            self.numbered_event("response.created", json!({ "response": begun })),
-            self.numbered_event("response.in_progress", json!({ "response": begun })),
+            self.numbered_event("response.created", json!({ "response": response })),
+            self.numbered_event("response.in_progress", json!({ "response": response })),
         ]
     }
 

@@ -283,9 +283,17 @@ fn a_long_prefix_is_marked_for_caching() {
     };
     assert_eq!(system(&ask), "Be brief.", "too short to be kept");
     ask.messages[0].text = "Be brief. ".repeat(1_000);
-    let kept = system(&ask);
-    assert_eq!(kept[0]["cache_control"], json!({ "type": "ephemeral" }));
-    assert!(kept[0]["text"].as_str().unwrap().starts_with("Be brief."));
+    let system_blocks = system(&ask);
+    assert_eq!(
+        system_blocks[0]["cache_control"],
+        json!({ "type": "ephemeral" })
+    );
+    assert!(
+        system_blocks[0]["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("Be brief.")
+    );
     ask.is_prefix_reused = false;
     assert!(system(&ask).is_string());
 }

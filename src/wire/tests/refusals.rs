@@ -47,7 +47,7 @@ fn errors_within_a_stream_are_errors() {
 
 #[test]
 fn recorded_refusals_are_classified() {
-    for (status, body, kind, says) in [
+    for (status, body, kind, expected_message) in [
         (
             404,
             recording!("error-404-anthropic.json"),
@@ -86,7 +86,11 @@ fn recorded_refusals_are_classified() {
         ),
     ] {
         let found = error(status, &|_| None, body);
-        assert_eq!((found.kind, found.detail.as_str()), (kind, says), "{body}");
+        assert_eq!(
+            (found.kind, found.detail.as_str()),
+            (kind, expected_message),
+            "{body}"
+        );
     }
     let quota = |id: &str| {
         format!(

@@ -158,16 +158,16 @@ fn depth_is_bounded_without_a_panic() {
             Some("nested too deep".to_owned())
         );
     }
-    let wide = format!(
+    let wide_array = format!(
         "a = [{}]\n{}",
         "[0.5, 1.5],\n".repeat(1_000),
         "[t.u.v]\n[t.u.w]\n"
     );
-    assert_eq!(parse_toml(&wide).err(), None);
-    let whole = "a.b = [1, {c = \"ä\\u00e4\"}]\n[[s]]\nx = '''y'''\n[s.t]\nz = 1.5e-3 # c\n";
-    for (at, _) in whole.char_indices() {
-        let _ = parse_toml(&whole[..at]);
-        let _ = parse_toml(&whole[at..]);
-        let _ = parse_toml(&format!("{}\"{}", &whole[..at], &whole[at..]));
+    assert_eq!(parse_toml(&wide_array).err(), None);
+    let valid_toml = "a.b = [1, {c = \"ä\\u00e4\"}]\n[[s]]\nx = '''y'''\n[s.t]\nz = 1.5e-3 # c\n";
+    for (at, _) in valid_toml.char_indices() {
+        let _ = parse_toml(&valid_toml[..at]);
+        let _ = parse_toml(&valid_toml[at..]);
+        let _ = parse_toml(&format!("{}\"{}", &valid_toml[..at], &valid_toml[at..]));
     }
 }

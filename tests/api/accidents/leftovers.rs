@@ -64,16 +64,16 @@ fn a_link_that_leads_nowhere_is_refused() {
     let folder = Folder::new();
     let (ada, ids) = folder_with_documents(&folder, 1);
     backdate_files(&folder);
-    let (there, away) = (
+    let (documents_path, away) = (
         data_folder(&folder).join("documents"),
         folder.path().join("away"),
     );
-    fs::rename(&there, &away).unwrap();
-    symlink(folder.path().join("nowhere"), &there).unwrap();
+    fs::rename(&documents_path, &away).unwrap();
+    symlink(folder.path().join("nowhere"), &documents_path).unwrap();
     check_all_commands_refuse(&folder, "documents is a symbolic link to");
-    fs::remove_file(&there).unwrap();
+    fs::remove_file(&documents_path).unwrap();
     // A symbolic link with an existing target is fine.
-    symlink(&away, &there).unwrap();
+    symlink(&away, &documents_path).unwrap();
     check_documents(&mut start(&folder).known(&ada), &ids);
 }
 

@@ -43,9 +43,9 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
     backdate_files(&folder);
     run_command(&folder, &["backup", "copy.db"]);
     let path = data_folder(&folder).join("quire.db");
-    let sound = fs::read(&path).unwrap();
+    let intact_bytes = fs::read(&path).unwrap();
     for table in ["", "users", "documents", "providers", "budgets", "votes"] {
-        let mut damaged = sound.clone();
+        let mut damaged = intact_bytes.clone();
         match table {
             // The rest of the first page after the header: the list of all tables.
             "" => damaged[100..PAGE_SIZE].fill(0xff),
@@ -77,10 +77,10 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
             text.contains("quire restore FILE --replace"),
             "{table}: {text}"
         );
-        fs::write(&path, &sound).unwrap();
+        fs::write(&path, &intact_bytes).unwrap();
     }
     // The remedy that the message names works.
-    let mut damaged = sound;
+    let mut damaged = intact_bytes;
     damaged[100..PAGE_SIZE].fill(0xff);
     fs::write(&path, &damaged).unwrap();
     let output_text = run_command(&folder, &["restore", "copy.db", "--replace"]);
@@ -164,11 +164,11 @@ fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
             &["user", "list"],
             &["restore", "no.db", "--replace"],
         ] {
-            let (said, code) = run_with_timeout(command(&folder, words));
-            assert_eq!(code, Some(1), "{name} {words:?}: {said}");
+            let (output, code) = run_with_timeout(command(&folder, words));
+            assert_eq!(code, Some(1), "{name} {words:?}: {output}");
             if words[0] != "restore" {
                 let why = format!("{name} is a pipe");
-                assert!(said.contains(&why), "{name} {words:?}: {said}");
+                assert!(output.contains(&why), "{name} {words:?}: {output}");
             }
         }
         let doctor = run_with_timeout(command(&folder, &["doctor"]));
@@ -204,17 +204,17 @@ fn a_folder_in_the_place_of_the_database_is_refused() {
     let folder = Folder::new();
     let (ada, ids) = folder_with_documents(&folder, 1);
     backdate_files(&folder);
-    let (there, away) = (
+    let (database_path, away) = (
         data_folder(&folder).join("quire.db"),
         folder.path().join("away.db"),
     );
-    fs::rename(&there, &away).unwrap();
-    fs::create_dir(&there).unwrap();
+    fs::rename(&database_path, &away).unwrap();
+    fs::create_dir(&database_path).unwrap();
     check_all_commands_refuse(&folder, "is a folder, not a file");
     let message = run_refused(command(&folder, &["serve"]));
     assert!(message.contains("Move that folder elsewhere"), "{message}");
-    fs::remove_dir(&there).unwrap();
-    fs::rename(&away, &there).unwrap();
+    fs::remove_dir(&database_path).unwrap();
+    fs::rename(&away, &database_path).unwrap();
     check_documents(&mut start(&folder).known(&ada), &ids);
 }
 
@@ -369,8 +369,8 @@ fn check_value(folder: &Folder) -> Option<String> {
 
 fn forget_check_value(folder: &Folder) {
     let db = rusqlite::Connection::open(data_folder(folder).join("quire.db")).unwrap();
-    let gone = db.execute("DELETE FROM settings WHERE key = 'secret_check'", []);
-    assert_eq!(gone.unwrap(), 1);
+    let deleted = db.execute("DELETE FROM settings WHERE key = 'secret_check'", []);
+    assert_eq!(deleted.unwrap(), 1);
 }
 
 fn check_refused(folder: &Folder, secret: &str) {

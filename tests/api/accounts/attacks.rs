@@ -88,15 +88,15 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
 #[test]
 fn pages_of_other_sites_neither_register_nor_sign_in() {
     let server = Server::start();
-    let here = server.address.to_string();
+    let own_host = server.address.to_string();
     let port = server.address.port();
     let evil = format!("evil.example:{port}");
     let pages = [
-        (here.clone(), Some("http://evil.example".to_owned())),
+        (own_host.clone(), Some("http://evil.example".to_owned())),
         // A name pointed at this server: the browser considers it the same site.
         (evil.clone(), Some(format!("http://{evil}"))),
-        (here.clone(), Some("null".to_owned())),
-        (here.clone(), None),
+        (own_host.clone(), Some("null".to_owned())),
+        (own_host.clone(), None),
     ];
     for (host, origin) in pages {
         for path in ["/api/auth/register", "/api/auth/login", "/api/auth/logout"] {
@@ -119,7 +119,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
             );
         }
     }
-    for (number, host) in [here, format!("localhost:{port}")].iter().enumerate() {
+    for (number, host) in [own_host, format!("localhost:{port}")].iter().enumerate() {
         let email = format!("a{number}@b.co");
         let body = json!({"email": email, "password": PASSWORD}).to_string();
         let answer = server.raw(

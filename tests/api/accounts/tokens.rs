@@ -92,14 +92,14 @@ fn forged_tokens_are_refused() {
     let parts: Vec<&str> = token.split('.').collect();
     let claims: Claims =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[1]).expect("base64")).expect("claims");
-    let ours = Jwt::new(SECRET);
+    let own_jwt = Jwt::new(SECRET);
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let json = |claims: &Claims| serde_json::to_string(claims).expect("json");
     let old = claims.iat - 1000;
     for (what, token) in [
         (
             "expired",
-            ours.sign(&Claims {
+            own_jwt.sign(&Claims {
                 iat: old,
                 exp: old + 900,
                 ..claims.clone()
@@ -107,21 +107,21 @@ fn forged_tokens_are_refused() {
         ),
         (
             "another kind",
-            ours.sign(&Claims {
+            own_jwt.sign(&Claims {
                 kind: "refresh".into(),
                 ..claims.clone()
             }),
         ),
         (
             "another person",
-            ours.sign(&Claims {
+            own_jwt.sign(&Claims {
                 sub: "user_00000000000000000000000000".into(),
                 ..claims.clone()
             }),
         ),
         (
             "another session",
-            ours.sign(&Claims {
+            own_jwt.sign(&Claims {
                 sid: "session_00000000000000000000000000".into(),
                 ..claims.clone()
             }),

@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn upload_parts_arrive_out_of_order_and_resume() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let text = "part ".repeat(500);
     let announced = |size: usize, chunk: usize, total: u32| json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
-    let opened = house
+    let opened = users
         .post(
             0,
             "/api/create-document-session",
@@ -16,23 +16,23 @@ fn upload_parts_arrive_out_of_order_and_resume() {
         .expect(200);
     assert_eq!(opened["fileName"], "long.txt");
     let id = opened["sessionId"].as_str().expect("an id");
-    let part = |who: usize, number: usize, bytes: &str| {
+    let part = |user_index: usize, number: usize, bytes: &str| {
         let number = number.to_string();
         let form = Form::default()
             .text("sessionId", id)
             .text("chunkIndex", &number)
             .file("chunk", "blob", bytes.as_bytes());
-        house.ask(
-            who,
+        users.ask(
+            user_index,
             "POST",
             "/api/upload-document-chunk",
             FORM_TYPE,
             &form.end(),
         )
     };
-    let finalize = |who| {
-        house.post(
-            who,
+    let finalize = |user_index| {
+        users.post(
+            user_index,
             "/api/finalize-document-upload",
             json!({"sessionId": id}),
         )
@@ -47,9 +47,9 @@ fn upload_parts_arrive_out_of_order_and_resume() {
     finalize(0).refused_with(400, &["missing: 0, 1"]);
     finalize(1).refused_with(404, &[]);
     let session = format!("/api/document-sessions/{id}");
-    house.get(1, &session).refused_with(404, &[]);
+    users.get(1, &session).refused_with(404, &[]);
     assert_eq!(
-        house.get(0, &session).expect(200)["receivedChunks"],
+        users.get(0, &session).expect(200)["receivedChunks"],
         json!([2])
     );
     part(0, 1, &text[1_000..2_000]).expect(200);
@@ -60,54 +60,57 @@ fn upload_parts_arrive_out_of_order_and_resume() {
         (&500.into(), &2_500.into())
     );
     finalize(0).refused_with(404, &[]);
-    assert_eq!((house.files("uploads"), house.files("tmp")), (0, 0));
+    assert_eq!((users.files("uploads"), users.files("tmp")), (0, 0));
 
-    house
+    users
         .post(
             0,
             "/api/create-document-session",
             announced(UPLOAD_LIMIT + 1, UPLOAD_LIMIT + 1, 1),
         )
         .refused_with(413, &["larger"]);
-    house
+    users
         .post(0, "/api/create-document-session", announced(10, 3, 3))
         .refused_with(422, &["totalchunks"]);
-    house
+    users
         .post(0, "/api/create-document-session", json!({"fileName": 1}))
         .refused_with(422, &[]);
 }
 
 #[test]
 fn uploads_without_a_credential_are_refused() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let form = Form::default().file("file", "a.txt", b"words").end();
     let answer =
-        house
+        users
             .server
             .client()
             .send("POST", "/api/upload-document", Some((FORM_TYPE, &form)));
     answer.refused(401, "UNAUTHENTICATED");
-    assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
+    assert_eq!((users.files("documents"), users.files("tmp")), (0, 0));
 }
 
 #[test]
 fn deleting_an_account_deletes_its_documents() {
     let house = TwoUsers::new();
-    let mine = house.send(0, "a.txt", b"mine").expect(200);
+    let own_document = house.send(0, "a.txt", b"mine").expect(200);
     house.send(1, "b.txt", b"theirs").expect(200);
-    let them = house.get(1, "/api/users/me").expect(200)["user_id"].clone();
-    let path = format!("/api/admin/users/{}", them.as_str().expect("an id"));
+    let other_user_id = house.get(1, "/api/users/me").expect(200)["user_id"].clone();
+    let path = format!(
+        "/api/admin/users/{}",
+        other_user_id.as_str().expect("an id")
+    );
     house.delete(0, &path).expect(200);
     assert_eq!(house.files("documents"), house.server.originals_of(1));
     let remaining = house.get(0, "/api/documents").expect(200);
-    assert_eq!(remaining["documents"][0]["id"], mine["id"]);
+    assert_eq!(remaining["documents"][0]["id"], own_document["id"]);
 }
 
 #[test]
 fn images_are_stored_unchanged_and_damaged_ones_are_reported() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let picture = include_bytes!("../../data/screenshot.png");
-    let stored = house.send(0, "a.txt", picture).json();
+    let stored = users.send(0, "a.txt", picture).json();
     assert_eq!(
         (&stored["status"], &stored["kind"], &stored["words"]),
         (&json!("processed"), &json!("image"), &json!(0)),
@@ -115,19 +118,19 @@ fn images_are_stored_unchanged_and_damaged_ones_are_reported() {
     );
     assert_eq!(stored["content_type"], "image/png");
     assert!(stored["message"].as_str().unwrap().contains("pixels"));
-    let damaged = house.send(0, "b.png", &picture[..20]).json();
+    let damaged = users.send(0, "b.png", &picture[..20]).json();
     assert_eq!(damaged["status"], "failed");
     assert!(damaged["message"].as_str().unwrap().contains("damaged"));
 }
 
 #[test]
 fn document_pages_are_shown_and_the_document_is_reread() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let text = b"caf\xe9 one\x0C\x0Cthree pages";
-    let sent = house.send(0, "menu.txt", text).json();
+    let sent = users.send(0, "menu.txt", text).json();
     let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
     assert_eq!(sent["encoding"], "windows-1252", "{sent}");
-    let first = house.get(0, &format!("{path}/pages/1")).json();
+    let first = users.get(0, &format!("{path}/pages/1")).json();
     assert_eq!(
         (&first["text"], &first["next"], &first["previous"]),
         (&json!("café one"), &json!(3), &Value::Null)
@@ -140,54 +143,54 @@ fn document_pages_are_shown_and_the_document_is_reread() {
         ("99999999999", 404),
     ] {
         assert_eq!(
-            house.get(0, &format!("{path}/pages/{number}")).status,
+            users.get(0, &format!("{path}/pages/{number}")).status,
             status,
             "{number}"
         );
     }
-    assert_eq!(house.get(1, &format!("{path}/pages/1")).status, 404);
+    assert_eq!(users.get(1, &format!("{path}/pages/1")).status, 404);
 
-    let second = house
+    let second = users
         .post(0, &format!("{path}/read"), json!({"encoding": "KOI8-R"}))
         .json();
     assert_eq!(
         (&second["encoding"], &second["status"]),
         (&json!("koi8-r"), &json!("processed"))
     );
-    let first = house.get(0, &format!("{path}/pages/1")).json();
+    let first = users.get(0, &format!("{path}/pages/1")).json();
     assert_eq!(first["text"], "cafИ one");
     assert_eq!(
-        house.get(0, &format!("{path}/search?q=caf%D0%98")).json()["count"],
+        users.get(0, &format!("{path}/search?q=caf%D0%98")).json()["count"],
         1
     );
     assert_eq!(
-        house.get(0, &format!("{path}/search?q=caf%C3%A9")).json()["count"],
+        users.get(0, &format!("{path}/search?q=caf%C3%A9")).json()["count"],
         0
     );
-    house
+    users
         .post(0, &format!("{path}/read"), json!({"encoding": "martian"}))
         .refused(422, "VALIDATION_ERROR");
     assert_eq!(
-        house.post(1, &format!("{path}/read"), json!({})).status,
+        users.post(1, &format!("{path}/read"), json!({})).status,
         404
     );
-    let by_itself = house.post(0, &format!("{path}/read"), json!({})).json();
+    let by_itself = users.post(0, &format!("{path}/read"), json!({})).json();
     assert_eq!(by_itself["status"], "processed");
 }
 
 /// The text says which file of an email each page comes from.
 #[test]
 fn the_text_names_its_parts() {
-    let house = TwoUsers::new();
+    let users = TwoUsers::new();
     let mail = "From: a@b.c\nSubject: Two files\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n\
                 --b\nContent-Type: text/plain\n\nHere.\n--b\nContent-Type: text/csv\nContent-Disposition: attachment; \
                 filename*0*=UTF-8''%C3%9Cber; filename*1=sicht.csv\n\nName,Units\nWidget,12\n--b--\n";
-    let sent = house.send(0, "two.eml", mail.as_bytes()).json();
+    let sent = users.send(0, "two.eml", mail.as_bytes()).json();
     let path = format!(
         "/api/documents/{}/text",
         sent["id"].as_str().expect("an id")
     );
-    let pages = house.get(0, &path).json()["pages"].clone();
+    let pages = users.get(0, &path).json()["pages"].clone();
     let titles: Vec<_> = (pages.as_array().expect("pages").iter())
         .map(|page| &page["title"])
         .collect();
@@ -210,10 +213,10 @@ fn deleting_says_which_analyses_quote_it() {
         (&json!(1), &done["analysis_id"]),
         "{uses}"
     );
-    let gone = person.delete(&path).json();
+    let deletion = person.delete(&path).json();
     assert_eq!(
-        gone["analyses"][0]["question"], "What is the fee?",
-        "{gone}"
+        deletion["analyses"][0]["question"], "What is the fee?",
+        "{deletion}"
     );
     assert_eq!(person.get(&format!("{path}/uses")).status, 404);
 }
@@ -238,7 +241,7 @@ fn originals_come_in_parts_and_only_once() {
             .fold(client, |client, (name, value)| client.with(name, value));
         { client }.get(&path)
     };
-    for (range, status, content, told) in [
+    for (range, status, content, content_range) in [
         ("bytes=4-7", 206, &b"4567"[..], "bytes 4-7/16"),
         ("bytes=10-", 206, b"abcdef", "bytes 10-15/16"),
         ("bytes=-2", 206, b"ef", "bytes 14-15/16"),
@@ -246,7 +249,7 @@ fn originals_come_in_parts_and_only_once() {
     ] {
         let part = ask(&[("range", range)]);
         assert_eq!((part.status, &part.bytes[..]), (status, content), "{range}");
-        assert_eq!(part.header("content-range"), told, "{range}");
+        assert_eq!(part.header("content-range"), content_range, "{range}");
         assert_eq!(part.header("etag"), etag, "{range}");
     }
     let beyond = ask(&[("range", "bytes=16-")]);

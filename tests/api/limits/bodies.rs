@@ -111,8 +111,8 @@ fn slow_senders_time_out() {
         body.starts_with("HTTP/1.1 408") && body.contains("REQUEST_TIMEOUT"),
         "{body}"
     );
-    let nothing = server.raw(b"");
-    assert_eq!(nothing, "", "an idle connection is closed without a word");
+    let reply = server.raw(b"");
+    assert_eq!(reply, "", "an idle connection is closed without a word");
     // A connection that has served a request is closed the same way, and its response was complete.
     let mut socket = server.connect();
     socket
@@ -166,11 +166,11 @@ fn oversized_and_inconsistent_headers_are_refused() {
     );
     let answer = server.raw(large.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
-    let many = format!(
+    let many_headers = format!(
         "GET / HTTP/1.1\r\nhost: x\r\n{}\r\n",
         "x-many: 1\r\n".repeat(150)
     );
-    let answer = server.raw(many.as_bytes());
+    let answer = server.raw(many_headers.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     for headers in [
         "content-length: 2\r\ncontent-length: 3\r\n",

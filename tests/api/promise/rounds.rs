@@ -56,13 +56,13 @@ impl Drop for SmallDisk {
 struct SeededRandom(u64);
 
 impl SeededRandom {
-    fn below(&mut self, most: u64) -> u64 {
+    fn below(&mut self, bound: u64) -> u64 {
         // Knuth's constants (MMIX) for a linear congruential generator.
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % most
+        (self.0 >> 33) % bound
     }
 }
 

@@ -80,10 +80,14 @@ fn temporary_failures_are_retried() {
         start_call(&llm, model_request("late")).kind(),
         CallErrorKind::Truncated
     );
-    let down = start_call(&llm, model_request("down"))
+    let failed_call = start_call(&llm, model_request("down"))
         .result()
         .unwrap_err();
-    assert!(down.detail.ends_with("(tried 3 times)"), "{}", down.detail);
+    assert!(
+        failed_call.detail.ends_with("(tried 3 times)"),
+        "{}",
+        failed_call.detail
+    );
     assert_eq!(
         start_call(&llm, model_request("poor")).kind(),
         CallErrorKind::Money

@@ -141,8 +141,8 @@ impl Provider {
     }
 
     /// Fails the test if there are ever more concurrent requests than this.
-    pub fn limit_concurrency(&self, most: usize) {
-        self.shared.state.lock().unwrap().most = most;
+    pub fn limit_concurrency(&self, max_calls: usize) {
+        self.shared.state.lock().unwrap().most = max_calls;
     }
 
     /// Returns every request so far.
@@ -215,12 +215,12 @@ impl Provider {
         self.wait("the last caller to go", |state| state.open == 0);
     }
 
-    fn wait(&self, what: &str, so: impl Fn(&State) -> bool) {
+    fn wait(&self, what: &str, condition: impl Fn(&State) -> bool) {
         let state = self.shared.state.lock().unwrap();
         let (_state, late) = self
             .shared
             .changed
-            .wait_timeout_while(state, WAIT_TIMEOUT, |state| !so(state))
+            .wait_timeout_while(state, WAIT_TIMEOUT, |state| !condition(state))
             .unwrap();
         assert!(!late.timed_out(), "waited in vain for {what}");
     }
@@ -319,11 +319,11 @@ fn serve(socket: TcpStream, shared: &Shared) {
     let broken = steps
         .into_iter()
         .any(|step| play(&mut *pipe, step, shared).is_err());
-    let gone = Instant::now();
+    let arrived_at = Instant::now();
     let mut state = shared.state.lock().unwrap();
     state.open -= 1;
     if broken {
-        state.left.push((model, gone));
+        state.left.push((model, arrived_at));
     }
     drop(state);
     shared.changed.notify_all();

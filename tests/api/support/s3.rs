@@ -293,8 +293,8 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
         let half = matches!(trouble, Some(BucketFault::Half));
         let mut body = vec![0; request.length()];
         if half && request.method != "GET" {
-            let most = body.len() / 2;
-            let _ = reader.read_exact(&mut body[..most]);
+            let half_length = body.len() / 2;
+            let _ = reader.read_exact(&mut body[..half_length]);
             return;
         }
         if reader.read_exact(&mut body).is_err() {
@@ -324,12 +324,15 @@ fn note(request: &Request, state: &Mutex<State>) -> Option<BucketFault> {
         ..
     } = request;
     state.asked.push(format!("{method} {path}{mark}{query}"));
-    if let Some((on, trouble)) = &state.outage
-        && on.is_none_or(|on| on == method)
+    if let Some((failing_method, trouble)) = &state.outage
+        && failing_method.is_none_or(|failing_method| failing_method == method)
     {
         return Some(trouble.clone());
     }
-    let found = state.troubles.iter().position(|(on, _)| on == method)?;
+    let found = state
+        .troubles
+        .iter()
+        .position(|(failing_method, _)| failing_method == method)?;
     Some(state.troubles.remove(found).1)
 }
 

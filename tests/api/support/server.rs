@@ -70,7 +70,7 @@ impl Server {
     /// Starts a server on the data of an earlier one.
     pub fn in_folder(folder: Folder, settings: &[(&str, &str)]) -> Self {
         let config = configured(&folder, settings);
-        let (told, ready) = mpsc::channel();
+        let (ready_sender, ready) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread();
@@ -79,7 +79,7 @@ impl Server {
                 .max_blocking_threads(4)
                 .build()
                 .unwrap();
-            runtime.block_on(run(config, told, stopped));
+            runtime.block_on(run(config, ready_sender, stopped));
         });
         let (app, address, pages, tls) = ready.recv().expect("the server starts");
         Self {

@@ -32,9 +32,9 @@ async fn is_free(accounts: &Accounts, email: &str, origin: &RequestOrigin) -> bo
 
 #[test]
 fn a_flood_from_its_own_address_does_not_slow_a_device() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let devices = signed_in(accounts, "a@b.co").await.device_cookie;
         let guesses = flood(accounts, "a@b.co").await;
         assert!(!is_free(accounts, "a@b.co", &visit(0)).await);
@@ -51,9 +51,9 @@ fn a_flood_from_its_own_address_does_not_slow_a_device() {
 
 #[test]
 fn only_a_token_for_this_account_and_password_counts() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let own = signed_in(accounts, "a@b.co").await;
         let other = signed_in(accounts, "b@b.co").await.device_cookie;
         let forged = device::DeviceTokens::new("another secret").token(
@@ -101,15 +101,15 @@ fn only_a_token_for_this_account_and_password_counts() {
 
 #[test]
 fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let mut devices = String::new();
         for n in 0..6 {
             let email = format!("{n}@b.co");
-            let made = accounts.register(account(&email), &with(&devices, 0)).await;
-            let made = made.expect("registered");
-            let cookie = accounts.first_device_cookie(&made, &with(&devices, 0));
+            let registration = accounts.register(account(&email), &with(&devices, 0)).await;
+            let registration = registration.expect("registered");
+            let cookie = accounts.first_device_cookie(&registration, &with(&devices, 0));
             devices = cookie.expect("randomness");
         }
         for n in 0..6 {
@@ -123,9 +123,9 @@ fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
 
 #[test]
 fn guesses_with_a_device_token_are_bounded() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let own = signed_in(accounts, "a@b.co").await;
         let thief = |seconds| RequestOrigin {
             peer: Some([203, 0, 113, 1].into()),
@@ -161,16 +161,16 @@ fn guesses_with_a_device_token_are_bounded() {
 
 #[test]
 fn a_password_can_be_changed_during_a_flood() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let own = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &own.access_token, 0)
+        let owner = caller(accounts, &own.access_token, 0)
             .await
             .expect("let in");
         let guesses = flood(accounts, "a@b.co").await;
         let now = visit(0);
-        let changed = accounts.change_password(&who, PASSWORD, OTHER, &now);
+        let changed = accounts.change_password(&owner, PASSWORD, OTHER, &now);
         let changed = tokio::time::timeout(Duration::from_secs(2), changed).await;
         let devices = changed.expect("at once").expect("changed");
         assert!(is_free(accounts, "a@b.co", &with(&devices, 0)).await);
@@ -178,7 +178,7 @@ fn a_password_can_be_changed_during_a_flood() {
         // Password guesses in a stolen session are bounded.
         for _ in 0..10 {
             let wrong = accounts
-                .change_password(&who, PASSWORD, PASSWORD, &now)
+                .change_password(&owner, PASSWORD, PASSWORD, &now)
                 .await;
             assert_eq!(kind(wrong), Some(Kind::BadRequest));
         }
@@ -190,9 +190,9 @@ fn a_password_can_be_changed_during_a_flood() {
 
 #[test]
 fn rehashing_a_password_keeps_its_device() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let own = signed_in(accounts, "a@b.co").await;
         let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
         let id = own.user.id.clone();

@@ -95,9 +95,9 @@ fn kind<T>(result: Result<T>) -> Option<Kind> {
 
 #[test]
 fn every_failed_sign_in_looks_the_same() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        signed_in(&house.accounts, "a@b.co").await;
+        signed_in(&fixture_data.accounts, "a@b.co").await;
         let long = "x".repeat(5000);
         let mut errors = Vec::new();
         for (email, password) in [
@@ -108,7 +108,7 @@ fn every_failed_sign_in_looks_the_same() {
             ("a@b.co", long.as_str()),
         ] {
             errors.push(
-                house
+                fixture_data
                     .accounts
                     .login(email, password, &visit(0))
                     .await
@@ -122,7 +122,7 @@ fn every_failed_sign_in_looks_the_same() {
                 .all(|error| *error == errors[0] && error.kind == Kind::SignInNeeded)
         );
         assert!(
-            house
+            fixture_data
                 .accounts
                 .login(" A@B.CO", PASSWORD, &visit(0))
                 .await
@@ -133,9 +133,9 @@ fn every_failed_sign_in_looks_the_same() {
 
 #[test]
 fn too_many_attempts_on_one_account_are_throttled() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         signed_in(accounts, "a@b.co").await;
         for _ in 0..20 {
             accounts
@@ -179,9 +179,9 @@ fn too_many_attempts_on_one_account_are_throttled() {
 
 #[test]
 fn guesses_from_many_addresses_throttle_only_strangers() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         signed_in(accounts, "a@b.co").await;
         let from = |address: &str| RequestOrigin {
             peer: Some(address.parse().expect("an address")),
@@ -218,9 +218,9 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
 
 #[test]
 fn a_known_network_is_throttled_but_never_blocked() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         signed_in(accounts, "a@b.co").await;
         for _ in 0..10 {
             let guess = accounts.login("a@b.co", OTHER, &visit(0)).await;
@@ -257,9 +257,9 @@ fn a_known_network_is_throttled_but_never_blocked() {
 
 #[test]
 fn a_network_with_many_failures_still_admits_its_own_users() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         signed_in(accounts, "a@b.co").await;
         let mut refused = 0;
         for n in 0..60 {
@@ -273,19 +273,22 @@ fn a_network_with_many_failures_still_admits_its_own_users() {
 
 #[test]
 fn logout_takes_effect_immediately() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first = signed_in(accounts, "a@b.co").await;
         let second = accounts
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &first.access_token, 1)
+        let owner = caller(accounts, &first.access_token, 1)
             .await
             .expect("let in");
-        assert_eq!(who.session.as_ref(), Some(&first.session));
-        accounts.logout(&who, &visit(1)).await.expect("signed out");
+        assert_eq!(owner.session.as_ref(), Some(&first.session));
+        accounts
+            .logout(&owner, &visit(1))
+            .await
+            .expect("signed out");
         assert_eq!(
             kind(caller(accounts, &first.access_token, 1).await),
             Some(Kind::SignInNeeded)
@@ -308,9 +311,9 @@ fn logout_takes_effect_immediately() {
 
 #[test]
 fn a_session_ended_by_another_process_ends_soon() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first = signed_in(accounts, "a@b.co").await;
         caller(accounts, &first.access_token, 1)
             .await
@@ -327,9 +330,9 @@ fn a_session_ended_by_another_process_ends_soon() {
 
 #[test]
 fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let original = signed_in(accounts, "a@b.co").await;
         let first = accounts
             .refresh(&original.refresh_token, &visit(100))
@@ -368,9 +371,9 @@ fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
 
 #[test]
 fn an_old_refresh_token_counts_as_reuse() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let original = signed_in(accounts, "a@b.co").await;
         let first = accounts
             .refresh(&original.refresh_token, &visit(1))
@@ -393,9 +396,9 @@ fn an_old_refresh_token_counts_as_reuse() {
 
 #[test]
 fn an_invalid_refresh_token_changes_nothing() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let original = signed_in(accounts, "a@b.co").await;
         for bad in [
             "",
@@ -428,9 +431,9 @@ fn an_invalid_refresh_token_changes_nothing() {
 
 #[test]
 fn access_tokens_expire_and_foreign_ones_are_rejected() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first = signed_in(accounts, "a@b.co").await;
         assert!(caller(accounts, &first.access_token, 899).await.is_ok());
         for (token, seconds) in [
@@ -452,9 +455,9 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
 
 #[test]
 fn weak_hashes_are_upgraded_at_login() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first = signed_in(accounts, "a@b.co").await;
         let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
         let id = first.user.id.clone();
@@ -479,9 +482,9 @@ fn weak_hashes_are_upgraded_at_login() {
 
 #[test]
 fn no_session_starts_with_an_outdated_password() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first = signed_in(accounts, "a@b.co").await;
         // Read before the password is changed.
         let before = accounts.user_by_email("a@b.co").await.expect("there");

@@ -15,9 +15,9 @@ fn named(name: &str, days: Option<u32>) -> NewKey {
 
 #[test]
 fn the_first_account_is_admin_and_addresses_are_unique() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let first = house
+        let first = fixture_data
             .accounts
             .register(account("Ada@Example.org "), &visit(0))
             .await
@@ -26,13 +26,13 @@ fn the_first_account_is_admin_and_addresses_are_unique() {
             (first.role, first.email.as_str(), first.name.as_str()),
             (Role::Admin, "ada@example.org", "Ada")
         );
-        let second = house
+        let second = fixture_data
             .accounts
             .register(account("b@example.org"), &visit(0))
             .await
             .expect("second");
         assert_eq!(second.role, Role::User);
-        let error = house
+        let error = fixture_data
             .accounts
             .register(account("ADA@example.org"), &visit(0))
             .await
@@ -44,11 +44,11 @@ fn the_first_account_is_admin_and_addresses_are_unique() {
 
 #[test]
 fn one_of_many_concurrent_registrations_wins() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
         let tries: Vec<_> = (0..8)
             .map(|_| {
-                let accounts = house.accounts.clone();
+                let accounts = fixture_data.accounts.clone();
                 async move { accounts.register(account("a@b.co"), &visit(0)).await }
             })
             .collect();
@@ -69,7 +69,7 @@ fn one_of_many_concurrent_registrations_wins() {
 
 #[test]
 fn invalid_registrations_are_rejected() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
         for (email, password, name, expected) in [
             ("no-address", PASSWORD, "", Kind::BadInput),
@@ -86,7 +86,7 @@ fn invalid_registrations_are_rejected() {
                 is_local: true,
             };
             assert_eq!(
-                kind(house.accounts.register(new, &visit(0)).await),
+                kind(fixture_data.accounts.register(new, &visit(0)).await),
                 Some(expected),
                 "{email} {password}"
             );
@@ -101,7 +101,7 @@ fn registration_can_be_closed_or_by_invitation() {
     run(async {
         let refused = closed.accounts.register(account("a@b.co"), &visit(0)).await;
         assert_eq!(kind(refused), Some(Kind::Forbidden));
-        let made = closed
+        let registration = closed
             .accounts
             .create_user(
                 None,
@@ -110,7 +110,10 @@ fn registration_can_be_closed_or_by_invitation() {
                 &RequestOrigin::local(visit(0).now),
             )
             .await;
-        assert_eq!(made.expect("made by the operator").role, Role::Admin);
+        assert_eq!(
+            registration.expect("made by the operator").role,
+            Role::Admin
+        );
 
         let accounts = &invited.accounts;
         let admin = accounts
@@ -146,27 +149,27 @@ fn registration_can_be_closed_or_by_invitation() {
 
 #[test]
 fn a_reset_link_works_once() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first_session = signed_in(accounts, "a@b.co").await;
         let second_session = accounts
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &first_session.access_token, 0)
+        let owner = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         let wrong = accounts
-            .change_password(&who, OTHER, OTHER, &visit(1))
+            .change_password(&owner, OTHER, OTHER, &visit(1))
             .await;
         assert_eq!(kind(wrong), Some(Kind::BadRequest));
         let weak = accounts
-            .change_password(&who, PASSWORD, "weak", &visit(1))
+            .change_password(&owner, PASSWORD, "weak", &visit(1))
             .await;
         assert_eq!(kind(weak), Some(Kind::BadRequest));
         accounts
-            .change_password(&who, PASSWORD, OTHER, &visit(1))
+            .change_password(&owner, PASSWORD, OTHER, &visit(1))
             .await
             .expect("changed");
         assert!(
@@ -232,15 +235,15 @@ fn a_reset_link_works_once() {
 
 #[test]
 fn api_keys_cannot_take_over_an_account() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first_session = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &first_session.access_token, 0)
+        let owner = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         let (text, key) = accounts
-            .create_key(&who, named("ci", None), &visit(0))
+            .create_key(&owner, named("ci", None), &visit(0))
             .await
             .expect("made");
         assert!(text.starts_with(&key.prefix) && key.prefix.len() < 15);
@@ -252,7 +255,10 @@ fn api_keys_cannot_take_over_an_account() {
                 .authenticate(credential, visit(1).now)
                 .await
                 .expect("let in");
-            assert_eq!((by_key.user, by_key.session), (who.user.clone(), None));
+            assert_eq!(
+                (by_key.user, by_key.session),
+                (owner.user.clone(), None)
+            );
         }
         let by_key = accounts
             .authenticate(Credential::ApiKey(text.clone()), visit(1).now)
@@ -275,18 +281,18 @@ fn api_keys_cannot_take_over_an_account() {
             Some(Kind::BadRequest)
         );
 
-        let listed = accounts.keys(&who).await.expect("listed");
+        let listed = accounts.keys(&owner).await.expect("listed");
         assert_eq!(listed[0].last_used, Some(visit(1).now));
         let stranger = signed_in(accounts, "b@b.co").await;
         let stranger = caller(accounts, &stranger.access_token, 1)
             .await
             .expect("let in");
-        let taken = accounts
+        let deletion = accounts
             .delete_key(&stranger, key.id.as_str(), &visit(1))
             .await;
-        assert_eq!(kind(taken), Some(Kind::Missing));
+        assert_eq!(kind(deletion), Some(Kind::Missing));
         accounts
-            .delete_key(&who, key.id.as_str(), &visit(1))
+            .delete_key(&owner, key.id.as_str(), &visit(1))
             .await
             .expect("deleted");
         assert!(
@@ -300,9 +306,9 @@ fn api_keys_cannot_take_over_an_account() {
 
 #[test]
 fn one_administrator_always_remains() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let admin = signed_in(accounts, "a@b.co").await;
         let user = signed_in(accounts, "b@b.co").await;
         let id = user.user.id.clone();
@@ -369,23 +375,23 @@ fn one_administrator_always_remains() {
 
 #[test]
 fn an_expired_key_is_rejected() {
-    let house = fixture(Registration::Open);
+    let fixture_data = fixture(Registration::Open);
     run(async {
-        let accounts = &house.accounts;
+        let accounts = &fixture_data.accounts;
         let first_session = signed_in(accounts, "a@b.co").await;
-        let who = caller(accounts, &first_session.access_token, 0)
+        let owner = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         for days in [0, 3_651] {
-            let made = accounts
-                .create_key(&who, named("ci", Some(days)), &visit(0))
+            let new_key = accounts
+                .create_key(&owner, named("ci", Some(days)), &visit(0))
                 .await;
-            assert_eq!(kind(made), Some(Kind::BadInput), "{days}");
+            assert_eq!(kind(new_key), Some(Kind::BadInput), "{days}");
         }
-        let made = accounts
-            .create_key(&who, named("ci", Some(1)), &visit(0))
+        let new_key = accounts
+            .create_key(&owner, named("ci", Some(1)), &visit(0))
             .await;
-        let (text, key) = made.expect("made");
+        let (text, key) = new_key.expect("made");
         assert_eq!(key.expires, Some(visit(86_400).now));
         for (second, let_in) in [(86_399, true), (86_410, false)] {
             let credential = Credential::ApiKey(text.clone());

@@ -21,13 +21,13 @@ fn output_beyond_the_limit_is_ignored() {
             .expect("memory");
     }
     for (max_bytes, expected, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
-        let mut heard = 0;
+        let mut event_count = 0;
         let progress = ReadProgress::default();
         let end = read_frames(&output[..], max_bytes, &progress, &mut |_| {
-            heard += 1;
+            event_count += 1;
             true
         });
-        assert_eq!(heard, expected, "{max_bytes}");
+        assert_eq!(event_count, expected, "{max_bytes}");
         assert_eq!(end.is_ok(), ends, "{max_bytes}");
         assert_eq!(progress.share(), Some(0.25));
     }
@@ -109,13 +109,13 @@ fn stopping_a_user_stops_only_their_processes() {
         [reader.of(&user(1)), reader.of(&user(2))],
         reader.running.clone(),
     );
-    let theirs = ChildReader {
+    let other_reader = ChildReader {
         program: other.0.join("reader"),
         ..readers[1].clone()
     };
     std::thread::scope(|scope| {
         let own_end = scope.spawn(|| own.read(&readers[0]));
-        let other_end = scope.spawn(|| other.read(&theirs).map(|_| ()));
+        let other_end = scope.spawn(|| other.read(&other_reader).map(|_| ()));
         for program in [&own, &other] {
             let line = std::fs::read_to_string(program.0.join("line"));
             assert_eq!(line.expect("a line"), "begun\n");

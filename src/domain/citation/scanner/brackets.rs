@@ -115,8 +115,8 @@ impl BracketCursor<'_> {
         };
         let (mut at, mut separators) = (self.at + 1, Vec::new());
         // Between semicolons, a comma is a decimal separator.
-        let mut near = self.chars[self.at + 1..].iter().take(MAX_BRACKETED_CHARS);
-        let end = near.position(|&(_, c)| closing.contains(&plain(c)))?;
+        let mut lookahead = self.chars[self.at + 1..].iter().take(MAX_BRACKETED_CHARS);
+        let end = lookahead.position(|&(_, c)| closing.contains(&plain(c)))?;
         let has_semicolon = self.chars[self.at + 1..self.at + 1 + end]
             .iter()
             .any(|&(_, c)| c == ';');

@@ -36,8 +36,8 @@ pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
         );
         start += line.len();
     }
-    let has = |number: u32| items.iter().any(|&(known, _)| known == number);
-    let is_item = |number: u32| has(number + 1) || number > 0 && has(number - 1);
+    let has_number = |number: u32| items.iter().any(|&(known, _)| known == number);
+    let is_item = |number: u32| has_number(number + 1) || number > 0 && has_number(number - 1);
     let item_numbers = items.iter().filter(|&&(number, _)| is_item(number));
     item_numbers.map(|(_, range)| range.clone()).collect()
 }

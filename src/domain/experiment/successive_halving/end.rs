@@ -116,12 +116,12 @@ impl SuccessiveHalving {
     }
     /// Returns the number of cases of the race up to the last one that any configuration has seen.
     fn cases_seen(&self) -> usize {
-        let seen = |case: &usize| {
+        let is_case_seen = |case: &usize| {
             let arms = 0..self.seen.states.len();
             let mut trials = arms.map(|arm| Trial { arm, case: *case });
             trials.any(|trial| self.seen.results.contains_key(&trial))
         };
-        let last = self.seen.order.iter().rposition(seen);
+        let last = self.seen.order.iter().rposition(is_case_seen);
         last.map_or(0, |last| last + 1)
     }
 }

@@ -21,14 +21,14 @@ const PLAIN_SCRIPT: Script = Script {
 #[test]
 fn better_prompts_are_found_and_confirmed() {
     const RUNS: u64 = 60;
-    let (mut gained, mut better, mut rollouts) = (0.0, 0, 0);
+    let (mut gained, mut improved_count, mut rollouts) = (0.0, 0, 0);
     for seed in 0..RUNS {
         let found = searched(Script {
             seed,
             ..PLAIN_SCRIPT
         });
         gained += (found.leader - found.given) / RUNS as f64;
-        better += u64::from(found.verdict.finding == HoldoutFinding::Better);
+        improved_count += u64::from(found.verdict.finding == HoldoutFinding::Better);
         rollouts += found.race.results().len() as u64;
         assert!(found.race.results().len() <= 400 && found.proposals.len() <= 8);
         // The holdout is disjoint from the cases that the writer was shown and the race has used.
@@ -36,7 +36,10 @@ fn better_prompts_are_found_and_confirmed() {
         assert!(holdout.iter().all(|case| !order.contains(case)));
     }
     assert!(gained > 0.15, "{gained}");
-    assert!(better * 10 >= RUNS * 7, "{better} of {RUNS}");
+    assert!(
+        improved_count * 10 >= RUNS * 7,
+        "{improved_count} of {RUNS}"
+    );
     assert!(rollouts < RUNS * 400, "{rollouts}");
 }
 

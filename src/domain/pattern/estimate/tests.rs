@@ -70,14 +70,14 @@ fn source() -> impl Strategy<Value = SourcePassage> {
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
-    let who = prop_oneof![
+    let role = prop_oneof![
         Just(StageRole::Readers),
         Just(StageRole::Members),
         Just(StageRole::Synthesizer)
     ];
-    (who, ".{0,60}").prop_map(|(who, prompt)| Stage {
+    (role, ".{0,60}").prop_map(|(role, prompt)| Stage {
         name: "stage".to_owned(),
-        who,
+        role: role,
         task: Task::Answer,
         prompt,
     })
@@ -85,7 +85,7 @@ fn stage() -> impl Strategy<Value = Stage> {
 
 fn plan() -> impl Strategy<Value = Plan> {
     let sources = || prop::collection::vec(source(), 0..3);
-    let all = |most| prop::collection::vec(member(), 0..most);
+    let all = |max_count| prop::collection::vec(member(), 0..max_count);
     (
         (all(6), member(), all(4)),
         prop::collection::vec(stage(), 0..6),

@@ -19,7 +19,7 @@ fn omitted_fields_get_defaults() {
     let flow: Vec<(StageRole, Task)> = pattern
         .stages
         .iter()
-        .map(|stage| (stage.who, stage.task))
+        .map(|stage| (stage.role, stage.task))
         .collect();
     assert_eq!(
         flow,

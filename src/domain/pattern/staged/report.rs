@@ -139,10 +139,10 @@ impl StagedRun {
     ) {
         self.is_over = true;
         // The whole answer if it continues a stopped one.
-        let begun = &self.state.plan.answer_prefix;
-        let synthesis = synthesis.map(|text| match begun.is_empty() {
+        let answer_prefix = &self.state.plan.answer_prefix;
+        let synthesis = synthesis.map(|text| match answer_prefix.is_empty() {
             true => text,
-            false => format!("{begun}{text}"),
+            false => format!("{answer_prefix}{text}"),
         });
         // Canceled before the start: no time has passed.
         let began = if self.started == Timestamp::default() {

@@ -19,7 +19,7 @@ impl StagedRun {
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         let mut spared = Vec::new();
         for (stage, of) in plan.stages.iter().enumerate() {
-            let seats = match of.who {
+            let seats = match of.role {
                 StageRole::Readers => plan.parts.len(),
                 StageRole::Members => plan.members.len(),
                 StageRole::Synthesizer => 1,

@@ -304,7 +304,7 @@ impl RunState {
 
     /// Whether the synthesizer's stage is current.
     pub fn is_last(&self) -> bool {
-        self.plan.stages[self.stage].who == StageRole::Synthesizer
+        self.plan.stages[self.stage].role == StageRole::Synthesizer
     }
 
     /// Whether the run consists of a single model's answer.
@@ -398,7 +398,7 @@ impl RunState {
     fn has_later_call_to(&self, model: &str) -> bool {
         let stages = self.plan.stages.iter();
         let rounds = stages
-            .filter(|stage| stage.who == StageRole::Members)
+            .filter(|stage| stage.role == StageRole::Members)
             .count();
         let candidates = self.plan.members.iter();
         let candidates = candidates.filter(|member| member.model == model).count();
@@ -438,15 +438,15 @@ impl RunState {
     pub fn started_event(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
         // Votes are counted; a synthesizer is planned only if it may have to break a tie.
-        let writes = |stage: &Stage| stage.who == StageRole::Synthesizer;
+        let writes = |stage: &Stage| stage.role == StageRole::Synthesizer;
         let ultra_model = match self.plan.stages.iter().any(writes) {
             true => self.plan.synthesizer.name(),
             false => String::new(),
         };
         let info = |stage: &Stage| StageInfo {
             stage: stage.name.clone(),
-            who: stage.who,
-            models: match stage.who {
+            role: stage.role,
+            models: match stage.role {
                 StageRole::Readers => self.plan.readers.iter().map(Member::name).collect(),
                 StageRole::Members => models.clone(),
                 StageRole::Synthesizer => vec![ultra_model.clone()],

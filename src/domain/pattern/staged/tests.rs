@@ -32,9 +32,9 @@ fn member(model: &str) -> Member {
 }
 
 fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) -> Plan {
-    let stage = |&(name, who, task): &(&str, StageRole, Task)| Stage {
+    let stage = |&(name, role, task): &(&str, StageRole, Task)| Stage {
         name: name.into(),
-        who,
+        role: role,
         task,
         prompt: "{question}\n{own_initial}|{own}\n{peers}".into(),
     };
@@ -262,14 +262,14 @@ fn first_answers_are_independent_and_later_readers_see_letters_only() {
     machine.handle(at(1), answered(0, 1, "beta"));
     machine.handle(at(1), answered(0, 2, "gamma"));
     let reviews = calls(drain(&mut machine));
-    let mut seen: Vec<(char, &str)> = reviews[1]
+    let mut seen_peers: Vec<(char, &str)> = reviews[1]
         .brief
         .peers
         .iter()
         .map(|peer| (peer.letter, peer.text.as_str()))
         .collect();
-    seen.sort_unstable();
-    assert_eq!(seen, [('A', "I say alpha"), ('C', "gamma")]);
+    seen_peers.sort_unstable();
+    assert_eq!(seen_peers, [('A', "I say alpha"), ('C', "gamma")]);
     assert_eq!(reviews[1].brief.own.as_deref(), Some("beta"));
     assert!(reviews[1].messages[1].text.contains("beta|beta"));
 }

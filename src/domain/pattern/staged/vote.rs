@@ -72,7 +72,7 @@ impl StagedRun {
         let has_stage = plan
             .stages
             .get(next)
-            .is_some_and(|stage| stage.who == StageRole::Synthesizer);
+            .is_some_and(|stage| stage.role == StageRole::Synthesizer);
         let has_breaker = has_stage && !self.state.writers().is_empty();
         if has_breaker && ballot::needs_synthesizer(Ballots::from_plan(plan, &votes)) {
             return self.begin_stage(now, next);

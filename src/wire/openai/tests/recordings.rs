@@ -73,7 +73,7 @@ fn recorded_streams_decode_byte_by_byte() {
 #[test]
 fn recorded_answers_are_complete() {
     // Beginning of the text, bytes of reasoning, and token counts: input, output, cached, reasoning.
-    for (name, begins, thinks, counts) in [
+    for (name, begins, thinking_length, counts) in [
         ("azure-router.sse", "", 0, (15, 78, 0, 64)),
         (
             "deepseek-reasoning.sse",
@@ -102,7 +102,7 @@ fn recorded_answers_are_complete() {
             "{name}"
         );
         assert!(
-            reasoning.len() >= thinks,
+            reasoning.len() >= thinking_length,
             "{name}: {} bytes of reasoning",
             reasoning.len()
         );

@@ -86,11 +86,11 @@ fn a_model_that_failed_before_is_not_the_judge() {
     outputs_as_text(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
     outputs_as_text(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
     outputs_as_text(&mut run, 2, failed(1, 0));
-    let then = outputs_as_text(&mut run, 3, answered(1, 1, "The fee is 30 or 40 euros."));
+    let outputs = outputs_as_text(&mut run, 3, answered(1, 1, "The fee is 30 or 40 euros."));
     assert_eq!(
-        then.last().map(String::as_str),
+        outputs.last().map(String::as_str),
         Some("call 2 a"),
-        "{then:?}"
+        "{outputs:?}"
     );
 }
 
@@ -229,7 +229,7 @@ fn a_restored_run_resumes_its_comparison() {
 
 #[test]
 fn a_cascade_calls_the_judge_before_it_decides() {
-    for (texts, said, expected) in [
+    for (texts, judgment, expected) in [
         (
             ["The fee is 30 euros.", "In all, The fee is 30 euros."],
             "silent",
@@ -246,8 +246,12 @@ fn a_cascade_calls_the_judge_before_it_decides() {
         outputs_as_text(&mut run, 1, answered(0, 0, texts[0]));
         let asked = outputs_as_text(&mut run, 1, answered(0, 1, texts[1]));
         assert_eq!(asked, ["-initial 2/0", "call 4 s"]);
-        let then = outputs_as_text(&mut run, 2, answered(DRAFTS_STAGE, 0, &judge_reply(said)));
-        assert!(then.iter().any(|line| line == expected), "{then:?}");
+        let outputs = outputs_as_text(
+            &mut run,
+            2,
+            answered(DRAFTS_STAGE, 0, &judge_reply(judgment)),
+        );
+        assert!(outputs.iter().any(|line| line == expected), "{outputs:?}");
         let notes = run.notes.join("; ");
         assert!(
             notes.contains("as compared by s, with a threshold of 0.80"),
@@ -267,10 +271,10 @@ fn a_cascade_without_a_judgment_compares_closing_lines() {
         outputs_as_text(&mut run, 0, RunInput::Started);
         outputs_as_text(&mut run, 1, answered(0, 0, text));
         outputs_as_text(&mut run, 1, answered(0, 1, text));
-        let then = outputs_as_text(&mut run, 2, failed(DRAFTS_STAGE, 0));
+        let outputs = outputs_as_text(&mut run, 2, failed(DRAFTS_STAGE, 0));
         assert!(
-            then.iter().any(|line| line.starts_with(expected)),
-            "{then:?}"
+            outputs.iter().any(|line| line.starts_with(expected)),
+            "{outputs:?}"
         );
         let notes = run.notes.join("; ");
         assert!(
@@ -286,6 +290,6 @@ fn finish_early_does_not_wait_for_the_judge() {
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
     outputs_as_text(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
-    let then = outputs_as_text(&mut run, 2, RunInput::FinishEarly);
-    assert_eq!(then, ["stop 4 0", "+ultra", "call 1 s"]);
+    let outputs = outputs_as_text(&mut run, 2, RunInput::FinishEarly);
+    assert_eq!(outputs, ["stop 4 0", "+ultra", "call 1 s"]);
 }

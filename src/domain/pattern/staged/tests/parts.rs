@@ -44,8 +44,8 @@ fn each_part_is_read_once_and_replaced_by_its_notes() {
     machine.handle(at(0), RunInput::Started);
     let began = drain(&mut machine);
     let asked = calls(&began);
-    let who: Vec<&str> = asked.iter().map(|request| &*request.model).collect();
-    assert_eq!(who, ["a", "b", "a"]);
+    let models: Vec<&str> = asked.iter().map(|request| &*request.model).collect();
+    assert_eq!(models, ["a", "b", "a"]);
     for (number, request) in (1..).zip(&asked) {
         let shown = &request.messages[0].text;
         assert!(shown.contains(&format!("text of page {number}")));

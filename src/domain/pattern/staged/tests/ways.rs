@@ -5,8 +5,8 @@ use crate::domain::analysis::Arrangement;
 use crate::domain::chat::Delta;
 use crate::domain::chat::SourcePassage;
 
-fn one_stage_plan(models: &[&str], who: StageRole, way: Arrangement) -> Plan {
-    let mut plan = plan(models, models[0], &[("initial", who, Task::Answer)]);
+fn one_stage_plan(models: &[&str], role: StageRole, way: Arrangement) -> Plan {
+    let mut plan = plan(models, models[0], &[("initial", role, Task::Answer)]);
     plan.arrangement = way;
     plan
 }
