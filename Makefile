@@ -22,7 +22,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 # Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle most of the time.
 export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week scale footprint layout attack bench bench-gateway bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week scale footprint layout attack bench bench-gateway bench-servers bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
 
 run:  ## build without optimizing across crates, start, print the URL; works offline and without keys
 	$(STATIC) cargo build --profile quick --locked --target $(TARGET)
@@ -118,6 +118,9 @@ bench: release  ## what Quire adds to a provider's streams; requests a second ag
 	cargo bench --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello
 	cargo bench --bench parsers
 	cargo bench --bench documents -- $(BINARY)
+
+bench-servers: release tools  ## common requests on SQLite and on a local PostgreSQL; how late an event is on another server
+	FSYNC=on sh .ci/postgres cargo bench --bench servers -- $(BINARY)
 
 bench-gateway: release  ## passing a chat completion on, beside gateways by others that are under target/peers
 	cargo bench --bench gateway -- $(BINARY)

@@ -123,6 +123,10 @@ mod tests {
         drop(other);
         assert!(slots.open().by_user.is_empty());
         assert_eq!(slots.open().total, 0);
+        // Two servers allow two each, so that a person has no more than one server would allow, rounded up.
+        slots.share_with(2);
+        assert_eq!(refused(1, 3), Some(RunRefused::TooMany));
+        assert_eq!(refused(1, 2), None);
         slots.close();
         assert_eq!(refused(1, 1), Some(RunRefused::Closing));
     }

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use super::cluster::Cluster;
 use super::support::Client;
@@ -68,10 +69,14 @@ impl Fleet {
     }
 }
 
-/// A port that is free now.
+/// Returns a port that is free, outside the range from which the system takes those of outgoing connections: none of
+/// these can take it while its server is down.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 1_000) as u16 * 10;
+    let ports = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Relaxed)) % 10_000);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    { ports }.take(10_000).find(is_free).expect("a free port")
 }
 
 struct Proxy {

@@ -1,7 +1,11 @@
 //! The store on a PostgreSQL server that the tests start themselves. This file prepares every statement that is not in
 //! an engine's folder there, with the schema translated for it.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail loudly, and a long one prints what it did"
+)]
 
 mod cluster;
 mod commands;
