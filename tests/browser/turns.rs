@@ -46,6 +46,7 @@ fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
         assert_eq!(browser.value(asked), json!("1"), "one member");
         // The next question goes to the panel again.
         browser.wait("[aria-label='Panel: 3 models']");
+        browser.run("scrollTo(0, 0);", json!([]));
         browser.click(".turn:first-child [role=tab]:nth-child(3)");
         browser.wait(".map-conflict .map-actions");
         browser.press("Push back");
