@@ -64,6 +64,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
         &[
             "js/parts/run-events.js",
             "js/thread/live.js",
+            "js/thread/notify.js",
             "js/thread/stopped.js",
             "js/workbench/frames.js",
             "js/workbench/speaker.js",

@@ -34,6 +34,7 @@ mod streaming;
 mod suggestions;
 mod thread;
 mod troubles;
+mod turns;
 mod under_a_path;
 mod weight;
 mod workbench;

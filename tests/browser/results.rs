@@ -52,7 +52,7 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
             stances,
             json!(["stance asserts", "stance denies", "stance asserts"])
         );
-        browser.click(".map-conflict .map-claim");
+        // The first contradiction is open.
         browser.wait_text(".map-quotes", "90 litres");
         assert_eq!(
             browser.value("document.querySelectorAll('.map-conflict .map-quote').length"),

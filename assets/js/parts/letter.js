@@ -2,16 +2,18 @@
 import { el } from "../dom.js";
 import { cost, count, duration, plural, tokens } from "../format.js";
 
+/** The class that sets a member's color; empty without a letter. */
+export const tintOf = (letter) => (letter ? `tint-${(letter.charCodeAt(letter.length - 1) - 65) % 6}` : "");
+
 /** The letter that identifies this member to the others. */
 export function Letter(letter) {
   if (!letter) return null;
-  const tint = (letter.charCodeAt(letter.length - 1) - 65) % 6;
-  return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
+  return el("span", { class: `letter ${tintOf(letter)}`, title: `Member ${letter}` }, letter);
 }
 
 /** Like `Letter`, but drawn by the style sheet, so that it is not part of the surrounding button's accessible name. */
 export function Mark(letter) {
-  return el("span", { class: `letter mark tint-${(letter.charCodeAt(letter.length - 1) - 65) % 6}`, "aria-hidden": "true", data: { letter } });
+  return el("span", { class: `letter mark ${tintOf(letter)}`, "aria-hidden": "true", data: { letter } });
 }
 
 /** Notes on how an answer was produced; empty if everything went as planned. */

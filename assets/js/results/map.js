@@ -5,11 +5,14 @@ import { svg } from "../charts/svg.js";
 import { count, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { inline } from "../parts/inline.js";
-import { Letter } from "../parts/letter.js";
+import { Letter, tintOf } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { lastTexts } from "../parts/run-model.js";
 import { blindSpots, claimsOf, draftOf, KINDS, STANCES, unverifiedOf } from "./claims.js";
 import { JudgeNote, Support } from "./support.js";
+
+// The legend's words for stances whose label is too long for it.
+const SHORT_STANCES = { unconfirmed: "not confirmed" };
 
 /**
  * The map of a run. `onDraft({stage, letter, says}, button)` shows words in their draft; `actions` is
@@ -24,20 +27,22 @@ export function DisagreementMap(run, { models, onDraft, actions = null }) {
     .map((group) => ({ ...group, node: Group(group, context) }));
   return el("section", { class: "map", "aria-label": "Disagreement map" },
     el("h2", { class: "visually-hidden" }, "Who says what"),
-    JudgeNote(run, models),
     groups.length > 0 && [KindFilter(groups), Table(groups, context)],
     Points("Contradictions not confirmed", (size) => `${plural(size, "point")}: the judge reports them, but no quotes from the answers confirm them`, unverifiedOf(run), context.cite),
     Points("Not covered", (size) => `${plural(size, "point")} that no answer makes, in the judge’s words`, blindSpots(run), context.cite),
+    JudgeNote(run, models),
     Support(run, context.cite));
 }
 
 function Table(groups, { members, models }) {
+  const isUnconfirmed = groups.some(({ rows }) => rows.some(({ stances }) => stances.some(({ stance }) => stance === "unconfirmed")));
+  const legend = Object.keys(STANCES).filter((stance) => stance !== "unconfirmed" || isUnconfirmed);
   return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Claims and members" },
     el("table", { class: "map-table" },
       el("caption", { class: "visually-hidden" }, "Claims in rows, members in columns: whether a member asserts or denies a claim, or is silent"),
       el("thead", null, el("tr", null,
         el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, "Claim"), el("span", { class: "map-legend", "aria-hidden": "true" },
-          Object.entries(STANCES).map(([stance, label]) => el("span", null, StanceMark(stance), label)))),
+          legend.map((stance) => el("span", null, StanceMark(stance), SHORT_STANCES[stance] ?? STANCES[stance])))),
         members.map((member) => el("th", { scope: "col", class: "map-who" }, Letter(member.letter), el("span", { class: "map-name" }, nameOf(member.model, models).name))))),
       groups.map((group) => group.node)));
 }
@@ -64,14 +69,14 @@ function Group({ kind, title, help, rows }, context) {
   return el("tbody", { class: `map-${kind}` },
     el("tr", { class: "map-kind" }, el("th", { scope: "rowgroup", colSpan: context.members.length + 1 },
       el("span", { class: "map-title" }, title), ` ${count(rows.length)}`, el("span", { class: "map-help" }, help))),
-    rows.map((claim) => Row(claim, context)));
+    rows.map((claim, place) => Row(claim, context, kind === "conflict" && place === 0)));
 }
 
-// The row of a claim; expanded, it shows each member's words.
-function Row(claim, context) {
+// The row of a claim; expanded, it shows each member's words. The first contradiction is expanded at the start.
+function Row(claim, context, isOpen) {
   const id = `claim-${context.run.id}-${claim.index}`;
-  const detail = el("tr", { class: "map-detail", id, hidden: true }, el("td", { colSpan: context.members.length + 1 }, Detail(claim, context)));
-  const opener = button(claim.text, { class: "map-claim", "aria-expanded": "false", "aria-controls": id, on: { click: () => {
+  const detail = el("tr", { class: "map-detail", id, hidden: !isOpen }, el("td", { colSpan: context.members.length + 1 }, Detail(claim, context)));
+  const opener = button(claim.text, { class: "map-claim", "aria-expanded": String(isOpen), "aria-controls": id, on: { click: () => {
     detail.hidden = !detail.hidden;
     opener.setAttribute("aria-expanded", String(!detail.hidden));
   } } }, icon("next"), el("span", { dir: "auto" }, inline(claim.text, context.cite)));
@@ -108,7 +113,7 @@ function Detail(claim, { run, models, onDraft, actions, cite }) {
     claim.why && el("p", { class: "map-why" }, el("b", null, "Judge: "), sentence(claim.why)),
     el("div", { class: "map-quotes" }, quoted.map((entry) => {
       const draft = draftOf(run, entry);
-      return el("figure", { class: "map-quote" },
+      return el("figure", { class: `map-quote ${tintOf(entry.letter)}` },
         el("figcaption", null, Letter(entry.letter), `${nameOf(entry.model, models).name} ${STANCES[entry.stance] ?? entry.stance}`, entry.lowered && ` (${entry.lowered})`),
         el("blockquote", { dir: "auto" }, "“", inline(entry.quote, cite), "”"),
         draft && button(`Show in draft: the words of ${entry.letter}`, { class: "link-button", on: { click: (event) => onDraft(draft, event.currentTarget) } }, "Show in draft"));

@@ -28,7 +28,7 @@ export function Rail(person, go) {
   }, controller.signal);
   refresh();
   return [
-    el("div", { class: "rail-drawer" }, el("strong", null, "Quire"), button("Close menu", { class: "quiet icon-only rail-close" }, icon("cross"))),
+    el("div", { class: "rail-drawer" }, el("strong", { class: "brand" }, document.querySelector(".brand-mark")?.cloneNode(true), "Quire"), button("Close menu", { class: "quiet icon-only rail-close" }, icon("cross"))),
     el("div", { class: "rail-scroll" },
       el("ul", { class: "nav-pages-list" },
         el("li", null, Row("/", "plus", "New question", "strong")),

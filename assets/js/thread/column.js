@@ -5,7 +5,7 @@ import { cost, duration, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
 import { GrowingText } from "../parts/growing.js";
-import { Letter, Mark } from "../parts/letter.js";
+import { Letter, Mark, tintOf } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
 
@@ -30,7 +30,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     onSkip(member).finally(() => (skip.disabled = false));
   } } }, icon("stop"));
   const copy = rows ? null : CopyButton(`Copy the answer of ${name}`, () => member.text);
-  const tint = member.letter ? `tint-${(member.letter.charCodeAt(member.letter.length - 1) - 65) % 6}` : "";
+  const tint = tintOf(member.letter);
   const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, el("span", { class: "col-name" }, name), demo && el("span", { class: "badge", title: "An algorithm on this server, not a language model" }, "Demo")), !rows && state), tailText, skeleton, rows && state, pill, skip, copy);
   const node = el("article", { class: `col ${tint}`, "aria-label": name }, head, el("div", { class: "hair", "aria-hidden": "true" }, bar), !rows && body);
   const countWords = WordCounter();
@@ -70,7 +70,9 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
 
   function updateTab() {
     const words = shortState(member, countWords);
-    tabButton.lastChild.textContent = words;
+    tabButton.querySelector(".seat-words").textContent = words;
+    tabButton.querySelector("i").style.transform = `scaleX(${progressOf(member)})`;
+    tabButton.dataset.status = member.status;
     tabButton.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
   }
 
@@ -83,7 +85,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   return {
     node, member, name, draw,
     tab(choose) {
-      tabButton = button(`Show ${[member.letter, name].filter(Boolean).join(", ")}`, { class: `member-seat ${tint}`, "aria-pressed": "false", on: { click: choose } }, member.letter ? Mark(member.letter) : null, el("span", null, "Waiting"));
+      tabButton = button(`Show ${[member.letter, name].filter(Boolean).join(", ")}`, { class: `member-seat ${tint}`, "aria-pressed": "false", on: { click: choose } }, member.letter ? Mark(member.letter) : null, el("span", { class: "seat-words" }, "Waiting"), el("span", { class: "hair", "aria-hidden": "true" }, el("i")));
       updateTab();
       return tabButton;
     },

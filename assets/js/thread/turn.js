@@ -7,7 +7,6 @@ import { markdown, withoutTitle } from "../parts/markdown.js";
 import { fromStored, isOver, newRun } from "../parts/run-model.js";
 import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { notifyEnd } from "./notify.js";
 import { Question } from "./question.js";
 import { Result } from "./result.js";
 
@@ -110,7 +109,7 @@ export function TurnView(turn, page) {
     keepPlace();
     const message = { completed: "The answer is ready.", cancelled: "Run stopped." }[endedRun.status] ?? "The run failed.";
     announce(message);
-    if (endedRun.status !== "cancelled") notifyEnd(turn.question, elapsedMs, message);
+    if (endedRun.status !== "cancelled") import("./notify.js").then(({ notifyEnd }) => notifyEnd(turn.question, elapsedMs, message), () => {});
   }
 
   function finish(endedRun, hasRun = false) {

@@ -88,6 +88,23 @@ fn threads_are_searched_by_the_texts_of_members() {
     };
     assert_eq!(count("q=herons&in=answers", &mut client), Some(1));
     assert_eq!(count("q=herons&in=questions", &mut client), Some(0));
+    // Also from an older turn, and in a copy of the account.
+    let first = hit["newest"]["analysis_id"].clone();
+    ask_and_wait(
+        &mut client,
+        json!({"prompt": "And owls?", "follow_up_to": first, "models": ["p/c"], "pattern": "single"}),
+    );
+    let archive = client.get("/api/users/me/export").bytes;
+    let other = self::server(&provider, &[]);
+    let mut copy = other.user("eve@example.com");
+    copy.upload("/api/users/me/import", "a.tar.gz", &archive);
+    for client in [&mut client, &mut copy] {
+        let found = client.get("/api/threads?q=kestrels+motorways").json();
+        let hit = &found["threads"][0];
+        assert_eq!(hit["turns"], 2, "{found}");
+        assert_eq!(hit["snippet"]["analysis_id"], first, "{found}");
+        assert_eq!(hit["snippet"]["member"], "B");
+    }
     // The final answer is shown as the answer, and only once.
     let by_answer = client.get("/api/threads?q=differ").json();
     assert_eq!(by_answer["threads"][0]["snippet"]["in"], "answer");
