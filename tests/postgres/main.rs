@@ -5,6 +5,7 @@
 
 mod cluster;
 mod commands;
+mod commits;
 mod experiments;
 mod imports;
 mod locks;

@@ -6,6 +6,7 @@
 pub(super) mod address;
 mod errors;
 mod io_thread;
+pub(super) mod lost_commit;
 pub(super) mod migrate;
 pub mod original_sizes;
 pub mod originals;
@@ -16,6 +17,7 @@ pub(super) mod search;
 pub mod servers;
 pub(super) mod session;
 mod tls;
+pub(super) mod transaction_mark;
 pub(super) mod transfer;
 mod words;
 
