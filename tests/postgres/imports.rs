@@ -82,7 +82,6 @@ fn the_import_of_a_long_document_is_linear() {
     let cluster = Cluster::start();
     close(&open(&cluster, "postgres").unwrap());
     let reads = [250, 1_000].map(|passages| reads_of_passages(&cluster, passages));
-    println!("rows read: {reads:?}");
     assert!(reads[0] > 250 && reads[1] < reads[0] * 6, "{reads:?}");
 }
 
@@ -103,6 +102,5 @@ fn the_import_of_many_conversations_is_linear() {
         std::fs::write(&file, lines).unwrap();
         reads.push(reads_of_import(&cluster, file.to_str().unwrap()));
     }
-    println!("rows read: {reads:?}");
     assert!(reads[1] < reads[0] * 3, "{reads:?}");
 }
