@@ -295,7 +295,7 @@ impl App {
 
 impl From<store::StoreError> for Error {
     fn from(error: store::StoreError) -> Self {
-        use store::StoreError::{Busy, Closed, Conflict, Failed, Full, Missing};
+        use store::StoreError::{Busy, Closed, Conflict, Failed, Full, Missing, Unknown};
         match error {
             Missing => Error::missing(),
             Conflict(store::servers::NEWER_LEASE) => {
@@ -304,6 +304,16 @@ impl From<store::StoreError> for Error {
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
             Busy => Error::new(Kind::Unavailable, "the database is busy")
                 .resolve("try again in a moment"),
+            Unknown => {
+                let why = "the connection to the database was lost: it is unknown whether this was stored";
+                let error = Error::new(Kind::Unavailable, why)
+                    .resolve("look whether it was, before you try again");
+                // Repeating it by itself could store it twice.
+                Error {
+                    is_final: true,
+                    ..error
+                }
+            }
             Full => {
                 let why = "the server's disk is full: nothing was stored";
                 Error::new(Kind::Unavailable, why)

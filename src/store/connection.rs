@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::error::{OpenError, Result, StoreError};
 use super::params::{Params, Value};
+use super::postgres::transaction_mark::TransactionMark;
 use super::postgres::{self, PostgresServer, PostgresSession};
 use super::row::Row;
 use super::sqlite;
@@ -251,6 +252,14 @@ impl Reader {
         match &self.0 {
             Connection::Sqlite(connection) => connection.is_damaged(),
             Connection::Postgres(_) => false,
+        }
+    }
+
+    /// Identifies the transaction whose commit was sent to a server that did not answer, if it changed something.
+    pub(super) fn lost_commit(&self) -> Option<TransactionMark> {
+        match &self.0 {
+            Connection::Sqlite(_) => None,
+            Connection::Postgres(session) => session.lost_commit(),
         }
     }
 

@@ -11,6 +11,8 @@ pub enum StoreError {
     Conflict(&'static str),
     /// Another process locked the database for longer than Quire waits, or the database server cannot be reached.
     Busy,
+    /// The connection was lost during the commit, and the server did not say afterward whether the change was made.
+    Unknown,
     /// The disk is full.
     Full,
     /// The store is closed: this server is stopping, or another one has taken over.
@@ -28,6 +30,7 @@ impl fmt::Display for StoreError {
             Self::Missing => f.write_str("not there"),
             Self::Conflict(what) => write!(f, "{what} exists already"),
             Self::Busy => f.write_str("the database is busy"),
+            Self::Unknown => f.write_str("it is unknown whether the change was stored"),
             Self::Full => f.write_str("the disk is full"),
             Self::Closed => f.write_str("the store is closed"),
             Self::Failed(why) => write!(f, "the database failed: {why}"),

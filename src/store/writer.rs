@@ -8,6 +8,7 @@ use super::connection::Writer;
 use super::error::{Result, StoreError};
 use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
+use super::postgres::lost_commit;
 use super::sqlite::wal_follower::{HeldSnapshot, WalLog};
 use crate::clock;
 
@@ -114,17 +115,17 @@ fn process_jobs(
             match job {
                 WriteJob::Change(work) => group.push(work),
                 WriteJob::ChangeAlone(work) => {
-                    commit_group(&db, std::mem::take(&mut group), health, times);
-                    commit_group(&db, vec![work], health, times);
+                    commit_group(&db, std::mem::take(&mut group), &reopen, health, times);
+                    commit_group(&db, vec![work], &reopen, health, times);
                 }
                 // The command must include all changes queued before it.
                 other => {
-                    commit_group(&db, std::mem::take(&mut group), health, times);
+                    commit_group(&db, std::mem::take(&mut group), &reopen, health, times);
                     other.run_command(&db, log.as_mut());
                 }
             }
         }
-        commit_group(&db, group, health, times);
+        commit_group(&db, group, &reopen, health, times);
     }
     // There is no one left to report to; if this fails, the log is replayed at the next start.
     if let Some(mut log) = log {
@@ -133,11 +134,17 @@ fn process_jobs(
     }
 }
 
-fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &CommitTimes) {
+fn commit_group(
+    db: &Writer,
+    group: Vec<Work>,
+    reopen: &dyn Fn() -> Result<Writer>,
+    health: &StoreHealth,
+    times: &CommitTimes,
+) {
     let mut waiting = group.into_iter();
     while waiting.len() > 0 {
         let (begun, rows) = (clock::instant(), db.rows_changed());
-        let (verdicts, commit) = run_transaction(db, &mut waiting);
+        let (verdicts, commit) = run_transaction(db, &mut waiting, reopen);
         times.add(clock::instant().saturating_duration_since(begun));
         health.record_commit(&commit);
         // A job that found no space is rolled back alone, because the rest of its group may have fit.
@@ -160,6 +167,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &Com
 fn run_transaction(
     db: &Writer,
     jobs: &mut std::vec::IntoIter<Work>,
+    reopen: &dyn Fn() -> Result<Writer>,
 ) -> (Vec<CommitResult>, Result<()>) {
     if let Err(error) = db.run_control("BEGIN IMMEDIATE") {
         let refused = jobs.map(|job| job(Err(error.clone()))).collect();
@@ -174,7 +182,11 @@ fn run_transaction(
     }
     let commit = db
         .run_control("COMMIT")
-        .map_err(|error| rollback_error(db, error));
+        .or_else(|error| match db.lost_commit() {
+            // It may have been carried out: the error is only that there was no answer.
+            Some(mark) => lost_commit::settle(&mark, reopen),
+            None => Err(rollback_error(db, error)),
+        });
     (verdicts, commit)
 }
 

@@ -9,6 +9,7 @@
 
 mod cluster;
 mod commands;
+mod commits;
 mod experiments;
 mod fleet;
 mod imports;

@@ -355,8 +355,8 @@ fn a_killed_migration_leaves_no_database_and_can_be_repeated() {
         child.kill().unwrap();
         child.wait().unwrap().success()
     };
-    for round in 0..40 {
-        let is_complete = killed_after(&source, &address, 150 * round);
+    for round in 0..20 {
+        let is_complete = killed_after(&source, &address, 300 * round);
         // The server ends the transaction once it notices that the connection is gone.
         if is_complete || !has_no_tables(&cluster) {
             break;
@@ -366,8 +366,8 @@ fn a_killed_migration_leaves_no_database_and_can_be_repeated() {
         let (code, _, errors) = run(&source, &["migrate", "--to", &address]);
         code == Some(0) || errors.contains("it has rows in")
     });
-    for round in 0..40 {
-        let is_complete = killed_after(&from_server, target.to_str().unwrap(), 150 * round);
+    for round in 0..20 {
+        let is_complete = killed_after(&from_server, target.to_str().unwrap(), 300 * round);
         if is_complete {
             break;
         }

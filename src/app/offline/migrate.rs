@@ -2,9 +2,9 @@
 //! never changed. A target that is not complete and verified cannot be started: on a server, everything is one
 //! transaction; in a folder, the files get their names at the end.
 
-mod folder_target;
 mod messages;
 mod original_files;
+mod staged_folder;
 
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,9 @@ use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::crypto::{hex, secret, sha256};
 use crate::store::transfer::{TransferSource, TransferTable, TransferTarget};
-use folder_target::FolderTarget;
 use messages::{source_error, target_error};
 use original_files::OriginalsSource;
+use staged_folder::StagedFolder;
 
 /// Where the database moves.
 #[derive(Clone, PartialEq, Eq)]
@@ -147,7 +147,8 @@ fn to_server(
     let mut copying = Copying::begin(&source, &target, progress)?;
     let copied = originals.copy_to_server(&target, copying.progress)?;
     copying.complete()?;
-    copying.compare_originals(&copied, original_files::read_server(&target)?)?;
+    let found = original_files::read_server(&target, copying.progress)?;
+    copying.compare_originals(&copied, found)?;
     let (tables, changed) = (copying.tables, copying.changed);
     target.finish().map_err(|error| target_error(&error))?;
     Ok(Migration {
@@ -168,7 +169,7 @@ fn to_folder(
     progress: &mut dyn FnMut(&str, u64),
 ) -> Result<Migration> {
     let authorities = config.authorities.as_deref();
-    let mut staged = FolderTarget::prepare(folder)?;
+    let mut staged = StagedFolder::prepare(folder)?;
     let source =
         TransferSource::open_server(address, authorities).map_err(|error| source_error(&error))?;
     let secret = staged.check_secret(config, &source)?;
@@ -178,8 +179,9 @@ fn to_folder(
     let mut copying = Copying::begin(&source, &target, progress)?;
     let copied = originals.copy_to_folder(&staged.documents(), copying.progress)?;
     copying.complete()?;
-    let found = original_files::read_folder(&staged.documents())?;
+    let found = original_files::read_folder(&staged.documents(), copying.progress)?;
     copying.compare_originals(&copied, found)?;
+    (copying.progress)("checking the new file", 0);
     let (tables, changed) = (copying.tables, copying.changed);
     target.finish().map_err(|error| target_error(&error))?;
     staged.publish()?;

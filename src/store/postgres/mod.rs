@@ -7,6 +7,7 @@ pub(super) mod address;
 pub mod earlier_version;
 mod errors;
 mod io_thread;
+pub(super) mod lost_commit;
 pub(super) mod migrate;
 pub mod notices;
 pub mod original_sizes;
@@ -21,6 +22,7 @@ pub mod servers;
 pub(super) mod session;
 pub mod status;
 mod tls;
+pub(super) mod transaction_mark;
 pub(super) mod transfer;
 mod words;
 

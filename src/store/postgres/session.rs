@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row, RowStream, Statement};
+use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage, Statement};
 
 use super::address::PostgresAddress;
 use super::errors::meaning;
@@ -17,6 +17,7 @@ use super::io_thread::IoThread;
 use super::notices::RunNotices;
 use super::pooler;
 use super::row::{EncodedParam, UntypedParam};
+use super::transaction_mark::TransactionMark;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;
 
@@ -32,6 +33,9 @@ const BEGIN_WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL
 /// Begins a transaction that sees a single snapshot of the database.
 const BEGIN_READ: &str =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '30s'";
+
+/// Ends the savepoint of a job of the writer.
+const END_OF_JOB: &str = "RELEASE job";
 
 /// Opens sessions on a server.
 pub(in crate::store) struct PostgresServer {
@@ -83,6 +87,7 @@ impl PostgresServer {
             writes,
             is_broken: Cell::new(false),
             in_transaction: Cell::new(false),
+            mark: RefCell::default(),
             rows_changed: Cell::new(0),
         })
     }
@@ -99,6 +104,8 @@ pub(in crate::store) struct PostgresSession {
     writes: bool,
     is_broken: Cell<bool>,
     in_transaction: Cell<bool>,
+    /// Identifies the current transaction once it has changed something.
+    mark: RefCell<Option<TransactionMark>>,
     rows_changed: Cell<u64>,
 }
 
@@ -198,10 +205,16 @@ impl PostgresSession {
             (true, false) => BEGIN_READ,
             (false, _) => sql,
         };
-        self.execute_batch(sql)?;
+        match sql {
+            END_OF_JOB => return self.mark_transaction(),
+            sql => self.execute_batch(sql)?,
+        }
         match sql {
             "COMMIT" | "ROLLBACK" => self.in_transaction.set(false),
-            BEGIN_WRITE | BEGIN_READ => self.in_transaction.set(true),
+            BEGIN_WRITE | BEGIN_READ => {
+                self.in_transaction.set(true);
+                self.mark.replace(None);
+            }
             _ => {}
         }
         Ok(())
@@ -210,6 +223,26 @@ impl PostgresSession {
     /// Returns whether a pooler is in between.
     pub(in crate::store) fn is_pooled(&self) -> bool {
         self.is_pooled
+    }
+
+    /// Ends a job's savepoint and asks how its transaction can be recognized, with a single message.
+    fn mark_transaction(&self) -> Result<()> {
+        let sql = format!("{END_OF_JOB}; {}", TransactionMark::QUERY);
+        let answer = self.answer(self.client.simple_query(&sql))?;
+        let mark = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => TransactionMark::read(row.get(0)?, row.get(1)?),
+            _ => None,
+        });
+        self.mark.replace(mark);
+        Ok(())
+    }
+
+    /// Identifies the transaction whose commit was sent, but not answered, if it changed something.
+    pub(in crate::store) fn lost_commit(&self) -> Option<TransactionMark> {
+        match self.is_broken() {
+            true => self.mark.borrow().clone(),
+            false => None,
+        }
     }
 
     /// Returns whether a transaction is open. A broken session has none.

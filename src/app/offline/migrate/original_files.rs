@@ -18,6 +18,8 @@ use crate::store::{StoreError, documents, originals};
 const NAME: &str = "original files";
 /// What is shown while they are copied.
 const COPYING: &str = "copying original files";
+/// What is shown while they are read back.
+const VERIFYING: &str = "verifying original files";
 
 /// The files of the source's documents.
 pub(super) struct OriginalsSource<'a> {
@@ -139,7 +141,10 @@ impl<'a> OriginalsSource<'a> {
 ///
 /// # Errors
 /// Returns an error if one cannot be read.
-pub(super) fn read_folder(folder: &Path) -> Result<MigratedTable> {
+pub(super) fn read_folder(
+    folder: &Path,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<MigratedTable> {
     let failed = |error: io::Error| Error::new(Kind::Internal, error.to_string());
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
@@ -155,6 +160,7 @@ pub(super) fn read_folder(folder: &Path) -> Result<MigratedTable> {
         };
         while pieces.next()?.is_some() {}
         files.add(&name.to_string_lossy(), &pieces.hasher.finish());
+        progress(VERIFYING, files.count);
     }
     Ok(files.finish())
 }
@@ -163,7 +169,10 @@ pub(super) fn read_folder(folder: &Path) -> Result<MigratedTable> {
 ///
 /// # Errors
 /// Returns an error if it cannot be read.
-pub(super) fn read_server(target: &TransferTarget) -> Result<MigratedTable> {
+pub(super) fn read_server(
+    target: &TransferTarget,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<MigratedTable> {
     let db = target.writer();
     let failed = |error: StoreError| target_error(&error.into());
     let mut files = FilesHash::default();
@@ -177,6 +186,7 @@ pub(super) fn read_server(target: &TransferTarget) -> Result<MigratedTable> {
             number += 1;
         }
         files.add(&name, &hasher.finish());
+        progress(VERIFYING, files.count);
     }
     Ok(files.finish())
 }

@@ -16,7 +16,7 @@ use crate::store::transfer::TransferSource;
 use crate::store::{settings, verify};
 
 /// A locked folder with a new place for the database and the documents.
-pub(super) struct FolderTarget {
+pub(super) struct StagedFolder {
     folder: PathBuf,
     staging: PathBuf,
     /// The source's secret, if the folder has none.
@@ -24,7 +24,7 @@ pub(super) struct FolderTarget {
     _lock: FolderLock,
 }
 
-impl FolderTarget {
+impl StagedFolder {
     /// Locks the folder, checks that it has no data, and removes what an interrupted migration left.
     ///
     /// # Errors
@@ -178,7 +178,7 @@ impl FolderTarget {
     }
 }
 
-impl Drop for FolderTarget {
+impl Drop for StagedFolder {
     fn drop(&mut self) {
         // Nothing is left after it was put in place.
         let _ = self.remove_interrupted();

@@ -1,0 +1,67 @@
+//! Finds out whether a transaction was committed if the connection was lost before the server answered. Reports a
+//! commit only if it is certain, and a failure only if the transaction can no longer be committed.
+
+use std::time::Duration;
+
+use super::transaction_mark::TransactionMark;
+use crate::clock;
+use crate::store::connection::Writer;
+use crate::store::error::{Result, StoreError};
+
+/// How long to ask. Longer than a server keeps a transaction whose client is silent (10 seconds), so that one that the
+/// commit did not reach has ended.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Pause between two questions.
+const SETTLE_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the server says about a transaction.
+enum TransactionState {
+    InProgress,
+    Committed,
+    Aborted,
+    Unknown,
+}
+
+/// Waits until a transaction has ended, and returns whether it was committed. `connect` opens a new session.
+///
+/// # Errors
+/// `Busy` if it was not committed and never will be; `Unknown` if the server cannot be reached for long, or was
+/// restarted.
+pub(in crate::store) fn settle(
+    mark: &TransactionMark,
+    connect: &dyn Fn() -> Result<Writer>,
+) -> Result<()> {
+    let begun = clock::instant();
+    let mut session: Option<Writer> = None;
+    loop {
+        if session.as_ref().is_none_or(|db| db.is_broken()) {
+            session = connect().ok();
+        }
+        match session.as_ref().map(|db| state(mark, db)) {
+            Some(Ok(TransactionState::Committed)) => return Ok(()),
+            Some(Ok(TransactionState::Aborted)) => return Err(StoreError::Busy),
+            Some(Ok(TransactionState::Unknown)) => return Err(StoreError::Unknown),
+            Some(Ok(TransactionState::InProgress) | Err(_)) | None => {}
+        }
+        if clock::instant().saturating_duration_since(begun) > SETTLE_TIMEOUT {
+            return Err(StoreError::Unknown);
+        }
+        std::thread::sleep(SETTLE_PAUSE);
+    }
+}
+
+fn state(mark: &TransactionMark, db: &Writer) -> Result<TransactionState> {
+    // A server that took over from a failed one may not know the number at all.
+    let sql = "SELECT CASE WHEN ?1 >= txid_snapshot_xmax(txid_current_snapshot()) THEN 'aborted'
+                      ELSE txid_status(?1) END,
+               CAST(pg_postmaster_start_time() AS TEXT)";
+    db.query_one(sql, [mark.number], |row| {
+        let state: Option<String> = row.get(0)?;
+        Ok(match (state.as_deref(), row.text(1)? == mark.started) {
+            (Some("in progress"), true) => TransactionState::InProgress,
+            (Some("committed"), true) => TransactionState::Committed,
+            (Some("aborted"), _) => TransactionState::Aborted,
+            _ => TransactionState::Unknown,
+        })
+    })
+}
