@@ -100,7 +100,7 @@ fn measure_starts(report: &mut Report, quire: &Path, hello: &Path) {
         (Some(ours), Some(floor)) => {
             report.row("start, binary not in memory", ours, Some(floor));
         }
-        _ => report.unmeasured(
+        _ => report.add_unmeasured(
             "start, binary not in memory",
             "the system keeps its pages, or dd and fincore are missing",
         ),
@@ -118,11 +118,12 @@ fn drop_page_cache(file: &Path) -> bool {
             "status=none",
         ])
         .status();
-    let stored = Command::new("fincore")
+    let cached_sizes = Command::new("fincore")
         .args(["--bytes", "--noheadings", "--output", "RES"])
         .arg(file)
         .output();
-    stored.is_ok_and(|stored| String::from_utf8_lossy(&stored.stdout).trim() == "0")
+    cached_sizes
+        .is_ok_and(|cached_sizes| String::from_utf8_lossy(&cached_sizes.stdout).trim() == "0")
 }
 
 fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
@@ -155,14 +156,15 @@ fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
         (1_000, "an event stream of 1,000"),
     ] {
         let idle_program = Program::start(hello, None, "/", &[]);
-        let (floor, held) =
+        let (floor, idle_connections) =
             memory_per_connection(&idle_program, count, "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
-        drop(held);
+        drop(idle_connections);
         drop(idle_program);
         let silent = Silent::new(quire);
-        let (quire_memory, held) = memory_per_connection(&silent.program, count, &silent.request);
+        let (quire_memory, idle_connections) =
+            memory_per_connection(&silent.program, count, &silent.request);
         report.row(name, quire_memory, Some(floor));
-        drop(held);
+        drop(idle_connections);
         if count == 1_000 {
             for _ in 0..2_000 {
                 get(silent.program.address, "/api/health");
@@ -180,12 +182,12 @@ fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
 fn memory_per_connection(program: &Program, count: usize, request: &str) -> (f64, Vec<TcpStream>) {
     std::thread::sleep(Duration::from_secs(2));
     let before = program.pss_kb();
-    let held: Vec<_> = (0..count)
+    let connections: Vec<_> = (0..count)
         .map(|_| open_connection(program.address, request))
         .collect();
     std::thread::sleep(Duration::from_secs(3));
     let grown = program.pss_kb().saturating_sub(before);
-    (grown as f64 / count as f64, held)
+    (grown as f64 / count as f64, connections)
 }
 
 fn open_connection(address: SocketAddr, request: &str) -> TcpStream {
@@ -216,9 +218,9 @@ impl Silent {
         let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}/v1", silent.local_addr().expect("an address"));
         std::thread::spawn(move || {
-            let mut held = Vec::new();
+            let mut connections = Vec::new();
             while let Ok((stream, _)) = silent.accept() {
-                held.push(stream);
+                connections.push(stream);
             }
         });
         let folder = Folder::new("streams");
@@ -258,7 +260,7 @@ fn measure_limited_host(quire: &Path) {
         return;
     };
     println!("under 0.1 CPU and 512 MB:");
-    let seconds = |begun: Instant| begun.elapsed().as_secs_f64();
+    let seconds = |run_start: Instant| run_start.elapsed().as_secs_f64();
     let first = Program::start(&limits.starter, Some(&folder.0), "/api/health", &[]);
     println!(
         "  first boot to the first 200      {:8.2} s",
@@ -277,28 +279,28 @@ fn measure_limited_host(quire: &Path) {
         "  a login                          {:8.2} s",
         seconds(started_at)
     );
-    let begun = Instant::now();
+    let run_start = Instant::now();
     let models = get(program.address, "/api/available-models");
     println!(
         "  the list of models               {:8.2} s",
-        seconds(begun)
+        seconds(run_start)
     );
     assert!(models.contains("demo/"), "no demo models: {models}");
-    let begun = Instant::now();
+    let run_start = Instant::now();
     let ask_body = r#"{"prompt":"Is it thin?","models":["demo/extract","demo/phrases","demo/sceptic"],"pattern":"summarize"}"#;
     let answer = post(program.address, "/api/analyze", &token, ask_body);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     println!(
         "  an analysis by 3 demo members    {:8.2} s",
-        seconds(begun)
+        seconds(run_start)
     );
-    let begun = Instant::now();
-    let held: Vec<_> = (0..100)
+    let run_start = Instant::now();
+    let connections: Vec<_> = (0..100)
         .map(|_| open_connection(program.address, &silent.request))
         .collect();
     println!(
         "  100 event streams opened in      {:8.2} s",
-        seconds(begun)
+        seconds(run_start)
     );
     println!(
         "  memory with them, an analysis too                {:8.2} MB{}",
@@ -307,6 +309,6 @@ fn measure_limited_host(quire: &Path) {
             " (most ever charged, files included: {peak:.1} MB)"
         ))
     );
-    drop(held);
+    drop(connections);
     drop(silent);
 }

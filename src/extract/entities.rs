@@ -57,19 +57,20 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let name = inner
         .get(..length)
         .filter(|name| (2..=MAX_NAME_BYTES).contains(&name.len()))?;
-    let closed = inner[length..].starts_with(';');
+    let is_closed = inner[length..].starts_with(';');
     // Old pages omit the semicolon after these names; allowing that for other names would swallow ordinary words.
-    if !closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
+    if !is_closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
         return None;
     }
-    let known = NAMED_ENTITIES.binary_search_by(|(known, _)| (*known).cmp(name.as_bytes()));
-    let text = match NAMED_ENTITIES[known.ok()?].1 {
+    let entity_index =
+        NAMED_ENTITIES.binary_search_by(|(entity_index, _)| (*entity_index).cmp(name.as_bytes()));
+    let text = match NAMED_ENTITIES[entity_index.ok()?].1 {
         "\u{A0}" => " ",
         // Soft hyphens, zero-width spaces, and direction marks would only break up words.
         "\u{AD}" | "\u{200B}" | "\u{200E}" | "\u{200F}" | "\u{2060}" => "",
         text => text,
     };
-    Some((text.into(), 1 + length + usize::from(closed)))
+    Some((text.into(), 1 + length + usize::from(is_closed)))
 }
 
 fn decode_number(value: u32) -> char {

@@ -30,13 +30,13 @@ fn schema(folder: &Path) -> String {
 
 fn run(server: &str, sql: &str) {
     let mut psql = Command::new("psql");
-    let done = psql
+    let psql_output = psql
         .args(["-X", "-q", "-d", server, "-c", sql])
         .output()
         .unwrap();
     assert!(
-        done.status.success(),
+        psql_output.status.success(),
         "{sql}: {}",
-        String::from_utf8_lossy(&done.stderr)
+        String::from_utf8_lossy(&psql_output.stderr)
     );
 }
