@@ -14,7 +14,7 @@ use quire::domain::experiment::successive_halving::SuccessiveHalving;
 use quire::domain::experiment::{Configuration, ExperimentBudget, Objective, TrialOutcome};
 use quire::domain::statistics::prediction_powered::sharpened_mean;
 use quire::domain::statistics::random::Random;
-use searched::{Script, searched};
+use searched::{Script, run_search};
 
 /// Simulated experiments per row.
 const RUNS: u64 = 1_000;
@@ -22,8 +22,8 @@ const RUNS: u64 = 1_000;
 fn main() {
     println!("{:<66}{:>9}{:>16}", "experiments", "measured", "target");
     let mut missed = 0;
-    let mut row = |name: String, found: f64, from: f64, to: f64| {
-        let is_met = (from..=to).contains(&found);
+    let mut row = |name: String, measured: f64, from: f64, to: f64| {
+        let is_met = (from..=to).contains(&measured);
         missed += usize::from(!is_met);
         let target = match (from, to) {
             (from, f64::MAX) => format!("≥ {from:.2}"),
@@ -31,7 +31,7 @@ fn main() {
             (from, to) => format!("{from:.2} to {to:.2}"),
         };
         let mark = if is_met { "" } else { "  MISSED" };
-        println!("{name:<66}{found:>9.3}{target:>16}{mark}");
+        println!("{name:<66}{measured:>9.3}{target:>16}{mark}");
     };
     for (rates, evaluations, least) in [
         (&[0.6, 0.75][..], 120, 0.2),
@@ -41,15 +41,15 @@ fn main() {
         (&[0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.75][..], 600, 0.0),
     ] {
         let name = format!("{rates:?}, {evaluations} evaluations: found better");
-        let found = run_experiments(&|chance| yes_or_no(rates, 200, chance), evaluations);
-        row(name, found.better, least, f64::MAX);
+        let measured = run_experiments(&|chance| yes_or_no(rates, 200, chance), evaluations);
+        row(name, measured.better, least, f64::MAX);
     }
     for settings in [2, 3, 8, 24] {
         for (kind, draw) in score_kinds() {
             let scores = |chance: &mut Random| draw(&vec![0.0; settings], 120, chance);
-            let found = run_experiments(&scores, 60 * settings as u64);
+            let measured = run_experiments(&scores, 60 * settings as u64);
             let name = format!("{settings} equal settings, {kind}: better or worse");
-            row(name, found.better + found.worse, 0.0, 0.05);
+            row(name, measured.better + measured.worse, 0.0, 0.05);
         }
     }
     for (kind, draw) in score_kinds() {
@@ -76,9 +76,9 @@ fn main() {
                 ),
                 _ => draw_graded_scores(&[0.0, difference], cases, chance),
             };
-            let found = run_experiments(&draw, 2 * cases as u64).better;
+            let measured = run_experiments(&draw, 2 * cases as u64).better;
             let name = format!("{kind}, {cases} cases: a promised {difference:.2} is found");
-            row(name, found, response.power - 0.05, response.power + 0.05);
+            row(name, measured, response.power - 0.05, response.power + 0.05);
         }
     }
     for right in [0.9, 0.7, 0.0] {
@@ -92,14 +92,14 @@ fn main() {
         row(name, race / even, 0.0, 1.0);
     }
     for evaluations in [200, 400] {
-        let found = prompts(evaluations, 0.7);
+        let measured = prompts(evaluations, 0.7);
         let name = format!("prompt search, {evaluations} evaluations: found better");
-        row(name, found.better, 0.5, f64::MAX);
+        row(name, measured.better, 0.5, f64::MAX);
         let name = format!(
             "  score gained, {:.0} evaluations, {:.1} proposals, {:.1} taken",
-            found.used, found.proposed, found.taken
+            measured.used, measured.proposed, measured.taken
         );
-        row(name, found.gained, 0.1, f64::MAX);
+        row(name, measured.gained, 0.1, f64::MAX);
     }
     let equal = prompts(240, 0.0).better;
     row(
@@ -131,16 +131,16 @@ fn simulate_label_judge(right: f64) -> (f64, f64) {
             },
         )
     };
-    let (mut covered, mut width, mut alone) = (0, 0.0, 0.0);
+    let (mut covered_count, mut width, mut alone) = (0, 0.0, 0.0);
     for _ in 0..2 * RUNS {
         let labeled: Vec<_> = (0..30).map(|_| drawn()).collect();
         let others: Vec<f64> = (0..170).map(|_| drawn().1).collect();
-        let found = sharpened_mean(&labeled, &others, 0.95).expect("labels");
-        covered += u32::from(found.interval.0 <= 0.15 && 0.15 <= found.interval.1);
-        width += found.interval.1 - found.interval.0;
-        alone += found.labels_alone.1 - found.labels_alone.0;
+        let mean = sharpened_mean(&labeled, &others, 0.95).expect("labels");
+        covered_count += u32::from(mean.interval.0 <= 0.15 && 0.15 <= mean.interval.1);
+        width += mean.interval.1 - mean.interval.0;
+        alone += mean.labels_alone.1 - mean.labels_alone.0;
     }
-    (f64::from(covered) / (2 * RUNS) as f64, width / alone)
+    (f64::from(covered_count) / (2 * RUNS) as f64, width / alone)
 }
 
 /// Returns the regret of taking the leader, and that of taking the best after an even split of all evaluations.
@@ -154,7 +154,9 @@ fn measure_regrets(settings: usize, evaluations: u64) -> (f64, f64) {
         race += best - effects[run_race(&scores, evaluations, seed).1.leader];
         let each = evaluations as usize / settings;
         let mut mean = |scores: &Vec<f64>| -> f64 {
-            (0..each).map(|_| scores[chance.below(scores.len())]).sum()
+            (0..each)
+                .map(|_| scores[chance.index_below(scores.len())])
+                .sum()
         };
         let means: Vec<f64> = scores.iter().map(&mut mean).collect();
         let chosen = (0..settings).max_by(|&a, &b| means[a].total_cmp(&means[b]));
@@ -175,7 +177,7 @@ struct PromptsFound {
 /// current prompt counts as found.
 fn prompts(evaluations: u64, skill: f64) -> PromptsFound {
     let runs = RUNS / 2;
-    let mut found = PromptsFound {
+    let mut prompts_found = PromptsFound {
         better: 0.0,
         gained: 0.0,
         used: 0.0,
@@ -183,7 +185,7 @@ fn prompts(evaluations: u64, skill: f64) -> PromptsFound {
         taken: 0.0,
     };
     for seed in 0..runs {
-        let one = searched(Script {
+        let one = run_search(Script {
             cases: 150,
             evaluations,
             proposals: 8,
@@ -192,14 +194,14 @@ fn prompts(evaluations: u64, skill: f64) -> PromptsFound {
         });
         let counts = skill > 0.0 || one.leader <= one.current;
         let is_better = one.verdict.finding == HoldoutFinding::Better && counts;
-        found.better += f64::from(u8::from(is_better)) / runs as f64;
-        found.gained += (one.leader - one.given) / runs as f64;
-        found.used += one.results.len() as f64 / runs as f64;
-        found.proposed += one.proposals.len() as f64 / runs as f64;
+        prompts_found.better += f64::from(u8::from(is_better)) / runs as f64;
+        prompts_found.gained += (one.leader - one.given) / runs as f64;
+        prompts_found.used += one.results.len() as f64 / runs as f64;
+        prompts_found.proposed += one.proposals.len() as f64 / runs as f64;
         let derived_count = one.race.parents().iter().flatten().count();
-        found.taken += derived_count as f64 / runs as f64;
+        prompts_found.taken += derived_count as f64 / runs as f64;
     }
-    found
+    prompts_found
 }
 
 type Draw = fn(&[f64], usize, &mut Random) -> Vec<Vec<f64>>;
@@ -259,7 +261,7 @@ fn run_experiments(draw: &dyn Fn(&mut Random) -> Vec<Vec<f64>>, evaluations: u64
 
 /// Returns the share of the leaderboard's intervals that contain the truth, and their average width.
 fn measure_coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64) {
-    let (mut covered, mut width, mut all) = (0, 0.0, 0);
+    let (mut covered_count, mut width, mut all) = (0, 0.0, 0);
     for seed in 0..RUNS / 2 {
         let mut chance = Random::new(seed ^ 0xC0);
         let effects: Vec<f64> = (0..settings).map(|_| 0.08 * chance.next_normal()).collect();
@@ -276,13 +278,13 @@ fn measure_coverage(draw: Draw, settings: usize, evaluations: u64) -> (f64, f64)
                 continue;
             }
             let (from, to) = mean_interval(&values);
-            covered += usize::from(from <= base + effect && base + effect <= to);
+            covered_count += usize::from(from <= base + effect && base + effect <= to);
             width += to - from;
             all += 1;
         }
     }
     (
-        f64::from(covered as u32) / f64::from(all),
+        f64::from(covered_count as u32) / f64::from(all),
         width / f64::from(all),
     )
 }

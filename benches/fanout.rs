@@ -65,8 +65,8 @@ fn create_users(address: SocketAddr) -> Vec<String> {
 
 /// Timings of one stream as seen by the caller.
 struct Seen {
-    first: Duration,
-    whole: Duration,
+    first_event: Duration,
+    total: Duration,
 }
 
 fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
@@ -90,21 +90,21 @@ fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
         median(
             arrivals
                 .iter()
-                .map(|arrivals| milliseconds(arrivals.first))
+                .map(|arrivals| milliseconds(arrivals.first_event))
                 .collect(),
         )
     };
     let full = median(
         straight
             .iter()
-            .map(|arrivals| milliseconds(arrivals.whole))
+            .map(|arrivals| milliseconds(arrivals.total))
             .collect(),
     );
-    let mut added: Vec<f64> = through
+    let mut overheads: Vec<f64> = through
         .iter()
-        .map(|arrivals| (milliseconds(arrivals.whole) - full) / TOKENS as f64)
+        .map(|arrivals| (milliseconds(arrivals.total) - full) / TOKENS as f64)
         .collect();
-    added.sort_by(f64::total_cmp);
+    overheads.sort_by(f64::total_cmp);
     let (direct, quire) = (first(&straight), first(&through));
     println!("{STREAMS} streams at once, {TOKENS} tokens each, one every 10 ms");
     println!(
@@ -113,8 +113,8 @@ fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
     );
     println!(
         "  added a token        median {:.3} ms   99th percentile {:.3} ms   (goal: 0.3)",
-        added[added.len() / 2],
-        added[added.len() * 99 / 100]
+        overheads[overheads.len() / 2],
+        overheads[overheads.len() * 99 / 100]
     );
 }
 
@@ -206,16 +206,16 @@ fn run_callers(callers: usize, asking: impl Fn(usize) -> Asking) -> Vec<Seen> {
                 let asking = asking(number);
                 tokio::spawn(async move {
                     tokio::time::sleep(length * number as u32 / STREAMS as u32).await;
-                    let mut observed = Vec::new();
+                    let mut observations = Vec::new();
                     for round in 0..ROUNDS {
                         let one = follow_stream(&asking)
                             .await
                             .expect("a stream comes to its end");
                         if round > 0 {
-                            observed.push(one);
+                            observations.push(one);
                         }
                     }
-                    observed
+                    observations
                 })
             })
             .collect();
@@ -252,7 +252,10 @@ async fn follow_stream((address, request, first, last, end): &Asking) -> std::io
         }
     }
     match (first_at, last_at) {
-        (Some(first), Some(whole)) if text.contains(end) => Ok(Seen { first, whole }),
+        (Some(first), Some(whole)) if text.contains(end) => Ok(Seen {
+            first_event: first,
+            total: whole,
+        }),
         _ => Err(std::io::Error::other(text)),
     }
 }

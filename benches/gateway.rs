@@ -99,7 +99,7 @@ fn print_ratios(name: &str, quire_rows: &[Figures], peer_rows: &[Figures]) {
             "Quire / {name} at {count}: streams/s {:.2}, median {:.2}, first token {:.2}, CPU {:.2}, MB {:.2}",
             our.per_second / their.per_second,
             our.median / their.median,
-            our.first / their.first,
+            our.first_byte / their.first_byte,
             our.cpu / their.cpu,
             our.memory / their.memory,
         );
@@ -111,7 +111,7 @@ fn print_ratios(name: &str, quire_rows: &[Figures], peer_rows: &[Figures]) {
 struct Figures {
     per_second: f64,
     median: f64,
-    first: f64,
+    first_byte: f64,
     cpu: f64,
     memory: f64,
 }
@@ -289,9 +289,9 @@ fn measure_row(
     let before = process.map(ticks_of_family);
     let start = Instant::now();
     let Driven {
-        took,
-        first,
-        failed,
+        durations: took,
+        first_bytes: first,
+        failures: failed,
     } = drive_load(target, connections, model);
     let seconds = start.elapsed().as_secs_f64();
     let cpu = (process.map(ticks_of_family).zip(before))
@@ -304,7 +304,7 @@ fn measure_row(
     let figures = Figures {
         per_second: all / seconds,
         median: middle(took),
-        first: middle(first),
+        first_byte: middle(first),
         // The CPU time is unknown without a measured process or a complete stream, and below one tick of the clock.
         cpu: match cpu > 0.0 && all > 0.0 {
             true => cpu / all,
@@ -318,7 +318,7 @@ fn measure_row(
         figures.per_second,
         figures.median,
         figures.median - floor.map_or(0.0, |floor| floor.median),
-        figures.first - floor.map_or(0.0, |floor| floor.first),
+        figures.first_byte - floor.map_or(0.0, |floor| floor.first_byte),
         figures.cpu,
         1_000.0 / figures.cpu,
         figures.memory,
@@ -335,9 +335,9 @@ fn measure_row(
 /// responses.
 #[derive(Default)]
 struct Driven {
-    took: Vec<f64>,
-    first: Vec<f64>,
-    failed: usize,
+    durations: Vec<f64>,
+    first_bytes: Vec<f64>,
+    failures: usize,
 }
 
 fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
@@ -369,9 +369,9 @@ fn drive_load(target: &Target, connections: usize, model: &str) -> Driven {
         let mut all = Driven::default();
         for task in tasks {
             let one = task.await.expect("a client");
-            all.took.extend(one.took);
-            all.first.extend(one.first);
-            all.failed += one.failed;
+            all.durations.extend(one.durations);
+            all.first_bytes.extend(one.first_bytes);
+            all.failures += one.failures;
         }
         all
     })
@@ -385,18 +385,20 @@ async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -
             Some(stream) => Ok(stream),
             None => TcpStream::connect(address).await,
         };
-        let answered = match stream {
+        let timing = match stream {
             Ok(stream) => time_request(stream, &request, start).await,
             Err(_) => None,
         };
-        match answered {
+        match timing {
             Some((first, stream)) => {
-                driven.first.push(first);
-                driven.took.push(start.elapsed().as_secs_f64() * 1_000.0);
+                driven.first_bytes.push(first);
+                driven
+                    .durations
+                    .push(start.elapsed().as_secs_f64() * 1_000.0);
                 connection = stream;
             }
             None => {
-                driven.failed += 1;
+                driven.failures += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

@@ -16,7 +16,9 @@ fn main() {
     let program = Program::start(&quire, Some(&folder.0), "/api/health", &[]);
     let token = sign_up(program.address, "bench");
 
-    let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n");
+    let get = |path: &str, extra_headers: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\n{extra_headers}\r\n")
+    };
     let floor = measure(
         floor_program.address,
         floor_program.child.id(),

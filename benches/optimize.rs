@@ -22,7 +22,7 @@ fn main() {
     let arms: Vec<Vec<usize>> = (0..24)
         .map(|arm| vec![arm / 6, arm / 2 % 3, arm % 2])
         .collect();
-    let mut written = Vec::new();
+    let mut result_rows = Vec::new();
     println!(
         "{:<34}{:>12}{:>12}{:>8}",
         "24 settings, 40 cases", "even", "race", "ratio"
@@ -41,7 +41,7 @@ fn main() {
                     / RUNS as f64;
                 let one = true_scores.regret(race_leader(&true_scores, &arms, evaluations, seed));
                 race += one / RUNS as f64;
-                written.push(serde_json::json!({
+                result_rows.push(serde_json::json!({
                     "name": name, "evaluations": evaluations, "axes": axes, "arms": arms, "race": one,
                     "effects": true_scores.effects, "scores": true_scores.scores,
                 }));
@@ -54,7 +54,7 @@ fn main() {
         .nth(1)
         .filter(|name| !name.starts_with("--"));
     if let Some(file) = file {
-        let text = serde_json::to_string(&written).expect("numbers are JSON");
+        let text = serde_json::to_string(&result_rows).expect("numbers are JSON");
         std::fs::write(&file, text).expect("the file can be written");
     }
 }
@@ -113,7 +113,7 @@ fn even_leader(true_scores: &Truth, evaluations: u64, chance: &mut Random) -> us
         .iter()
         .map(|scores| {
             (0..each)
-                .map(|_| scores[chance.below(scores.len())])
+                .map(|_| scores[chance.index_below(scores.len())])
                 .sum::<f64>()
         })
         .collect();

@@ -52,7 +52,7 @@ fn main() {
     let bench = Bench {
         program,
         upstream,
-        people,
+        users: people,
         folder,
     };
     println!("one analysis after the other, four stages, a provider without delay");
@@ -69,7 +69,7 @@ fn main() {
 struct Bench {
     program: Program,
     upstream: Upstream,
-    people: Vec<String>,
+    users: Vec<String>,
     // The last field, so that it is dropped after the program has stopped.
     folder: Folder,
 }
@@ -162,10 +162,10 @@ impl Bench {
             "an analysis of two calls   asked {misses:.2} ms   from the cache {hits:.2} ms   {:.2} x",
             hits / misses
         );
-        let (found, row) = measure_lookups(self.folder.0.join("quire.db"));
+        let (cached, row) = measure_lookups(self.folder.0.join("quire.db"));
         println!(
-            "one stored answer   looked up {found:.4} ms   its bare row {row:.4} ms   {:.1} x",
-            found / row
+            "one stored answer   looked up {cached:.4} ms   its bare row {row:.4} ms   {:.1} x",
+            cached / row
         );
     }
 
@@ -213,7 +213,7 @@ impl Bench {
             "prompt": prompt, "models": models, "ultra_model": "p/20x0", "pattern": pattern, "depth": "full",
             "cache": cache,
         });
-        let key = format!("x-api-key: {}\r\n", self.people[number % self.people.len()]);
+        let key = format!("x-api-key: {}\r\n", self.users[number % self.users.len()]);
         build_request("/api/analyze", &key, &body.to_string())
     }
 }
@@ -244,14 +244,14 @@ fn measure_lookups(path: PathBuf) -> (f64, f64) {
     let find = |key: &String| {
         let (key, now) = (key.clone(), clock::now());
         let started_at = Instant::now();
-        let found =
+        let lookup =
             store.read(move |db| cached_answers::look_up(db, &key, now, Timestamp::default()));
-        let found = runtime.block_on(found).expect("a store that answers");
-        assert!(black_box(found).is_some(), "it was kept");
+        let lookup = runtime.block_on(lookup).expect("a store that answers");
+        assert!(black_box(lookup).is_some(), "it was kept");
         milliseconds(started_at.elapsed())
     };
-    let found = median(keys.iter().map(find).collect());
-    (found, median(keys.iter().map(&mut row).collect()))
+    let lookup = median(keys.iter().map(find).collect());
+    (lookup, median(keys.iter().map(&mut row).collect()))
 }
 
 /// Returns the number of calls of each stage. A single member has no one to critique.
@@ -269,9 +269,9 @@ fn member_names(members: usize) -> Vec<String> {
         .collect()
 }
 
-fn build_request(path: &str, more: &str, body: &str) -> String {
+fn build_request(path: &str, extra_headers: &str, body: &str) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\n{more}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nhost: x\r\n{extra_headers}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }

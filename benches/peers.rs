@@ -221,7 +221,7 @@ fn main() {
 struct Running {
     child: Child,
     address: SocketAddr,
-    took: Duration,
+    duration: Duration,
     _folder: Folder,
 }
 
@@ -254,7 +254,7 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
     let mut running = Running {
         child,
         address: SocketAddr::from(([127, 0, 0, 1], port)),
-        took: Duration::ZERO,
+        duration: Duration::ZERO,
         _folder: folder,
     };
     let request = format!(
@@ -263,7 +263,7 @@ fn start(peer: &Peer, program: &Path, number: usize) -> Option<Running> {
     );
     while started_at.elapsed() < Duration::from_secs(60) {
         if ask(running.address, &request).is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
-            running.took = started_at.elapsed();
+            running.duration = started_at.elapsed();
             return Some(running);
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -275,7 +275,7 @@ fn measure_row(peer: &Peer, program: &Path) {
     // The first start reads the program from disk and is not counted.
     let times: Vec<f64> = (0..=STARTS)
         .filter_map(|number| start(peer, program, number))
-        .map(|running| running.took.as_secs_f64() * 1e3)
+        .map(|running| running.duration.as_secs_f64() * 1e3)
         .skip(1)
         .collect();
     let running = start(peer, program, STARTS + 1);
@@ -294,9 +294,11 @@ fn measure_row(peer: &Peer, program: &Path) {
         .collect();
     std::thread::sleep(Duration::from_secs(2));
     let full = pss_of_family(process);
-    let stored = held.len();
+    let connection_count = held.len();
     drop(held);
-    let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n");
+    let get = |path: &str, extra_headers: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: x\r\n{extra_headers}\r\n")
+    };
     let (health, _) = measure(running.address, process, &get(peer.health, ""));
     let signed = peer.login.map(|login| {
         post(running.address, "/api/auth/register", "", ACCOUNT);
@@ -318,8 +320,8 @@ fn measure_row(peer: &Peer, program: &Path) {
         peer.name,
         median(times),
         disk_mb(&disk_root(peer, program)),
-        if stored < STREAMS {
-            format!("   only {stored} connections were taken")
+        if connection_count < STREAMS {
+            format!("   only {connection_count} connections were taken")
         } else {
             String::new()
         }

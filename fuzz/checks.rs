@@ -258,7 +258,10 @@ pub fn findings(bytes: &[u8]) {
     .collect();
     let found = Findings::from_answers(&plan, &answers, Some(&text));
     assert_eq!(Findings::from_answers(&plan, &answers, Some(&text)), found);
-    let letters = found.consensus.iter().flat_map(|point| &point.letters);
+    let letters = found
+        .consensus
+        .iter()
+        .flat_map(|point| &point.member_letters);
     assert!(
         letters.clone().all(|letter| ('A'..='C').contains(letter)),
         "{letters:?}"
@@ -335,7 +338,7 @@ pub fn demo(bytes: &[u8]) {
             text: passage.to_owned(),
             ..SourcePassage::default()
         }],
-        own: Some(passage.to_owned()),
+        own_text: Some(passage.to_owned()),
         peers: vec![quire::domain::chat::Peer {
             letter: 'B',
             text: passage.to_owned(),

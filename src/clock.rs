@@ -26,7 +26,7 @@ pub fn instant() -> Instant {
 
 /// Returns the monotonic time as a moment: the wall-clock time at first use plus the time elapsed since. Never store
 /// it; display it only through [`to_wall_clock`].
-pub fn steady() -> Timestamp {
+pub fn monotonic_now() -> Timestamp {
     static FIRST: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, since) = FIRST.get_or_init(|| (now(), instant()));
     *wall + instant().saturating_duration_since(*since)
@@ -34,7 +34,7 @@ pub fn steady() -> Timestamp {
 
 /// Converts a steady moment to wall-clock time, assuming that the clock is not set in between.
 pub fn to_wall_clock(moment: Timestamp) -> Timestamp {
-    let (wall, steady) = (now(), steady());
+    let (wall, steady) = (now(), monotonic_now());
     wall + moment.since(steady) - steady.since(moment)
 }
 
@@ -42,7 +42,7 @@ pub fn to_wall_clock(moment: Timestamp) -> Timestamp {
 /// whatever happens to the wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch {
-    wall: Timestamp,
+    started_at: Timestamp,
     since: Instant,
 }
 
@@ -50,14 +50,14 @@ impl Stopwatch {
     /// Starts at the current wall-clock time.
     pub fn start() -> Self {
         Self {
-            wall: now(),
+            started_at: now(),
             since: instant(),
         }
     }
 
     /// Returns the run's current time.
     pub fn now(&self) -> Timestamp {
-        self.wall + self.elapsed()
+        self.started_at + self.elapsed()
     }
 
     fn elapsed(&self) -> Duration {
@@ -94,12 +94,12 @@ mod tests {
     fn only_the_wall_clock_jumps() {
         let year = Duration::from_secs(365 * 86_400);
         let watch = Stopwatch::start();
-        let (wall, first) = (now(), steady());
+        let (wall, first) = (now(), monotonic_now());
         jump::set_offset(year);
         assert!(now().since(wall) >= year);
-        assert!(steady().since(first) < year && watch.now().since(wall) < year);
-        assert!(steady() >= first);
-        let soon = steady() + Duration::from_secs(60);
+        assert!(monotonic_now().since(first) < year && watch.now().since(wall) < year);
+        assert!(monotonic_now() >= first);
+        let soon = monotonic_now() + Duration::from_secs(60);
         assert!(
             to_wall_clock(soon).since(wall) > year,
             "shown by the new time"

@@ -144,11 +144,11 @@ fn loggable_value(name: &str, value: &dyn Display) -> String {
         return "***".to_owned();
     }
     let text = value.to_string();
-    let cut = text
+    let cut_end = text
         .char_indices()
         .nth(MAX_VALUE_CHARS)
         .map_or(text.len(), |(at, _)| at);
-    redact(&text[..cut])
+    redact(&text[..cut_end])
 }
 
 /// Redacts texts with a known key or token prefix, which may occur in messages from other programs.

@@ -78,8 +78,8 @@ fn read_document(job: &ReadRequest) -> std::io::Result<()> {
         .read_to_end(&mut bytes)?;
     let mut out = std::io::BufWriter::with_capacity(64 << 10, std::io::stdout().lock());
     if let Some(page) = job.picture {
-        let found = catch_unwind(AssertUnwindSafe(|| page_picture(&bytes, page)));
-        let frame = match found {
+        let rendered = catch_unwind(AssertUnwindSafe(|| page_picture(&bytes, page)));
+        let frame = match rendered {
             Ok(Some(picture)) => ReportFrame::Picture {
                 media_type: picture.media_type.to_owned(),
                 base64: STANDARD.encode(picture.bytes),
@@ -106,8 +106,8 @@ fn read_document(job: &ReadRequest) -> std::io::Result<()> {
     let mut progress = |done, total| {
         let mut out = shared.borrow_mut();
         // If the pipe is closed, writing the next page ends the reading.
-        let written = ReportFrame::Progress { done, total }.write(&mut **out);
-        let _ = written.and_then(|()| out.flush());
+        let write_result = ReportFrame::Progress { done, total }.write(&mut **out);
+        let _ = write_result.and_then(|()| out.flush());
     };
     let end = catch_unwind(AssertUnwindSafe(|| {
         extract_reporting(&input, &mut sink, &mut progress)

@@ -76,26 +76,29 @@ impl Chance {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
-    fn below(&mut self, limit: usize) -> usize {
+    fn number_below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
     }
     fn span(&mut self, bytes: &[u8]) -> (usize, usize) {
-        let (one, other) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
+        let (one, other) = (
+            self.number_below(bytes.len() + 1),
+            self.number_below(bytes.len() + 1),
+        );
         // Mostly short, sometimes of any length.
-        let end = if self.below(4) == 0 {
+        let end = if self.number_below(4) == 0 {
             one.max(other)
         } else {
-            one.min(other) + self.below(16)
+            one.min(other) + self.number_below(16)
         };
         (one.min(other), end.min(bytes.len()).max(one.min(other)))
     }
 }
 
 fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
-    let at = chance.below(bytes.len() + 1);
+    let at = chance.number_below(bytes.len() + 1);
     let (from, to) = chance.span(bytes);
-    match chance.below(7) {
-        0 if at < bytes.len() => bytes[at] ^= 1 << chance.below(8),
+    match chance.number_below(7) {
+        0 if at < bytes.len() => bytes[at] ^= 1 << chance.number_below(8),
         1 if at < bytes.len() => bytes[at] = chance.next() as u8,
         2 => drop(bytes.drain(from..to)),
         3 => {
@@ -103,13 +106,13 @@ fn damage_bytes(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
             bytes.splice(at..at, second);
         }
         4 => {
-            let other = &seeds[chance.below(seeds.len())];
+            let other = &seeds[chance.number_below(seeds.len())];
             let (from, to) = chance.span(other);
             bytes.splice(at..at, other[from..to].to_vec());
         }
         5 => bytes.truncate(at),
         _ => {
-            let spice = HARD_FRAGMENTS[chance.below(HARD_FRAGMENTS.len())];
+            let spice = HARD_FRAGMENTS[chance.number_below(HARD_FRAGMENTS.len())];
             bytes.splice(at..at, spice.to_vec());
         }
     }
@@ -167,7 +170,7 @@ fn feed_mutated(name: &str) {
         let mut bytes = seeds[round % seeds.len()].clone();
         // The first round uses every seed unchanged.
         if round >= seeds.len() {
-            for _ in 0..=chance.below(6) {
+            for _ in 0..=chance.number_below(6) {
                 damage_bytes(&mut bytes, &seeds, &mut chance);
             }
         }

@@ -189,9 +189,9 @@ fn check_rows(store: &Store) {
             1
         );
         assert_eq!(store::uploads::parts_of(db, &bob, &upload)?.len(), 1);
-        let done = store::analyses::by_id(db, Some(&ada), &analysis)?.unwrap();
+        let analysis_row = store::analyses::by_id(db, Some(&ada), &analysis)?.unwrap();
         assert_eq!(
-            (done.synthesis.as_deref(), done.cost.0),
+            (analysis_row.synthesis.as_deref(), analysis_row.cost.0),
             (Some("In 2031."), 1500)
         );
         assert_eq!(store::analyses::answers_of(db, &analysis)?[0].text, "2031");

@@ -62,7 +62,7 @@ fn text_array(words: &[&str]) -> String {
     format!("[{}]TJ T*\n", pieces.join("-12"))
 }
 
-pub fn make(pages: usize) -> Book {
+pub fn create(pages: usize) -> Book {
     let mut writer = Writer {
         bytes: b"%PDF-1.4\n".to_vec(),
         places: Vec::new(),

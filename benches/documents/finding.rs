@@ -65,20 +65,20 @@ pub fn measure_indexing_speed() {
         .flat_map(|article| article.paragraphs())
         .cycle();
     let start = Instant::now();
-    let (mut written, mut number) = (0, 0);
-    while written < INDEXED_BYTES {
+    let (mut written_bytes, mut number) = (0, 0);
+    while written_bytes < INDEXED_BYTES {
         number += 1;
-        written += index_document(
+        written_bytes += index_document(
             &store,
             &set::test_document(&owner, number, "text"),
             &mut paragraphs,
         );
     }
     let duration = start.elapsed().as_secs_f64();
-    let rate = written as f64 / 1e6 / duration;
+    let rate = written_bytes as f64 / 1e6 / duration;
     println!(
         "text made searchable             {rate:>6.1} MB/s, {:.0} MB (goal: 10)",
-        written as f64 / 1e6
+        written_bytes as f64 / 1e6
     );
     let mut times: Vec<f64> = Vec::new();
     let questions = articles.iter().flat_map(|article| article.questions());

@@ -101,7 +101,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(&mut self, program: &Program) {
+    fn inspect(&mut self, program: &Program) {
         for child in children(program.child.id()) {
             let peak = proc_value_kb(&format!("/proc/{child}/status"), "VmHWM:");
             self.reader = self.reader.max(peak.unwrap_or(0));
@@ -112,12 +112,12 @@ impl Seen {
 
 /// Measures the server reading the long PDF.
 pub fn book(quire: &Path) {
-    let book = book::make(PAGES);
+    let book = book::create(PAGES);
     let folder = Folder::new("documents");
     let program = Program::start(quire, Some(&folder.0), "/api/health", &[]);
     let token = sign_up(program.address, "bench");
     // Pay one-time costs with a small document first, so that they do not count for the second.
-    upload(program.address, &token, "small.pdf", &book::make(3).bytes);
+    upload(program.address, &token, "small.pdf", &book::create(3).bytes);
     std::thread::sleep(Duration::from_secs(3));
     let idle = program.pss_kb();
     let started_at = Instant::now();
@@ -128,13 +128,13 @@ pub fn book(quire: &Path) {
     };
     let mut observed = Seen::default();
     while !id.is_finished() {
-        observed.look(&program);
+        observed.inspect(&program);
         std::thread::sleep(SAMPLE_INTERVAL);
     }
     let id = id.join().unwrap();
-    let stored = started_at.elapsed();
+    let storage_time = started_at.elapsed();
     let read = loop {
-        observed.look(&program);
+        observed.inspect(&program);
         let body = get_document(address, &token, &id);
         if body["status"] != "processing" {
             break body;
@@ -151,7 +151,7 @@ pub fn book(quire: &Path) {
         book.words,
         read["pages"],
         read["words"],
-        stored.as_secs_f64(),
+        storage_time.as_secs_f64(),
         duration.as_secs_f64()
     );
     match observed.reader {

@@ -55,12 +55,12 @@ impl Report {
         let budget = (self.budgets.iter().find(|budget| budget.name == name))
             .unwrap_or_else(|| panic!("no budget for {name}"));
         let ratio = floor.map(|floor| measured / floor);
-        let held = if budget.is_ratio {
+        let limit_value = if budget.is_ratio {
             ratio.unwrap_or(f64::INFINITY)
         } else {
             measured
         };
-        let is_over = held > budget.most;
+        let is_over = limit_value > budget.most;
         if is_over {
             self.over.push(name.to_owned());
         }
@@ -85,7 +85,7 @@ impl Report {
     }
 
     /// Prints a row with the reason for a missing figure in place of the figure.
-    pub fn unmeasured(&self, name: &str, why: &str) {
+    pub fn add_unmeasured(&self, name: &str, why: &str) {
         println!("{name:<38} not measured: {why}");
     }
 

@@ -62,10 +62,10 @@ impl Limits {
     /// Returns the peak memory charged to the group in MB, including its page cache.
     pub fn peak_mb(&self) -> Option<f64> {
         let files = ["memory.peak", "memory.max_usage_in_bytes"];
-        let mut found = (self.groups.iter())
+        let mut peaks = (self.groups.iter())
             .flat_map(|group| files.map(|file| group.join(file)))
             .filter_map(|file| fs::read_to_string(file).ok()?.trim().parse::<f64>().ok());
-        found.next().map(|bytes| bytes / 1_048_576.0)
+        peaks.next().map(|bytes| bytes / 1_048_576.0)
     }
 }
 

@@ -26,7 +26,12 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn start(binary: &Path, data: Option<&Path>, path: &str, more: &[(&str, String)]) -> Self {
+    pub fn start(
+        binary: &Path,
+        data: Option<&Path>,
+        path: &str,
+        extra_settings: &[(&str, String)],
+    ) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
@@ -43,7 +48,7 @@ impl Program {
             .env("MAX_CONNECTIONS", "4096")
             .stdout(Stdio::null())
             .stderr(Stdio::inherit());
-        for (name, value) in more {
+        for (name, value) in extra_settings {
             command.env(name, value);
         }
         if let Some(data) = data {

@@ -13,23 +13,23 @@ const MEASURE_DURATION: Duration = Duration::from_secs(4);
 
 /// Returns requests per second, and the program's CPU time per request in microseconds.
 pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
-    let (stop, done) = (
+    let (stop, completed) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
     // Each thread writes to many connections in one go and then reads from them, so that the load generator is not
     // the bottleneck.
     let request = request.to_owned();
-    let (flag, count) = (stop.clone(), done.clone());
+    let (flag, count) = (stop.clone(), completed.clone());
     let client = std::thread::spawn(move || drive_load(address, &request, &flag, &count));
     std::thread::sleep(Duration::from_millis(500));
     let (first, ticks, started_at) = (
-        done.load(Ordering::Relaxed),
+        completed.load(Ordering::Relaxed),
         ticks_of_family(process),
         Instant::now(),
     );
     std::thread::sleep(MEASURE_DURATION);
-    let requests = (done.load(Ordering::Relaxed) - first) as f64;
+    let requests = (completed.load(Ordering::Relaxed) - first) as f64;
     let (seconds, ticks) = (
         started_at.elapsed().as_secs_f64(),
         ticks_of_family(process) - ticks,

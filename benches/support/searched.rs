@@ -48,7 +48,7 @@ pub struct Searched {
 }
 
 /// Runs a search that starts from an empty prompt and one with the first phrase.
-pub fn searched(script: Script) -> Searched {
+pub fn run_search(script: Script) -> Searched {
     let mut prompts: Vec<u64> = vec![0, 1];
     let mut race = SuccessiveHalving::new(design(script, prompts.len()));
     let (mut proposals, mut results) = (Vec::new(), Vec::new());
@@ -69,7 +69,9 @@ pub fn searched(script: Script) -> Searched {
             RaceStep::Propose(wanted) => {
                 let parent = race.design().arms[wanted.parent].0[0].unwrap_or(0);
                 let prompt = propose_prompt(prompts[parent], &wanted, script, proposals.len());
-                let place = prompts.iter().position(|&known| known == prompt);
+                let place = prompts
+                    .iter()
+                    .position(|&prompt_index| prompt_index == prompt);
                 let place = place.unwrap_or(prompts.len());
                 if place == prompts.len() {
                     prompts.push(prompt);
@@ -85,7 +87,7 @@ pub fn searched(script: Script) -> Searched {
                 let cell = cells[0];
                 let place = race.design().arms[cell.arm].0[0].unwrap_or(0);
                 let rate = success_rate(prompts[place], cell.case);
-                let luck = uniform(script.seed, prompts[place] << 20 | cell.case as u64);
+                let luck = uniform_number(script.seed, prompts[place] << 20 | cell.case as u64);
                 let outcome = TrialOutcome {
                     score: f64::from(u8::from(luck < rate)),
                     ..TrialOutcome::default()
@@ -139,7 +141,7 @@ fn prompt_quality(prompt: u64) -> f64 {
 
 fn propose_prompt(prompt: u64, wanted: &Reflection, script: Script, number: usize) -> u64 {
     let useless = 1 << (PHRASES + number);
-    let is_right = uniform(script.seed, 0xA11 + number as u64) < script.skill;
+    let is_right = uniform_number(script.seed, 0xA11 + number as u64) < script.skill;
     let missing = wanted.shown_trials.iter().map(|cell| cell.case % PHRASES);
     let mut missing = missing.filter(|phrase| prompt >> phrase & 1 == 0);
     match missing.next() {
@@ -149,7 +151,7 @@ fn propose_prompt(prompt: u64, wanted: &Reflection, script: Script, number: usiz
 }
 
 /// Returns a uniform number derived from a seed and an index (splitmix64).
-fn uniform(seed: u64, place: u64) -> f64 {
+fn uniform_number(seed: u64, place: u64) -> f64 {
     let mut z =
         seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place.wrapping_mul(0xD1B5_4A32_D192_ED03);
     for factor in [0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB] {

@@ -17,7 +17,7 @@ pub const FIRST_TOKEN_DELAY: Duration = Duration::from_millis(20);
 pub struct Upstream {
     pub address: SocketAddr,
     /// Number of open streams.
-    pub open: Arc<AtomicUsize>,
+    pub open_streams: Arc<AtomicUsize>,
     /// Peak number of open streams.
     pub peak: Arc<AtomicUsize>,
 }
@@ -43,7 +43,7 @@ impl Upstream {
         });
         Self {
             address,
-            open,
+            open_streams: open,
             peak,
         }
     }
@@ -85,15 +85,15 @@ async fn write_stream(
         "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"token \"}},\
          \"finish_reason\":null}}]}}\n\n"
     ));
-    let mut sent = head.to_owned();
+    let mut response_text = head.to_owned();
     for _ in 0..tokens {
         if !pause.is_zero() {
-            socket.write_all(sent.as_bytes()).await?;
-            sent.clear();
+            socket.write_all(response_text.as_bytes()).await?;
+            response_text.clear();
             sleep_until(next).await;
             next += pause;
         }
-        sent += &event;
+        response_text += &event;
     }
     let end = format!(
         "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n\
@@ -101,10 +101,10 @@ async fn write_stream(
          \"total_tokens\":{tokens}}}}}\n\n\
          data: [DONE]\n\n"
     );
-    sent += &chat_chunk(&end);
-    sent += "0\r\n\r\n";
+    response_text += &chat_chunk(&end);
+    response_text += "0\r\n\r\n";
     // A single write, so that tokens without a pause arrive together.
-    socket.write_all(sent.as_bytes()).await
+    socket.write_all(response_text.as_bytes()).await
 }
 
 fn chat_chunk(text: &str) -> String {

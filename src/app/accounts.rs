@@ -214,12 +214,12 @@ impl Accounts {
             }
             None => None,
         };
-        let stored = user.as_ref().map(|user| user.password_hash.as_str());
+        let stored_hash = user.as_ref().map(|user| user.password_hash.as_str());
         // A password longer than any account can have is not hashed.
         let is_match = password.len() <= 1024
             && self
                 .passwords
-                .verify(password, stored, attempt.priority)
+                .verify(password, stored_hash, attempt.priority)
                 .await?;
         let Some(user) = user.filter(|_| is_match) else {
             self.record_failed_login(account, origin).await?;
@@ -255,8 +255,8 @@ impl Accounts {
             refresh_hash: token::hash(&signed_in.refresh_token),
             previous_refresh_hash: None,
             created: origin.now,
-            expires: origin.now + REFRESH_TOKEN_LIFETIME,
-            revoked: None,
+            expires_at: origin.now + REFRESH_TOKEN_LIFETIME,
+            revoked_at: None,
             client: origin
                 .client
                 .chars()
@@ -264,7 +264,7 @@ impl Accounts {
                 .take(200)
                 .collect(),
         };
-        let entry = origin.entry(Some(&session.user), "session.started", session.id.as_str());
+        let entry = origin.audit_entry(Some(&session.user), "session.started", session.id.as_str());
         let now = origin.now;
         let network = origin
             .peer
@@ -310,14 +310,14 @@ impl Accounts {
         let next = token::hash(&self.refresh_token.token(id.as_str(), renewals + 1));
         let presented_hash = token::hash(presented);
         let (now, session) = (origin.now, id.clone());
-        let reused = origin.entry(None, "session.reused", id.as_str());
+        let reused = origin.audit_entry(None, "session.reused", id.as_str());
         let user = self
             .freeing_store
             .write(move |db| {
-                let Some((session, user)) = sessions::active(db, &session)? else {
+                let Some((session, user)) = sessions::find_active(db, &session)? else {
                     return Ok(None);
                 };
-                if session.expires <= now {
+                if session.expires_at <= now {
                     return Ok(None);
                 }
                 if crypto::constant_time_eq(&session.refresh_hash, &presented_hash) {
@@ -381,11 +381,11 @@ impl Accounts {
     async fn end_session(&self, session: SessionId, origin: &RequestOrigin) -> Result<()> {
         let (now, entry) = (
             origin.now,
-            origin.entry(None, "session.ended", session.as_str()),
+            origin.audit_entry(None, "session.ended", session.as_str()),
         );
         self.freeing_store
             .write(move |db| {
-                let Some((_, user)) = sessions::active(db, &session)? else {
+                let Some((_, user)) = sessions::find_active(db, &session)? else {
                     return Ok(());
                 };
                 sessions::revoke(db, &session, now)?;
@@ -454,7 +454,7 @@ impl Accounts {
         account: Option<String>,
         origin: &RequestOrigin,
     ) -> Result<()> {
-        let entry = origin.entry(None, "login.failed", &account.unwrap_or_default());
+        let entry = origin.audit_entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
             .freeing_store
             .write(move |db| audit::append(db, &entry))

@@ -99,7 +99,7 @@ impl Accounts {
     ) -> Result<User> {
         let entry = audit::AuditEntry {
             detail: describe(change),
-            ..origin.entry(actor, "account.managed", id.as_str())
+            ..origin.audit_entry(actor, "account.managed", id.as_str())
         };
         let id = id.clone();
         let user = self.store.write(move |db| {
@@ -127,7 +127,7 @@ impl Accounts {
         id: &UserId,
         origin: &RequestOrigin,
     ) -> Result<()> {
-        let entry = origin.entry(actor, "account.deleted", id.as_str());
+        let entry = origin.audit_entry(actor, "account.deleted", id.as_str());
         let (store, data, id) = (
             self.freeing_store.clone(),
             self.data_dir.clone(),
@@ -153,7 +153,7 @@ impl Accounts {
         origin: &RequestOrigin,
     ) -> Result<usize> {
         let hash = self.checked_password_hash(new).await?;
-        let entry = origin.entry(actor, "password.set", id.as_str());
+        let entry = origin.audit_entry(actor, "password.set", id.as_str());
         let (id, now) = (id.clone(), origin.now);
         let updated = self.store.write(move |db| {
             users::set_password_hash(db, &id, &hash)?;
@@ -178,13 +178,13 @@ impl Accounts {
     ) -> Result<OneTimeLink> {
         let link = new_one_time_link(origin.now, RESET_LINK_LIFETIME)?;
         let (hash, expires, now) = (token::hash(&link.token), link.expires, origin.now);
-        let entry = origin.entry(actor, "password.link_made", id.as_str());
+        let entry = origin.audit_entry(actor, "password.link_made", id.as_str());
         let id = id.clone();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             password_resets::put(db, &id, &hash, now, expires)?;
             audit::append(db, &entry)
         });
-        written.await.map_err(account_error)?;
+        pending_write.await.map_err(account_error)?;
         Ok(link)
     }
 
@@ -223,12 +223,12 @@ impl Accounts {
         };
         let link = new_one_time_link(origin.now, INVITE_LIFETIME)?;
         let (hash, expires, now) = (token::hash(&link.token), link.expires, origin.now);
-        let entry = origin.entry(actor, "invite.made", &email);
-        let written = self.store.write(move |db| {
+        let entry = origin.audit_entry(actor, "invite.made", &email);
+        let pending_write = self.store.write(move |db| {
             invites::put(db, &hash, &email, now, expires)?;
             audit::append(db, &entry)
         });
-        written.await?;
+        pending_write.await?;
         Ok(link)
     }
 
@@ -247,9 +247,9 @@ impl Accounts {
 fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry) -> Result<()> {
     let (originals, parts) = (data.join("documents"), data.join("uploads"));
     let owner = id.clone();
-    let (marked, uploads) =
+    let (document_ids, uploads) =
         store.read_now(move |db| Ok((documents_of(db, &owner)?, uploads::ids_of(db, &owner)?)))?;
-    deletion::mark(&originals, &marked);
+    deletion::mark(&originals, &document_ids);
     for upload in &uploads {
         deletion::mark_upload(&parts.join(upload.as_str()));
     }
@@ -261,7 +261,7 @@ fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry)
         deleted.then_some(files).ok_or(StoreError::Missing)
     });
     let (documents, uploads) = deleted.map_err(|error| {
-        deletion::unmark(&originals, &marked);
+        deletion::unmark(&originals, &document_ids);
         for upload in &uploads {
             deletion::unmark_upload(&parts.join(upload.as_str()));
         }

@@ -66,7 +66,7 @@ pub struct Analyses<'a> {
     pub(super) recipes: Recipes<'a>,
     pub(super) usage: UsageService<'a>,
     pub(super) key_limits: KeyLimitService<'a>,
-    pub(super) meaning: SemanticSearch<'a>,
+    pub(super) semantic_search: SemanticSearch<'a>,
     /// The installation's secret key, from which the delimiters around documents are derived.
     pub(super) secret: &'a str,
     /// Server-wide limits of a run.
@@ -127,7 +127,7 @@ impl Analyses<'_> {
         id: AnalysisId,
         outcome: Option<RunOutcome>,
     ) -> Result<AnalysisReport> {
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let Some(analysis) = analyses::by_id(db, user.as_ref(), &id)? else {
                 return Ok(None);
             };
@@ -146,7 +146,7 @@ impl Analyses<'_> {
             Ok(Some((analysis, answers, calls, offer, vote, position)))
         });
         let (mut analysis, mut answers, calls, offer, vote, position) =
-            found.await?.ok_or_else(Error::missing)?;
+            lookup.await?.ok_or_else(Error::missing)?;
         if let Some(outcome) = outcome {
             unstored::fill_from_outcome(&mut analysis, &mut answers, outcome);
         }
@@ -168,8 +168,8 @@ impl Analyses<'_> {
         id: &AnalysisId,
     ) -> Result<Option<TurnPlace>> {
         let (user, id) = (caller.user.clone(), id.clone());
-        let found = self.store.read(move |db| threads::place_of(db, &user, &id));
-        Ok(found.await?)
+        let lookup = self.store.read(move |db| threads::place_of(db, &user, &id));
+        Ok(lookup.await?)
     }
 
     /// Lists the caller's analyses, newest first.
@@ -183,9 +183,9 @@ impl Analyses<'_> {
             cursor,
             filter,
         } = query;
-        let found =
+        let lookup =
             move |db: &Reader| analyses::list_of(db, &user, limit, cursor.as_ref(), &filter);
-        Ok(self.store.read(found).await?)
+        Ok(self.store.read(lookup).await?)
     }
 
     /// Follows the events after a sequence number: first the stored ones, then new ones until the final event.

@@ -78,9 +78,9 @@ impl Accounts {
             limits,
             created: origin.now,
             last_used: None,
-            expires: days.map(|days| origin.now + Duration::from_secs(u64::from(days) * 86_400)),
+            expires_at: days.map(|days| origin.now + Duration::from_secs(u64::from(days) * 86_400)),
         };
-        let entry = origin.entry(Some(user), "key.created", key.id.as_str());
+        let entry = origin.audit_entry(Some(user), "key.created", key.id.as_str());
         let row = key.clone();
         let created = self.store.write(move |db| {
             if api_keys::list_of(db, &row.user)?.len() >= MAX_KEYS {
@@ -129,7 +129,7 @@ impl Accounts {
             let why = "an API key without the scope `keys` can delete only itself";
             return Err(Error::new(Kind::Forbidden, why));
         }
-        let entry = origin.entry(Some(&caller.user), "key.deleted", id.as_str());
+        let entry = origin.audit_entry(Some(&caller.user), "key.deleted", id.as_str());
         let user = caller.user.clone();
         let deleted = self.freeing_store.write(move |db| {
             let deleted = api_keys::delete(db, &user, &id)?;

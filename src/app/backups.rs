@@ -61,7 +61,7 @@ pub(super) struct BackupStatus {
     is_running: AtomicBool,
     last: Mutex<Option<BackupAttempt>>,
     // `None` until the folder has been read.
-    due: Mutex<Option<Timestamp>>,
+    due_time: Mutex<Option<Timestamp>>,
 }
 
 /// Returns the file name of a backup started at this time, for the folder or a download.
@@ -90,17 +90,17 @@ pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         files => files?,
     };
-    let mut found = Vec::new();
+    let mut copies = Vec::new();
     for file in files {
         let file = file?;
         let name = file.file_name().to_string_lossy().into_owned();
         if let Some(at) = time_of(&name) {
             let bytes = file.metadata()?.len();
-            found.push(BackupFile { name, at, bytes });
+            copies.push(BackupFile { name, at, bytes });
         }
     }
-    found.sort_by_key(|copy| std::cmp::Reverse(copy.at));
-    Ok(found)
+    copies.sort_by_key(|copy| std::cmp::Reverse(copy.at));
+    Ok(copies)
 }
 
 /// Writes a backup and prunes the oldest ones. Blocks.
@@ -149,7 +149,7 @@ impl Backups<'_> {
         now: Timestamp,
     ) -> Result<BackupFolder> {
         self.write_backup(now).await?;
-        let entry = origin.entry(Some(actor), "backup.made", "");
+        let entry = origin.audit_entry(Some(actor), "backup.made", "");
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
             .await?;
@@ -162,8 +162,8 @@ impl Backups<'_> {
     /// `Conflict` if no folder is set.
     pub async fn folder(&self) -> Result<BackupFolder> {
         let folder = self.settings()?.folder.clone();
-        let listed = tokio::task::spawn_blocking(move || copies(&folder));
-        let copies = listed.await.map_err(Error::internal)?;
+        let listing = tokio::task::spawn_blocking(move || copies(&folder));
+        let copies = listing.await.map_err(Error::internal)?;
         let last = self.status.last.lock().unwrap_or_else(|e| e.into_inner());
         Ok(BackupFolder {
             error: copies.as_ref().err().map(ToString::to_string),
@@ -177,7 +177,7 @@ impl Backups<'_> {
         let Some(config) = self.config else {
             return;
         };
-        let due = *self.due();
+        let due = *self.lock_due_time();
         let due = match due {
             Some(due) => due,
             None => {
@@ -185,7 +185,7 @@ impl Backups<'_> {
                     .ok()
                     .and_then(|all| Some(all.first()?.at));
                 let due = newest.map_or(now, |newest| newest + config.every);
-                *self.due() = Some(due);
+                *self.lock_due_time() = Some(due);
                 due
             }
         };
@@ -198,7 +198,7 @@ impl Backups<'_> {
                 &[("bytes", &verified.bytes), ("rows", &verified.all_rows())],
             ),
             Err(error) => {
-                *self.due() = Some(now + RETRY_INTERVAL);
+                *self.lock_due_time() = Some(now + RETRY_INTERVAL);
                 log::error("backup failed", &[("why", &error.public)]);
             }
         }
@@ -214,7 +214,7 @@ impl Backups<'_> {
         let path = self.data_dir.join("tmp").join(format!("backup-{name}"));
         let (store, entry) = (
             self.store.clone(),
-            origin.entry(Some(actor), "backup.downloaded", ""),
+            origin.audit_entry(Some(actor), "backup.downloaded", ""),
         );
         let work = move || {
             let file = TemporaryFile::new(path);
@@ -236,7 +236,7 @@ impl Backups<'_> {
             return Err(Error::new(Kind::Conflict, "no replica is configured")
                 .resolve("set QUIRE_REPLICA, or download a copy"));
         };
-        let entry = origin.entry(Some(actor), "backup.made", "replica");
+        let entry = origin.audit_entry(Some(actor), "backup.made", "replica");
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
             .await?;
@@ -261,12 +261,15 @@ impl Backups<'_> {
             rows: result.clone().map(|verified| verified.rows),
         });
         let verified = result.map_err(backup_failed)?;
-        *self.due() = Some(now + every);
+        *self.lock_due_time() = Some(now + every);
         Ok(verified)
     }
 
-    fn due(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
-        self.status.due.lock().unwrap_or_else(|e| e.into_inner())
+    fn lock_due_time(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.status
+            .due_time
+            .lock()
+            .unwrap_or_else(|e| e.into_inner())
     }
 
     fn settings(&self) -> Result<&BackupConfig> {

@@ -30,7 +30,7 @@ pub struct CacheLookup {
     /// The cache key.
     pub key: String,
     /// Why the call was made; `None` for a cache hit.
-    pub miss: Option<CacheMiss>,
+    pub miss_reason: Option<CacheMiss>,
 }
 
 impl CacheService<'_> {
@@ -107,7 +107,7 @@ impl CacheService<'_> {
                 |answer: &&StageAnswer| (answer.stage, answer.member) == (call.stage, call.member);
             let answer = report.answers.iter().find(is_answer_of_call)?.clone();
             Some(CacheLookup {
-                miss: (!answer.cached).then_some(miss),
+                miss_reason: (!answer.cached).then_some(miss),
                 answer,
                 key,
             })

@@ -60,7 +60,7 @@ fn a_run_survives_setting_the_clock_forward() {
         let first = watch.next().await.unwrap();
         assert!(first.is_some());
         clock::jump::set_offset(ONE_YEAR);
-        let outcome = run.finished.outcome().await.unwrap().result;
+        let outcome = run.finished.wait_for_outcome().await.unwrap().result;
         clock::jump::set_offset(Duration::ZERO);
         assert_eq!(outcome.status, Status::Completed, "{:?}", outcome.error);
         assert!(outcome.totals.total_time_ms < 3_600_000);

@@ -71,7 +71,7 @@ pub struct StartedCompletion {
     /// The run.
     pub run: StartedRun,
     /// Fields of the request that no provider receives.
-    pub ignored: Vec<String>,
+    pub ignored_fields: Vec<String>,
     /// Whether a panel answers rather than a single model.
     pub is_panel: bool,
     /// Whether a single model answers, in which case its reasoning is shown.
@@ -103,7 +103,7 @@ impl Completions<'_> {
         let recipes = self.recipes.list(user).await?;
         for recipe in recipes {
             if !patterns.contains(&recipe.name) {
-                let retired = self.models.retired_of(user, &recipe.body).into_iter();
+                let retired = self.models.retired_of(user, &recipe.settings).into_iter();
                 names.push(ModelName {
                     retired_members: retired.map(|(name, _)| name).collect(),
                     ..panel_name(recipe.name, Some(recipe.created))
@@ -127,8 +127,8 @@ impl Completions<'_> {
             return Ok(self.model_name_of(caller, model));
         }
         let names = self.names(caller).await?;
-        let found = names.into_iter().find(|name| name.id == id);
-        found.ok_or_else(|| unknown_model_error(id))
+        let name_entry = names.into_iter().find(|name| name.id == id);
+        name_entry.ok_or_else(|| unknown_model_error(id))
     }
 
     /// Reserves slots for several answers to one request.
@@ -144,7 +144,7 @@ impl Completions<'_> {
             id: model.id.clone(),
             owner: model.provider.clone(),
             created: None,
-            retired: self.llm.retired(Some(&caller.user), &model.id),
+            retired: self.llm.retired_model(Some(&caller.user), &model.id),
             retired_members: Vec::new(),
             model: Some(model),
         }
@@ -163,7 +163,7 @@ impl Completions<'_> {
         now: Timestamp,
         reserved: Option<&StreamPermit>,
     ) -> Result<StartedCompletion> {
-        let mut ignored = chat_request.ignored.clone();
+        let mut ignored = chat_request.ignored_fields.clone();
         ignored.extend(self.unsupported_fields(caller, &chat_request));
         let (request, mut context, is_panel) = Box::pin(self.request(caller, chat_request)).await?;
         if let Some(thread) = thread.filter(|_| is_panel) {
@@ -185,7 +185,7 @@ impl Completions<'_> {
         };
         Ok(StartedCompletion {
             run,
-            ignored,
+            ignored_fields: ignored,
             is_panel,
             is_passthrough,
         })
@@ -197,7 +197,7 @@ impl Completions<'_> {
         let (Some(name), user) = (&request.recipe, &caller.user) else {
             return Ok(Vec::new());
         };
-        let recipe = self.recipes.find(user, name).await?.body;
+        let recipe = self.recipes.find(user, name).await?.settings;
         let (writer, mut models) = (recipe.ultra_model, recipe.models);
         if !request.models.is_empty() {
             models.clear();
@@ -344,8 +344,8 @@ impl Completions<'_> {
             None => (None, Some(name)),
         };
         if let Some(recipe) = recipe {
-            let found = self.recipes.find(&caller.user, recipe).await;
-            found.map_err(|error| match error.kind {
+            let stored_recipe = self.recipes.find(&caller.user, recipe).await;
+            stored_recipe.map_err(|error| match error.kind {
                 Kind::Missing => unknown_model_error(&format!("{PANEL_NAME_PREFIX}{name}")),
                 _ => error,
             })?;
@@ -460,14 +460,14 @@ fn is_tool_result(turn: &Message) -> bool {
     turn.result_of.is_some()
 }
 
-fn missing_key_error(name: &str, known: &Model) -> Error {
-    let why = format!("needs_key: {name} is {}, which needs a key", known.id);
+fn missing_key_error(name: &str, model: &Model) -> Error {
+    let why = format!("needs_key: {name} is {}, which needs a key", model.id);
     Error::new(Kind::Unavailable, why)
         .resolve("add a provider with its key, or choose a demo model")
 }
 
 fn unknown_model_error(id: &str) -> Error {
-    let shown: String = id.chars().filter(|c| !c.is_control()).take(80).collect();
-    let why = format!("the model {shown:?} does not exist or you do not have access to it");
+    let printable_id: String = id.chars().filter(|c| !c.is_control()).take(80).collect();
+    let why = format!("the model {printable_id:?} does not exist or you do not have access to it");
     Error::new(Kind::Missing, why).resolve("GET /v1/models lists those that do")
 }

@@ -31,7 +31,7 @@ pub struct EmbeddingOutcome {
     /// Whether the call is in the usage records; false if the store failed after the call.
     pub is_recorded: bool,
     /// Fields of the request that were not sent to the provider.
-    pub ignored: Vec<String>,
+    pub ignored_fields: Vec<String>,
 }
 
 /// The run and time limit of an embeddings call.
@@ -90,8 +90,8 @@ impl EmbeddingService<'_> {
         context: EmbeddingContext<'_>,
     ) -> Result<EmbeddingOutcome> {
         let (user, started) = (&caller.user, clock::now());
-        let found = self.llm.find(Some(user), &request.model);
-        let model = found.filter(|model| !model.mock).ok_or_else(|| {
+        let embedding_model = self.llm.find(Some(user), &request.model);
+        let model = embedding_model.filter(|model| !model.mock).ok_or_else(|| {
             let why = format!("there is no embedding model {:?}", request.model);
             Error::new(Kind::Missing, why)
                 .resolve("name it with its provider, such as openai/text-embedding-3-small")
@@ -122,8 +122,8 @@ impl EmbeddingService<'_> {
         let charge = CallCharge {
             call: context.call,
             model: model.id.clone(),
-            at: started,
-            ended: match result {
+            started_at: started,
+            outcome: match result {
                 Ok(_) => CallEnd::Answered,
                 Err(_) => CallEnd::Failed,
             },
@@ -153,7 +153,7 @@ impl EmbeddingService<'_> {
             tokens,
             cost,
             is_recorded,
-            ignored,
+            ignored_fields: ignored,
         })
     }
 }

@@ -74,7 +74,7 @@ impl Fallbacks<'_> {
             }
         }
         let text = serde_json::to_string(&chains).map_err(Error::internal)?;
-        let entry = origin.entry(Some(actor), "fallbacks.changed", SETTING_NAME);
+        let entry = origin.audit_entry(Some(actor), "fallbacks.changed", SETTING_NAME);
         let write = move |db: &crate::store::Writer| {
             settings::set(db, SETTING_NAME, &text)?;
             audit::append(db, &entry)
@@ -89,11 +89,11 @@ impl Fallbacks<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub(super) async fn load(&self) -> Result<()> {
-        let stored = self
+        let stored_chains = self
             .store
             .read(|db| settings::get(db, SETTING_NAME))
             .await?;
-        let chains = stored.map(|text| serde_json::from_str(&text));
+        let chains = stored_chains.map(|text| serde_json::from_str(&text));
         match chains {
             None => {}
             Some(Ok(chains)) => self.store_chains(chains),
@@ -103,21 +103,21 @@ impl Fallbacks<'_> {
     }
 
     fn store_chains(&self, chains: Chains) {
-        if let Ok(mut known) = self.chains.lock() {
-            *known = chains;
+        if let Ok(mut stored_chains) = self.chains.lock() {
+            *stored_chains = chains;
         }
     }
 
     fn known_model_id(&self, name: &str) -> Result<String> {
         let model = self.llm.find(None, name);
-        let shown: String = name.chars().take(80).collect();
+        let short_name: String = name.chars().take(80).collect();
         match model {
             // A model is never replaced by a demo algorithm, or vice versa.
             Some(model) if model.mock => {
                 Err(chain_error("demo models cannot have or be fallbacks"))
             }
             Some(model) => Ok(model.id),
-            None => Err(chain_error(&format!("no model is called {shown:?}"))),
+            None => Err(chain_error(&format!("no model is called {short_name:?}"))),
         }
     }
 }

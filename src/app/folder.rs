@@ -246,8 +246,8 @@ fn lock_line(folder: &Path, number: usize) -> Option<String> {
 /// `Internal` if the folder or its lock file cannot be created or locked.
 pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     let unusable_error = |error: std::io::Error| {
-        let (shown, why) = (folder.display(), io_reason(&error));
-        let text = format!("cannot write to the data folder {shown}: {why}");
+        let (display_path, why) = (folder.display(), io_reason(&error));
+        let text = format!("cannot write to the data folder {display_path}: {why}");
         Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
     };
     create(folder)?;
@@ -289,11 +289,11 @@ fn create(folder: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     let created = builder.recursive(true).mode(0o700).create(folder);
     created.map_err(|error| {
-        let shown = folder.display();
+        let display_path = folder.display();
         let text = match folder.is_file() {
-            true => format!("the data folder {shown} is a file"),
+            true => format!("the data folder {display_path} is a file"),
             false => format!(
-                "the data folder {shown} cannot be used: {}",
+                "the data folder {display_path} cannot be used: {}",
                 io_reason(&error)
             ),
         };
@@ -329,12 +329,12 @@ mod tests {
         // Overwritten, not appended.
         assert!(lock_holder(&folder).is_some());
         assert_eq!(server_address(&folder), None);
-        let held = lock(&folder).expect("a folder").expect("free");
-        held.note_address("http://127.0.0.1:43211");
+        let folder_lock = lock(&folder).expect("a folder").expect("free");
+        folder_lock.note_address("http://127.0.0.1:43211");
         assert!(lock_holder(&folder).is_some());
         let address = server_address(&folder);
         assert_eq!(address.as_deref(), Some("http://127.0.0.1:43211"));
-        drop(held);
+        drop(folder_lock);
         for unclear in ["", "12", "x 2026-11-23T12:00:00.000Z", "12 today", "\u{0}"] {
             std::fs::write(folder.join("lock"), unclear).expect("written");
             assert_eq!(lock_holder(&folder), None, "{unclear}");

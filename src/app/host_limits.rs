@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::config::{self, ConfigLayers};
 
-    fn filled(settings: &[(&str, &str)], mib: u64) -> [usize; 4] {
+    fn resolved_limits(settings: &[(&str, &str)], mib: u64) -> [usize; 4] {
         let environment = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn limits_grow_with_the_machine_unless_they_are_set() {
-        assert_eq!(filled(&[], 100), [16, 64, 64, 32]);
-        assert_eq!(filled(&[], 1_024), [16, 512, 512, 256]);
-        assert_eq!(filled(&[], 16_384), [64, 1_000, 1_000, 500]);
+        assert_eq!(resolved_limits(&[], 100), [16, 64, 64, 32]);
+        assert_eq!(resolved_limits(&[], 1_024), [16, 512, 512, 256]);
+        assert_eq!(resolved_limits(&[], 16_384), [64, 1_000, 1_000, 500]);
         let set = [("MAX_RUNS", "3"), ("MAX_STREAMS", "10")];
-        assert_eq!(filled(&set, 16_384), [3, 1_000, 10, 5]);
+        assert_eq!(resolved_limits(&set, 16_384), [3, 1_000, 10, 5]);
         assert_eq!(
-            filled(&[("MAX_CALLS", "8"), ("MAX_STREAMS_PER_USER", "7")], 100),
+            resolved_limits(&[("MAX_CALLS", "8"), ("MAX_STREAMS_PER_USER", "7")], 100),
             [16, 8, 8, 7]
         );
     }

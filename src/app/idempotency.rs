@@ -113,11 +113,11 @@ impl Idempotency<'_> {
         let claim = self.take(&caller.user, &name, token::hash(request))?;
         let ((user, name), request) = (claim.name.clone(), claim.request);
         let process = self.keys.process.clone();
-        let found = self.store.write(move |db| {
+        let lookup = self.store.write(move |db| {
             let claim_key = (&user, name.as_str());
             let times = (now - RESPONSE_LIFETIME, now);
-            let found = idempotency::claim(db, claim_key, request, &process, times)?;
-            match &found {
+            let lookup = idempotency::claim(db, claim_key, request, &process, times)?;
+            match &lookup {
                 // This process dropped the claim: its client disconnected, and the calls were stopped.
                 KeyLookup::Claim {
                     request: claimed_request,
@@ -126,10 +126,10 @@ impl Idempotency<'_> {
                     idempotency::take_over(db, claim_key, request, &process, now)?;
                     Ok(KeyLookup::Claimed)
                 }
-                _ => Ok(found),
+                _ => Ok(lookup),
             }
         });
-        match found.await? {
+        match lookup.await? {
             KeyLookup::Claimed => Ok(IdempotencyLookup::Claimed(claim)),
             KeyLookup::Answered(response) if response.request == request => {
                 let headers = serde_json::from_str(&response.headers).map_err(Error::internal)?;
@@ -177,10 +177,10 @@ impl Idempotency<'_> {
     pub async fn release(&self, claim: IdempotencyClaim) {
         let (user, key) = claim.name.clone();
         let process = self.keys.process.clone();
-        let written = self
+        let pending_write = self
             .store
             .write(move |db| idempotency::release(db, &user, &key, &process));
-        if let Err(fault) = written.await {
+        if let Err(fault) = pending_write.await {
             // This process takes over the claim when the key is used again.
             log::error(
                 "idempotency key not released",
@@ -198,8 +198,8 @@ impl Idempotency<'_> {
         body: String,
         now: Timestamp,
     ) -> bool {
-        let stored = self.try_store_response(&claim, headers, body, now).await;
-        if let Err(why) = &stored {
+        let store_result = self.try_store_response(&claim, headers, body, now).await;
+        if let Err(why) = &store_result {
             log::error(
                 "answer not stored under its idempotency key",
                 &[("fault", why)],
@@ -210,7 +210,7 @@ impl Idempotency<'_> {
             }
             states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
         }
-        stored.is_ok()
+        store_result.is_ok()
     }
 
     async fn try_store_response(

@@ -42,7 +42,7 @@ impl App {
     pub async fn watch_accounts(self: &Arc<Self>) {
         loop {
             tokio::select! {
-                () = self.accounts().arrived() => {}
+                () = self.accounts().wait_for_arrival() => {}
                 () = self.engine.wait_for_run() => {}
                 () = self.documents().reading_arrived() => {}
             }

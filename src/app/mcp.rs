@@ -26,7 +26,7 @@ pub const MAX_BYTES: u64 = 4 << 20;
 pub struct Mcp<'a> {
     pub(super) analyses: Analyses<'a>,
     pub(super) patterns: Patterns<'a>,
-    pub(super) meaning: SemanticSearch<'a>,
+    pub(super) semantic_search: SemanticSearch<'a>,
 }
 
 impl Mcp<'_> {
@@ -110,7 +110,7 @@ impl Mcp<'_> {
             .analyses
             .start(Some(caller), request, RunContext::default(), clock::now())
             .await?;
-        let outcome = finished.outcome().await;
+        let outcome = finished.wait_for_outcome().await;
         if let Some(guard) = &mut guard {
             guard.disarm();
         }
@@ -163,7 +163,7 @@ impl Mcp<'_> {
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
         check_scope(caller, KeyScope::Documents)?;
-        let mut hits = self.meaning.search(caller, None, query).await?.hits;
+        let mut hits = self.semantic_search.search(caller, None, query).await?.hits;
         hits.truncate(limit);
         let rows: Vec<Value> = hits
             .iter()

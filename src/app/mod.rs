@@ -104,8 +104,8 @@ impl App {
     /// # Errors
     /// Same as [`folder::open`].
     pub fn open(config: Config) -> Result<Arc<Self>> {
-        let opened = folder::open(&config)?;
-        Self::from_opened(config, opened, true)
+        let opened_folder = folder::open(&config)?;
+        Self::from_opened(config, opened_folder, true)
     }
 
     /// Opens the app for reading and deleting while a server may be using the folder. Leaves the server's temporary
@@ -114,8 +114,8 @@ impl App {
     /// # Errors
     /// Same as [`folder::open_existing`].
     pub fn open_alongside_server(config: Config) -> Result<Arc<Self>> {
-        let opened = folder::open_existing(&config)?;
-        Self::from_opened(config, opened, false)
+        let opened_folder = folder::open_existing(&config)?;
+        Self::from_opened(config, opened_folder, false)
     }
 
     /// Opens the app for a server, with replication if a replica is set. Blocks while the replica is restored.
@@ -123,16 +123,18 @@ impl App {
     /// # Errors
     /// Returns the errors of [`folder::open`]. Also fails if the replica cannot be used.
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
-        let opened = folder::open_to_serve(&config)?;
-        opened.store.reserve_disk_space(config.limits.min_free);
-        if opened
+        let opened_folder = folder::open_to_serve(&config)?;
+        opened_folder
+            .store
+            .reserve_disk_space(config.limits.min_free);
+        if opened_folder
             .store
             .disk()
             .is_some_and(|disk| disk.is_reserve_blocked)
         {
             crate::log::warn(disk_space::RESERVE_BLOCKED, &[]);
         }
-        Self::from_opened(config, opened, true)
+        Self::from_opened(config, opened_folder, true)
     }
 
     fn from_opened(

@@ -31,7 +31,7 @@ impl ModelService<'_> {
             .into_iter()
             .filter(|(_, state)| *state == Availability::Ready)
             .map(|(model, _)| model)
-            .filter(|model| self.retired(user, &model.id).is_none())
+            .filter(|model| self.retired_model(user, &model.id).is_none())
             .collect();
         let real = ready.iter().any(|model| !model.mock);
         let mut panel: Vec<&Model> = Vec::new();
@@ -50,8 +50,8 @@ impl ModelService<'_> {
     }
 
     /// Returns whether a model no longer exists or is no longer listed by its provider.
-    pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
-        self.llm.retired(user, name)
+    pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
+        self.llm.retired_model(user, name)
     }
 
     /// Whether this user's last call to a model failed recently.
@@ -64,7 +64,7 @@ impl ModelService<'_> {
         let mut found: Vec<(String, Retired)> = Vec::new();
         for name in recipe.models.iter().chain(&recipe.ultra_model) {
             if found.iter().all(|(known, _)| known != name)
-                && let Some(retired) = self.retired(Some(user), name)
+                && let Some(retired) = self.retired_model(Some(user), name)
             {
                 found.push((name.clone(), retired));
             }
@@ -110,7 +110,7 @@ pub(super) fn settings(config: &Config) -> llm::LlmSettings {
         },
         concurrency: provider.concurrency,
         price: provider.price,
-        extras: provider.extras.clone(),
+        extras: provider.request_extras.clone(),
         is_key_lost: false,
         kind: provider.kind.as_deref().and_then(wire::ApiFormat::parse),
         owner: None,
@@ -122,10 +122,10 @@ pub(super) fn settings(config: &Config) -> llm::LlmSettings {
         max_calls: config.limits.max_calls,
         connect: config.limits.connect_timeout,
         first_token: config.limits.first_token_timeout,
-        idle: config.limits.token_timeout,
+        idle_timeout: config.limits.token_timeout,
         retries: config.limits.retries,
         models: config.models.clone(),
-        allowed: config.outbound_allow.clone(),
+        allowed_networks: config.outbound_allow.clone(),
         authorities: config.authorities.clone(),
         ..llm::LlmSettings::default()
     }

@@ -45,7 +45,7 @@ pub struct ComparisonView {
     /// The text shown first.
     pub left: String,
     /// The text shown second.
-    pub right: String,
+    pub right_text: String,
 }
 
 /// The votes on one topic or on all topics, with their evaluation.
@@ -98,15 +98,19 @@ impl Comparisons<'_> {
             created: now,
             choice: None,
         };
-        let stored = self
+        let stored_votes = self
             .store
             .write(move |db| comparisons::insert(db, &new))
             .await;
-        stored?;
-        self.existing(caller, id).await
+        stored_votes?;
+        self.existing_comparison(caller, id).await
     }
 
-    async fn existing(&self, caller: &Caller, id: &AnalysisId) -> Result<ComparisonView> {
+    async fn existing_comparison(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+    ) -> Result<ComparisonView> {
         self.comparison(caller, id).await?.ok_or_else(|| {
             Error::new(Kind::Missing, "this analysis has no comparison")
                 .resolve("create it with POST")
@@ -124,17 +128,20 @@ impl Comparisons<'_> {
     ) -> Result<Option<ComparisonView>> {
         let report = self.analyses.show(caller, id).await?;
         let (user, id) = (caller.user.clone(), id.clone());
-        let found = self
+        let lookup = self
             .store
             .read(move |db| comparisons::of_analysis(db, &user, &id));
-        let Some(comparison) = found.await? else {
+        let Some(comparison) = lookup.await? else {
             return Ok(None);
         };
         // The draft chosen at the time, even if another is the strongest now.
         let position = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
         let draft = answers.find(|answer| (answer.stage, answer.member) == position);
-        let AnswerPair { panel, single } = AnswerPair::new(&report.analysis, draft)
+        let AnswerPair {
+            panel,
+            single_draft: single,
+        } = AnswerPair::new(&report.analysis, draft)
             .map_err(|error| Error::new(Kind::Conflict, error.to_string()))?;
         let (left, right) = if comparison.panel_first {
             (panel, single)
@@ -144,7 +151,7 @@ impl Comparisons<'_> {
         Ok(Some(ComparisonView {
             comparison,
             left,
-            right,
+            right_text: right,
         }))
     }
 
@@ -159,7 +166,7 @@ impl Comparisons<'_> {
         side: ComparisonSide,
         now: Timestamp,
     ) -> Result<ComparisonView> {
-        let view = self.existing(caller, id).await?;
+        let view = self.existing_comparison(caller, id).await?;
         let choice = view.comparison.preference(side);
         let entry = audit::AuditEntry {
             at: now,
@@ -180,7 +187,7 @@ impl Comparisons<'_> {
             )),
             decided => {
                 decided?;
-                self.existing(caller, id).await
+                self.existing_comparison(caller, id).await
             }
         }
     }
@@ -231,7 +238,7 @@ impl Comparisons<'_> {
     /// Returns an error if the database cannot be read.
     pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
         let topic = fold_case(&scope.topic);
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let votes = |by_topic| -> std::result::Result<_, StoreError> {
                 let blind = comparisons::blind_votes(db, &scope, by_topic)?;
                 Ok((blind, comparisons::helpful_votes(db, &scope, by_topic)?))
@@ -247,7 +254,7 @@ impl Comparisons<'_> {
                 comparisons::blind_votes(db, &all_topics, true)?,
             ))
         });
-        let ((all, all_helped), (topics, helped), all_topics) = found.await?;
+        let ((all, all_helped), (topics, helped), all_topics) = lookup.await?;
         let order = TopicOrder::from_counts(all_topics);
         let overall = join_counts(all, all_helped).pop().unwrap_or_default();
         let correction = order.correction_for(&topic);
@@ -284,12 +291,12 @@ impl TopicOrder {
 
     // Returns the correction for a topic's comparison; an empty topic stands for the total.
     fn correction_for(&self, topic: &str) -> several::MultiplicityCorrection {
-        let place = self.0.iter().position(|one| one == topic);
-        let place = match topic {
+        let topic_index = self.0.iter().position(|one| one == topic);
+        let topic_index = match topic {
             "" => 0,
-            _ => place.map_or(self.0.len() + 1, |at| at + 1),
+            _ => topic_index.map_or(self.0.len() + 1, |at| at + 1),
         };
-        several::MultiplicityCorrection::for_topic(place, self.0.len())
+        several::MultiplicityCorrection::for_topic(topic_index, self.0.len())
     }
 }
 

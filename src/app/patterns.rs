@@ -51,13 +51,13 @@ impl Patterns<'_> {
         let Some(user) = user.cloned() else {
             return Ok(all);
         };
-        let stored = self
+        let stored_patterns = self
             .store
             .read(move |db| patterns::visible(db, &user, MAX_LISTED));
-        for stored in stored.await? {
+        for stored_patterns in stored_patterns.await? {
             // A file added later overrides a stored pattern with the same ID.
-            if self.find_installed_pattern(stored.id()).is_none() {
-                all.push(stored);
+            if self.find_installed_pattern(stored_patterns.id()).is_none() {
+                all.push(stored_patterns);
             }
         }
         Ok(all)
@@ -68,8 +68,8 @@ impl Patterns<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn find(&self, user: Option<&UserId>, id: &str) -> Result<Option<Arc<Pattern>>> {
-        let found = self.find_stored(user, id).await?;
-        Ok(found.map(|stored| stored.pattern))
+        let pattern = self.find_stored(user, id).await?;
+        Ok(pattern.map(|stored| stored.pattern))
     }
 
     /// Like [`Self::find`], with its origin.
@@ -81,15 +81,15 @@ impl Patterns<'_> {
         user: Option<&UserId>,
         id: &str,
     ) -> Result<Option<StoredPattern>> {
-        if let Some(stored) = self.find_installed_pattern(id) {
-            return Ok(Some(stored.clone()));
+        if let Some(installed) = self.find_installed_pattern(id) {
+            return Ok(Some(installed.clone()));
         }
         let Some(user) = user.cloned() else {
             return Ok(None);
         };
         let id = id.to_owned();
-        let found = self.store.read(move |db| patterns::by_id(db, &user, &id));
-        Ok(found.await?)
+        let lookup = self.store.read(move |db| patterns::by_id(db, &user, &id));
+        Ok(lookup.await?)
     }
 
     /// Returns the IDs of all patterns available to this user.
@@ -123,17 +123,17 @@ impl Patterns<'_> {
             return Err(id_taken_error(&pattern.id));
         }
         let owner = (!team).then(|| caller.user.clone());
-        let entry = origin.entry(Some(&caller.user), "pattern.added", &pattern.id);
-        let (stored, count_owner, now) = (pattern.clone(), owner.clone(), origin.now);
-        let written = self.store.write(move |db| {
+        let entry = origin.audit_entry(Some(&caller.user), "pattern.added", &pattern.id);
+        let (stored_pattern, count_owner, now) = (pattern.clone(), owner.clone(), origin.now);
+        let pending_write = self.store.write(move |db| {
             if patterns::count(db, count_owner.as_ref())? >= MAX_PER_OWNER {
                 return Ok(false);
             }
-            patterns::insert(db, &stored, count_owner.as_ref(), now)?;
+            patterns::insert(db, &stored_pattern, count_owner.as_ref(), now)?;
             audit::append(db, &entry)?;
             Ok(true)
         });
-        if !written.await? {
+        if !pending_write.await? {
             let why = format!("there are already {MAX_PER_OWNER} patterns, the maximum");
             return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
         }
@@ -145,7 +145,7 @@ impl Patterns<'_> {
                 PatternOrigin::Own
             },
             owner,
-            changed: Some(origin.now),
+            changed_at: Some(origin.now),
         })
     }
 
@@ -168,16 +168,16 @@ impl Patterns<'_> {
             );
             return Err(Error::field(&["body", "id"], "value_error", why));
         }
-        let entry = origin.entry(Some(&caller.user), "pattern.changed", id);
-        let (stored, now) = (pattern.clone(), origin.now);
-        let written = self.store.write(move |db| {
-            patterns::change(db, &stored, now)?;
+        let entry = origin.audit_entry(Some(&caller.user), "pattern.changed", id);
+        let (stored_pattern, now) = (pattern.clone(), origin.now);
+        let pending_write = self.store.write(move |db| {
+            patterns::change(db, &stored_pattern, now)?;
             audit::append(db, &entry)
         });
-        written.await?;
+        pending_write.await?;
         Ok(StoredPattern {
             pattern: Arc::new(pattern),
-            changed: Some(origin.now),
+            changed_at: Some(origin.now),
             ..current
         })
     }
@@ -188,14 +188,14 @@ impl Patterns<'_> {
     /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
     pub async fn delete(&self, caller: &Caller, id: &str, origin: &RequestOrigin) -> Result<()> {
         self.find_own(caller, id).await?;
-        let entry = origin.entry(Some(&caller.user), "pattern.deleted", id);
+        let entry = origin.audit_entry(Some(&caller.user), "pattern.deleted", id);
         let id = id.to_owned();
         let store = self.store.for_freeing();
-        let written = store.write(move |db| {
+        let pending_write = store.write(move |db| {
             patterns::delete(db, &id)?;
             audit::append(db, &entry)
         });
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 
     /// Returns the pattern with this ID, if this user may change it.
@@ -203,16 +203,16 @@ impl Patterns<'_> {
     /// # Errors
     /// `Missing` if there is no such pattern; `Forbidden` if the caller may not change it.
     pub async fn find_own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
-        let stored = self.find_stored(Some(&caller.user), id).await?;
-        let stored = stored.ok_or_else(Error::missing)?;
-        match stored.origin {
+        let stored_pattern = self.find_stored(Some(&caller.user), id).await?;
+        let stored_pattern = stored_pattern.ok_or_else(Error::missing)?;
+        match stored_pattern.origin {
             PatternOrigin::Own => {}
             PatternOrigin::Team => allow_team(caller)?,
             PatternOrigin::Embedded | PatternOrigin::Folder => {
-                return Err(read_only_error(stored.origin));
+                return Err(read_only_error(stored_pattern.origin));
             }
         }
-        Ok(stored)
+        Ok(stored_pattern)
     }
 
     fn find_installed_pattern(&self, id: &str) -> Option<&StoredPattern> {

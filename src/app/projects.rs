@@ -53,10 +53,10 @@ impl Projects<'_> {
     /// Returns an error if the store cannot be read.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<Project>> {
         let user = caller.user.clone();
-        let found = self
+        let lookup = self
             .store
             .read(move |db| projects::visible(db, &user, MAX_SHOWN));
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Returns a project that belongs to the caller or is shared with them.
@@ -65,11 +65,11 @@ impl Projects<'_> {
     /// `Missing` if there is none. Also fails if the store cannot be read.
     pub async fn show(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
         let (user, id) = (caller.user.clone(), id.clone());
-        let found = self
+        let lookup = self
             .store
             .read(move |db| projects::by_id(db, &user, &id))
             .await?;
-        found.ok_or_else(Error::missing)
+        lookup.ok_or_else(Error::missing)
     }
 
     /// Returns the cost of the caller's questions in a project in this month, in UTC, and whether the price of a call
@@ -85,10 +85,10 @@ impl Projects<'_> {
     ) -> Result<(MicroDollars, bool)> {
         let (user, id) = (caller.user.clone(), id.clone());
         let since = Timestamp::from_millis(month_start(now.day()) * DAY_MS);
-        let spent = self
+        let month_spending = self
             .store
             .read(move |db| threads::spent_in_project(db, &user, &id, since));
-        Ok(spent.await?)
+        Ok(month_spending.await?)
     }
 
     /// Creates a project.
@@ -112,12 +112,12 @@ impl Projects<'_> {
             name,
             instructions: change.instructions.clone().unwrap_or_default(),
             documents: Vec::new(),
-            people: Vec::new(),
+            member_emails: Vec::new(),
             created: now,
-            changed: now,
+            changed_at: now,
         };
         let user = caller.user.clone();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             if projects::count_of(db, &user)? >= MAX_PROJECTS {
                 return Ok(Err(too_many_error()));
             }
@@ -128,7 +128,7 @@ impl Projects<'_> {
             }
             Ok(projects::by_id(db, &user, &project.id)?.ok_or_else(Error::missing))
         });
-        written.await?
+        pending_write.await?
     }
 
     /// Changes a project. Its owner may change everything; users it is shared with may change only which of their
@@ -153,7 +153,7 @@ impl Projects<'_> {
                 .resolve("you can add and remove only your own documents"));
         }
         let user = caller.user.clone();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             if let Err(error) = change.fill(db, &user, &project)? {
                 return Ok(Err(error));
             }
@@ -165,7 +165,7 @@ impl Projects<'_> {
             }
             Ok(projects::by_id(db, &user, &project.id)?.ok_or_else(Error::missing))
         });
-        written.await?
+        pending_write.await?
     }
 
     /// Deletes one of the caller's projects. Its threads and documents are kept.

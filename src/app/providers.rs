@@ -88,8 +88,8 @@ impl Providers<'_> {
     /// Returns an error if the database cannot be read.
     pub async fn list(&self, scope: &ProviderScope) -> Result<Vec<StoredProvider>> {
         let owner = scope.owner().cloned();
-        let found = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
-        Ok(self.store.read(found).await?)
+        let lookup = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
+        Ok(self.store.read(lookup).await?)
     }
 
     /// Whether providers with a custom base URL may be added.
@@ -152,11 +152,11 @@ impl Providers<'_> {
             models: None,
             concurrency: None,
             created: origin.now,
-            changed: origin.now,
+            changed_at: origin.now,
         };
         let none = Secrets::default();
         let (provider, trial) = self.validate_and_test(scope, blank, none, params).await?;
-        let entry = origin.entry(scope.actor(), "provider.added", provider.id.as_str());
+        let entry = origin.audit_entry(scope.actor(), "provider.added", provider.id.as_str());
         let row = provider.clone();
         let insert = move |db: &crate::store::Writer| {
             providers::insert(db, &row)?;
@@ -195,18 +195,18 @@ impl Providers<'_> {
         }
         let repeats_extras =
             params.headers.is_some() && params.body.is_some() && params.model_settings.is_some();
-        if is_address_changed && !secrets.extras.is_empty() && !repeats_extras {
+        if is_address_changed && !secrets.request_extras.is_empty() && !repeats_extras {
             let why = "enter headers, body, and model_settings again: they may contain secrets and are never sent to a new address";
             return Err(field_error("headers", why));
         }
-        let changed = StoredProvider {
-            changed: origin.now,
+        let changed_provider = StoredProvider {
+            changed_at: origin.now,
             ..old
         };
         let (provider, trial) = self
-            .validate_and_test(scope, changed, secrets, params)
+            .validate_and_test(scope, changed_provider, secrets, params)
             .await?;
-        let entry = origin.entry(scope.actor(), "provider.changed", provider.id.as_str());
+        let entry = origin.audit_entry(scope.actor(), "provider.changed", provider.id.as_str());
         let row = provider.clone();
         let update = move |db: &crate::store::Writer| {
             providers::update(db, &row)?;
@@ -220,12 +220,12 @@ impl Providers<'_> {
     async fn finish_change(
         &self,
         provider: &StoredProvider,
-        listed: Option<Vec<ListedModel>>,
+        listing: Option<Vec<ListedModel>>,
     ) -> Result<()> {
         self.reload().await?;
-        if let Some(listed) = listed {
+        if let Some(listing) = listing {
             let owner = provider.user.as_ref();
-            self.llm.set_listed_models(owner, &provider.name, listed);
+            self.llm.set_listed_models(owner, &provider.name, listing);
         }
         Ok(())
     }
@@ -242,7 +242,7 @@ impl Providers<'_> {
     ) -> Result<()> {
         let id = parse_id(id)?;
         let owner = scope.owner().cloned();
-        let entry = origin.entry(scope.actor(), "provider.removed", id.as_str());
+        let entry = origin.audit_entry(scope.actor(), "provider.removed", id.as_str());
         let delete = move |db: &crate::store::Writer| {
             let deleted = providers::delete(db, owner.as_ref(), &id)?;
             if deleted {
@@ -262,9 +262,9 @@ impl Providers<'_> {
     /// # Errors
     /// `Missing` if there is no such provider; `BadInput` if the test fails.
     pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
-        let stored = self.find(scope, id).await?;
-        let listed = self.llm.test(self.llm_provider(&stored)).await;
-        let count = listed.map(|listed| listed.len());
+        let stored_provider = self.find(scope, id).await?;
+        let listing = self.llm.test(self.llm_provider(&stored_provider)).await;
+        let count = listing.map(|listing| listing.len());
         count.map(model_count).map_err(|error| test_error(&error))
     }
 
@@ -289,9 +289,11 @@ impl Providers<'_> {
         };
         provider.key_suffix = key_suffix(&key);
         let extras = RequestExtras {
-            headers: params.headers.unwrap_or(old.extras.headers),
-            body: params.body.unwrap_or(old.extras.body),
-            model_settings: params.model_settings.unwrap_or(old.extras.model_settings),
+            headers: params.headers.unwrap_or(old.request_extras.headers),
+            body: params.body.unwrap_or(old.request_extras.body),
+            model_settings: params
+                .model_settings
+                .unwrap_or(old.request_extras.model_settings),
         };
         let may_sign = scope.owner().is_none();
         let extras = extras
@@ -299,7 +301,7 @@ impl Providers<'_> {
             .map_err(|why| field_error("headers", &why))?;
         let secrets = Secrets {
             key,
-            extras,
+            request_extras: extras,
             is_lost: false,
         };
         let secrets = secrets.encode();
@@ -391,17 +393,19 @@ impl Providers<'_> {
 
     /// Reloads the stored providers into the LLM client.
     async fn reload(&self) -> Result<()> {
-        let stored = self.store.read(providers::all).await?;
-        let opened = stored.iter().map(|provider| self.llm_provider(provider));
+        let stored_providers = self.store.read(providers::all).await?;
+        let llm_providers = stored_providers
+            .iter()
+            .map(|provider| self.llm_provider(provider));
         self.llm
-            .set_providers(ProviderSource::Stored, opened.collect());
+            .set_providers(ProviderSource::Stored, llm_providers.collect());
         Ok(())
     }
 
     fn llm_provider(&self, stored: &StoredProvider) -> llm::Provider {
         let Secrets {
             key,
-            extras,
+            request_extras: extras,
             is_lost,
         } = self.secrets(stored);
         llm::Provider {

@@ -30,10 +30,10 @@ impl Recipes<'_> {
     /// Returns an error if the store cannot be read.
     pub async fn list(&self, user: &UserId) -> Result<Vec<Recipe>> {
         let user = user.clone();
-        let found = self
+        let lookup = self
             .store
             .read(move |db| recipes::visible(db, &user, MAX_LISTED));
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Finds a recipe of this user, or a shared one, by name or ID, in the given version (`brief@3`) or the newest.
@@ -43,22 +43,22 @@ impl Recipes<'_> {
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
         let (owner, wanted_name) = (user.clone(), name.to_owned());
-        let found = self
+        let lookup = self
             .store
             .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
-        let mut found = found.await?;
-        if found.is_empty() {
+        let mut lookup = lookup.await?;
+        if lookup.is_empty() {
             return Err(Error::missing());
         }
-        if found.len() > 1 && found[0].owner != *user {
-            let ids: Vec<&str> = found.iter().map(|recipe| recipe.id.as_str()).collect();
+        if lookup.len() > 1 && lookup[0].owner != *user {
+            let ids: Vec<&str> = lookup.iter().map(|recipe| recipe.id.as_str()).collect();
             let why = format!(
                 "several people share a recipe with this name: {}",
                 ids.join(", ")
             );
             return Err(Error::new(Kind::Conflict, why).resolve("use its ID instead"));
         }
-        let newest = found.swap_remove(0);
+        let newest = lookup.swap_remove(0);
         let Some(version) = version.filter(|number| *number != newest.version) else {
             return Ok(newest);
         };
@@ -75,8 +75,8 @@ impl Recipes<'_> {
     /// Returns an error if the store cannot be read.
     pub async fn default_of(&self, user: &UserId) -> Result<Option<RecipeId>> {
         let user = user.clone();
-        let found = self.store.read(move |db| recipes::default_of(db, &user));
-        Ok(found.await?)
+        let lookup = self.store.read(move |db| recipes::default_of(db, &user));
+        Ok(lookup.await?)
     }
 
     /// Sets the default recipe by name or ID, or removes it.
@@ -95,13 +95,13 @@ impl Recipes<'_> {
         };
         let id = recipe.as_ref().map(|recipe| recipe.id.clone());
         let target = id.as_ref().map_or("none", RecipeId::as_str);
-        let entry = origin.entry(Some(&caller.user), "recipe.default", target);
+        let entry = origin.audit_entry(Some(&caller.user), "recipe.default", target);
         let user = caller.user.clone();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             recipes::set_default(db, &user, id.as_ref())?;
             audit::append(db, &entry)
         });
-        written.await?;
+        pending_write.await?;
         Ok(recipe)
     }
 
@@ -111,10 +111,10 @@ impl Recipes<'_> {
     /// Same as `find`.
     pub async fn versions(&self, user: &UserId, reference: &str) -> Result<Vec<Recipe>> {
         let id = self.find(user, reference).await?.id;
-        let found = self
+        let lookup = self
             .store
             .read(move |db| recipes::versions(db, &id, MAX_VERSIONS));
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Finds one of the caller's own recipes.
@@ -140,13 +140,13 @@ impl Recipes<'_> {
             Role::Admin => self.find(&caller.user, id).await?,
             Role::User | Role::Guest => self.find_own(caller, id).await?,
         };
-        let entry = origin.entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
+        let entry = origin.audit_entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
         let store = self.store.for_freeing();
-        let written = store.write(move |db| {
+        let pending_write = store.write(move |db| {
             recipes::delete(db, &recipe.id)?;
             audit::append(db, &entry)
         });
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 
     /// Supplies fields that a request omits. Returns the recipe and version used, such as `brief@3`.
@@ -164,19 +164,19 @@ impl Recipes<'_> {
             return self.fill_by_default(caller, request, context).await;
         };
         let caller = caller.ok_or_else(Error::sign_in)?;
-        let found = self.find(&caller.user, &reference).await;
-        let recipe = found.map_err(|error| match error.kind {
+        let stored_recipe = self.find(&caller.user, &reference).await;
+        let recipe = stored_recipe.map_err(|error| match error.kind {
             Kind::Missing | Kind::Conflict => {
-                let shown: String = reference.chars().take(80).collect();
+                let short_reference: String = reference.chars().take(80).collect();
                 let why = match error.kind {
-                    Kind::Missing => format!("there is no recipe {shown:?}"),
+                    Kind::Missing => format!("there is no recipe {short_reference:?}"),
                     _ => error.public,
                 };
                 Error::field(&["body", "recipe"], "unknown_recipe", why)
             }
             _ => error,
         })?;
-        fill(request, context, recipe.body)?;
+        fill(request, context, recipe.settings)?;
         Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
     }
 
@@ -197,7 +197,7 @@ impl Recipes<'_> {
         };
         match self.find(&caller.user, id.as_str()).await {
             Ok(recipe) => {
-                fill(request, context, recipe.body)?;
+                fill(request, context, recipe.settings)?;
                 Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
             }
             // It belonged to another user, who no longer shares it.
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::domain::analysis::Depth;
 
-    fn warm(temperature: f64) -> Parameters {
+    fn parameters_at(temperature: f64) -> Parameters {
         Parameters {
             temperature: Some(temperature),
             ..Parameters::default()
@@ -247,9 +247,9 @@ mod tests {
             ultra_model: Some("c".into()),
             parameters: Parameters {
                 max_tokens: Some(9),
-                ..warm(0.1)
+                ..parameters_at(0.1)
             },
-            model_parameters: [("a".to_owned(), warm(0.2))].into(),
+            model_parameters: [("a".to_owned(), parameters_at(0.2))].into(),
             preset: Some("precise".into()),
             budget_usd: Some(1.0),
             depth: Some(Depth::Full),
@@ -280,7 +280,7 @@ mod tests {
         let mut full = Request {
             pattern: Some("gut".into()),
             models: vec!["x".into()],
-            parameters: warm(0.9),
+            parameters: parameters_at(0.9),
             model_parameters: [(
                 "a".to_owned(),
                 Parameters {

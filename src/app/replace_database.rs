@@ -206,18 +206,18 @@ fn replaced_databases(place: &Path) -> io::Result<Vec<PathBuf>> {
 /// Lists the files of replaced databases by name, so that a log comes after its database.
 fn replaced_files(place: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = place.parent().unwrap_or(Path::new("."));
-    let own = place.file_name().unwrap_or_default().to_string_lossy();
-    let stem = format!("{own}{REPLACED_MARK}");
-    let mut marked = Vec::new();
+    let own_name = place.file_name().unwrap_or_default().to_string_lossy();
+    let stem = format!("{own_name}{REPLACED_MARK}");
+    let mut marked_files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with(&stem) {
-            marked.push(path);
+            marked_files.push(path);
         }
     }
-    marked.sort();
-    Ok(marked)
+    marked_files.sort();
+    Ok(marked_files)
 }
 
 fn with_suffix(path: &Path, end: &str) -> PathBuf {
@@ -241,7 +241,7 @@ mod tests {
     // Reads the value from a copy, because the file may have two hard links, and a store still has it open for a
     // moment.
     fn value(path: &Path) -> Option<String> {
-        let scratch = unused(path);
+        let scratch = unused_path(path);
         for end in ["", "-wal"] {
             if with_suffix(path, end).exists() {
                 fs::copy(with_suffix(path, end), with_suffix(&scratch, end)).unwrap();
@@ -253,15 +253,15 @@ mod tests {
             .unwrap()
     }
 
-    fn unused(path: &Path) -> PathBuf {
+    fn unused_path(path: &Path) -> PathBuf {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         path.with_file_name(format!("scratch-{number}"))
     }
 
     /// Creates a database whose last commit is only in the log, as after `kill -9`.
-    fn killed(path: &Path, whose: &'static str) {
-        let scratch = unused(path);
+    fn leave_as_killed(path: &Path, whose: &'static str) {
+        let scratch = unused_path(path);
         let store = open(&scratch);
         store
             .write_now(move |db| settings::set(db, "whose", whose))
@@ -278,26 +278,30 @@ mod tests {
             let folder =
                 std::env::temp_dir().join(format!("quire-swap-{}-{steps}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
-            let (place, new) = (folder.join("quire.db"), folder.join("new.db"));
-            killed(&place, "old");
-            killed(&new, "new");
+            let (database_path, new) = (folder.join("quire.db"), folder.join("new.db"));
+            leave_as_killed(&database_path, "old");
+            leave_as_killed(&new, "new");
             checkpoint_log(&new).unwrap();
-            let swap = ReplaceDatabase::new(new.clone(), place.clone(), Timestamp::from_millis(0));
+            let swap = ReplaceDatabase::new(
+                new.clone(),
+                database_path.clone(),
+                Timestamp::from_millis(0),
+            );
             STEPS
                 .iter()
                 .take(steps)
                 .for_each(|step| step(&swap).unwrap());
             // Simulate the next start with the files that an interruption leaves.
             let expected = if steps < 4 { "old" } else { "new" };
-            assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
+            assert_eq!(value(&database_path).as_deref(), Some(expected), "{steps}");
             if steps >= 1 {
                 assert_eq!(value(&swap.previous).as_deref(), Some("old"), "{steps}");
             }
-            remove_interrupted(&place).unwrap();
-            let one_name = fs::metadata(&place).unwrap().nlink() == 1;
+            remove_interrupted(&database_path).unwrap();
+            let one_name = fs::metadata(&database_path).unwrap().nlink() == 1;
             assert!(one_name, "{steps}");
             assert_eq!(swap.previous.exists(), steps == 4, "{steps}");
-            assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
+            assert_eq!(value(&database_path).as_deref(), Some(expected), "{steps}");
             fs::remove_dir_all(folder).unwrap();
         }
     }
@@ -307,14 +311,14 @@ mod tests {
     fn a_database_in_use_is_not_replaced_and_loses_nothing() {
         let folder = std::env::temp_dir().join(format!("quire-swap-{}-read", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let (place, new) = (folder.join("quire.db"), folder.join("new.db"));
-        killed(&new, "new");
+        let (database_path, new) = (folder.join("quire.db"), folder.join("new.db"));
+        leave_as_killed(&new, "new");
         checkpoint_log(&new).unwrap();
-        let store = open(&place);
-        let (changed, at, from) = (store.clone(), place.clone(), new.clone());
-        let tried = store.read_now(move |db| {
+        let store = open(&database_path);
+        let (changed_store, at, from) = (store.clone(), database_path.clone(), new.clone());
+        let attempt = store.read_now(move |db| {
             settings::get(db, "whose")?;
-            changed.write_now(|db| settings::set(db, "whose", "old"))?;
+            changed_store.write_now(|db| settings::set(db, "whose", "old"))?;
             let swap = || ReplaceDatabase::new(from.clone(), at.clone(), Timestamp::from_millis(0));
             // As if killed before the new database gets its name.
             let cut_short = STEPS.iter().take(3).try_for_each(|step| step(&swap()));
@@ -322,13 +326,16 @@ mod tests {
             remove_interrupted(&at).unwrap();
             Ok((cut_short.is_err(), left, swap().run()))
         });
-        let (refused, left, is_complete) = tried.unwrap();
+        let (refusal, left, is_complete) = attempt.unwrap();
         assert_eq!(left.as_deref(), Some("old"));
-        assert!(refused);
+        assert!(refusal);
         let text = is_complete.unwrap_err().to_string();
         assert!(text.contains("another process has it open"), "{text}");
-        assert_eq!(replaced_databases(&place).unwrap(), Vec::<PathBuf>::new());
-        assert_eq!(value(&place).as_deref(), Some("old"));
+        assert_eq!(
+            replaced_databases(&database_path).unwrap(),
+            Vec::<PathBuf>::new()
+        );
+        assert_eq!(value(&database_path).as_deref(), Some("old"));
         drop(store);
         fs::remove_dir_all(folder).unwrap();
     }
@@ -337,30 +344,35 @@ mod tests {
     fn a_damaged_database_is_kept_with_its_log_and_only_three_are_kept() {
         let folder = std::env::temp_dir().join(format!("quire-swaps-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let place = folder.join("quire.db");
-        fs::write(&place, "no database").unwrap();
-        fs::write(with_suffix(&place, "-wal"), "its log").unwrap();
+        let database_path = folder.join("quire.db");
+        fs::write(&database_path, "no database").unwrap();
+        fs::write(with_suffix(&database_path, "-wal"), "its log").unwrap();
         for minute in 0..5 {
             let new = folder.join("new.db");
-            killed(&new, "new");
+            leave_as_killed(&new, "new");
             checkpoint_log(&new).unwrap();
             let at = Timestamp::from_millis(minute * 60_000);
-            let swapped = ReplaceDatabase::new(new, place.clone(), at).run().unwrap();
-            let before = swapped.previous.expect("one was there");
+            let swapped = ReplaceDatabase::new(new, database_path.clone(), at)
+                .run()
+                .unwrap();
+            let previous_path = swapped.previous.expect("one was there");
             assert_eq!(swapped.deleted.len(), usize::from(minute > 2), "{minute}");
             if minute == 0 {
-                assert_eq!(fs::read(&before).unwrap(), b"no database");
-                assert_eq!(fs::read(with_suffix(&before, "-wal")).unwrap(), b"its log");
+                assert_eq!(fs::read(&previous_path).unwrap(), b"no database");
+                assert_eq!(
+                    fs::read(with_suffix(&previous_path, "-wal")).unwrap(),
+                    b"its log"
+                );
             }
-            assert_eq!(value(&place).as_deref(), Some("new"));
+            assert_eq!(value(&database_path).as_deref(), Some("new"));
             assert_eq!(
-                replaced_databases(&place).unwrap().len(),
+                replaced_databases(&database_path).unwrap().len(),
                 3.min(minute as usize + 1)
             );
         }
         let missing_path = folder.join("other.db");
         let new = folder.join("new.db");
-        killed(&new, "new");
+        leave_as_killed(&new, "new");
         checkpoint_log(&new).unwrap();
         let swap = ReplaceDatabase::new(new, missing_path.clone(), Timestamp::from_millis(0));
         assert_eq!(swap.run().unwrap().previous, None);

@@ -316,10 +316,10 @@ impl App {
             let left = until
                 .saturating_duration_since(clock::instant())
                 .max(Duration::from_secs(2));
-            let done = shipper.finish(left);
+            let is_finished = shipper.finish(left);
             let status = shipper.status();
             let handed_over = status.superseded && status.waiting.0 == 0;
-            if !done && !handed_over {
+            if !is_finished && !handed_over {
                 let why = status.error.unwrap_or_else(|| "the time ran out".into());
                 log::error(
                     "the replica is incomplete: the newest changes are only in the data folder",

@@ -32,7 +32,7 @@ impl RequestOrigin {
     pub(super) fn address(&self) -> String {
         self.peer.map(|peer| peer.to_string()).unwrap_or_default()
     }
-    pub(super) fn entry(
+    pub(super) fn audit_entry(
         &self,
         actor: Option<&UserId>,
         action: &'static str,

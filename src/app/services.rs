@@ -30,17 +30,17 @@ use super::usage::UsageService;
 use crate::domain::analysis::RunDeadlines;
 
 impl App {
-    /// Returns the use cases of accounts, sessions, and API keys.
+    /// Returns the service for accounts, sessions, and API keys.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// Returns the use cases of documents: upload, read, search, and delete.
+    /// Returns the service for documents: upload, read, search, and delete.
     pub fn documents(&self) -> &DocumentService {
         &self.documents
     }
 
-    /// Returns the use cases of usage and budgets.
+    /// Returns the service for usage and budgets.
     pub fn usage(&self) -> UsageService<'_> {
         UsageService {
             store: &self.store,
@@ -49,7 +49,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of patterns.
+    /// Returns the service for patterns.
     pub fn patterns(&self) -> Patterns<'_> {
         Patterns {
             store: &self.store,
@@ -57,12 +57,12 @@ impl App {
         }
     }
 
-    /// Returns the use cases of models.
+    /// Returns the service for models.
     pub fn models(&self) -> ModelService<'_> {
         ModelService { llm: &self.llm }
     }
 
-    /// Returns the use cases of fallback models.
+    /// Returns the service for fallback models.
     pub fn fallbacks(&self) -> Fallbacks<'_> {
         Fallbacks {
             store: &self.store,
@@ -71,7 +71,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of providers added at run time.
+    /// Returns the service for providers added at run time.
     pub fn providers(&self) -> Providers<'_> {
         Providers {
             store: &self.store,
@@ -90,7 +90,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of API key limits.
+    /// Returns the service for API key limits.
     pub(super) fn key_limits(&self) -> KeyLimitService<'_> {
         KeyLimitService {
             store: &self.store,
@@ -100,12 +100,12 @@ impl App {
         }
     }
 
-    /// Returns the use cases of recipes.
+    /// Returns the service for recipes.
     pub fn recipes(&self) -> Recipes<'_> {
         Recipes { store: &self.store }
     }
 
-    /// Returns the use cases of analyses: start, follow, read, and stop.
+    /// Returns the service for analyses: start, follow, read, and stop.
     pub fn analyses(&self) -> Analyses<'_> {
         let limits = &self.config.limits;
         Analyses {
@@ -119,7 +119,7 @@ impl App {
             recipes: self.recipes(),
             usage: self.usage(),
             key_limits: self.key_limits(),
-            meaning: self.meaning_search(),
+            semantic_search: self.meaning_search(),
             secret: &self.secret,
             deadlines: RunDeadlines {
                 stage: limits.stage_timeout.as_secs() as u32,
@@ -131,7 +131,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of threads: list, search, change, delete, and share.
+    /// Returns the service for threads: list, search, change, delete, and share.
     pub fn threads(&self) -> Threads<'_> {
         Threads {
             store: &self.store,
@@ -139,7 +139,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of projects.
+    /// Returns the service for projects.
     pub fn projects(&self) -> Projects<'_> {
         Projects { store: &self.store }
     }
@@ -154,7 +154,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of blind comparisons between a panel and a single model.
+    /// Returns the service for blind comparisons between a panel and a single model.
     pub fn comparisons(&self) -> Comparisons<'_> {
         Comparisons {
             store: &self.store,
@@ -163,7 +163,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of archives: export and import.
+    /// Returns the service for archives: export and import.
     pub fn archives(&self) -> Archives<'_> {
         Archives {
             store: &self.store,
@@ -174,7 +174,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of backups.
+    /// Returns the service for backups.
     pub fn backups(&self) -> Backups<'_> {
         Backups {
             store: &self.store,
@@ -185,7 +185,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of health checks.
+    /// Returns the service for health checks.
     pub fn health(&self) -> Health<'_> {
         let config = &self.config;
         Health {
@@ -198,7 +198,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of idempotency keys.
+    /// Returns the service for idempotency keys.
     pub fn idempotency(&self) -> Idempotency<'_> {
         Idempotency {
             store: &self.store,
@@ -206,12 +206,12 @@ impl App {
         }
     }
 
-    /// Returns the use cases of experiments, which find the best configuration.
+    /// Returns the service for experiments, which find the best configuration.
     pub fn experiments(self: &Arc<Self>) -> Experiments<'_> {
         Experiments(self)
     }
 
-    /// Returns the use cases of the answer cache.
+    /// Returns the service for the answer cache.
     pub fn cache(&self) -> CacheService<'_> {
         CacheService {
             store: &self.store,
@@ -220,7 +220,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of the compatible APIs.
+    /// Returns the service for the compatible APIs.
     pub fn completions(&self) -> Completions<'_> {
         Completions {
             llm: &self.llm,
@@ -232,7 +232,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of embeddings.
+    /// Returns the service for embeddings.
     pub fn embeddings(&self) -> EmbeddingService<'_> {
         EmbeddingService {
             llm: &self.llm,
@@ -244,7 +244,7 @@ impl App {
         }
     }
 
-    /// Returns the use cases of semantic search.
+    /// Returns the service for semantic search.
     pub fn meaning_search(&self) -> SemanticSearch<'_> {
         SemanticSearch {
             store: &self.store,
@@ -255,12 +255,12 @@ impl App {
         }
     }
 
-    /// Returns the use cases of the Model Context Protocol server.
+    /// Returns the service for the Model Context Protocol server.
     pub fn mcp(&self) -> Mcp<'_> {
         Mcp {
             analyses: self.analyses(),
             patterns: self.patterns(),
-            meaning: self.meaning_search(),
+            semantic_search: self.meaning_search(),
         }
     }
 }

@@ -76,14 +76,14 @@ impl SideCharges<'_> {
     pub async fn record(&self, caller: &Caller, id: &AnalysisId, charge: CallCharge) -> Result<()> {
         let (user, id) = (caller.user.clone(), id.clone());
         let key = caller.key.as_ref().map(|key| key.id.clone());
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             call_log::insert(db, Some(&user), &id, &charge)?;
-            days::add(db, &user, charge.at.day(), &charge)?;
+            days::add(db, &user, charge.started_at.day(), &charge)?;
             match &key {
                 Some(key) => api_keys::add_usage(db, key, &charge),
                 None => Ok(()),
             }
         });
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 }

@@ -98,7 +98,7 @@ impl Threads<'_> {
     /// Returns an error if the store cannot be read.
     pub async fn list(&self, caller: &Caller, query: ThreadQuery) -> Result<Vec<ListedThread>> {
         let user = caller.user.clone();
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let ThreadQuery {
                 limit,
                 cursor,
@@ -123,7 +123,7 @@ impl Threads<'_> {
             }
             let rows = thread_list::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
             let search = words.as_deref().map(SearchQuery::parse);
-            let mut listed = Vec::new();
+            let mut summaries = Vec::new();
             for row in rows {
                 let hit = match best.get(&row.id) {
                     Some(number) => turn_texts::by_row(db, &user, *number)?,
@@ -132,23 +132,23 @@ impl Threads<'_> {
                 let snippet = search.as_ref().zip(hit);
                 let snippet =
                     snippet.and_then(|(search, hit)| Snippet::from_match(search, hit, scope));
-                let newest = row.newest.as_ref().filter(|_| with_answers);
+                let newest = row.newest_turn.as_ref().filter(|_| with_answers);
                 let answer = match newest {
                     Some((turn, _)) => threads::answer_beginning(db, &user, turn)?,
                     None => None,
                 };
-                let newest = row.newest.as_ref();
+                let newest = row.newest_turn.as_ref();
                 let members = newest.map(|(turn, _)| threads::panel_size(db, &user, turn));
-                listed.push(ListedThread {
+                summaries.push(ListedThread {
                     members: members.transpose()?.unwrap_or_default(),
                     answer: answer.as_deref().and_then(first_sentence),
                     row,
                     snippet,
                 });
             }
-            Ok(listed)
+            Ok(summaries)
         });
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Returns one of the caller's threads with its turns.
@@ -157,14 +157,14 @@ impl Threads<'_> {
     /// `Missing` if the caller has no such thread. Also fails if the store cannot be read.
     pub async fn show(&self, caller: &Caller, id: &ThreadId) -> Result<ThreadReport> {
         let (user, id) = (caller.user.clone(), id.clone());
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let Some(row) = threads::by_id(db, &user, &id)? else {
                 return Ok(None);
             };
             let turns = threads::turns_of(db, &user, &id)?;
             Ok(Some(ThreadReport { row, turns }))
         });
-        found.await?.ok_or_else(Error::missing)
+        lookup.await?.ok_or_else(Error::missing)
     }
 
     /// Returns the caller's newest thread.
@@ -192,7 +192,7 @@ impl Threads<'_> {
     ) -> Result<ThreadRow> {
         change.title = change.title.as_deref().map(validate_title).transpose()?;
         let (user, id) = (caller.user.clone(), id.clone());
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             if let Some(Some(project)) = &change.project
                 && projects::by_id(db, &user, project)?.is_none()
             {
@@ -203,7 +203,7 @@ impl Threads<'_> {
         });
         let why = "there is no such project, or you may not use it";
         let unknown = || Error::field(&["body", "project"], "unknown_project", why);
-        written.await?.ok_or_else(unknown)
+        pending_write.await?.ok_or_else(unknown)
     }
 
     /// Deletes a thread with all its turns, stopping any that are running first.
@@ -257,10 +257,10 @@ impl Threads<'_> {
         hash: Option<[u8; 32]>,
     ) -> Result<()> {
         let (user, id) = (caller.user.clone(), id.clone());
-        let written = self
+        let pending_write = self
             .store
             .write(move |db| threads::set_share(db, &user, &id, hash.as_ref()));
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 
     /// Returns the thread that a share link shows, with the reports of its turns as anyone may see them; `None` if
@@ -273,7 +273,7 @@ impl Threads<'_> {
         token: &str,
     ) -> Result<Option<(ThreadReport, Vec<AnalysisReport>)>> {
         let hash = crypto::token::hash(token);
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let Some((user, id)) = threads::by_share(db, &hash)? else {
                 return Ok(None);
             };
@@ -283,7 +283,7 @@ impl Threads<'_> {
             let turns = threads::turns_of(db, &user, &id)?;
             Ok(Some((user, ThreadReport { row, turns })))
         });
-        let Some((user, thread)) = found.await? else {
+        let Some((user, thread)) = lookup.await? else {
             return Ok(None);
         };
         let mut reports = Vec::new();
@@ -336,7 +336,7 @@ impl Snippet {
         let mut most_words = 0;
         for (source, text) in texts {
             let found = query.find_matches(text);
-            let words: HashSet<usize> = found.iter().map(|place| place.part).collect();
+            let words: HashSet<usize> = found.iter().map(|term| term.part_index).collect();
             if words.len() > most_words {
                 most_words = words.len();
                 best = Some((source, text, found));
@@ -359,8 +359,8 @@ impl Snippet {
 
 // Returns the text around a position, and the offset at which it begins.
 fn excerpt(text: &str, at: usize) -> (&str, usize) {
-    let before = text[..at].char_indices().rev().take(SNIPPET_CHARS.0).last();
-    let start = before.map_or(at, |(start, _)| start);
+    let snippet_start = text[..at].char_indices().rev().take(SNIPPET_CHARS.0).last();
+    let start = snippet_start.map_or(at, |(start, _)| start);
     // Start at a word boundary, unless the text begins here.
     let start = match text[start..at].find(char::is_whitespace) {
         Some(space) if start > 0 => start + space + 1,
@@ -413,12 +413,12 @@ mod tests {
             Snippet::from_match(&query, hit.clone(), SearchScope::Everything).expect("a match");
         assert_eq!(snippet.source, SnippetSource::Answer);
         assert!(snippet.text.chars().count() <= SNIPPET_CHARS.1);
-        let marked: Vec<&str> = snippet
+        let marked_words: Vec<&str> = snippet
             .matches
             .iter()
             .map(|(start, end)| &snippet.text[*start..*end])
             .collect();
-        assert_eq!(marked, ["Größe", "paper"]);
+        assert_eq!(marked_words, ["Größe", "paper"]);
         let query = SearchQuery::parse("blue paper");
         let snippet =
             Snippet::from_match(&query, hit.clone(), SearchScope::Everything).expect("a match");

@@ -41,10 +41,10 @@ impl UsageService<'_> {
     pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         self.engine.record_passthrough_usage().await;
         let user = user.clone();
-        let found = self
+        let lookup = self
             .store
             .read(move |db| usage::of_user(db, &user, from, to));
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Returns each user's usage in a period, most expensive first.
@@ -53,8 +53,8 @@ impl UsageService<'_> {
     /// Returns an error if the database cannot be read.
     pub async fn usage_by_user(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
         self.engine.record_passthrough_usage().await;
-        let found = self.store.read(move |db| usage::of_all(db, from, to));
-        Ok(found.await?)
+        let lookup = self.store.read(move |db| usage::of_all(db, from, to));
+        Ok(lookup.await?)
     }
 
     /// Returns the usage of all users in a period, per day and model, newest day first.
@@ -63,8 +63,8 @@ impl UsageService<'_> {
     /// Returns an error if the database cannot be read.
     pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         self.engine.record_passthrough_usage().await;
-        let found = self.store.read(move |db| usage::days_of_all(db, from, to));
-        Ok(found.await?)
+        let lookup = self.store.read(move |db| usage::days_of_all(db, from, to));
+        Ok(lookup.await?)
     }
 
     /// Returns a user's calls older than a cursor, newest first.
@@ -79,10 +79,10 @@ impl UsageService<'_> {
     ) -> Result<Vec<CallRecord>> {
         self.engine.record_passthrough_usage().await;
         let user = user.clone();
-        let found = self
+        let lookup = self
             .store
-            .read(move |db| call_log::latest(db, Some(&user), limit, before));
-        Ok(found.await?)
+            .read(move |db| call_log::list_latest(db, Some(&user), limit, before));
+        Ok(lookup.await?)
     }
 
     /// Returns the limits set for a user; `None` if the server's limits apply.
@@ -91,11 +91,11 @@ impl UsageService<'_> {
     /// `Missing` if there is no such account.
     pub async fn budget(&self, user: &UserId) -> Result<Option<UserLimits>> {
         let user = user.clone();
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let exists = users::by_id(db, &user)?.is_some();
             Ok((exists, budgets::for_user(db, &user)?))
         });
-        let (exists, limits) = found.await?;
+        let (exists, limits) = lookup.await?;
         exists.then_some(limits).ok_or_else(no_account_error)
     }
 
@@ -115,21 +115,21 @@ impl UsageService<'_> {
             Some(_) => "budget.set",
             None => "budget.removed",
         };
-        let mut entry = origin.entry(Some(actor), action, user.as_str());
+        let mut entry = origin.audit_entry(Some(actor), action, user.as_str());
         if let Some(limits) = &limits {
             entry.detail = serde_json::to_string(limits).map_err(Error::internal)?;
         }
         let user = user.clone();
-        let changed = self.store.write(move |db| {
+        let budget_change = self.store.write(move |db| {
             match limits {
                 Some(limits) => budgets::put(db, &user, &limits)?,
                 None => drop(budgets::delete(db, &user)?),
             }
             audit::append(db, &entry)
         });
-        let changed = changed.await;
+        let budget_change = budget_change.await;
         self.engine.budgets_changed();
-        Ok(changed?)
+        Ok(budget_change?)
     }
 
     /// Rejects a run that would exceed its own budget or the user's.
@@ -155,8 +155,8 @@ impl UsageService<'_> {
         let Some(user) = user else { return Ok(()) };
         let BudgetStanding {
             limits,
-            spent,
-            reserved,
+            spending: spent,
+            reserved_amount: reserved,
         } = self.engine.budget_status(user).await?;
         let is_own = |model: &str| self.llm.uses_own_key(Some(user), model);
         if limits.limits_cost()

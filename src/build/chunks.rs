@@ -143,8 +143,8 @@ pub(super) struct Chunk {
 pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>> {
     let mut planner = Planner {
         modules,
-        assigned: BTreeSet::new(),
-        visiting: Vec::new(),
+        assigned_modules: BTreeSet::new(),
+        open_modules: Vec::new(),
     };
     let mut chunks = Vec::new();
     for (name, roots) in SHARED_CHUNKS {
@@ -153,7 +153,7 @@ pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>
     let loaded: BTreeSet<&str> = modules
         .values()
         .flat_map(|module| module.loads.iter().map(String::as_str))
-        .filter(|path| !planner.assigned.contains(*path))
+        .filter(|path| !planner.assigned_modules.contains(*path))
         .collect();
     let mut users: BTreeMap<String, &str> = BTreeMap::new();
     for root in &loaded {
@@ -172,7 +172,7 @@ pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>
     }
     match modules
         .keys()
-        .find(|path| !planner.assigned.contains(*path))
+        .find(|path| !planner.assigned_modules.contains(*path))
     {
         Some(path) => Err(format!("assets/{path}: no page loads this module").into()),
         None => Ok(chunks),
@@ -181,15 +181,15 @@ pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>
 
 struct Planner<'a> {
     modules: &'a BTreeMap<String, Module>,
-    assigned: BTreeSet<String>,
+    assigned_modules: BTreeSet<String>,
     /// Modules being visited, to find cycles.
-    visiting: Vec<String>,
+    open_modules: Vec<String>,
 }
 
 impl Planner<'_> {
     fn assign_chunk(&mut self, name: &str, roots: &[&str]) -> BuildResult<Chunk> {
         let modules = self.dependencies(roots)?;
-        self.assigned.extend(modules.iter().cloned());
+        self.assigned_modules.extend(modules.iter().cloned());
         Ok(Chunk {
             name: name.to_owned(),
             modules,
@@ -199,30 +199,32 @@ impl Planner<'_> {
     /// Returns these modules and everything that they import, except what earlier chunks contain, in the order in
     /// which a browser runs them.
     fn dependencies(&mut self, roots: &[&str]) -> BuildResult<Vec<String>> {
-        let mut found = Vec::new();
+        let mut dependencies = Vec::new();
         for root in roots {
-            self.visit(root, &mut found)?;
+            self.visit(root, &mut dependencies)?;
         }
-        Ok(found)
+        Ok(dependencies)
     }
 
-    fn visit(&mut self, path: &str, found: &mut Vec<String>) -> BuildResult<()> {
-        if self.assigned.contains(path) || found.iter().any(|visited| visited == path) {
+    fn visit(&mut self, path: &str, dependencies: &mut Vec<String>) -> BuildResult<()> {
+        if self.assigned_modules.contains(path)
+            || dependencies.iter().any(|visited| visited == path)
+        {
             return Ok(());
         }
-        if self.visiting.iter().any(|visited| visited == path) {
-            return Err(format!("assets/{path} imports itself: {:?}", self.visiting).into());
+        if self.open_modules.iter().any(|visited| visited == path) {
+            return Err(format!("assets/{path} imports itself: {:?}", self.open_modules).into());
         }
         let modules = self.modules;
         let module = modules
             .get(path)
-            .ok_or_else(|| format!("there is no assets/{path}: {:?}", self.visiting.last()))?;
-        self.visiting.push(path.to_owned());
+            .ok_or_else(|| format!("there is no assets/{path}: {:?}", self.open_modules.last()))?;
+        self.open_modules.push(path.to_owned());
         for import in &module.imports {
-            self.visit(import, found)?;
+            self.visit(import, dependencies)?;
         }
-        self.visiting.pop();
-        found.push(path.to_owned());
+        self.open_modules.pop();
+        dependencies.push(path.to_owned());
         Ok(())
     }
 }

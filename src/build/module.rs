@@ -101,7 +101,7 @@ impl Module {
     /// Parses an `import` statement after its keyword. Returns the statement that reads the names from the other
     /// module's object.
     fn convert_import(&mut self, rest: &str) -> BuildResult<String> {
-        let refused = || format!("unknown form: import {rest}");
+        let unknown_form = || format!("unknown form: import {rest}");
         if let Some(from) = rest
             .strip_prefix('"')
             .and_then(|rest| rest.strip_suffix("\";"))
@@ -109,8 +109,8 @@ impl Module {
             self.add_import(from)?;
             return Ok(String::new());
         }
-        let rest = rest.strip_suffix("\";").ok_or_else(refused)?;
-        let (names, from) = rest.rsplit_once(" from \"").ok_or_else(refused)?;
+        let rest = rest.strip_suffix("\";").ok_or_else(unknown_form)?;
+        let (names, from) = rest.rsplit_once(" from \"").ok_or_else(unknown_form)?;
         let object = self.add_import(from)?;
         let pattern =
             if let Some(list) = names.strip_prefix("{ ").and_then(|n| n.strip_suffix(" }")) {
@@ -146,11 +146,11 @@ impl Module {
         let end = name
             .find(|character: char| !is_word(character))
             .unwrap_or_default();
-        let (name, after) = name.split_at(end);
+        let (name, tail) = name.split_at(end);
         let is_known = match kind {
-            "function" => after.starts_with('('),
-            "const" => after.starts_with(" = "),
-            "class" => after.starts_with(' '),
+            "function" => tail.starts_with('('),
+            "const" => tail.starts_with(" = "),
+            "class" => tail.starts_with(' '),
             _ => false,
         };
         if !is_known {
@@ -198,8 +198,8 @@ pub(super) fn object_name(path: &str) -> String {
 /// Returns an error if the address is not a string literal.
 pub(super) fn loads(text: &str) -> BuildResult<Vec<String>> {
     let calls = text.match_indices("import(").filter(|(position, _)| {
-        let before = text[..*position].chars().next_back();
-        before.is_none_or(|character| !is_word(character) && character != '.')
+        let char_before = text[..*position].chars().next_back();
+        char_before.is_none_or(|character| !is_word(character) && character != '.')
     });
     calls
         .map(|(position, word)| {

@@ -31,7 +31,7 @@ pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     let mut reader = ScriptReader::new(source);
     while let Some(character) = reader.peek(0) {
         match character {
-            ' ' if reader.is_redundant_space() => reader.next += 1,
+            ' ' if reader.is_redundant_space() => reader.position += 1,
             '/' if reader.peek(1) == Some('/') => reader.line_comment(),
             '/' if reader.peek(1) == Some('*') => reader.block_comment()?,
             '/' if reader.begins_regex() => reader.copy_regex()?,
@@ -45,14 +45,14 @@ pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
                 reader.copy();
             }
             '}' => {
-                let closed = reader.nesting.pop();
+                let opening = reader.nesting.pop();
                 reader.copy();
-                if closed == Some(Brace::Template) {
+                if opening == Some(Brace::Template) {
                     reader.copy_template()?;
                 }
             }
             '\n' => {
-                reader.next += 1;
+                reader.position += 1;
                 reader.line_break();
             }
             _ => reader.copy(),
@@ -74,7 +74,7 @@ enum Brace {
 
 struct ScriptReader {
     characters: Vec<char>,
-    next: usize,
+    position: usize,
     lines: Vec<ScriptLine>,
     text: String,
     source: usize,
@@ -88,7 +88,7 @@ impl ScriptReader {
     fn new(source: &str) -> Self {
         Self {
             characters: source.chars().collect(),
-            next: 0,
+            position: 0,
             lines: Vec::new(),
             text: String::new(),
             source: 0,
@@ -100,7 +100,7 @@ impl ScriptReader {
     }
 
     fn peek(&self, ahead: usize) -> Option<char> {
-        self.characters.get(self.next + ahead).copied()
+        self.characters.get(self.position + ahead).copied()
     }
 
     /// Copies the next character, without indentation.
@@ -108,7 +108,7 @@ impl ScriptReader {
         let Some(character) = self.peek(0) else {
             return;
         };
-        self.next += 1;
+        self.position += 1;
         if self.text.is_empty() && !self.is_template {
             if character.is_whitespace() {
                 self.is_top = false;
@@ -140,12 +140,12 @@ impl ScriptReader {
 
     fn line_comment(&mut self) {
         while self.peek(0).is_some_and(|character| character != '\n') {
-            self.next += 1;
+            self.position += 1;
         }
     }
 
     fn block_comment(&mut self) -> BuildResult<()> {
-        self.next += 2;
+        self.position += 2;
         loop {
             match (self.peek(0), self.peek(1)) {
                 (Some('*'), Some('/')) => break,
@@ -153,9 +153,9 @@ impl ScriptReader {
                 (Some(_), _) => {}
                 (None, _) => return Err("a comment has no end".into()),
             }
-            self.next += 1;
+            self.position += 1;
         }
-        self.next += 2;
+        self.position += 2;
         Ok(())
     }
 
@@ -168,7 +168,7 @@ impl ScriptReader {
     fn copy_until(&mut self, is_end: impl Fn(char) -> bool, what: &str) -> BuildResult<()> {
         loop {
             match self.peek(0) {
-                None | Some('\n') => return Err(self.unfinished(what)),
+                None | Some('\n') => return Err(self.unfinished_error(what)),
                 Some('\\') => {
                     self.copy();
                     self.copy();
@@ -198,7 +198,7 @@ impl ScriptReader {
                     self.copy();
                     return Ok(());
                 }
-                None | Some('\n') => return Err(self.unfinished("a regular expression")),
+                None | Some('\n') => return Err(self.unfinished_error("a regular expression")),
                 Some(_) => self.copy(),
             }
         }
@@ -208,7 +208,7 @@ impl ScriptReader {
     fn copy_template(&mut self) -> BuildResult<()> {
         loop {
             match self.peek(0) {
-                None => return Err(self.unfinished("a template literal")),
+                None => return Err(self.unfinished_error("a template literal")),
                 Some('`') => {
                     self.copy();
                     return Ok(());
@@ -230,7 +230,7 @@ impl ScriptReader {
                         source: self.started_at,
                         is_top: self.is_top,
                     });
-                    self.next += 1;
+                    self.position += 1;
                     self.source += 1;
                     self.started_at = self.source;
                     self.is_top = false;
@@ -257,22 +257,22 @@ impl ScriptReader {
 
     /// Whether a slash here begins a regular expression: nothing before it is a value that could be divided.
     fn begins_regex(&self) -> bool {
-        let before = match self.text.trim_end() {
+        let text_before = match self.text.trim_end() {
             "" => self.lines.last().map_or("", |line| line.text.trim_end()),
             text => text,
         };
         let is_word = |character: char| character.is_alphanumeric() || "_$".contains(character);
-        match before.chars().next_back() {
+        match text_before.chars().next_back() {
             None => true,
             Some(last) if is_word(last) => {
-                let word = before.rsplit(|character| !is_word(character)).next();
+                let word = text_before.rsplit(|character| !is_word(character)).next();
                 word.is_some_and(|word| BEFORE_REGEX.contains(&word))
             }
             Some(last) => !")]}'\"`".contains(last),
         }
     }
 
-    fn unfinished(&self, what: &str) -> Box<dyn std::error::Error> {
+    fn unfinished_error(&self, what: &str) -> Box<dyn std::error::Error> {
         format!("line {}: {what} has no end", self.source + 1).into()
     }
 }

@@ -40,8 +40,8 @@ fn push_number(text: &mut String, number: i64) {
     loop {
         let digit = usize::try_from(rest & 31).unwrap_or_default();
         rest >>= 5;
-        let more = if rest > 0 { 32 } else { 0 };
-        text.push(char::from(DIGITS[digit | more]));
+        let continuation_bit = if rest > 0 { 32 } else { 0 };
+        text.push(char::from(DIGITS[digit | continuation_bit]));
         if rest == 0 {
             return;
         }

@@ -25,8 +25,8 @@ const PARTIAL_FILES: [&str; 6] = ["tokens", "base", "layout", "rail", "parts", "
 pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, String)>> {
     let read = |name: &str| {
         let path = format!("css/{name}.css");
-        let found = files.iter().find(|(file, _)| *file == path);
-        let (_, bytes) = found.ok_or_else(|| format!("there is no assets/{path}"))?;
+        let sheet_file = files.iter().find(|(file, _)| *file == path);
+        let (_, bytes) = sheet_file.ok_or_else(|| format!("there is no assets/{path}"))?;
         minify(std::str::from_utf8(bytes)?)
             .map_err(|error| format!("assets/{path}: {error}").into())
     };
@@ -58,8 +58,8 @@ pub(super) fn minify(source: &str) -> BuildResult<String> {
     let mut rest = source;
     while let Some(sign) = rest.chars().next() {
         if let Some(comment) = rest.strip_prefix("/*") {
-            let (_, after) = comment.split_once("*/").ok_or("a comment has no end")?;
-            rest = after;
+            let (_, after_comment) = comment.split_once("*/").ok_or("a comment has no end")?;
+            rest = after_comment;
         } else if sign == '"' || sign == '\'' {
             let end = rest[1..].find(sign).ok_or("a string has no end")? + 2;
             text.push_str(&rest[..end]);
@@ -67,7 +67,7 @@ pub(super) fn minify(source: &str) -> BuildResult<String> {
         } else if sign.is_whitespace() {
             rest = rest.trim_start();
             let is_needed = !text.is_empty() && !text.ends_with(|before| " {};:,".contains(before));
-            if is_needed && !rest.starts_with(|after| "{};,".contains(after)) {
+            if is_needed && !rest.starts_with(|after_comment| "{};,".contains(after_comment)) {
                 text.push(' ');
             }
         } else {

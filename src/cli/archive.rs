@@ -26,7 +26,7 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
     let user = account_id(call)?;
     let offline = archive::open(&call.config()?)?;
     let outcome = offline.export(&user, Path::new(file), &mut progress_reporter(call))?;
-    let Some(faulty) = summarize_list(&outcome.faulty) else {
+    let Some(faulty) = summarize_list(&outcome.faulty_originals) else {
         return report(call, file, &count_rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(
@@ -39,9 +39,9 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
 pub(super) fn import(call: &CommandCall) -> Outcome {
     let file = file_argument(call)?;
     if let Some(server) = named_server(call)? {
-        let opened = input_file::open(Path::new(file))
+        let input = input_file::open(Path::new(file))
             .or_else(|error| failed(format!("cannot read {file}: {error}")))?;
-        let imported = server.upload("/api/users/me/import", "import", opened)?;
+        let imported = server.upload("/api/users/me/import", "import", input)?;
         let counts = imported["counts"].as_object().cloned().unwrap_or_default();
         return report(call, file, &counts.into_iter().collect::<Vec<_>>());
     }
@@ -125,17 +125,17 @@ fn report(call: &CommandCall, file: &str, counts: &[(String, Value)]) -> Outcome
     }
     for (name, count) in counts {
         let of = |field: &str| count[field].as_u64().unwrap_or_default();
-        let (added, present, refused) = (of("added"), of("present"), of("refused"));
-        if added + present + refused == 0 {
+        let (added_count, present, refused_count) = (of("added"), of("present"), of("refused"));
+        if added_count + present + refused_count == 0 {
             continue;
         }
-        let mut line = format!("{}: {added}", name.replace('_', " "));
+        let mut line = format!("{}: {added_count}", name.replace('_', " "));
         if present > 0 {
             line += &format!(", {present} already present");
         }
-        if refused > 0 {
+        if refused_count > 0 {
             line += &format!(
-                ", {refused} rejected because their content does not match the archive's description"
+                ", {refused_count} rejected because their content does not match the archive's description"
             );
         }
         print_progress(&line);

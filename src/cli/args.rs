@@ -192,8 +192,8 @@ fn utf8_argument(word: OsString) -> Result<String, CommandFailure> {
 
 fn find_command(name: &str) -> Result<&'static Command, CommandFailure> {
     let names = || COMMANDS.iter().map(|command| command.name);
-    let found = COMMANDS.iter().find(|command| command.name == name);
-    found.map_or_else(
+    let matched = COMMANDS.iter().find(|command| command.name == name);
+    matched.map_or_else(
         || {
             let hint = match closest(name, names()) {
                 Some(word) => format!("did you mean `quire {word}`?"),
@@ -266,10 +266,10 @@ fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
         );
     }
     let flags: Vec<String> = options::SETTINGS.iter().map(|row| row.flag()).collect();
-    let known = command_options.iter().map(|option| option.name);
-    let known = known.chain(["help", "config", "version"]);
-    let known = known.chain(flags.iter().map(String::as_str));
-    let hint = match (closest(name, known), command) {
+    let option_names = command_options.iter().map(|option| option.name);
+    let option_names = option_names.chain(["help", "config", "version"]);
+    let option_names = option_names.chain(flags.iter().map(String::as_str));
+    let hint = match (closest(name, option_names), command) {
         (Some(word), _) => format!("did you mean --{word}?"),
         (None, Some(command)) => format!("`quire help {}` lists them", command.name),
         (None, None) => "`quire help settings` lists them".to_owned(),

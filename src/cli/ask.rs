@@ -126,11 +126,11 @@ pub(super) async fn request(
     files: &[InputFile],
     session: &LocalSession,
 ) -> Result<Request, CommandFailure> {
-    let named = body
+    let document_names = body
         .as_object_mut()
         .and_then(|body| body.remove("document_ids"));
     let mut documents: Vec<String> =
-        serde_json::from_value(named.unwrap_or_default()).unwrap_or_default();
+        serde_json::from_value(document_names.unwrap_or_default()).unwrap_or_default();
     for file in files {
         documents.extend(upload_document(call.has("quiet"), config, session, file).await?);
     }
@@ -189,7 +189,7 @@ fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcom
     }
 }
 
-/// Reads a file like an upload and returns the document; `None` when nothing was piped.
+/// Stores a file as a document, like an upload. Returns `None` if the file is stdin and nothing was piped.
 ///
 /// # Errors
 /// Returns an error if it cannot be read or stored.
@@ -199,15 +199,15 @@ pub(super) async fn upload_document(
     session: &LocalSession,
     file: &InputFile,
 ) -> Result<Option<String>, CommandFailure> {
-    let Some(mut opened) = file.open(config)? else {
+    let Some(mut input) = file.open(config)? else {
         return Ok(None);
     };
     let documents = session.app.documents();
     let mut incoming = documents.begin()?;
     let mut chunk = vec![0; 64 << 10];
     loop {
-        let read = opened.content.read(&mut chunk);
-        let length = read.or_else(|error| file.unreadable(error))?;
+        let read = input.content.read(&mut chunk);
+        let length = read.or_else(|error| file.unreadable_error(error))?;
         if length == 0 {
             break;
         }
@@ -215,7 +215,7 @@ pub(super) async fn upload_document(
     }
     let received = incoming.finish().await?;
     let document = documents
-        .upload(&session.caller.user, &opened.name, received, clock::now())
+        .upload(&session.caller.user, &input.name, received, clock::now())
         .await?;
     match document.status {
         DocumentStatus::Failed => failed(format!("{}: {}", file.display_name, document.message)),
@@ -240,9 +240,12 @@ async fn follow(session: &LocalSession, id: &AnalysisId, screen: &mut Screen) ->
         .await?;
     while let Some(events) = watch.next().await.map_err(app::Error::from)? {
         let data = |text: &str| serde_json::from_str(text).unwrap_or_default();
-        let read = events
-            .iter()
-            .map(|event| (event.stored.kind.clone(), data(&event.stored.data)));
+        let read = events.iter().map(|event| {
+            (
+                event.stored_event.kind.clone(),
+                data(&event.stored_event.data),
+            )
+        });
         let events: Vec<(String, Value)> = read.collect();
         screen.show(&events);
     }

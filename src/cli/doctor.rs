@@ -59,12 +59,12 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 /// Adds the providers of the running server, whose settings may differ from this command's.
-fn add_server_providers(findings: &mut Vec<CheckResult>, known: &ServerModels) {
-    if !known.providers.is_empty() {
+fn add_server_providers(findings: &mut Vec<CheckResult>, server_models: &ServerModels) {
+    if !server_models.providers.is_empty() {
         // Refers to the settings of this command.
         findings.retain(|finding| finding.subject != "providers");
     }
-    let added = known.providers.iter().map(|(id, why)| {
+    let server_rows = server_models.providers.iter().map(|(id, why)| {
         let (state, text) = match why.as_str() {
             "" => (CheckState::Ok, "its models are listed"),
             why => (CheckState::Warning, why),
@@ -75,5 +75,5 @@ fn add_server_providers(findings: &mut Vec<CheckResult>, known: &ServerModels) {
             text: format!("{id} of the running server: {text}"),
         }
     });
-    findings.extend(added);
+    findings.extend(server_rows);
 }

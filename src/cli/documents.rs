@@ -87,11 +87,12 @@ async fn perform(
     let (documents, user) = (session.app.documents(), &session.caller.user);
     match action {
         DocumentsAction::Add(names) => {
-            let mut added = Vec::new();
+            let mut added_documents = Vec::new();
             for file in input_files::from_names(names)? {
-                added.extend(ask::upload_document(call.has("json"), config, session, &file).await?);
+                added_documents
+                    .extend(ask::upload_document(call.has("json"), config, session, &file).await?);
             }
-            print_added(call, &added)
+            print_added(call, &added_documents)
         }
         DocumentsAction::Search(words) => {
             let hits = documents.search_all(user, words, None).await?;
@@ -129,21 +130,21 @@ fn perform_at_server(
 ) -> Outcome {
     match action {
         DocumentsAction::Add(names) => {
-            let mut added = Vec::new();
+            let mut added_documents = Vec::new();
             for file in input_files::from_names(names)? {
-                added.extend(remote_question::upload(
+                added_documents.extend(remote_question::upload(
                     server,
                     &file,
                     config,
                     call.has("json"),
                 )?);
             }
-            print_added(call, &added)
+            print_added(call, &added_documents)
         }
         DocumentsAction::Search(words) => {
-            let found = server.get(&format!("/api/search?q={}", query_text(words)))?;
+            let hits = server.get(&format!("/api/search?q={}", query_text(words)))?;
             let mut passages = Vec::new();
-            for document in found["documents"].as_array().into_iter().flatten() {
+            for document in hits["documents"].as_array().into_iter().flatten() {
                 for hit in document["results"].as_array().into_iter().flatten() {
                     let mut passage = hit.clone();
                     passage["document_id"] = document["document_id"].clone();

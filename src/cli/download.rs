@@ -26,7 +26,7 @@ pub(super) fn download_to_file(
     }
     let part = PartialFile::new(file)?;
     let mut options = OpenOptions::new();
-    let opened = options
+    let output_file = options
         .write(true)
         .create_new(true)
         .mode(0o600)
@@ -34,9 +34,9 @@ pub(super) fn download_to_file(
     let unwritable = |error: std::io::Error| {
         CommandFailure::Failed(format!("cannot write {}: {error}", file.display()))
     };
-    let mut opened = opened.map_err(unwritable)?;
-    let bytes = server.download(path, &mut opened)?;
-    opened.sync_all().map_err(unwritable)?;
+    let mut output_file = output_file.map_err(unwritable)?;
+    let bytes = server.download(path, &mut output_file)?;
+    output_file.sync_all().map_err(unwritable)?;
     fs::rename(&part.0, file).map_err(unwritable)?;
     Ok(bytes)
 }

@@ -129,8 +129,8 @@ async fn conclude(call: &CommandCall, backend: &ExperimentBackend, id: &str) -> 
     }
     let format = if call.has("json") { "json" } else { "markdown" };
     print(backend.export(id, format).await?.trim_end())?;
-    let shown = backend.show(id).await?;
-    match (shown["status"].as_str(), shown["error"].as_str()) {
+    let experiment = backend.show(id).await?;
+    match (experiment["status"].as_str(), experiment["error"].as_str()) {
         (Some("paused"), Some(why)) => failed(format!("paused: {why}")),
         (Some("cancelled"), _) => failed("stopped early"),
         _ => Ok(()),

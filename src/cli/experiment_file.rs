@@ -30,19 +30,22 @@ pub(super) struct ExperimentFile {
 /// # Errors
 /// Returns an error if a file cannot be read, or a case is invalid.
 pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, CommandFailure> {
-    let open = |path: &Path| {
+    let open_file = |path: &Path| {
         std::fs::read(path)
             .or_else(|error| failed(format!("cannot read {}: {error}", path.display())))
     };
-    let shown = file.display().to_string();
-    let text =
-        String::from_utf8(open(file)?).or_else(|_| failed(format!("{shown} is not UTF-8 text")))?;
+    let display_path = file.display().to_string();
+    let text = String::from_utf8(open_file(file)?)
+        .or_else(|_| failed(format!("{display_path} is not UTF-8 text")))?;
     let (mut body, lines) = experiments::read_file(&text)
-        .or_else(|error| failed(format!("{shown}, {}", error.public)))?;
-    let lines = FieldLines { file: shown, lines };
+        .or_else(|error| failed(format!("{display_path}, {}", error.public)))?;
+    let lines = FieldLines {
+        file: display_path,
+        lines,
+    };
     if let Some(name) = body["cases_file"].as_str() {
         let path = file.parent().unwrap_or(Path::new("")).join(name);
-        let read = experiments::read_cases(&open(&path)?);
+        let read = experiments::read_cases(&open_file(&path)?);
         let read = read.or_else(|error| failed(format!("{name}: {}", error.public)))?;
         for note in &read.notes {
             print_progress(&format!("{name}: {note}"));

@@ -22,9 +22,13 @@ pub(super) struct ProgressBar {
 impl ProgressBar {
     /// Shows the data of an `experiment.progress` event.
     pub(super) fn show(&mut self, progress: &Value) {
-        let done = progress["evaluations"].as_u64().unwrap_or_default();
+        let evaluation_count = progress["evaluations"].as_u64().unwrap_or_default();
         let max_evaluations = progress["budget"]["evaluations"].as_u64();
-        let share = budget_share(progress, done, max_evaluations.unwrap_or_default());
+        let share = budget_share(
+            progress,
+            evaluation_count,
+            max_evaluations.unwrap_or_default(),
+        );
         let number = |value: &Value| value.as_f64().unwrap_or_default();
         let best = &progress["best"];
         let best = match best["place"].as_u64() {
@@ -40,8 +44,8 @@ impl ProgressBar {
         let time_left = progress["seconds_left"].as_u64();
         let time_left =
             time_left.map_or(String::new(), |seconds| format!(", about {seconds} s left"));
-        let spent = number(&progress["spent"]["cost_usd"]);
-        let line = format!("{done} evaluations, ${spent:.4}{best}{time_left}");
+        let spent_dollars = number(&progress["spent"]["cost_usd"]);
+        let line = format!("{evaluation_count} evaluations, ${spent_dollars:.4}{best}{time_left}");
         let mut stderr = std::io::stderr().lock();
         if stderr.is_terminal() {
             let full = ((share * BAR_WIDTH as f64) as usize).min(BAR_WIDTH);
@@ -86,8 +90,8 @@ fn budget_share(progress: &Value, done: u64, max_evaluations: u64) -> f64 {
         Some(progress["spent"][name].as_f64()? / limit)
     };
     let parts = ["cost_usd", "tokens", "seconds"].map(share_of);
-    let counted = (max_evaluations > 0).then(|| done as f64 / max_evaluations as f64);
-    let parts = parts.into_iter().chain([counted]).flatten();
+    let evaluation_share = (max_evaluations > 0).then(|| done as f64 / max_evaluations as f64);
+    let parts = parts.into_iter().chain([evaluation_share]).flatten();
     parts.fold(0.0, f64::max).min(1.0)
 }
 

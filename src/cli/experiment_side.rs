@@ -84,14 +84,14 @@ impl ExperimentBackend {
         match self {
             Self::Local(session) => {
                 let experiments = session.app.experiments();
-                let found = experiments
+                let summaries = experiments
                     .list(&session.caller.user, MAX_LISTED, None)
                     .await?;
-                Ok(found.iter().map(shape::list_item_json).collect())
+                Ok(summaries.iter().map(shape::list_item_json).collect())
             }
             Self::Server(server) => {
-                let found = server.get(&format!("{EXPERIMENTS_PATH}?limit={MAX_LISTED}"))?;
-                let rows = found["experiments"].as_array();
+                let summaries = server.get(&format!("{EXPERIMENTS_PATH}?limit={MAX_LISTED}"))?;
+                let rows = summaries["experiments"].as_array();
                 Ok(rows.cloned().unwrap_or_default())
             }
         }

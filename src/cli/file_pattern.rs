@@ -138,8 +138,8 @@ mod tests {
             ("*.pdf", &[]),
             ("*", &["one.md", "two.txt"]),
         ] {
-            let found = expand(&format!("{}/{pattern}", root.0.display())).unwrap_or_default();
-            let names = found
+            let matches = expand(&format!("{}/{pattern}", root.0.display())).unwrap_or_default();
+            let names = matches
                 .iter()
                 .filter_map(|path| path.strip_prefix(&root.0).ok());
             let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
@@ -151,16 +151,16 @@ mod tests {
     fn invalid_and_too_broad_patterns_are_rejected() {
         let root = Folder::new("limits");
         let within = |pattern: &str| format!("{}/{pattern}", root.0.display());
-        let refused = |pattern: &str, max_files| {
+        let expect_refusal = |pattern: &str, max_files| {
             matching_files(&within(pattern), max_files).expect_err("refused")
         };
-        assert!(refused("**/*.md", 2).contains("more than 2 folders"));
+        assert!(expect_refusal("**/*.md", 2).contains("more than 2 folders"));
         assert!(matching_files(&within("**/*.md"), 3).is_ok());
-        assert!(refused("x**y", 9).contains("is not a file pattern"));
-        assert!(refused("*.pdf", 9).starts_with("no file matches"));
+        assert!(expect_refusal("x**y", 9).contains("is not a file pattern"));
+        assert!(expect_refusal("*.pdf", 9).starts_with("no file matches"));
         for number in 0..=MAX_FILES {
             std::fs::write(root.0.join(format!("{number}.log")), "x").expect("a file");
         }
-        assert!(refused("*.log", 9).contains("more than 200 files"));
+        assert!(expect_refusal("*.log", 9).contains("more than 200 files"));
     }
 }

@@ -63,7 +63,7 @@ impl Handover {
     ///
     /// # Errors
     /// Returns an error if the socket in the folder cannot be created.
-    pub(super) fn offer(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
+    pub(super) fn start_offer(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = socket_path(folder);
         // Left by a killed process.
         let _ = fs::remove_file(&path);

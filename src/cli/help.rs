@@ -212,8 +212,8 @@ fn explain(command: &Command) -> String {
                 .iter()
                 .find(|(_, name)| *name == option.name)
                 .map_or(String::new(), |(letter, _)| format!("-{letter}, "));
-            let shown = format!("{short}--{} {}", option.name, option.value);
-            push_row(&mut text, shown.trim_end(), option.help);
+            let option_text = format!("{short}--{} {}", option.name, option.value);
+            push_row(&mut text, option_text.trim_end(), option.help);
         }
     }
     let examples = COMMAND_EXAMPLES

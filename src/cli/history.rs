@@ -91,19 +91,19 @@ async fn perform(
         "export" => export(call, backend, rest).await,
         _ => {
             let words = (action == "search").then_some(rest);
-            let found = backend.list(limit, words).await?;
-            list(call, &found, words)
+            let page_json = backend.list(limit, words).await?;
+            list(call, &page_json, words)
         }
     }
 }
 
-fn list(call: &CommandCall, found: &Value, words: Option<&str>) -> Outcome {
+fn list(call: &CommandCall, page_json: &Value, words: Option<&str>) -> Outcome {
     if call.has("json") {
-        return print(format_args!("{found:#}"));
+        return print(format_args!("{page_json:#}"));
     }
     let now = clock::now();
     let mut table = TextTable::new(&["id", "updated", ">turns", "title"]);
-    for thread in found["threads"].as_array().into_iter().flatten() {
+    for thread in page_json["threads"].as_array().into_iter().flatten() {
         let text = |name: &str| thread[name].as_str().unwrap_or_default().to_owned();
         let title = match thread["snippet"]["text"].as_str() {
             Some(snippet) => format!("{}: {snippet}", text("title")),
@@ -158,12 +158,12 @@ async fn export(call: &CommandCall, backend: &HistoryBackend, id: &str) -> Outco
         }
         HistoryBackend::Local(session) => {
             let id = ThreadId::parse(&id).ok_or_else(Error::missing)?;
-            let found = session
+            let lookup = session
                 .app
                 .threads()
                 .reports(&session.caller, &id, None)
                 .await?;
-            match threads::export_thread(&found.0, &found.1, format) {
+            match threads::export_thread(&lookup.0, &lookup.1, format) {
                 Some(file) => file.text,
                 None => return usage("--format must be md, html, or json"),
             }
@@ -200,8 +200,8 @@ impl HistoryBackend {
                         ..ThreadFilter::default()
                     },
                 };
-                let listed = session.app.threads().list(&session.caller, query).await?;
-                let items: Vec<Value> = listed.iter().map(thread_shape::listed_json).collect();
+                let thread_rows = session.app.threads().list(&session.caller, query).await?;
+                let items: Vec<Value> = thread_rows.iter().map(thread_shape::listed_json).collect();
                 Ok(json!({ "threads": items }))
             }
         }

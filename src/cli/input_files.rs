@@ -71,8 +71,8 @@ pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailur
     }
     let mut files = Vec::new();
     for name in names {
-        let new_file = |shown: String, source| InputFile {
-            display_name: shown,
+        let new_file = |display_name: String, source| InputFile {
+            display_name: display_name,
             source,
         };
         match *name {
@@ -81,8 +81,8 @@ pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailur
                 files.push(new_file(name.to_owned(), InputSource::Web(name.to_owned())));
             }
             name if file_pattern::is_pattern(name) => {
-                let found = file_pattern::expand(name).or_else(failed)?;
-                let each = found.into_iter();
+                let matches = file_pattern::expand(name).or_else(failed)?;
+                let each = matches.into_iter();
                 files.extend(
                     each.map(|path| new_file(path.display().to_string(), InputSource::Path(path))),
                 );
@@ -99,33 +99,34 @@ impl InputFile {
     /// # Errors
     /// Returns an error if it cannot be opened.
     pub(super) fn open(&self, config: &Config) -> Result<Option<OpenedInput>, CommandFailure> {
-        let opened = |name: &str, content| {
+        let opened_input = |name: &str, content| {
             Ok(Some(OpenedInput {
                 name: name.to_owned(),
                 content,
             }))
         };
         match &self.source {
-            InputSource::Stdin => opened("stdin.txt", Box::new(std::io::stdin())),
+            InputSource::Stdin => opened_input("stdin.txt", Box::new(std::io::stdin())),
             InputSource::Pipe => match piped_input()? {
-                Some(content) => opened("stdin.txt", content),
+                Some(content) => opened_input("stdin.txt", content),
                 None => Ok(None),
             },
             InputSource::Path(path) => {
                 let file = open_path(path).or_else(|error| match error.kind() {
-                    ErrorKind::NotFound => self.unreadable(missing_file_message(path)),
-                    _ => self.unreadable(error),
+                    ErrorKind::NotFound => self.unreadable_error(missing_file_message(path)),
+                    _ => self.unreadable_error(error),
                 })?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                opened(&name, Box::new(file))
+                opened_input(&name, Box::new(file))
             }
             InputSource::Web(address) => {
                 // One byte more than the limit, so that a larger file is refused rather than cut.
                 let max_bytes = config.limits.max_upload + 1;
                 let authorities = config.authorities.clone();
-                let found = open_web_file(address, max_bytes, &config.outbound_allow, authorities);
-                let (name, content) = found.or_else(|why| self.unreadable(why))?;
-                opened(&name, content)
+                let web_file =
+                    open_web_file(address, max_bytes, &config.outbound_allow, authorities);
+                let (name, content) = web_file.or_else(|why| self.unreadable_error(why))?;
+                opened_input(&name, content)
             }
         }
     }
@@ -134,7 +135,10 @@ impl InputFile {
     ///
     /// # Errors
     /// Always fails.
-    pub(super) fn unreadable<T>(&self, why: impl std::fmt::Display) -> Result<T, CommandFailure> {
+    pub(super) fn unreadable_error<T>(
+        &self,
+        why: impl std::fmt::Display,
+    ) -> Result<T, CommandFailure> {
         failed(format!("cannot read {}: {why}", self.display_name))
     }
 }

@@ -72,9 +72,9 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
                 daily_budget_usd: option_number(call, "day-budget")?,
                 total_budget_usd: option_number(call, "budget")?,
             };
-            let (key, stored) = accounts.make_key(&caller.user, new_key, &origin).await?;
+            let (key, stored_key) = accounts.make_key(&caller.user, new_key, &origin).await?;
             if call.has("json") {
-                return print(json!({"id": stored.id, "name": stored.name, "key": key}));
+                return print(json!({"id": stored_key.id, "name": stored_key.name, "key": key}));
             }
             print(key)
         }
@@ -113,10 +113,10 @@ fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -
         server.delete(&format!("{KEYS_PATH}/{}", query_text(id)))?;
         return print(format!("{id} deleted"));
     }
-    let found = server.get(KEYS_PATH)?;
+    let key_list = server.get(KEYS_PATH)?;
     print_keys(
         call,
-        found["api_keys"].as_array().map_or(&[], Vec::as_slice),
+        key_list["api_keys"].as_array().map_or(&[], Vec::as_slice),
     )
 }
 
@@ -161,7 +161,7 @@ fn option_number<T: std::str::FromStr>(
 fn key_json(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "name": key.name, "prefix": key.prefix,
-        "created_at": key.created, "last_used_at": key.last_used, "expires_at": key.expires,
+        "created_at": key.created, "last_used_at": key.last_used, "expires_at": key.expires_at,
         "scopes": key.scopes, "models": key.limits.models,
         "day_budget_usd": key.limits.daily_budget, "budget_usd": key.limits.total_budget,
     })

@@ -15,10 +15,10 @@ use crate::tls::CertificateResolver;
 pub(super) async fn bind_listeners(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
-    open: Vec<Option<StdListener>>,
+    inherited: Vec<Option<StdListener>>,
 ) -> Result<(Vec<Listener>, Vec<String>), CommandFailure> {
-    let mut open = open.into_iter();
-    let (listener, address) = bind(config.host, config.port, open.next().flatten()).await?;
+    let mut inherited = inherited.into_iter();
+    let (listener, address) = bind(config.host, config.port, inherited.next().flatten()).await?;
     let index = config.ui_port.is_some();
     let scheme = scheme(config);
     let mut lines = vec![format!("Quire is listening on {scheme}://{address}")];
@@ -34,7 +34,7 @@ pub(super) async fn bind_listeners(
         tls: tls.clone(),
     }];
     if let Some(port) = config.ui_port {
-        let (listener, address) = bind(config.host, port, open.next().flatten()).await?;
+        let (listener, address) = bind(config.host, port, inherited.next().flatten()).await?;
         listeners.push(Listener {
             listener,
             index: false,
@@ -50,21 +50,21 @@ async fn bind(
     port: u16,
     open: Option<StdListener>,
 ) -> Result<(TcpListener, SocketAddr), CommandFailure> {
-    let requested = SocketAddr::new(host, port);
+    let requested_address = SocketAddr::new(host, port);
     let bound = async {
         let listener = match open {
             Some(socket) => {
                 socket.set_nonblocking(true)?;
                 TcpListener::from_std(socket)?
             }
-            None => TcpListener::bind(requested).await?,
+            None => TcpListener::bind(requested_address).await?,
         };
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
     bound
         .await
-        .or_else(|error| failed(bind_error(requested, &error)))
+        .or_else(|error| failed(bind_error(requested_address, &error)))
 }
 
 /// Returns the error for a port that cannot be used, and what to do.

@@ -13,7 +13,7 @@ const MAX_MEMBER_LINES: usize = 12;
 #[derive(Default)]
 pub(super) struct LiveLines {
     members: Vec<LiveMember>,
-    drawn: usize,
+    drawn_lines: usize,
 }
 
 struct LiveMember {
@@ -28,13 +28,13 @@ impl LiveLines {
     pub(super) fn apply(&mut self, kind: &str, data: &Value) {
         let text = |name: &str| data[name].as_str().unwrap_or_default();
         let (model, stage) = (text("model"), text("stage"));
-        let place = self
+        let member_index = self
             .members
             .iter()
             .position(|member| member.model == model && member.stage == stage);
-        match (kind, place) {
-            ("member.started", place) => {
-                place.map(|at| self.members.remove(at));
+        match (kind, member_index) {
+            ("member.started", member_index) => {
+                member_index.map(|at| self.members.remove(at));
                 self.members.push(LiveMember {
                     model: model.to_owned(),
                     stage: stage.to_owned(),
@@ -59,8 +59,8 @@ impl LiveLines {
 
     /// Clears the drawn lines, so that other lines can be printed in their place.
     pub(super) fn erase(&mut self) -> String {
-        let line_erasures = "\x1b[1A\x1b[2K".repeat(self.drawn);
-        self.drawn = 0;
+        let line_erasures = "\x1b[1A\x1b[2K".repeat(self.drawn_lines);
+        self.drawn_lines = 0;
         line_erasures
     }
 
@@ -77,14 +77,14 @@ impl LiveLines {
             let line = format!("  {} · {} · {state}", member.model, member.stage);
             out.push_str(truncate(&remove_control_characters(&line), width));
             out.push('\n');
-            self.drawn += 1;
+            self.drawn_lines += 1;
         }
         if self.members.len() > MAX_MEMBER_LINES {
             out.push_str(&format!(
                 "  and {} more\n",
                 self.members.len() - MAX_MEMBER_LINES
             ));
-            self.drawn += 1;
+            self.drawn_lines += 1;
         }
         out
     }
@@ -128,8 +128,8 @@ mod tests {
         }
         live.apply("member.delta", &of(0));
         live.apply("member.started", &of(0));
-        let drawn = live.draw(80);
-        assert!(drawn.ends_with("  and 3 more\n") && !drawn.contains("1 characters"));
+        let frame = live.draw(80);
+        assert!(frame.ends_with("  and 3 more\n") && !frame.contains("1 characters"));
         assert_eq!(
             live.erase().matches("\x1b[1A").count(),
             MAX_MEMBER_LINES + 1

@@ -12,8 +12,8 @@ pub(super) fn public_url(config: &Config) -> String {
         let port = config.ui_port.unwrap_or(config.port);
         url(scheme(config), SocketAddr::new(config.host, port))
     };
-    let shown = || running_server(config).unwrap_or_else(configured);
-    config.public_url.clone().unwrap_or_else(shown)
+    let server_address = || running_server(config).unwrap_or_else(configured);
+    config.public_url.clone().unwrap_or_else(server_address)
 }
 
 /// Returns the address of the server that holds the data folder; `None` while no server does.

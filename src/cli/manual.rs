@@ -60,15 +60,15 @@ fn without_links(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("](") {
-        let opened = before.rfind('[');
-        let (Some(open), Some((target, tail))) = (opened, after.split_once(')')) else {
+        let opening = before.rfind('[');
+        let (Some(open_bracket), Some((target, tail))) = (opening, after.split_once(')')) else {
             out.push_str(before);
             out.push_str("](");
             rest = after;
             continue;
         };
-        out.push_str(&before[..open]);
-        let label = &before[open + 1..];
+        out.push_str(&before[..open_bracket]);
+        let label = &before[open_bracket + 1..];
         let target = match target.strip_prefix("/manual/") {
             Some(id) => format!("`quire help {id}`"),
             None => target.to_owned(),
@@ -145,10 +145,10 @@ fn manual_page(topics: &[Topic]) -> String {
             out += &format!(".PP\n.nf\n{}\n.fi\n", escape_roff(command.details));
         }
         for row in command.options {
-            let shown = format!("--{} {}", row.name, row.value);
+            let option_text = format!("--{} {}", row.name, row.value);
             out += &format!(
                 ".TP\n\\fB{}\\fR\n{}\n",
-                escape_roff(shown.trim_end()),
+                escape_roff(option_text.trim_end()),
                 escape_roff(row.help)
             );
         }

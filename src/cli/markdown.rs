@@ -39,8 +39,8 @@ impl Markdown {
         let Some(end) = self.rest.rfind('\n') else {
             return String::new();
         };
-        let after = self.rest.split_off(end + 1);
-        let lines = std::mem::replace(&mut self.rest, after);
+        let unfinished_line = self.rest.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.rest, unfinished_line);
         lines.lines().map(|line| self.render_line(line)).collect()
     }
 
@@ -111,13 +111,17 @@ impl Markdown {
         let mut out = String::from(first);
         let mut column = width(first);
         let mut inline = InlineState::default();
-        let open = |out: &mut String| out.push_str(style.filter(|_| self.is_colored).unwrap_or(""));
-        open(&mut out);
+        let start_style =
+            |out: &mut String| out.push_str(style.filter(|_| self.is_colored).unwrap_or(""));
+        start_style(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
             // The words are slices of the text.
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
-            let shown = inline.render_word(word, &text[end..]);
-            let length: usize = shown.iter().map(MarkdownPiece::width_in_columns).sum();
+            let rendered_word = inline.render_word(word, &text[end..]);
+            let length: usize = rendered_word
+                .iter()
+                .map(MarkdownPiece::width_in_columns)
+                .sum();
             if at > 0 && column + 1 + length > self.width {
                 out.push('\n');
                 out.push_str(other);
@@ -127,13 +131,13 @@ impl Markdown {
                 column += 1;
             }
             column += length;
-            for piece in shown {
+            for piece in rendered_word {
                 match piece {
                     MarkdownPiece::Text(character) => out.push(character),
                     MarkdownPiece::Style(code) if self.is_colored => {
                         out.push_str(code);
                         if code == RESET {
-                            open(&mut out);
+                            start_style(&mut out);
                         }
                     }
                     MarkdownPiece::Style(_) => {}
@@ -189,10 +193,10 @@ impl InlineState {
         let mut out = Vec::new();
         let mut rest = word;
         while let Some(character) = rest.chars().next() {
-            let before = word[..word.len() - rest.len()].chars().next_back();
-            let after = &rest[character.len_utf8()..];
-            if self.is_emphasis(character, before, after)
-                && (self.italic || is_closed(character, after) || is_closed(character, line))
+            let char_before = word[..word.len() - rest.len()].chars().next_back();
+            let after_mark = &rest[character.len_utf8()..];
+            if self.is_emphasis(character, char_before, after_mark)
+                && (self.italic || is_closed(character, after_mark) || is_closed(character, line))
             {
                 self.italic = !self.italic;
                 out.push(MarkdownPiece::Style(if self.italic {
@@ -273,10 +277,10 @@ fn inline_html(text: &str, line_break: &str) -> String {
             .replace("<br>", line_break)
             .replace("<br/>", line_break);
         for tag in INLINE_TAGS {
-            let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
-            if part.contains(&open) && part.contains(&close) {
+            let (open_tag, close) = (format!("<{tag}>"), format!("</{tag}>"));
+            if part.contains(&open_tag) && part.contains(&close) {
                 let raised = if tag == "sup" { "^" } else { "" };
-                part = part.replace(&open, raised).replace(&close, "");
+                part = part.replace(&open_tag, raised).replace(&close, "");
             }
         }
         ENTITIES

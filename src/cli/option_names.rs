@@ -46,8 +46,8 @@ fn rename_in_line(message: &str) -> String {
     let mut parts = location.split('.').skip(1);
     let field = parts.next().unwrap_or_default();
     let rest: Vec<&str> = parts.collect();
-    let known = FIELD_OPTIONS.iter().find(|(name, _)| *name == field);
-    match known {
+    let field_option = FIELD_OPTIONS.iter().find(|(name, _)| *name == field);
+    match field_option {
         Some((_, "--parameter")) => format!("--parameter {}: {why}", rest.join(".")),
         // Some messages name their subject themselves.
         Some((_, option)) if why.starts_with(option) => why.to_owned(),

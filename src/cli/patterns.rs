@@ -35,47 +35,45 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 /// A pattern and its source.
 struct ListedPattern {
     pattern: Arc<Pattern>,
-    from: &'static str,
+    source: &'static str,
 }
 
 fn list_patterns(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
     let config = call.config()?;
     if let Some(server) = RemoteSession::from_settings(call, &config)? {
-        let found = server.get("/api/patterns")?;
-        let listed = found["patterns"].as_array().into_iter().flatten();
-        return listed
-            .map(|listed| fetch_pattern(&server, listed))
-            .collect();
+        let pattern_list = server.get("/api/patterns")?;
+        let rows = pattern_list["patterns"].as_array().into_iter().flatten();
+        return rows.map(|rows| fetch_pattern(&server, rows)).collect();
     }
     let (installation_patterns, errors) = InstallationPatterns::open(&config);
     for error in errors {
         print_warning(&format!("skipped: {error}"));
     }
-    let listed = installation_patterns
+    let rows = installation_patterns
         .all()
         .iter()
-        .map(|listed| ListedPattern {
-            pattern: listed.pattern.clone(),
-            from: match listed.origin {
+        .map(|rows| ListedPattern {
+            pattern: rows.pattern.clone(),
+            source: match rows.origin {
                 PatternOrigin::Folder => "the folder",
                 _ => "built in",
             },
         });
-    Ok(listed.collect())
+    Ok(rows.collect())
 }
 
 /// Fetches the complete pattern for a row of the server's list.
 fn fetch_pattern(server: &RemoteSession, row: &Value) -> Result<ListedPattern, CommandFailure> {
     let id = row["id"].as_str().unwrap_or_default();
-    let mut found = server.get(&format!("/api/patterns/{}", query_text(id)))?;
-    let Ok(pattern) = serde_json::from_value(found["source"].take()) else {
+    let mut pattern_json = server.get(&format!("/api/patterns/{}", query_text(id)))?;
+    let Ok(pattern) = serde_json::from_value(pattern_json["source"].take()) else {
         return failed(format!(
             "cannot read the server's pattern {id}; the server's version may differ"
         ));
     };
     Ok(ListedPattern {
         pattern: Arc::new(pattern),
-        from: match row["origin"].as_str() {
+        source: match row["origin"].as_str() {
             Some("folder") => "the folder",
             Some("own") => "you",
             Some("team") => "the team",
@@ -92,7 +90,11 @@ fn list(call: &CommandCall) -> Outcome {
         return print_json(&json!(list));
     }
     let mut table = TextTable::new(&["id", "category", "stages", "from"]);
-    for ListedPattern { pattern, from } in &all {
+    for ListedPattern {
+        pattern,
+        source: from,
+    } in &all
+    {
         let stages: Vec<&str> = pattern.stages.iter().map(|stage| &*stage.name).collect();
         table.push([
             pattern.id.clone(),
@@ -110,14 +112,18 @@ fn show(call: &CommandCall) -> Outcome {
         return usage("the pattern's ID is missing; `quire patterns list` lists them");
     };
     let all = list_patterns(call)?;
-    let Some(listed) = all.iter().find(|listed| listed.pattern.id == *id) else {
-        let hint = match closest(id, all.iter().map(|listed| listed.pattern.id.as_str())) {
+    let Some(pattern_row) = all.iter().find(|pattern_row| pattern_row.pattern.id == *id) else {
+        let hint = match closest(
+            id,
+            all.iter()
+                .map(|pattern_row| pattern_row.pattern.id.as_str()),
+        ) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "`quire patterns list` lists them".to_owned(),
         };
         return usage(format!("there is no pattern \"{id}\"; {hint}"));
     };
-    let pattern = &listed.pattern;
+    let pattern = &pattern_row.pattern;
     if call.has("json") {
         return print_json(&json!(**pattern));
     }

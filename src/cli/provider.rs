@@ -58,8 +58,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 fn provider_params(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
     let models = call.value("models").map(|list| {
         let names = list.split(',').map(str::trim);
-        let named = names.filter(|name| !name.is_empty() && *name != "*");
-        named.map(str::to_owned).collect()
+        let named_models = names.filter(|name| !name.is_empty() && *name != "*");
+        named_models.map(str::to_owned).collect()
     });
     let concurrency = match call.value("concurrency").map(str::parse) {
         Some(Err(_)) => return usage("--concurrency needs a number"),
@@ -105,26 +105,28 @@ async fn perform(
     let scope = ProviderScope::House(None);
     let origin = RequestOrigin::local(clock::now());
     let all = providers.list(&scope).await?;
-    let found = || match all.iter().find(|provider| provider.name == name) {
+    let find_provider = || match all.iter().find(|provider| provider.name == name) {
         Some(provider) => Ok(provider.id.as_str()),
         None => unknown_provider(name),
     };
     match action {
         "list" => list(call, &all.iter().map(provider_json).collect::<Vec<_>>()),
         "add" => {
-            let (added, message) = providers.add(&scope, name, params, &origin).await?;
-            print(format!("{}: {message}", added.name))
+            let (new_provider, message) = providers.add(&scope, name, params, &origin).await?;
+            print(format!("{}: {message}", new_provider.name))
         }
         "change" => {
-            let (changed, message) = providers.change(&scope, found()?, params, &origin).await?;
-            print(format!("{}: {message}", changed.name))
+            let (changed_provider, message) = providers
+                .change(&scope, find_provider()?, params, &origin)
+                .await?;
+            print(format!("{}: {message}", changed_provider.name))
         }
         "test" => print(format!(
             "{name}: {}",
-            providers.test(&scope, found()?).await?
+            providers.test(&scope, find_provider()?).await?
         )),
         _ => {
-            providers.remove(&scope, found()?, &origin).await?;
+            providers.remove(&scope, find_provider()?, &origin).await?;
             print(format!("{name} removed"))
         }
     }
@@ -148,16 +150,16 @@ fn perform_at_server(
     });
     if action == "add" {
         body["name"] = json!(name);
-        let added = server.post(PROVIDERS_PATH, &body)?;
-        return print_message(name, &added);
+        let response = server.post(PROVIDERS_PATH, &body)?;
+        return print_message(name, &response);
     }
     let all = server.get(PROVIDERS_PATH)?;
     let all = all["providers"].as_array().map_or(&[][..], Vec::as_slice);
     if action == "list" {
         return list(call, all);
     }
-    let found = all.iter().find(|provider| provider["name"] == name);
-    let Some(id) = found.and_then(|provider| provider["id"].as_str()) else {
+    let provider_json = all.iter().find(|provider| provider["name"] == name);
+    let Some(id) = provider_json.and_then(|provider| provider["id"].as_str()) else {
         return unknown_provider(name);
     };
     let path = format!("{PROVIDERS_PATH}/{}", query_text(id));

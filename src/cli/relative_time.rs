@@ -12,20 +12,20 @@ const DAY: u64 = 24 * HOUR;
 const DATE_THRESHOLD: u64 = 31 * DAY;
 
 /// Formats a time relative to now, past or future.
-pub(super) fn relative(at: Timestamp, now: Timestamp) -> String {
+pub(super) fn relative_time(at: Timestamp, now: Timestamp) -> String {
     let (past, future) = (now.since(at), at.since(now));
     match future > past {
         true => distance_text(future).map(|length| format!("in {length}")),
         false if past.as_secs() < MINUTE => Some("just now".to_owned()),
         false => distance_text(past).map(|length| format!("{length} ago")),
     }
-    .unwrap_or_else(|| date(at))
+    .unwrap_or_else(|| date_text(at))
 }
 
 /// Formats the time in an API field; returns the text itself if it is not a time.
 pub(super) fn relative_text(text: Option<&str>, now: Timestamp) -> String {
     let text = text.unwrap_or_default();
-    Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative(at, now))
+    Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative_time(at, now))
 }
 
 fn distance_text(length: Duration) -> Option<String> {
@@ -41,7 +41,7 @@ fn distance_text(length: Duration) -> Option<String> {
 }
 
 /// Formats the date in UTC.
-fn date(at: Timestamp) -> String {
+fn date_text(at: Timestamp) -> String {
     at.to_string().chars().take("2026-11-30".len()).collect()
 }
 

@@ -107,7 +107,7 @@ impl RemoteSession {
         };
         let caller = Caller::for_user(user.id, user.role);
         let origin = RequestOrigin::local(clock::now());
-        let (key, stored) = accounts.make_key(&caller.user, new_key, &origin).await?;
+        let (key, stored_key) = accounts.make_key(&caller.user, new_key, &origin).await?;
         let remote = Remote::new(&address, &key, config.authorities.clone());
         Ok(Some(Self {
             address,
@@ -115,7 +115,7 @@ impl RemoteSession {
             own_key: Some(OwnKey {
                 accounts,
                 caller,
-                id: stored.id.to_string(),
+                id: stored_key.id.to_string(),
             }),
         }))
     }
@@ -309,8 +309,8 @@ impl RemoteSession {
         let parsed = Email::parse(email);
         let expected = parsed.as_ref().map_or(email, Email::as_str);
         let people = self.list("/api/admin/users", "users")?;
-        let found = people.iter().find(|person| person["email"] == expected);
-        match found.and_then(|person| person["id"].as_str()) {
+        let entry = people.iter().find(|person| person["email"] == expected);
+        match entry.and_then(|person| person["id"].as_str()) {
             Some(id) => Ok(id.to_owned()),
             None => failed(format!(
                 "there is no account with the email address {email}"
@@ -344,11 +344,11 @@ fn stream(
     last: &[&str],
     mut take: impl FnMut(String, Value) -> bool,
 ) -> Result<(), RemoteError> {
-    let (mut after, mut tries) = (0, 0);
+    let (mut last_seq, mut tries) = (0, 0);
     loop {
         let mut is_over = false;
-        let followed = remote.events(path, after, |number, kind, data| {
-            after = after.max(number);
+        let followed = remote.events(path, last_seq, |number, kind, data| {
+            last_seq = last_seq.max(number);
             tries = 0;
             is_over = last.contains(&kind.as_str());
             is_over |= !take(kind, data);

@@ -92,7 +92,7 @@ impl RemoteQuestion {
     ) -> Result<Value, CommandFailure> {
         let id = tokio::select! {
             id = self.start(server.clone()) => id?,
-            _ = tokio::signal::ctrl_c() => return stopped(),
+            _ = tokio::signal::ctrl_c() => return stopped_error(),
         };
         let path = format!("/api/analyses/{id}");
         let mut events = server.events(format!("{path}/events"), LAST_EVENTS);
@@ -101,12 +101,12 @@ impl RemoteQuestion {
             tokio::select! {
                 next = events.recv() => match next {
                     Some(event) => screen.show(&[event?]),
-                    None if is_stopped => return stopped(),
+                    None if is_stopped => return stopped_error(),
                     None => return server.get(&path),
                 },
                 _ = tokio::signal::ctrl_c() => {
                     if std::mem::replace(&mut is_stopped, true) {
-                        return stopped();
+                        return stopped_error();
                     }
                     server.post(&format!("{path}/cancel"), &json!({}))?;
                 }
@@ -118,8 +118,8 @@ impl RemoteQuestion {
     async fn start(mut self, server: Arc<RemoteSession>) -> Result<String, CommandFailure> {
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
-            let sent = self.send_files(&server);
-            let started = sent.and_then(|()| server.post("/api/analyze", &self.body));
+            let upload_result = self.send_files(&server);
+            let started = upload_result.and_then(|()| server.post("/api/analyze", &self.body));
             let _ = sender.send(started);
         });
         let Ok(started) = receiver.await else {
@@ -142,8 +142,13 @@ impl RemoteQuestion {
         for file in std::mem::take(&mut self.files) {
             documents.extend(upload(server, &file, &self.config, self.is_quiet)?);
         }
-        if let Some(named) = self.body["document_ids"].as_array() {
-            documents.extend(named.iter().filter_map(Value::as_str).map(str::to_owned));
+        if let Some(named_ids) = self.body["document_ids"].as_array() {
+            documents.extend(
+                named_ids
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned),
+            );
         }
         self.body["document_ids"] = json!(documents);
         Ok(())
@@ -172,16 +177,16 @@ pub(super) fn upload(
     config: &Config,
     is_quiet: bool,
 ) -> Result<Option<String>, CommandFailure> {
-    let Some(opened) = file.open(config)? else {
+    let Some(input) = file.open(config)? else {
         return Ok(None);
     };
-    let shown = &file.display_name;
-    let mut stored = server.upload("/api/upload-document", &opened.name, opened.content)?;
+    let display_name = &file.display_name;
+    let mut stored = server.upload("/api/upload-document", &input.name, input.content)?;
     let id = ["document_id", "id"]
         .iter()
         .find_map(|field| stored[*field].as_str());
     let Some(id) = id.map(str::to_owned) else {
-        return failed(format!("the server did not store {shown}"));
+        return failed(format!("the server did not store {display_name}"));
     };
     loop {
         let document = match stored["document"].is_object() {
@@ -191,7 +196,7 @@ pub(super) fn upload(
         match document["status"].as_str() {
             Some("failed") => {
                 let why = document["message"].as_str().unwrap_or("it cannot be read");
-                return failed(format!("{shown}: {why}"));
+                return failed(format!("{display_name}: {why}"));
             }
             Some("processing" | "pending") => {}
             _ => break,
@@ -200,7 +205,7 @@ pub(super) fn upload(
         stored = server.get(&format!("/api/documents/{id}"))?;
     }
     if !is_quiet {
-        print_progress(&format!("{shown}: read by the server"));
+        print_progress(&format!("{display_name}: read by the server"));
     }
     Ok(Some(id))
 }
@@ -222,6 +227,6 @@ fn print_answer(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
     }
 }
 
-fn stopped<T>() -> Result<T, CommandFailure> {
+fn stopped_error<T>() -> Result<T, CommandFailure> {
     Err(CommandFailure::Stopped("stopped".to_owned()))
 }

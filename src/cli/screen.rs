@@ -18,11 +18,11 @@ const DEFAULT_WIDTH: usize = 80;
 /// The display and its current content.
 pub(super) struct Screen {
     is_quiet: bool,
-    live: Option<LiveLines>,
+    live_lines: Option<LiveLines>,
     /// Renders the answer on a terminal as it is streamed.
     answer: Option<Markdown>,
     /// The part of the answer already written.
-    written: String,
+    written_text: String,
     width: usize,
     /// The summary of the run, printed after the answer's last line.
     summary: Option<String>,
@@ -35,9 +35,9 @@ impl Screen {
         let is_terminal = std::io::stdout().is_terminal();
         Self {
             is_quiet,
-            live: (!is_quiet && std::io::stderr().is_terminal()).then(LiveLines::default),
+            live_lines: (!is_quiet && std::io::stderr().is_terminal()).then(LiveLines::default),
             answer: (shows_answer && is_terminal).then(|| markdown_renderer(width)),
-            written: String::new(),
+            written_text: String::new(),
             width,
             summary: None,
         }
@@ -46,7 +46,7 @@ impl Screen {
     /// Shows new events.
     pub(super) fn show(&mut self, events: &[(String, Value)]) {
         for (kind, data) in events {
-            if let Some(live) = &mut self.live {
+            if let Some(live) = &mut self.live_lines {
                 live.apply(kind, data);
             }
             if kind == "synthesis.delta" {
@@ -59,7 +59,7 @@ impl Screen {
                 }
             }
         }
-        if let Some(live) = &mut self.live {
+        if let Some(live) = &mut self.live_lines {
             print_note(&live.draw(self.width));
         }
     }
@@ -94,12 +94,20 @@ impl Screen {
         let Some(answer) = &mut self.answer else {
             return print(text.trim_end());
         };
-        if self.written.trim() != text.trim() {
+        if self.written_text.trim() != text.trim() {
             // Rewritten by another model, or never streamed: write all of it.
-            let before = answer.finish();
-            let rule = if self.written.is_empty() { "" } else { "\n" };
+            let rest_of_answer = answer.finish();
+            let rule = if self.written_text.is_empty() {
+                ""
+            } else {
+                "\n"
+            };
             let mut renderer = markdown_renderer(self.width);
-            let text = format!("{before}{rule}{}{}", renderer.push(text), renderer.finish());
+            let text = format!(
+                "{rest_of_answer}{rule}{}{}",
+                renderer.push(text),
+                renderer.finish()
+            );
             return print(text.trim_end());
         }
         match answer.finish() {
@@ -112,7 +120,7 @@ impl Screen {
         let Some(answer) = &mut self.answer else {
             return;
         };
-        self.written.push_str(piece);
+        self.written_text.push_str(piece);
         let lines = answer.push(piece);
         if !lines.is_empty() {
             self.erase();
@@ -124,7 +132,7 @@ impl Screen {
 
     /// Clears the live lines from the screen.
     fn erase(&mut self) {
-        if let Some(live) = &mut self.live {
+        if let Some(live) = &mut self.live_lines {
             print_note(&live.erase());
         }
     }
@@ -163,8 +171,8 @@ pub(super) fn print_markdown(text: &str) -> Outcome {
     if !std::io::stdout().is_terminal() {
         return print(text.trim_end());
     }
-    let mut shown = markdown_renderer(terminal_width());
-    let text = shown.push(text) + &shown.finish();
+    let mut renderer = markdown_renderer(terminal_width());
+    let text = renderer.push(text) + &renderer.finish();
     print(text.trim_end())
 }
 
@@ -222,7 +230,7 @@ fn event_line(kind: &str, data: &Value) -> Option<String> {
 /// Formats the final summary: time, cost, and remarks on the answer.
 fn run_summary(data: &Value) -> String {
     let seconds = data["total_time_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
-    let more = match data["cost_incomplete"] == true {
+    let incomplete_note = match data["cost_incomplete"] == true {
         true => " and calls of unknown price",
         false => "",
     };
@@ -232,7 +240,7 @@ fn run_summary(data: &Value) -> String {
         .filter_map(Value::as_str)
         .map(|note| format!("; {note}"))
         .collect();
-    format!("{seconds:.1} s, ${cost:.4}{more}{notes}")
+    format!("{seconds:.1} s, ${cost:.4}{incomplete_note}{notes}")
 }
 
 /// Writes a line to stderr.
@@ -250,11 +258,11 @@ pub(super) fn print_progress(line: &str) {
 pub(super) fn summarize_list(items: &[String]) -> Option<String> {
     // Maximum number of items shown.
     const MAX_SHOWN: usize = 10;
-    let shown = items.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>();
+    let listed_items = items.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>();
     match items.len().saturating_sub(MAX_SHOWN) {
         0 if items.is_empty() => None,
-        0 => Some(shown.join(", ")),
-        more => Some(format!("{}, and {more} more", shown.join(", "))),
+        0 => Some(listed_items.join(", ")),
+        more => Some(format!("{}, and {more} more", listed_items.join(", "))),
     }
 }
 

@@ -49,14 +49,15 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     let is_activated = !inherited.is_empty();
     let (lock, listeners, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
-            let open = inherited.into_iter().map(Some).collect();
-            let (listeners, lines) = bind_listeners(&config, tls.clone(), open).await?;
+            let inherited_sockets = inherited.into_iter().map(Some).collect();
+            let (listeners, lines) =
+                bind_listeners(&config, tls.clone(), inherited_sockets).await?;
             (lock, listeners, lines)
         }
         None if takes_over => take_over(&config, tls.clone(), inherited).await?,
         None => return failed(in_use_message(&config)),
     };
-    // The pages are served by the last listener.
+    // The last listener serves the pages.
     let last = listeners
         .last()
         .map(|listener_entry| listener_entry.listener.local_addr());
@@ -65,9 +66,9 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     }
     warn_of_data_loss(&config);
     let offer = handover_offer(&config, &listeners);
-    if let Some(open) = reachable_address(&listeners) {
+    if let Some(inherited_sockets) = reachable_address(&listeners) {
         // A socket passed to us may be reachable from other machines even if the settings say otherwise.
-        config.host = open;
+        config.host = inherited_sockets;
     }
     let app = App::open_to_serve(config)?;
     app.resume().await;
@@ -162,8 +163,8 @@ async fn take_over(
     /// Polling interval.
     const POLL_INTERVAL: Duration = Duration::from_millis(10);
     let mut predecessor = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
-        let held = in_use_message(config);
-        failed(format!("{held}\nthe handover failed: {error}"))
+        let in_use_text = in_use_message(config);
+        failed(format!("{in_use_text}\nthe handover failed: {error}"))
     })?;
     let expected = [Some(config.port), config.ui_port].into_iter().flatten();
     let expected = expected.map(|port| SocketAddr::new(config.host, port));
@@ -173,7 +174,7 @@ async fn take_over(
         actual_address.ip() == expected.ip()
             && (expected.port() == 0 || actual_address.port() == expected.port())
     };
-    let open = match inherited.is_empty() {
+    let sockets = match inherited.is_empty() {
         true => std::mem::take(&mut predecessor.sockets)
             .into_iter()
             .zip(expected)
@@ -181,7 +182,7 @@ async fn take_over(
             .collect(),
         false => inherited.into_iter().map(Some).collect(),
     };
-    let (listeners, lines) = bind_listeners(config, tls, open).await?;
+    let (listeners, lines) = bind_listeners(config, tls, sockets).await?;
     let stop_result = predecessor.tell_to_stop();
     stop_result
         .or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
@@ -204,7 +205,7 @@ fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::H
         .map(|listener_entry| listener_entry.listener.as_fd().try_clone_to_owned());
     let offer = sockets
         .collect::<Result<_, _>>()
-        .and_then(|sockets| handover::Handover::offer(&config.data_dir, sockets));
+        .and_then(|sockets| handover::Handover::start_offer(&config.data_dir, sockets));
     offer
         .inspect_err(|error| log::warn("no other process can take over", &[("why", error)]))
         .ok()
@@ -248,7 +249,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
         return Ok(Vec::new());
     };
     let config = &app.config;
-    // The pages are served by the last listener.
+    // The last listener serves the pages.
     let address = listeners
         .last()
         .and_then(|listener_entry| listener_entry.listener.local_addr().ok());

@@ -50,8 +50,8 @@ pub(super) fn state_lines(app: &App) -> [String; 2] {
 
 fn data_line(config: &Config) -> String {
     let folder = &config.data_dir;
-    let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-    format!("The data is in {}", shown.display())
+    let absolute_path = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+    format!("The data is in {}", absolute_path.display())
 }
 
 fn server_models_line(models_of_server: &ServerModels) -> String {
@@ -76,8 +76,8 @@ fn server_models_line(models_of_server: &ServerModels) -> String {
 }
 
 fn models_line(app: &App) -> String {
-    let listed = app.models().list(None);
-    let ready = listed
+    let model_list = app.models().list(None);
+    let ready = model_list
         .iter()
         .filter(|(_, state)| *state == Availability::Ready);
     let real: Vec<&str> = ready
@@ -115,7 +115,10 @@ fn missing_models_line(app: &App) -> Option<String> {
         .map(|provider| provider.id.as_str())
         .collect();
     let names = names.join(", ");
-    if providers.iter().any(|provider| provider.checked.is_none()) {
+    if providers
+        .iter()
+        .any(|provider| provider.checked_at.is_none())
+    {
         return Some(format!(
             "Asking {names} for models; `quire models` lists them"
         ));

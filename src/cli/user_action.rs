@@ -134,7 +134,7 @@ pub(super) fn print_users(call: &CommandCall, users: &[Value]) -> Outcome {
         table.push([
             field("email"),
             field("role"),
-            state(user).to_owned(),
+            state_text(user).to_owned(),
             relative_text(user["created_at"].as_str(), now),
             last_login.map_or("never".to_owned(), |at| relative_text(Some(at), now)),
         ]);
@@ -163,7 +163,7 @@ pub(super) fn print_user(call: &CommandCall, user: &Value, generated: Option<&st
         "{}  {}  {}  created {}  {last_login}",
         field("email"),
         field("role"),
-        state(user),
+        state_text(user),
         field("created_at")
     ))?;
     print_password(generated)
@@ -196,7 +196,7 @@ pub(super) fn print_link(call: &CommandCall, url: &str, token: &str, expires: &s
     Ok(())
 }
 
-fn state(user: &Value) -> &'static str {
+fn state_text(user: &Value) -> &'static str {
     match user["disabled"] == true {
         true => "locked",
         false => "active",

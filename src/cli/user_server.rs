@@ -28,8 +28,8 @@ pub(super) fn perform(
                 "email": email, "password": user_action::password(call)?,
                 "name": call.value("name").unwrap_or_default(), "role": user_action::new_role(call),
             });
-            let added = server.post(USERS_PATH, &body)?;
-            user_action::print_user(call, &added["user"], added["password"].as_str())
+            let response = server.post(USERS_PATH, &body)?;
+            user_action::print_user(call, &response["user"], response["password"].as_str())
         }
         UserAction::Invite(email) => {
             let link = server.post("/api/admin/invites", &json!({ "email": email }))?;

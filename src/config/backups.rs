@@ -44,7 +44,7 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
             "DATABASE_URL ({}) has no effect: it is not a PostgreSQL address, and a SQLite database is always in QUIRE_DATA",
             checker.source("DATABASE_URL")
         );
-        checker.gathered.warnings.push(warning);
+        checker.gathered_values.warnings.push(warning);
         return None;
     }
     for name in ["QUIRE_REPLICA", "QUIRE_BACKUP_DIR"] {

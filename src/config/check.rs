@@ -12,31 +12,34 @@ use super::options::{self, OptionRow, ValueKind};
 
 /// Raw values and the errors found in them so far.
 pub(super) struct Checker {
-    pub gathered: GatheredValues,
+    pub gathered_values: GatheredValues,
 }
 
 impl Checker {
     /// Returns the source of a setting's value.
     pub fn source(&self, name: &str) -> ValueSource {
-        let raw = self.gathered.values.get(name);
+        let raw = self.gathered_values.values.get(name);
         raw.map_or(ValueSource::Default, |raw| raw.source.clone())
     }
 
     /// Records an error in a setting; `expected` describes a valid value.
     pub fn error(&mut self, name: &str, expected: &str) {
-        let error = match self.gathered.values.get(name) {
+        let error = match self.gathered_values.values.get(name) {
             Some(raw) if raw.source == ValueSource::Flag => {
                 format!("--{}: {expected}", row(name).flag())
             }
             Some(raw) => format!("{} ({}): {expected}", raw.name, raw.source),
             None => format!("{name}: {expected}"),
         };
-        self.gathered.errors.push(error);
+        self.gathered_values.errors.push(error);
     }
 
     /// Returns the configured text, ignoring the default.
     pub fn configured(&self, name: &str) -> Option<String> {
-        self.gathered.values.get(name).map(|raw| raw.text.clone())
+        self.gathered_values
+            .values
+            .get(name)
+            .map(|raw| raw.text.clone())
     }
 
     /// Returns the configured text, or the default.
@@ -58,12 +61,12 @@ impl Checker {
         }
         let value = read(&text);
         if value.is_none() {
-            let shown = if row(name).is_secret() {
+            let display_value = if row(name).is_secret() {
                 "the value"
             } else {
                 text.as_str()
             };
-            self.error(name, &format!("{} is not {expected}", quote(shown)));
+            self.error(name, &format!("{} is not {expected}", quote(display_value)));
             return read(row(name).default);
         }
         value
@@ -179,7 +182,7 @@ impl Checker {
             if entry == "*" {
                 let warning =
                     format!("{name}: * is ignored; list the origins that may call the API");
-                self.gathered.warnings.push(warning);
+                self.gathered_values.warnings.push(warning);
                 continue;
             }
             match http_url(entry).filter(|url| url.matches('/').count() == 2) {

@@ -36,8 +36,8 @@ mod tests {
     fn existing_data_folder_takes_precedence_over_the_platform_default() {
         let folder = |list: &[(&str, &str)], has_legacy_dir: bool| {
             let find = |name: &str| {
-                let found = list.iter().find(|(variable, _)| *variable == name);
-                found.map(|(_, value)| (*value).to_owned())
+                let entry = list.iter().find(|(variable, _)| *variable == name);
+                entry.map(|(_, value)| (*value).to_owned())
             };
             default_data_dir(&find, has_legacy_dir)
                 .display()

@@ -164,21 +164,21 @@ impl GatheredValues {
         row: &OptionRow,
         pairs: &[(String, String)],
     ) -> Option<(String, String)> {
-        let mut found: Option<(String, String)> = None;
+        let mut last_match: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {
             let last = pairs.iter().rev().find(|(variable, _)| variable == name);
             let Some((_, value)) = last.filter(|(_, value)| !value.trim().is_empty()) else {
                 continue;
             };
-            match &found {
-                None => found = Some(((*name).to_owned(), value.trim().to_owned())),
+            match &last_match {
+                None => last_match = Some(((*name).to_owned(), value.trim().to_owned())),
                 Some((winner, text)) if text != value.trim() => self
                     .warnings
                     .push(format!("{name} is ignored because {winner} is set too")),
                 Some(_) => {}
             }
         }
-        found
+        last_match
     }
 }
 

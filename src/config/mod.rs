@@ -145,7 +145,7 @@ pub struct ServerLimits {
     pub document_readers: usize,
     /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Maximum number of concurrent analyses; 0 for as many as fit into the machine's memory, as for the next
+    /// Maximum number of concurrent analyses; 0 for as many as fit into memory, as for the next
     /// three fields.
     pub max_runs: usize,
     /// Maximum number of concurrent provider calls.
@@ -242,7 +242,7 @@ pub struct ProviderConfig {
     /// Price of each of its models, if configured.
     pub price: Option<Price>,
     /// Headers and body fields added to its requests.
-    pub extras: RequestExtras,
+    pub request_extras: RequestExtras,
 }
 
 /// A provider's models.
@@ -323,14 +323,14 @@ pub fn key_setting(provider: &str) -> Option<&'static str> {
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 fn read_file(path: &Path) -> Result<String, String> {
-    let shown = path.display();
+    let display_path = path.display();
     let length = std::fs::metadata(path)
-        .map_err(|error| format!("cannot read {shown}: {error}"))?
+        .map_err(|error| format!("cannot read {display_path}: {error}"))?
         .len();
     if length > MAX_FILE_BYTES {
-        return Err(format!("{shown} is larger than 1 MiB"));
+        return Err(format!("{display_path} is larger than 1 MiB"));
     }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read {display_path}: {error}"))
 }
 
 /// Merges and validates the layers.
@@ -339,7 +339,7 @@ fn read_file(path: &Path) -> Result<String, String> {
 /// [`ConfigErrors`], listing every invalid setting.
 pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     let mut checker = Checker {
-        gathered: load::gather(layers),
+        gathered_values: load::gather(layers),
     };
     let environment = |name: &str| {
         let pairs = layers.environment.iter();
@@ -356,7 +356,7 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     }
     config.authorities = authorities(&mut checker, &read);
     config.models = models(&mut checker, &read);
-    let errors = checker.gathered.errors;
+    let errors = checker.gathered_values.errors;
     if errors.is_empty() {
         Ok(config)
     } else {
@@ -427,7 +427,7 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
             .iter()
             .map(|row| (row.name, checker.source(row.name)))
             .collect(),
-        warnings: std::mem::take(&mut checker.gathered.warnings),
+        warnings: std::mem::take(&mut checker.gathered_values.warnings),
     }
 }
 
@@ -495,6 +495,6 @@ fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
 fn warn_about_mail(checker: &mut Checker) {
     if checker.configured("SMTP_URL").is_some() {
         let warning = "SMTP_URL has no effect, because this version does not send email: administrators find reset links on the Administration page";
-        checker.gathered.warnings.push(warning.to_owned());
+        checker.gathered_values.warnings.push(warning.to_owned());
     }
 }

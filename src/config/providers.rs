@@ -59,7 +59,7 @@ pub(super) fn providers(
                 models: ProviderModels::Any,
                 concurrency: None,
                 price: None,
-                extras: RequestExtras::default(),
+                request_extras: RequestExtras::default(),
             });
         }
     }
@@ -127,15 +127,15 @@ fn provider_config(
     if let Some(kind) = &entry.kind
         && !PROVIDER_KINDS.contains(&kind.as_str())
     {
-        let shown: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
+        let short_kind: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
         return Err(format!(
-            "provider \"{id}\": \"kind\" must be one of {}, not \"{shown}\"",
+            "provider \"{id}\": \"kind\" must be one of {}, not \"{short_kind}\"",
             PROVIDER_KINDS.join(", ")
         ));
     }
-    let known = options::PROVIDERS.iter().any(|(name, _, _)| *name == id);
+    let is_known_id = options::PROVIDERS.iter().any(|(name, _, _)| *name == id);
     let base_url = match entry.base_url {
-        None if known && id != "azure" => None,
+        None if is_known_id && id != "azure" => None,
         None => return Err(format!("provider \"{id}\" needs a \"base_url\"")),
         Some(url) => Some(http_url(&url).ok_or(format!(
             "provider \"{id}\": \"base_url\" must begin with http:// or https://, name its host in plain ASCII (xn--…), and contain no user name or password"
@@ -161,7 +161,7 @@ fn provider_config(
         .checked(true)
         .map_err(|why| format!("provider \"{id}\": {why}"))?;
     Ok(ProviderConfig {
-        extras,
+        request_extras: extras,
         models: parse_models(&id, entry.models)?,
         kind: entry.kind,
         base_url,

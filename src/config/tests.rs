@@ -3,8 +3,8 @@
 use super::*;
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    list.iter().map(own).collect()
+    let owned_pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    list.iter().map(owned_pair).collect()
 }
 
 fn from_environment(list: &[(&str, &str)]) -> Config {
@@ -37,11 +37,12 @@ fn the_admins_models_are_read_and_validated() {
         r#"{"models": [{"id": "a/b", "cost": 1}, {"id": "c"}]}"#,
     )
     .unwrap();
-    let found = errors(&[("QUIRE_MODELS", &setting)]);
-    assert_eq!(found.len(), 2, "{found:?}");
+    let config_errors = errors(&[("QUIRE_MODELS", &setting)]);
+    assert_eq!(config_errors.len(), 2, "{config_errors:?}");
     assert!(
-        found[0].starts_with("QUIRE_MODELS") && found[0].contains("unknown field `cost`"),
-        "{found:?}"
+        config_errors[0].starts_with("QUIRE_MODELS")
+            && config_errors[0].contains("unknown field `cost`"),
+        "{config_errors:?}"
     );
     std::fs::remove_file(&path).unwrap();
     assert!(errors(&[("QUIRE_MODELS", &setting)])[0].contains("cannot read"));
@@ -139,9 +140,9 @@ fn a_database_on_a_server_excludes_copies_of_a_file() {
     assert!(!format!("{config:?}").contains("geheim"));
     assert_eq!(from_environment(&[]).database_url, None);
     for copies in ["QUIRE_REPLICA", "QUIRE_BACKUP_DIR"] {
-        let found = errors(&[address, (copies, "file:///backups")]);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with(copies), "{found:?}");
+        let config_errors = errors(&[address, (copies, "file:///backups")]);
+        assert_eq!(config_errors.len(), 1, "{config_errors:?}");
+        assert!(config_errors[0].starts_with(copies), "{config_errors:?}");
     }
 }
 
@@ -257,7 +258,7 @@ fn providers_come_from_keys_urls_and_the_list() {
                 {"id":"groq","kind":"openai","api_key":"other","models":"*"}]"#,
         ),
     ]);
-    let shown: Vec<_> = config
+    let provider_list: Vec<_> = config
         .providers
         .iter()
         .map(|p| {
@@ -269,7 +270,7 @@ fn providers_come_from_keys_urls_and_the_list() {
         })
         .collect();
     assert_eq!(
-        shown,
+        provider_list,
         [
             ("openai", Some("http://127.0.0.1:9/v1"), None),
             ("ollama", Some("http://127.0.0.1:11434"), None),

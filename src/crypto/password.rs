@@ -52,7 +52,7 @@ pub fn needs_rehash(stored: &str, rounds: u32) -> bool {
 
 /// Returns a hash that matches no known password, verified when the account does not exist so that both cases take
 /// the same time.
-pub fn dummy(rounds: u32) -> String {
+pub fn dummy_hash(rounds: u32) -> String {
     let zeros = STANDARD_NO_PAD.encode([0; 32]);
     format!(
         "${ALGORITHM_NAME}$i={rounds}${}${zeros}",
@@ -94,19 +94,19 @@ mod tests {
 
     #[test]
     fn only_the_same_password_matches() {
-        let stored = hash("Tr4verse-Orchid", 10).expect("randomness");
-        assert!(verify("Tr4verse-Orchid", &stored));
+        let stored_hash = hash("Tr4verse-Orchid", 10).expect("randomness");
+        assert!(verify("Tr4verse-Orchid", &stored_hash));
         for wrong in ["", "tr4verse-Orchid", "Tr4verse-Orchid "] {
-            assert!(!verify(wrong, &stored), "{wrong}");
+            assert!(!verify(wrong, &stored_hash), "{wrong}");
         }
         assert_ne!(hash("same", 10), hash("same", 10), "salts differ");
     }
 
     #[test]
     fn weak_parameters_require_a_new_hash() {
-        let stored = hash("x", 10).expect("randomness");
-        assert!(needs_rehash(&stored, 11));
-        assert!(!needs_rehash(&stored, 10));
+        let stored_hash = hash("x", 10).expect("randomness");
+        assert!(needs_rehash(&stored_hash, 11));
+        assert!(!needs_rehash(&stored_hash, 10));
         assert!(needs_rehash("", 1));
     }
 
@@ -121,7 +121,7 @@ mod tests {
             &good.replace("sha256", "md5"),
             &good.replace("i=10", "i=4000000000"),
             &format!("{good}$"),
-            &dummy(10),
+            &dummy_hash(10),
         ] {
             assert!(!verify("x", bad), "{bad}");
             assert!(!verify("", bad), "{bad}");

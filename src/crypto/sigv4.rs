@@ -1,7 +1,7 @@
 //! AWS Signature Version 4 in headers, for S3-compatible stores. Pure: the caller passes the time and sends the
 //! request. No presigned URLs, no chunked signing, no other services.
 //!
-//! Implemented here, because the existing crates bring more than we need: rusty-s3 only presigns URLs, and pulls
+//! Implemented here, because the existing crates bring in more than we need: rusty-s3 only presigns URLs, and pulls
 //! in url, idna, hmac, sha2, and jiff; ring is a dependency anyway.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -149,9 +149,11 @@ mod tests {
     }
 
     fn authorization(request: &SignedRequest<'_>, credentials: &Credentials<'_>) -> String {
-        let added = sign(request, credentials, "us-east-1", midnight());
-        let found = added.into_iter().find(|(name, _)| *name == "authorization");
-        found.expect("it is signed").1
+        let added_headers = sign(request, credentials, "us-east-1", midnight());
+        let header = added_headers
+            .into_iter()
+            .find(|(name, _)| *name == "authorization");
+        header.expect("it is signed").1
     }
 
     fn check(request: &SignedRequest<'_>, signed: &str, signature: &str) {

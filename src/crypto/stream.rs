@@ -81,10 +81,10 @@ impl StreamCipher {
         let key = self.key(name, salt);
         let next = read_full(&mut from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
         Ok(DecryptingReader {
-            from,
+            reader: from,
             key,
-            next,
-            plain: io::Cursor::default(),
+            next_chunk: next,
+            plaintext: io::Cursor::default(),
             number: 0,
         })
     }
@@ -92,30 +92,31 @@ impl StreamCipher {
 
 /// Reader that decrypts and authenticates a file chunk by chunk.
 pub struct DecryptingReader<R> {
-    from: R,
+    reader: R,
     key: LessSafeKey,
-    next: Vec<u8>,
-    plain: io::Cursor<Vec<u8>>,
+    next_chunk: Vec<u8>,
+    plaintext: io::Cursor<Vec<u8>>,
     number: u32,
 }
 
 impl<R: Read> Read for DecryptingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let count = self.plain.read(buffer)?;
-            if count > 0 || buffer.is_empty() || (self.next.is_empty() && self.number > 0) {
+            let count = self.plaintext.read(buffer)?;
+            if count > 0 || buffer.is_empty() || (self.next_chunk.is_empty() && self.number > 0) {
                 return Ok(count);
             }
-            let mut chunk = std::mem::take(&mut self.next);
-            self.next = read_full(&mut self.from, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
-            let nonce = nonce(self.number, self.next.is_empty())?;
-            let opened = self
+            let mut chunk = std::mem::take(&mut self.next_chunk);
+            self.next_chunk =
+                read_full(&mut self.reader, CHUNK_BYTES + aead::AES_256_GCM.tag_len())?;
+            let nonce = nonce(self.number, self.next_chunk.is_empty())?;
+            let plaintext = self
                 .key
                 .open_in_place(nonce, aead::Aad::empty(), &mut chunk);
-            let length = opened.map_err(|_| decryption_error())?.len();
+            let length = plaintext.map_err(|_| decryption_error())?.len();
             chunk.truncate(length);
             self.number += 1;
-            self.plain = io::Cursor::new(chunk);
+            self.plaintext = io::Cursor::new(chunk);
         }
     }
 }
@@ -218,9 +219,12 @@ mod tests {
                 }
             }
             for at in [3, 12, 24, file.len() - 1] {
-                let mut changed = file.clone();
-                changed[at] ^= 1;
-                assert!(opened(TEST_KEY, "a", &changed).is_err(), "{length} {at}");
+                let mut changed_file = file.clone();
+                changed_file[at] ^= 1;
+                assert!(
+                    opened(TEST_KEY, "a", &changed_file).is_err(),
+                    "{length} {at}"
+                );
             }
             assert!(
                 opened(TEST_KEY, "a", &[&file[..], b"x"].concat()).is_err(),

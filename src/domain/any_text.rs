@@ -101,7 +101,7 @@ proptest! {
         ballot::choice_of(&one, &other);
         evidence::similarity(&[&one, &other, ""]);
         evidence::objection(&one, &other);
-        blind::anonymized(&one, &other, 3);
+        blind::anonymize(&one, &other, 3);
         prompt::without_model_names(&one);
         prompt::without_introduction(&one);
         prompt::placeholders_in(&one);

@@ -228,7 +228,7 @@ pub struct Brief {
     /// Passages of the user's documents.
     pub sources: Vec<SourcePassage>,
     /// The model's own earlier text, if any.
-    pub own: Option<String>,
+    pub own_text: Option<String>,
     /// Other members' texts, each labeled with a letter, in the order shown to this member.
     pub peers: Vec<Peer>,
     /// Critiques labeled with their authors' letters, for a synthesis of texts that were critiqued but not revised.

@@ -62,13 +62,13 @@ impl PassageSplitter {
         if !page.title.is_empty() {
             self.section = page.title.chars().take(MAX_HEADING_CHARS).collect();
         }
-        let mut found = Vec::new();
+        let mut passages = Vec::new();
         let mut at = skip_blank_lines(&page.text, 0);
         while at < page.text.len() && self.ordinal < MAX_PASSAGES {
             let next = at + break_position(&page.text[at..], &layout, at);
             let end = at + page.text[at..next].trim_end().len();
             if end > at {
-                found.push(Passage {
+                passages.push(Passage {
                     ordinal: self.ordinal as u32,
                     page: page.number,
                     start: at as u32,
@@ -83,7 +83,7 @@ impl PassageSplitter {
         if let Some(last) = layout.headings.last() {
             self.section.clone_from(&last.text);
         }
-        found
+        passages
     }
 
     /// Returns the heading nearest above the passage's first line of body text, plus the header row of the
@@ -98,16 +98,16 @@ impl PassageSplitter {
             body = heading.end.min(end);
             nearest += 1;
         }
-        let mut found = match nearest.checked_sub(1) {
+        let mut heading_lines = match nearest.checked_sub(1) {
             Some(index) => layout.headings[index].text.clone(),
             None => self.section.clone(),
         };
         if let Some(columns) = layout.columns_at(text, start) {
-            let separator = if found.is_empty() { "" } else { " " };
-            found.push_str(separator);
-            found.extend(columns.chars().take(MAX_HEADING_CHARS));
+            let separator = if heading_lines.is_empty() { "" } else { " " };
+            heading_lines.push_str(separator);
+            heading_lines.extend(columns.chars().take(MAX_HEADING_CHARS));
         }
-        found
+        heading_lines
     }
 }
 

@@ -26,8 +26,8 @@ pub fn closest_model<'a>(
         return Some(id);
     }
     let name = |id: &'a str| id.split_once('/').map_or(id, |(_, name)| name);
-    let found = closest(word, ids.clone().map(name))?;
-    ids.into_iter().find(|id| name(id) == found)
+    let closest_name = closest(word, ids.clone().map(name))?;
+    ids.into_iter().find(|id| name(id) == closest_name)
 }
 
 /// Returns the optimal string alignment distance: the number of insertions, deletions, substitutions, and

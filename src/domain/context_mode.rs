@@ -126,13 +126,17 @@ pub struct FitChoice {
     /// Maximum characters.
     pub chars: usize,
     /// Why the context is not whole documents; empty if it is.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
 pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeeds) -> FitChoice {
     let room = needs.available_tokens();
-    let choice = |fit, chars, why: String| FitChoice { fit, chars, why };
+    let choice = |fit, chars, why: String| FitChoice {
+        fit,
+        chars,
+        reason: why,
+    };
     let unknown = PASSAGES_BUDGET as u64;
     let max_chars = match (requested, room) {
         (ContextMode::Whole, _) => MAX_CHARS,
@@ -257,12 +261,12 @@ mod tests {
                 (fit, budget),
                 "{wish:?} {chars} {window}"
             );
-            let has_reason = !fit_result.why.is_empty();
+            let has_reason = !fit_result.reason.is_empty();
             assert_eq!(
                 has_reason,
                 fit != Whole && wish != Wish::Passages,
                 "{}",
-                fit_result.why
+                fit_result.reason
             );
         }
     }

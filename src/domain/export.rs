@@ -95,11 +95,11 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     match (&analysis.synthesis, &analysis.error) {
         (Some(text), _) => {
-            let checked = match &analysis.citations {
-                Some(found) => citation::strike_unknown_marks(text, found),
+            let checked_text = match &analysis.citations {
+                Some(citations) => citation::strike_unknown_marks(text, citations),
                 None => text.clone(),
             };
-            let _ = writeln!(out, "## Answer\n\n{}\n", checked.trim());
+            let _ = writeln!(out, "## Answer\n\n{}\n", checked_text.trim());
         }
         (None, Some(reason)) => {
             let _ = writeln!(out, "## No answer\n\n{reason}\n");
@@ -112,11 +112,11 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
             );
         }
     }
-    if let Some(found) = &analysis.citations {
-        write_citations(&mut out, found);
+    if let Some(citations) = &analysis.citations {
+        write_citations(&mut out, citations);
     }
-    if let Some(found) = &analysis.findings {
-        evidence::markdown(&mut out, found);
+    if let Some(citations) = &analysis.findings {
+        evidence::markdown(&mut out, citations);
     }
     write_stages(&mut out, plan, answers);
     if !plan.sources.is_empty() {
@@ -139,8 +139,8 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
 }
 
 // Writes the final answer's citations and skips those of the members' answers.
-fn write_citations(out: &mut String, found: &Citations) {
-    let of_answer = || found.items.iter().filter(|item| item.member.is_none());
+fn write_citations(out: &mut String, citations: &Citations) {
+    let of_answer = || citations.items.iter().filter(|item| item.member.is_none());
     if of_answer().next().is_none() {
         return;
     }

@@ -30,7 +30,8 @@ pub struct Point {
     /// The point, in the judge's words.
     pub point: String,
     /// The members that make the point.
-    pub letters: BTreeSet<char>,
+    #[serde(rename = "letters")]
+    pub member_letters: BTreeSet<char>,
     /// Always `judge`.
     pub from: String,
 }
@@ -52,7 +53,8 @@ pub struct Unique {
 #[serde(default)]
 pub struct Side {
     /// The members.
-    pub letters: BTreeSet<char>,
+    #[serde(rename = "letters")]
+    pub member_letters: BTreeSet<char>,
     /// The members' words, verbatim.
     pub says: String,
 }
@@ -124,8 +126,8 @@ impl From<StoredFindings> for Findings {
 fn contradiction_sides(evidence: &EvidenceMap, contradiction: &ClaimContradiction) -> Vec<Side> {
     let stance = |letter: char| {
         let mut stances = evidence.claims[contradiction.claim].stances.iter();
-        let found = stances.find(|stance| stance.letter == letter);
-        found.map(|stance| stance.stance)
+        let side_stance = stances.find(|stance| stance.letter == letter);
+        side_stance.map(|stance| stance.stance)
     };
     let is_denied = contradiction
         .sides
@@ -134,15 +136,15 @@ fn contradiction_sides(evidence: &EvidenceMap, contradiction: &ClaimContradictio
     let mut sides: Vec<(Option<Stance>, Side)> = Vec::new();
     for side in &contradiction.sides {
         let opposing_stance = stance(side.letter).filter(|_| is_denied);
-        let known = sides
-            .iter_mut()
-            .find(|(known, _)| opposing_stance.is_some() && *known == opposing_stance);
-        match known {
-            Some((_, known)) => drop(known.letters.insert(side.letter)),
+        let listed_side = sides.iter_mut().find(|(other_stance, _)| {
+            opposing_stance.is_some() && *other_stance == opposing_stance
+        });
+        match listed_side {
+            Some((_, listed_side)) => drop(listed_side.member_letters.insert(side.letter)),
             None => sides.push((
                 opposing_stance,
                 Side {
-                    letters: BTreeSet::from([side.letter]),
+                    member_letters: BTreeSet::from([side.letter]),
                     says: side.quote.clone(),
                 },
             )),
@@ -176,7 +178,7 @@ impl Findings {
             consensus: consensus
                 .map(|claim| Point {
                     point: text(claim),
-                    letters: asserting(claim),
+                    member_letters: asserting(claim),
                     from: origin(),
                 })
                 .collect(),
@@ -199,7 +201,7 @@ impl Findings {
             blind_spots: (evidence.blind_spots.iter())
                 .map(|spot| Point {
                     point: spot.clone(),
-                    letters: BTreeSet::new(),
+                    member_letters: BTreeSet::new(),
                     from: origin(),
                 })
                 .collect(),
@@ -219,8 +221,8 @@ impl Findings {
     /// Adds the wall-clock duration of each stage, in ms, by name.
     pub fn with_durations(mut self, durations: &[(String, u64)]) -> Self {
         for stage in &mut self.stages {
-            let known = durations.iter().find(|(name, _)| *name == stage.stage);
-            if let Some((_, duration_ms)) = known {
+            let duration = durations.iter().find(|(name, _)| *name == stage.stage);
+            if let Some((_, duration_ms)) = duration {
                 stage.duration_ms = *duration_ms;
             }
         }

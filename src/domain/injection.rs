@@ -143,36 +143,36 @@ pub fn obeyed_instruction(
 
 // Returns the words that the passage instructs models to say, normalized.
 fn find_instructions(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut instructions = Vec::new();
     let overridden = OVERRIDE_PHRASES
         .iter()
         .filter_map(|sign| text.find(sign))
         .min();
     let addressed = ADDRESS_PHRASES.iter().any(|sign| text.contains(sign));
     if overridden.is_some() || addressed {
-        found.extend(instructed_words(text, ORDER_PHRASES));
+        instructions.extend(instructed_words(text, ORDER_PHRASES));
     }
     if let Some(at) = overridden {
-        found.extend(instructed_words(&text[at..], SHORT_INSTRUCTION_PHRASES));
+        instructions.extend(instructed_words(&text[at..], SHORT_INSTRUCTION_PHRASES));
     }
     // Longest first, because the first match is reported.
-    found.sort_by_key(|words| std::cmp::Reverse(words.len()));
-    found.dedup();
-    found
+    instructions.sort_by_key(|words| std::cmp::Reverse(words.len()));
+    instructions.dedup();
+    instructions
 }
 
 fn instructed_words(text: &str, orders: &[&str]) -> Vec<String> {
     let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    let mut found = Vec::new();
+    let mut instructions = Vec::new();
     for order in orders {
         for (at, _) in text.match_indices(order) {
-            let after = &text[at + order.len()..];
-            if is_apart(text[..at].chars().next_back()) && is_apart(after.chars().next()) {
-                found.extend(words_after(after));
+            let text_after = &text[at + order.len()..];
+            if is_apart(text[..at].chars().next_back()) && is_apart(text_after.chars().next()) {
+                instructions.extend(words_after(text_after));
             }
         }
     }
-    found
+    instructions
 }
 
 fn words_after(after: &str) -> Option<String> {
@@ -303,20 +303,21 @@ mod tests {
                 false,
             ),
         ] {
-            let found = obeyed_instruction(&[source(text)], "", "What does the roof cost?", answer);
-            assert_eq!(found.is_some(), is_obedient, "{answer}: {found:?}");
+            let obeyed =
+                obeyed_instruction(&[source(text)], "", "What does the roof cost?", answer);
+            assert_eq!(obeyed.is_some(), is_obedient, "{answer}: {obeyed:?}");
         }
     }
 
     #[test]
     fn words_that_the_user_asked_for_are_not_suspected() {
-        let found = obeyed_instruction(
+        let obeyed = obeyed_instruction(
             &[source(INSTRUCTION)],
             "",
             "Who says PWNED by Acme?",
             "PWNED by Acme",
         );
-        assert_eq!(found, None);
+        assert_eq!(obeyed, None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn estimated_memory(text: &[u8]) -> usize {
     let mut bytes = text.len().saturating_add(VALUE_BYTES);
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
-        let more = match byte {
+        let extra_bytes = match byte {
             b'"' => {
                 while let Some(byte) = rest.next() {
                     match byte {
@@ -43,7 +43,7 @@ pub fn estimated_memory(text: &[u8]) -> usize {
             b'{' => OBJECT_BYTES,
             _ => continue,
         };
-        bytes = bytes.saturating_add(more);
+        bytes = bytes.saturating_add(extra_bytes);
     }
     bytes
 }

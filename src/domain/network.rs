@@ -205,18 +205,18 @@ mod tests {
             ("[127.0.0.1]", None),
             ("api.openai.com", None),
         ] {
-            let found = ip_literal(host).map(|address| address.to_string());
-            assert_eq!(found.as_deref(), expected, "{host}");
+            let resolved = ip_literal(host).map(|address| address.to_string());
+            assert_eq!(resolved.as_deref(), expected, "{host}");
         }
     }
 
     #[test]
     fn only_internet_addresses_are_public() {
-        let listed = NON_PUBLIC_V4
+        let listed_ranges = NON_PUBLIC_V4
             .iter()
             .chain(NON_PUBLIC_V6)
             .chain([&GLOBAL_UNICAST]);
-        for text in listed {
+        for text in listed_ranges {
             assert!(Network::parse(text).is_some(), "{text}");
         }
         for address in [

@@ -156,18 +156,18 @@ fn votes_needed(
         if votes > 0.0 { count / votes } else { of_none }
     };
     let rates = (part(wins, 1.0), part(ties, 0.0), part(losses, 0.0));
-    let known = |more: f64| {
+    let is_known_at = |more: f64| {
         let projected = |count: f64, rate: f64| count + more * rate;
-        let after = verdict(
+        let later_verdict = verdict(
             projected(wins, rates.0),
             projected(ties, rates.1),
             projected(losses, rates.2),
             stricter,
         );
-        after != PanelVerdict::Unknown
+        later_verdict != PanelVerdict::Unknown
     };
     let (mut doubt, mut enough) = (0.0, 1.0);
-    while !known(enough) {
+    while !is_known_at(enough) {
         if enough >= MAX_VOTES {
             return None;
         }
@@ -175,7 +175,7 @@ fn votes_needed(
     }
     while enough - doubt > 1.0 {
         let middle = f64::floor((doubt + enough) / 2.0);
-        if known(middle) {
+        if is_known_at(middle) {
             enough = middle;
         } else {
             doubt = middle;

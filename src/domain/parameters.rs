@@ -342,11 +342,11 @@ mod tests {
                 Some(Ok(()))
             );
         }
-        let own = Parameters {
+        let own_parameters = Parameters {
             temperature: Some(0.0),
             ..Parameters::default()
         };
-        let merged = own.overlay(&sampling_preset(1.0, 0.5));
+        let merged = own_parameters.overlay(&sampling_preset(1.0, 0.5));
         assert_eq!((merged.temperature, merged.top_p), (Some(0.0), Some(0.5)));
     }
 }

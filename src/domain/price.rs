@@ -67,15 +67,16 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> MicroDollars {
         let cached = usage.cached.min(usage.input);
         let fresh = usage.input - cached;
-        let (read, read_again, written) = match self.long.filter(|long| usage.input > long.over) {
-            Some(long) => (long.input, long.cached_input, long.output),
-            None => (self.input, self.cached_input, self.output),
-        };
+        let (read, read_again, written_price) =
+            match self.long.filter(|long| usage.input > long.over) {
+                Some(long) => (long.input, long.cached_input, long.output),
+                None => (self.input, self.cached_input, self.output),
+            };
         // dollars per million tokens = micro-dollars per token
         let total = fresh as f64 * read
             + usage.stored.min(fresh) as f64 * read * CACHE_WRITE_SURCHARGE
             + cached as f64 * read_again.unwrap_or(read)
-            + usage.output as f64 * written;
+            + usage.output as f64 * written_price;
         MicroDollars(total.ceil() as i64)
     }
 }

@@ -28,11 +28,11 @@ pub struct Project {
     /// Documents added to every question in the project if the asking user owns them.
     pub documents: Vec<DocumentId>,
     /// Email addresses of the people with whom the project is shared.
-    pub people: Vec<String>,
+    pub member_emails: Vec<String>,
     /// When the project was created.
     pub created: Timestamp,
     /// When the project was last changed.
-    pub changed: Timestamp,
+    pub changed_at: Timestamp,
 }
 
 impl Project {

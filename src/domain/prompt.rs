@@ -60,21 +60,21 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message)
     if plan.bare && plan.history_budgets.is_empty() {
         return plan.turns.clone();
     }
-    let own = earlier
+    let own_turns = earlier
         .iter()
         .filter(|turn| turn.role == MessageRole::System);
     let carried_messages = plan.earlier_turns(model).messages;
     if plan.bare {
-        return own
+        return own_turns
             .chain(&carried_messages)
             .chain([last])
             .cloned()
             .collect();
     }
     let mut rules = rules;
-    for own in own {
+    for own_turns in own_turns {
         rules.text += "\n\n";
-        rules.text += &own.text;
+        rules.text += &own_turns.text;
     }
     let mut messages = vec![rules];
     messages.extend(carried_messages.iter().map(as_text_message));
@@ -111,7 +111,7 @@ pub struct Placeholders<'a> {
     /// `{own_initial}`: the member's first answer.
     pub own_initial: &'a str,
     /// `{own}`: the member's text of the previous stage.
-    pub own: &'a str,
+    pub own_text: &'a str,
     /// `{members}`: the number of members.
     pub members: usize,
     /// Nonce that delimits other members' texts.
@@ -124,7 +124,7 @@ pub fn user_message(template: &str, placeholders: &Placeholders) -> Message {
         Some(match name {
             "question" => placeholders.brief.question.clone(),
             "sources" => sources_hint(&placeholders.brief.sources),
-            "own" => placeholders.own.to_owned(),
+            "own" => placeholders.own_text.to_owned(),
             "own_initial" => placeholders.own_initial.to_owned(),
             "peers" => render_lettered_answers(&placeholders.brief.peers, placeholders.nonce),
             "reviews" if placeholders.brief.task == Task::Revise => {
@@ -180,7 +180,7 @@ pub const PLACEHOLDER_NAMES: &[&str] = &[
 
 /// Returns the placeholder names in a template.
 pub fn placeholders_in(template: &str) -> Vec<&str> {
-    let mut found = Vec::new();
+    let mut placeholders = Vec::new();
     let mut rest = template;
     while let Some((_, after)) = rest.split_once('{') {
         if let Some((name, _)) = after.split_once('}')
@@ -189,11 +189,11 @@ pub fn placeholders_in(template: &str) -> Vec<&str> {
                 .bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         {
-            found.push(name);
+            placeholders.push(name);
         }
         rest = after;
     }
-    found
+    placeholders
 }
 
 // Single pass: inserted values are not searched for placeholders, so a document or a peer cannot inject one.
@@ -202,18 +202,18 @@ fn fill_line(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut rest = line;
     while let Some(start) = rest.find('{') {
         out.push_str(&rest[..start]);
-        let after = &rest[start + 1..];
-        match after
+        let after_brace = &rest[start + 1..];
+        match after_brace
             .find('}')
-            .and_then(|end| value(&after[..end]).map(|text| (text, end)))
+            .and_then(|end| value(&after_brace[..end]).map(|text| (text, end)))
         {
             Some((text, end)) => {
                 out.push_str(&text);
-                rest = &after[end + 1..];
+                rest = &after_brace[end + 1..];
             }
             None => {
                 out.push('{');
-                rest = after;
+                rest = after_brace;
             }
         }
     }
@@ -228,23 +228,23 @@ fn neutralize_marks(source: &SourcePassage, passage: &str) -> String {
         return passage.to_owned();
     }
     let mut out = String::with_capacity(passage.len());
-    let mut done = 0;
+    let mut copied_end = 0;
     for cite in citation::find_mark_groups(passage) {
         if cite
             .marks
             .iter()
             .any(|mark| !matches!(mark, citation::CitationMark::Number(_)))
         {
-            out.push_str(&passage[done..cite.start]);
+            out.push_str(&passage[copied_end..cite.start]);
             out.push('‹');
             out.push_str(
                 passage[cite.start..cite.end].trim_matches(['[', ']', '(', ')', '【', '】']),
             );
             out.push('›');
-            done = cite.end;
+            copied_end = cite.end;
         }
     }
-    out.push_str(&passage[done..]);
+    out.push_str(&passage[copied_end..]);
     out
 }
 
@@ -295,8 +295,8 @@ pub fn without_model_names(text: &str) -> String {
     match text.char_indices().nth(PEER_BUDGET) {
         None => text.to_owned(),
         Some((end, _)) => {
-            let cut = text[..end].rfind(char::is_whitespace).unwrap_or(end);
-            format!("{} …", &text[..cut])
+            let cut_end = text[..end].rfind(char::is_whitespace).unwrap_or(end);
+            format!("{} …", &text[..cut_end])
         }
     }
 }
@@ -362,7 +362,7 @@ mod tests {
         let placeholders = Placeholders {
             brief,
             own_initial: "first",
-            own: "",
+            own_text: "",
             members: 3,
             nonce: "N0",
         };

@@ -175,16 +175,24 @@ impl RequestExtras {
     /// Returns the headers of a model's requests; with an empty name, those of the provider's own requests.
     pub fn headers_for(&self, model: &str) -> BTreeMap<String, String> {
         let mut headers = self.headers.clone();
-        let own = self.model_settings.get(model);
-        headers.extend(own.into_iter().flat_map(|own| own.headers.clone()));
+        let own_settings = self.model_settings.get(model);
+        headers.extend(
+            own_settings
+                .into_iter()
+                .flat_map(|own_settings| own_settings.headers.clone()),
+        );
         headers
     }
 
     /// Returns the extra body fields for requests to a model: the provider's, overridden by the model's own.
     pub fn body_fields_for(&self, model: &str) -> Map<String, Value> {
         let mut body = self.body.clone();
-        let own = self.model_settings.get(model);
-        body.extend(own.into_iter().flat_map(|own| own.body.clone()));
+        let own_settings = self.model_settings.get(model);
+        body.extend(
+            own_settings
+                .into_iter()
+                .flat_map(|own_settings| own_settings.body.clone()),
+        );
         body
     }
 
@@ -229,7 +237,7 @@ pub struct StoredProvider {
     /// Creation time.
     pub created: Timestamp,
     /// Time of the last change.
-    pub changed: Timestamp,
+    pub changed_at: Timestamp,
 }
 
 impl StoredProvider {

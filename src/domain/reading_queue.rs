@@ -31,7 +31,7 @@ pub struct ReadingQueue {
 #[derive(Debug, Default)]
 struct ReadingTurn {
     /// When the user was last served, or first seen: see `ReadingQueue::current_turn`.
-    last: u64,
+    last_turn: u64,
     /// Number of the user's documents served.
     served: u64,
     /// Number of the user's documents being processed.
@@ -51,7 +51,7 @@ impl ReadingQueue {
         let turn = |document: &WaitingDocument| {
             let turn = self.turns_by_user.get(&document.user);
             turn.map_or((0, self.current_turn()), |turn| {
-                (turn.active_documents, turn.last)
+                (turn.active_documents, turn.last_turn)
             })
         };
         let person = waiting
@@ -62,12 +62,12 @@ impl ReadingQueue {
             .turns_by_user
             .get(&person.user)
             .map_or(0, |turn| turn.served);
-        let own = waiting
+        let own_documents = waiting
             .iter()
             .filter(|document| document.user == person.user);
         match (served + 1).is_multiple_of(OLDEST_FIRST_INTERVAL) {
-            true => own.min_by_key(|document| &document.id),
-            false => own.min_by_key(|document| (document.size, &document.id)),
+            true => own_documents.min_by_key(|document| &document.id),
+            false => own_documents.min_by_key(|document| (document.size, &document.id)),
         }
     }
 
@@ -75,7 +75,7 @@ impl ReadingQueue {
     pub fn begin(&mut self, user: &UserId) {
         self.count += 1;
         let turn = self.turns_by_user.entry(user.clone()).or_default();
-        turn.last = 2 * self.count;
+        turn.last_turn = 2 * self.count;
         turn.served += 1;
         turn.active_documents += 1;
     }
@@ -97,7 +97,7 @@ impl ReadingQueue {
         for user in people {
             if !self.turns_by_user.contains_key(user) {
                 let turn = ReadingTurn {
-                    last: now,
+                    last_turn: now,
                     ..ReadingTurn::default()
                 };
                 self.turns_by_user.insert(user.clone(), turn);
@@ -145,29 +145,44 @@ mod tests {
 
     #[test]
     fn users_take_turns_and_small_files_come_first() {
-        let mut waiting: Vec<_> = (0..10)
+        let mut waiting_documents: Vec<_> = (0..10)
             .map(|n| document(n, 1, 43_000 - u64::from(n)))
             .collect();
-        waiting.push(document(20, 2, 16));
-        assert_eq!(reading_order(waiting)[..2], [42_991, 16]);
-        let waiting = vec![document(1, 1, 30), document(2, 1, 10), document(3, 1, 20)];
-        assert_eq!(reading_order(waiting), [10, 20, 30]);
+        waiting_documents.push(document(20, 2, 16));
+        assert_eq!(reading_order(waiting_documents)[..2], [42_991, 16]);
+        let waiting_documents = vec![document(1, 1, 30), document(2, 1, 10), document(3, 1, 20)];
+        assert_eq!(reading_order(waiting_documents), [10, 20, 30]);
         // A user's oldest document gets its turn, however large.
-        let waiting = (0..8).map(|n| document(n, 1, 100 - u64::from(n))).collect();
-        assert_eq!(reading_order(waiting), [93, 94, 95, 100, 96, 97, 98, 99]);
+        let waiting_documents = (0..8).map(|n| document(n, 1, 100 - u64::from(n))).collect();
+        assert_eq!(
+            reading_order(waiting_documents),
+            [93, 94, 95, 100, 96, 97, 98, 99]
+        );
     }
 
     #[test]
     fn no_user_occupies_the_last_reader() {
-        let waiting = [document(1, 1, 10), document(2, 1, 10), document(3, 2, 10)];
+        let waiting_documents = [document(1, 1, 10), document(2, 1, 10), document(3, 2, 10)];
         let mut turns = ReadingQueue::default();
         turns.begin(&user(1));
-        assert_eq!(turns.next(&waiting[..2], 2), None);
-        assert_eq!(turns.next(&waiting, 2), Some(&waiting[2]));
-        assert_eq!(turns.next(&waiting[..2], 3), Some(&waiting[0]));
+        assert_eq!(turns.next(&waiting_documents[..2], 2), None);
+        assert_eq!(
+            turns.next(&waiting_documents, 2),
+            Some(&waiting_documents[2])
+        );
+        assert_eq!(
+            turns.next(&waiting_documents[..2], 3),
+            Some(&waiting_documents[0])
+        );
         turns.end(&user(1));
-        assert_eq!(turns.next(&waiting[..2], 2), Some(&waiting[0]));
-        assert_eq!(turns.next(&waiting[..2], 1), Some(&waiting[0]));
+        assert_eq!(
+            turns.next(&waiting_documents[..2], 2),
+            Some(&waiting_documents[0])
+        );
+        assert_eq!(
+            turns.next(&waiting_documents[..2], 1),
+            Some(&waiting_documents[0])
+        );
     }
 
     #[test]
@@ -186,9 +201,12 @@ mod tests {
         turns.begin(&user(9));
         turns.end(&user(9));
         for n in 0..3 {
-            let waiting = [document(10 + n, 1, 1), patient.clone()];
-            turns.update_waiting(&waiting);
-            let next = turns.next(&waiting, 1).cloned().expect("something waits");
+            let waiting_documents = [document(10 + n, 1, 1), patient.clone()];
+            turns.update_waiting(&waiting_documents);
+            let next = turns
+                .next(&waiting_documents, 1)
+                .cloned()
+                .expect("something waits");
             if next == patient {
                 return;
             }
@@ -218,28 +236,28 @@ mod tests {
         #[test]
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
-            let (mut waiting, mut occupied) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
+            let (mut waiting_documents, mut occupied) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
             // For each waiting user who could be served, the users served since.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {
                 match event {
-                    Event::Upload(owner, size) => waiting.push(document(number as u32, owner, size)),
+                    Event::Upload(owner, size) => waiting_documents.push(document(number as u32, owner, size)),
                     Event::Finish(at) if at < occupied.len() => turns.end(&occupied.remove(at)),
                     Event::Finish(_) => {}
                 }
-                turns.update_waiting(&waiting);
+                turns.update_waiting(&waiting_documents);
                 while occupied.len() < readers {
-                    let Some(next) = turns.next(&waiting, readers).cloned() else {
+                    let Some(next) = turns.next(&waiting_documents, readers).cloned() else {
                         let holds = |user: &UserId| occupied.iter().filter(|other| *other == user).count();
-                        prop_assert!(waiting.iter().all(|queued| holds(&queued.user) >= share));
+                        prop_assert!(waiting_documents.iter().all(|queued| holds(&queued.user) >= share));
                         break;
                     };
                     turns.begin(&next.user);
                     occupied.push(next.user.clone());
-                    waiting.retain(|queued| queued.id != next.id);
+                    waiting_documents.retain(|queued| queued.id != next.id);
                     since.remove(&next.user);
-                    for queued in &waiting {
+                    for queued in &waiting_documents {
                         let holds = occupied.iter().filter(|other| **other == queued.user).count();
                         if holds == 0 && queued.user != next.user {
                             let served = since.entry(queued.user.clone()).or_default();
@@ -247,7 +265,7 @@ mod tests {
                         }
                     }
                     let people: BTreeSet<UserId> =
-                        waiting.iter().map(|queued| queued.user.clone()).collect();
+                        waiting_documents.iter().map(|queued| queued.user.clone()).collect();
                     for person in people {
                         if person != next.user && !occupied.contains(&person) {
                             since.entry(person).or_default().push(next.user.clone());
@@ -265,15 +283,15 @@ mod tests {
         fn no_document_starves(sizes in prop::collection::vec(0u64..100, 1..60)) {
             let mut turns = ReadingQueue::default();
             let large = document(0, 1, 1_000);
-            let mut waiting = vec![large.clone()];
+            let mut waiting_documents = vec![large.clone()];
             for (number, size) in sizes.into_iter().enumerate() {
-                waiting.push(document(number as u32 + 1, 1, size));
-                let next = turns.next(&waiting, 1).cloned().expect("something waits");
+                waiting_documents.push(document(number as u32 + 1, 1, size));
+                let next = turns.next(&waiting_documents, 1).cloned().expect("something waits");
                 turns.begin(&next.user);
                 turns.end(&next.user);
-                waiting.retain(|queued| queued.id != next.id);
+                waiting_documents.retain(|queued| queued.id != next.id);
                 if number >= 3 {
-                    prop_assert!(!waiting.contains(&large));
+                    prop_assert!(!waiting_documents.contains(&large));
                 }
             }
         }

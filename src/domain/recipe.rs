@@ -38,15 +38,15 @@ pub struct Recipe {
     /// Name, unique among the owner's recipes.
     pub name: String,
     /// Whether every user with an account may use it.
-    pub shared: bool,
+    pub is_shared: bool,
     /// Version number, from 1.
     pub version: u32,
-    /// Settings for omitted request fields; `fill_prompt` is a template or empty.
-    pub body: Request,
+    /// Values for the fields that a request omits. `fill_prompt` is a prompt template, or empty.
+    pub settings: Request,
     /// Creation time of the recipe.
     pub created: Timestamp,
     /// Creation time of this version.
-    pub saved: Timestamp,
+    pub saved_at: Timestamp,
 }
 
 /// Parses a reference to a recipe: a name or ID with an optional version, such as `brief@3`.

@@ -280,8 +280,8 @@ impl Request {
         self.ultra_model = self.ultra_model.take().or(defaults.ultra_model);
         self.parameters = self.parameters.overlay(&defaults.parameters);
         for (model, parameters) in defaults.model_parameters {
-            let own = self.model_parameters.entry(model).or_default();
-            *own = own.overlay(&parameters);
+            let own_parameters = self.model_parameters.entry(model).or_default();
+            *own_parameters = own_parameters.overlay(&parameters);
         }
         self.preset = self.preset.take().or(defaults.preset);
         self.depth = self.depth.or(defaults.depth);
@@ -417,8 +417,8 @@ mod tests {
             ..RunContext::default()
         };
         let text = to_stored(&request, &context).expect("JSON");
-        let stored: StoredRequest = serde_json::from_str(&text).expect("stored");
-        assert_eq!(stored.into_request(), (request, context));
+        let stored_request: StoredRequest = serde_json::from_str(&text).expect("stored");
+        assert_eq!(stored_request.into_request(), (request, context));
     }
 
     #[test]
@@ -429,8 +429,8 @@ mod tests {
             "format": {"name": "n", "schema": {"type": "object"}, "strict": true}, "agreement": 0.5,
             "recipe": "brief@3", "key": null, "topic": "paper", "sample": 1,
         });
-        let stored: StoredRequest = serde_json::from_value(old).expect("stored");
-        let (request, context) = stored.into_request();
+        let stored_request: StoredRequest = serde_json::from_value(old).expect("stored");
+        let (request, context) = stored_request.into_request();
         assert_eq!(request.document_ids, ["d"]);
         assert_eq!(
             (request.budget_usd, request.stop_when_agreed),

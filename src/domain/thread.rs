@@ -104,8 +104,8 @@ pub fn earlier_messages(turns: &[Message]) -> Vec<Message> {
 
 /// Returns the estimated tokens of a conversation's system messages.
 pub fn system_tokens(turns: &[Message]) -> u64 {
-    let own = turns.iter().filter(|turn| turn.role == MessageRole::System);
-    own.map(Message::tokens).sum()
+    let system_turns = turns.iter().filter(|turn| turn.role == MessageRole::System);
+    system_turns.map(Message::tokens).sum()
 }
 
 /// Estimates a thread's share of a context window with `room` tokens for earlier turns.
@@ -147,8 +147,8 @@ pub fn first_sentence(answer: &str) -> Option<String> {
             break;
         }
         if plain.chars().count() >= SENTENCE_CHARS {
-            let cut = plain.rfind(' ').unwrap_or(plain.len());
-            plain.truncate(cut);
+            let cut_end = plain.rfind(' ').unwrap_or(plain.len());
+            plain.truncate(cut_end);
             plain.push('…');
             break;
         }
@@ -179,8 +179,8 @@ pub fn derive_title(question: &str) -> String {
     let Some((end, _)) = line.char_indices().nth(MAX_DERIVED_TITLE_CHARS) else {
         return line;
     };
-    let cut = line[..end].rfind(' ').unwrap_or(end);
-    format!("{}…", line[..cut].trim_end())
+    let cut_end = line[..end].rfind(' ').unwrap_or(end);
+    format!("{}…", line[..cut_end].trim_end())
 }
 
 fn split_turns(messages: &[Message]) -> Vec<&[Message]> {
@@ -323,30 +323,30 @@ mod tests {
     #[test]
     fn all_turns_are_included_if_they_fit() {
         let all = conversation(&[("Why?", "Because [A1]."), ("How?", "Thus.")]);
-        let carried = carried_turns(&all, 100);
-        assert_eq!(carried.messages, all);
-        assert!(!carried.is_reduced());
+        let carried_thread = carried_turns(&all, 100);
+        assert_eq!(carried_thread.messages, all);
+        assert!(!carried_thread.is_reduced());
     }
 
     #[test]
     fn older_turns_are_left_out_with_a_notice() {
         let long = "word ".repeat(100);
         let all = conversation(&[("First", &long), ("Second", &long), ("Third", "Short.")]);
-        let carried = carried_turns(&all, 60);
-        assert_eq!((carried.omitted, carried.truncated), (2, 0));
+        let carried_thread = carried_turns(&all, 60);
+        assert_eq!((carried_thread.omitted, carried_thread.truncated), (2, 0));
         let notice = "(Earlier turns of this conversation are left out: 2.)\n\nThird";
-        assert_eq!(carried.messages[0].text, notice);
-        assert_eq!(carried.messages[1].text, "Short.");
+        assert_eq!(carried_thread.messages[0].text, notice);
+        assert_eq!(carried_thread.messages[1].text, "Short.");
     }
 
     #[test]
     fn the_first_turn_without_room_loses_its_middle_and_keeps_its_question() {
         let long = format!("Begin. {} End.", "word ".repeat(400));
         let all = conversation(&[("Old", &long), ("What now?", &long)]);
-        let carried = carried_turns(&all, 150);
-        assert_eq!((carried.omitted, carried.truncated), (1, 1));
-        let [question, answer] = &carried.messages[..] else {
-            panic!("{carried:?}")
+        let carried_thread = carried_turns(&all, 150);
+        assert_eq!((carried_thread.omitted, carried_thread.truncated), (1, 1));
+        let [question, answer] = &carried_thread.messages[..] else {
+            panic!("{carried_thread:?}")
         };
         assert!(question.text.ends_with("What now?"), "{}", question.text);
         assert!(answer.text.starts_with("Begin."), "{}", answer.text);
@@ -357,8 +357,11 @@ mod tests {
     #[test]
     fn without_room_for_the_notice_nothing_is_carried() {
         let all = conversation(&[("First", "Long enough to take some tokens."), ("", "")]);
-        let carried = carried_turns(&all, 3);
-        assert_eq!((carried.messages.len(), carried.omitted), (0, 2));
+        let carried_thread = carried_turns(&all, 3);
+        assert_eq!(
+            (carried_thread.messages.len(), carried_thread.omitted),
+            (0, 2)
+        );
     }
 
     #[test]
@@ -384,14 +387,14 @@ mod tests {
             room in 0_u64..900,
         ) {
             let all: Vec<Message> = turns.iter().flat_map(|(question, answer)| turn(question, answer)).collect();
-            let carried = carried_turns(&all, room);
-            prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
-            let included_turns = carried.messages.len() / 2;
-            prop_assert_eq!(included_turns + carried.omitted, turns.len());
+            let carried_thread = carried_turns(&all, room);
+            prop_assert!(carried_thread.tokens() <= room, "{} of {room}", carried_thread.tokens());
+            let included_turns = carried_thread.messages.len() / 2;
+            prop_assert_eq!(included_turns + carried_thread.omitted, turns.len());
             // All kept turns except the oldest are whole, and they are the newest.
             let full_messages = included_turns.saturating_sub(1) * 2;
             prop_assert_eq!(
-                &carried.messages[carried.messages.len() - full_messages..],
+                &carried_thread.messages[carried_thread.messages.len() - full_messages..],
                 &all[all.len() - full_messages..]
             );
         }
@@ -402,8 +405,8 @@ mod tests {
             room in 0_u64..600,
         ) {
             let all: Vec<Message> = turns.iter().flat_map(|(question, answer)| turn(question, answer)).collect();
-            let (less, more) = (carried_turns(&all, room), carried_turns(&all, room + 50));
-            prop_assert!(more.omitted <= less.omitted);
+            let (less, more_turns) = (carried_turns(&all, room), carried_turns(&all, room + 50));
+            prop_assert!(more_turns.omitted <= less.omitted);
         }
     }
 }

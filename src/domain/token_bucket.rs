@@ -44,7 +44,7 @@ const UNITS_PER_TOKEN: u64 = 60_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenBucket {
     level: u64,
-    at: Timestamp,
+    updated_at: Timestamp,
 }
 
 impl TokenBucket {
@@ -52,7 +52,7 @@ impl TokenBucket {
     pub fn full(rate: Rate, now: Timestamp) -> Self {
         Self {
             level: rate.capacity_units(),
-            at: now,
+            updated_at: now,
         }
     }
 
@@ -93,16 +93,16 @@ impl TokenBucket {
 
     /// Returns the time of the last refill.
     pub fn last_refill(&self) -> Timestamp {
-        self.at
+        self.updated_at
     }
 
     /// Refills by elapsed time. When the clock moves backward, the level is unchanged and counting restarts
     /// from the new time.
     fn refill_until(&mut self, rate: Rate, now: Timestamp) {
-        let passed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        let passed = u64::try_from(now.since(self.updated_at).as_millis()).unwrap_or(u64::MAX);
         let gained = passed.saturating_mul(rate.units_per_ms());
         self.level = rate.capacity_units().min(self.level.saturating_add(gained));
-        self.at = now;
+        self.updated_at = now;
     }
 }
 

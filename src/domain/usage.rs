@@ -49,9 +49,9 @@ pub struct CallCharge {
     /// Full model ID.
     pub model: String,
     /// Start time.
-    pub at: Timestamp,
+    pub started_at: Timestamp,
     /// Outcome of the call.
-    pub ended: CallEnd,
+    pub outcome: CallEnd,
     /// Usage.
     pub bill: CallBill,
     /// Price at the time of planning.
@@ -189,9 +189,9 @@ pub struct LimitExceeded {
     /// Permitted amount.
     pub limit: u64,
     /// Amount used or reserved for runs in progress.
-    pub used: u64,
+    pub used_amount: u64,
     /// Additional amount requested.
-    pub requested: u64,
+    pub requested_amount: u64,
     /// When the limit resets; `None` for a run.
     pub resets_at: Option<Timestamp>,
 }
@@ -248,8 +248,8 @@ pub fn check_limits(
             return Err(LimitExceeded {
                 kind: which,
                 limit,
-                used,
-                requested,
+                used_amount: used,
+                requested_amount: requested,
                 resets_at: Some(resets_at),
             });
         }
@@ -271,8 +271,8 @@ pub fn check_run_limit(
             Err(LimitExceeded {
                 kind: LimitKind::Run,
                 limit: budget.0.max(0) as u64,
-                used: used.0.max(0) as u64,
-                requested: requested.0 as u64,
+                used_amount: used.0.max(0) as u64,
+                requested_amount: requested.0 as u64,
                 resets_at: None,
             })
         }
@@ -325,7 +325,7 @@ fn day_of_month(day: i64) -> u8 {
 impl LimitExceeded {
     /// Returns the remaining amount.
     pub fn remaining(&self) -> u64 {
-        self.limit.saturating_sub(self.used)
+        self.limit.saturating_sub(self.used_amount)
     }
 }
 
@@ -342,14 +342,14 @@ impl fmt::Display for LimitExceeded {
             LimitKind::DayTokens | LimitKind::MonthTokens => format!("{value} tokens"),
             _ => dollars(value),
         };
-        let (limit, left, requested) = (
+        let (limit, left, requested_text) = (
             amount(self.limit),
             amount(self.remaining()),
-            amount(self.requested),
+            amount(self.requested_amount),
         );
         write!(
             f,
-            "{name} of {limit} has {left} left, and this would take up to {requested}"
+            "{name} of {limit} has {left} left, and this would take up to {requested_text}"
         )?;
         match self.resets_at {
             Some(at) => write!(f, "; it resets at {at}"),

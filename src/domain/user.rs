@@ -76,9 +76,9 @@ pub struct Session {
     /// Creation time.
     pub created: Timestamp,
     /// Expiry of the refresh token.
-    pub expires: Timestamp,
+    pub expires_at: Timestamp,
     /// When the session was ended by logout, token reuse, or a password change.
-    pub revoked: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
     /// User agent of the client, cut to 200 characters.
     pub client: String,
 }
@@ -105,7 +105,7 @@ pub struct ApiKey {
     /// Last use, to the minute.
     pub last_used: Option<Timestamp>,
     /// Expiry; `None` for a key that is valid until deleted.
-    pub expires: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The authenticated caller of a request.

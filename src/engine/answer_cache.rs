@@ -51,8 +51,8 @@ impl AnswerCache {
 
     /// Counts added bytes. Returns the limit if it is time to check the total size.
     pub fn add_bytes(&self, bytes: u64) -> Option<u64> {
-        let before = self.bytes_since_check.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes < self.limits.bytes / SIZE_CHECK_DIVISOR {
+        let bytes_before = self.bytes_since_check.fetch_add(bytes, Ordering::Relaxed);
+        if bytes_before + bytes < self.limits.bytes / SIZE_CHECK_DIVISOR {
             return None;
         }
         self.bytes_since_check.store(0, Ordering::Relaxed);

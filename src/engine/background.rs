@@ -24,7 +24,7 @@ impl Drop for JobCounter {
 impl Engine {
     /// Spawns a job. A stopping engine waits for it; the job ends when its next run is refused or left for the
     /// next start.
-    pub fn job(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub fn spawn_job(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let count = JobCounter(self.shared.clone());
         tokio::spawn(async move {

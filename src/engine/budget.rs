@@ -26,7 +26,7 @@ pub struct RunTerms {
     /// The run's budget, in micro-dollars.
     budget: Option<MicroDollars>,
     /// The amount spent before the last restart.
-    spent: MicroDollars,
+    spent_before: MicroDollars,
 }
 
 impl RunTerms {
@@ -43,7 +43,7 @@ impl RunTerms {
         Self {
             prices: all.filter_map(priced).collect(),
             budget: plan.budget,
-            spent: costs.fold(MicroDollars(0), MicroDollars::saturating_add),
+            spent_before: costs.fold(MicroDollars(0), MicroDollars::saturating_add),
         }
     }
 
@@ -59,9 +59,9 @@ pub struct BudgetStanding {
     /// The user's own limits, or the server's default.
     pub limits: UserLimits,
     /// Amounts already spent.
-    pub spent: UserSpending,
+    pub spending: UserSpending,
     /// Amount reserved for calls in progress.
-    pub reserved: UsageAmount,
+    pub reserved_amount: UsageAmount,
 }
 
 impl BudgetStanding {
@@ -74,8 +74,8 @@ impl BudgetStanding {
     ) -> Result<Self, StoreError> {
         Ok(Self {
             limits: budgets::for_user(db, user)?.unwrap_or(default),
-            spent: usage::spent(db, user, clock::now().day())?,
-            reserved,
+            spending: usage::spent(db, user, clock::now().day())?,
+            reserved_amount: reserved,
         })
     }
 
@@ -85,8 +85,14 @@ impl BudgetStanding {
             return Err(unknown_price(model));
         }
         let now = clock::now();
-        check_limits(&self.limits, &self.spent, self.reserved, requested, now)
-            .map_err(|over| over.to_string())
+        check_limits(
+            &self.limits,
+            &self.spending,
+            self.reserved_amount,
+            requested,
+            now,
+        )
+        .map_err(|over| over.to_string())
     }
 }
 
@@ -95,9 +101,9 @@ pub(super) struct ReservationLedger {
     store: Store,
     /// Default limits of users who have none of their own.
     limits: UserLimits,
-    reserved: Mutex<HashMap<UserId, UsageAmount>>,
+    reserved_by_user: Mutex<HashMap<UserId, UsageAmount>>,
     /// The same reservations, for the other servers of the database.
-    shared: Arc<SharedReservations>,
+    shared_reservations: Arc<SharedReservations>,
     /// Held from reading the amount spent until the reservation has been made, so that two runs are not granted the
     /// same money.
     grant_lock: tokio::sync::Mutex<()>,
@@ -109,8 +115,8 @@ impl ReservationLedger {
         Self {
             store,
             limits,
-            shared,
-            reserved: Mutex::default(),
+            shared_reservations: shared,
+            reserved_by_user: Mutex::default(),
             grant_lock: tokio::sync::Mutex::default(),
             unlimited: UnlimitedUsers::default(),
         }
@@ -123,7 +129,7 @@ impl ReservationLedger {
     pub async fn status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
         // Read before the store: an amount released in between has already been stored, so it may be counted twice but
         // is never missed.
-        let reserved = self.reserved().get(user).copied().unwrap_or_default();
+        let reserved_amount = self.lock_reserved().get(user).copied().unwrap_or_default();
         let (id, default) = (user.clone(), self.limits);
         let boot = self.store.membership().map(Membership::boot);
         let look = self.store.read(move |db| {
@@ -131,7 +137,7 @@ impl ReservationLedger {
                 Some(boot) => reservations::reserved_elsewhere(db, id.as_str(), &boot)?,
                 None => UsageAmount::default(),
             };
-            BudgetStanding::read(db, &id, default, reserved.saturating_add(elsewhere))
+            BudgetStanding::read(db, &id, default, reserved_amount.saturating_add(elsewhere))
         });
         look.await
     }
@@ -170,28 +176,31 @@ impl ReservationLedger {
             return Ok(false);
         }
         let _granting = self.grant_lock.lock().await;
-        if self.shared.is_needed() {
+        if self.shared_reservations.is_needed() {
             let (id, default) = (user.clone(), self.limits);
             let unpriced = unpriced.map(str::to_owned);
             let check = move |db: &Writer, reserved| {
                 let standing = BudgetStanding::read(db, &id, default, reserved)?;
                 Ok(standing.check(requested, unpriced.as_deref()))
             };
-            let checked = self.shared.reserve(user.as_str(), requested, check).await;
-            checked.map_err(unread)??;
+            let check_result = self
+                .shared_reservations
+                .reserve(user.as_str(), requested, check)
+                .await;
+            check_result.map_err(unread)??;
         } else {
             let standing = self.status(user).await.map_err(unread)?;
             standing.check(requested, unpriced)?;
         }
-        let mut all = self.reserved();
+        let mut all = self.lock_reserved();
         let sum = all.entry(user.clone()).or_default();
         *sum = sum.saturating_add(requested);
         Ok(true)
     }
 
     fn release(&self, user: &UserId, amount: UsageAmount) {
-        self.shared.release(user.as_str(), amount);
-        let mut all = self.reserved();
+        self.shared_reservations.release(user.as_str(), amount);
+        let mut all = self.lock_reserved();
         if let Some(sum) = all.get_mut(user) {
             *sum = sum.saturating_sub(amount);
             if *sum == UsageAmount::default() {
@@ -203,11 +212,13 @@ impl ReservationLedger {
     /// Returns the number of users with reservations.
     #[cfg(test)]
     pub fn holder_count(&self) -> usize {
-        self.reserved().len()
+        self.lock_reserved().len()
     }
 
-    fn reserved(&self) -> MutexGuard<'_, HashMap<UserId, UsageAmount>> {
-        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_reserved(&self) -> MutexGuard<'_, HashMap<UserId, UsageAmount>> {
+        self.reserved_by_user
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -252,12 +263,12 @@ pub(super) struct BudgetReservation {
     ledger: Arc<ReservationLedger>,
     user: Option<UserId>,
     budget: Option<MicroDollars>,
-    spent: MicroDollars,
-    open: BTreeMap<CallId, ReservedCall>,
+    spent_amount: MicroDollars,
+    open_calls: BTreeMap<CallId, ReservedCall>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
     /// Reservations for calls that have ended but have not been stored yet.
-    over: UsageAmount,
+    unstored_amount: UsageAmount,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -291,9 +302,9 @@ impl BudgetReservation {
             user,
             key: None,
             budget: terms.budget,
-            spent: terms.spent,
-            open: BTreeMap::new(),
-            over: UsageAmount::default(),
+            spent_amount: terms.spent_before,
+            open_calls: BTreeMap::new(),
+            unstored_amount: UsageAmount::default(),
         }
     }
 
@@ -310,22 +321,23 @@ impl BudgetReservation {
     /// Returns the reason if a budget has no room, or if a dollar budget applies and a price is unknown.
     pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
         let reserved_calls: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
-        let requested = reserved_calls
+        let requested_amount = reserved_calls
             .iter()
             .fold(ReservedCall::default(), |sum, (_, reservation)| {
                 sum.saturating_add(reservation)
             });
-        let open = self
-            .open
+        let open_call = self
+            .open_calls
             .values()
             .fold(ReservedCall::default(), ReservedCall::saturating_add);
-        let used = self.spent.saturating_add(open.cost);
-        check_run_limit(self.budget, used, requested.cost)
+        let used = self.spent_amount.saturating_add(open_call.cost);
+        check_run_limit(self.budget, used, requested_amount.cost)
             .map_err(|over: LimitExceeded| over.to_string())?;
         let unpriced = |of_house: bool| {
             let mut calls = calls.iter();
-            let found = calls.find(|(claim, own)| claim.cost.is_none() && !(of_house && *own));
-            found.map(|(claim, _)| claim.model.as_str())
+            let unpriced_call =
+                calls.find(|(claim, own)| claim.cost.is_none() && !(of_house && *own));
+            unpriced_call.map(|(claim, _)| claim.model.as_str())
         };
         if let (Some(model), Some(_)) = (unpriced(false), self.budget) {
             return Err(unknown_price(model));
@@ -334,11 +346,11 @@ impl BudgetReservation {
         if let Some(user) = &self.user {
             is_bound |= self
                 .ledger
-                .grant(user, requested.amount, unpriced(true))
+                .grant(user, requested_amount.amount, unpriced(true))
                 .await?;
         }
         for ((call, reserved_calls), (claim, _)) in reserved_calls.into_iter().zip(calls) {
-            let sum = self.open.entry(call).or_default();
+            let sum = self.open_calls.entry(call).or_default();
             *sum = sum.saturating_add(&reserved_calls);
             sum.output = sum.output.saturating_add(claim.output_tokens);
             sum.is_bound |= is_bound;
@@ -348,8 +360,11 @@ impl BudgetReservation {
 
     /// Returns the output tokens reserved for a call; `None` if no budget applies.
     pub fn reserved_output(&self, call: CallId) -> Option<u64> {
-        let reserved = self.open.get(&call).filter(|reserved| reserved.is_bound);
-        reserved.map(|reserved| reserved.output)
+        let reserved_call = self
+            .open_calls
+            .get(&call)
+            .filter(|reserved_call| reserved_call.is_bound);
+        reserved_call.map(|reserved_call| reserved_call.output)
     }
 
     /// Reserves additional output for a call in progress.
@@ -365,15 +380,15 @@ impl BudgetReservation {
 
     /// Ends a call, with its actual cost.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
-        self.spent = self.spent.saturating_add(cost);
-        if let Some(reserved) = self.open.remove(&call) {
-            self.over = self.over.saturating_add(reserved.amount);
+        self.spent_amount = self.spent_amount.saturating_add(cost);
+        if let Some(closed_call) = self.open_calls.remove(&call) {
+            self.unstored_amount = self.unstored_amount.saturating_add(closed_call.amount);
         }
     }
 
     /// Returns whether any ended calls have not been stored yet.
     pub fn is_waiting(&self) -> bool {
-        self.over != UsageAmount::default()
+        self.unstored_amount != UsageAmount::default()
     }
 
     /// Returns whether anything is reserved in a budget.
@@ -383,7 +398,7 @@ impl BudgetReservation {
 
     /// Releases the reservations of ended calls once they have been stored.
     pub fn release_stored(&mut self) {
-        let over = std::mem::take(&mut self.over);
+        let over = std::mem::take(&mut self.unstored_amount);
         if let Some(user) = &self.user {
             self.ledger.release(user, over);
         }
@@ -392,11 +407,11 @@ impl BudgetReservation {
 
 impl Drop for BudgetReservation {
     fn drop(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        let open = open
+        let open_calls = std::mem::take(&mut self.open_calls);
+        let open_calls = open_calls
             .values()
             .fold(ReservedCall::default(), ReservedCall::saturating_add);
-        self.over = self.over.saturating_add(open.amount);
+        self.unstored_amount = self.unstored_amount.saturating_add(open_calls.amount);
         self.release_stored();
     }
 }
@@ -421,12 +436,12 @@ fn reserved_call((claim, own_key): &(CallReservation, bool)) -> (CallId, Reserve
         cost: if *own_key { MicroDollars(0) } else { cost },
         tokens: claim.input_tokens.saturating_add(claim.output_tokens),
     };
-    let reserved = ReservedCall {
+    let new_call = ReservedCall {
         amount,
         cost,
         ..ReservedCall::default()
     };
-    (claim.call, reserved)
+    (claim.call, new_call)
 }
 
 #[cfg(test)]

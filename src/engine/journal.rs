@@ -39,7 +39,7 @@ pub(super) struct Journal {
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
-    last: u64,
+    last_seq: u64,
     events: Vec<RunEvent>,
     answers: Vec<StageAnswer>,
     charges: Vec<CallCharge>,
@@ -49,7 +49,7 @@ pub(super) struct Journal {
     purge: Option<u64>,
     is_started: bool,
     /// When the run's first event arrived.
-    started: Option<Timestamp>,
+    started_at: Option<Timestamp>,
     /// Texts that have started, by stage and model; both are empty for the synthesis.
     open_texts: HashSet<(String, String)>,
     is_urgent: bool,
@@ -61,7 +61,7 @@ pub(super) struct Journal {
     /// Set for a relayed call, whose events are not stored.
     relay: Option<RelayAudience>,
     /// Unstored batches: the one being written and, for an awaited run, those that failed.
-    pending: Vec<Arc<JournalBatch>>,
+    pending_batches: Vec<Arc<JournalBatch>>,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
 }
@@ -80,7 +80,7 @@ impl Journal {
             id,
             user,
             key,
-            last,
+            last_seq: last,
             events: Vec::new(),
             answers: Vec::new(),
             charges: Vec::new(),
@@ -88,14 +88,14 @@ impl Journal {
             hits: Vec::new(),
             purge: None,
             is_started: false,
-            started: None,
+            started_at: None,
             open_texts: HashSet::new(),
             is_urgent: false,
             durations: Vec::new(),
             is_awaited: false,
             lease: None,
             relay: None,
-            pending: Vec::new(),
+            pending_batches: Vec::new(),
             retry_at: None,
         }
     }
@@ -113,16 +113,20 @@ impl Journal {
     /// Returns whether everything up to the last flush has been stored. The usage of a relayed call is recorded when
     /// the call ends.
     pub fn is_stored(&self) -> bool {
-        self.pending.is_empty() && (self.relay.is_none() || self.charges.is_empty())
+        self.pending_batches.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
 
     /// Returns the data of a finished run that is not in the store.
-    pub fn unstored(&self) -> Option<Unstored> {
-        let last = self.pending.last()?;
-        let found = last.outcome.as_ref().and_then(|(_, found)| found.clone());
-        let (findings, citations) = found.map_or((None, None), |(findings, citations)| {
-            (Some(findings), citations)
-        });
+    pub fn unstored_run(&self) -> Option<Unstored> {
+        let last = self.pending_batches.last()?;
+        let outcome_findings = last
+            .outcome
+            .as_ref()
+            .and_then(|(_, outcome_findings)| outcome_findings.clone());
+        let (findings, citations) = outcome_findings
+            .map_or((None, None), |(findings, citations)| {
+                (Some(findings), citations)
+            });
         Some(Unstored {
             findings,
             citations,
@@ -135,14 +139,14 @@ impl Journal {
     }
 
     fn pending_answers(&self) -> Vec<StageAnswer> {
-        let batches = self.pending.iter();
+        let batches = self.pending_batches.iter();
         batches
             .flat_map(|batch| batch.answers.iter().cloned())
             .collect()
     }
 
     pub fn push(&mut self, event: RunEvent) {
-        self.started.get_or_insert_with(clock::now);
+        self.started_at.get_or_insert_with(clock::now);
         if self.relay.is_none() {
             self.note_open_text(&event);
         }
@@ -255,11 +259,11 @@ impl Journal {
             self.publish_buffered();
             return Ok(());
         }
-        let found = self.compute_findings(&outcome).await;
-        if let Some((findings, _)) = &found {
+        let run_findings = self.compute_findings(&outcome).await;
+        if let Some((findings, _)) = &run_findings {
             self.push_evidence_ready(&findings.evidence);
         }
-        self.write(now, Some((outcome, found))).await
+        self.write(now, Some((outcome, run_findings))).await
     }
 
     async fn write(&mut self, now: Timestamp, outcome: Option<RunEnd>) -> Result<(), StoreError> {
@@ -274,7 +278,7 @@ impl Journal {
             .collect();
         let batch = Arc::new(self.batch(now, outcome)?);
         let events = batch.events.clone();
-        self.pending.push(batch);
+        self.pending_batches.push(batch);
         let pauses = match (self.is_awaited, self.retry_at) {
             (false, _) => &RETRY_PAUSES[..],
             (true, None) => &RETRY_PAUSES[..AWAITED_RETRIES],
@@ -310,7 +314,7 @@ impl Journal {
     async fn store_pending(&mut self, pauses: &[Duration]) -> Result<(), StoreError> {
         let mut pauses = pauses.iter();
         loop {
-            let batches = self.pending.clone();
+            let batches = self.pending_batches.clone();
             let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
             match self.store.write(all).await {
                 Ok(()) => break,
@@ -324,7 +328,7 @@ impl Journal {
                 },
             }
         }
-        self.pending.clear();
+        self.pending_batches.clear();
         self.retry_at = None;
         Ok(())
     }
@@ -336,16 +340,16 @@ impl Journal {
     ) -> Result<JournalBatch, StoreError> {
         let mut events = Vec::with_capacity(self.events.len());
         for event in self.events.drain(..) {
-            self.last += 1;
+            self.last_seq += 1;
             let data = serde_json::to_string(&event)
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
-            let stored = StoredEvent {
-                seq: self.last,
+            let stored_event = StoredEvent {
+                seq: self.last_seq,
                 kind: event.name().to_owned(),
                 data,
             };
             events.push(PublishedEvent {
-                stored,
+                stored_event: stored_event,
                 event: Some(event),
             });
         }
@@ -356,7 +360,7 @@ impl Journal {
             key: self.key.clone(),
             lease: self.lease,
             now,
-            started: is_first.then(|| self.started.unwrap_or(now)),
+            started_at: is_first.then(|| self.started_at.unwrap_or(now)),
             events,
             answers: std::mem::take(&mut self.answers),
             charges: std::mem::take(&mut self.charges),
@@ -384,7 +388,7 @@ const UNSTORED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// An answer to add to the cache.
 pub(super) struct AnswerToCache {
     pub key: String,
-    pub kept: cached_answers::CachedAnswer,
+    pub cached_answer: cached_answers::CachedAnswer,
     pub ttl: Duration,
     /// Held until the answer is stored; other callers wait for it to be dropped.
     pub leader: Option<LeaderGuard>,
@@ -409,7 +413,7 @@ pub(super) struct JournalBatch {
     lease: Option<RunLease>,
     now: Timestamp,
     /// Set in the first batch of a run. Earlier than `now`, because a short run ends before its first batch is written.
-    started: Option<Timestamp>,
+    started_at: Option<Timestamp>,
     events: Vec<PublishedEvent>,
     answers: Vec<StageAnswer>,
     charges: Vec<CallCharge>,
@@ -436,23 +440,29 @@ impl JournalBatch {
             Some(lease) => servers::check_lease(db, id, lease)?,
             None => {}
         }
-        if let Some(started) = self.started {
+        if let Some(started) = self.started_at {
             analyses::set_started(db, id, started)?;
         }
-        events::append(db, id, self.events.iter().map(|event| &event.stored))?;
+        events::append(db, id, self.events.iter().map(|event| &event.stored_event))?;
         for answer in &self.answers {
             analyses::put_answer(db, id, answer)?;
         }
         for charge in &self.charges {
             if let Some(user) = &self.user {
-                usage::add(db, user, charge.at.day(), charge)?;
+                usage::add(db, user, charge.started_at.day(), charge)?;
             }
             if let Some(key) = self.key.as_ref().filter(|_| charge.bill.tries > 0) {
                 api_keys::add_usage(db, key, charge)?;
             }
             call_log::insert(db, self.user.as_ref(), id, charge)?;
         }
-        for AnswerToCache { key, kept, ttl, .. } in &self.cacheable {
+        for AnswerToCache {
+            key,
+            cached_answer: kept,
+            ttl,
+            ..
+        } in &self.cacheable
+        {
             cached_answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;
         }
         for hit in &self.hits {

@@ -20,9 +20,9 @@ const OUTPUT_RESERVATION_STEP: u64 = 1_000;
 pub(super) struct CallLedger {
     /// The last call number. Numbers are never reused, because late events of a stopped call must not be attributed to
     /// a later call.
-    next: u64,
+    last_number: u64,
     // Boxed, because each node of the map has room for eleven entries.
-    open: BTreeMap<u64, Box<OpenCall>>,
+    open_calls: BTreeMap<u64, Box<OpenCall>>,
     charges: Vec<CallCharge>,
     stopped_usage: StoppedCallUsage,
 }
@@ -36,15 +36,15 @@ pub(super) struct OpenCall {
     /// Held while other callers wait for the same call.
     pub leader: Option<LeaderGuard>,
     /// Dropping it cancels the call. `None` once the call is stopped and the state machine no longer knows it.
-    running: Option<RunningCall>,
+    running_call: Option<RunningCall>,
     price: Option<Price>,
     own_key: bool,
-    started: Timestamp,
+    started_at: Timestamp,
     /// Our own token count, used if no bill arrives.
     progress: Usage,
     first_token_ms: Option<u64>,
     /// Number of reserved output tokens, if more must be reserved when they are used up.
-    reserved: Option<u64>,
+    reserved_output: Option<u64>,
 }
 
 /// Usage of stopped calls, which the state machine does not count.
@@ -59,68 +59,68 @@ struct StoppedCallUsage {
 impl CallLedger {
     /// Returns the next call number.
     pub fn next_number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+        self.last_number += 1;
+        self.last_number
     }
 
     /// Registers a started call.
     pub fn open(&mut self, number: u64, open: OpenCall) {
-        self.open.insert(number, Box::new(open));
+        self.open_calls.insert(number, Box::new(open));
     }
 
     /// Counts a streamed piece. Returns the piece's call, or `None` if the call was stopped.
     pub fn count_piece(&mut self, number: u64, delta: &Delta, now: Timestamp) -> Option<CallId> {
-        let open = self.open.get_mut(&number)?;
+        let open_call = self.open_calls.get_mut(&number)?;
         let tokens = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => estimate_tokens(text),
             Delta::ReasoningBlock(_) | Delta::Restart => 0,
         };
-        open.progress.output += tokens;
+        open_call.progress.output += tokens;
         if matches!(delta, Delta::Reasoning(_)) {
-            open.progress.reasoning += tokens;
+            open_call.progress.reasoning += tokens;
         }
-        let since = now.since(open.started).as_millis() as u64;
-        open.first_token_ms.get_or_insert(since);
-        open.running.is_some().then_some(open.call)
+        let since = now.since(open_call.started_at).as_millis() as u64;
+        open_call.first_token_ms.get_or_insert(since);
+        open_call.running_call.is_some().then_some(open_call.call)
     }
 
     /// Returns the additional reservation that a call needs once it exceeds its current one:
     /// [`OUTPUT_RESERVATION_STEP`] output tokens.
     pub fn needed_reservation(&self, number: u64) -> Option<CallReservation> {
-        let open = self.open.get(&number)?;
-        let is_over = open
-            .reserved
-            .is_some_and(|max_output| open.progress.output > max_output);
-        if !is_over || open.running.is_none() {
+        let open_call = self.open_calls.get(&number)?;
+        let is_over = open_call
+            .reserved_output
+            .is_some_and(|max_output| open_call.progress.output > max_output);
+        if !is_over || open_call.running_call.is_none() {
             return None;
         }
-        let more = Usage {
+        let extra_usage = Usage {
             output: OUTPUT_RESERVATION_STEP,
             ..Usage::default()
         };
         Some(CallReservation {
-            call: open.call,
-            model: open.model.clone(),
+            call: open_call.call,
+            model: open_call.model.clone(),
             input_tokens: 0,
             output_tokens: OUTPUT_RESERVATION_STEP,
-            cost: open.price.map(|price| price.cost(&more)),
+            cost: open_call.price.map(|price| price.cost(&extra_usage)),
         })
     }
 
     /// Records that additional output has been reserved for a call.
     pub fn extend(&mut self, number: u64, output: u64) {
-        if let Some(open) = self.open.get_mut(&number) {
-            open.reserved = open
-                .reserved
+        if let Some(open) = self.open_calls.get_mut(&number) {
+            open.reserved_output = open
+                .reserved_output
                 .map(|max_output| max_output.saturating_add(output));
         }
     }
 
     /// Ends a call with the text received so far, because no budget has room for more.
     pub fn cut_off(&mut self, number: u64) {
-        if let Some(open) = self.open.get_mut(&number) {
-            open.reserved = None;
-            if let Some(running) = &open.running {
+        if let Some(open) = self.open_calls.get_mut(&number) {
+            open.reserved_output = None;
+            if let Some(running) = &open.running_call {
                 running.cut_off();
             }
         }
@@ -128,21 +128,25 @@ impl CallLedger {
 
     /// Stops a call. Its bill has yet to arrive.
     pub fn stop(&mut self, call: CallId) {
-        for open in self.open.values_mut().filter(|open| open.call == call) {
-            drop(open.running.take());
+        for open in self
+            .open_calls
+            .values_mut()
+            .filter(|open| open.call == call)
+        {
+            drop(open.running_call.take());
         }
     }
 
     /// Stops all calls.
     pub fn stop_all(&mut self) {
-        for open in self.open.values_mut() {
-            drop(open.running.take());
+        for open in self.open_calls.values_mut() {
+            drop(open.running_call.take());
         }
     }
 
     /// Returns whether all bills have arrived.
     pub fn is_settled(&self) -> bool {
-        self.open.is_empty()
+        self.open_calls.is_empty()
     }
 
     /// Ends a call and records its charge. Returns the call, unless it was stopped before.
@@ -152,25 +156,25 @@ impl CallLedger {
         error: Option<CallErrorKind>,
         bill: &CallBill,
     ) -> Option<OpenCall> {
-        let open = self.open.remove(&number)?;
-        let stopped = open.running.is_none();
-        let ended = match error {
+        let open_call = self.open_calls.remove(&number)?;
+        let stopped = open_call.running_call.is_none();
+        let call_end = match error {
             _ if stopped => CallEnd::Cancelled,
             None => CallEnd::Answered,
             Some(CallErrorKind::Cancelled) => CallEnd::Cancelled,
             Some(_) => CallEnd::Failed,
         };
-        self.charge(&open, ended, bill.clone());
-        (!stopped).then_some(*open)
+        self.charge(&open_call, call_end, bill.clone());
+        (!stopped).then_some(*open_call)
     }
 
     /// Charges calls without a bill based on our own token count, marked as estimated.
     pub fn estimate_missing(&mut self, now: Timestamp) {
-        for open in std::mem::take(&mut self.open).into_values() {
+        for open in std::mem::take(&mut self.open_calls).into_values() {
             let bill = CallBill {
                 usage: open.progress,
                 tries: 1,
-                latency_ms: now.since(open.started).as_millis() as u64,
+                latency_ms: now.since(open.started_at).as_millis() as u64,
                 first_token_ms: open.first_token_ms,
                 ..CallBill::default()
             };
@@ -179,7 +183,7 @@ impl CallLedger {
     }
 
     fn charge(&mut self, open: &OpenCall, ended: CallEnd, bill: CallBill) {
-        if open.running.is_none() && bill.tries > 0 {
+        if open.running_call.is_none() && bill.tries > 0 {
             self.stopped_usage.calls += 1;
             self.stopped_usage.usage = self.stopped_usage.usage.combined_with(&bill.usage);
             match cost(&bill, open.price) {
@@ -192,8 +196,8 @@ impl CallLedger {
         self.charges.push(CallCharge {
             call: open.call,
             model: open.model.clone(),
-            at: open.started,
-            ended,
+            started_at: open.started_at,
+            outcome: ended,
             bill,
             price: open.price,
             own_key: open.own_key,
@@ -231,38 +235,38 @@ impl OpenCall {
             model: request.model.clone(),
             key: None,
             leader: None,
-            running: None,
+            running_call: None,
             price: None,
             own_key: false,
-            started: now,
+            started_at: now,
             progress: Usage {
                 input: request.tokens(),
                 estimated: true,
                 ..Usage::default()
             },
             first_token_ms: None,
-            reserved: None,
+            reserved_output: None,
         }
     }
 
     /// Sets the handle of the running call.
     pub fn with_running_call(self, running: RunningCall) -> Self {
         Self {
-            running: Some(running),
+            running_call: Some(running),
             ..self
         }
     }
 
     /// Makes the call stop after this many output tokens.
     pub fn limit_output(&mut self, tokens: u64) {
-        if let Some(running) = &self.running {
+        if let Some(running) = &self.running_call {
             running.limit_output(tokens);
         }
     }
 
     /// Requires an additional reservation once this many output tokens have arrived.
     pub fn watch_output(&mut self, tokens: u64) {
-        self.reserved = Some(tokens);
+        self.reserved_output = Some(tokens);
     }
 
     /// Sets the price per token, and whether the user's own provider key pays.

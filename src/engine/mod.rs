@@ -132,7 +132,7 @@ pub struct RunSpec {
     /// Sequence number of the last stored event; 0 for a new run.
     pub last_event: u64,
     /// Calls from an earlier run of the same user, with their answers; they are not repeated.
-    pub known: Vec<(ModelRequest, Answer)>,
+    pub reusable_answers: Vec<(ModelRequest, Answer)>,
     /// Whether a background job started the run, so that no user is waiting for it.
     pub background: bool,
     /// Whether a connection waits for the answer. The answer is then delivered even if it cannot be stored; other runs
@@ -216,9 +216,9 @@ impl Engine {
     pub async fn start(&self, run: RunSpec, insert: InsertRun) -> Result<Finished, NotStarted> {
         let channel = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (run, insert) = self.shared.with_lease(run, insert);
-        let (stored_sender, stored) = oneshot::channel();
+        let (stored_sender, stored_receiver) = oneshot::channel();
         let finished = self.spawn(run, channel, Some((insert, stored_sender)), None);
-        match stored.await {
+        match stored_receiver.await {
             Ok(Ok(())) => Ok(finished),
             Ok(Err(StoreError::Conflict(leases::TOO_MANY_RUNS))) => {
                 Err(NotStarted::Refused(RunRefused::TooMany))
@@ -259,7 +259,7 @@ impl Engine {
         let shared = self.shared.clone();
         let run = Box::new(run);
         let lease = run.lease.map(|lease| (run.id.clone(), lease));
-        let place = RunPermit {
+        let permit = RunPermit {
             shared: shared.clone(),
             id: run.id.clone(),
             channel: channel.clone(),
@@ -284,42 +284,42 @@ impl Engine {
             if let (None, Some((id, lease))) = (&over, lease) {
                 shared.free_lease(id, lease).await;
             }
-            let (ended, rest) = over.map_or((None, None), |over| {
-                shared.queue_settlement(over.settled);
-                (Some(over.ended), over.pending)
+            let (ended_run, rest) = over.map_or((None, None), |over| {
+                shared.queue_settlement(over.settled_call);
+                (Some(over.outcome), over.pending_store)
             });
             let Some(rest) = rest else {
-                drop(place);
+                drop(permit);
                 // An asynchronous run has no receiver.
-                let _ = finished_sender.send(ended);
+                let _ = finished_sender.send(ended_run);
                 return;
             };
-            let _ = finished_sender.send(ended);
+            let _ = finished_sender.send(ended_run);
             rest.store(|| shared.run_slots.is_closed()).await;
-            drop(place);
+            drop(permit);
         });
         Finished(finished)
     }
 
     /// Cancels a run. Returns false if the run is not active here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
-        let found = self.shared.runs().get(id).cloned();
-        found.map(|run| run.channel.cancel(reason)).is_some()
+        let running = self.shared.runs().get(id).cloned();
+        running.map(|run| run.channel.cancel(reason)).is_some()
     }
 
     /// Finishes a run early: its answer is written from the answers received so far. Returns false if the run is not
     /// active here.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
-        let found = self.shared.runs().get(id).cloned();
-        found
+        let running = self.shared.runs().get(id).cloned();
+        running
             .map(|run| run.channel.request_finish_early())
             .is_some()
     }
 
     /// Skips a model in a run. Returns false if the run is not active here.
     pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
-        let found = self.shared.runs().get(id).cloned();
-        found.map(|run| run.channel.request_skip(model)).is_some()
+        let running = self.shared.runs().get(id).cloned();
+        running.map(|run| run.channel.request_skip(model)).is_some()
     }
 
     /// Waits until a run has started since the last call. Supports one waiter at a time.
@@ -339,8 +339,8 @@ impl Engine {
     /// Cancels all runs of a user.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
         let running = self.shared.runs();
-        let own = |run: &&RunningRun| run.user.as_ref() == Some(user);
-        for run in running.values().filter(own) {
+        let is_own = |run: &&RunningRun| run.user.as_ref() == Some(user);
+        for run in running.values().filter(is_own) {
             run.channel.cancel(reason);
         }
     }
@@ -369,8 +369,13 @@ impl Engine {
 
     /// Follows a run's events after the given sequence number, starting with stored ones.
     pub fn watch(&self, id: AnalysisId, after: u64) -> RunWatch {
-        let found = self.shared.runs().get(&id).cloned();
-        RunWatch::new(self.shared.clone(), found.map(|run| run.channel), id, after)
+        let running = self.shared.runs().get(&id).cloned();
+        RunWatch::new(
+            self.shared.clone(),
+            running.map(|run| run.channel),
+            id,
+            after,
+        )
     }
 
     /// Returns a user's budget status, including reservations of active runs.
@@ -473,8 +478,8 @@ impl EngineShared {
         if runs.clone().count() >= self.settings.max_runs + MAX_WAITING {
             return Err(RunRefused::Full);
         }
-        let own = |other: &&RunningRun| other.user.as_ref() == user && !other.background;
-        if runs.filter(own).count() >= MAX_RUNS_PER_USER && !background {
+        let is_own = |other: &&RunningRun| other.user.as_ref() == user && !other.background;
+        if runs.filter(is_own).count() >= MAX_RUNS_PER_USER && !background {
             return Err(RunRefused::TooMany);
         }
         Ok(())

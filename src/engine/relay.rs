@@ -14,7 +14,7 @@ use crate::store::StoreError;
 /// A relayed call that has started.
 pub struct RelayedCall {
     /// Resolves when the call has ended.
-    pub finished: Finished,
+    pub call_end: Finished,
     /// Events of the call, for [`RelayAudience::Watcher`].
     pub watch: RunWatch,
 }
@@ -51,7 +51,7 @@ impl Engine {
             0,
         );
         RelayedCall {
-            finished: self.spawn(run, channel, None, place),
+            call_end: self.spawn(run, channel, None, place),
             watch,
         }
     }

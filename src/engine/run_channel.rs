@@ -29,7 +29,7 @@ const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedEvent {
     /// The event as stored.
-    pub stored: StoredEvent,
+    pub stored_event: StoredEvent,
     /// The event as created by the engine; `None` if it was read back from the store.
     pub event: Option<RunEvent>,
 }
@@ -39,7 +39,7 @@ impl PublishedEvent {
     pub fn delta(&self) -> Option<StreamDelta<'_>> {
         match &self.event {
             Some(event) => StreamDelta::from_event(event),
-            None => StreamDelta::parse(&self.stored.kind, &self.stored.data),
+            None => StreamDelta::parse(&self.stored_event.kind, &self.stored_event.data),
         }
     }
 
@@ -53,12 +53,12 @@ impl PublishedEvent {
             ) => text.len(),
             _ => 0,
         };
-        self.stored.data.len() + text
+        self.stored_event.data.len() + text
     }
 
     fn is_last(&self) -> bool {
         let name = self.event.as_ref().map(RunEvent::name);
-        FINAL_EVENTS.contains(&name.unwrap_or(&self.stored.kind))
+        FINAL_EVENTS.contains(&name.unwrap_or(&self.stored_event.kind))
     }
 }
 
@@ -84,9 +84,9 @@ pub(super) struct RunChannel {
 }
 
 struct ChannelState {
-    recent: VecDeque<Arc<PublishedEvent>>,
+    recent_events: VecDeque<Arc<PublishedEvent>>,
     bytes: usize,
-    last: u64,
+    last_seq: u64,
     is_over: bool,
     command: Option<RunCommand>,
     /// Models to skip, queued for the runner; at most [`MAX_QUEUED_SKIPS`].
@@ -109,9 +109,9 @@ pub(super) enum RunCommand {
 impl RunChannel {
     pub fn new(last: u64) -> Self {
         let state = ChannelState {
-            recent: VecDeque::new(),
+            recent_events: VecDeque::new(),
             bytes: 0,
-            last,
+            last_seq: last,
             is_over: false,
             command: None,
             skip_requests: Vec::new(),
@@ -135,7 +135,7 @@ impl RunChannel {
 
     /// Returns whether the watcher keeps up. Always true for a run, because its watchers can read the store.
     pub fn has_room(&self) -> bool {
-        !self.is_passthrough || self.state().bytes < MAX_RECENT_BYTES
+        !self.is_passthrough || self.lock_state().bytes < MAX_RECENT_BYTES
     }
 
     /// Waits until the watcher has taken events.
@@ -143,7 +143,7 @@ impl RunChannel {
         self.events_taken.notified().await;
     }
 
-    fn state(&self) -> MutexGuard<'_, ChannelState> {
+    fn lock_state(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,14 +159,14 @@ impl RunChannel {
     }
 
     fn append_events(&self, events: Vec<PublishedEvent>, are_stored: bool) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         for event in events {
-            state.last = event.stored.seq;
+            state.last_seq = event.stored_event.seq;
             state.bytes += event.bytes();
-            state.recent.push_back(Arc::new(event));
+            state.recent_events.push_back(Arc::new(event));
         }
         while are_stored && state.bytes > MAX_RECENT_BYTES {
-            let Some(oldest) = state.recent.pop_front() else {
+            let Some(oldest) = state.recent_events.pop_front() else {
                 break;
             };
             state.bytes -= oldest.bytes();
@@ -177,7 +177,7 @@ impl RunChannel {
     }
 
     pub fn close(&self) {
-        self.state().is_over = true;
+        self.lock_state().is_over = true;
         self.changed.notify_waiters();
     }
 
@@ -190,9 +190,9 @@ impl RunChannel {
     }
 
     pub fn request_skip(&self, model: &str) {
-        let mut state = self.state();
-        let known = state.skip_requests.iter().any(|other| other == model);
-        if !known && state.skip_requests.len() < MAX_QUEUED_SKIPS {
+        let mut state = self.lock_state();
+        let is_requested = state.skip_requests.iter().any(|other| other == model);
+        if !is_requested && state.skip_requests.len() < MAX_QUEUED_SKIPS {
             state.skip_requests.push(model.to_owned());
         }
         drop(state);
@@ -204,7 +204,7 @@ impl RunChannel {
     }
 
     fn send_command(&self, command_value: RunCommand) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         // Cancel can override a request to finish early; nothing overrides cancel or checkpoint.
         if matches!(state.command, None | Some(RunCommand::FinishEarly)) {
             state.command = Some(command_value);
@@ -224,7 +224,7 @@ impl RunChannel {
     }
 
     fn pending_command(&self) -> Option<RunCommand> {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         let Some(command_value) = state.command.clone() else {
             return state.skip_requests.pop().map(RunCommand::SkipModel);
         };
@@ -237,27 +237,27 @@ impl RunChannel {
 
     // Returns events after a sequence number, or `TooOld` if memory does not reach back that far.
     fn events_after(&self, after: u64) -> WatchPosition {
-        let mut state = self.state();
-        if self.is_passthrough && !state.recent.is_empty() {
+        let mut state = self.lock_state();
+        if self.is_passthrough && !state.recent_events.is_empty() {
             state.bytes = 0;
-            let events = std::mem::take(&mut state.recent);
+            let events = std::mem::take(&mut state.recent_events);
             drop(state);
             self.events_taken.notify_one();
             return WatchPosition::Events(events.into());
         }
-        if after >= state.last {
+        if after >= state.last_seq {
             return if state.is_over {
                 WatchPosition::Over
             } else {
                 WatchPosition::UpToDate
             };
         }
-        match state.recent.front() {
-            Some(oldest) if oldest.stored.seq <= after + 1 => WatchPosition::Events(
+        match state.recent_events.front() {
+            Some(oldest) if oldest.stored_event.seq <= after + 1 => WatchPosition::Events(
                 state
-                    .recent
+                    .recent_events
                     .iter()
-                    .filter(|event| event.stored.seq > after)
+                    .filter(|event| event.stored_event.seq > after)
                     .cloned()
                     .collect(),
             ),
@@ -279,8 +279,8 @@ pub struct RunWatch {
     /// `None` if the run is not driven here.
     channel: Option<Arc<RunChannel>>,
     id: AnalysisId,
-    after: u64,
-    ended: bool,
+    last_seq: u64,
+    has_ended: bool,
     /// Notices of events from other servers, once the run is not driven here.
     notices: Option<NoticeWatch>,
 }
@@ -296,8 +296,8 @@ impl RunWatch {
             shared,
             channel,
             id,
-            after,
-            ended: false,
+            last_seq: after,
+            has_ended: false,
             notices: None,
         }
     }
@@ -307,7 +307,7 @@ impl RunWatch {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
-        while !self.ended {
+        while !self.has_ended {
             let Some(channel) = self.channel.clone() else {
                 // Boxed, because there may be a thousand watchers, few of which read the store, and each would reserve
                 // the space.
@@ -317,12 +317,12 @@ impl RunWatch {
                 }
             };
             // Created before checking, so that no change in between is missed.
-            let changed = channel.changed.notified();
-            match channel.events_after(self.after) {
+            let change_signal = channel.changed.notified();
+            match channel.events_after(self.last_seq) {
                 WatchPosition::Events(events) => return Ok(self.advance(events)),
                 WatchPosition::TooOld => return Box::pin(self.read_stored()).await,
-                WatchPosition::UpToDate => changed.await,
-                WatchPosition::Over if channel.is_passthrough => self.ended = true,
+                WatchPosition::UpToDate => change_signal.await,
+                WatchPosition::Over if channel.is_passthrough => self.has_ended = true,
                 // Events that the channel lacks (such as an end written through another path) are in the store.
                 WatchPosition::Over => self.channel = None,
             }
@@ -348,7 +348,7 @@ impl RunWatch {
             return Ok(Some(events));
         }
         if !continues || self.shared.run_slots.is_closed() {
-            self.ended = true;
+            self.has_ended = true;
             return Ok(None);
         }
         // This server may have taken it over.
@@ -375,13 +375,13 @@ impl RunWatch {
     }
 
     async fn read_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
-        let (id, after) = (self.id.clone(), self.after);
+        let (id, last_seq) = (self.id.clone(), self.last_seq);
         let found = (self.shared.store)
-            .read(move |db| events::after(db, &id, after, EVENTS_PER_READ))
+            .read(move |db| events::list_after(db, &id, last_seq, EVENTS_PER_READ))
             .await?;
         let read_back = |stored| {
             Arc::new(PublishedEvent {
-                stored,
+                stored_event: stored,
                 event: None,
             })
         };
@@ -390,8 +390,8 @@ impl RunWatch {
 
     fn advance(&mut self, events: Vec<Arc<PublishedEvent>>) -> Option<Vec<Arc<PublishedEvent>>> {
         let last = events.last()?;
-        self.after = last.stored.seq;
-        self.ended = last.is_last();
+        self.last_seq = last.stored_event.seq;
+        self.has_ended = last.is_last();
         Some(events)
     }
 }
@@ -400,9 +400,9 @@ impl RunWatch {
 mod tests {
     use super::*;
 
-    fn piece(seq: u64, text: &str) -> PublishedEvent {
+    fn text_event(seq: u64, text: &str) -> PublishedEvent {
         PublishedEvent {
-            stored: StoredEvent {
+            stored_event: StoredEvent {
                 seq,
                 kind: String::new(),
                 data: String::new(),
@@ -416,9 +416,9 @@ mod tests {
     #[test]
     fn a_relayed_call_waits_until_its_watcher_reads_events() {
         let channel = RunChannel::for_passthrough();
-        channel.publish_unstored(vec![piece(1, "thin")]);
+        channel.publish_unstored(vec![text_event(1, "thin")]);
         assert!(channel.has_room());
-        channel.publish_unstored(vec![piece(2, &"x".repeat(MAX_RECENT_BYTES))]);
+        channel.publish_unstored(vec![text_event(2, &"x".repeat(MAX_RECENT_BYTES))]);
         assert!(!channel.has_room());
         let WatchPosition::Events(events) = channel.events_after(0) else {
             panic!("there are two");
@@ -430,7 +430,7 @@ mod tests {
         assert!(matches!(channel.events_after(2), WatchPosition::Over));
         // A run's watchers can read the store.
         let run = RunChannel::new(0);
-        run.publish(vec![piece(1, &"x".repeat(2 * MAX_RECENT_BYTES))]);
+        run.publish(vec![text_event(1, &"x".repeat(2 * MAX_RECENT_BYTES))]);
         assert!(run.has_room());
     }
 }

@@ -8,7 +8,7 @@ pub struct Finished(pub(super) tokio::sync::oneshot::Receiver<Option<Box<RunOutc
 
 impl Finished {
     /// Returns how the run ended; `None` if a shutdown interrupted it and it will resume.
-    pub async fn outcome(self) -> Option<Box<RunOutcome>> {
+    pub async fn wait_for_outcome(self) -> Option<Box<RunOutcome>> {
         self.0.await.ok().flatten()
     }
 }

@@ -94,14 +94,14 @@ pub(super) async fn run(
         cache: run.cache,
         cache_age: run.cache_age,
         pictures: run.pictures,
-        reusable: run.known,
+        reusable_answers: run.reusable_answers,
         terms: run.terms,
         ledger: CallLedger::default(),
         events,
         call_events: inbox,
         followed_calls: FollowedCalls::default(),
         cancelled: turn.is_none(),
-        watch: Stopwatch::start(),
+        stopwatch: Stopwatch::start(),
     });
     let over = driver.drive().await;
     log_end(&id, is_relayed, &over);
@@ -112,7 +112,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
     match over {
         // The request's own log line contains all of this.
         Ok(_) if is_relayed => {}
-        Ok(Some(FinishedRun { ended, .. })) => log::info(
+        Ok(Some(FinishedRun { outcome: ended, .. })) => log::info(
             "analysis over",
             &[
                 ("analysis", id),
@@ -142,7 +142,7 @@ struct Driver {
     /// Maximum age of a cached answer.
     cache_age: Option<Duration>,
     pictures: Vec<Image>,
-    reusable: Vec<(ModelRequest, Answer)>,
+    reusable_answers: Vec<(ModelRequest, Answer)>,
     terms: RunTerms,
     reservation: BudgetReservation,
     ledger: CallLedger,
@@ -152,7 +152,7 @@ struct Driver {
     followed_calls: FollowedCalls,
     cancelled: bool,
     /// The state machine's clock. Monotonic, so that setting the system clock cannot expire its deadlines.
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
 }
 
 impl Driver {
@@ -161,9 +161,9 @@ impl Driver {
             && let RunCommand::Cancel(reason) = self.channel.next_command().await
         {
             self.machine
-                .handle(self.watch.now(), RunInput::Cancelled(reason));
+                .handle(self.stopwatch.now(), RunInput::Cancelled(reason));
         } else {
-            self.machine.handle(self.watch.now(), RunInput::Started);
+            self.machine.handle(self.stopwatch.now(), RunInput::Started);
         }
         let mut flush_at: Option<Instant> = None;
         loop {
@@ -176,7 +176,7 @@ impl Driver {
                     return Ok(Some(self.into_finished(outcome)));
                 }
                 NextStep::Wait(until) => {
-                    until.map(|until| deadline_in(until.since(self.watch.now())))
+                    until.map(|until| deadline_in(until.since(self.stopwatch.now())))
                 }
             };
             if self.journal.is_passthrough() {
@@ -193,12 +193,12 @@ impl Driver {
                 event = self.call_events.recv(), if has_room => self.handle_call_event(event).await,
                 () = self.channel.wait_for_room(), if !has_room => {}
                 wish = self.channel.next_command() => match wish {
-                    RunCommand::FinishEarly => self.machine.handle(self.watch.now(), RunInput::FinishEarly),
-                    RunCommand::SkipModel(model) => self.machine.handle(self.watch.now(), RunInput::SkipModel(model)),
-                    RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), RunInput::Cancelled(reason)),
+                    RunCommand::FinishEarly => self.machine.handle(self.stopwatch.now(), RunInput::FinishEarly),
+                    RunCommand::SkipModel(model) => self.machine.handle(self.stopwatch.now(), RunInput::SkipModel(model)),
+                    RunCommand::Cancel(reason) => self.machine.handle(self.stopwatch.now(), RunInput::Cancelled(reason)),
                     RunCommand::Checkpoint if self.journal.is_passthrough() => {
                         let reason = "the server stopped while a client was waiting for this call";
-                        self.machine.handle(self.watch.now(), RunInput::Cancelled(reason.to_owned()));
+                        self.machine.handle(self.stopwatch.now(), RunInput::Cancelled(reason.to_owned()));
                     }
                     RunCommand::Checkpoint => {
                         self.settle_calls().await;
@@ -206,7 +206,7 @@ impl Driver {
                         return Ok(None);
                     }
                 },
-                () = sleep_until(until) => self.machine.handle(self.watch.now(), RunInput::Tick),
+                () = sleep_until(until) => self.machine.handle(self.stopwatch.now(), RunInput::Tick),
                 () = sleep_until(flush_at) => {
                     self.flush().await?;
                     flush_at = None;
@@ -216,7 +216,7 @@ impl Driver {
     }
 
     fn into_finished(self, outcome: PatternOutcome) -> FinishedRun {
-        let unstored = self.journal.unstored();
+        let unstored = self.journal.unstored_run();
         let (mut rest, mut settled) = (None, None);
         if self.journal.is_passthrough() {
             settled = self.journal.into_settled(self.reservation);
@@ -228,16 +228,16 @@ impl Driver {
             });
         }
         let (plan, answers) = self.machine.into_parts();
-        let ended = Box::new(RunOutcome {
+        let run_outcome = Box::new(RunOutcome {
             result: outcome,
             plan,
             answers,
             unstored,
         });
         FinishedRun {
-            ended,
-            pending: rest,
-            settled,
+            outcome: run_outcome,
+            pending_store: rest,
+            settled_call: settled,
         }
     }
 
@@ -284,7 +284,7 @@ impl Driver {
             Ok(()) => RunInput::Granted,
             Err(reason) => RunInput::Denied(reason),
         };
-        self.machine.handle(self.watch.now(), input);
+        self.machine.handle(self.stopwatch.now(), input);
         Ok(())
     }
 
@@ -305,14 +305,14 @@ impl Driver {
 
     async fn handle_call_event(&mut self, event: Option<(u64, CallEvent)>) {
         let Some((number, event)) = event else { return };
-        if let Some(more) = self.process_call_event(number, event) {
-            self.extend_reservation(number, more).await;
+        if let Some(extension) = self.process_call_event(number, event) {
+            self.extend_reservation(number, extension).await;
         }
     }
 
     /// Handles a call's event. Returns the additional reservation that the call needs.
     fn process_call_event(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
-        let now = self.watch.now();
+        let now = self.stopwatch.now();
         let input = match event {
             CallEvent::Delta(delta) => match self.ledger.count_piece(number, &delta, now) {
                 Some(call) => RunInput::Delta(call, delta),
@@ -321,13 +321,13 @@ impl Driver {
             },
             CallEvent::Finished { result, bill } => {
                 let error = (*result).as_ref().err().map(|error| error.kind);
-                let closed = self.ledger.close(number, error, &bill);
+                let closed_call = self.ledger.close(number, error, &bill);
                 self.collect_charges();
-                let open = closed?;
-                let (call, bill) = (open.call, *bill);
+                let closed = closed_call?;
+                let (call, bill) = (closed.call, *bill);
                 match *result {
                     Ok(answer) => {
-                        self.cache_answer(open, &answer);
+                        self.cache_answer(closed, &answer);
                         RunInput::Answered {
                             call,
                             answer,
@@ -348,13 +348,13 @@ impl Driver {
     }
 
     // An answer without its own limit continues as long as its budgets have room.
-    async fn extend_reservation(&mut self, number: u64, more: CallReservation) {
-        let own = self
+    async fn extend_reservation(&mut self, number: u64, extension: CallReservation) {
+        let own_key = self
             .shared
             .llm
-            .uses_own_key(self.user.as_ref(), &more.model);
-        let output = more.output_tokens;
-        match self.reservation.extend(more, own).await {
+            .uses_own_key(self.user.as_ref(), &extension.model);
+        let output = extension.output_tokens;
+        match self.reservation.extend(extension, own_key).await {
             Ok(()) => self.ledger.extend(number, output),
             Err(_) => self.ledger.cut_off(number),
         }
@@ -370,7 +370,7 @@ impl Driver {
                 _ => break,
             }
         }
-        self.ledger.estimate_missing(self.watch.now());
+        self.ledger.estimate_missing(self.stopwatch.now());
         self.collect_charges();
     }
 

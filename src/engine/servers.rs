@@ -206,10 +206,10 @@ mod tests {
         let mut delivered = DeliveredCommands::default();
         for lease in [RunLease::NEW, RunLease::NEW.next()] {
             command.lease = lease;
-            let stored = [command.clone()];
-            assert_eq!(delivered.keep_known(&stored), [&command]);
+            let stored_commands = [command.clone()];
+            assert_eq!(delivered.keep_known(&stored_commands), [&command]);
             delivered.0.insert(key(&command));
-            assert!(delivered.keep_known(&stored).is_empty());
+            assert!(delivered.keep_known(&stored_commands).is_empty());
         }
         assert!(delivered.keep_known(&[]).is_empty());
         assert!(delivered.0.is_empty());

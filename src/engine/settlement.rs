@@ -35,7 +35,7 @@ pub(super) struct SettledCall {
     /// Held until the answer is in the cache; other callers wait for these to be dropped.
     pub _leaders: Vec<LeaderGuard>,
     /// When the call ended.
-    pub ended: Instant,
+    pub ended_at: Instant,
     /// Whether the first failure to record the call has been logged.
     pub is_reported: bool,
 }
@@ -45,12 +45,12 @@ pub(super) struct UsageRecorder {
     store: Store,
     state: Mutex<SettlementState>,
     /// Held while a batch is written.
-    writing: AsyncMutex<()>,
+    write_lock: AsyncMutex<()>,
 }
 
 #[derive(Default)]
 struct SettlementState {
-    waiting: Vec<SettledCall>,
+    waiting_calls: Vec<SettledCall>,
     /// Whether a task is waiting to write.
     is_due: bool,
     /// Whether the last write failed.
@@ -62,7 +62,7 @@ impl UsageRecorder {
         Arc::new(Self {
             store,
             state: Mutex::default(),
-            writing: AsyncMutex::default(),
+            write_lock: AsyncMutex::default(),
         })
     }
 
@@ -71,10 +71,10 @@ impl UsageRecorder {
         // The amount still reserved for the call may keep another call out.
         let holds_budget = call.reservation.holds_budget();
         let (starts, is_enough) = {
-            let mut state = self.state();
-            state.waiting.push(call);
+            let mut state = self.lock_state();
+            state.waiting_calls.push(call);
             let starts = !std::mem::replace(&mut state.is_due, true);
-            (starts, state.waiting.len() == MAX_BATCH)
+            (starts, state.waiting_calls.len() == MAX_BATCH)
         };
         let is_urgent = is_enough || holds_budget;
         if starts || is_urgent {
@@ -99,8 +99,8 @@ impl UsageRecorder {
     /// calls must not take even more of it. While the store fails, calls do not wait.
     pub async fn wait_for_backlog(self: &Arc<Self>) {
         let is_long = {
-            let state = self.state();
-            state.waiting.len() >= MAX_BACKLOG && !state.has_failed
+            let state = self.lock_state();
+            state.waiting_calls.len() >= MAX_BACKLOG && !state.has_failed
         };
         if is_long {
             self.write_all().await;
@@ -116,24 +116,24 @@ impl UsageRecorder {
     }
 
     async fn write_waiting(self: &Arc<Self>) {
-        let _writing = self.writing.lock().await;
+        let _writing = self.write_lock.lock().await;
         let group = {
-            let mut state = self.state();
+            let mut state = self.lock_state();
             state.is_due = false;
-            std::mem::take(&mut state.waiting)
+            std::mem::take(&mut state.waiting_calls)
         };
         if group.is_empty() {
             return;
         }
         let mut failed = self.write(group).await;
-        let mut state = self.state();
+        let mut state = self.lock_state();
         state.has_failed = !failed.is_empty();
         if failed.is_empty() {
             return;
         }
-        failed.append(&mut state.waiting);
+        failed.append(&mut state.waiting_calls);
         let surplus = failed.len().saturating_sub(MAX_WAITING);
-        state.waiting = failed.split_off(surplus);
+        state.waiting_calls = failed.split_off(surplus);
         if !std::mem::replace(&mut state.is_due, true) {
             drop(state);
             self.write_after(RETRY_PAUSE);
@@ -158,7 +158,7 @@ impl UsageRecorder {
             let Err(fault) = self.store.write(move |db: &Writer| batch.store(db)).await else {
                 continue;
             };
-            let is_late = clock::instant().saturating_duration_since(call.ended) > MAX_AGE;
+            let is_late = clock::instant().saturating_duration_since(call.ended_at) > MAX_AGE;
             if is_late || !std::mem::replace(&mut call.is_reported, true) {
                 let (fault, what) = (format!("{fault:?}"), if is_late { "no" } else { "yes" });
                 log::error(
@@ -171,7 +171,7 @@ impl UsageRecorder {
         failed
     }
 
-    fn state(&self) -> MutexGuard<'_, SettlementState> {
+    fn lock_state(&self) -> MutexGuard<'_, SettlementState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -218,16 +218,16 @@ mod tests {
         }
         recorder.wait_for_backlog().await;
         assert_eq!(
-            recorder.state().waiting.len(),
+            recorder.lock_state().waiting_calls.len(),
             MAX_BACKLOG - 1,
             "not long yet"
         );
         recorder.add(call(0));
         recorder.wait_for_backlog().await;
-        assert_eq!(recorder.state().waiting.len(), 0);
+        assert_eq!(recorder.lock_state().waiting_calls.len(), 0);
         let today = clock::now().day();
-        let spent = store.read(move |db| usage::spent(db, &user, today)).await;
-        let tokens = spent.unwrap().day.tokens;
+        let user_spending = store.read(move |db| usage::spent(db, &user, today)).await;
+        let tokens = user_spending.unwrap().day.tokens;
         assert_eq!(tokens, 7 * MAX_BACKLOG as u64);
     }
 }

@@ -36,7 +36,7 @@ struct ReservedSums {
     /// What is reserved for each owner, the ID of a user or an API key.
     sums: BTreeMap<String, UsageAmount>,
     /// Owners whose rows differ from their sums.
-    changed: BTreeSet<String>,
+    changed_owners: BTreeSet<String>,
     /// Whether a task is about to write them.
     is_due: bool,
 }
@@ -72,20 +72,20 @@ impl SharedReservations {
     {
         let boot = self.boot()?;
         let _writing = self.writing.lock().await;
-        let (own, name) = (self.sum(owner), owner.to_owned());
+        let (own_sum, name) = (self.sum_of(owner), owner.to_owned());
         // Until the end, the row may be larger than the sum, even if the caller goes away.
         let unsettled = ChangedOnDrop(self, owner);
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;
             let elsewhere = rows::reserved_elsewhere(db, &name, &boot)?;
-            let checked = check(db, own.saturating_add(elsewhere))?;
-            if checked.is_ok() {
-                rows::put(db, &name, &boot, own.saturating_add(amount))?;
+            let checked_amount = check(db, own_sum.saturating_add(elsewhere))?;
+            if checked_amount.is_ok() {
+                rows::put(db, &name, &boot, own_sum.saturating_add(amount))?;
             }
-            Ok(checked)
+            Ok(checked_amount)
         });
         let mut pauses = BUSY_PAUSES.iter();
-        let checked = loop {
+        let checked_amount = loop {
             let attempt = attempt.clone();
             // Alone, because another server may hold the lock and wait for a row of an earlier change.
             match self.store.write_alone(move |db| attempt(db)).await {
@@ -93,19 +93,19 @@ impl SharedReservations {
                     Some(pause) => tokio::time::sleep(*pause).await,
                     None => return Err(StoreError::Busy),
                 },
-                checked => break checked?,
+                checked_amount => break checked_amount?,
             }
         };
         std::mem::forget(unsettled);
-        if checked.is_ok() {
-            self.state().add(owner, amount);
+        if checked_amount.is_ok() {
+            self.lock_sums().add(owner, amount);
         }
-        Ok(checked)
+        Ok(checked_amount)
     }
 
     /// Reserves an amount without a check, for a run that continues. Its row follows.
     pub fn add(self: &Arc<Self>, owner: &str, amount: UsageAmount) {
-        self.state().add(owner, amount);
+        self.lock_sums().add(owner, amount);
         self.write_soon([owner.to_owned()], COLLECT_INTERVAL);
     }
 
@@ -115,7 +115,7 @@ impl SharedReservations {
             return;
         }
         {
-            let mut state = self.state();
+            let mut state = self.lock_sums();
             let Some(sum) = state.sums.get_mut(owner) else {
                 return;
             };
@@ -129,16 +129,16 @@ impl SharedReservations {
 
     /// Writes all rows again, because another server deleted this one's.
     pub fn restore(self: &Arc<Self>) {
-        let owners: Vec<String> = self.state().sums.keys().cloned().collect();
+        let owners: Vec<String> = self.lock_sums().sums.keys().cloned().collect();
         self.write_soon(owners, Duration::ZERO);
     }
 
     // A task that has not started when the server stops is not missed: all rows end with the server.
     fn write_soon(self: &Arc<Self>, owners: impl IntoIterator<Item = String>, pause: Duration) {
         {
-            let mut state = self.state();
-            state.changed.extend(owners);
-            if state.changed.is_empty() || std::mem::replace(&mut state.is_due, true) {
+            let mut state = self.lock_sums();
+            state.changed_owners.extend(owners);
+            if state.changed_owners.is_empty() || std::mem::replace(&mut state.is_due, true) {
                 return;
             }
         }
@@ -148,14 +148,14 @@ impl SharedReservations {
                 tokio::time::sleep(pause).await;
                 shared.write_changed().await;
             })),
-            Err(_) => self.state().is_due = false,
+            Err(_) => self.lock_sums().is_due = false,
         }
     }
 
     async fn write_changed(self: &Arc<Self>) {
         let failed = {
             let _writing = self.writing.lock().await;
-            let (owners, sums) = self.state().take_changed();
+            let (owners, sums) = self.lock_sums().take_changed();
             let Ok(boot) = self.boot() else { return };
             let all = move |db: &Writer| {
                 let mut sums = sums.iter();
@@ -177,8 +177,12 @@ impl SharedReservations {
         }
     }
 
-    fn sum(&self, owner: &str) -> UsageAmount {
-        self.state().sums.get(owner).copied().unwrap_or_default()
+    fn sum_of(&self, owner: &str) -> UsageAmount {
+        self.lock_sums()
+            .sums
+            .get(owner)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn is_current(&self) -> bool {
@@ -191,7 +195,7 @@ impl SharedReservations {
         membership.map_or(Err(StoreError::Busy), |membership| Ok(membership.boot()))
     }
 
-    fn state(&self) -> MutexGuard<'_, ReservedSums> {
+    fn lock_sums(&self) -> MutexGuard<'_, ReservedSums> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -206,7 +210,7 @@ impl ReservedSums {
 
     fn take_changed(&mut self) -> (BTreeSet<String>, Vec<(String, UsageAmount)>) {
         self.is_due = false;
-        let owners = std::mem::take(&mut self.changed);
+        let owners = std::mem::take(&mut self.changed_owners);
         let sum = |owner: &String| self.sums.get(owner).copied().unwrap_or_default();
         let sums = owners.iter().map(|owner| (owner.clone(), sum(owner)));
         let sums = sums.collect();

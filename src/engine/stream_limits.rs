@@ -19,7 +19,7 @@ pub struct StreamLimits {
 /// The slots for all relayed calls.
 pub(super) struct StreamSlots {
     limits: StreamLimits,
-    open: Mutex<OpenStreams>,
+    open_streams: Mutex<OpenStreams>,
 }
 
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl StreamSlots {
     pub fn new(limits: StreamLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
-            open: Mutex::default(),
+            open_streams: Mutex::default(),
         })
     }
 
@@ -52,19 +52,19 @@ impl StreamSlots {
     /// # Errors
     /// Returns an error if there are not enough free slots or the server is shutting down.
     pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
-        let mut open = self.open();
-        if open.is_closed {
+        let mut slots = self.open();
+        if slots.is_closed {
             return Err(RunRefused::Closing);
         }
-        if open.total + count > self.limits.total {
+        if slots.total + count > self.limits.total {
             return Err(RunRefused::Full);
         }
-        let own = open.by_user.get(user).copied().unwrap_or_default() + count;
-        if own > self.limits.per_user.div_ceil(open.servers.max(1) as usize) {
+        let own_count = slots.by_user.get(user).copied().unwrap_or_default() + count;
+        if own_count > self.limits.per_user.div_ceil(slots.servers.max(1) as usize) {
             return Err(RunRefused::TooMany);
         }
-        open.total += count;
-        open.by_user.insert(user.clone(), own);
+        slots.total += count;
+        slots.by_user.insert(user.clone(), own_count);
         Ok(StreamPermit {
             streams: self.clone(),
             user: user.clone(),
@@ -83,18 +83,20 @@ impl StreamSlots {
     }
 
     fn open(&self) -> MutexGuard<'_, OpenStreams> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open_streams
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for StreamPermit {
     fn drop(&mut self) {
-        let mut open = self.streams.open();
-        open.total -= self.count;
-        if let Some(own) = open.by_user.get_mut(&self.user) {
+        let mut slots = self.streams.open();
+        slots.total -= self.count;
+        if let Some(own) = slots.by_user.get_mut(&self.user) {
             *own -= self.count;
             if *own == 0 {
-                open.by_user.remove(&self.user);
+                slots.by_user.remove(&self.user);
             }
         }
     }
@@ -113,21 +115,21 @@ mod tests {
             per_user: 3,
         });
         let two = slots.take(&user(1), 2).unwrap();
-        let refused = |number, count| slots.take(&user(number), count).err();
-        assert_eq!(refused(1, 2), Some(RunRefused::TooMany));
-        assert_eq!(refused(2, 3), Some(RunRefused::Full));
+        let refusal = |number, count| slots.take(&user(number), count).err();
+        assert_eq!(refusal(1, 2), Some(RunRefused::TooMany));
+        assert_eq!(refusal(2, 3), Some(RunRefused::Full));
         let other = slots.take(&user(2), 2).unwrap();
-        assert_eq!(refused(1, 1), Some(RunRefused::Full));
+        assert_eq!(refusal(1, 1), Some(RunRefused::Full));
         drop(two);
-        assert_eq!(refused(1, 2), None);
+        assert_eq!(refusal(1, 2), None);
         drop(other);
         assert!(slots.open().by_user.is_empty());
         assert_eq!(slots.open().total, 0);
         // Two servers allow two each, so that a person has no more than one server would allow, rounded up.
         slots.share_with(2);
-        assert_eq!(refused(1, 3), Some(RunRefused::TooMany));
-        assert_eq!(refused(1, 2), None);
+        assert_eq!(refusal(1, 3), Some(RunRefused::TooMany));
+        assert_eq!(refusal(1, 2), None);
         slots.close();
-        assert_eq!(refused(1, 1), Some(RunRefused::Closing));
+        assert_eq!(refusal(1, 1), Some(RunRefused::Closing));
     }
 }

@@ -17,10 +17,10 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// A finished run. Dropping it discards any data that has not been stored.
 pub(super) struct FinishedRun {
-    pub ended: Box<RunOutcome>,
-    pub pending: Option<PendingStore>,
+    pub outcome: Box<RunOutcome>,
+    pub pending_store: Option<PendingStore>,
     /// The usage to record for a relayed call.
-    pub settled: Option<SettledCall>,
+    pub settled_call: Option<SettledCall>,
 }
 
 /// The unstored part of a run whose answer has been delivered. Its budget stays reserved until it is stored or given

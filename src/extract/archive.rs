@@ -19,7 +19,7 @@ pub(super) fn read(
     out: &mut Output<'_>,
 ) -> Result<(), Unreadable> {
     if zip.is_repaired {
-        out.note(
+        out.add_note(
             "the archive is damaged: its directory is lost; only the entries that could be found are read".to_owned(),
         );
     }
@@ -35,7 +35,7 @@ pub(super) fn read(
             locked += 1;
         }
         if let Some(error) = error {
-            out.note(format!("{name}: {}", error.message()));
+            out.add_note(format!("{name}: {}", error.message()));
             // Part of a file looks damaged in most formats, so an oversized file is not read in part.
             if error != ZipError::Damaged || bytes.is_empty() {
                 continue;
@@ -48,7 +48,7 @@ pub(super) fn read(
         };
         match read_inner(&file, out) {
             Ok(()) => read += 1,
-            Err(reason) => out.note(format!("{name}: {}", reason.message())),
+            Err(reason) => out.add_note(format!("{name}: {}", reason.message())),
         }
         if out.is_full() {
             break;

@@ -17,7 +17,7 @@ pub struct Decoded {
     /// Number of byte sequences that are invalid in the encoding and were replaced by U+FFFD.
     pub replaced: usize,
     /// Number of control characters removed.
-    pub dropped: usize,
+    pub dropped_count: usize,
     /// Number of bytes that are not UTF-8 in text that otherwise is; they were read as Windows-1252.
     pub stray: usize,
 }
@@ -42,7 +42,7 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
         return decode_as(encoding, bytes);
     }
     if let Some((name, encoding_name)) = decode_utf32(bytes) {
-        return clean(&encoding_name, name, 0);
+        return clean_text(&encoding_name, name, 0);
     }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return decode_as(encoding, &bytes[mark..]);
@@ -78,15 +78,15 @@ fn decode_as(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unrea
     } else {
         0
     };
-    clean(&text, &encoding.name().to_lowercase(), replaced)
+    clean_text(&text, &encoding.name().to_lowercase(), replaced)
 }
 
 /// Normalizes line endings and drops control characters. Too many control characters or replaced bytes indicate
 /// binary data.
-fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
+fn clean_text(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
     let mut out = String::with_capacity(text.len());
     let (mut characters, mut dropped) = (0usize, 0usize);
-    let terminal = terminal::plain(text);
+    let terminal = terminal::strip_control_codes(text);
     let mut rest = terminal.chars().peekable();
     while let Some(character) = rest.next() {
         characters += 1;
@@ -113,7 +113,7 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
         text: out,
         encoding: encoding.to_owned(),
         replaced,
-        dropped,
+        dropped_count: dropped,
         stray: 0,
     })
 }
@@ -197,7 +197,7 @@ fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
     if valid_count == 0 || valid_count < invalid_count {
         return None;
     }
-    let decoded = clean(&text, "utf-8", replaced);
+    let decoded = clean_text(&text, "utf-8", replaced);
     Some(decoded.map(|decoded| Decoded { stray, ..decoded }))
 }
 
@@ -230,7 +230,7 @@ mod tests {
         );
     }
 
-    fn wide(text: &str, mark: bool, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    fn encode_wide(text: &str, mark: bool, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
         let text = if mark {
             format!("\u{FEFF}{text}")
         } else {
@@ -244,10 +244,18 @@ mod tests {
         let text = "Grüße, Käse und 量子\nzweite Zeile";
         check(text.as_bytes(), text, "utf-8");
         check(&[b"\xEF\xBB\xBF", text.as_bytes()].concat(), text, "utf-8");
-        check(&wide(text, true, u16::to_le_bytes), text, "utf-16le");
-        check(&wide(text, true, u16::to_be_bytes), text, "utf-16be");
-        check(&wide(text, false, u16::to_le_bytes), text, "utf-16le");
-        check(&wide(text, false, u16::to_be_bytes), text, "utf-16be");
+        check(&encode_wide(text, true, u16::to_le_bytes), text, "utf-16le");
+        check(&encode_wide(text, true, u16::to_be_bytes), text, "utf-16be");
+        check(
+            &encode_wide(text, false, u16::to_le_bytes),
+            text,
+            "utf-16le",
+        );
+        check(
+            &encode_wide(text, false, u16::to_be_bytes),
+            text,
+            "utf-16be",
+        );
         let utf32: Vec<u8> = text
             .chars()
             .flat_map(|c| u32::from(c).to_le_bytes())

@@ -145,7 +145,7 @@ impl ReportFrame {
                 words: report.words,
                 notes: report.notes,
                 gaps: report.gaps,
-                recognized: report.recognized,
+                recognized: report.recognized_pages,
             }),
             Err(unreadable) => Self::Refused {
                 reason: match unreadable {
@@ -193,20 +193,20 @@ impl ReportFrame {
 impl SentReport {
     /// Converts to a report, mapping the kind of file to a known one: nothing that the child sends is trusted.
     pub fn report(self) -> ReadReport {
-        let known: &FileKind = kind::by_name(&self.kind);
+        let file_kind: &FileKind = kind::by_name(&self.kind);
         ReadReport {
-            kind: known.name,
+            kind: file_kind.name,
             // An image has one of several media types.
             content_type: super::CONTENT_TYPES
                 .iter()
                 .find(|one| **one == self.content_type)
-                .unwrap_or(&known.content_type),
+                .unwrap_or(&file_kind.content_type),
             encoding: self.encoding.chars().take(40).collect(),
             pages: self.pages,
             words: self.words,
             notes: self.notes,
             gaps: self.gaps,
-            recognized: self.recognized,
+            recognized_pages: self.recognized,
         }
     }
 }
@@ -230,7 +230,7 @@ mod tests {
             words: 2,
             notes: vec!["n".into()],
             gaps: Vec::new(),
-            recognized: vec![1],
+            recognized_pages: vec![1],
         };
         let mut bytes = Vec::new();
         page.write(&mut bytes).expect("memory");
@@ -246,9 +246,9 @@ mod tests {
             Some(ReportFrame::Done(told)) => assert_eq!(told.report(), report),
             other => panic!("{other:?}"),
         }
-        let refused = ReportFrame::read(&mut from).expect("a frame");
+        let refused_frame = ReportFrame::read(&mut from).expect("a frame");
         assert!(matches!(
-            refused,
+            refused_frame,
             Some(ReportFrame::Refused {
                 reason: ReadRefusal::Unsupported,
                 ..

@@ -83,7 +83,7 @@ fn decompress(packed: &[u8], limit: usize, out: &mut Output<'_>) -> Result<Vec<u
         Ok(_) => Ok(bytes),
         Err(_) if bytes.is_empty() => Err(Unreadable::Broken("gzip")),
         Err(_) => {
-            out.note("the packed file is damaged: it is read only up to the damage".to_owned());
+            out.add_note("the packed file is damaged: it is read only up to the damage".to_owned());
             Ok(bytes)
         }
     }
@@ -115,7 +115,7 @@ pub(super) fn read_archive(
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
-            out.note(format!(
+            out.add_note(format!(
                 "{name}: a link to another file, which is not followed"
             ));
         }
@@ -132,14 +132,14 @@ pub(super) fn read_archive(
         };
         match read_inner(&file, out) {
             Ok(()) => read_count += 1,
-            Err(reason) => out.note(format!("{name}: {}", reason.message())),
+            Err(reason) => out.add_note(format!("{name}: {}", reason.message())),
         }
         if out.is_full() {
             break;
         }
     }
     if damaged {
-        out.note("the archive is damaged: it is read only up to the damage".to_owned());
+        out.add_note("the archive is damaged: it is read only up to the damage".to_owned());
     }
     match (files, read_count) {
         (0, _) => Err(Unreadable::NoText),
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::extract::ReadLimits;
 
-    fn packed(bytes: &[u8]) -> Vec<u8> {
+    fn compress(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(bytes).expect("memory");
         encoder.finish().expect("memory")
@@ -178,13 +178,14 @@ mod tests {
     #[test]
     fn packed_files_and_archives_are_read() {
         let limits = ReadLimits::default();
-        let (report, pages) = read(&packed(b"k,v\na,1\n"), "t.csv.gz", &limits).expect("readable");
+        let (report, pages) =
+            read(&compress(b"k,v\na,1\n"), "t.csv.gz", &limits).expect("readable");
         assert_eq!(
             (report.kind, pages[0].text.as_str()),
             ("csv", "Columns: k | v\nk: a | v: 1")
         );
         let tar = archive(&[("a/one.txt", b"first words"), ("a/run", b"\x7FELF\x02\x01")]);
-        for bytes in [tar.clone(), packed(&tar)] {
+        for bytes in [tar.clone(), compress(&tar)] {
             let (report, pages) = read(&bytes, "x.tgz", &limits).expect("readable");
             assert_eq!(
                 (report.kind, pages[0].title.as_str(), pages[0].text.as_str()),
@@ -193,14 +194,14 @@ mod tests {
             assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
         }
         assert_eq!(
-            read(&packed(&packed(b"x y")), "a", &limits).map(drop),
+            read(&compress(&compress(b"x y")), "a", &limits).map(drop),
             Err(Unreadable::TooDeep)
         );
         assert_eq!(
             read(b"\x1F\x8B\x08\0", "a", &limits).map(drop),
             Err(Unreadable::Broken("gzip"))
         );
-        let bomb = packed(&vec![b' '; 60 << 20]);
+        let bomb = compress(&vec![b' '; 60 << 20]);
         assert_eq!(
             read(&bomb, "a", &limits).map(drop),
             Err(Unreadable::TooLarge)

@@ -58,9 +58,9 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let name = inner
         .get(..length)
         .filter(|name| (2..=MAX_NAME_BYTES).contains(&name.len()))?;
-    let closed = inner[length..].starts_with(';');
+    let is_closed = inner[length..].starts_with(';');
     // Old pages omit the semicolon after these names; allowing that for other names would swallow ordinary words.
-    if !closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
+    if !is_closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
         return None;
     }
     let text = match find_entity(name)? {
@@ -69,7 +69,7 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
         "\u{AD}" | "\u{200B}" | "\u{200E}" | "\u{200F}" | "\u{2060}" => "",
         text => text,
     };
-    Some((text.into(), 1 + length + usize::from(closed)))
+    Some((text.into(), 1 + length + usize::from(is_closed)))
 }
 
 /// Searches the sorted text by halves.

@@ -77,32 +77,32 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<Dropped> = None;
     let mut dropping = true;
-    while writer.out.len() <= max_text {
+    while writer.output.len() <= max_text {
         let position = tokens.position();
         let Some(token) = tokens.next() else {
             // A dropped element that is never closed would swallow the rest of the page. Its content is read after all,
             // and nothing is dropped from there on, so this happens at most once.
-            let open = match dropped.take() {
-                Some(open) if !is_code(&open.name) && !open.ends_at_blocks => open,
+            let element = match dropped.take() {
+                Some(element) if !is_code(&element.name) && !element.ends_at_blocks => element,
                 // A paragraph may end with the page.
-                open => {
-                    hidden += usize::from(open.is_some_and(|open| open.is_hidden()));
+                element => {
+                    hidden += usize::from(element.is_some_and(|element| element.is_hidden()));
                     break;
                 }
             };
-            tokens.rewind(open.after);
+            tokens.rewind(element.after);
             dropping = false;
             continue;
         };
-        if let Some(open) = &mut dropped {
-            open.has_text |= open.contains_text(&token);
-            if let Some(choice) = open.visible_text(&token) {
+        if let Some(element) = &mut dropped {
+            element.has_text |= element.contains_text(&token);
+            if let Some(choice) = element.visible_text(&token) {
                 writer.push_token(&Token::Text(&choice));
             }
-            if open.ends_with(&token) {
-                let resume =
-                    open.unclosed && !matches!(&token, Token::Close(name) if *name == open.name);
-                hidden += usize::from(open.is_hidden());
+            if element.ends_with(&token) {
+                let resume = element.is_unclosed
+                    && !matches!(&token, Token::Close(name) if *name == element.name);
+                hidden += usize::from(element.is_hidden());
                 dropped = None;
                 if resume {
                     tokens.rewind(position);
@@ -125,9 +125,9 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                     name: name.clone(),
                     depth: 1,
                     after: tokens.position(),
-                    unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
+                    is_unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
                     ends_at_blocks: name == "p" && !tokens.is_xml(),
-                    chosen: false,
+                    is_chosen_open: false,
                     has_choice: false,
                     has_rest: false,
                     has_text: false,
@@ -136,7 +136,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
             _ => writer.push_token(&token),
         }
     }
-    let labels = writer.labels.count_missing(&writer.out);
+    let labels = writer.labels.count_missing(&writer.output);
     let mut page_text = writer.finish();
     for (count, what) in [
         (deleted, "deleted passages"),
@@ -205,11 +205,11 @@ struct Dropped {
     name: String,
     depth: usize,
     after: usize,
-    unclosed: bool,
+    is_unclosed: bool,
     /// Whether the element ends where a block starts or ends, as an HTML paragraph does.
     ends_at_blocks: bool,
     /// Whether a menu's selected option or a drawing's text is open.
-    chosen: bool,
+    is_chosen_open: bool,
     /// Whether the text of a drawing or of a selected option has been written.
     has_choice: bool,
     /// Whether a menu has options besides the selected one.
@@ -243,19 +243,21 @@ impl Dropped {
     fn visible_text(&mut self, token: &Token) -> Option<String> {
         match token {
             Token::Open { name, .. } if self.name == "svg" => {
-                self.chosen |= name == "text";
+                self.is_chosen_open |= name == "text";
                 None
             }
             Token::Close(name) if self.name == "svg" && name == "text" => {
-                self.chosen = false;
+                self.is_chosen_open = false;
                 Some(" ".to_owned())
             }
-            Token::Text(text) if self.name == "svg" && self.chosen => Some(format!(" {text}")),
+            Token::Text(text) if self.name == "svg" && self.is_chosen_open => {
+                Some(format!(" {text}"))
+            }
             Token::Open { name, attributes } if self.name == "select" && name == "option" => {
-                self.chosen = attribute(attributes, "selected").is_some();
+                self.is_chosen_open = attribute(attributes, "selected").is_some();
                 None
             }
-            Token::Text(text) if std::mem::take(&mut self.chosen) => {
+            Token::Text(text) if std::mem::take(&mut self.is_chosen_open) => {
                 self.has_choice = true;
                 Some(format!(" {text} "))
             }
@@ -271,7 +273,7 @@ impl Dropped {
         match token {
             Token::Open { name, .. } if *name == self.name => {
                 self.depth += 1;
-                self.unclosed
+                self.is_unclosed
             }
             Token::Close(name) if *name == self.name => {
                 self.depth -= 1;

@@ -71,8 +71,8 @@ fn rewrite(text: &str, indent: bool, max_text: usize) -> String {
         let mut used = character.len_utf8();
         match character {
             '\\' if in_string => {
-                let (shown, length) = unescape(rest);
-                out.push_str(&shown);
+                let (decoded_text, length) = unescape(rest);
+                out.push_str(&decoded_text);
                 used = length;
             }
             '"' => {
@@ -185,10 +185,10 @@ mod tests {
     #[test]
     fn lone_surrogates_stay_escaped() {
         let text = format!(r#"["\ud800","\udc00\u0041","{}"]"#, "x".repeat(120));
-        let shown = render(&text, 10_000, 64).0;
+        let rendered = render(&text, 10_000, 64).0;
         assert!(
-            shown.contains(r#""\ud800""#) && shown.contains(r#""\udc00A""#),
-            "{shown}"
+            rendered.contains(r#""\ud800""#) && rendered.contains(r#""\udc00A""#),
+            "{rendered}"
         );
     }
 }

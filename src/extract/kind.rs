@@ -292,11 +292,15 @@ fn has_many_tags(head: &str) -> bool {
         .nth(4_096)
         .map_or(head.len(), |(at, _)| at);
     let start = head[..end].to_ascii_lowercase();
-    let closed = [
+    let closing_tags = [
         "</p>", "</div>", "</a>", "</h1>", "</h2>", "</li>", "</ul>", "</table>", "</span>",
         "</title>", "<br",
     ];
-    closed.iter().filter(|tag| start.contains(*tag)).count() >= 2
+    closing_tags
+        .iter()
+        .filter(|tag| start.contains(*tag))
+        .count()
+        >= 2
 }
 
 /// Returns whether the text has two different Markdown features, one of them a heading or a code fence.

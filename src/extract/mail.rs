@@ -101,10 +101,10 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
     let subject: String = subject.chars().take(300).collect();
     let text = format!("{head}\n{}", mail.text.trim_start_matches('\n'));
     // The output is full; the text so far has been passed on.
-    if out.flow(&subject, &text).is_err() {
+    if out.add_sections(&subject, &text).is_err() {
         return Ok(());
     }
-    mail.notes.into_iter().for_each(|note| out.note(note));
+    mail.notes.into_iter().for_each(|note| out.add_note(note));
     for (name, bytes) in mail.attachments {
         let file = FileInput {
             bytes: &bytes,
@@ -113,7 +113,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
             limits: input.limits,
         };
         if let Err(reason) = read_inner(&file, out) {
-            out.note(format!("attachment {name}: {}", reason.message()));
+            out.add_note(format!("attachment {name}: {}", reason.message()));
         }
         if out.is_full() {
             break;
@@ -255,10 +255,14 @@ impl Mail {
             "text/calendar" => 4,
             _ => 3,
         };
-        let chosen = parts.iter().min_by_key(rank);
-        if let Some(chosen) = chosen.map(|plain| alternatives::fuller(plain, &parts)) {
-            self.read_part(&chosen.0, chosen.1, level + 1);
-            for other in parts.iter().filter(|other| !std::ptr::eq(*other, chosen)) {
+        let chosen_part = parts.iter().min_by_key(rank);
+        if let Some(chosen_part) = chosen_part.map(|plain| alternatives::fuller_part(plain, &parts))
+        {
+            self.read_part(&chosen_part.0, chosen_part.1, level + 1);
+            for other in parts
+                .iter()
+                .filter(|other| !std::ptr::eq(*other, chosen_part))
+            {
                 self.read_files(&other.0, other.1, level + 1);
             }
         }

@@ -47,7 +47,7 @@ fn is_markup(name: &str) -> bool {
 /// Iterator over the tokens of a page.
 pub struct Tokens<'a> {
     text: &'a str,
-    at: usize,
+    position: usize,
     raw_element: Option<String>,
     /// Whether the page is XML: `<script/>` is then a complete element, and no element contains raw text.
     is_xml: bool,
@@ -87,7 +87,7 @@ impl<'a> Tokens<'a> {
     pub fn new(text: &'a str, is_xml: bool) -> Self {
         Self {
             text,
-            at: 0,
+            position: 0,
             raw_element: None,
             is_xml: is_xml || text.trim_start().starts_with("<?xml") || is_xhtml(text),
             self_closing: None,
@@ -101,53 +101,54 @@ impl<'a> Tokens<'a> {
 
     /// Returns the byte offset of the next token.
     pub fn position(&self) -> usize {
-        self.at
+        self.position
     }
 
     /// Moves back to the byte offset `position`.
     pub fn rewind(&mut self, position: usize) {
-        self.at = position;
+        self.position = position;
         self.raw_element = None;
         self.self_closing = None;
     }
 
     fn next_raw_text(&mut self, name: &str) -> Option<Token<'a>> {
-        let rest = &self.text[self.at..];
+        let rest = &self.text[self.position..];
         let end = if name == "plaintext" {
             None
         } else {
             find_end_tag(rest, name)
         }
         .unwrap_or(rest.len());
-        self.at += end;
+        self.position += end;
         (end > 0).then(|| Token::Raw(&rest[..end]))
     }
 
     fn next_tag(&mut self) -> Option<Token<'a>> {
-        let rest = &self.text[self.at..];
+        let rest = &self.text[self.position..];
         let inner = &rest[1..];
         if let Some(comment) = inner.strip_prefix("!--") {
-            self.at += comment_length(comment).map_or(rest.len(), |length| length + 4);
+            self.position += comment_length(comment).map_or(rest.len(), |length| length + 4);
             return None;
         }
         if let Some(data) = inner.strip_prefix("![CDATA[") {
             let end = data.find("]]>");
-            self.at += end.map_or(rest.len(), |end| end + 12);
+            self.position += end.map_or(rest.len(), |end| end + 12);
             return Some(Token::Raw(&data[..end.unwrap_or(data.len())]));
         }
         if inner.starts_with(['!', '?']) {
-            self.at += rest.find('>').map_or(rest.len(), |end| end + 1);
+            self.position += rest.find('>').map_or(rest.len(), |end| end + 1);
             return None;
         }
         let closing = inner.starts_with('/');
-        let named = &inner[usize::from(closing)..];
-        let length = named
+        let tag_name = &inner[usize::from(closing)..];
+        let length = tag_name
             .find(|c: char| c.is_ascii_whitespace() || c == '/' || c == '>')
-            .unwrap_or(named.len());
-        let name = named[..length].to_ascii_lowercase();
-        let attributes = &named[length..];
+            .unwrap_or(tag_name.len());
+        let name = tag_name[..length].to_ascii_lowercase();
+        let attributes = &tag_name[length..];
         let end = tag_end(attributes);
-        self.at += rest.len() - attributes.len() + end.map_or(attributes.len(), |end| end + 1);
+        self.position +=
+            rest.len() - attributes.len() + end.map_or(attributes.len(), |end| end + 1);
         if closing {
             return Some(Token::Close(name));
         }
@@ -168,14 +169,14 @@ impl<'a> Iterator for Tokens<'a> {
         if let Some(name) = self.self_closing.take() {
             return Some(Token::Close(name));
         }
-        while self.at < self.text.len() {
+        while self.position < self.text.len() {
             if let Some(name) = self.raw_element.take() {
                 if let Some(raw) = self.next_raw_text(&name) {
                     return Some(raw);
                 }
                 continue;
             }
-            let rest = &self.text[self.at..];
+            let rest = &self.text[self.position..];
             let start = markup_start(rest);
             if start == Some(0) {
                 if let Some(token) = self.next_tag() {
@@ -184,7 +185,7 @@ impl<'a> Iterator for Tokens<'a> {
                 continue;
             }
             let end = start.unwrap_or(rest.len());
-            self.at += end;
+            self.position += end;
             return Some(Token::Text(&rest[..end]));
         }
         None
@@ -223,8 +224,8 @@ fn comment_length(comment: &str) -> Option<usize> {
     }
     let plain = comment.find("-->").map(|at| at + 3);
     // Search only before the plain end delimiter; otherwise every comment would search the whole page.
-    let before = &comment[..plain.unwrap_or(comment.len())];
-    before.find("--!>").map(|at| at + 4).or(plain)
+    let text_before = &comment[..plain.unwrap_or(comment.len())];
+    text_before.find("--!>").map(|at| at + 4).or(plain)
 }
 
 /// Returns the offset of the `>` that ends a tag, ignoring any inside quoted attribute values.
@@ -285,7 +286,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let shown: Vec<String> = Tokens::new(text, false)
+        let shown_tokens: Vec<String> = Tokens::new(text, false)
             .map(|token| match token {
                 Token::Open { name, .. } => format!("<{name}"),
                 Token::Close(name) => format!("/{name}"),
@@ -293,7 +294,7 @@ mod tests {
                 Token::Raw(text) => format!("={text}="),
             })
             .collect();
-        assert_eq!(shown.join(" "), expected, "{text}");
+        assert_eq!(shown_tokens.join(" "), expected, "{text}");
     }
 
     #[test]

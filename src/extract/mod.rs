@@ -104,7 +104,7 @@ pub struct ReadReport {
     /// Pages without text, each with the reason.
     pub gaps: Vec<TextlessPage>,
     /// Pages whose text was recognized by OCR, in ascending order.
-    pub recognized: Vec<u32>,
+    pub recognized_pages: Vec<u32>,
 }
 
 /// Returns the canonical name of the encoding with this label, as used by web pages.
@@ -177,7 +177,7 @@ pub fn extract_reporting(
         words: out.words,
         notes: out.take_notes(),
         gaps: out.gaps,
-        recognized: out.recognized,
+        recognized_pages: out.recognized,
     })
 }
 
@@ -247,10 +247,10 @@ fn read_inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadab
     if picture::content_type(file.bytes).is_some() {
         return Err(Unreadable::PicturesOnly);
     }
-    let before = out.words;
+    let words_before = out.words;
     let read = out.read_inside(file.name, |out| read(file, out));
     match read {
-        Ok(_) if out.words == before && !out.is_full() => Err(Unreadable::NoText),
+        Ok(_) if out.words == words_before && !out.is_full() => Err(Unreadable::NoText),
         Ok(_) => Ok(()),
         Err(reason) => Err(reason),
     }
@@ -279,7 +279,7 @@ fn read_image(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
         words: 0,
         notes: vec![note],
         gaps: Vec::new(),
-        recognized: Vec::new(),
+        recognized_pages: Vec::new(),
     })
 }
 

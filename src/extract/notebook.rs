@@ -136,7 +136,7 @@ impl NotebookText {
             }
             text => join_text(text),
         };
-        let plain_text = terminal::plain(&plain_text);
+        let plain_text = terminal::strip_control_codes(&plain_text);
         let plain_text = match output["evalue"].as_str() {
             // The traceback usually ends with the message.
             Some(message) if !plain_text.contains(message) => {
@@ -185,9 +185,9 @@ mod tests {
                 {"output_type":"error","ename":"E","traceback":["\u001b[31mE\u001b[0m","line 2"]}]}],
             "metadata":{"kernelspec":{"language":"python"}},"nbformat":4,"nbformat_minor":5}"##;
         assert!(is_notebook(text));
-        let (shown, notes) = render(text, 10_000).expect("a notebook");
+        let (rendered, notes) = render(text, 10_000).expect("a notebook");
         assert_eq!(
-            shown,
+            rendered,
             "# Levels\nof rivers\n\n```python\nprint(2)\n```\n\nOutput:\n2\n\nOutput:\n<Figure>\n\nOutput:\nE\nline 2"
         );
         assert_eq!(

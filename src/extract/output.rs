@@ -80,17 +80,17 @@ impl<'a> Output<'a> {
     /// Reports how much of the file has been read, at most once per percent. The total may be in any unit; a value
     /// above the total counts as the total. Progress within an embedded file is ignored, because it does not reflect
     /// the whole file.
-    pub fn progress(&mut self, done: usize, total: usize) {
+    pub fn progress(&mut self, done_bytes: usize, total: usize) {
         if total == 0 || !self.path.is_empty() {
             return;
         }
-        let done = done.min(total);
-        let percent = (done as u128 * 100 / total as u128) as usize;
+        let done_bytes = done_bytes.min(total);
+        let percent = (done_bytes as u128 * 100 / total as u128) as usize;
         if percent > self.percent
             && let Some(report) = &mut self.report
         {
             self.percent = percent;
-            report(done as u64, total as u64);
+            report(done_bytes as u64, total as u64);
         }
     }
 
@@ -101,11 +101,11 @@ impl<'a> Output<'a> {
 
     /// Reads a file inside this one. Its pages follow the previous ones, under its name.
     pub(super) fn read_inside<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        let before = std::mem::replace(&mut self.base, self.next_page - 1);
+        let base_before = std::mem::replace(&mut self.base, self.next_page - 1);
         self.path.push(name.to_owned());
         let read = read(self);
         self.path.pop();
-        self.base = before;
+        self.base = base_before;
         read
     }
 
@@ -134,7 +134,7 @@ impl<'a> Output<'a> {
     }
 
     /// Returns how many more bytes of text fit.
-    pub fn room(&self) -> usize {
+    pub fn remaining_bytes(&self) -> usize {
         self.limits.text.saturating_sub(self.text_bytes)
     }
 
@@ -153,44 +153,44 @@ impl<'a> Output<'a> {
         // A damaged file may number its pages arbitrarily. The number identifies a page, so it must be unique.
         let number = number.max(self.last_page.saturating_add(1));
         self.next_page = number.saturating_add(1);
-        let shown = remove_invisible(text);
-        let text = shown.trim_start_matches('\n').trim_end();
+        let visible = remove_invisible(text);
+        let text = visible.trim_start_matches('\n').trim_end();
         let words = count_words(text);
         if text.is_empty() {
             return Ok(());
         }
         if self.pages as usize >= self.limits.pages {
-            self.note(format!(
+            self.add_note(format!(
                 "only the first {} pages are used",
                 self.limits.pages
             ));
             return Err(OutputFull);
         }
-        let room = self.room();
-        let cut = prefix_length(text, room.min(MAX_PAGE_BYTES));
-        if cut < text.len() && room > MAX_PAGE_BYTES {
-            self.note(format!(
+        let room = self.remaining_bytes();
+        let cut_end = prefix_length(text, room.min(MAX_PAGE_BYTES));
+        if cut_end < text.len() && room > MAX_PAGE_BYTES {
+            self.add_note(format!(
                 "page {number} is longer than {} KiB; the rest is omitted",
                 MAX_PAGE_BYTES >> 10
             ));
         }
-        self.text_bytes += cut;
+        self.text_bytes += cut_end;
         self.last_page = number;
         self.pages += 1;
-        self.words += if cut < text.len() {
-            count_words(&text[..cut])
+        self.words += if cut_end < text.len() {
+            count_words(&text[..cut_end])
         } else {
             words
         };
         let title = self.with_path(&remove_invisible(title));
-        let is_accepted = cut == 0
+        let is_accepted = cut_end == 0
             || (self.sink)(PageText {
                 number,
                 title,
-                text: text[..cut].replace('\u{C}', "\n"),
+                text: text[..cut_end].replace('\u{C}', "\n"),
             });
-        if cut < text.len() && room <= MAX_PAGE_BYTES {
-            self.note(format!(
+        if cut_end < text.len() && room <= MAX_PAGE_BYTES {
+            self.add_note(format!(
                 "only the first {} KiB of text are used",
                 self.limits.text >> 10
             ));
@@ -203,7 +203,7 @@ impl<'a> Output<'a> {
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit has been reached or the receiver is gone.
-    pub fn flow(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
+    pub fn add_sections(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         self.sections(title, text, false)
     }
 
@@ -229,7 +229,7 @@ impl<'a> Output<'a> {
     }
 
     /// Adds a note for the user about the whole document.
-    pub fn note(&mut self, note: String) {
+    pub fn add_note(&mut self, note: String) {
         let note = self.with_path(&note);
         if self.notes.contains(&note) {
             return;
@@ -250,7 +250,7 @@ impl<'a> Output<'a> {
     }
 
     /// Records that the text of a page was recognized in a scanned image.
-    pub fn recognized(&mut self, page: u32) {
+    pub fn record_recognized(&mut self, page: u32) {
         if self.recognized.len() < MAX_GAPS {
             self.recognized.push(page.saturating_add(self.base));
         }
@@ -342,7 +342,7 @@ mod tests {
             "é".repeat(30_000),
             format!("{}\n# Next\n{}", "a ".repeat(1_800), "b ".repeat(1_800)),
         ] {
-            let (pages, notes, full) = run(&limits, |out| out.flow("t", &text));
+            let (pages, notes, full) = run(&limits, |out| out.add_sections("t", &text));
             assert!(pages.len() > 1 && notes.is_empty() && !full);
             assert!(
                 pages

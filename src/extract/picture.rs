@@ -127,9 +127,9 @@ mod tests {
             (b"plain", None),
             (b"", None),
         ] {
-            let found = parse_header(bytes)
+            let header_facts = parse_header(bytes)
                 .map(|header| (header.content_type, header.width, header.height));
-            assert_eq!(found, expected, "{bytes:?}");
+            assert_eq!(header_facts, expected, "{bytes:?}");
         }
         assert_eq!(
             parse_header(PNG_FILE).map(|header| header.content_type),

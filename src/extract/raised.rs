@@ -72,11 +72,11 @@ pub fn superscript(before: &str, text: &str, is_note: bool) -> String {
         Some(last) if last.is_numeric() => match () {
             () if is_list => note(),
             () if ORDINALS.contains(&mark.to_lowercase().as_str()) => mark.to_owned(),
-            () => power(mark),
+            () => power_text(mark),
         },
         Some(last) if last.is_alphabetic() => superscript_after_word(word, mark, is_number, &note),
-        Some(')' | ']') if is_formula(before) => power(mark),
-        Some(last) if is_sign(last) || "+-−=/^".contains(last) => power(mark),
+        Some(')' | ']') if is_formula(before) => power_text(mark),
+        Some(last) if is_sign(last) || "+-−=/^".contains(last) => power_text(mark),
         Some(_) if short || mark.chars().count() == 1 => note(),
         Some(_) => mark.to_owned(),
     }
@@ -95,13 +95,13 @@ fn superscript_after_word(
     let is_numeral = is_ordinal && (has_power || word.chars().all(char::is_uppercase));
     let is_variable = letters == 1 && word.chars().all(char::is_lowercase) && word != "n";
     if has_power && (!is_ordinal || is_variable) || mark.starts_with(['-', '−', '+']) {
-        power(mark)
+        power_text(mark)
     } else if is_number || (is_word && mark.chars().count() == 1 && !is_numeral) {
         note()
     } else if is_ordinal || is_word {
         mark.to_owned()
     } else {
-        power(mark)
+        power_text(mark)
     }
 }
 
@@ -129,7 +129,7 @@ const ELEMENTS: &[&str] = &[
     "Be", "Ni", "Cr",
 ];
 
-fn power(mark: &str) -> String {
+fn power_text(mark: &str) -> String {
     format!("^{}", parenthesize(mark))
 }
 
@@ -158,10 +158,10 @@ fn word_before(before: &str) -> &str {
 
 /// Returns whether the parenthesis that was just closed contains a formula rather than words.
 fn is_formula(before: &str) -> bool {
-    let Some(open) = before.rfind(['(', '[']) else {
+    let Some(open_bracket) = before.rfind(['(', '[']) else {
         return false;
     };
-    let inner = &before[open + 1..before.len() - 1];
+    let inner = &before[open_bracket + 1..before.len() - 1];
     let is_short = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count() <= 2;
     inner.len() <= 60 && inner.split_whitespace().all(is_short)
 }

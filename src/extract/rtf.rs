@@ -48,7 +48,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         text: String::new(),
         runs: RunBuffer::default(),
         headers_and_footers: HeaderFooterLines::default(),
-        margin: String::new(),
+        margin_text: String::new(),
         omitted: OmittedRtfContent::default(),
         row: Vec::new(),
         cell: String::new(),
@@ -69,7 +69,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
 #[derive(Clone, Default)]
 struct RtfState {
     is_skipped: bool,
-    hidden: bool,
+    is_hidden: bool,
     in_font_table: bool,
     font: i32,
     /// Number of fallback characters after `\u`, for programs without Unicode support.
@@ -79,12 +79,12 @@ struct RtfState {
     /// Whether the note is a comment, which has no reference mark in the text.
     is_comment: bool,
     /// Start of a list item's number or bullet in the paragraph's text.
-    mark: Option<usize>,
+    mark_start: Option<usize>,
     /// Whether a group contains the same text twice: a version for old programs, which is skipped, and one in Unicode.
     is_double: bool,
     style: RunStyle,
     /// The kind of header or footer that contains the text; `None` for the document text.
-    margin: Option<&'static str>,
+    margin_kind: Option<&'static str>,
 }
 
 struct Rtf<'o, 's> {
@@ -95,7 +95,7 @@ struct Rtf<'o, 's> {
     text: String,
     runs: RunBuffer,
     headers_and_footers: HeaderFooterLines,
-    margin: String,
+    margin_text: String,
     omitted: OmittedRtfContent,
     row: Vec<String>,
     cell: String,
@@ -145,15 +145,15 @@ impl Rtf<'_, '_> {
 
     fn close(&mut self) {
         self.flush();
-        let Some(before) = self.outer_states.pop() else {
+        let Some(outer_state) = self.outer_states.pop() else {
             return;
         };
-        if let (Some(kind), None) = (self.state.margin, before.margin) {
+        if let (Some(kind), None) = (self.state.margin_kind, outer_state.margin_kind) {
             self.headers_and_footers
-                .add_line(&std::mem::take(&mut self.margin), kind);
+                .add_line(&std::mem::take(&mut self.margin_text), kind);
         }
         self.runs.flush(&mut self.text);
-        if let (Some(start), None) = (self.state.note, before.note) {
+        if let (Some(start), None) = (self.state.note, outer_state.note) {
             let start = self.text.floor_char_boundary(start.min(self.text.len()));
             let words = self.text.split_off(start);
             let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -166,7 +166,7 @@ impl Rtf<'_, '_> {
                 self.body.add_footnote(format!("[^{number}]: {words}"));
             }
         }
-        if let (Some(start), None) = (self.state.mark, before.mark) {
+        if let (Some(start), None) = (self.state.mark_start, outer_state.mark_start) {
             let start = self.text.floor_char_boundary(start.min(self.text.len()));
             let mark = self.text.split_off(start);
             // Bullets are in a symbol font.
@@ -177,7 +177,7 @@ impl Rtf<'_, '_> {
         }
         // A paragraph's role outlives the group that sets it.
         let outline = self.state.outline;
-        self.state = before;
+        self.state = outer_state;
         self.state.outline = outline;
         self.pending_fallback = 0;
     }
@@ -207,11 +207,11 @@ impl Rtf<'_, '_> {
         if self.state.is_skipped || self.text.len() >= MAX_PARAGRAPH_BYTES {
             return;
         }
-        if self.state.hidden {
+        if self.state.is_hidden {
             self.omitted.hidden_count += usize::from(!text.trim().is_empty());
-        } else if self.state.margin.is_some() {
-            if self.margin.len() < MAX_MARGIN_BYTES {
-                self.margin.push_str(text);
+        } else if self.state.margin_kind.is_some() {
+            if self.margin_text.len() < MAX_MARGIN_BYTES {
+                self.margin_text.push_str(text);
             }
         } else {
             self.runs.write(self.state.style, text, &mut self.text);
@@ -272,10 +272,11 @@ impl Rtf<'_, '_> {
             }
             b'*' => {
                 // Groups with text, including the text boxes of old programs (`do`).
-                let known: [&[u8]; 5] = [b"shpinst", b"footnote", b"annotation", b"ud", b"do"];
+                let destinations: [&[u8]; 5] =
+                    [b"shpinst", b"footnote", b"annotation", b"ud", b"do"];
                 let word = rest.get(2..).unwrap_or_default();
                 let length = word.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-                self.state.is_skipped |= !known.contains(&&word[..length]);
+                self.state.is_skipped |= !destinations.contains(&&word[..length]);
             }
             b'~' => self.push_byte(b' '),
             b'_' => self.push_byte(b'-'),
@@ -309,13 +310,13 @@ impl Rtf<'_, '_> {
             "emspace" | "enspace" => self.push_text(" "),
             "u" => self.push_unicode(number.unwrap_or(0)),
             "uc" => self.state.fallback_chars = usize::try_from(number.unwrap_or(1)).ok(),
-            "v" | "deleted" => self.state.hidden = is_on,
-            "plain" => (self.state.hidden, self.state.style) = (false, RunStyle::default()),
+            "v" | "deleted" => self.state.is_hidden = is_on,
+            "plain" => (self.state.is_hidden, self.state.style) = (false, RunStyle::default()),
             "super" | "sub" | "nosupersub" | "up" | "dn" | "strike" | "strikedl" => {
                 self.apply_style(word, number);
             }
-            "header" | "headerl" | "headerr" | "headerf" => self.state.margin = Some("header"),
-            "footer" | "footerl" | "footerr" | "footerf" => self.state.margin = Some("footer"),
+            "header" | "headerl" | "headerr" | "headerf" => self.state.margin_kind = Some("header"),
+            "footer" | "footerl" | "footerr" | "footerf" => self.state.margin_kind = Some("footer"),
             "pict" | "object" => {
                 let is_object = word == "object";
                 self.omitted.picture_count += usize::from(!is_object && !self.state.is_skipped);
@@ -338,7 +339,7 @@ impl Rtf<'_, '_> {
             }
             "listtext" | "pntext" if !self.state.is_skipped => {
                 self.runs.flush(&mut self.text);
-                self.state.mark = Some(self.text.len());
+                self.state.mark_start = Some(self.text.len());
             }
             "upr" if !self.state.is_skipped => {
                 (self.state.is_double, self.state.is_skipped) = (true, true)
@@ -426,8 +427,8 @@ impl Rtf<'_, '_> {
         if self.state.is_skipped {
             return Ok(());
         }
-        if self.state.margin.is_some() {
-            self.margin.push(' ');
+        if self.state.margin_kind.is_some() {
+            self.margin_text.push(' ');
             return Ok(());
         }
         self.runs.flush(&mut self.text);

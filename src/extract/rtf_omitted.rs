@@ -28,7 +28,7 @@ impl OmittedRtfContent {
             (self.formula_count, "formulas not read"),
         ] {
             if count > 0 {
-                out.note(format!("{what}: {count}"));
+                out.add_note(format!("{what}: {count}"));
             }
         }
     }

@@ -15,7 +15,7 @@ pub fn text(font: &str, code: u32) -> Option<String> {
     })
     .ok()?;
     let font = font.to_ascii_lowercase();
-    let found = match font.trim() {
+    let replacement = match font.trim() {
         "symbol" => return pdf::symbol(low).map(String::from),
         "wingdings 2" => lookup(WINGDINGS_2, low),
         "webdings" => lookup(WEBDINGS, low),
@@ -24,7 +24,7 @@ pub fn text(font: &str, code: u32) -> Option<String> {
         _ if low == 0xB7 => Some("•"),
         _ => lookup(WINGDINGS, low).filter(|_| low >= 0x6C),
     };
-    found.map(str::to_owned)
+    replacement.map(str::to_owned)
 }
 
 /// Replaces the private-use characters in a text set in this font. Returns the text and the number of unknown

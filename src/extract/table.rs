@@ -187,7 +187,7 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
 #[derive(Debug, Default)]
 pub struct Grid {
     header: Option<StringRecord>,
-    first: Option<StringRecord>,
+    first_row: Option<StringRecord>,
     has_begun: bool,
     /// Whether the table comes from a spreadsheet, whose rows are mostly records; a table in a text document is just as
     /// often a form or a layout.
@@ -207,7 +207,7 @@ impl Grid {
     pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
         let filled = cells.len() - cells.iter().rev().take_while(|cell| is_blank(cell)).count();
         let row = StringRecord::from_iter(&cells[..filled]);
-        if let Some(first) = self.first.take() {
+        if let Some(first) = self.first_row.take() {
             if !named && self.is_header_row(&first, &row) {
                 self.write_header(first, out);
             } else {
@@ -221,7 +221,7 @@ impl Grid {
             // A single cell above a table is its title.
             self.has_begun = row.len() > 1;
             if self.has_begun {
-                self.first = Some(row);
+                self.first_row = Some(row);
                 return;
             }
         }
@@ -232,7 +232,7 @@ impl Grid {
 
     /// Ends the table and writes the pending first row, if there is one.
     pub fn end(&mut self, out: &mut String) {
-        if let Some(first) = self.first.take() {
+        if let Some(first) = self.first_row.take() {
             write_row(out, &first, None);
         }
     }
@@ -305,9 +305,9 @@ mod tests {
     #[test]
     fn rows_name_their_columns() {
         let text = "name,note\nAnn,\"likes, commas\"\nBob,\nCid,\"two\nlines\",extra\n";
-        let (shown, notes) = render(text, b',', 100, 10_000);
+        let (rendered, notes) = render(text, b',', 100, 10_000);
         assert_eq!(
-            shown,
+            rendered,
             "Columns: name | note\nname: Ann | note: likes, commas\nname: Bob\nname: Cid | note: two lines | extra\n"
         );
         assert_eq!(notes, ["rows with more or fewer cells than the first: 1"]);
@@ -339,8 +339,8 @@ mod tests {
 
     #[test]
     fn rows_are_bounded() {
-        let (shown, notes) = render(&"a,b\n".repeat(50), b',', 10, 10_000);
-        assert_eq!((shown.lines().count(), notes.len()), (10, 1));
+        let (rendered, notes) = render(&"a,b\n".repeat(50), b',', 10, 10_000);
+        assert_eq!((rendered.lines().count(), notes.len()), (10, 1));
         assert!(
             render(&"1,2\n".repeat(50_000), b',', 1_000_000, 1_000)
                 .0

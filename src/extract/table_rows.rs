@@ -42,12 +42,12 @@ mod tests {
             ("a\tb\n1\t2\t3\n", Some("1:a|b 2:1|2|3")),
             ("", None),
         ] {
-            let shown = records(text, 9).map(|rows| {
+            let parsed_rows = records(text, 9).map(|rows| {
                 let row =
                     |(line, cells): &(usize, Vec<String>)| format!("{line}:{}", cells.join("|"));
                 rows.iter().map(row).collect::<Vec<_>>().join(" ")
             });
-            assert_eq!(shown.as_deref(), expected, "{text:?}");
+            assert_eq!(parsed_rows.as_deref(), expected, "{text:?}");
         }
         assert_eq!(records("a\nb\nc\n", 2).map(|rows| rows.len()), Some(2));
     }

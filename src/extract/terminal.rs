@@ -7,7 +7,7 @@ use std::borrow::Cow;
 const MAX_SEQUENCE_CHARS: usize = 256;
 
 /// Returns the text that a terminal would show.
-pub fn plain(text: &str) -> Cow<'_, str> {
+pub fn strip_control_codes(text: &str) -> Cow<'_, str> {
     if !text.contains(['\u{1B}', '\u{8}', '\u{9B}']) {
         return text.into();
     }
@@ -30,14 +30,14 @@ pub fn plain(text: &str) -> Cow<'_, str> {
 
 /// Handles a backspace between two characters, keeping the visible one.
 fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
-    let before = out.chars().next_back().filter(|c| !c.is_control());
+    let char_before = out.chars().next_back().filter(|c| !c.is_control());
     let Some(over) = next.chars().next().filter(|c| !c.is_control()) else {
         return next;
     };
-    let Some(before) = before else {
+    let Some(char_before) = char_before else {
         return next;
     };
-    if before == '_' || before == over || before == ' ' {
+    if char_before == '_' || char_before == over || char_before == ' ' {
         out.pop();
         return next;
     }
@@ -106,7 +106,7 @@ mod tests {
             ("ü\u{1B}", "ü"),
             ("no escapes", "no escapes"),
         ] {
-            assert_eq!(plain(text), expected, "{text:?}");
+            assert_eq!(strip_control_codes(text), expected, "{text:?}");
         }
     }
 }

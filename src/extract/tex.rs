@@ -251,10 +251,10 @@ fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
     if name.is_empty() {
         return replace_symbol(&text[1..], out);
     }
-    let after = text[1 + letters..].trim_start_matches('*');
-    let argument = after
+    let text_after = text[1 + letters..].trim_start_matches('*');
+    let argument = text_after
         .starts_with('{')
-        .then(|| braced_group(after))
+        .then(|| braced_group(text_after))
         .flatten();
     let level = SECTION_LEVELS.iter().find(|(known, _)| *known == name);
     match (argument, level) {
@@ -286,7 +286,7 @@ fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
                 out.push('\n');
             }
             out.push_str("- ");
-            after.trim_start()
+            text_after.trim_start()
         }
         (Some((words, next)), _)
             if letters == 1 && ACCENTS.iter().any(|(mark, _)| name == *mark) =>
@@ -298,11 +298,11 @@ fn replace_command<'a>(text: &'a str, out: &mut String) -> &'a str {
             let letter = LETTERS.iter().find(|(known, _)| *known == name);
             out.push_str(letter.map_or("", |(_, letter)| letter));
             // A space or an empty group only ends the command.
-            after
+            text_after
                 .strip_prefix("{}")
-                .unwrap_or_else(|| after.strip_prefix(' ').unwrap_or(after))
+                .unwrap_or_else(|| text_after.strip_prefix(' ').unwrap_or(text_after))
         }
-        _ if UNPRINTED.contains(&name) => after,
+        _ if UNPRINTED.contains(&name) => text_after,
         _ => {
             out.push_str(&text[..=letters]);
             &text[1 + letters..]
@@ -318,17 +318,19 @@ fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
         // Spaces of other widths.
         Some(',' | ';' | ':' | ' ') => out.push(' '),
         Some(c) if ACCENTS.iter().any(|(mark, _)| mark.starts_with(c)) => {
-            let after = &text[1..];
-            if let Some((letter, next)) = braced_group(after).filter(|_| after.starts_with('{')) {
+            let text_after = &text[1..];
+            if let Some((letter, next)) =
+                braced_group(text_after).filter(|_| text_after.starts_with('{'))
+            {
                 write_accented(&text[..1], letter, out);
                 return next;
             }
-            let length = match after.strip_prefix("\\i") {
+            let length = match text_after.strip_prefix("\\i") {
                 Some(_) => 2,
-                None => after.chars().next().map_or(0, char::len_utf8),
+                None => text_after.chars().next().map_or(0, char::len_utf8),
             };
-            write_accented(&text[..1], &after[..length], out);
-            return &after[length..];
+            write_accented(&text[..1], &text_after[..length], out);
+            return &text_after[length..];
         }
         Some(c) if "&%$#_{}".contains(c) => out.push(c),
         Some(c) => out.extend(['\\', c]),

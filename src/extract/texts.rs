@@ -14,29 +14,32 @@ pub(super) fn read(
 ) -> Result<(&'static FileKind, String), Unreadable> {
     let decoded = charset::decode(input.bytes, input.encoding)?;
     if decoded.replaced > 0 {
-        out.note(format!(
+        out.add_note(format!(
             "byte sequences that are not {} and were replaced: {}",
             decoded.encoding, decoded.replaced
         ));
     }
     if decoded.stray > 0 {
-        out.note(format!(
+        out.add_note(format!(
             "bytes that are not utf-8 and were read as windows-1252: {}",
             decoded.stray
         ));
     }
-    if decoded.dropped > 0 {
-        out.note(format!("control characters removed: {}", decoded.dropped));
+    if decoded.dropped_count > 0 {
+        out.add_note(format!(
+            "control characters removed: {}",
+            decoded.dropped_count
+        ));
     }
     let (kind, title, text) = render(decoded.text, input, out);
-    let mut before = 0;
+    let mut words_before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let has_page_breaks = text.contains('\u{C}');
     // `OutputFull` means that the limit has been reached; the text so far has been passed on.
     let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match has_page_breaks {
         true => {
-            out.progress(before, text.len());
-            before += part.len() + 1;
+            out.progress(words_before, text.len());
+            words_before += part.len() + 1;
             out.page(index as u32 + 1, &title, part)
         }
         false => out.flow_all(&title, part),
@@ -90,6 +93,6 @@ fn render(
         }
         TextKind::Plain(kind) => (kind, String::new(), text, Vec::new()),
     };
-    notes.into_iter().for_each(|note| out.note(note));
+    notes.into_iter().for_each(|note| out.add_note(note));
     (kind::by_name(kind), title, text)
 }

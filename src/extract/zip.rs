@@ -83,11 +83,11 @@ pub fn is_zip(bytes: &[u8]) -> bool {
 impl<'a> Zip<'a> {
     /// Locates the entries through the central directory, or by scanning for local headers if it is missing.
     pub fn open(bytes: &'a [u8]) -> Self {
-        let listed = read_directory(bytes).filter(|entries| !entries.is_empty());
-        let is_repaired = listed.is_none() && !bytes.starts_with(DIRECTORY_END);
+        let listed_entries = read_directory(bytes).filter(|entries| !entries.is_empty());
+        let is_repaired = listed_entries.is_none() && !bytes.starts_with(DIRECTORY_END);
         Self {
             bytes,
-            entries: listed.unwrap_or_else(|| entries_by_local_headers(bytes)),
+            entries: listed_entries.unwrap_or_else(|| entries_by_local_headers(bytes)),
             is_repaired,
             inflated_bytes: Cell::new(0),
         }
@@ -136,7 +136,7 @@ impl<'a> Zip<'a> {
     /// Passes an entry's inflated bytes to `take` in chunks that overlap by `overlap` bytes, each with whether it
     /// is the last one. Does not count toward the container's limit, because the entry is read again later.
     pub fn scan(&self, entry: &Entry, overlap: usize, take: &mut dyn FnMut(&[u8], bool)) {
-        let before = self.inflated_bytes.get();
+        let bytes_before = self.inflated_bytes.get();
         let Ok(mut stream) = self.stream(entry) else {
             return;
         };
@@ -155,7 +155,7 @@ impl<'a> Zip<'a> {
             }
             piece.drain(..piece.len() - overlap);
         }
-        self.inflated_bytes.set(before);
+        self.inflated_bytes.set(bytes_before);
     }
 
     /// Returns the inflated bytes, at most `limit`. For a damaged entry, returns the bytes before the damage along with
@@ -257,7 +257,7 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
         + bytes[from..]
             .windows(4)
             .rposition(|mark| mark == DIRECTORY_END)?;
-    let (size, stated) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
+    let (size, stated_offset) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
     // Data before the container shifts all offsets by the same amount.
     let begins = |at: &usize| {
         bytes
@@ -267,15 +267,15 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let start = end
         .checked_sub(size)
         .filter(begins)
-        .or(Some(stated).filter(begins))?;
-    let shift = start.wrapping_sub(stated);
+        .or(Some(stated_offset).filter(begins))?;
+    let shift = start.wrapping_sub(stated_offset);
     let mut entries = Vec::new();
     let mut at = start;
     while begins(&at) && entries.len() < MAX_ENTRIES {
-        let (named, extra) = (u16_at(bytes, at + 28)?, u16_at(bytes, at + 30)?);
+        let (name_length, extra) = (u16_at(bytes, at + 28)?, u16_at(bytes, at + 30)?);
         let comment = u16_at(bytes, at + 32)?;
-        let name = bytes.get(at + 46..at + 46 + named)?;
-        let extras = bytes.get(at + 46 + named..at + 46 + named + extra)?;
+        let name = bytes.get(at + 46..at + 46 + name_length)?;
+        let extras = bytes.get(at + 46 + name_length..at + 46 + name_length + extra)?;
         let [packed_size, offset] = zip64_values(
             extras,
             u32_at(bytes, at + 24)?,
@@ -294,7 +294,7 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
                 checksum: u32_at(bytes, at + 16).map(|check| check as u32),
             });
         }
-        at += 46 + named + extra + comment;
+        at += 46 + name_length + extra + comment;
     }
     Some(entries)
 }
@@ -331,11 +331,13 @@ fn entries_by_local_headers(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut at = 0;
     while entries.len() < MAX_ENTRIES {
-        let Some(found) = find_bytes(&bytes[at..], LOCAL_HEADER).map(|found| at + found) else {
+        let Some(header_start) =
+            find_bytes(&bytes[at..], LOCAL_HEADER).map(|header_start| at + header_start)
+        else {
             break;
         };
-        at = found + 4;
-        let Some(entry) = entry_from_local_header(bytes, found) else {
+        at = header_start + 4;
+        let Some(entry) = entry_from_local_header(bytes, header_start) else {
             continue;
         };
         at = (entry.start + entry.packed_size).min(bytes.len());
@@ -347,23 +349,23 @@ fn entries_by_local_headers(bytes: &[u8]) -> Vec<Entry> {
 fn entry_from_local_header(bytes: &[u8], at: usize) -> Option<Entry> {
     let header = &bytes[at..];
     let flags = u16_at(header, 6)?;
-    let named = u16_at(header, 26)?;
-    let start = at + 30 + named + u16_at(header, 28)?;
+    let name_length = u16_at(header, 26)?;
+    let start = at + 30 + name_length + u16_at(header, 28)?;
     let rest = bytes.get(start..)?;
-    let stated = u32_at(header, 18)?;
+    let stated_size = u32_at(header, 18)?;
     // A streamed entry: the size follows the data, so the data extends to the next header.
     let streamed = flags & 8 != 0;
-    let packed_size = if streamed || stated > rest.len() {
+    let packed_size = if streamed || stated_size > rest.len() {
         let next = [LOCAL_HEADER, DIRECTORY_ENTRY]
             .iter()
             .filter_map(|mark| find_bytes(rest, mark))
             .min();
         next.unwrap_or(rest.len())
     } else {
-        stated
+        stated_size
     };
     Some(Entry {
-        name: decode_name(header.get(30..30 + named)?, flags),
+        name: decode_name(header.get(30..30 + name_length)?, flags),
         size: u32_at(header, 22).unwrap_or(0),
         start,
         packed_size,
@@ -410,7 +412,7 @@ fn decode_name(bytes: &[u8], flags: usize) -> String {
 /// memory as a whole, however long it is.
 pub struct Metered<R> {
     inner: R,
-    remaining: usize,
+    remaining_bytes: usize,
 }
 
 impl<R> Metered<R> {
@@ -418,13 +420,13 @@ impl<R> Metered<R> {
     pub fn new(inner: R) -> Self {
         Self {
             inner,
-            remaining: 0,
+            remaining_bytes: 0,
         }
     }
 
     /// Allows up to `bytes` more bytes to be read.
     pub fn refill(&mut self, bytes: usize) {
-        self.remaining = bytes;
+        self.remaining_bytes = bytes;
     }
 }
 
@@ -436,7 +438,7 @@ impl<R: BufRead> Read for Metered<R> {
 
 impl<R: BufRead> BufRead for Metered<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.remaining == 0 {
+        if self.remaining_bytes == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "one piece of markup is too long",
@@ -446,7 +448,7 @@ impl<R: BufRead> BufRead for Metered<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        self.remaining = self.remaining.saturating_sub(count);
+        self.remaining_bytes = self.remaining_bytes.saturating_sub(count);
         self.inner.consume(count);
     }
 }

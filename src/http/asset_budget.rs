@@ -38,8 +38,12 @@ fn files_of(path: &str, is_signed_in: bool) -> BTreeSet<String> {
             .and_then(|rest| rest.split('>').next());
         name.expect(link).to_owned()
     });
-    let named = ["index.html", "js/theme.js", "css/app.css", "app/core.js"];
-    named.into_iter().map(str::to_owned).chain(linked).collect()
+    let named_files = ["index.html", "js/theme.js", "css/app.css", "app/core.js"];
+    named_files
+        .into_iter()
+        .map(str::to_owned)
+        .chain(linked)
+        .collect()
 }
 
 #[test]

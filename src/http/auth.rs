@@ -169,7 +169,7 @@ pub fn credential(
         return match bearer {
             Some(key) if key.starts_with("quire_") => Ok(Some(Credential::ApiKey(key.to_owned()))),
             Some(token) if !token.is_empty() => Ok(Some(Credential::Bearer(token.to_owned()))),
-            _ => Err(unauthenticated(
+            _ => Err(unauthenticated_error(
                 "the Authorization header contains no bearer token",
             )),
         };
@@ -178,7 +178,7 @@ pub fn credential(
         if let Some(value) = headers.get(*name) {
             return match value.to_str() {
                 Ok(key) if !key.is_empty() => Ok(Some(Credential::ApiKey(key.to_owned()))),
-                _ => Err(unauthenticated(&format!(
+                _ => Err(unauthenticated_error(&format!(
                     "the {name} header contains no key"
                 ))),
             };
@@ -213,10 +213,10 @@ pub async fn resolve_caller(
 
 /// Returns the error for a request that needs a credential and has none.
 pub fn credential_required() -> ApiError {
-    unauthenticated("sign in first: this request has no credentials")
+    unauthenticated_error("sign in first: this request has no credentials")
 }
 
-fn unauthenticated(text: &str) -> ApiError {
+fn unauthenticated_error(text: &str) -> ApiError {
     Error::new(Kind::SignInNeeded, text).into()
 }
 

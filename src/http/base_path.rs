@@ -84,8 +84,8 @@ mod tests {
             ("/", None),
         ] {
             let uri: Uri = uri.parse().expect(uri);
-            let found = strip_base(&uri, "/quire").map(|uri| uri.to_string());
-            assert_eq!(found.as_deref(), expected, "{uri}");
+            let stripped = strip_base(&uri, "/quire").map(|uri| uri.to_string());
+            assert_eq!(stripped.as_deref(), expected, "{uri}");
             assert_eq!(strip_base(&uri, ""), None);
         }
     }

@@ -114,7 +114,7 @@ impl UnreadBody {
 pub struct CountedBody {
     body: Incoming,
     max_bytes: u64,
-    received: u64,
+    received_bytes: u64,
     timeout: Duration,
     // Created at the first wait: most bodies have arrived before they are read.
     timer: Option<Pin<Box<Sleep>>>,
@@ -125,7 +125,7 @@ impl CountedBody {
         Self {
             body,
             max_bytes,
-            received: 0,
+            received_bytes: 0,
             timeout,
             timer: None,
         }
@@ -185,8 +185,8 @@ impl Body for CountedBody {
             return Poll::Ready(None);
         };
         let frame = frame.map_err(|_| BodyError::Broken)?;
-        self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if self.received > max_bytes {
+        self.received_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if self.received_bytes > max_bytes {
             return Poll::Ready(Some(Err(BodyError::TooLarge(max_bytes))));
         }
         Poll::Ready(Some(Ok(frame)))

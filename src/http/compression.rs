@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    fn compressed(gzip: bool, reply: Reply) -> Reply {
+    fn compress_reply(gzip: bool, reply: Reply) -> Reply {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -131,16 +131,16 @@ mod tests {
     #[test]
     fn only_large_json_is_compressed_and_only_for_clients_that_accept_it() {
         let large = || Reply::json(&json!({ "text": "thin paper ".repeat(20_000) }));
-        let reply = compressed(true, large());
+        let reply = compress_reply(true, large());
         assert_eq!(encoding(&reply), "gzip");
         assert_eq!(reply.headers()[VARY], "accept-encoding");
-        let sent = reply.full_body().unwrap();
+        let response_bytes = reply.full_body().unwrap();
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&sent[..])
+        flate2::read::GzDecoder::new(&response_bytes[..])
             .read_to_string(&mut text)
             .unwrap();
         assert_eq!(text.as_bytes(), large().json_body().unwrap());
-        let plain = compressed(false, large());
+        let plain = compress_reply(false, large());
         assert_eq!(encoding(&plain), "");
         // A cache must know that other clients get a different response.
         assert_eq!(plain.headers()[VARY], "accept-encoding");
@@ -148,7 +148,7 @@ mod tests {
             Reply::json(&json!({ "text": "thin" })),
             Reply::bytes(vec![b' '; 4_000], "text/plain"),
         ] {
-            assert_eq!(encoding(&compressed(true, other)), "");
+            assert_eq!(encoding(&compress_reply(true, other)), "");
         }
     }
 

@@ -102,7 +102,7 @@ impl ConnectionActivity {
         is_idle.then(|| self.start.elapsed().saturating_sub(since))
     }
     /// Returns the timeout that the connection has exceeded, if any.
-    pub fn overdue(&self, timeouts: Timeouts) -> Option<Overdue> {
+    pub fn overdue_phase(&self, timeouts: Timeouts) -> Option<Overdue> {
         let since = Duration::from_millis(self.since.load(Relaxed));
         let elapsed = self.start.elapsed().saturating_sub(since);
         match self.state.load(Relaxed) {
@@ -360,16 +360,16 @@ impl Write for ActivitySocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.record_write(written)
+        let write_result = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.record_write(write_result)
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
-        self.record_write(written)
+        let write_result = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
+        self.record_write(write_result)
     }
     fn is_write_vectored(&self) -> bool {
         self.socket.is_write_vectored()

@@ -24,20 +24,20 @@ pub(super) struct ConnectionSlots {
     // Shutdown acquires all permits to wait for the last connection.
     permits: Arc<Semaphore>,
     state: Mutex<SlotsState>,
-    released: Notify,
+    slot_released: Notify,
 }
 
 #[derive(Default)]
 struct SlotsState {
     next_id: u64,
-    open: HashMap<u64, OpenConnection>,
+    open_connections: HashMap<u64, OpenConnection>,
     per_network: HashMap<u128, usize>,
 }
 
 struct OpenConnection {
     network: u128,
     activity: Arc<ConnectionActivity>,
-    close: Arc<Notify>,
+    close_signal: Arc<Notify>,
 }
 
 /// The slot of one connection, released when dropped.
@@ -47,7 +47,7 @@ pub(super) struct ConnectionPermit {
     slots: Arc<ConnectionSlots>,
     id: u64,
     network: u128,
-    close: Arc<Notify>,
+    close_signal: Arc<Notify>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -58,7 +58,7 @@ impl ConnectionSlots {
             max_connections,
             permits: Arc::new(Semaphore::new(max_connections)),
             state: Mutex::default(),
-            released: Notify::new(),
+            slot_released: Notify::new(),
         })
     }
 
@@ -82,7 +82,7 @@ impl ConnectionSlots {
                 Err(idle) => idle?,
             };
             idle.notify_one();
-            let _ = tokio::time::timeout(EVICTION_TIMEOUT, self.released.notified()).await;
+            let _ = tokio::time::timeout(EVICTION_TIMEOUT, self.slot_released.notified()).await;
         }
         None
     }
@@ -95,7 +95,7 @@ impl ConnectionSlots {
         share: usize,
     ) -> Result<ConnectionPermit, Option<Arc<Notify>>> {
         let network = network(peer);
-        let mut state = self.state();
+        let mut state = self.lock_state();
         if state
             .per_network
             .get(&network)
@@ -116,48 +116,48 @@ impl ConnectionSlots {
         let connection = OpenConnection {
             network,
             activity: activity.clone(),
-            close: close.clone(),
+            close_signal: close.clone(),
         };
-        state.open.insert(id, connection);
+        state.open_connections.insert(id, connection);
         drop(state);
-        shared.stats.open.fetch_add(1, Relaxed);
+        shared.stats.open_connections.fetch_add(1, Relaxed);
         Ok(ConnectionPermit {
             shared: shared.clone(),
             activity,
             slots: self.clone(),
             id,
             network,
-            close,
+            close_signal: close,
             permit: Some(permit),
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, SlotsState> {
+    fn lock_state(&self) -> MutexGuard<'_, SlotsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SlotsState {
     fn longest_idle(&self, network: Option<u128>) -> Option<Arc<Notify>> {
-        let candidates = (self.open.values())
+        let candidates = (self.open_connections.values())
             .filter(|open| network.is_none_or(|network| open.network == network))
             .filter_map(|open| Some((open.activity.idle_time()?, open)));
         let longest = candidates.max_by_key(|(idle, _)| *idle);
-        longest.map(|(_, open)| open.close.clone())
+        longest.map(|(_, open)| open.close_signal.clone())
     }
 }
 
 impl ConnectionPermit {
     /// Waits until a new connection needs this slot.
     pub async fn eviction_requested(&self) {
-        self.close.notified().await;
+        self.close_signal.notified().await;
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut state = self.slots.state();
-        state.open.remove(&self.id);
+        let mut state = self.slots.lock_state();
+        state.open_connections.remove(&self.id);
         if let Some(count) = state.per_network.get_mut(&self.network) {
             *count -= 1;
             if *count == 0 {
@@ -165,10 +165,10 @@ impl Drop for ConnectionPermit {
             }
         }
         drop(state);
-        self.shared.stats.open.fetch_sub(1, Relaxed);
+        self.shared.stats.open_connections.fetch_sub(1, Relaxed);
         // Release the permit before notifying, because the woken task looks for a free one.
         drop(self.permit.take());
-        self.slots.released.notify_one();
+        self.slots.slot_released.notify_one();
     }
 }
 

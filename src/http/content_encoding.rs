@@ -75,9 +75,9 @@ mod tests {
             (b"{}".to_vec(), Some("gzip"), Err(Kind::BadRequest)),
             (b"{}".to_vec(), Some("br"), Err(Kind::UnsupportedType)),
         ] {
-            let found = decode(bytes, encoding, 1 << 10);
-            let found = found.map(|bytes| bytes.len()).map_err(|error| error.kind);
-            assert_eq!(found, expected, "{encoding:?}");
+            let decoded = decode(bytes, encoding, 1 << 10);
+            let decoded = decoded.map(|bytes| bytes.len()).map_err(|error| error.kind);
+            assert_eq!(decoded, expected, "{encoding:?}");
         }
     }
 }

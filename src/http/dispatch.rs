@@ -114,7 +114,7 @@ impl Dispatcher {
             RouteMatch::Route(route, _) if let RouteHandler::Quick(handler) = route.handler => {
                 let mut reply = handler(&self.shared, started);
                 meta.common_headers.add(&mut reply, &meta.id);
-                let area = stats::area(request.uri().path());
+                let area = stats::area_index(request.uri().path());
                 self.shared
                     .stats
                     .record_response(area, reply.code(), started);
@@ -141,7 +141,7 @@ impl Dispatcher {
             .add(&mut reply, &id);
         self.shared
             .stats
-            .record_response(stats::area("/"), reply.code(), started);
+            .record_response(stats::area_index("/"), reply.code(), started);
         log::info(
             "request refused",
             &[("request", &id), ("status", &reply.code().as_u16())],
@@ -158,7 +158,7 @@ impl Dispatcher {
         let (started, id) = (meta.started, meta.id);
         let base = self.shared.app.config.base_path();
         let (parts, body) = request.into_parts();
-        let area = stats::area(parts.uri.path());
+        let area = stats::area_index(parts.uri.path());
         let is_logged = log::enabled(log::LogLevel::Info);
         // A share token is a credential and must not be logged.
         let path = match &matched {
@@ -250,7 +250,9 @@ impl Dispatcher {
             (None, None) => RateKey::Address(cx.peer),
         };
         let servers = cx.app.server_count();
-        self.shared.limiter.check(key, clock::steady(), servers)
+        self.shared
+            .limiter
+            .check(key, clock::monotonic_now(), servers)
     }
 
     /// Runs the checks in the contract's order, then the handler. Sets `caller_id` for the log.
@@ -362,8 +364,8 @@ async fn while_present(
     tokio::select! {
         // In this order: administrators who lock their own account still get a response.
         biased;
-        reply = response => Ok(reply?.truncate_when(async move { presence.ended().await })),
-        () = presence.ended() => {
+        reply = response => Ok(reply?.truncate_when(async move { presence.wait_for_end().await })),
+        () = presence.wait_for_end() => {
             let why = "the account was locked or deleted in the meantime";
             Err(ApiError::new(Kind::SignInNeeded, why))
         }
@@ -391,7 +393,7 @@ fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat 
 
 /// Logs the private part of an error and builds its response.
 fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
-    if let Some(private) = error.private() {
+    if let Some(private) = error.private_message() {
         log::error("request failed", &[("request", &id), ("why", &private)]);
     }
     error.reply_as(format, id)

@@ -81,7 +81,7 @@ pub(super) struct ErrorDetails {
     /// The length of the content in bytes, for a 416.
     pub(super) content_length: Option<u64>,
     /// Whether the connection closes after the response.
-    pub(super) close: bool,
+    pub(super) closes_connection: bool,
 }
 
 impl From<Error> for ApiError {
@@ -170,7 +170,7 @@ impl ApiError {
     }
     /// Closes the connection after the response: the rest of the request is not read.
     pub fn closing_connection(mut self) -> Self {
-        self.0.close = true;
+        self.0.closes_connection = true;
         self
     }
     /// Adds the caller's rate limit, for the `x-ratelimit-*` headers.
@@ -182,7 +182,7 @@ impl ApiError {
         &self.0
     }
     /// Returns the message for the log, never sent to clients.
-    pub fn private(&self) -> Option<&str> {
+    pub fn private_message(&self) -> Option<&str> {
         self.0.error.private.as_deref()
     }
     /// Returns the HTTP status.
@@ -284,7 +284,7 @@ impl ApiError {
             allow: None,
             rate_limit: None,
             content_length: None,
-            close: false,
+            closes_connection: false,
         }))
     }
     fn table_row(&self) -> &'static (ErrorCause, u16, &'static str, &'static str, &'static str) {
@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn private_messages_stay_private() {
         let error = ApiError::from(Error::internal("disk /var/x is full"));
-        assert_eq!(error.private(), Some("disk /var/x is full"));
+        assert_eq!(error.private_message(), Some("disk /var/x is full"));
         assert!(!error.body("7").to_string().contains("/var"));
     }
 

@@ -358,11 +358,12 @@ fn is_path(target: &[u8]) -> bool {
 /// Whether a target is in absolute form, as sent to proxies. Its authority takes precedence over `Host` (section
 /// 3.2.2).
 fn is_absolute(target: &[u8]) -> bool {
-    let after = |scheme: &[u8]| {
+    let starts_with_scheme = |scheme: &[u8]| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    let Some(rest) = after(b"http://").or_else(|| after(b"https://")) else {
+    let Some(rest) = starts_with_scheme(b"http://").or_else(|| starts_with_scheme(b"https://"))
+    else {
         return false;
     };
     let is_end = |byte: &u8| b"/?#".contains(byte);

@@ -44,7 +44,7 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         // Report a wrong shape only if the whole text is valid JSON.
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
             Ok(_) => wrong_shape(text.as_bytes(), &error),
-            Err(syntax_error) => malformed(&syntax_error),
+            Err(syntax_error) => malformed_error(&syntax_error),
         }
     })
 }
@@ -58,7 +58,7 @@ pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
     T::deserialize(&value).or_else(|_| read(value.to_string().as_bytes()))
 }
 
-fn malformed(error: &serde_json::Error) -> Error {
+fn malformed_error(error: &serde_json::Error) -> Error {
     let (problem, line, column) = (
         message_without_location(error),
         error.line(),
@@ -81,13 +81,14 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     } else if problem.starts_with("unknown field") {
         path.retain(|part| !part.is_last);
         path.push(JsonPart::named(&quoted));
-        let known = problem
+        let expected_type = problem
             .split_once("expected ")
-            .map(|(_, known)| known.replace('`', ""));
-        let known = known.map(|known| format!("is not a known field; expected {known}"));
+            .map(|(_, expected_type)| expected_type.replace('`', ""));
+        let expected_type = expected_type
+            .map(|expected_type| format!("is not a known field; expected {expected_type}"));
         (
             "unknown_field",
-            known.unwrap_or("is not a known field".to_owned()),
+            expected_type.unwrap_or("is not a known field".to_owned()),
         )
     } else if problem.starts_with("invalid type") {
         ("type_error", problem)
@@ -113,8 +114,8 @@ fn message_without_location(error: &serde_json::Error) -> String {
 
 fn offset(text: &[u8], line: usize, column: usize) -> usize {
     let lines = text.split_inclusive(|byte| *byte == b'\n');
-    let before: usize = lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum();
-    (before + column).min(text.len())
+    let bytes_before: usize = lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum();
+    (bytes_before + column).min(text.len())
 }
 
 /// One step of a path to a JSON value.
@@ -140,22 +141,22 @@ enum OpenValue {
 
 /// Returns the keys and indexes that lead to the offset `end`. The text is valid JSON up to there.
 fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
-    let mut open: Vec<OpenValue> = Vec::new();
+    let mut open_values: Vec<OpenValue> = Vec::new();
     let mut at = 0;
     while at < end {
         match text[at] {
-            b'{' => open.push(OpenValue::Object { key: None }),
-            b'[' => open.push(OpenValue::Array { index: 0 }),
+            b'{' => open_values.push(OpenValue::Object { key: None }),
+            b'[' => open_values.push(OpenValue::Array { index: 0 }),
             // The last byte may close the container that the error is about.
-            b'}' | b']' if at + 1 < end => drop(open.pop()),
-            b',' => match open.last_mut() {
+            b'}' | b']' if at + 1 < end => drop(open_values.pop()),
+            b',' => match open_values.last_mut() {
                 Some(OpenValue::Array { index }) => *index += 1,
                 Some(OpenValue::Object { key }) => *key = None,
                 None => {}
             },
             b'"' => {
                 let close = string_end(text, at);
-                if let Some(OpenValue::Object { key: key @ None }) = open.last_mut() {
+                if let Some(OpenValue::Object { key: key @ None }) = open_values.last_mut() {
                     *key = serde_json::from_slice(&text[at..close]).ok();
                 }
                 at = close;
@@ -165,12 +166,12 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         }
         at += 1;
     }
-    let depth = open.len();
-    let name = |open: OpenValue| match open {
+    let depth = open_values.len();
+    let name = |open_values: OpenValue| match open_values {
         OpenValue::Object { key } => key,
         OpenValue::Array { index } => Some(index.to_string()),
     };
-    let parts = open.into_iter().map(name).enumerate();
+    let parts = open_values.into_iter().map(name).enumerate();
     parts
         .filter_map(|(level, name)| {
             let is_last = level + 1 == depth;

@@ -40,7 +40,7 @@ pub struct MinuteStats(Mutex<MinuteRing>);
 struct MinuteRing {
     minutes: VecDeque<MinuteCounts>,
     /// The counters one minute ago.
-    previous: MinuteTotals,
+    previous_totals: MinuteTotals,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,11 +72,11 @@ impl MinuteStats {
     fn record(&self, app: &App, requests: &RequestStats) {
         let classes = requests.classes();
         // The last area is health checks and metrics.
-        let counted = || classes.iter().take(classes.len() - 1);
+        let counted_classes = || classes.iter().take(classes.len() - 1);
         let activity = app.health().activity();
         let totals = MinuteTotals {
-            requests: counted().flatten().sum(),
-            failed: counted().map(|area| area[4]).sum(),
+            requests: counted_classes().flatten().sum(),
+            failed: counted_classes().map(|area| area[4]).sum(),
             commits: activity.commits.count,
             micros: activity.commits.micros,
         };
@@ -88,7 +88,7 @@ impl MinuteStats {
     fn add(&self, at: u32, now: MinuteTotals, activity: &Activity, memory_kib: u64) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let saturate = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let previous = std::mem::replace(&mut ring.previous, now);
+        let previous = std::mem::replace(&mut ring.previous_totals, now);
         let commits = now.commits.saturating_sub(previous.commits);
         let micros = now.micros.saturating_sub(previous.micros);
         let minute = MinuteCounts {

@@ -79,8 +79,8 @@ mod tests {
                 .rsplit(' ')
                 .next()
                 .unwrap_or_default();
-            let found = module(row).or_else(|| constant(name)).expect(row);
-            (format!("/{path}"), found)
+            let module_path = module(row).or_else(|| constant(name)).expect(row);
+            (format!("/{path}"), module_path)
         })
         .collect()
     }

@@ -15,13 +15,13 @@ pub struct RateLimitStatus {
     /// Requests left in the bucket.
     pub remaining: u32,
     /// Time until the bucket is full again.
-    pub reset: Duration,
+    pub time_to_reset: Duration,
 }
 
 impl RateLimitStatus {
     /// Adds the `x-ratelimit-*` headers.
     pub fn add_headers(&self, headers: &mut HeaderMap) {
-        let reset = self.reset.as_millis().div_ceil(1000) as u64;
+        let reset = self.time_to_reset.as_millis().div_ceil(1000) as u64;
         for (name, number) in [
             ("x-ratelimit-limit", u64::from(self.limit)),
             ("x-ratelimit-remaining", u64::from(self.remaining)),
@@ -33,7 +33,7 @@ impl RateLimitStatus {
 
     /// Adds the rate limit headers that OpenAI and Anthropic clients understand.
     pub fn add_vendor_headers(&self, now: Timestamp, headers: &mut HeaderMap) {
-        let reset = self.reset.as_millis().div_ceil(1000) as u64;
+        let reset = self.time_to_reset.as_millis().div_ceil(1000) as u64;
         let until = now + Duration::from_secs(reset);
         for (name, value) in [
             ("x-ratelimit-limit-requests", self.limit.to_string()),

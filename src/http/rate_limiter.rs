@@ -69,18 +69,18 @@ impl RateLimiter {
             .unwrap_or_else(|broken| broken.into_inner());
         let [newer, older] = &mut *generations;
         // Remove first: rotating the generations below must not drop this caller's bucket.
-        let known = older.remove(&key);
+        let older_bucket = older.remove(&key);
         if newer.len() >= MAX_BUCKETS && !newer.contains_key(&key) {
             *older = std::mem::take(newer);
         }
         let bucket = newer
             .entry(key)
-            .or_insert_with(|| known.unwrap_or_else(|| TokenBucket::full(rate, now)));
+            .or_insert_with(|| older_bucket.unwrap_or_else(|| TokenBucket::full(rate, now)));
         match bucket.take(rate, now) {
             Ok(()) => Ok(RateLimitStatus {
                 limit: rate.burst,
                 remaining: bucket.remaining(),
-                reset: bucket.until_full(rate),
+                time_to_reset: bucket.until_full(rate),
             }),
             Err(wait) => Err(rate_limited(rate, wait)),
         }
@@ -93,7 +93,7 @@ fn rate_limited(rate: Rate, wait: Duration) -> ApiError {
     let status = RateLimitStatus {
         limit: rate.burst,
         remaining: 0,
-        reset: wait,
+        time_to_reset: wait,
     };
     ApiError::from(error).rate_limit(Some(status))
 }

@@ -54,8 +54,10 @@ impl Reply {
     /// # Errors
     /// `Missing` if the file does not exist; `Internal` if it cannot be read.
     pub async fn file(path: &Path, content_type: &str) -> Result<Self, ApiError> {
-        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-        let length = file.metadata().await.map_err(unreadable)?.len();
+        let file = tokio::fs::File::open(path)
+            .await
+            .map_err(unreadable_error)?;
+        let length = file.metadata().await.map_err(unreadable_error)?.len();
         let body = FileBody {
             file,
             remaining: length,
@@ -78,8 +80,10 @@ impl Reply {
         if etag::etag_matches(headers, etag) {
             return Ok(with_etag(Self::empty().status(StatusCode::NOT_MODIFIED)));
         }
-        let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-        let length = file.metadata().await.map_err(unreadable)?.len();
+        let mut file = tokio::fs::File::open(path)
+            .await
+            .map_err(unreadable_error)?;
+        let length = file.metadata().await.map_err(unreadable_error)?.len();
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let bytes = match part(header(RANGE), header(IF_RANGE), etag, length) {
             RangePart::NotSatisfiable => return Err(ApiError::range_not_satisfiable(length)),
@@ -88,7 +92,7 @@ impl Reply {
         };
         if let Some(bytes) = &bytes {
             let start = std::io::SeekFrom::Start(bytes.start);
-            file.seek(start).await.map_err(unreadable)?;
+            file.seek(start).await.map_err(unreadable_error)?;
         }
         let remaining = bytes
             .as_ref()
@@ -227,7 +231,7 @@ impl ApiError {
         if let Some(status) = details.rate_limit {
             status.add_headers(reply.headers_mut());
         }
-        if details.close {
+        if details.closes_connection {
             reply = reply.header(CONNECTION, "close");
         }
         reply
@@ -263,7 +267,7 @@ fn header_map() -> HeaderMap {
     HeaderMap::with_capacity(12)
 }
 
-fn unreadable(error: std::io::Error) -> ApiError {
+fn unreadable_error(error: std::io::Error) -> ApiError {
     match error.kind() {
         std::io::ErrorKind::NotFound => ApiError::new(Kind::Missing, "the file does not exist"),
         _ => Error::internal(format!("cannot read a file to send: {error}")).into(),

@@ -51,10 +51,10 @@ impl PatternRoutes {
     /// Returns the decoded parameters; `None` when one is not valid.
     fn decode_params(
         &self,
-        found: &matchit::Params<'_, '_>,
+        params: &matchit::Params<'_, '_>,
     ) -> Option<Vec<(&'static str, String)>> {
         let last = self.params.len().saturating_sub(1);
-        let values = found.iter().map(|(_, value)| value).enumerate();
+        let values = params.iter().map(|(_, value)| value).enumerate();
         let values = values.map(
             |(position, value)| match self.has_rest && position == last {
                 true => Some(value.to_owned()),
@@ -77,9 +77,10 @@ impl Router {
         let mut with_params: BTreeMap<&str, PatternRoutes> = BTreeMap::new();
         for route in routes {
             if route.path.contains('{') {
-                let known = with_params.entry(route.path);
-                let known = known.or_insert_with(|| PatternRoutes::from_routes(route.path));
-                known.routes.push(route);
+                let pattern_routes = with_params.entry(route.path);
+                let pattern_routes =
+                    pattern_routes.or_insert_with(|| PatternRoutes::from_routes(route.path));
+                pattern_routes.routes.push(route);
             } else {
                 literal.entry(route.path).or_default().push(route);
             }
@@ -107,11 +108,11 @@ impl Router {
         if let Some(routes) = self.literal.get(path) {
             return select_method(method, routes, Vec::new());
         }
-        let Ok(found) = self.patterns.at(path) else {
+        let Ok(matched) = self.patterns.at(path) else {
             return RouteMatch::None;
         };
-        match found.value.decode_params(&found.params) {
-            Some(params) => select_method(method, &found.value.routes, params),
+        match matched.value.decode_params(&matched.params) {
+            Some(params) => select_method(method, &matched.value.routes, params),
             None => RouteMatch::None,
         }
     }
@@ -167,14 +168,14 @@ fn allow_header(routes: &[&'static Route]) -> String {
 mod tests {
     use super::*;
 
-    fn fits(pattern: &'static str, path: &str) -> Option<Vec<String>> {
+    fn matched_values(pattern: &'static str, path: &str) -> Option<Vec<String>> {
         let mut router = matchit::Router::new();
         let routes = PatternRoutes::from_routes(pattern);
         router
             .insert(matchit_pattern(pattern), routes)
             .expect("a pattern");
-        let found = router.at(path).ok()?;
-        let params = found.value.decode_params(&found.params)?.into_iter();
+        let matched = router.at(path).ok()?;
+        let params = matched.value.decode_params(&matched.params)?.into_iter();
         Some(
             params
                 .map(|(name, value)| format!("{name}={value}"))
@@ -201,7 +202,7 @@ mod tests {
             ("/a/{x}/{rest*}", "/a/7", None),
         ] {
             let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect());
-            assert_eq!(fits(pattern, path), expected, "{pattern} {path}");
+            assert_eq!(matched_values(pattern, path), expected, "{pattern} {path}");
         }
     }
 
@@ -225,8 +226,8 @@ mod tests {
             ("/", None),
         ] {
             assert_eq!(canonical_path(path).as_deref(), canonical, "{path}");
-            let found = Router::new().find(&Method::OPTIONS, path);
-            let exists = !matches!(found, RouteMatch::None);
+            let route_match = Router::new().find(&Method::OPTIONS, path);
+            let exists = !matches!(route_match, RouteMatch::None);
             assert!(exists || canonical.is_none(), "{path}");
         }
     }
@@ -243,10 +244,13 @@ mod tests {
             );
             let path = route.path.replace("*}", "}").replace(['{', '}'], "");
             let method = Method::from_bytes(route.verb.as_str().as_bytes()).expect("a method");
-            let RouteMatch::Route(found, params) = router.find(&method, &path) else {
+            let RouteMatch::Route(matched_route, params) = router.find(&method, &path) else {
                 panic!("{} is not found", route.path);
             };
-            assert_eq!((found.verb, found.path), (route.verb, route.path));
+            assert_eq!(
+                (matched_route.verb, matched_route.path),
+                (route.verb, route.path)
+            );
             assert!(
                 params.iter().all(|(name, value)| name == value),
                 "{params:?}"

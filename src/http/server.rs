@@ -81,8 +81,8 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
         .is_err()
     {
         let _ = command.send(ServerCommand::Abort);
-        let open = server.shared.stats.open.load(Relaxed);
-        log::warn("connections cut off at shutdown", &[("open", &open)]);
+        let open_count = server.shared.stats.open_connections.load(Relaxed);
+        log::warn("connections cut off at shutdown", &[("open", &open_count)]);
         let _ = timeout(Duration::from_secs(1), slots.all_closed()).await;
     }
 }
@@ -148,8 +148,9 @@ impl Server {
                 Some(resolver) => {
                     let config = resolver.config();
                     tokio::spawn(async move {
-                        let opened = tls::handshake(&permit, socket, config, &mut commands).await;
-                        if let Some(socket) = opened {
+                        let tls_stream =
+                            tls::handshake(&permit, socket, config, &mut commands).await;
+                        if let Some(socket) = tls_stream {
                             serve_connection(dispatcher, permit, socket, entry, commands).await;
                         }
                     })
@@ -217,7 +218,7 @@ async fn serve_connection(
             biased;
             // An error here is the client's: it disconnected, or sent invalid HTTP and has received a response.
             _ = &mut connection => return,
-            _ = &mut timer => match activity.overdue(timeouts) {
+            _ = &mut timer => match activity.overdue_phase(timeouts) {
                 _ if is_last && activity.is_fresh() => return,
                 Some(overdue) => break overdue,
                 None => {

@@ -30,7 +30,7 @@ pub struct SharedState {
 /// The health response, cached for one second, and the result of the last database probe.
 #[derive(Default)]
 pub struct HealthCache {
-    pub(super) cached: Mutex<Option<(Instant, StatusCode, Bytes)>>,
+    pub(super) cached_response: Mutex<Option<(Instant, StatusCode, Bytes)>>,
     /// Notified when a response is computed, to probe the database.
     pub(super) probe_requested: Notify,
     /// Whether the last probe failed.

@@ -61,7 +61,7 @@ where
     Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
     let events = SseEvents {
-        next,
+        next_event: next,
         coalesce,
         source: SseSource::Ready(state),
         // Expires immediately: the first bytes show the client, and every proxy, that the stream is open.
@@ -80,7 +80,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const COALESCE_WINDOW: Duration = Duration::from_millis(40);
 
 struct SseEvents<S, F, Fut> {
-    next: F,
+    next_event: F,
     coalesce: Duration,
     source: SseSource<S, Fut>,
     timer: Pin<Box<Sleep>>,
@@ -134,7 +134,7 @@ where
                     this.source = SseSource::Ready(state);
                 }
                 SseSource::Ready(state) => {
-                    this.source = SseSource::Polling(Box::pin((this.next)(state)))
+                    this.source = SseSource::Polling(Box::pin((this.next_event)(state)))
                 }
                 SseSource::Polling(mut pending) => match pending.as_mut().poll(context) {
                     Poll::Ready(None) => return Poll::Ready(None),

@@ -9,7 +9,7 @@ use hyper::StatusCode;
 pub const AREAS: [&str; 5] = ["pages", "api", "v1", "mcp", "health"];
 
 /// Returns the index of a path's area in [`AREAS`].
-pub fn area(path: &str) -> usize {
+pub fn area_index(path: &str) -> usize {
     match path {
         "/health" | "/api/health" | "/metrics" | "/api/metrics" => 4,
         "/mcp" => 3,
@@ -26,7 +26,7 @@ pub struct RequestStats {
     /// Time to first byte of all responses together, in microseconds.
     micros: AtomicU64,
     /// Connections open now.
-    pub open: AtomicUsize,
+    pub open_connections: AtomicUsize,
     /// Connections rejected because too many were open.
     pub rejected: AtomicU64,
 }
@@ -37,7 +37,7 @@ impl RequestStats {
         Self {
             by_class: Default::default(),
             micros: AtomicU64::new(0),
-            open: AtomicUsize::new(0),
+            open_connections: AtomicUsize::new(0),
             rejected: AtomicU64::new(0),
         }
     }

@@ -10,7 +10,7 @@ use crate::domain::network::{AddressReach, Network, is_public};
 /// Decides which addresses a connection may be opened to.
 pub(super) struct AddressGuard {
     /// Private networks that are allowed even with `AddressReach::Public`.
-    allowed: Vec<Network>,
+    allowed_networks: Vec<Network>,
 }
 
 /// The address is not public.
@@ -28,7 +28,7 @@ impl Error for NotPublic {}
 impl AddressGuard {
     pub fn new(allowed: &[Network]) -> Self {
         Self {
-            allowed: allowed.to_vec(),
+            allowed_networks: allowed.to_vec(),
         }
     }
 
@@ -47,6 +47,10 @@ impl AddressGuard {
     }
 
     fn allows(&self, address: IpAddr) -> bool {
-        is_public(address) || self.allowed.iter().any(|one| one.contains(address))
+        is_public(address)
+            || self
+                .allowed_networks
+                .iter()
+                .any(|one| one.contains(address))
     }
 }

@@ -25,7 +25,7 @@ impl<'a> AdmittedCall<'a> {
         model: &'a str,
         origin: CallOrigin,
     ) -> Result<Self, CallError> {
-        let now = clock::steady();
+        let now = clock::monotonic_now();
         let admitted = entry.admit(model, origin, now);
         admitted.map_err(|OpenCircuit(until)| {
             transport_error::circuit_open(until.map(|until| until.since(now)))
@@ -44,7 +44,7 @@ impl<'a> AdmittedCall<'a> {
         match result {
             Ok(_) => self.entry.record_success(self.model, self.origin),
             Err(error) => {
-                let now = clock::steady();
+                let now = clock::monotonic_now();
                 self.entry
                     .record_failure(self.model, self.origin, error, now);
             }
@@ -56,7 +56,7 @@ impl Drop for AdmittedCall<'_> {
     fn drop(&mut self) {
         if !self.is_recorded {
             let error = transport_error::cancelled();
-            let now = clock::steady();
+            let now = clock::monotonic_now();
             self.entry
                 .record_failure(self.model, self.origin, &error, now);
         }

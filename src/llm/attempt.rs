@@ -99,10 +99,11 @@ async fn ask_until(
         meter.begin_attempt();
         let mut dropped = unsupported_parameters(parameters, &capabilities);
         let kind = attempt.provider.api_format();
-        let sent = passthrough::field_names(kind, attempt.request, &capabilities);
+        let sent_fields = passthrough::field_names(kind, attempt.request, &capabilities);
         dropped.extend(
-            sent.into_iter()
-                .filter(|name| capabilities.refused.contains(name)),
+            sent_fields
+                .into_iter()
+                .filter(|name| capabilities.refused_fields.contains(name)),
         );
         meter.record_omitted(dropped);
         let failed = match ask_once(attempt, &capabilities, meter).await {
@@ -112,7 +113,7 @@ async fn ask_until(
             }
             Err(failed) => failed,
         };
-        let (now, kind) = (clock::steady(), failed.error.kind);
+        let (now, kind) = (clock::monotonic_now(), failed.error.kind);
         meter.end_with_failure(&failed.error);
         if attempt.slot.is_cut() {
             // Quire ended the call, so its failure says nothing about the model.
@@ -124,11 +125,11 @@ async fn ask_until(
         }
         if let Some(field) = &failed.refused_field
             && refusals < MAX_REFUSALS
-            && !capabilities.refused.contains(field)
+            && !capabilities.refused_fields.contains(field)
         {
             refusals += 1;
             attempt.entry.remember_refusal(attempt.name, field);
-            capabilities.refused.push(field.clone());
+            capabilities.refused_fields.push(field.clone());
             continue;
         }
         let asked_to_wait = failed.error.retry_after_ms.map(Duration::from_millis);
@@ -157,7 +158,7 @@ fn next(attempt: &CallAttempt, failed: &FailedExchange, tries: u32, shown: bool)
         tries,
         retries: settings.retries,
         pause: settings.retry_pause,
-        left: attempt.time_left(),
+        time_left: attempt.time_left(),
         random: random_fraction(),
     })
 }
@@ -184,16 +185,16 @@ fn random_fraction() -> f64 {
 /// Waits as long as the provider requested, if there is enough time left.
 async fn wait_for_rate_limit(attempt: &CallAttempt<'_>) -> Result<(), CallError> {
     loop {
-        let now = clock::steady();
+        let now = clock::monotonic_now();
         let Some(until) = attempt.entry.throttled_until(attempt.name, now) else {
             return Ok(());
         };
         let wait = until.since(now);
         if wait.saturating_mul(2) >= attempt.time_left() {
-            return Err(transport_error::throttled(wait));
+            return Err(transport_error::throttled_error(wait));
         }
         if attempt.slot.pause(wait).await {
-            return Err(transport_error::throttled(wait));
+            return Err(transport_error::throttled_error(wait));
         }
     }
 }
@@ -233,9 +234,16 @@ fn unsupported_parameters(
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());
     let is_refused = |name: &str| {
-        let own = PARAMETER_SPELLINGS.iter().find(|(known, _)| *known == name);
-        let others = own.map_or(&[] as &[&str], |(_, others)| others);
-        let refuses = |spelled: &str| capabilities.refused.iter().any(|field| field == spelled);
+        let spelling_row = PARAMETER_SPELLINGS
+            .iter()
+            .find(|(spelling, _)| *spelling == name);
+        let others = spelling_row.map_or(&[] as &[&str], |(_, others)| others);
+        let refuses = |spelled: &str| {
+            capabilities
+                .refused_fields
+                .iter()
+                .any(|field| field == spelled)
+        };
         // A model that rejects `max_tokens` receives it under its newer name.
         match name {
             "max_tokens" => others.iter().any(|other| refuses(other)),
@@ -243,8 +251,11 @@ fn unsupported_parameters(
         }
     };
     let is_unknown = |name: &str| {
-        !capabilities.accepted.is_empty()
-            && !capabilities.accepted.iter().any(|known| known == name)
+        !capabilities.accepted_parameters.is_empty()
+            && !capabilities
+                .accepted_parameters
+                .iter()
+                .any(|spelling| spelling == name)
     };
     names
         .filter(|name| *name != "timeout_s" && (is_refused(name) || is_unknown(name)))
@@ -264,9 +275,9 @@ pub(super) async fn list_models(
     let started_at = clock::instant();
     let mut tries = 0;
     loop {
-        let listed = catch_panic(async { Ok(list_models_once(inner, provider).await) }).await?;
-        let failed = match listed {
-            Ok(listed) => return Ok(listed),
+        let listing = catch_panic(async { Ok(list_models_once(inner, provider).await) }).await?;
+        let failed = match listing {
+            Ok(listing) => return Ok(listing),
             Err(failed) if failed.is_permanent => return Err(failed),
             Err(failed) => failed,
         };
@@ -277,7 +288,7 @@ pub(super) async fn list_models(
             tries,
             retries: inner.settings.retries,
             pause: inner.settings.retry_pause,
-            left: list_timeout(inner).saturating_sub(elapsed),
+            time_left: list_timeout(inner).saturating_sub(elapsed),
             random: random_fraction(),
         };
         match retry::next(&failure) {
@@ -319,13 +330,13 @@ mod tests {
         ] {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
             let capabilities = ModelCapabilities {
-                accepted: owned(accepted),
-                refused: owned(refused),
+                accepted_parameters: owned(accepted),
+                refused_fields: owned(refused),
                 ..ModelCapabilities::default()
             };
-            let mut found = unsupported_parameters(&parameters, &capabilities);
-            found.sort();
-            assert_eq!(found, expected, "{accepted:?} {refused:?}");
+            let mut unsupported = unsupported_parameters(&parameters, &capabilities);
+            unsupported.sort();
+            assert_eq!(unsupported, expected, "{accepted:?} {refused:?}");
         }
     }
 }

@@ -37,8 +37,8 @@ impl Connector for GuardedConnector {
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
         // A proxy would resolve the name itself and bypass the guard; `agent` therefore sets none.
-        let checked = self.guard.check(self.reach, &details.addrs);
-        checked.map_err(|refused| io::Error::new(io::ErrorKind::PermissionDenied, refused))?;
+        let check_result = self.guard.check(self.reach, &details.addrs);
+        check_result.map_err(|refused| io::Error::new(io::ErrorKind::PermissionDenied, refused))?;
         self.inner.connect(details, chained)
     }
 }
@@ -65,9 +65,9 @@ impl Resolver for LiteralResolver {
         let Some(address) = literal_address(uri) else {
             return self.0.resolve(uri, config, timeout);
         };
-        let mut found = self.empty();
-        found.push(address);
-        Ok(found)
+        let mut addresses = self.empty();
+        addresses.push(address);
+        Ok(addresses)
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
         .timeout_connect(Some(settings.connect))
         .timeout_recv_response(Some(settings.first_token))
         .timeout_per_read(Some(settings.first_token))
-        .timeout_per_write(Some(settings.idle))
+        .timeout_per_write(Some(settings.idle_timeout))
         .tls_config(tls(settings))
         .input_buffer_size(8 * 1024)
         .output_buffer_size(4 * 1024)
@@ -95,7 +95,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
     };
     let connector = GuardedConnector {
         inner: DefaultConnector::new(),
-        guard: AddressGuard::new(&settings.allowed),
+        guard: AddressGuard::new(&settings.allowed_networks),
         reach,
     };
     let resolver = LiteralResolver(DefaultResolver::default());
@@ -106,10 +106,10 @@ fn tls(settings: &LlmSettings) -> TlsConfig {
     let Some(authorities) = &settings.authorities else {
         return TlsConfig::default();
     };
-    let found = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
+    let certificates = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,
     });
-    let roots = RootCerts::from(found);
+    let roots = RootCerts::from(certificates);
     TlsConfig::builder().root_certs(roots).build()
 }

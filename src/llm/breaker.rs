@@ -22,8 +22,8 @@ const MAX_TRIAL: Duration = Duration::from_secs(600);
 pub(super) struct CircuitBreaker {
     failures: u32,
     /// Number of times the circuit has opened since the last success.
-    opened: u32,
-    until: Option<Timestamp>,
+    opened_count: u32,
+    open_until: Option<Timestamp>,
     /// Start of the current trial call, if one is running.
     trial_started: Option<Timestamp>,
     /// Source of the first of the consecutive failures.
@@ -45,7 +45,7 @@ pub enum CircuitView {
 
 impl CircuitBreaker {
     pub fn circuit(&self, now: Timestamp) -> CircuitView {
-        match self.until {
+        match self.open_until {
             None => CircuitView::Closed,
             Some(until) if now < until => CircuitView::Open(until),
             Some(_) => CircuitView::HalfOpen,
@@ -95,9 +95,9 @@ impl CircuitBreaker {
         self.is_model_wide |= first != source || kind == CallErrorKind::Connect;
         let still_open = matches!(self.circuit(now), CircuitView::Open(_));
         if was_try || (self.failures >= FAILURES_TO_OPEN && self.is_model_wide && !still_open) {
-            let pause = INITIAL_PAUSE * 2u32.saturating_pow(self.opened.min(8));
-            self.until = Some(now + pause.min(MAX_PAUSE));
-            self.opened += 1;
+            let pause = INITIAL_PAUSE * 2u32.saturating_pow(self.opened_count.min(8));
+            self.open_until = Some(now + pause.min(MAX_PAUSE));
+            self.opened_count += 1;
         }
     }
 }
@@ -141,8 +141,8 @@ mod tests {
             for source in sources {
                 breaker.record_failure(at(0), kind, source);
             }
-            let found = breaker.circuit(at(0)) != CircuitView::Closed;
-            assert_eq!(found, is_open, "{sources:?} {kind:?}");
+            let is_limited = breaker.circuit(at(0)) != CircuitView::Closed;
+            assert_eq!(is_limited, is_open, "{sources:?} {kind:?}");
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::attempt;
 use super::call_queue::{CallPermit, ProviderLimiter};
-use super::call_request::{CallAttempt, CallRequest, catch_panic, unreadable};
+use super::call_request::{CallAttempt, CallRequest, catch_panic, unreadable_error};
 use super::cancel_slot::CancelSlot;
 use super::event_sink::EventSink;
 use super::registry::{CallOrigin, RegisteredProvider};
@@ -73,7 +73,7 @@ pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -
             .as_ref()
             .map_or(DEMO_LIMITER, |(entry, _)| entry.limiter());
         let entry = call.entry.as_ref();
-        let wanted = CallRequest {
+        let call_request = CallRequest {
             request: &call.request,
             queued_at,
             origin: call.origin,
@@ -85,7 +85,7 @@ pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -
             Some(Err(_)) => Err(transport_error::queue_full()),
             Some(Ok(permit)) => {
                 let permit = Arc::new(permit);
-                run(&inner, (&wanted, &permit), &slot, &sink, &mut bill).await
+                run(&inner, (&call_request, &permit), &slot, &sink, &mut bill).await
             }
         };
         sink.finish(result, bill).await;
@@ -163,15 +163,15 @@ async fn compute_demo(
     request: Arc<ModelRequest>,
     permit: Arc<CallPermit>,
 ) -> Result<Answer, CallError> {
-    let (done, is_done) = oneshot::channel();
+    let (done_sender, is_done) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("quire-demo".into())
         .stack_size(DEMO_STACK_BYTES);
     let started = thread.spawn(move || {
-        let _ = done.send(demo::answer(&request.model, &request));
+        let _ = done_sender.send(demo::answer(&request.model, &request));
         drop(permit);
     });
     started.map_err(|_| transport_error::queue_full())?;
     // A panic ends the thread without an answer.
-    is_done.await.unwrap_or_else(|_| Err(unreadable()))
+    is_done.await.unwrap_or_else(|_| Err(unreadable_error()))
 }

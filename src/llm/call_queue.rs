@@ -21,7 +21,7 @@ struct CallSlots {
     busy: usize,
     /// Number of running calls by provider limiter; limiters without running calls are absent.
     calls_per_limiter: BTreeMap<u64, usize>,
-    waiting: VecDeque<WaitingCall>,
+    waiting_calls: VecDeque<WaitingCall>,
     tickets: u64,
 }
 
@@ -63,8 +63,10 @@ struct QueuePlace<'a> {
 
 impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
-        let mut state = self.queue.state();
-        state.waiting.retain(|call| call.ticket != self.ticket);
+        let mut state = self.queue.lock_slots();
+        state
+            .waiting_calls
+            .retain(|call| call.ticket != self.ticket);
     }
 }
 
@@ -76,7 +78,7 @@ impl CallQueue {
             servers: 1,
             busy: 0,
             calls_per_limiter: BTreeMap::new(),
-            waiting: VecDeque::new(),
+            waiting_calls: VecDeque::new(),
             tickets: 0,
         })))
     }
@@ -88,18 +90,18 @@ impl CallQueue {
     /// Returns an error if the queue is full.
     pub async fn admit(&self, limiter: ProviderLimiter) -> Result<CallPermit, CallRefused> {
         let (admit, admitted) = oneshot::channel();
-        let place = {
-            let mut state = self.state();
+        let admission = {
+            let mut state = self.lock_slots();
             if state.has_room(limiter) {
                 state.occupy(limiter);
                 return Ok(self.permit(limiter));
             }
-            if state.waiting.len() >= MAX_WAITING {
+            if state.waiting_calls.len() >= MAX_WAITING {
                 return Err(CallRefused);
             }
             state.tickets += 1;
             let ticket = state.tickets;
-            state.waiting.push_back(WaitingCall {
+            state.waiting_calls.push_back(WaitingCall {
                 limiter,
                 ticket,
                 admit,
@@ -110,16 +112,16 @@ impl CallQueue {
             }
         };
         let permit = admitted.await.map_err(|_| CallRefused);
-        drop(place);
+        drop(admission);
         permit
     }
 
     /// Divides the limit of each provider among this number of servers, rounded up. The total protects this machine.
     pub fn share_with(&self, servers: u32) {
-        self.state().servers = (servers as usize).max(1);
+        self.lock_slots().servers = (servers as usize).max(1);
         // There may be room now.
         loop {
-            let Some(next) = self.state().next() else {
+            let Some(next) = self.lock_slots().next() else {
                 return;
             };
             let _ = next.admit.send(self.permit(next.limiter));
@@ -128,8 +130,8 @@ impl CallQueue {
 
     /// Returns the numbers of running and queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
-        let state = self.state();
-        (state.busy, state.waiting.len())
+        let state = self.lock_slots();
+        (state.busy, state.waiting_calls.len())
     }
 
     fn permit(&self, limiter: ProviderLimiter) -> CallPermit {
@@ -141,8 +143,8 @@ impl CallQueue {
 
     fn release(&self, limiter: ProviderLimiter) {
         let next = {
-            let mut state = self.state();
-            state.free(limiter);
+            let mut state = self.lock_slots();
+            state.release_slot(limiter);
             state.next()
         };
         if let Some(next) = next {
@@ -152,7 +154,7 @@ impl CallQueue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, CallSlots> {
+    fn lock_slots(&self) -> MutexGuard<'_, CallSlots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,7 +171,7 @@ impl CallSlots {
         *self.calls_per_limiter.entry(limiter.id).or_default() += 1;
     }
 
-    fn free(&mut self, limiter: ProviderLimiter) {
+    fn release_slot(&mut self, limiter: ProviderLimiter) {
         self.busy -= 1;
         if let Some(busy) = self.calls_per_limiter.get_mut(&limiter.id) {
             *busy -= 1;
@@ -181,13 +183,13 @@ impl CallSlots {
 
     /// Returns the first queued call whose provider has a free slot. When one call has ended, at most one can start.
     fn next(&mut self) -> Option<WaitingCall> {
-        let found = self
-            .waiting
+        let next_call = self
+            .waiting_calls
             .iter()
-            .position(|waiting| self.has_room(waiting.limiter))?;
-        let waiting = self.waiting.remove(found)?;
-        self.occupy(waiting.limiter);
-        Some(waiting)
+            .position(|waiting_call| self.has_room(waiting_call.limiter))?;
+        let waiting_call = self.waiting_calls.remove(next_call)?;
+        self.occupy(waiting_call.limiter);
+        Some(waiting_call)
     }
 }
 
@@ -209,12 +211,12 @@ mod tests {
 
     type Admission<'a> = Pin<Box<dyn Future<Output = Result<CallPermit, CallRefused>> + 'a>>;
 
-    fn asked(queue: &CallQueue, limiter: ProviderLimiter) -> Admission<'_> {
+    fn request_permit(queue: &CallQueue, limiter: ProviderLimiter) -> Admission<'_> {
         Box::pin(queue.admit(limiter))
     }
 
     /// Returns the permit if the call may run now.
-    fn admitted(admission: &mut Admission) -> Option<CallPermit> {
+    fn take_permit(admission: &mut Admission) -> Option<CallPermit> {
         match admission
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -227,26 +229,28 @@ mod tests {
     #[test]
     fn calls_over_the_limit_wait() {
         let queue = CallQueue::new(2);
-        let mut calls: Vec<_> = (0..4).map(|_| asked(&queue, WIDE_LIMITER)).collect();
-        let mut permits: Vec<_> = calls.iter_mut().map(admitted).collect();
+        let mut calls: Vec<_> = (0..4)
+            .map(|_| request_permit(&queue, WIDE_LIMITER))
+            .collect();
+        let mut permits: Vec<_> = calls.iter_mut().map(take_permit).collect();
         let running: Vec<_> = permits.iter().map(Option::is_some).collect();
         assert_eq!(running, [true, true, false, false]);
         assert_eq!(queue.running_and_waiting(), (2, 2));
         permits[1] = None;
-        assert!(admitted(&mut calls[2]).is_some());
-        assert!(admitted(&mut calls[3]).is_some(), "the third has ended");
+        assert!(take_permit(&mut calls[2]).is_some());
+        assert!(take_permit(&mut calls[3]).is_some(), "the third has ended");
     }
 
     #[test]
     fn a_limited_provider_does_not_delay_others() {
         let queue = CallQueue::new(8);
-        let first = admitted(&mut asked(&queue, NARROW_LIMITER)).unwrap();
-        let mut second = asked(&queue, NARROW_LIMITER);
-        assert!(admitted(&mut second).is_none());
-        let other = admitted(&mut asked(&queue, WIDE_LIMITER));
+        let first = take_permit(&mut request_permit(&queue, NARROW_LIMITER)).unwrap();
+        let mut second = request_permit(&queue, NARROW_LIMITER);
+        assert!(take_permit(&mut second).is_none());
+        let other = take_permit(&mut request_permit(&queue, WIDE_LIMITER));
         assert!(other.is_some());
         drop(first);
-        assert!(admitted(&mut second).is_some());
+        assert!(take_permit(&mut second).is_some());
     }
 
     #[test]
@@ -257,52 +261,59 @@ mod tests {
         };
         let queue = CallQueue::new(8);
         queue.share_with(2);
-        let mut calls: Vec<_> = (0..3).map(|_| asked(&queue, limiter)).collect();
-        let permits: Vec<_> = calls.iter_mut().map(admitted).collect();
+        let mut calls: Vec<_> = (0..3).map(|_| request_permit(&queue, limiter)).collect();
+        let permits: Vec<_> = calls.iter_mut().map(take_permit).collect();
         let running: Vec<_> = permits.iter().map(Option::is_some).collect();
         assert_eq!(running, [true, true, false]);
         // The other server is gone.
         queue.share_with(1);
-        assert!(admitted(&mut calls[2]).is_some());
+        assert!(take_permit(&mut calls[2]).is_some());
         assert_eq!(queue.running_and_waiting(), (2, 0), "the third has ended");
     }
 
     #[test]
     fn a_canceled_call_leaves_the_queue() {
         let queue = CallQueue::new(1);
-        let first = admitted(&mut asked(&queue, WIDE_LIMITER)).unwrap();
-        let (mut second, mut third) = (asked(&queue, WIDE_LIMITER), asked(&queue, WIDE_LIMITER));
-        assert!(admitted(&mut second).is_none() && admitted(&mut third).is_none());
+        let first = take_permit(&mut request_permit(&queue, WIDE_LIMITER)).unwrap();
+        let (mut second, mut third) = (
+            request_permit(&queue, WIDE_LIMITER),
+            request_permit(&queue, WIDE_LIMITER),
+        );
+        assert!(take_permit(&mut second).is_none() && take_permit(&mut third).is_none());
         drop(second);
         assert_eq!(queue.running_and_waiting(), (1, 1));
         drop(first);
         // Admitted, but canceled before the caller noticed.
         drop(third);
         assert_eq!(queue.running_and_waiting(), (0, 0));
-        assert!(admitted(&mut asked(&queue, WIDE_LIMITER)).is_some());
+        assert!(take_permit(&mut request_permit(&queue, WIDE_LIMITER)).is_some());
     }
 
     #[test]
     fn a_panic_frees_its_slot() {
         let queue = CallQueue::new(1);
         let caught = std::panic::catch_unwind(|| {
-            let _permit = admitted(&mut asked(&queue, WIDE_LIMITER)).unwrap();
+            let _permit = take_permit(&mut request_permit(&queue, WIDE_LIMITER)).unwrap();
             panic!("on purpose");
         });
         assert!(caught.is_err());
-        assert!(admitted(&mut asked(&queue, WIDE_LIMITER)).is_some());
+        assert!(take_permit(&mut request_permit(&queue, WIDE_LIMITER)).is_some());
     }
 
     #[test]
     fn the_queue_is_bounded() {
         let queue = CallQueue::new(1);
-        let _running = admitted(&mut asked(&queue, WIDE_LIMITER));
-        let mut waiting: Vec<_> = (0..MAX_WAITING)
-            .map(|_| asked(&queue, WIDE_LIMITER))
+        let _running = take_permit(&mut request_permit(&queue, WIDE_LIMITER));
+        let mut waiting_calls: Vec<_> = (0..MAX_WAITING)
+            .map(|_| request_permit(&queue, WIDE_LIMITER))
             .collect();
-        assert!(waiting.iter_mut().all(|call| admitted(call).is_none()));
-        let mut refused = pin!(queue.admit(WIDE_LIMITER));
-        let polled = refused
+        assert!(
+            waiting_calls
+                .iter_mut()
+                .all(|call| take_permit(call).is_none())
+        );
+        let mut refused_admission = pin!(queue.admit(WIDE_LIMITER));
+        let polled = refused_admission
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Err(CallRefused))));

@@ -58,13 +58,13 @@ pub(super) async fn catch_panic<T>(
     let mut call = pin!(call);
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| Poll::Ready(Err(unreadable())))
+        polled.unwrap_or_else(|_| Poll::Ready(Err(unreadable_error())))
     })
     .await
 }
 
 /// Creates the error for an answer that Quire failed to read.
-pub(super) fn unreadable() -> CallError {
+pub(super) fn unreadable_error() -> CallError {
     CallError::new(CallErrorKind::Malformed, "the answer could not be read")
 }
 

@@ -51,15 +51,15 @@ impl CancelSlot {
     }
 
     /// Completes when the call is cut off with the text received so far.
-    pub async fn cut(&self) {
-        self.until(Self::is_cut).await;
+    pub async fn wait_for_cut(&self) {
+        self.wait_until(Self::is_cut).await;
     }
 
     /// Runs a future to completion, or drops it and returns `None` if the call is canceled.
     pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.until(Self::is_cancelled) => None,
+            () = self.wait_until(Self::is_cancelled) => None,
             done = work => Some(done),
         }
     }
@@ -68,19 +68,19 @@ impl CancelSlot {
     pub async fn pause(&self, length: Duration) -> bool {
         tokio::select! {
             biased;
-            () = self.cut() => true,
+            () = self.wait_for_cut() => true,
             () = tokio::time::sleep(length) => false,
         }
     }
 
-    async fn until(&self, reached: impl Fn(&Self) -> bool) {
+    async fn wait_until(&self, reached: impl Fn(&Self) -> bool) {
         loop {
             // Created before the flag is read, so that it sees every later notification.
-            let changed = self.changed.notified();
+            let change_signal = self.changed.notified();
             if reached(self) {
                 return;
             }
-            changed.await;
+            change_signal.await;
         }
     }
 }
@@ -97,10 +97,11 @@ mod tests {
     async fn canceled_work_is_dropped() {
         let slot = Arc::new(CancelSlot::default());
         let other = slot.clone();
-        let waiting = tokio::spawn(async move { other.unless_cancelled(other.pause(LONG)).await });
+        let waiting_task =
+            tokio::spawn(async move { other.unless_cancelled(other.pause(LONG)).await });
         tokio::task::yield_now().await;
         slot.cancel();
-        assert_eq!(waiting.await.unwrap(), None);
+        assert_eq!(waiting_task.await.unwrap(), None);
         // Canceled before it started.
         assert_eq!(slot.unless_cancelled(async { 1 }).await, None);
     }
@@ -109,10 +110,11 @@ mod tests {
     async fn a_pause_ends_when_the_call_is_cut_off() {
         let slot = Arc::new(CancelSlot::default());
         let other = slot.clone();
-        let waiting = tokio::spawn(async move { other.unless_cancelled(other.pause(LONG)).await });
+        let waiting_task =
+            tokio::spawn(async move { other.unless_cancelled(other.pause(LONG)).await });
         tokio::task::yield_now().await;
         slot.cut_off();
-        assert_eq!(waiting.await.unwrap(), Some(true));
+        assert_eq!(waiting_task.await.unwrap(), Some(true));
         assert!(!CancelSlot::default().pause(Duration::ZERO).await);
     }
 }

@@ -13,34 +13,36 @@ use crate::wire::ListedModel;
 
 /// The catalog, parsed on first use, because a program with only demo models never needs it.
 pub(super) struct LazyCatalog {
-    own: CatalogSheet,
+    own_sheet: CatalogSheet,
     catalog: OnceLock<Catalog>,
 }
 
 impl LazyCatalog {
     pub fn new(own: CatalogSheet) -> Self {
         Self {
-            own,
+            own_sheet: own,
             catalog: OnceLock::new(),
         }
     }
 
     fn catalog(&self) -> &Catalog {
-        self.catalog.get_or_init(|| Catalog::new(self.own.clone()))
+        self.catalog
+            .get_or_init(|| Catalog::new(self.own_sheet.clone()))
     }
 
     /// Returns a provider's models: the configured ones, or else those in its own list, or else the catalog's. In its
     /// own list, known models come first, and models that cannot chat are omitted.
     pub fn models_of(&self, provider: &Provider, state: &ProviderRecord) -> Vec<Model> {
-        let names = self.names_of(provider, &state.listed);
-        let listed = state.listed.iter();
-        let listed: HashMap<&str, &ListedModel> =
-            listed.map(|model| (model.name.as_str(), model)).collect();
-        let known = |name: &&str| {
-            let listed = listed.get(name).copied();
-            self.known(provider, name, listed, state)
+        let names = self.names_of(provider, &state.listed_models);
+        let listed_models = state.listed_models.iter();
+        let listed_models: HashMap<&str, &ListedModel> = listed_models
+            .map(|model| (model.name.as_str(), model))
+            .collect();
+        let is_known_name = |name: &&str| {
+            let listed_models = listed_models.get(name).copied();
+            self.known(provider, name, listed_models, state)
         };
-        names.iter().map(known).collect()
+        names.iter().map(is_known_name).collect()
     }
 
     fn names_of<'a>(&'a self, provider: &'a Provider, listed: &'a [ListedModel]) -> Vec<&'a str> {
@@ -48,16 +50,16 @@ impl LazyCatalog {
             return names.iter().map(String::as_str).collect();
         }
         let catalog = self.catalog();
-        let known = catalog.names_of(&provider.id);
+        let known_names = catalog.names_of(&provider.id);
         if listed.is_empty() {
             // A different server under a vendor's name: its models are unknown until it lists them.
-            return known.filter(|_| provider.is_vendor_host()).collect();
+            return known_names.filter(|_| provider.is_vendor_host()).collect();
         }
         let offered: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
-        let mut names: Vec<&str> = known.filter(|name| offered.contains(name)).collect();
-        let known: HashSet<&str> = names.iter().copied().collect();
+        let mut names: Vec<&str> = known_names.filter(|name| offered.contains(name)).collect();
+        let known_names: HashSet<&str> = names.iter().copied().collect();
         let rest = listed.iter().map(|model| model.name.as_str());
-        names.extend(rest.filter(|name| !known.contains(name) && catalog.can_chat(name)));
+        names.extend(rest.filter(|name| !known_names.contains(name) && catalog.can_chat(name)));
         names
     }
 
@@ -69,7 +71,7 @@ impl LazyCatalog {
         name: &str,
         state: &ProviderRecord,
     ) -> Option<Model> {
-        if provider.models.is_some() || !state.listed.is_empty() {
+        if provider.models.is_some() || !state.listed_models.is_empty() {
             return None;
         }
         let names = self.catalog().names_of(&provider.id);
@@ -87,13 +89,13 @@ impl LazyCatalog {
         alias: &str,
         state: &ProviderRecord,
     ) -> Option<Model> {
-        if provider.models.is_none() && state.listed.is_empty() {
+        if provider.models.is_none() && state.listed_models.is_empty() {
             return None;
         }
         let names = self.catalog().names_of(&provider.id);
-        let mut known = names.map(|name| self.describe(provider, name, state));
-        let old = known.find(|model| model.answers_to(alias))?;
-        self.newest(provider, &old, state)
+        let mut described = names.map(|name| self.describe(provider, name, state));
+        let old = described.find(|model| model.answers_to(alias))?;
+        self.newest_model(provider, &old, state)
     }
 
     /// Returns the newest listed model of the same family, for a model that the provider no longer lists.
@@ -103,11 +105,11 @@ impl LazyCatalog {
         name: &str,
         state: &ProviderRecord,
     ) -> Option<Model> {
-        if state.listed.is_empty() {
+        if state.listed_models.is_empty() {
             return None;
         }
         let old = self.describe(provider, name, state);
-        let listed_successor = self.newest(provider, &old, state)?;
+        let listed_successor = self.newest_model(provider, &old, state)?;
         (!old.family.is_empty() && listed_successor.id != old.id).then_some(listed_successor)
     }
 
@@ -118,8 +120,8 @@ impl LazyCatalog {
         let same = |listed: &str, name: &str| {
             listed == name || listed.strip_suffix(":latest") == Some(name)
         };
-        let lists = |name: &str| state.listed.iter().any(|one| same(&one.name, name));
-        if state.listed.is_empty() || name.ends_with("latest") || lists(name) {
+        let lists = |name: &str| state.listed_models.iter().any(|one| same(&one.name, name));
+        if state.listed_models.is_empty() || name.ends_with("latest") || lists(name) {
             return false;
         }
         match &provider.models {
@@ -131,11 +133,19 @@ impl LazyCatalog {
         }
     }
 
-    fn newest(&self, provider: &Provider, old: &Model, state: &ProviderRecord) -> Option<Model> {
+    fn newest_model(
+        &self,
+        provider: &Provider,
+        old: &Model,
+        state: &ProviderRecord,
+    ) -> Option<Model> {
         let created = |model: &Model| {
             let name = model.id.split_once('/').map_or("", |(_, name)| name);
-            let listed = state.listed.iter().find(|listed| listed.name == name);
-            listed.map_or(0, |listed| listed.created)
+            let listed_model = state
+                .listed_models
+                .iter()
+                .find(|listed_model| listed_model.name == name);
+            listed_model.map_or(0, |listed_model| listed_model.created)
         };
         let offered = self.models_of(provider, state).into_iter();
         let is_offered = |model: &Model| {
@@ -153,8 +163,8 @@ impl LazyCatalog {
 
     /// Describes a provider's model. An unknown model has only a name.
     pub fn describe(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Model {
-        let listed = state.listed.iter().find(|model| model.name == name);
-        self.known(provider, name, listed, state)
+        let listed_model = state.listed_models.iter().find(|model| model.name == name);
+        self.known(provider, name, listed_model, state)
     }
 
     fn known(
@@ -164,7 +174,7 @@ impl LazyCatalog {
         listed: Option<&ListedModel>,
         state: &ProviderRecord,
     ) -> Model {
-        let seen = listed.map(|listed| listed_facts(listed, state.checked));
+        let seen = listed.map(|listed| listed_facts(listed, state.checked_at));
         let mut seen = seen.unwrap_or_default();
         // The date of the listed price is unknown.
         seen.price = provider
@@ -196,14 +206,14 @@ mod tests {
     use super::*;
     use crate::domain::money::Price;
 
-    fn known(own: &str) -> LazyCatalog {
+    fn catalog_with(own: &str) -> LazyCatalog {
         LazyCatalog::new(CatalogSheet::parse(own).unwrap())
     }
 
     fn state(listed: Vec<ListedModel>) -> ProviderRecord {
         let mut state = ProviderRecord::default();
-        state.listed = listed;
-        state.checked = Some(Timestamp::from_millis(1_795_392_000_000));
+        state.listed_models = listed;
+        state.checked_at = Some(Timestamp::from_millis(1_795_392_000_000));
         state
     }
 
@@ -215,12 +225,12 @@ mod tests {
             ..Provider::default()
         };
         let list = |provider: &Provider, learned: &[&str]| -> Vec<String> {
-            let listed = |name: &&str| ListedModel {
+            let listed_model = |name: &&str| ListedModel {
                 name: (*name).to_owned(),
                 ..ListedModel::default()
             };
-            let state = state(learned.iter().map(listed).collect());
-            let models = known("{}").models_of(provider, &state);
+            let state = state(learned.iter().map(listed_model).collect());
+            let models = catalog_with("{}").models_of(provider, &state);
             models.into_iter().map(|model| model.id).collect()
         };
         let learned = [
@@ -248,7 +258,7 @@ mod tests {
             output: 2.0,
             ..Price::default()
         };
-        let listed = |name: &str| ListedModel {
+        let listed_model = |name: &str| ListedModel {
             name: name.into(),
             context_window: 7_000,
             price: Some(price),
@@ -256,15 +266,20 @@ mod tests {
             parameters: vec!["top_k".into()],
             created: 0,
         };
-        let state = state(vec![listed("gpt-5"), listed("new/gpt-9"), listed("mine")]);
+        let state = state(vec![
+            listed_model("gpt-5"),
+            listed_model("new/gpt-9"),
+            listed_model("mine"),
+        ]);
         let provider = Provider {
             id: "openai".into(),
             ..Provider::default()
         };
-        let known =
-            known(r#"{"models": [{"id": "openai/mine", "price": {"input": 5, "output": 5}}]}"#);
+        let catalog = catalog_with(
+            r#"{"models": [{"id": "openai/mine", "price": {"input": 5, "output": 5}}]}"#,
+        );
         let described = |name: &str| {
-            let model = known.describe(&provider, name, &state);
+            let model = catalog.describe(&provider, name, &state);
             let price = model.price.map(|price| price.input);
             let takes = model.parameters.iter().any(|name| name == "top_k");
             (
@@ -290,7 +305,7 @@ mod tests {
             ..provider.clone()
         };
         for (name, input) in [("gpt-5", 9.0), ("unheard-of", 9.0), ("mine", 5.0)] {
-            let model = known.describe(&priced, name, &state);
+            let model = catalog.describe(&priced, name, &state);
             assert_eq!(model.price.map(|price| price.input), Some(input), "{name}");
         }
         // The administrator's entries take precedence.
@@ -298,7 +313,7 @@ mod tests {
             described("mine"),
             (Some(5.0), String::new(), 7_000, false, true)
         );
-        let unknown = known.describe(&provider, "new/gpt-9", &ProviderRecord::default());
+        let unknown = catalog.describe(&provider, "new/gpt-9", &ProviderRecord::default());
         assert_eq!((unknown.family.as_str(), unknown.price), ("gpt", None));
     }
 }

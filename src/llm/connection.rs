@@ -140,7 +140,7 @@ pub(super) struct ResponseBody {
     read_deadline: Instant,
     is_complete: bool,
     /// An error to report once the bytes before it have been passed on.
-    failed: Option<ReadError>,
+    read_error: Option<ReadError>,
 }
 
 impl ResponseBody {
@@ -156,7 +156,7 @@ impl ResponseBody {
             call_deadline,
             read_deadline,
             is_complete: false,
-            failed: None,
+            read_error: None,
         }
     }
 
@@ -176,7 +176,7 @@ impl ResponseBody {
     ///
     /// Returns an error if the connection breaks, a deadline passes, or the framing is malformed.
     pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
-        if let Some(error) = self.failed.take() {
+        if let Some(error) = self.read_error.take() {
             return Err(error);
         }
         if self.is_complete {
@@ -208,7 +208,7 @@ impl ResponseBody {
                     is_driven = false;
                 }
                 Poll::Ready(Some(Err(error))) if piece.len() > start => {
-                    self.failed = Some(error.into());
+                    self.read_error = Some(error.into());
                     break;
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     /// Opens a connection to a server that answers every request with these bytes and keeps the connection open.
-    async fn answering(answer: &'static str) -> Box<ProviderConnection> {
+    async fn answering_connection(answer: &'static str) -> Box<ProviderConnection> {
         let (near_end, mut far) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move {
             let mut buffer = [0; 4096];
@@ -268,17 +268,17 @@ mod tests {
                 far.write_all(answer.as_bytes()).await.unwrap();
             }
         });
-        opened(near_end).await
+        open_connection(near_end).await
     }
 
-    async fn opened(stream: DuplexStream) -> Box<ProviderConnection> {
-        let opened = ProviderConnection::open(Box::new(stream)).await;
-        opened.unwrap_or_else(|error| panic!("{error:?}"))
+    async fn open_connection(stream: DuplexStream) -> Box<ProviderConnection> {
+        let new_connection = ProviderConnection::open(Box::new(stream)).await;
+        new_connection.unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     async fn body_of(mut connection: Box<ProviderConnection>, idle: Duration) -> ResponseBody {
-        let sent = connection.send(request(b"x".to_vec()), deadlines(LONG, LONG));
-        let body = sent.await.unwrap().into_body();
+        let send_result = connection.send(request(b"x".to_vec()), deadlines(LONG, LONG));
+        let body = send_result.await.unwrap().into_body();
         let now = clock::instant();
         ResponseBody::new(connection, body, now + LONG, now + idle)
     }
@@ -286,7 +286,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_serves_one_call_after_the_other() {
         let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n0\r\n\r\n";
-        let mut connection = answering(answer).await;
+        let mut connection = answering_connection(answer).await;
         for _ in 0..3 {
             let mut body = body_of(connection, LONG).await;
             let mut text = Vec::new();
@@ -302,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn an_unfinished_body_ends_at_its_deadline_and_its_connection_is_not_reused() {
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf";
-        let mut body = body_of(answering(answer).await, LONG).await;
+        let mut body = body_of(answering_connection(answer).await, LONG).await;
         let mut text = Vec::new();
         assert_eq!(body.read_piece(&mut text).await, Ok(4));
         body.set_read_deadline(clock::instant() + SHORT);
@@ -318,7 +318,7 @@ mod tests {
     async fn errors_come_after_the_bytes_before_them() {
         let answer =
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\nnonsense\r\n";
-        let mut body = body_of(answering(answer).await, LONG).await;
+        let mut body = body_of(answering_connection(answer).await, LONG).await;
         let mut text = Vec::new();
         assert_eq!(body.read_piece(&mut text).await, Ok(3));
         let malformed = body.read_piece(&mut text).await;
@@ -329,14 +329,17 @@ mod tests {
     async fn a_provider_that_takes_no_bytes_or_sends_none_times_out() {
         // Nobody reads at the other end.
         let (near_end, _far) = tokio::io::duplex(64);
-        let mut connection = opened(near_end).await;
+        let mut connection = open_connection(near_end).await;
         let large = request(vec![b'x'; 64 * 1024]);
-        let sent = connection.send(large, deadlines(LONG, SHORT)).await;
-        assert!(matches!(sent, Err(TransportError::AnswerTimeout)));
+        let send_result = connection.send(large, deadlines(LONG, SHORT)).await;
+        assert!(matches!(send_result, Err(TransportError::AnswerTimeout)));
         let (near_end, _far) = tokio::io::duplex(64 * 1024);
-        let mut connection = opened(near_end).await;
-        let sent = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
-        assert!(matches!(sent.await, Err(TransportError::AnswerTimeout)));
+        let mut connection = open_connection(near_end).await;
+        let send_result = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
+        assert!(matches!(
+            send_result.await,
+            Err(TransportError::AnswerTimeout)
+        ));
     }
 
     #[tokio::test]
@@ -347,15 +350,15 @@ mod tests {
             (true, "HTTP/1.1 2", false),
         ] {
             let (near_end, mut far) = tokio::io::duplex(64 * 1024);
-            let mut connection = opened(near_end).await;
+            let mut connection = open_connection(near_end).await;
             connection.is_reused = is_reused;
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];
                 let _ = far.read(&mut buffer).await;
                 let _ = far.write_all(answer.as_bytes()).await;
             });
-            let sent = connection.send(request(Vec::new()), deadlines(LONG, LONG));
-            let error = sent.await.unwrap_err();
+            let send_result = connection.send(request(Vec::new()), deadlines(LONG, LONG));
+            let error = send_result.await.unwrap_err();
             assert_eq!(connection.was_stale(&error), expected, "{answer} {error:?}");
         }
     }

@@ -28,53 +28,53 @@ pub(super) struct ConnectionPool(Mutex<Vec<IdleConnection>>);
 
 struct IdleConnection {
     origin: Origin,
-    since: Instant,
+    idle_since: Instant,
     connection: Box<ProviderConnection>,
 }
 
 impl ConnectionPool {
     /// Takes the most recently used connection to this server.
     pub fn take(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
-        let mut idle = self.idle();
+        let mut idle = self.lock_idle();
         let newest = idle.iter().rposition(|one| one.origin == *origin)?;
         let newest = idle.remove(newest);
         // If it is too old, it is closed after the lock is released.
         drop(idle);
-        let age = clock::instant().saturating_duration_since(newest.since);
+        let age = clock::instant().saturating_duration_since(newest.idle_since);
         (age < MAX_IDLE_AGE).then_some(newest.connection)
     }
 
     /// Stores a connection. Closes the oldest connection if there are too many.
     pub fn put(&self, origin: Origin, connection: Box<ProviderConnection>) {
-        let mut idle = self.idle();
+        let mut idle = self.lock_idle();
         let to_same = idle.iter().filter(|one| one.origin == origin).count();
         let oldest = match (idle.len() >= MAX_IDLE.0, to_same >= MAX_IDLE.1) {
             (_, true) => idle.iter().position(|one| one.origin == origin),
             (true, false) => Some(0),
             (false, false) => None,
         };
-        let closed = oldest.map(|oldest| idle.remove(oldest));
+        let closed_connection = oldest.map(|oldest| idle.remove(oldest));
         idle.push(IdleConnection {
             origin,
-            since: clock::instant(),
+            idle_since: clock::instant(),
             connection,
         });
         // Closed after the lock is released, because closing is a system call.
         drop(idle);
-        drop(closed);
+        drop(closed_connection);
     }
 
     /// Closes connections that have been idle for a while.
     pub fn close_idle(&self) {
         let now = clock::instant();
-        let mut idle = self.idle();
-        idle.retain(|one| now.saturating_duration_since(one.since) < MAX_IDLE_AGE);
+        let mut idle = self.lock_idle();
+        idle.retain(|one| now.saturating_duration_since(one.idle_since) < MAX_IDLE_AGE);
         if idle.is_empty() {
             idle.shrink_to_fit();
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<IdleConnection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,8 +93,8 @@ mod tests {
 
     async fn connection() -> Box<ProviderConnection> {
         let (stream, _) = tokio::io::duplex(64);
-        let opened = ProviderConnection::open(Box::new(stream)).await;
-        opened.unwrap_or_else(|_| panic!("no connection"))
+        let new_connection = ProviderConnection::open(Box::new(stream)).await;
+        new_connection.unwrap_or_else(|_| panic!("no connection"))
     }
 
     #[tokio::test]
@@ -103,7 +103,7 @@ mod tests {
         for _ in 0..=MAX_IDLE.1 {
             pool.put(origin("a:1"), connection().await);
         }
-        assert_eq!(pool.idle().len(), MAX_IDLE.1);
+        assert_eq!(pool.lock_idle().len(), MAX_IDLE.1);
         let other = Origin {
             reach: AddressReach::Public,
             ..origin("a:1")
@@ -114,7 +114,7 @@ mod tests {
             let server = ["b:1", "c:1", "d:1"][number % 3];
             pool.put(origin(server), connection().await);
         }
-        assert_eq!(pool.idle().len(), MAX_IDLE.0);
+        assert_eq!(pool.lock_idle().len(), MAX_IDLE.0);
         assert!(pool.take(&origin("a:1")).is_none(), "the oldest are closed");
         assert!(pool.take(&origin("c:1")).is_some());
     }
@@ -124,12 +124,12 @@ mod tests {
         let pool = ConnectionPool::default();
         pool.put(origin("a:1"), connection().await);
         pool.close_idle();
-        assert_eq!(pool.idle().len(), 1);
+        assert_eq!(pool.lock_idle().len(), 1);
         let Some(old) = clock::instant().checked_sub(MAX_IDLE_AGE) else {
             return;
         };
-        pool.idle()[0].since = old;
+        pool.lock_idle()[0].idle_since = old;
         pool.close_idle();
-        assert!(pool.idle().is_empty());
+        assert!(pool.lock_idle().is_empty());
     }
 }

@@ -44,7 +44,7 @@ impl Connector {
     pub fn new(settings: &LlmSettings) -> Self {
         Self {
             resolver: NameResolver::default(),
-            guard: AddressGuard::new(&settings.allowed),
+            guard: AddressGuard::new(&settings.allowed_networks),
             authorities: settings.authorities.clone(),
             connect: settings.connect,
             tls: OnceLock::new(),
@@ -70,7 +70,7 @@ impl Connector {
         self.guard.check(reach, &addresses)?;
         let opening = async {
             let socket = open_socket(&addresses, self.connect).await?;
-            self.secure(uri, Box::new(socket)).await
+            self.secure_stream(uri, Box::new(socket)).await
         };
         timeout(self.connect, opening)
             .await
@@ -85,9 +85,9 @@ impl Connector {
         let addresses = self.resolve(proxy.uri()).await?;
         let opening = async {
             let socket = open_socket(&addresses, self.connect).await?;
-            let mut stream = self.secure(proxy.uri(), Box::new(socket)).await?;
+            let mut stream = self.secure_stream(proxy.uri(), Box::new(socket)).await?;
             proxy_tunnel::open(&mut stream, proxy, uri).await?;
-            self.secure(uri, stream).await
+            self.secure_stream(uri, stream).await
         };
         timeout(self.connect, opening)
             .await
@@ -96,11 +96,11 @@ impl Connector {
 
     async fn resolve(&self, uri: &Uri) -> Result<Vec<SocketAddr>, TransportError> {
         let limit = RESOLVE_TIMEOUT.min(self.connect);
-        let found = timeout(limit, self.resolver.resolve(uri)).await;
-        let found = found.map_err(|_| TransportError::ConnectTimeout)??;
-        match found.is_empty() {
+        let addresses = timeout(limit, self.resolver.resolve(uri)).await;
+        let addresses = addresses.map_err(|_| TransportError::ConnectTimeout)??;
+        match addresses.is_empty() {
             true => Err(TransportError::UnknownName),
-            false => Ok(found),
+            false => Ok(addresses),
         }
     }
 
@@ -116,7 +116,7 @@ impl Connector {
     }
 
     /// Adds TLS if the URL requires it.
-    async fn secure(
+    async fn secure_stream(
         &self,
         uri: &Uri,
         stream: Box<dyn ByteStream>,
@@ -171,8 +171,9 @@ fn tls_connector(authorities: Option<&str>) -> Result<TlsConnector, TransportErr
     let mut roots = RootCertStore::empty();
     match authorities {
         Some(pem) => {
-            let found = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
-            roots.add_parsable_certificates(found);
+            let certificates =
+                CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
+            roots.add_parsable_certificates(certificates);
         }
         None => roots
             .roots
@@ -205,8 +206,8 @@ mod tests {
         let uri: Uri = format!("http://{address}/v1").parse().unwrap();
         let connector = connector();
         let _ = connector.proxy.set(None);
-        let refused = connector.connect(&uri, AddressReach::Public).await;
-        assert!(matches!(refused, Err(TransportError::NotPublic)));
+        let refusal = connector.connect(&uri, AddressReach::Public).await;
+        assert!(matches!(refusal, Err(TransportError::NotPublic)));
         assert!(
             connector
                 .connect(&uri, AddressReach::Anywhere)
@@ -225,13 +226,13 @@ mod tests {
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(socket.read_u8().await.unwrap());
             }
-            let opened = b"HTTP/1.1 200 Connection established\r\n\r\nthrough";
-            socket.write_all(opened).await.unwrap();
+            let tunnel_response = b"HTTP/1.1 200 Connection established\r\n\r\nthrough";
+            socket.write_all(tunnel_response).await.unwrap();
             String::from_utf8(head).unwrap()
         };
         let connector = connector();
-        let known = Proxy::new(&format!("http://{address}")).unwrap();
-        let _ = connector.proxy.set(Some(known));
+        let known_proxy = Proxy::new(&format!("http://{address}")).unwrap();
+        let _ = connector.proxy.set(Some(known_proxy));
         // The name is resolved by the proxy.
         let uri: Uri = "http://model.invalid:81/v1".parse().unwrap();
         let connecting = connector.connect(&uri, AddressReach::Anywhere);
@@ -247,15 +248,19 @@ mod tests {
     #[tokio::test]
     async fn the_next_address_is_tried() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let open = listener.local_addr().unwrap();
-        let closed = {
+        let open_address = listener.local_addr().unwrap();
+        let closed_address = {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             listener.local_addr().unwrap()
         };
         let limit = Duration::from_secs(600);
-        assert!(open_socket(&[closed, open], limit).await.is_ok());
-        let refused = open_socket(&[closed], limit).await;
-        assert!(matches!(refused, Err(TransportError::Io(error))
+        assert!(
+            open_socket(&[closed_address, open_address], limit)
+                .await
+                .is_ok()
+        );
+        let refusal = open_socket(&[closed_address], limit).await;
+        assert!(matches!(refusal, Err(TransportError::Io(error))
             if error.kind() == io::ErrorKind::ConnectionRefused));
     }
 }

@@ -28,16 +28,16 @@ impl Llm {
         &self,
         user: Option<&UserId>,
         model: &str,
-        asked: EmbeddingRequest,
+        request: EmbeddingRequest,
     ) -> Result<EmbeddingAnswer, CallError> {
         let Some((entry, name)) = self.0.registry.resolve(user, model) else {
             return Err(not_available(model));
         };
-        let origin = CallOrigin::new(user, &asked.texts);
+        let origin = CallOrigin::new(user, &request.texts);
         let admitted = AdmittedCall::ask(&entry, name, origin)?;
         let permit = self.0.queue.admit(entry.limiter()).await;
         let _permit = permit.map_err(|_| transport_error::queue_full())?;
-        let result = ask(&self.0, &entry, name, &asked).await;
+        let result = ask(&self.0, &entry, name, &request).await;
         let result = result.map_err(|failed| failed.error);
         admitted.record(&result);
         result
@@ -54,17 +54,17 @@ async fn ask(
     inner: &LlmInner,
     entry: &RegisteredProvider,
     name: &str,
-    asked: &EmbeddingRequest,
+    request: &EmbeddingRequest,
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let mut refusals = 0;
     loop {
-        let refused = entry.refused_fields(name);
-        let failed = match attempt_once(inner, entry, name, asked, &refused).await {
+        let refusal = entry.refused_fields(name);
+        let failed = match attempt_once(inner, entry, name, request, &refusal).await {
             Ok(embedded) => return Ok(embedded),
             Err(failed) => failed,
         };
         match &failed.refused_field {
-            Some(field) if refusals < MAX_REFUSALS && !refused.contains(field) => {
+            Some(field) if refusals < MAX_REFUSALS && !refusal.contains(field) => {
                 entry.remember_refusal(name, field);
                 refusals += 1;
             }
@@ -77,19 +77,19 @@ async fn attempt_once(
     inner: &LlmInner,
     entry: &RegisteredProvider,
     name: &str,
-    asked: &EmbeddingRequest,
+    request: &EmbeddingRequest,
     refused: &[String],
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let provider = &entry.provider;
     let kind = provider.api_format();
-    let Some((path, mut body)) = embed::build_request(kind, name, asked) else {
+    let Some((path, mut body)) = embed::build_request(kind, name, request) else {
         return Err(not_available(&format!("{}/{name}", provider.id)).into());
     };
     let left_out = embed::remove_refused(&mut body, refused);
     let optional = embed::optional_fields(&body);
-    let now = clock::steady();
+    let now = clock::monotonic_now();
     if let Some(until) = entry.throttled_until(name, now) {
-        return Err(transport_error::throttled(until.since(now)).into());
+        return Err(transport_error::throttled_error(until.since(now)).into());
     }
     let deadline = clock::instant() + inner.settings.first_token;
     let fetched = fetch_whole(
@@ -105,16 +105,16 @@ async fn attempt_once(
         },
     );
     let text = fetched.await?.map_err(|refused| {
-        let named = wire::refused_field_among(&refused.said, &optional);
+        let refused_field = wire::refused_field_among(&refused.message, &optional);
         FailedExchange {
-            refused_field: named.filter(|_| matches!(refused.status, 400 | 422)),
+            refused_field: refused_field.filter(|_| matches!(refused.status, 400 | 422)),
             ..refused.into_failure()
         }
     })?;
-    let wanted = asked.texts.len();
+    let text_count = request.texts.len();
     let embedded = without_blocking(text.len(), move || {
         let value = crate::domain::json::parse(&text).unwrap_or_default();
-        embed::parse_answer(kind, wanted, &value)
+        embed::parse_answer(kind, text_count, &value)
     })
     .await;
     let embedded = embedded.map(|embedded| EmbeddingAnswer {

@@ -10,21 +10,24 @@ use crate::domain::chat::{Answer, CallBill, CallError, Delta};
 /// Sender for the events of a single call.
 pub(super) struct EventSink {
     key: u64,
-    tell: Sender<(u64, CallEvent)>,
+    events: Sender<(u64, CallEvent)>,
 }
 
 impl EventSink {
     pub fn new(key: u64, events: Sender<(u64, CallEvent)>) -> Self {
-        Self { key, tell: events }
+        Self {
+            key,
+            events: events,
+        }
     }
 
     /// Sends a piece of the answer. Cancels the call if the reader is gone.
     pub async fn send(&self, delta: Delta, slot: &CancelSlot) {
         let event = (self.key, CallEvent::Delta(delta));
-        let is_gone = match self.tell.try_send(event) {
+        let is_gone = match self.events.try_send(event) {
             Ok(()) => false,
             Err(TrySendError::Closed(_)) => true,
-            Err(TrySendError::Full(event)) => self.tell.send(event).await.is_err(),
+            Err(TrySendError::Full(event)) => self.events.send(event).await.is_err(),
         };
         if is_gone {
             slot.cancel();
@@ -35,6 +38,6 @@ impl EventSink {
     pub async fn finish(self, result: Result<Answer, CallError>, bill: CallBill) {
         let (result, bill) = (Box::new(result), Box::new(bill));
         let event = CallEvent::Finished { result, bill };
-        let _ = self.tell.send((self.key, event)).await;
+        let _ = self.events.send((self.key, event)).await;
     }
 }

@@ -95,15 +95,15 @@ pub(super) async fn ask_once(
         // Cut off before the answer started.
         None => Ok(()),
     };
-    let (has_begun, ended) = (stream.has_begun(), stream.regular_finish());
+    let (has_begun, has_finished) = (stream.has_begun(), stream.regular_finish());
     let is_streamed = stream.is_streamed();
     let result = match result {
         Ok(()) => {
-            let (held, result) = match attempt.slot.is_cut() {
+            let (held_answer, result) = match attempt.slot.is_cut() {
                 true => stream.cut_off(request),
                 false => stream.finish(request),
             };
-            for delta in held {
+            for delta in held_answer {
                 meter.add_piece(delta).await;
             }
             result
@@ -113,7 +113,8 @@ pub(super) async fn ask_once(
     result.map_err(|error| FailedExchange {
         // A model that was blocked, or that reasoned until it reached its limit, will do so again.
         is_permanent: attempt.slot.is_cut()
-            || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
+            || (error.kind == CallErrorKind::Empty
+                && !matches!(has_finished, None | Some(Finish::Stop))),
         // A stream whose first chunk is unreadable may be readable next time; a web page or a complete body will not.
         has_answer_begun: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
@@ -128,12 +129,12 @@ async fn post(
     let (inner, provider) = (attempt.inner, attempt.provider);
     let deadline = clock::instant() + attempt.time_left();
     // A large request waits for a free thread.
-    let written = tokio::select! {
+    let write_result = tokio::select! {
         biased;
-        () = attempt.slot.cut() => return Ok(None),
-        written = timeout_at(deadline.into(), write_request(attempt, capabilities)) => written,
+        () = attempt.slot.wait_for_cut() => return Ok(None),
+        write_result = timeout_at(deadline.into(), write_request(attempt, capabilities)) => write_result,
     };
-    let OutgoingRequest { path, body } = written.map_err(|_| transport_error::timed_out())?;
+    let OutgoingRequest { path, body } = write_result.map_err(|_| transport_error::timed_out())?;
     let (now, body) = (clock::instant(), Bytes::from(body));
     // Kept in case the provider rejects a field. Freed before the answer, which may take minutes, because the body may
     // contain whole documents.
@@ -149,28 +150,30 @@ async fn post(
     }));
     let response = tokio::select! {
         biased;
-        () = attempt.slot.cut() => return Ok(None),
+        () = attempt.slot.wait_for_cut() => return Ok(None),
         sent = sending => sent?,
     };
     let header = |name: &str| header(&response.headers, name);
     let status = response.status;
     if (200..300).contains(&status) {
         if let Some(wait) = rate_limit_headers::pause_after_answer(&header, clock::now()) {
-            attempt.entry.throttle(attempt.name, wait, clock::steady());
+            attempt
+                .entry
+                .throttle(attempt.name, wait, clock::monotonic_now());
         }
         return Ok(Some(response));
     }
     let mut body = PlainBody::new(response.body);
-    let said = tokio::select! {
+    let text_line = tokio::select! {
         biased;
-        () = attempt.slot.cut() => return Ok(None),
-        said = read_error_body(&mut body) => said,
+        () = attempt.slot.wait_for_cut() => return Ok(None),
+        text_line = read_error_body(&mut body) => text_line,
     };
     inner.client.release(body.into_source()).await;
-    let mut failed = read_refusal(status, &header, &said);
+    let mut failed = read_refusal(status, &header, &text_line);
     let kind = provider.api_format();
     let names = passthrough::field_names(kind, attempt.request, capabilities);
-    let further = || wire::refused_field_among(&said, &names);
+    let further = || wire::refused_field_among(&text_line, &names);
     failed.refused_field = failed
         .refused_field
         .filter(|field| has_field(&sent_body, field))
@@ -214,7 +217,7 @@ async fn read_answer(
     let content_type = header(&response.headers, "content-type").unwrap_or_default();
     let traits = ResponseTraits {
         content_type: &content_type.to_ascii_lowercase(),
-        idle: attempt.inner.settings.idle,
+        idle_timeout: attempt.inner.settings.idle_timeout,
     };
     drop(response.headers);
     let mut body = PlainBody::new(response.body);
@@ -247,7 +250,7 @@ pub(super) fn read_refusal(
     body: &str,
 ) -> FailedExchange {
     if (300..400).contains(&status) {
-        return transport_error::redirected(status).into();
+        return transport_error::redirect_error(status).into();
     }
     let mut error = wire::error(status, header, body);
     let wait = rate_limit_headers::pause_after_refusal(header, clock::now());
@@ -287,8 +290,8 @@ pub(super) async fn list_models_once(
         },
     );
     let text = text.await?.map_err(|refused| refused.into_failure())?;
-    let listed = without_blocking(text.len(), move || wire::parse_models(kind, &text)).await;
-    listed.ok_or_else(|| {
+    let listed_models = without_blocking(text.len(), move || wire::parse_models(kind, &text)).await;
+    listed_models.ok_or_else(|| {
         let why = "the provider's list of models cannot be read";
         CallError::new(CallErrorKind::Malformed, why).into()
     })
@@ -297,14 +300,14 @@ pub(super) async fn list_models_once(
 /// A response with an error status.
 pub(super) struct Refusal {
     pub status: u16,
-    pub said: String,
+    pub message: String,
     headers: HeaderMap,
 }
 
 impl Refusal {
     pub fn into_failure(self) -> FailedExchange {
         let header = |name: &str| header(&self.headers, name);
-        read_refusal(self.status, &header, &self.said)
+        read_refusal(self.status, &header, &self.message)
     }
 }
 
@@ -323,7 +326,7 @@ pub(super) async fn fetch_whole(
         200 => Ok(read_whole(&mut body).await?),
         status => Err(Refusal {
             status,
-            said: read_error_body(&mut body).await,
+            message: read_error_body(&mut body).await,
             headers: response.headers,
         }),
     };

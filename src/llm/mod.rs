@@ -84,13 +84,13 @@ pub struct LlmSettings {
     /// until it has finished reasoning.
     pub first_token: Duration,
     /// Timeout between two pieces of an answer.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// Maximum number of retries after temporary failures, as long as no part of the answer has been sent.
     pub retries: u32,
     /// Maximum pause before the first retry; doubles with each further retry (with jitter).
     pub retry_pause: Duration,
     /// Private networks in which providers may be located.
-    pub allowed: Vec<Network>,
+    pub allowed_networks: Vec<Network>,
     /// PEM text of certificate authorities that replace the built-in ones.
     pub authorities: Option<String>,
     /// Pause between two words of a demo model, just long enough to be visible as a stream; zero disables it.
@@ -106,10 +106,10 @@ impl Default for LlmSettings {
             max_calls: 64,
             connect: Duration::from_secs(10),
             first_token: Duration::from_secs(240),
-            idle: Duration::from_secs(90),
+            idle_timeout: Duration::from_secs(90),
             retries: 2,
             retry_pause: Duration::from_secs(1),
-            allowed: Vec::new(),
+            allowed_networks: Vec::new(),
             authorities: None,
             demo_pause: Duration::from_millis(4),
         }
@@ -157,13 +157,13 @@ impl Llm {
     pub fn new(settings: LlmSettings) -> Self {
         let registry = ProviderRegistry::default();
         registry.replace(ProviderSource::Configured, settings.providers.clone());
-        let known = LazyCatalog::new(settings.models.clone());
+        let catalog = LazyCatalog::new(settings.models.clone());
         Self(Arc::new(LlmInner {
             client: ProviderClient::new(&settings),
             queue: CallQueue::new(settings.max_calls),
             settings,
             registry,
-            catalog: known,
+            catalog: catalog,
         }))
     }
 
@@ -200,22 +200,22 @@ impl Llm {
     /// Requests the model lists of providers added since the last refresh.
     pub async fn refresh_new(&self) {
         let mut new = self.0.registry.all_providers();
-        new.retain(|entry| entry.state().checked.is_none());
+        new.retain(|entry| entry.lock_state().checked_at.is_none());
         self.fetch_model_lists(new).await;
     }
 
     async fn fetch_model_lists(&self, entries: Vec<Arc<RegisteredProvider>>) {
-        let mut asked = JoinSet::new();
+        let mut list_calls = JoinSet::new();
         for entry in entries {
             let inner = self.0.clone();
-            asked.spawn(async move {
+            list_calls.spawn(async move {
                 if let Ok(_permit) = inner.queue.admit(entry.limiter()).await {
-                    let found = attempt::list_models(&inner, &entry.provider).await;
-                    entry.record_model_list(found.map_err(|failed| failed.error));
+                    let listing = attempt::list_models(&inner, &entry.provider).await;
+                    entry.record_model_list(listing.map_err(|failed| failed.error));
                 }
             });
         }
-        while asked.join_next().await.is_some() {}
+        while list_calls.join_next().await.is_some() {}
     }
 
     /// Requests the model list of a provider, which need not be registered.
@@ -233,8 +233,8 @@ impl Llm {
             may_keep: false,
             error: transport_error::queue_full(),
         })?;
-        let found = attempt::list_models(&self.0, &provider).await;
-        found.map_err(|failed| TestError {
+        let listing = attempt::list_models(&self.0, &provider).await;
+        listing.map_err(|failed| TestError {
             may_keep: !failed.is_not_public,
             error: failed.error,
         })
@@ -295,16 +295,18 @@ impl RegisteredProvider {
 impl LlmInner {
     /// Returns a model's capabilities: those in the catalog, without the ones that the model has rejected.
     fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
-        let model = self.catalog.describe(&entry.provider, name, &entry.state());
+        let model = self
+            .catalog
+            .describe(&entry.provider, name, &entry.lock_state());
         ModelCapabilities {
-            accepted: model.parameters,
-            refused: entry.refused_fields(name),
+            accepted_parameters: model.parameters,
+            refused_fields: entry.refused_fields(name),
             structured: model.structured,
             thinking: model.thinking,
             efforts: model.efforts,
             context_window: model.context_window,
             max_output: model.max_output,
-            body: entry.provider.extras.body_fields_for(name),
+            body_fields: entry.provider.extras.body_fields_for(name),
         }
     }
 }

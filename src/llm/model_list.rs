@@ -29,7 +29,7 @@ pub struct ProviderStatus {
     /// Number of models it offers, as far as is known.
     pub models: usize,
     /// When its model list was last requested.
-    pub checked: Option<Timestamp>,
+    pub checked_at: Option<Timestamp>,
     /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there was
     /// no problem.
     pub message: String,
@@ -49,8 +49,10 @@ pub struct Retired {
 impl Retired {
     /// Returns the successor as text to append to a sentence; empty if unknown.
     pub fn hint(&self) -> String {
-        let named = |id: &String| format!(" (the newest of its family is {id})");
-        self.successor.as_ref().map_or_else(String::new, named)
+        let newest_hint = |id: &String| format!(" (the newest of its family is {id})");
+        self.successor
+            .as_ref()
+            .map_or_else(String::new, newest_hint)
     }
 }
 
@@ -58,10 +60,13 @@ impl Llm {
     /// Returns all models that this user may call, including those of the user's own providers, with their current
     /// availability.
     pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
-        let now = clock::steady();
+        let now = clock::monotonic_now();
         let mut all: Vec<(Model, Availability)> = Vec::new();
         for entry in self.0.registry.providers_of(user) {
-            let models = self.0.catalog.models_of(&entry.provider, &entry.state());
+            let models = self
+                .0
+                .catalog
+                .models_of(&entry.provider, &entry.lock_state());
             all.extend(models.into_iter().map(|model| {
                 let name = model.id.split_once('/').map_or("", |(_, name)| name);
                 let state = entry.availability(user, name, now);
@@ -91,7 +96,7 @@ impl Llm {
                 return Some(
                     self.0
                         .catalog
-                        .describe(&entry.provider, rest, &entry.state()),
+                        .describe(&entry.provider, rest, &entry.lock_state()),
                 );
             }
         }
@@ -116,17 +121,17 @@ impl Llm {
             [one] => Some((*one).clone()),
             // Models of several providers may share an alias; the first configured provider wins.
             [] => {
-                let named = models.iter().find(|model| model.answers_to(name));
+                let named_model = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
                     let entries = self.0.registry.providers_of(user).into_iter();
-                    let mut named = entries.map(|entry| {
+                    let mut named_model = entries.map(|entry| {
                         self.0
                             .catalog
-                            .presumed_model(&entry.provider, name, &entry.state())
+                            .presumed_model(&entry.provider, name, &entry.lock_state())
                     });
-                    named.find_map(|model| model)
+                    named_model.find_map(|model| model)
                 };
-                named
+                named_model
                     .cloned()
                     .or_else(presumed)
                     .or_else(|| self.successor(user, name))
@@ -146,28 +151,29 @@ impl Llm {
     // Finds the successor at the first provider that had the alias's model and lists a newer one.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
         let entries = self.0.registry.providers_of(user).into_iter();
-        let mut found = entries.map(|entry| {
+        let mut candidates = entries.map(|entry| {
             self.0
                 .catalog
-                .successor(&entry.provider, alias, &entry.state())
+                .successor(&entry.provider, alias, &entry.lock_state())
         });
-        found.find_map(|model| model)
+        candidates.find_map(|model| model)
     }
 
     /// Describes a model that no longer exists: either no provider has it, or its provider no longer lists it.
-    pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
-        let found = self.find(user, name);
-        if found.is_none() && self.model_without_key(user, name).is_some() {
+    pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
+        let current_model = self.find(user, name);
+        if current_model.is_none() && self.model_without_key(user, name).is_some() {
             return None;
         }
-        let id = found.as_ref().map_or(name, |model| &model.id);
+        let id = current_model.as_ref().map_or(name, |model| &model.id);
         let Some((entry, bare_name)) = self.0.registry.resolve(user, id) else {
-            return found.is_none().then(Retired::default);
+            return current_model.is_none().then(Retired::default);
         };
-        let (known, state) = (&self.0.catalog, entry.state());
-        let is_gone = found.is_none() || known.is_unlisted(&entry.provider, bare_name, &state);
+        let (catalog, state) = (&self.0.catalog, entry.lock_state());
+        let is_gone =
+            current_model.is_none() || catalog.is_unlisted(&entry.provider, bare_name, &state);
         is_gone.then(|| Retired {
-            successor: known
+            successor: catalog
                 .listed_successor(&entry.provider, bare_name, &state)
                 .map(|model| model.id),
         })
@@ -176,7 +182,7 @@ impl Llm {
     /// Returns whether this user's last call to a model failed recently.
     pub fn failed_lately(&self, user: Option<&UserId>, id: &str) -> bool {
         let found = self.0.registry.resolve(user, id);
-        found.is_some_and(|(entry, name)| entry.failed_lately(user, name, clock::steady()))
+        found.is_some_and(|(entry, name)| entry.failed_lately(user, name, clock::monotonic_now()))
     }
 
     /// Returns a well-known model that is unavailable because no provider for it is configured; `None` if one is.
@@ -212,11 +218,11 @@ impl Llm {
 
     /// Returns the providers that a user may call, with their state.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
-        let now = clock::steady();
+        let now = clock::monotonic_now();
         let entries = self.0.registry.providers_of(user);
-        let shown =
+        let models_of =
             |entry: &Arc<RegisteredProvider>| entry.offered_models(&self.0.catalog, user, now);
-        entries.iter().map(shown).collect()
+        entries.iter().map(models_of).collect()
     }
 
     /// Returns whether any provider's key cannot be read.
@@ -234,23 +240,25 @@ impl Llm {
 impl RegisteredProvider {
     fn offered_models(
         &self,
-        known: &LazyCatalog,
+        catalog: &LazyCatalog,
         user: Option<&UserId>,
         now: Timestamp,
     ) -> ProviderStatus {
-        let state = self.state();
-        let held = state.held_models(user, now);
+        let state = self.lock_state();
+        let held_models = state.held_models(user, now);
         let is_open = |(_, circuit, _): &(String, CircuitView, Option<Timestamp>)| {
             matches!(circuit, CircuitView::Open(_))
         };
         let status = match (
             self.provider.availability(state.last_error.is_some()),
-            state.checked,
+            state.checked_at,
         ) {
-            (Availability::Ready, _) if !held.is_empty() && held.iter().all(is_open) => {
+            (Availability::Ready, _)
+                if !held_models.is_empty() && held_models.iter().all(is_open) =>
+            {
                 "circuit_open"
             }
-            (Availability::Ready, _) if held.iter().any(|(_, _, until)| until.is_some()) => {
+            (Availability::Ready, _) if held_models.iter().any(|(_, _, until)| until.is_some()) => {
                 "throttled"
             }
             (Availability::Ready, None) => "unknown",
@@ -262,11 +270,11 @@ impl RegisteredProvider {
             is_own: self.provider.owner.is_some(),
             status,
             configured: self.provider.has_key(),
-            models: known.models_of(&self.provider, &state).len(),
-            checked: state.checked,
+            models: catalog.models_of(&self.provider, &state).len(),
+            checked_at: state.checked_at,
             message: state.last_error.clone().unwrap_or_default(),
             last_failure: state.last_failure.clone(),
-            held_models: held,
+            held_models: held_models,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct NameResolver {
 struct CachedName {
     host: String,
     port: u16,
-    since: Instant,
+    cached_at: Instant,
     addresses: Vec<SocketAddr>,
 }
 
@@ -58,16 +58,16 @@ impl NameResolver {
             return Ok(vec![address]);
         }
         let (host, port) = (uri.host().unwrap_or_default(), port_of(uri));
-        if let Some(found) = self.cached_addresses(host, port, clock::instant()) {
-            return Ok(found);
+        if let Some(addresses) = self.cached_addresses(host, port, clock::instant()) {
+            return Ok(addresses);
         }
         let permit = self.lookups.clone().acquire_owned().await;
         let permit = permit.map_err(io::Error::other)?;
         // Many calls to the same name may have waited for its first lookup.
-        if let Some(found) = self.cached_addresses(host, port, clock::instant()) {
-            return Ok(found);
+        if let Some(addresses) = self.cached_addresses(host, port, clock::instant()) {
+            return Ok(addresses);
         }
-        let (done, is_done) = oneshot::channel();
+        let (done_sender, is_done) = oneshot::channel();
         let name = (host.to_owned(), port);
         // Does not use the runtime's blocking threads: there are few of them, and the runtime waits for them when it
         // shuts down.
@@ -75,34 +75,35 @@ impl NameResolver {
             .name("quire-lookup".into())
             .stack_size(LOOKUP_STACK_BYTES);
         lookup.spawn(move || {
-            let found = name.to_socket_addrs();
-            let _ = done.send(found.map(|found| found.take(MAX_ADDRESSES).collect::<Vec<_>>()));
+            let addresses = name.to_socket_addrs();
+            let _ = done_sender
+                .send(addresses.map(|addresses| addresses.take(MAX_ADDRESSES).collect::<Vec<_>>()));
             drop(permit);
         })?;
-        let found = is_done.await.map_err(io::Error::other)??;
-        self.cache_addresses(host, port, found.clone(), clock::instant());
-        Ok(found)
+        let addresses = is_done.await.map_err(io::Error::other)??;
+        self.cache_addresses(host, port, addresses.clone(), clock::instant());
+        Ok(addresses)
     }
 
     fn cached_addresses(&self, host: &str, port: u16, now: Instant) -> Option<Vec<SocketAddr>> {
-        let mut known = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|one| now.saturating_duration_since(one.since) < MAX_AGE);
-        let found = known
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.retain(|one| now.saturating_duration_since(one.cached_at) < MAX_AGE);
+        let entry = cache
             .iter()
             .find(|one| one.port == port && one.host == host)?;
-        Some(found.addresses.clone())
+        Some(entry.addresses.clone())
     }
 
     fn cache_addresses(&self, host: &str, port: u16, addresses: Vec<SocketAddr>, now: Instant) {
-        let mut known = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|one| one.port != port || one.host != host);
-        if known.len() >= MAX_NAMES {
-            known.remove(0);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.retain(|one| one.port != port || one.host != host);
+        if cache.len() >= MAX_NAMES {
+            cache.remove(0);
         }
-        known.push(CachedName {
+        cache.push(CachedName {
             host: host.to_owned(),
             port,
-            since: now,
+            cached_at: now,
             addresses,
         });
     }
@@ -137,8 +138,9 @@ mod tests {
             ("https://api.openai.com/v1", None),
             ("http://localhost.example/v1", None),
         ] {
-            let found = literal_address(&uri.parse().unwrap()).map(|address| address.to_string());
-            assert_eq!(found.as_deref(), expected, "{uri}");
+            let address_text =
+                literal_address(&uri.parse().unwrap()).map(|address| address.to_string());
+            assert_eq!(address_text.as_deref(), expected, "{uri}");
         }
     }
 
@@ -152,8 +154,8 @@ mod tests {
         }
         assert!(resolver.cached_addresses("0", 443, start).is_none());
         assert!(resolver.cached_addresses("1", 80, start).is_none());
-        let found = resolver.cached_addresses("1", 443, start);
-        assert_eq!(found, Some(addresses));
+        let cached = resolver.cached_addresses("1", 443, start);
+        assert_eq!(cached, Some(addresses));
         let late = resolver.cached_addresses("1", 443, start + MAX_AGE);
         assert!(late.is_none());
     }

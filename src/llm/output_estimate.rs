@@ -17,8 +17,8 @@ const FIRST_IDEOGRAPH: char = '\u{2e80}';
 pub(super) struct AnswerProgress {
     ascii: u64,
     ideographs: u64,
-    other: u64,
-    last: Option<char>,
+    other_count: u64,
+    last_char: Option<char>,
 }
 
 impl AnswerProgress {
@@ -35,13 +35,13 @@ impl AnswerProgress {
         };
         for character in text.chars() {
             // Tokenizers merge long runs of one character (spaces, dashes) into one token.
-            if self.last.replace(character) == Some(character) {
+            if self.last_char.replace(character) == Some(character) {
                 continue;
             }
             match character {
                 _ if character.is_ascii() => self.ascii += 1,
                 FIRST_IDEOGRAPH.. => self.ideographs += 1,
-                _ => self.other += 1,
+                _ => self.other_count += 1,
             }
         }
     }
@@ -50,7 +50,7 @@ impl AnswerProgress {
     pub fn tokens(&self, argument_bytes: usize) -> u64 {
         (self.ascii + argument_bytes as u64) / ASCII_PER_TOKEN
             + self.ideographs / IDEOGRAPHS_PER_TOKEN
-            + self.other / OTHER_PER_TOKEN
+            + self.other_count / OTHER_PER_TOKEN
     }
 }
 

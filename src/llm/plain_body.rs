@@ -34,7 +34,7 @@ pub(super) struct PlainBody<S> {
     source: S,
     decompressor: Option<Decompressor>,
     /// Number of bytes that have arrived, compressed or not.
-    arrived: usize,
+    arrived_bytes: usize,
     is_over: bool,
 }
 
@@ -43,7 +43,7 @@ impl<S: PieceSource> PlainBody<S> {
         Self {
             source,
             decompressor: None,
-            arrived: 0,
+            arrived_bytes: 0,
             is_over: false,
         }
     }
@@ -67,19 +67,19 @@ impl<S: PieceSource> PlainBody<S> {
     pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
         piece.clear();
         while piece.is_empty() && !self.is_over {
-            let is_first = self.arrived == 0;
+            let is_first = self.arrived_bytes == 0;
             let mut read = self.source.read_piece(piece).await?;
             if is_first && read == 1 && matches!(piece[0], 0x1f | 0x78) {
                 // Enough bytes to recognize compression.
                 read += self.source.read_piece(piece).await?;
             }
-            self.arrived += read;
+            self.arrived_bytes += read;
             self.is_over = read == 0;
             if is_first && is_compressed(piece) {
                 self.decompressor = Some(Decompressor::for_magic(piece));
             }
             if let Some(decompressor) = &mut self.decompressor {
-                if self.arrived > MAX_ANSWER {
+                if self.arrived_bytes > MAX_ANSWER {
                     return Err(ReadError::TooLarge);
                 }
                 *piece = decompressor.push(piece)?;
@@ -109,28 +109,28 @@ impl Decompressor {
     /// Decompresses a piece; an empty piece marks the end.
     fn push(&mut self, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
         for step in packed.chunks(MAX_STEP) {
-            let written = match self {
+            let write_result = match self {
                 Self::Gzip(decoder) => decoder.write_all(step).and_then(|()| decoder.flush()),
                 Self::Zlib(decoder) => {
                     write_until_end(decoder, step).and_then(|()| decoder.flush())
                 }
             };
-            written.map_err(|_| ReadError::Broken)?;
-            if self.plain().len() > MAX_ANSWER {
+            write_result.map_err(|_| ReadError::Broken)?;
+            if self.plain_buffer().len() > MAX_ANSWER {
                 return Err(ReadError::TooLarge);
             }
         }
         if packed.is_empty() {
-            let ended = match self {
+            let finish_result = match self {
                 Self::Gzip(decoder) => decoder.try_finish(),
                 Self::Zlib(decoder) => decoder.try_finish(),
             };
-            ended.map_err(|_| ReadError::Broken)?;
+            finish_result.map_err(|_| ReadError::Broken)?;
         }
-        Ok(std::mem::take(self.plain()))
+        Ok(std::mem::take(self.plain_buffer()))
     }
 
-    fn plain(&mut self) -> &mut Vec<u8> {
+    fn plain_buffer(&mut self) -> &mut Vec<u8> {
         match self {
             Self::Gzip(decoder) => decoder.get_mut(),
             Self::Zlib(decoder) => decoder.get_mut(),

@@ -229,8 +229,8 @@ impl Provider {
 
     /// Returns the API format. Ollama's native format is not the one under /v1.
     pub(super) fn api_format(&self) -> ApiFormat {
-        let known = known_row(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
-        match self.kind.unwrap_or(known) {
+        let default_format = known_row(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
+        match self.kind.unwrap_or(default_format) {
             ApiFormat::Ollama if self.effective_base_url().ends_with("/v1") => ApiFormat::OpenAi,
             kind => kind,
         }
@@ -348,8 +348,8 @@ mod tests {
             ..Provider::default()
         };
         assert_eq!(lost.availability(false), Availability::NeedsKey);
-        let refused = lost.headers("m").expect_err("no call without its key");
-        assert!(refused.detail.contains("enter its key again"));
+        let refusal = lost.headers("m").expect_err("no call without its key");
+        assert!(refusal.detail.contains("enter its key again"));
     }
 
     #[test]
@@ -409,14 +409,14 @@ mod tests {
                 "authorization: Bearer k",
             ),
         ] {
-            let found: Vec<String> = provider
+            let header_names: Vec<String> = provider
                 .headers("m")
                 .expect("its key is known")
                 .iter()
                 .map(|(name, value)| format!("{name}: {value}"))
                 .collect();
             assert_eq!(
-                (provider.url("x").as_str(), found.join(", ").as_str()),
+                (provider.url("x").as_str(), header_names.join(", ").as_str()),
                 (url, headers)
             );
         }

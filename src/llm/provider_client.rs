@@ -25,7 +25,7 @@ use crate::domain::network::AddressReach;
 pub(super) struct ProviderClient {
     connector: Connector,
     pool: ConnectionPool,
-    idle: Duration,
+    idle_timeout: Duration,
 }
 
 /// A request to a provider.
@@ -68,7 +68,7 @@ impl ProviderClient {
         Self {
             connector: Connector::new(settings),
             pool: ConnectionPool::default(),
-            idle: settings.idle,
+            idle_timeout: settings.idle_timeout,
         }
     }
 
@@ -86,11 +86,11 @@ impl ProviderClient {
         let target = RequestTarget::of(&mut request)?;
         let deadlines = HeadDeadlines {
             answer: request.deadline.min(request.first_byte),
-            write: self.idle,
+            write: self.idle_timeout,
         };
-        if let Some(mut connection) = self.pooled(&target.origin).await {
-            let sent = connection.send(target.write(&request)?, deadlines).await;
-            match sent {
+        if let Some(mut connection) = self.take_pooled(&target.origin).await {
+            let send_result = connection.send(target.write(&request)?, deadlines).await;
+            match send_result {
                 Ok(response) => return Ok(target.receive(&request, connection, response)),
                 Err(error) if connection.was_stale(&error) => {}
                 Err(error) => return Err(error),
@@ -99,8 +99,8 @@ impl ProviderClient {
         // Boxed, because it is rare and large and should not be part of every call.
         let opening = Box::pin(self.open(&target, request.deadline));
         let mut connection = opening.await?;
-        let sent = connection.send(target.write(&request)?, deadlines).await?;
-        Ok(target.receive(&request, connection, sent))
+        let send_result = connection.send(target.write(&request)?, deadlines).await?;
+        Ok(target.receive(&request, connection, send_result))
     }
 
     /// Returns a response's connection to the pool, if the response was read to its end.
@@ -117,7 +117,7 @@ impl ProviderClient {
         self.pool.close_idle();
     }
 
-    async fn pooled(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
+    async fn take_pooled(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
         while let Some(mut connection) = self.pool.take(origin) {
             if connection.is_usable().await {
                 return Some(connection);
@@ -146,8 +146,8 @@ impl RequestTarget {
         let uri = Uri::try_from(std::mem::take(&mut request.url));
         let uri = uri.map_err(|_| TransportError::BadAddress)?;
         let scheme = uri.scheme().filter(|scheme| {
-            let known = [Scheme::HTTP, Scheme::HTTPS];
-            known.contains(scheme)
+            let web_schemes = [Scheme::HTTP, Scheme::HTTPS];
+            web_schemes.contains(scheme)
         });
         let (Some(scheme), Some(authority)) = (scheme, uri.authority()) else {
             return Err(TransportError::BadAddress);
@@ -161,13 +161,13 @@ impl RequestTarget {
     }
 
     fn write(&self, request: &ProviderRequest) -> Result<Request<Full<Bytes>>, TransportError> {
-        let mut written = Request::new(Full::new(request.body.clone().unwrap_or_default()));
+        let mut http_request = Request::new(Full::new(request.body.clone().unwrap_or_default()));
         if request.body.is_some() {
-            *written.method_mut() = Method::POST;
+            *http_request.method_mut() = Method::POST;
         }
         let path = self.uri.path_and_query().cloned();
-        *written.uri_mut() = path.map(Uri::from).unwrap_or_default();
-        let headers = written.headers_mut();
+        *http_request.uri_mut() = path.map(Uri::from).unwrap_or_default();
+        let headers = http_request.headers_mut();
         let fixed = [
             (header::ACCEPT, request.accept),
             (header::USER_AGENT, USER_AGENT),
@@ -189,7 +189,7 @@ impl RequestTarget {
             let name = name.map_err(|_| TransportError::BadHeader)?;
             headers.insert(name, HeaderValue::from_str(value)?);
         }
-        Ok(written)
+        Ok(http_request)
     }
 
     fn host(&self) -> Result<HeaderValue, TransportError> {

@@ -141,8 +141,8 @@ mod tests {
 
     fn headers(pairs: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<String> {
         move |name| {
-            let found = pairs.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
+            let header = pairs.iter().find(|(known, _)| *known == name);
+            header.map(|(_, value)| (*value).to_owned())
         }
     }
 
@@ -208,8 +208,8 @@ mod tests {
             (&[("x-ratelimit-remaining-requests", "0")], None),
             (&[], None),
         ] {
-            let found = pause_after_refusal(&headers(pairs), NOW).map(|wait| wait.as_millis());
-            assert_eq!(found, expected, "{pairs:?}");
+            let pause = pause_after_refusal(&headers(pairs), NOW).map(|wait| wait.as_millis());
+            assert_eq!(pause, expected, "{pairs:?}");
         }
     }
 

@@ -49,8 +49,8 @@ pub(super) struct RegisteredProvider {
 /// A provider's own model list and the records of its models.
 #[derive(Default)]
 pub(super) struct ProviderRecord {
-    pub listed: Vec<ListedModel>,
-    pub checked: Option<Timestamp>,
+    pub listed_models: Vec<ListedModel>,
+    pub checked_at: Option<Timestamp>,
     /// Why the list could not be read; `None` if it could.
     pub last_error: Option<String>,
     pub last_failure: Option<LastFailure>,
@@ -104,7 +104,7 @@ struct ModelRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
     /// When the call failed.
-    pub at: Timestamp,
+    pub failed_at: Timestamp,
     /// The provider's name for the model.
     pub model: String,
     /// The error, in the provider's own words, for administrators.
@@ -115,7 +115,7 @@ pub struct LastFailure {
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
-    pub fn state(&self) -> MutexGuard<'_, ProviderRecord> {
+    pub fn lock_state(&self) -> MutexGuard<'_, ProviderRecord> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,7 +131,7 @@ impl RegisteredProvider {
         origin: CallOrigin,
         now: Timestamp,
     ) -> Result<(), OpenCircuit> {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         let Some(record) = state.models.get_mut(model) else {
             return Ok(());
         };
@@ -150,7 +150,7 @@ impl RegisteredProvider {
 
     /// Returns when the provider's rate limit for this model ends, if there is one.
     pub fn throttled_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         let record = state.models.get_mut(model)?;
         record.throttled_until = record.throttled_until.filter(|until| *until > now);
         record.throttled_until
@@ -158,7 +158,7 @@ impl RegisteredProvider {
 
     /// Records a call that ended with an answer.
     pub fn record_success(&self, model: &str, origin: CallOrigin) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         // An answer is stronger evidence than a failed request for the model list.
         state.last_error = None;
         if let Some(record) = state.models.get_mut(model) {
@@ -176,7 +176,7 @@ impl RegisteredProvider {
         error: &CallError,
         now: Timestamp,
     ) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         let record = state.record(model);
         record
             .breaker
@@ -196,7 +196,7 @@ impl RegisteredProvider {
         }
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
             state.last_failure = Some(LastFailure {
-                at: clock::now(),
+                failed_at: clock::now(),
                 model: model.to_owned(),
                 message: describe_failure(error),
             });
@@ -205,49 +205,49 @@ impl RegisteredProvider {
 
     /// Blocks calls to a model for this long, as the provider requires.
     pub fn throttle(&self, model: &str, wait: Duration, now: Timestamp) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         let record = state.record(model);
         record.throttled_until = record.throttled_until.max(Some(now + wait));
     }
 
     pub fn refused_fields(&self, model: &str) -> Vec<String> {
-        let state = self.state();
+        let state = self.lock_state();
         let record = state.models.get(model);
         record.map_or_else(Vec::new, |record| record.refused_fields.clone())
     }
 
     pub fn remember_refusal(&self, model: &str, field: &str) {
-        let mut state = self.state();
-        let refused = &mut state.record(model).refused_fields;
-        if refused.len() < MAX_REFUSED_FIELDS && !refused.iter().any(|known| known == field) {
-            refused.push(field.to_owned());
+        let mut state = self.lock_state();
+        let refusal = &mut state.record(model).refused_fields;
+        if refusal.len() < MAX_REFUSED_FIELDS && !refusal.iter().any(|known| known == field) {
+            refusal.push(field.to_owned());
         }
     }
 
     /// Remembers that the model closes a reasoning block that it did not open.
     pub fn record_missing_opening_tag(&self, model: &str) {
-        self.state().record(model).closes_only = true;
+        self.lock_state().record(model).closes_only = true;
     }
 
     /// Returns whether the model closes a reasoning block that it did not open.
     pub fn omits_opening_tag(&self, model: &str) -> bool {
-        let state = self.state();
+        let state = self.lock_state();
         let record = state.models.get(model);
         record.is_some_and(|record| record.closes_only)
     }
 
-    pub fn record_model_list(&self, found: Result<Vec<ListedModel>, CallError>) {
-        let mut state = self.state();
-        state.checked = Some(clock::now());
-        match found {
-            Ok(listed) => (state.listed, state.last_error) = (listed, None),
+    pub fn record_model_list(&self, listing: Result<Vec<ListedModel>, CallError>) {
+        let mut state = self.lock_state();
+        state.checked_at = Some(clock::now());
+        match listing {
+            Ok(listed) => (state.listed_models, state.last_error) = (listed, None),
             Err(error) => state.last_error = Some(describe_failure(&error)),
         }
     }
 
     /// Returns a model's current availability for this user.
     pub fn availability(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> Availability {
-        let state = self.state();
+        let state = self.lock_state();
         let record = state.models.get(model);
         match self.provider.availability(state.last_error.is_some()) {
             Availability::Ready => {
@@ -259,20 +259,20 @@ impl RegisteredProvider {
 
     /// Returns whether this user's last call to a model failed recently.
     pub fn failed_lately(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
-        let state = self.state();
+        let state = self.lock_state();
         let record = state.models.get(model);
         record.is_some_and(|record| record.failures.has_failed_recently(hash_of(user), now))
     }
 
     /// Resets the circuits and rate limits of a model, or of all models.
     pub fn reset(&self, model: Option<&str>) -> usize {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         let mut count = 0;
         for (name, record) in &mut state.models {
             let is_hit =
                 record.breaker != CircuitBreaker::default() || !record.user_breakers.is_empty();
-            let held = is_hit || record.throttled_until.is_some();
-            if held && model.is_none_or(|wanted| wanted == name) {
+            let is_held = is_hit || record.throttled_until.is_some();
+            if is_held && model.is_none_or(|wanted| wanted == name) {
                 (record.breaker, record.throttled_until) = (CircuitBreaker::default(), None);
                 record.user_breakers.clear();
                 record.failures.clear();
@@ -317,7 +317,7 @@ impl ProviderRecord {
         user: Option<&UserId>,
         now: Timestamp,
     ) -> Vec<(String, CircuitView, Option<Timestamp>)> {
-        let held = self.models.iter().map(|(name, record)| {
+        let held_records = self.models.iter().map(|(name, record)| {
             let throttled = record.throttled_until.filter(|until| *until > now);
             let circuit = match record.circuit(user, now) {
                 CircuitView::Open(until) => CircuitView::Open(clock::to_wall_clock(until)),
@@ -325,10 +325,11 @@ impl ProviderRecord {
             };
             (name.clone(), circuit, throttled.map(clock::to_wall_clock))
         });
-        held.filter(|(_, circuit, throttled)| {
-            *circuit != CircuitView::Closed || throttled.is_some()
-        })
-        .collect()
+        held_records
+            .filter(|(_, circuit, throttled)| {
+                *circuit != CircuitView::Closed || throttled.is_some()
+            })
+            .collect()
     }
 }
 
@@ -491,10 +492,13 @@ mod tests {
             ProviderSource::Stored,
             vec![provider("b", "1", None), provider("a", "1", None)],
         );
-        let known = |at: usize| registry.all_providers()[at].refused_fields("m");
-        assert_eq!((known(0), known(1)), (vec![], vec!["top_k".to_owned()]));
+        let refused_at = |at: usize| registry.all_providers()[at].refused_fields("m");
+        assert_eq!(
+            (refused_at(0), refused_at(1)),
+            (vec![], vec!["top_k".to_owned()])
+        );
         // A provider with another key is a different provider.
         registry.replace(ProviderSource::Stored, vec![provider("a", "2", None)]);
-        assert_eq!(known(0), Vec::<String>::new());
+        assert_eq!(refused_at(0), Vec::<String>::new());
     }
 }

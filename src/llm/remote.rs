@@ -50,7 +50,7 @@ impl Remote {
     pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
         let settings = LlmSettings {
             first_token: FIRST_BYTE_TIMEOUT,
-            idle: IDLE_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
             authorities,
             ..LlmSettings::default()
         };
@@ -119,7 +119,7 @@ impl Remote {
         let request = self
             .with_key(request)
             .header("content-type", "application/json");
-        let response = request.send(body.as_bytes()).map_err(unreachable)?;
+        let response = request.send(body.as_bytes()).map_err(unreachable_error)?;
         match response.status() {
             StatusCode::ACCEPTED => Ok(None),
             _ => read_json(Ok(response)).map(Some),
@@ -143,7 +143,7 @@ impl Remote {
     /// Returns an error if the server does not respond or refuses the request, or if the text is too large.
     pub fn text(&self, path: &str) -> Result<String, RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
-        let response = self.with_key(request).call().map_err(unreachable)?;
+        let response = self.with_key(request).call().map_err(unreachable_error)?;
         match response.status() {
             StatusCode::OK => read_text(response.into_body()),
             _ => read_json(Ok(response)).map(|_| String::new()),
@@ -158,7 +158,7 @@ impl Remote {
     /// be written.
     pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, RemoteError> {
         let request = self.slow_agent.get(format!("{}{path}", self.base));
-        let response = self.with_key(request).call().map_err(unreachable)?;
+        let response = self.with_key(request).call().map_err(unreachable_error)?;
         if response.status() != StatusCode::OK {
             return read_json(Ok(response)).map(|_| 0);
         }
@@ -224,7 +224,7 @@ impl Remote {
         if after > 0 {
             request = request.header("last-event-id", after.to_string());
         }
-        let response = request.call().map_err(unreachable)?;
+        let response = request.call().map_err(unreachable_error)?;
         let mut reader = match response.status() {
             StatusCode::OK => BufReader::new(response.into_body().into_reader()),
             _ => return read_json(Ok(response)).map(drop),
@@ -266,7 +266,7 @@ fn event_too_large(_: sse::MalformedStream) -> RemoteError {
     RemoteError::Unreachable(format!("it sends an event longer than {max_mib} MiB"))
 }
 
-fn unreachable(error: ureq::Error) -> RemoteError {
+fn unreachable_error(error: ureq::Error) -> RemoteError {
     RemoteError::Unreachable(error.to_string())
 }
 
@@ -279,7 +279,7 @@ fn read_text(body: Body) -> Result<String, RemoteError> {
 }
 
 fn read_json(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteError> {
-    let (parts, body) = response.map_err(unreachable)?.into_parts();
+    let (parts, body) = response.map_err(unreachable_error)?.into_parts();
     let text = read_text(body)?;
     let value: Value = crate::domain::json::parse(&text).unwrap_or_default();
     if parts.status.is_success() && !value.is_null() {

@@ -27,7 +27,7 @@ pub(super) struct ResponseTraits<'a> {
     /// Media type in lowercase.
     pub content_type: &'a str,
     /// Maximum time between two pieces of the answer.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
 }
 
 /// Reads until the answer is complete or the call is cut off. `sink` receives the pieces of the answer; pieces that
@@ -49,11 +49,11 @@ pub(super) async fn receive(
     let mut piece = Vec::new();
     let mut decoder = FrameDecoder::of(stream);
     let (mut total, mut gauge) = (0, AnswerProgress::default());
-    let mut cut = pin!(slot.cut());
+    let mut cut_signal = pin!(slot.wait_for_cut());
     while !stream.is_over() && !slot.is_cut() {
         let read = tokio::select! {
             biased;
-            () = &mut cut => break,
+            () = &mut cut_signal => break,
             read = body.read_piece(&mut piece) => read,
         };
         match read {
@@ -94,7 +94,7 @@ pub(super) async fn receive(
         if let Some(last) = joined.0 {
             sink.take(last).await;
             // Time spent waiting for a slow client does not count as the provider's silence.
-            body.allow(traits.idle);
+            body.allow(traits.idle_timeout);
         }
     }
     if slot.is_cut() {
@@ -189,7 +189,7 @@ async fn receive_whole(
 ) -> Result<(), CallError> {
     let text = tokio::select! {
         biased;
-        () = slot.cut() => return Ok(()),
+        () = slot.wait_for_cut() => return Ok(()),
         text = read_whole_after(first, body) => text?,
     };
     let mut decoder = std::mem::replace(stream, AnswerDecoder::new(stream.kind()));
@@ -256,8 +256,8 @@ pub(super) async fn without_blocking<T: Send + 'static>(
     if bytes < LARGE_TEXT {
         return work();
     }
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    let work_result = tokio::task::spawn_blocking(work).await;
+    work_result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// Joins adjacent pieces of the same kind: a provider that sends forty events at once must not cause forty wake-ups.
@@ -312,7 +312,7 @@ mod tests {
             &mut AnswerDecoder::new(ApiFormat::OpenAi),
             &ResponseTraits {
                 content_type,
-                idle: Duration::ZERO,
+                idle_timeout: Duration::ZERO,
             },
             &CancelSlot::default(),
             &mut deltas,
@@ -343,7 +343,7 @@ mod tests {
         let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
         let traits = ResponseTraits {
             content_type: "application/json",
-            idle: Duration::ZERO,
+            idle_timeout: Duration::ZERO,
         };
         let (received, ()) = tokio::join!(
             receive(&mut body, &mut stream, &traits, &slot, &mut deltas),

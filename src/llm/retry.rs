@@ -22,7 +22,7 @@ pub(super) struct FailedAttempt<'a> {
     /// Maximum first pause.
     pub pause: Duration,
     /// Remaining time of the whole call.
-    pub left: Duration,
+    pub time_left: Duration,
     /// Random number in [0, 1), so that panel members that were refused together do not retry together.
     pub random: f64,
 }
@@ -60,13 +60,15 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     };
     let room = ceiling.min(MAX_PAUSE).saturating_sub(floor);
     let jitter = floor + room.mul_f64(failure.random.clamp(0.0, 1.0));
-    let asked = error.retry_after_ms.map(Duration::from_millis);
-    let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
+    let requested_wait = error.retry_after_ms.map(Duration::from_millis);
+    let wait = requested_wait.map_or(jitter, |requested_wait| {
+        requested_wait.saturating_add(jitter / 4)
+    });
     // With less than half of the time left, a new answer would rarely be complete.
-    if wait.saturating_mul(2) < failure.left {
+    if wait.saturating_mul(2) < failure.time_left {
         RetryDecision::Retry(wait)
     } else {
-        asked.map_or(RetryDecision::Never, RetryDecision::TooLong)
+        requested_wait.map_or(RetryDecision::Never, RetryDecision::TooLong)
     }
 }
 
@@ -142,7 +144,7 @@ mod tests {
                 tries,
                 retries: 2,
                 pause: Duration::from_secs(1),
-                left: Duration::from_secs(left),
+                time_left: Duration::from_secs(left),
                 random: 0.5,
             };
             assert_eq!(
@@ -161,17 +163,17 @@ mod tests {
                 [(true, 0, true), (true, 1, false), (false, 0, false)]
             {
                 let error = CallError::new(kind, "");
-                let found = next(&FailedAttempt {
+                let decision = next(&FailedAttempt {
                     error: &error,
                     broke_off,
                     tries,
                     retries: 2,
                     pause: Duration::from_secs(1),
-                    left: Duration::from_secs(300),
+                    time_left: Duration::from_secs(300),
                     random: 0.5,
                 });
                 assert_eq!(
-                    found != RetryDecision::Never,
+                    decision != RetryDecision::Never,
                     expected,
                     "{kind:?} {broke_off} {tries}"
                 );
@@ -189,7 +191,7 @@ mod tests {
                 tries: 0,
                 retries: 2,
                 pause: Duration::from_secs(1),
-                left: Duration::from_secs(300),
+                time_left: Duration::from_secs(300),
                 random,
             })
         };
@@ -208,7 +210,7 @@ mod tests {
                 tries,
                 retries: 9,
                 pause: Duration::from_secs(1),
-                left: Duration::from_secs(300),
+                time_left: Duration::from_secs(300),
                 random,
             })
         };

@@ -222,7 +222,7 @@ pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
 }
 
 /// Creates the error for a provider that requires a longer pause than the call has time for.
-pub(super) fn throttled(wait: Duration) -> CallError {
+pub(super) fn throttled_error(wait: Duration) -> CallError {
     let seconds = wait.as_secs().max(1);
     let mut error = CallError::new(
         CallErrorKind::RateLimited,
@@ -277,7 +277,7 @@ pub(super) fn timed_out() -> CallError {
 }
 
 /// Creates the error for a redirect. Following it would send the key to the target.
-pub(super) fn redirected(status: u16) -> CallError {
+pub(super) fn redirect_error(status: u16) -> CallError {
     let mut error = CallError::new(
         CallErrorKind::Rejected,
         format!("the provider's address redirects elsewhere ({status}): check the base URL"),

@@ -16,7 +16,7 @@ pub(super) struct UsageMeter<'a> {
     sink: &'a EventSink,
     slot: &'a CancelSlot,
     request: &'a ModelRequest,
-    started: Instant,
+    started_at: Instant,
     bill: CallBill,
     /// Estimated text tokens of the current attempt.
     text: u64,
@@ -33,7 +33,7 @@ impl<'a> UsageMeter<'a> {
             sink,
             slot,
             request: wanted.request,
-            started: wanted.queued_at,
+            started_at: wanted.queued_at,
             bill: CallBill::default(),
             text: 0,
             reasoning: 0,
@@ -53,7 +53,7 @@ impl<'a> UsageMeter<'a> {
     /// Counts a piece and passes it on. May wait for a slow client.
     pub async fn add_piece(&mut self, delta: Delta) {
         if self.bill.first_token_ms.is_none() {
-            self.bill.first_token_ms = Some(self.elapsed());
+            self.bill.first_token_ms = Some(self.elapsed_millis());
         }
         match &delta {
             Delta::Text(text) => self.text += estimate_tokens(text),
@@ -122,14 +122,14 @@ impl<'a> UsageMeter<'a> {
         if self.is_in_attempt {
             self.charge_attempt();
         }
-        self.bill.latency_ms = self.elapsed();
+        self.bill.latency_ms = self.elapsed_millis();
         self.bill.charged = self.bill.usage.charged;
         self.bill
     }
 
-    fn elapsed(&self) -> u64 {
+    fn elapsed_millis(&self) -> u64 {
         clock::instant()
-            .saturating_duration_since(self.started)
+            .saturating_duration_since(self.started_at)
             .as_millis() as u64
     }
 }

@@ -29,8 +29,8 @@ pub fn open_web_file(
 ) -> Result<(String, Box<dyn Read + Send>), String> {
     let settings = LlmSettings {
         first_token: READ_TIMEOUT,
-        idle: READ_TIMEOUT,
-        allowed: allowed.to_vec(),
+        idle_timeout: READ_TIMEOUT,
+        allowed_networks: allowed.to_vec(),
         authorities,
         ..LlmSettings::default()
     };
@@ -140,8 +140,8 @@ mod tests {
             "ftp://a.example/x",
             "nonsense",
         ] {
-            let refused = open_web_file(address, 1, &[], None).map(|_| ());
-            assert!(refused.is_err(), "{address}");
+            let refusal = open_web_file(address, 1, &[], None).map(|_| ());
+            assert!(refusal.is_err(), "{address}");
         }
         let why = open_web_file("http://10.0.0.1/x", 1, &[], None).map(|_| ());
         assert!(why.is_err_and(|why| why.contains("not public")));

@@ -44,7 +44,7 @@ pub struct OriginalsSync {
     in_replica: Option<BTreeMap<DocumentId, u64>>,
     // Every original that was in the replica while this process ran.
     current: BTreeSet<DocumentId>,
-    absent: usize,
+    absent_count: usize,
     // Every document of the database with the size of its original.
     in_folder: BTreeMap<DocumentId, u64>,
     documents_version: Option<(i64, i64, String)>,
@@ -65,7 +65,7 @@ impl OriginalsSync {
             scratch,
             in_replica: None,
             current: BTreeSet::new(),
-            absent: 0,
+            absent_count: 0,
             in_folder: BTreeMap::new(),
             documents_version: None,
             to_remove: BTreeSet::new(),
@@ -90,25 +90,25 @@ impl OriginalsSync {
     /// # Errors
     /// Returns an error if the target cannot be listed.
     pub fn audit(&mut self) -> Result<usize> {
-        let mut listed = BTreeMap::new();
+        let mut listed_sizes = BTreeMap::new();
         self.target.list(DOCUMENTS_FOLDER, &mut |entry| {
             let name = entry.name.strip_prefix(DOCUMENTS_FOLDER);
             if let Some(id) = name.and_then(DocumentId::parse) {
-                listed.insert(id, entry.bytes);
+                listed_sizes.insert(id, entry.bytes);
             }
         })?;
-        let known = listed.keys().filter(|id| !self.current.contains(*id));
-        let known: Vec<_> = known.cloned().collect();
-        self.current.extend(known);
+        let unlisted = listed_sizes.keys().filter(|id| !self.current.contains(*id));
+        let unlisted: Vec<_> = unlisted.cloned().collect();
+        self.current.extend(unlisted);
         let previous = self.in_replica.take().unwrap_or_default();
-        let differs = |id: &DocumentId| previous.get(id) != listed.get(id);
+        let differs = |id: &DocumentId| previous.get(id) != listed_sizes.get(id);
         let lost = self
             .in_folder
             .keys()
             .filter(|id| previous.contains_key(*id) && differs(id));
         let lost = lost.count();
         self.is_due |= lost > 0 || previous.is_empty();
-        self.in_replica = Some(listed);
+        self.in_replica = Some(listed_sizes);
         Ok(lost)
     }
 
@@ -120,7 +120,7 @@ impl OriginalsSync {
         if !self.is_due {
             return Ok(MissingOriginals {
                 incomplete_reason: None,
-                absent_count: self.absent,
+                absent_count: self.absent_count,
             });
         }
         if self.in_replica.is_none() {
@@ -141,9 +141,9 @@ impl OriginalsSync {
             .filter(|id| self.in_folder.contains_key(*id));
         let (lost, absent): (Vec<_>, Vec<_>) =
             missing_everywhere.partition(|id| self.current.contains(*id));
-        self.absent = absent.len();
+        self.absent_count = absent.len();
         // The file of an absent original may still arrive: an import stores the rows first.
-        self.is_due = self.absent > 0 || !lost.is_empty();
+        self.is_due = self.absent_count > 0 || !lost.is_empty();
         let lost = lost.first().map(|first| {
             format!(
                 "{} original files are incomplete or missing in both the data folder and the replica, such as that of document \
@@ -152,7 +152,7 @@ impl OriginalsSync {
                 first.as_str()
             )
         });
-        let absent = self.absent;
+        let absent = self.absent_count;
         Ok(MissingOriginals {
             incomplete_reason: lost,
             absent_count: absent,
@@ -177,13 +177,14 @@ impl OriginalsSync {
 
     /// Starts fetching originals that exist only in the replica, once per process.
     fn request_missing(&mut self) {
-        let Some(listed) = &self.in_replica else {
+        let Some(replica_sizes) = &self.in_replica else {
             return;
         };
         if std::mem::replace(&mut self.has_requested_missing, true) {
             return;
         }
-        let is_missing = |id: &&DocumentId| listed.contains_key(*id) && !self.path(id).exists();
+        let is_missing =
+            |id: &&DocumentId| replica_sizes.contains_key(*id) && !self.path(id).exists();
         let missing: Vec<_> = self.in_folder.keys().filter(is_missing).cloned().collect();
         if !missing.is_empty() {
             self.originals.fetch_all(missing);
@@ -193,10 +194,10 @@ impl OriginalsSync {
     /// Uploads originals that the replica lacks. Returns the documents whose original is in neither place.
     fn upload_missing(&mut self) -> Result<Vec<DocumentId>> {
         let mut missing_everywhere = Vec::new();
-        let listed = self.in_replica.get_or_insert_default();
+        let replica_sizes = self.in_replica.get_or_insert_default();
         for (id, &size) in &self.in_folder {
-            let stored = self.target.stored_size(size);
-            if listed.get(id) == Some(&stored) {
+            let stored_size = self.target.stored_size(size);
+            if replica_sizes.get(id) == Some(&stored_size) {
                 continue;
             }
             match File::open(self.originals.path(id)) {
@@ -208,7 +209,7 @@ impl OriginalsSync {
                     let length = file.metadata().map(|about| about.len());
                     if length.map_err(|error| TargetError::Failed(error.to_string()))? == size {
                         self.target.put(&names::original_name(id), &file, false)?;
-                        listed.insert(id.clone(), stored);
+                        replica_sizes.insert(id.clone(), stored_size);
                         self.current.insert(id.clone());
                     } else {
                         missing_everywhere.push(id.clone());
@@ -224,8 +225,8 @@ impl OriginalsSync {
             // Importing an archive can bring a deleted document back.
             if !self.in_folder.contains_key(&id) {
                 self.target.remove(&names::original_name(&id))?;
-                if let Some(listed) = &mut self.in_replica {
-                    listed.remove(&id);
+                if let Some(replica_sizes) = &mut self.in_replica {
+                    replica_sizes.remove(&id);
                 }
             }
             self.current.remove(&id);
@@ -242,9 +243,9 @@ impl OriginalsSync {
         if self.unknown_checked_at.is_some_and(|at| !is_due(at)) {
             return Ok(());
         }
-        let listed = self.in_replica.get_or_insert_default();
+        let replica_sizes = self.in_replica.get_or_insert_default();
         let is_unknown = |id: &&DocumentId| !self.in_folder.contains_key(*id);
-        let unknown: Vec<_> = listed.keys().filter(is_unknown).cloned().collect();
+        let unknown: Vec<_> = replica_sizes.keys().filter(is_unknown).cloned().collect();
         let previous = self.read_unknown_note()?;
         let mut notes = BTreeMap::new();
         for id in unknown {

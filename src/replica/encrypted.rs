@@ -79,8 +79,8 @@ impl Target for EncryptedTarget {
 
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
         let from = self.inner.get(&format!("{name}{ENCRYPTED_SUFFIX}"))?;
-        let opened = self.cipher.open(name, BufReader::new(from));
-        Ok(Box::new(opened.map_err(|error| {
+        let decrypted = self.cipher.open(name, BufReader::new(from));
+        Ok(Box::new(decrypted.map_err(|error| {
             TargetError::Refused(error.to_string())
         })?))
     }

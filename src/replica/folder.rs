@@ -83,9 +83,9 @@ impl Target for FolderTarget {
             }
             File::open(parent)?.sync_all()
         };
-        let written = write();
+        let write_result = write();
         let _ = fs::remove_file(&part);
-        written.map_err(|error| match error.kind() {
+        write_result.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => TargetError::Taken,
             _ => io_failure(error),
         })
@@ -154,12 +154,12 @@ mod tests {
             target.put(name, &File::open(path).expect("a file"), only_new)
         };
         let names = |prefix: &str| {
-            let mut found = Vec::new();
+            let mut listed_names = Vec::new();
             let list = target.list(prefix, &mut |entry| {
-                found.push(format!("{} {}", entry.name, entry.bytes))
+                listed_names.push(format!("{} {}", entry.name, entry.bytes))
             });
             assert_eq!(list, Ok(()));
-            found
+            listed_names
         };
         assert_eq!(names(""), Vec::<String>::new());
         assert_eq!(put_file("ltx/0/b", "two", true), Ok(()));

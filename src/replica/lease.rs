@@ -36,14 +36,14 @@ pub struct LeaseWatch {
     scratch: PathBuf,
     steps: u64,
     // The last question that this process answered as the owner.
-    answered: Option<String>,
+    answered_question: Option<String>,
     replacement: Option<Replacement>,
 }
 
 struct Replacement {
     id: String,
     answer: Option<String>,
-    unanswered: u32,
+    unanswered_count: u32,
 }
 
 impl LeaseWatch {
@@ -54,7 +54,7 @@ impl LeaseWatch {
             id,
             scratch,
             steps: 0,
-            answered: None,
+            answered_question: None,
             replacement: None,
         }
     }
@@ -77,10 +77,10 @@ impl LeaseWatch {
         self.replacement = None;
         if is_question_due
             && let Some(question) = read_note(&*self.target, QUESTION_NOTE)?
-            && self.answered.as_ref() != Some(&question)
+            && self.answered_question.as_ref() != Some(&question)
         {
             self.write_note(ANSWER_NOTE, &question)?;
-            self.answered = Some(question);
+            self.answered_question = Some(question);
         }
         Ok(LeaseCheck::Ours)
     }
@@ -93,13 +93,13 @@ impl LeaseWatch {
         }
         let previous = self.replacement.take().filter(|known| known.id == holder);
         let unanswered = match previous {
-            Some(known) if known.answer == answer => known.unanswered + 1,
+            Some(known) if known.answer == answer => known.unanswered_count + 1,
             _ => 0,
         };
         self.replacement = Some(Replacement {
             id: holder,
             answer,
-            unanswered,
+            unanswered_count: unanswered,
         });
         let is_gone = has_stopped || unanswered >= MAX_UNANSWERED;
         Ok(LeaseCheck::Replaced { is_gone })
@@ -210,11 +210,11 @@ pub(super) fn write_note(
         file.write_all(text.as_bytes())?;
         Ok(file)
     };
-    let stored = write()
+    let write_result = write()
         .map_err(|error: io::Error| TargetError::Failed(error.to_string()))
         .and_then(|file| target.put(name, &file, false));
     let _ = fs::remove_file(path);
-    stored
+    write_result
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub struct LtxEncoder<W> {
     to: W,
     header: LtxHeader,
     digest: Digest<'static, u64, Table<16>>,
-    written: u64,
+    written_bytes: u64,
     last_page: u32,
     index: Vec<u8>,
     compressed: Vec<u8>,
@@ -73,7 +73,7 @@ impl<W: Write> LtxEncoder<W> {
             to,
             header,
             digest: CRC_ENGINE.digest(),
-            written: 0,
+            written_bytes: 0,
             last_page: 0,
             index: Vec::new(),
             compressed: vec![0; get_maximum_output_size(header.page_size as usize)],
@@ -100,7 +100,7 @@ impl<W: Write> LtxEncoder<W> {
         if !in_order || page.len() != self.header.page_size as usize {
             return Err(invalid_data("cannot take this page here"));
         }
-        let begin = self.written;
+        let begin = self.written_bytes;
         let length =
             compress_into(page, &mut self.compressed).map_err(|_| invalid_data("is too small"))?;
         self.write_bytes(&number.to_be_bytes())?;
@@ -110,9 +110,9 @@ impl<W: Write> LtxEncoder<W> {
         // The checksum covers the uncompressed page.
         self.to.write_all(&self.compressed[..length])?;
         self.digest.update(page);
-        self.written += length as u64;
+        self.written_bytes += length as u64;
         self.last_page = number;
-        for value in [u64::from(number), begin, self.written - begin] {
+        for value in [u64::from(number), begin, self.written_bytes - begin] {
             write_varint(&mut self.index, value);
         }
         Ok(())
@@ -132,13 +132,13 @@ impl<W: Write> LtxEncoder<W> {
         let sum = CHECKSUM_FLAG | self.digest.clone().finalize();
         self.to.write_all(&sum.to_be_bytes())?;
         self.to.flush()?;
-        Ok(self.written + 8)
+        Ok(self.written_bytes + 8)
     }
 
     fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.to.write_all(bytes)?;
         self.digest.update(bytes);
-        self.written += bytes.len() as u64;
+        self.written_bytes += bytes.len() as u64;
         Ok(())
     }
 }
@@ -305,12 +305,12 @@ mod tests {
     fn files_round_trip() {
         let noise: Vec<u8> = (0..512_u32).map(|n| ((n * n * 7919) >> 5) as u8).collect();
         let some = vec![(2, vec![0; 512]), (3, noise), (900, vec![b'a'; 512])];
-        let (header, found) = pages(&file(5, 900, &some)).expect("a file");
+        let (header, parsed) = pages(&file(5, 900, &some)).expect("a file");
         assert_eq!(
             (header.min, header.max, header.commit, header.at),
             (5, 6, 900, 7)
         );
-        assert_eq!(found, some);
+        assert_eq!(parsed, some);
         assert_eq!(pages(&file(9, 1, &[])).expect("a file").1, []);
     }
 

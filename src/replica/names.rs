@@ -69,12 +69,12 @@ impl Inventory {
     /// Returns an error if the target cannot be listed.
     pub fn list(target: &dyn Target) -> Result<Self> {
         let list = |prefix: &str| {
-            let mut found = Vec::new();
+            let mut names = Vec::new();
             target.list(prefix, &mut |entry| {
-                found.extend(last_change_in(&entry.name))
+                names.extend(last_change_in(&entry.name))
             })?;
-            found.sort_unstable();
-            Ok(found)
+            names.sort_unstable();
+            Ok(names)
         };
         Ok(Self {
             snapshots: list(SNAPSHOTS_FOLDER)?,

@@ -67,7 +67,7 @@ impl Originals {
     /// [`TargetError::Missing`] when the replica does not have it or the document is deleted; any other error when
     /// it cannot be fetched now.
     pub fn fetch(&self, id: &DocumentId) -> Result<()> {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         loop {
             if self.path(id).exists() {
                 return Ok(());
@@ -83,7 +83,7 @@ impl Originals {
         state.in_progress.insert(id.clone());
         drop(state);
         let fetched = self.fetch_now(id);
-        self.state().in_progress.remove(id);
+        self.lock_state().in_progress.remove(id);
         self.changed.notify_all();
         fetched
     }
@@ -128,7 +128,7 @@ impl Originals {
 
     /// Fetches these originals in the background.
     pub fn fetch_all(self: &Arc<Self>, missing: Vec<DocumentId>) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         state.queue.extend(missing);
         let thread_count = FETCH_THREADS.min(state.queue.len());
         while state.threads < thread_count && !state.stopping {
@@ -151,12 +151,12 @@ impl Originals {
 
     /// Returns the number of originals still to be fetched.
     pub fn remaining(&self) -> usize {
-        self.state().queue.len()
+        self.lock_state().queue.len()
     }
 
     /// Stops the background threads, and waits up to `within` for them to end.
     pub fn stop(&self, within: Duration) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         state.stopping = true;
         self.changed.notify_all();
         let until = clock::instant() + within;
@@ -165,15 +165,15 @@ impl Originals {
             if remaining_time.is_zero() {
                 return;
             }
-            let waited = self.changed.wait_timeout(state, remaining_time);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let wait_result = self.changed.wait_timeout(state, remaining_time);
+            state = wait_result.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     fn run_worker(&self) {
         let mut is_reported = false;
         loop {
-            let mut state = self.state();
+            let mut state = self.lock_state();
             let next = state.queue.pop_front().filter(|_| !state.stopping);
             let Some(id) = next else {
                 state.threads -= 1;
@@ -191,18 +191,18 @@ impl Originals {
                     if !std::mem::replace(&mut is_reported, true) {
                         log::warn("an original could not be fetched yet", &[("why", &error)]);
                     }
-                    let mut state = self.state();
+                    let mut state = self.lock_state();
                     state.queue.push_back(id);
-                    let waited = self
-                        .changed
-                        .wait_timeout_while(state, RETRY_PAUSE, |state| !state.stopping);
-                    drop(waited);
+                    let wait_result =
+                        self.changed
+                            .wait_timeout_while(state, RETRY_PAUSE, |state| !state.stopping);
+                    drop(wait_result);
                 }
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, OriginalsState> {
+    fn lock_state(&self) -> MutexGuard<'_, OriginalsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,7 @@ use super::lease::{Lease, LeaseCheck};
 use super::originals::Originals;
 use super::ownership::ReplicaLease;
 pub use super::status::{ReplicaStatus, ReplicatorSettings};
-use super::status::{ReplicatorWake, locked};
+use super::status::{ReplicatorWake, lock};
 use super::wal_spool::SpoolShared;
 use super::worker::ReplicatorWorker;
 use crate::clock;
@@ -71,10 +71,14 @@ impl Replicator {
 
     /// Returns the status of the replica.
     pub fn status(&self) -> ReplicaStatus {
-        let mut status = locked(&self.status).clone();
+        let mut status = lock(&self.status).clone();
         let state = self.shared.lock();
-        let bytes = state.waiting.iter().map(|waiting| waiting.bytes).sum();
-        status.waiting = (state.waiting.len(), bytes);
+        let bytes = state
+            .waiting_changes
+            .iter()
+            .map(|waiting| waiting.bytes)
+            .sum();
+        status.waiting = (state.waiting_changes.len(), bytes);
         status.error = status.error.or_else(|| state.error.clone());
         status.originals_left = self.originals.remaining();
         status.is_abandoned = status.superseded
@@ -90,7 +94,7 @@ impl Replicator {
     /// Requests a snapshot as soon as possible; the status reports when it is done.
     pub fn request_snapshot(&self) {
         let (signal, wake) = &*self.signal;
-        locked(signal).snapshot_requested = true;
+        lock(signal).snapshot_requested = true;
         wake.notify_all();
     }
 
@@ -98,16 +102,19 @@ impl Replicator {
     /// everything was sent.
     pub fn finish(&self, within: Duration) -> bool {
         let (signal, wake) = &*self.signal;
-        locked(signal).stop_by = Some(clock::instant() + within);
+        lock(signal).stop_by = Some(clock::instant() + within);
         wake.notify_all();
         let started_at = clock::instant();
-        let waited = wake.wait_timeout_while(locked(signal), within, |signal| !signal.is_done);
-        let done = waited.unwrap_or_else(PoisonError::into_inner).0.is_done;
-        if let Some(thread) = locked(&self.thread).take().filter(|_| done) {
+        let wait_result = wake.wait_timeout_while(lock(signal), within, |signal| !signal.is_done);
+        let is_done = wait_result
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .is_done;
+        if let Some(thread) = lock(&self.thread).take().filter(|_| is_done) {
             let _ = thread.join();
         }
         self.originals
             .stop(within.saturating_sub(started_at.elapsed()));
-        done && locked(&self.status).error.is_none()
+        is_done && lock(&self.status).error.is_none()
     }
 }

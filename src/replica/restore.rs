@@ -16,7 +16,7 @@ pub struct RestoredFiles {
     /// The last restored change.
     pub position: u64,
     /// The last change in the replica; greater than `position` if something could not be read.
-    pub newest: u64,
+    pub newest_change: u64,
     /// Number of changes applied to the snapshot.
     pub changes: usize,
     /// Size of the database, in bytes.
@@ -40,7 +40,7 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> 
     for (snapshot, changes) in inventory.restore_chains() {
         match restore_chain(target, to, snapshot, &changes, &mut damage) {
             Ok(mut restored) => {
-                restored.newest = newest;
+                restored.newest_change = newest;
                 restored.damage = damage;
                 return Ok(Some(restored));
             }
@@ -107,7 +107,7 @@ fn restore_chain(
     }
     let mut restored = RestoredFiles {
         position: snapshot,
-        newest: 0,
+        newest_change: 0,
         changes: 0,
         bytes: u64::from(header.commit) * u64::from(header.page_size),
         damage: Vec::new(),

@@ -62,7 +62,7 @@ pub(super) struct ReplicatorSignal {
 }
 
 /// Locks a mutex, ignoring poisoning.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

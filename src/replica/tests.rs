@@ -81,23 +81,30 @@ impl ReplicaRig {
         if self.shared.lock().has_lost_changes {
             self.copy();
         }
-        while let Some(first) = self.shared.lock().waiting.pop_front() {
+        while let Some(first) = self.shared.lock().waiting_changes.pop_front() {
             let path = change_path(&self.spool, first.number);
             snapshots::upload_snapshot(&self.target, &names::change_name(first.number), &path)
                 .unwrap();
         }
     }
     fn copy(&self) {
-        let held = self.store.hold_for_snapshot().unwrap();
+        let held_snapshot = self.store.hold_for_snapshot().unwrap();
         let number = self.shared.lock().snapshot_position;
         let path = self.spool.join("copy");
-        snapshots::write_snapshot(held.file(), held.page_size, held.pages, &path, number).unwrap();
+        snapshots::write_snapshot(
+            held_snapshot.file(),
+            held_snapshot.page_size,
+            held_snapshot.pages,
+            &path,
+            number,
+        )
+        .unwrap();
         match snapshots::upload_snapshot(&self.target, &names::snapshot_name(number), &path) {
             Ok(_) | Err(TargetError::Taken) => {}
             other => panic!("{other:?}"),
         }
     }
-    fn restored(&self, to: &Path) -> RestoredFiles {
+    fn restore_to(&self, to: &Path) -> RestoredFiles {
         let restored = restore(&self.target, to).unwrap().expect("a database");
         verify(to).unwrap();
         restored
@@ -160,9 +167,9 @@ proptest! {
         rig.send();
         rig.send();
         let now = rig.store.read_now(|db| settings::get(db, "test")).unwrap();
-        let restored = rig.restored(&place.at("back.db"));
+        let restored = rig.restore_to(&place.at("back.db"));
         prop_assert_eq!(restored.damage, Vec::<String>::new());
-        prop_assert_eq!(restored.position, restored.newest);
+        prop_assert_eq!(restored.position, restored.newest_change);
         prop_assert!(value(&place.at("back.db")) == now);
     }
 }

@@ -30,9 +30,9 @@ pub struct WaitingChange {
 #[derive(Debug, Default)]
 pub struct SpoolState {
     /// Last assigned number.
-    pub newest: u64,
+    pub newest_number: u64,
     /// Changes not sent yet, in order.
-    pub waiting: VecDeque<WaitingChange>,
+    pub waiting_changes: VecDeque<WaitingChange>,
     /// Whether something was missed, or nothing is known yet, so that a snapshot is needed.
     pub has_lost_changes: bool,
     /// Last change included in the snapshot in progress.
@@ -52,7 +52,7 @@ impl SpoolShared {
     /// from it.
     pub fn new(newest: u64, has_lost_changes: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(SpoolState {
-            newest,
+            newest_number: newest,
             has_lost_changes,
             ..SpoolState::default()
         })))
@@ -108,7 +108,7 @@ impl WalSpool {
             } => (pages, commit, page_size, next),
         };
         let Some(log) = log else { return Ok(true) };
-        let number = self.shared.lock().newest + 1;
+        let number = self.shared.lock().newest_number + 1;
         let at = clock::now().millis();
         let header = LtxHeader {
             page_size,
@@ -127,11 +127,13 @@ impl WalSpool {
         let bytes = encoder.finish()?;
         self.position = next;
         let mut state = self.shared.lock();
-        state.newest = number;
-        state.waiting.push_back(WaitingChange { number, bytes });
+        state.newest_number = number;
+        state
+            .waiting_changes
+            .push_back(WaitingChange { number, bytes });
         state.since = (state.since.0 + 1, state.since.1 + bytes);
         Ok(state
-            .waiting
+            .waiting_changes
             .iter()
             .map(|waiting| waiting.bytes)
             .sum::<u64>()
@@ -149,8 +151,11 @@ impl WalFollower for WalSpool {
         state.error = outcome.as_ref().err().map(io::Error::to_string);
         if !matches!(outcome, Ok(true)) {
             state.has_lost_changes = true;
-            let discarded = state.newest + 1;
-            let all = state.waiting.drain(..).map(|waiting| waiting.number);
+            let discarded = state.newest_number + 1;
+            let all = state
+                .waiting_changes
+                .drain(..)
+                .map(|waiting| waiting.number);
             for number in all.chain([discarded]) {
                 let _ = std::fs::remove_file(change_path(&self.folder, number));
             }
@@ -163,12 +168,12 @@ impl WalFollower for WalSpool {
 
     fn held(&mut self) {
         let mut state = self.shared.lock();
-        if state.has_lost_changes || state.newest == 0 {
+        if state.has_lost_changes || state.newest_number == 0 {
             // Nothing links what was sent to the current state.
-            state.newest += 1;
+            state.newest_number += 1;
             state.has_lost_changes = false;
         }
-        state.snapshot_position = state.newest;
+        state.snapshot_position = state.newest_number;
         state.since = (0, 0);
         state.error = None;
     }

@@ -12,7 +12,7 @@ use super::names::{self, Inventory};
 use super::originals::Originals;
 use super::ownership::{self, ReplicaLease};
 use super::snapshots;
-use super::status::{ReplicaStatus, ReplicatorSettings, ReplicatorWake, locked};
+use super::status::{ReplicaStatus, ReplicatorSettings, ReplicatorWake, lock};
 use super::target::{Result, TargetError};
 use super::wal_spool::{SpoolShared, change_path};
 use crate::clock;
@@ -43,7 +43,7 @@ const MAX_LISTING_PAUSE: Duration = Duration::from_secs(60);
 struct CommitStamp {
     commits: u64,
     length: u64,
-    modified: Option<SystemTime>,
+    modified_at: Option<SystemTime>,
 }
 
 impl CommitStamp {
@@ -52,7 +52,7 @@ impl CommitStamp {
         Self {
             commits: store.commits().0.count,
             length: about.as_ref().map_or(0, std::fs::Metadata::len),
-            modified: about.and_then(|about| about.modified().ok()),
+            modified_at: about.and_then(|about| about.modified().ok()),
         }
     }
 }
@@ -122,7 +122,7 @@ impl ReplicatorWorker {
             let started = clock::now();
             pause = match self.run_round(stop_by.is_some()) {
                 Ok(report) => {
-                    locked(&self.status).absent_originals = report.absent_count;
+                    lock(&self.status).absent_originals = report.absent_count;
                     match report.incomplete_reason {
                         None => self.record_success(started),
                         Some(lost) => self.record_error(&TargetError::Failed(lost)),
@@ -137,18 +137,18 @@ impl ReplicatorWorker {
                 }
             };
             let Some(stop_by) = stop_by else { continue };
-            let done =
-                self.shared.lock().waiting.is_empty() && locked(&self.status).error.is_none();
-            let superseded = locked(&self.status).superseded;
-            if done || superseded || clock::instant() + pause > stop_by {
-                if done && let Err(error) = self.lease_owner.release() {
+            let is_done =
+                self.shared.lock().waiting_changes.is_empty() && lock(&self.status).error.is_none();
+            let superseded = lock(&self.status).superseded;
+            if is_done || superseded || clock::instant() + pause > stop_by {
+                if is_done && let Err(error) = self.lease_owner.release() {
                     self.record_error(&error);
                 }
                 break;
             }
         }
         let (signal, wake) = &*self.signal;
-        locked(signal).is_done = true;
+        lock(signal).is_done = true;
         wake.notify_all();
     }
 
@@ -157,7 +157,7 @@ impl ReplicatorWorker {
         let signal = Arc::clone(&self.signal);
         let (signal, wake) = &*signal;
         let until = clock::instant() + pause;
-        let mut signal = locked(signal);
+        let mut signal = lock(signal);
         loop {
             let left = until.saturating_duration_since(clock::instant());
             let is_asked = std::mem::take(&mut signal.snapshot_requested);
@@ -173,14 +173,14 @@ impl ReplicatorWorker {
     }
 
     fn has_error(&self) -> bool {
-        locked(&self.status).error.is_some()
+        lock(&self.status).error.is_some()
     }
 
     /// Sends missing changes and originals to the replica, and verifies the rest. Succeeds only if everything stored
     /// before it started is in the replica, or the result reports what is missing.
     fn run_round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
-        if locked(&self.status).superseded {
+        if lock(&self.status).superseded {
             return Ok(MissingOriginals::default());
         }
         if !self.lease_owner.is_ours()? {
@@ -217,7 +217,7 @@ impl ReplicatorWorker {
 
     fn is_lost(&self) -> bool {
         let state = self.shared.lock();
-        state.has_lost_changes || state.newest == 0
+        state.has_lost_changes || state.newest_number == 0
     }
 
     /// Makes and sends a snapshot. If the log has grown too large in the meantime and is lost again, another one
@@ -241,16 +241,16 @@ impl ReplicatorWorker {
     /// Lists the target. Resends lost files, and reports the replica as incomplete until then.
     fn audit(&mut self, stopping: bool) -> Result<()> {
         let started = clock::instant();
-        let sent = {
+        let sent_names = {
             let state = self.shared.lock();
-            let next = state.waiting.front();
-            next.map_or(state.newest, |next| next.number - 1)
+            let next = state.waiting_changes.front();
+            next.map_or(state.newest_number, |next| next.number - 1)
         };
-        let missing = self.ledger.audit(&*self.settings.target, sent)?;
+        let missing = self.ledger.audit(&*self.settings.target, sent_names)?;
         let originals = self.originals_sync.audit()?;
         let took = clock::instant().saturating_duration_since(started);
         if !missing.is_empty() || originals > 0 {
-            locked(&self.status).replicated_until = None;
+            lock(&self.status).replicated_until = None;
             log::error(
                 "the replica lacks data that was sent; sending it again",
                 &[
@@ -276,10 +276,10 @@ impl ReplicatorWorker {
             &[("replica", &self.settings.display_address)],
         );
         self.store.close_to_changes();
-        let sent = self.send_last();
-        let mut status = locked(&self.status);
+        let send_result = self.send_last();
+        let mut status = lock(&self.status);
         status.superseded = true;
-        status.error = Some(match sent {
+        status.error = Some(match send_result {
             Ok(()) => "another Quire has taken over this replica".into(),
             Err(error) => format!(
                 "another Quire has taken over this replica, and the last changes could not be sent: {error}"
@@ -313,7 +313,7 @@ impl ReplicatorWorker {
 
     /// Reads the log. Returns false when that was deferred because files are waiting.
     fn read_log(&mut self, stamp: CommitStamp, is_required: bool) -> Result<bool> {
-        let waits = !self.shared.lock().waiting.is_empty();
+        let waits = !self.shared.lock().waiting_changes.is_empty();
         if waits && !is_required && stamp.length <= LARGE_LOG_BYTES {
             return Ok(false);
         }
@@ -348,33 +348,33 @@ impl ReplicatorWorker {
             }
             let _ = std::fs::remove_file(&path);
             self.unsent_snapshot = None;
-            let mut status = locked(&self.status);
+            let mut status = lock(&self.status);
             status.snapshot_at = Some(clock::now());
             status.position = status.position.max(number);
         }
         loop {
-            let Some(first) = self.shared.lock().waiting.front().copied() else {
+            let Some(first) = self.shared.lock().waiting_changes.front().copied() else {
                 return Ok(());
             };
             let path = change_path(&self.spool, first.number);
-            let sent = snapshots::upload_snapshot(
+            let upload_result = snapshots::upload_snapshot(
                 &*self.settings.target,
                 &names::change_name(first.number),
                 &path,
             );
             let mut state = self.shared.lock();
-            if state.waiting.front() == Some(&first) {
-                match sent {
+            if state.waiting_changes.front() == Some(&first) {
+                match upload_result {
                     Ok(stored) => self.ledger.record_change(first.number, stored),
                     Err(TargetError::Missing) => {
                         state.has_lost_changes = true;
-                        state.waiting.clear();
+                        state.waiting_changes.clear();
                         return Ok(());
                     }
                     Err(error) => return Err(error),
                 }
-                state.waiting.pop_front();
-                locked(&self.status).position = first.number;
+                state.waiting_changes.pop_front();
+                lock(&self.status).position = first.number;
             }
             let _ = std::fs::remove_file(path);
         }
@@ -392,7 +392,7 @@ impl ReplicatorWorker {
         let path = self.spool.join("copy");
         let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
         let number = if closed {
-            let number = self.shared.lock().newest + 1;
+            let number = self.shared.lock().newest_number + 1;
             self.database_bytes = snapshots::write_snapshot_of_closed(
                 &self.settings.data_dir.join("quire.db"),
                 &path,
@@ -400,16 +400,21 @@ impl ReplicatorWorker {
             )
             .map_err(failed)?;
             let mut state = self.shared.lock();
-            (state.newest, state.has_lost_changes) = (number, false);
+            (state.newest_number, state.has_lost_changes) = (number, false);
             number
         } else {
-            let held = self
+            let held_snapshot = self
                 .store
                 .hold_for_snapshot()
                 .map_err(|error| TargetError::Failed(error.to_string()))?;
             let number = self.shared.lock().snapshot_position;
-            let result =
-                snapshots::write_snapshot(held.file(), held.page_size, held.pages, &path, number);
+            let result = snapshots::write_snapshot(
+                held_snapshot.file(),
+                held_snapshot.page_size,
+                held_snapshot.pages,
+                &path,
+                number,
+            );
             if result.is_err() {
                 // Later changes would have no snapshot to build on.
                 self.shared.lock().has_lost_changes = true;
@@ -434,7 +439,7 @@ impl ReplicatorWorker {
     }
 
     fn record_success(&self, started: Timestamp) {
-        let mut status = locked(&self.status);
+        let mut status = lock(&self.status);
         if status.superseded {
             return;
         }
@@ -451,7 +456,7 @@ impl ReplicatorWorker {
     }
 
     fn record_error(&self, error: &TargetError) {
-        let mut status = locked(&self.status);
+        let mut status = lock(&self.status);
         let why = match error {
             TargetError::Taken => format!("{error}: {}", ownership::SHARED_REPLICA_ADVICE),
             other => other.to_string(),

@@ -155,12 +155,12 @@ pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Opti
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT synthesis FROM analyses WHERE id = ?2 AND user_id = ?1",
         (user, id),
         |row| optional_text(row, 0),
     )?;
-    Ok(found.flatten())
+    Ok(stored_row.flatten())
 }
 
 /// Returns the status of an analysis of this user. This is the cheap way to check whether the user may see it.
@@ -298,21 +298,21 @@ pub fn using_document(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn count_using_document(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT count(*) AS count
          FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id
          WHERE d.document_id = ?2 AND a.user_id = ?1",
         (user, document),
         |row| unsigned(row, "count"),
     )?;
-    Ok(found.unwrap_or(0))
+    Ok(stored_row.unwrap_or(0))
 }
 
 /// Lists the unfinished analyses of all users, oldest first. A starting server resumes them.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
+pub fn list_unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
     db.all(
         "SELECT id FROM analyses WHERE finished = 0 ORDER BY id",
         [],

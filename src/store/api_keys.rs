@@ -32,7 +32,7 @@ pub fn insert(db: &Writer, key: &ApiKey) -> Result<()> {
             to_json(&key.scopes)?,
             key.created,
             key.last_used.unwrap_or_default(),
-            key.expires.unwrap_or_default(),
+            key.expires_at.unwrap_or_default(),
             to_json(&key.limits.models)?,
             key.limits.daily_budget.unwrap_or(NO_LIMIT),
             key.limits.total_budget.unwrap_or(NO_LIMIT),
@@ -124,7 +124,7 @@ pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
              cost = key_usage.cost + excluded.cost",
         (
             id,
-            charge.at.day(),
+            charge.started_at.day(),
             to_integer(used.input.saturating_add(used.output)),
             charge.cost().unwrap_or_default(),
         ),
@@ -163,7 +163,7 @@ fn from_row(row: &Row<'_>) -> Result<ApiKey> {
         scopes: json(row, 5)?,
         created: row.get(6)?,
         last_used: optional_timestamp(row, 7)?,
-        expires: optional_timestamp(row, 8)?,
+        expires_at: optional_timestamp(row, 8)?,
         limits: KeyLimits {
             models: json(row, 9)?,
             daily_budget: limit(row.get(10)?),
@@ -202,7 +202,7 @@ mod tests {
                 },
                 created: at(5),
                 last_used: None,
-                expires: Some(at(900_000)),
+                expires_at: Some(at(900_000)),
             };
             insert(db, &key)?;
             assert_eq!(by_hash(db, &[5; 32]), Ok(Some((key.clone(), user(2)))));

@@ -282,8 +282,8 @@ pub fn insert_row(
         marks.join(", ")
     );
     let cells: Vec<Cell<'_>> = cells.iter().map(cell_of).collect();
-    let added = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
-        Ok(added) => added > 0,
+    let insertion = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
+        Ok(insertion) => insertion > 0,
         // No later row could be stored either.
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
             return Err(error);
@@ -291,7 +291,7 @@ pub fn insert_row(
         // A value of the wrong type is the archive's fault: skip the row and continue.
         Err(_) => false,
     };
-    if !added {
+    if !insertion {
         return Ok(false);
     }
     match db.attempt(|db| update_indexes(db, table, (&id, ordinal))) {
@@ -301,9 +301,9 @@ pub fn insert_row(
         Err(error) if table.name == "passages" => Err(error),
         Err(_) => {
             // The other indexed tables have a single row per ID.
-            let named = table.parent.unwrap_or("id");
+            let id_column = table.parent.unwrap_or("id");
             let sql = format!(
-                "DELETE FROM {} WHERE {named} = ?1 AND user_id = ?2",
+                "DELETE FROM {} WHERE {id_column} = ?1 AND user_id = ?2",
                 table.name
             );
             db.run(&sql, [id.as_str(), user.as_str()])?;
@@ -368,7 +368,7 @@ pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) 
         "experiments" => ExperimentId::parse(id)
             .and_then(|id| experiments::by_id(db, user, &id).ok()?)
             .is_some_and(|found| {
-                found.state != ExperimentState::Running && found.finished.is_some()
+                found.state != ExperimentState::Running && found.finished_at.is_some()
             }),
         "recipes" => RecipeId::parse(id).is_some(),
         "threads" => ThreadId::parse(id)
@@ -385,11 +385,11 @@ pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) 
 pub fn are_valid_children(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id).is_some_and(|id| {
-            let found = analyses::by_id(db, Some(user), &id).ok().flatten();
-            let (Some(found), Ok(answers)) = (found, analyses::answers_of(db, &id)) else {
+            let analysis = analyses::by_id(db, Some(user), &id).ok().flatten();
+            let (Some(analysis), Ok(answers)) = (analysis, analyses::answers_of(db, &id)) else {
                 return false;
             };
-            let plan = &found.plan;
+            let plan = &analysis.plan;
             let seated = |answer: &StageAnswer| plan.has_member(answer.stage, answer.member);
             !plan.members.is_empty() && !plan.stages.is_empty() && answers.iter().all(seated)
         }),
@@ -436,10 +436,10 @@ pub fn for_each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &s
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn has_recipe(db: &Reader, user: &UserId, name: &str) -> Result<bool> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT 1 FROM recipes WHERE user_id = ?1 AND name = ?2",
         (user, name),
         |_| Ok(()),
     );
-    Ok(found?.is_some())
+    Ok(stored_row?.is_some())
 }

@@ -13,12 +13,12 @@ use crate::domain::usage::UserLimits;
 /// Returns an error if the database cannot be read.
 pub fn for_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
     db.query_optional("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
-        let known = |value: i64| (value >= 0).then_some(value);
+        let known_amount = |value: i64| (value >= 0).then_some(value);
         Ok(UserLimits {
-            day_cost: known(row.get("day_cost")?).map(MicroDollars),
-            month_cost: known(row.get("month_cost")?).map(MicroDollars),
-            day_tokens: known(row.get("day_tokens")?).map(|tokens| tokens as u64),
-            month_tokens: known(row.get("month_tokens")?).map(|tokens| tokens as u64),
+            day_cost: known_amount(row.get("day_cost")?).map(MicroDollars),
+            month_cost: known_amount(row.get("month_cost")?).map(MicroDollars),
+            day_tokens: known_amount(row.get("day_tokens")?).map(|tokens| tokens as u64),
+            month_tokens: known_amount(row.get("month_tokens")?).map(|tokens| tokens as u64),
         })
     })
 }

@@ -55,7 +55,7 @@ pub struct CacheStats {
     /// Hits on the answers that are currently in the cache.
     pub hits: u64,
     /// The amount that these hits would have cost.
-    pub saved: MicroDollars,
+    pub saved_cost: MicroDollars,
 }
 
 /// Looks up the answer for a key, unless it has expired or was created before `since`. Uses a read, so that a miss, the
@@ -149,7 +149,7 @@ pub struct CacheSelection {
     /// Only answers by this model (full ID).
     pub model: Option<String>,
     /// Only answers created before this time.
-    pub before: Option<Timestamp>,
+    pub created_before: Option<Timestamp>,
 }
 
 /// Deletes matching answers and returns their number.
@@ -160,7 +160,7 @@ pub fn clear(db: &Writer, which: &CacheSelection) -> Result<usize> {
     db.run(
         "DELETE FROM answer_cache WHERE (CAST(?1 AS TEXT) IS NULL OR user_id = ?1)
              AND (CAST(?2 AS TEXT) IS NULL OR model = ?2) AND (CAST(?3 AS BIGINT) IS NULL OR created < ?3)",
-        (&which.user, &which.model, which.before),
+        (&which.user, &which.model, which.created_before),
     )
 }
 
@@ -208,7 +208,7 @@ pub fn stats(db: &Reader) -> Result<CacheStats> {
                 entries: unsigned(row, "entries")?,
                 bytes: unsigned(row, "bytes")?,
                 hits: unsigned(row, "hits")?,
-                saved: row.get("saved")?,
+                saved_cost: row.get("saved")?,
             })
         },
     )?
@@ -289,7 +289,10 @@ mod tests {
             }
             record_hit(db, "1.k", at(9))?;
             let now = stats(db)?;
-            assert_eq!((now.entries, now.hits, now.saved), (2, 1, MicroDollars(40)));
+            assert_eq!(
+                (now.entries, now.hits, now.saved_cost),
+                (2, 1, MicroDollars(40))
+            );
             put(
                 db,
                 Some(&one),
@@ -298,8 +301,8 @@ mod tests {
                 at(2),
                 at(100),
             )?;
-            let found = look_up(db, "1.k", at(50), at(0))?;
-            assert_eq!(found, Some(cached_answer("newer", Some(1))));
+            let cached = look_up(db, "1.k", at(50), at(0))?;
+            assert_eq!(cached, Some(cached_answer("newer", Some(1))));
             assert_eq!(
                 fields_of(db, "1", at(9), 9)?,
                 [cached_answer("", None).fields]
@@ -309,7 +312,7 @@ mod tests {
                 |user: Option<&UserId>, model: Option<&str>, before: Option<i64>| CacheSelection {
                     user: user.cloned(),
                     model: model.map(str::to_owned),
-                    before: before.map(at),
+                    created_before: before.map(at),
                 };
             assert_eq!(clear(db, &of(Some(&two), None, None)), Ok(0));
             assert_eq!(clear(db, &of(None, Some("b/y"), None)), Ok(0));

@@ -49,9 +49,9 @@ pub fn insert(
             analysis,
             call.stage as i64,
             call.member as i64,
-            charge.at,
+            charge.started_at,
             charge.model,
-            charge.ended.as_str(),
+            charge.outcome.as_str(),
             bill.tries,
             to_integer(bill.usage.input),
             to_integer(bill.usage.output),
@@ -72,7 +72,7 @@ pub fn insert(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn latest(
+pub fn list_latest(
     db: &Reader,
     user: Option<&UserId>,
     limit: u32,
@@ -105,7 +105,7 @@ pub fn of_analysis(
 }
 
 fn from_row(row: &Row<'_>) -> Result<CallRecord> {
-    let known = |value: i64| (value >= 0).then_some(value);
+    let known_amount = |value: i64| (value >= 0).then_some(value);
     let price = optional_text(row, "price")?;
     Ok(CallRecord {
         id: row.get("id")?,
@@ -116,8 +116,8 @@ fn from_row(row: &Row<'_>) -> Result<CallRecord> {
                 member: unsigned(row, "member")? as usize,
             },
             model: row.get("model")?,
-            at: row.get("at")?,
-            ended: CallEnd::parse(&row.get::<_, String>("outcome")?).unwrap_or(CallEnd::Failed),
+            started_at: row.get("at")?,
+            outcome: CallEnd::parse(&row.get::<_, String>("outcome")?).unwrap_or(CallEnd::Failed),
             bill: CallBill {
                 usage: Usage {
                     input: unsigned(row, "input")?,
@@ -129,13 +129,13 @@ fn from_row(row: &Row<'_>) -> Result<CallRecord> {
                 },
                 tries: row.get("tries")?,
                 latency_ms: unsigned(row, "latency_ms")?,
-                first_token_ms: known(row.get("first_token_ms")?).map(|ms| ms as u64),
+                first_token_ms: known_amount(row.get("first_token_ms")?).map(|ms| ms as u64),
                 ..CallBill::default()
             },
             price: price.and_then(|price| serde_json::from_str(&price).ok()),
             own_key: row.get("own_key")?,
         },
-        cost: known(row.get("cost")?).map(MicroDollars),
+        cost: known_amount(row.get("cost")?).map(MicroDollars),
     })
 }
 
@@ -165,8 +165,8 @@ mod tests {
                     member: 2,
                 },
                 model: "a/x".into(),
-                at: at(n),
-                ended,
+                started_at: at(n),
+                outcome: ended,
                 bill: CallBill {
                     usage: Usage {
                         input: 10,
@@ -199,14 +199,14 @@ mod tests {
             assert_eq!(all_of(Some(&own), span)?[0].charge, one);
             assert_eq!(all_of(None, span)?.len(), 1, "another user's are not");
             assert_eq!(all_of(Some(&own), (at(2), at(9)))?, []);
-            let all = latest(db, None, 9, None)?;
-            let found: Vec<_> = all
+            let all = list_latest(db, None, 9, None)?;
+            let tried_models: Vec<_> = all
                 .iter()
                 .map(|call| (call.charge.clone(), call.cost))
                 .collect();
-            assert_eq!(found, [(two, None), (one.clone(), one.cost())]);
-            assert_eq!(latest(db, Some(&user(1).id), 9, None)?.len(), 1);
-            assert_eq!(latest(db, None, 1, Some(all[0].id))?, all[1..]);
+            assert_eq!(tried_models, [(two, None), (one.clone(), one.cost())]);
+            assert_eq!(list_latest(db, Some(&user(1).id), 9, None)?.len(), 1);
+            assert_eq!(list_latest(db, None, 1, Some(all[0].id))?, all[1..]);
             assert_eq!(delete_before(db, at(2))?, 1);
             Ok(())
         });

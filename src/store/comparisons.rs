@@ -151,8 +151,8 @@ pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn compare_interval(db: &Reader, user: &UserId) -> Result<Option<u64>> {
-    let stored = settings::get(db, &compare_interval_key(user))?;
-    Ok(stored.and_then(|text| text.parse().ok()))
+    let stored_interval = settings::get(db, &compare_interval_key(user))?;
+    Ok(stored_interval.and_then(|text| text.parse().ok()))
 }
 
 /// Sets how often this user is offered a comparison; `None` restores the server's default.
@@ -175,12 +175,12 @@ fn compare_interval_key(user: &UserId) -> String {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT 1 FROM comparisons WHERE analysis_id = ?1 AND choice <> ''",
         [id],
         |_| Ok(()),
     );
-    Ok(found?.is_some())
+    Ok(stored_row?.is_some())
 }
 
 /// Stores a vote, at most once: a user who knows which answer was which can no longer vote blindly.
@@ -280,7 +280,7 @@ fn add_vote(count: &mut TopicCount, row: &Row<'_>, by_topic: bool) -> Result<()>
 /// The questions voted on so far, each with its user, its topic, and the preceding turn.
 #[derive(Default)]
 struct RepeatedQuestions {
-    known: BTreeSet<((UserId, String, String), String)>,
+    known_questions: BTreeSet<((UserId, String, String), String)>,
     votes: u32,
 }
 
@@ -299,17 +299,18 @@ impl RepeatedQuestions {
         if self.votes > MAX_VOTES {
             return Ok(false);
         }
-        let asked: VotedQuestion = serde_json::from_str(row.text("request")?).unwrap_or_default();
+        let question: VotedQuestion =
+            serde_json::from_str(row.text("request")?).unwrap_or_default();
         let case = Case {
-            prompt: asked.prompt,
-            documents: asked.document_ids.unwrap_or_default(),
+            prompt: question.prompt,
+            documents: question.document_ids.unwrap_or_default(),
             ..Case::default()
         };
         if case.prompt.is_empty() {
             return Ok(false);
         }
-        let asked = (row.get("user_id")?, group.to_owned(), row.get("follows")?);
-        Ok(!self.known.insert((asked, question_key(&case))))
+        let question = (row.get("user_id")?, group.to_owned(), row.get("follows")?);
+        Ok(!self.known_questions.insert((question, question_key(&case))))
     }
 }
 

@@ -122,12 +122,12 @@ impl Reader {
         params: impl Params,
         mut from_row: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut found = Vec::new();
+        let mut rows = Vec::new();
         self.each(sql, params, |row| {
-            found.push(from_row(row)?);
+            rows.push(from_row(row)?);
             Ok(true)
         })?;
-        Ok(found)
+        Ok(rows)
     }
 
     /// Visits rows until `take` returns false, without collecting them.

@@ -80,16 +80,16 @@ impl DiskWatch {
     /// Returns the state of the disk. Takes one system call, or two without a reserve.
     pub fn disk(&self) -> DiskState {
         let free = self.free_bytes();
-        let spent = self.is_spent.load(Relaxed);
+        let is_spent = self.is_spent.load(Relaxed);
         // The reserve's size must be free as well, or restoring it would use up the space.
-        let wanted = self.floor + if spent { self.reserve_bytes() } else { 0 };
+        let wanted_bytes = self.floor + if is_spent { self.reserve_bytes() } else { 0 };
         DiskState {
             free_bytes: free,
             floor: self.floor,
-            is_low: self.floor > 0 && free < wanted,
+            is_low: self.floor > 0 && free < wanted_bytes,
             is_full: self.has_failed() || free < MIN_FREE_BYTES.min(self.floor),
             is_reserve_blocked: self.floor > 0
-                && spent
+                && is_spent
                 && fs::metadata(self.path()).is_ok_and(|entry| !entry.is_file()),
         }
     }

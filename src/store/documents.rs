@@ -113,7 +113,7 @@ pub fn add_text(
     (user, id): (&UserId, &DocumentId),
     page_count: u32,
     pages: &[PageText],
-    found: &[Passage],
+    passages: &[Passage],
 ) -> Result<()> {
     db.run_one(
         "UPDATE documents SET pages = ?3 WHERE user_id = ?1 AND id = ?2
@@ -127,7 +127,7 @@ pub fn add_text(
             (id, page.number, &page.text, &page.title),
         )?;
     }
-    search::insert_passages(db, user, id, found)
+    search::insert_passages(db, user, id, passages)
 }
 
 /// Finds one page of a document of this user.
@@ -370,9 +370,9 @@ pub fn is_recognized(db: &Reader, user: &UserId, id: &DocumentId, page: u32) -> 
 }
 
 fn from_row(row: &Row<'_>) -> Result<Document> {
-    let stored: Vec<StoredGap> = json(row, "gaps")?;
+    let stored_gaps: Vec<StoredGap> = json(row, "gaps")?;
     let (recognized, gaps): (Vec<StoredGap>, Vec<StoredGap>) =
-        stored.into_iter().partition(|one| one.recognized);
+        stored_gaps.into_iter().partition(|one| one.recognized);
     let recognized = recognized.into_iter().map(|one| one.gap.page).collect();
     let gaps = gaps.into_iter().map(|one| one.gap).collect();
     Ok(Document {

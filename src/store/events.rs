@@ -39,7 +39,12 @@ pub fn append<'a>(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn after(db: &Reader, id: &AnalysisId, after: u64, limit: u32) -> Result<Vec<StoredEvent>> {
+pub fn list_after(
+    db: &Reader,
+    id: &AnalysisId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<StoredEvent>> {
     db.all(
         "SELECT seq, kind, data FROM events WHERE analysis_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
         (id, to_integer(after), limit),

@@ -64,7 +64,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Exp
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
+pub fn list_unfinished(db: &Reader) -> Result<Vec<Experiment>> {
     db.all(
         "SELECT * FROM experiments WHERE finished = 0 AND status = 'running' ORDER BY id LIMIT 1000",
         [],
@@ -133,7 +133,7 @@ pub fn list_of(
                 cost: row.get("cost")?,
                 verdict: optional_json(row, "verdict")?,
                 created: row.get("created")?,
-                finished: optional_timestamp(row, "finished")?,
+                finished_at: optional_timestamp(row, "finished")?,
             })
         },
     )
@@ -346,10 +346,10 @@ pub fn store_judgment(
         (
             id,
             judgment.case as i64,
-            judgment.first as i64,
-            judgment.second as i64,
+            judgment.first_index as i64,
+            judgment.second_index as i64,
             judgment.judge.as_deref().unwrap_or_default(),
-            judgment.preferred,
+            judgment.preferred_side,
             at,
         ),
     )
@@ -368,9 +368,9 @@ pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
         |row| {
             Ok(Judgment {
                 case: place_column(row, "place")?,
-                first: place_column(row, "first")?,
-                second: place_column(row, "second")?,
-                preferred: row.get("preferred")?,
+                first_index: place_column(row, "first")?,
+                second_index: place_column(row, "second")?,
+                preferred_side: row.get("preferred")?,
                 judge: optional_text(row, "judge")?,
             })
         },
@@ -406,6 +406,6 @@ fn from_row(row: &Row<'_>) -> Result<Experiment> {
         applied: optional_json(row, "applied")?,
         judging: json(row, "judging")?,
         created: row.get("created")?,
-        finished: optional_timestamp(row, "finished")?,
+        finished_at: optional_timestamp(row, "finished")?,
     })
 }

@@ -20,7 +20,7 @@ enum IntegrityScan {
     Ended(Instant),
 }
 
-fn locked(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
+fn lock_scan(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
     scan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -80,7 +80,7 @@ impl StoreHealth {
     /// Starts a scan of the damaged database if possible: not while another scan is running, and not within
     /// [`SCAN_INTERVAL`] of the last one. A caller that receives true must call [`StoreHealth::record_scan`] afterward.
     pub fn begin_scan(&self, now: Instant) -> bool {
-        let mut scan = locked(&self.scan);
+        let mut scan = lock_scan(&self.scan);
         let is_due = match *scan {
             IntegrityScan::Never => true,
             IntegrityScan::Running => false,
@@ -94,7 +94,7 @@ impl StoreHealth {
 
     /// Records the end of a scan.
     pub fn record_scan(&self, now: Instant) {
-        *locked(&self.scan) = IntegrityScan::Ended(now);
+        *lock_scan(&self.scan) = IntegrityScan::Ended(now);
     }
 
     /// Records that a full scan found the database to be intact.

@@ -48,21 +48,21 @@ pub fn claim(
 ) -> Result<KeyLookup> {
     // Two servers may receive the same request at once.
     db.lock(&format!("idempotency {} {key}", user.as_str()))?;
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT request, headers, body, status FROM idempotency
          WHERE user_id = ?1 AND key = ?2 AND created > ?3",
         (user, key, since),
         |row| {
-            let stored = StoredResponse {
+            let stored_response = StoredResponse {
                 request: row.get(0)?,
                 headers: row.get(1)?,
                 body: text_of(row.bytes(2)?),
             };
-            Ok((stored, row.get::<_, u16>(3)?))
+            Ok((stored_response, row.get::<_, u16>(3)?))
         },
     )?;
-    match found {
-        Some((stored, 200)) => return Ok(KeyLookup::Answered(stored)),
+    match stored_row {
+        Some((stored_response, 200)) => return Ok(KeyLookup::Answered(stored_response)),
         Some((claim, _)) => {
             return Ok(KeyLookup::Claim {
                 request: claim.request,
@@ -164,11 +164,11 @@ mod tests {
                 body: "{\"a\":1}".into(),
             };
             let find = |user: &UserId, key: &str, since: i64| {
-                let found = claim(db, (user, key), [9; 32], "p", (at(since), at(20)))?;
-                if found == KeyLookup::Claimed {
+                let claimed = claim(db, (user, key), [9; 32], "p", (at(since), at(20)))?;
+                if claimed == KeyLookup::Claimed {
                     release(db, user, key, "p")?;
                 }
-                Ok::<_, super::super::error::StoreError>(match found {
+                Ok::<_, super::super::error::StoreError>(match claimed {
                     KeyLookup::Answered(response_of) => Some(response_of),
                     _ => None,
                 })

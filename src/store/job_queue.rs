@@ -17,7 +17,7 @@ pub(super) struct WriteQueue<J> {
 
 struct QueueState<J> {
     jobs: VecDeque<(J, Option<OwnedSemaphorePermit>)>,
-    idle: usize,
+    idle_count: usize,
     closed: bool,
 }
 
@@ -30,7 +30,7 @@ impl<J> WriteQueue<J> {
         Self {
             state: Mutex::new(QueueState {
                 jobs: VecDeque::new(),
-                idle: 0,
+                idle_count: 0,
                 closed: false,
             }),
             ready: Condvar::new(),
@@ -62,7 +62,7 @@ impl<J> WriteQueue<J> {
         }
         state.jobs.push_back((job, place));
         // A busy thread checks the queue before it sleeps, so no wakeup is needed under load.
-        let wake = state.idle > 0;
+        let wake = state.idle_count > 0;
         drop(state);
         if wake {
             self.ready.notify_one();
@@ -77,22 +77,22 @@ impl<J> WriteQueue<J> {
             if state.closed {
                 return None;
             }
-            state.idle += 1;
+            state.idle_count += 1;
             state = self
                 .ready
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
+            state.idle_count -= 1;
         }
-        Some(Self::first(state, max_jobs))
+        Some(Self::take_first(state, max_jobs))
     }
 
     /// Takes up to `most` jobs without waiting.
     pub(super) fn take_waiting(&self, max_jobs: usize) -> Vec<J> {
-        Self::first(self.lock(), max_jobs)
+        Self::take_first(self.lock(), max_jobs)
     }
 
-    fn first(mut state: MutexGuard<'_, QueueState<J>>, max_jobs: usize) -> Vec<J> {
+    fn take_first(mut state: MutexGuard<'_, QueueState<J>>, max_jobs: usize) -> Vec<J> {
         let count = max_jobs.min(state.jobs.len());
         let jobs: Vec<_> = state.jobs.drain(..count).collect();
         // Release the permits after unlocking, because this may wake a task that needs the lock.

@@ -149,9 +149,9 @@ impl Store {
         settings: &StoreSettings,
         follower: Option<Box<dyn WalFollower>>,
     ) -> std::result::Result<Self, OpenError> {
-        let opened = OpenedDatabase::sqlite(&settings.path, follower.is_some())?;
-        let log = wal_follower::WalLog::new(&settings.path, &opened.db, follower);
-        Self::start(opened, Some(log), settings.path.clone())
+        let opened_database = OpenedDatabase::sqlite(&settings.path, follower.is_some())?;
+        let log = wal_follower::WalLog::new(&settings.path, &opened_database.db, follower);
+        Self::start(opened_database, Some(log), settings.path.clone())
     }
 
     /// Connects to a PostgreSQL server, creating the tables first. `authorities` is PEM text that replaces the built-in
@@ -164,8 +164,8 @@ impl Store {
         authorities: Option<&str>,
         folder: &Path,
     ) -> std::result::Result<Self, OpenError> {
-        let opened = OpenedDatabase::postgres(address, authorities)?;
-        Self::start(opened, None, folder.join("quire.db"))
+        let opened_database = OpenedDatabase::postgres(address, authorities)?;
+        Self::start(opened_database, None, folder.join("quire.db"))
     }
 
     /// Starts the writer thread.
@@ -176,7 +176,7 @@ impl Store {
     ) -> std::result::Result<Self, OpenError> {
         let changes = Arc::new(job_queue::WriteQueue::new());
         let health = Arc::new(health::StoreHealth::default());
-        let (end, done) = watch::channel(false);
+        let (end, end_receiver) = watch::channel(false);
         let times = Arc::new(commit_times::CommitTimes::default());
         let taken = Arc::clone(&times);
         let (queue, store_health) = (Arc::clone(&changes), Arc::clone(&health));
@@ -199,7 +199,7 @@ impl Store {
                 backup_before_migration: opened.backup,
                 readers,
                 write_queue: changes,
-                commit_queue: done,
+                commit_queue: end_receiver,
                 health,
                 commit_times: times,
                 membership: OnceLock::new(),
@@ -232,12 +232,12 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
+        let (answer, answer_receiver) = oneshot::channel();
         let job = self.0.readers.job(ask, move |result| {
             let _ = answer.send(result);
         });
         self.0.readers.queue.put(job).await.map_err(closed_error)?;
-        answered.await.unwrap_or_else(|_| Err(gone_error()))
+        answer_receiver.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Makes changes. Returns after they are safely on disk; on an error, nothing has changed.
@@ -258,7 +258,7 @@ impl Store {
         job: fn(writer::Work) -> writer::WriteJob,
     ) -> Result<T> {
         let change = self.admit_change(change)?;
-        let (answer, answered) = oneshot::channel();
+        let (answer, answer_receiver) = oneshot::channel();
         let work = writer::work(change, move |result| {
             let _ = answer.send(result);
         });
@@ -267,7 +267,7 @@ impl Store {
             .put(job(work))
             .await
             .map_err(closed_error)?;
-        answered.await.unwrap_or_else(|_| Err(gone_error()))
+        answer_receiver.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Runs queries like [`Store::read`], but blocks. Never call it on the runtime.
@@ -279,12 +279,12 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T> + Send + 'static,
     {
-        let (answer, answered) = sync_channel(1);
+        let (answer, answer_receiver) = sync_channel(1);
         let job = self.0.readers.job(ask, move |result| {
             let _ = answer.send(result);
         });
         self.0.readers.queue.put_now(job).map_err(closed_error)?;
-        answered.recv().unwrap_or_else(|_| Err(gone_error()))
+        answer_receiver.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Makes changes like [`Store::write`], but blocks. Never call it on the runtime.
@@ -297,13 +297,13 @@ impl Store {
         F: FnOnce(&Writer) -> Result<T> + Send + 'static,
     {
         let change = self.admit_change(change)?;
-        let (answer, answered) = sync_channel(1);
+        let (answer, answer_receiver) = sync_channel(1);
         let work = writer::work(change, move |result| {
             let _ = answer.send(result);
         });
         let job = writer::WriteJob::Change(work);
         self.0.write_queue.put_now(job).map_err(closed_error)?;
-        answered.recv().unwrap_or_else(|_| Err(gone_error()))
+        answer_receiver.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
     /// Reports whether the last read and the last commit succeeded. Costs nothing.
@@ -410,9 +410,9 @@ impl Store {
     pub async fn close(&self) {
         self.0.readers.queue.close();
         self.0.write_queue.close();
-        let mut done = self.0.commit_queue.clone();
+        let mut end_receiver = self.0.commit_queue.clone();
         // An error means that the thread has ended, which is the goal.
-        let _ = done.wait_for(|done| *done).await;
+        let _ = end_receiver.wait_for(|end_receiver| *end_receiver).await;
     }
 }
 

@@ -52,8 +52,8 @@ pub struct ModelRecords {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
-    let wanted: BTreeSet<&str> = models.iter().copied().collect();
-    let experiments = answered_questions(db, user, &wanted)?;
+    let wanted_models: BTreeSet<&str> = models.iter().copied().collect();
+    let experiments = answered_questions(db, user, &wanted_models)?;
     let votes = db.all(
         "SELECT model, count(*) AS cases,
                 CAST(sum(CASE choice WHEN 'single' THEN 1.0 WHEN 'tie' THEN 0.5 ELSE 0.0 END)
@@ -63,7 +63,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
         standing_row,
     )?;
     Ok(ModelRecords {
-        experiments: standings(&experiments, wanted.len()),
+        experiments: standings(&experiments, wanted_models.len()),
         votes: votes.into_iter().collect(),
     })
 }
@@ -73,7 +73,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
-    let mut found: Vec<(AnalysisId, Case, Plan, f64)> = Vec::new();
+    let mut votes: Vec<(AnalysisId, Case, Plan, f64)> = Vec::new();
     // The rows of an experiment are consecutive, so its specification is parsed once.
     let mut current = (String::new(), false);
     db.each(
@@ -95,12 +95,12 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
             }
             if current.1 {
                 let (id, score) = (row.get("id")?, row.get("score")?);
-                found.push((id, json(row, "asked")?, json(row, "plan")?, score));
+                votes.push((id, json(row, "asked")?, json(row, "plan")?, score));
             }
-            Ok(found.len() < MAX_VOTES)
+            Ok(votes.len() < MAX_VOTES)
         },
     )?;
-    found
+    votes
         .into_iter()
         .map(|(id, case, plan, score)| {
             Ok(ScoredVote {
@@ -137,7 +137,7 @@ fn answered_questions(
     user: &UserId,
     wanted: &BTreeSet<&str>,
 ) -> Result<Vec<ScoredAnswer>> {
-    let (mut found, mut seen_count) = (Vec::new(), 0);
+    let (mut questions, mut seen_count) = (Vec::new(), 0);
     db.each(
         "SELECT a.request, c.body AS asked, r.analysis_id, r.score
          FROM (SELECT id FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
@@ -160,12 +160,12 @@ fn answered_questions(
             if wanted.contains(model.as_str()) {
                 request.remove("budget_usd");
                 request.remove("ultra_model");
-                let asked: Option<String> = row.get("asked")?;
-                let asked = asked.as_deref().and_then(question_of);
-                found.push(ScoredAnswer {
+                let voted_question: Option<String> = row.get("asked")?;
+                let voted_question = voted_question.as_deref().and_then(question_of);
+                questions.push(ScoredAnswer {
                     model: model.clone(),
                     setting: Value::Object(request).to_string(),
-                    question: match asked {
+                    question: match voted_question {
                         Some(question) => question,
                         None => row.get("analysis_id")?,
                     },
@@ -175,7 +175,7 @@ fn answered_questions(
             Ok(seen_count < MAX_EVALUATIONS)
         },
     )?;
-    Ok(found)
+    Ok(questions)
 }
 
 /// Returns a key that identifies the question of a case: its prompt and documents.
@@ -191,9 +191,9 @@ fn question_of(case: &str) -> Option<String> {
 /// Averages the scores of each model: first over answers to a question with the same settings, then over each question.
 /// Only settings with answers from all models count.
 fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, StandingRecord> {
-    let mut asked: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    let mut questions_by_experiment: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for answer in answers {
-        asked
+        questions_by_experiment
             .entry(&answer.setting)
             .or_default()
             .insert(&answer.model);
@@ -201,7 +201,7 @@ fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, Standin
     // Sum and number of scores by model, question, and setting.
     let mut scores: BTreeMap<(&str, &str, &str), (f64, f64)> = BTreeMap::new();
     for answer in answers {
-        if asked[answer.setting.as_str()].len() == models {
+        if questions_by_experiment[answer.setting.as_str()].len() == models {
             let key = (&*answer.model, &*answer.question, &*answer.setting);
             let sum = scores.entry(key).or_default();
             *sum = (sum.0 + answer.score, sum.1 + 1.0);

@@ -37,7 +37,7 @@ pub struct EmbeddingProgress {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn unembedded(
+pub fn list_unembedded(
     db: &Reader,
     (user, model): (&UserId, &str),
     after: i64,
@@ -83,7 +83,7 @@ pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8])
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProgress> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT count(*), count(v.passage_id),
              CAST(coalesce(
                  sum(CASE WHEN v.passage_id IS NULL THEN length(p.text) + length(p.heading) END), 0) AS BIGINT)
@@ -99,7 +99,7 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
             })
         },
     )?;
-    Ok(found.unwrap_or_default())
+    Ok(stored_row.unwrap_or_default())
 }
 
 /// Deletes a batch of the vectors of a user's passages, except those of the model `kept`. Returns whether there may be
@@ -123,13 +123,13 @@ pub fn delete_batch(db: &Writer, user: &UserId, kept_model: Option<&str>) -> Res
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT 1 FROM passages p JOIN passage_vectors v ON v.passage_id = p.id AND v.model = ?2
          WHERE p.user_id = ?1 AND length(v.vector) > 0 LIMIT 1",
         (user, model),
         |_| Ok(()),
     )?;
-    Ok(found.is_some())
+    Ok(stored_row.is_some())
 }
 
 /// Counts the passages of these documents of a user, and how many of them have a vector of this model.
@@ -142,7 +142,7 @@ pub fn count(
     documents: &[DocumentId],
     model: &str,
 ) -> Result<(u64, u64)> {
-    let mut counted = (0, 0);
+    let mut vector_counts = (0, 0);
     for document in documents {
         let (passages, embedded) = db.query_one(
             "SELECT count(*), count(v.passage_id)
@@ -152,9 +152,9 @@ pub fn count(
             (user, document, model),
             |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)),
         )?;
-        counted = (counted.0 + passages, counted.1 + embedded);
+        vector_counts = (vector_counts.0 + passages, vector_counts.1 + embedded);
     }
-    Ok(counted)
+    Ok(vector_counts)
 }
 
 /// Finds the passages in the scope that are nearest to a vector, nearest first, as pairs of row and similarity.
@@ -168,17 +168,17 @@ pub fn nearest(
     (model, vector): (&str, &[f32]),
     max_hits: usize,
 ) -> Result<Vec<(i64, f32)>> {
-    let mut found: Vec<(i64, f32)> = Vec::new();
+    let mut hits: Vec<(i64, f32)> = Vec::new();
     for_each_vector(db, scope, model, &mut |row, stored| {
         if let Some(similarity) = similarity(stored, vector) {
-            found.push((row, similarity));
+            hits.push((row, similarity));
         }
-        if found.len() >= 2 * max_hits.max(64) {
-            retain_nearest(&mut found, max_hits);
+        if hits.len() >= 2 * max_hits.max(64) {
+            retain_nearest(&mut hits, max_hits);
         }
     })?;
-    retain_nearest(&mut found, max_hits);
-    Ok(found)
+    retain_nearest(&mut hits, max_hits);
+    Ok(hits)
 }
 
 /// Returns the similarity of a passage's vector, or `None` if the passage has no vector of this model.
@@ -190,12 +190,12 @@ pub fn similarity_of(
     row: i64,
     (model, vector): (&str, &[f32]),
 ) -> Result<Option<f32>> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT vector FROM passage_vectors WHERE passage_id = ?1 AND model = ?2",
         (row, model),
         |row| Ok(similarity(row.bytes(0)?, vector)),
     )?;
-    Ok(found.flatten())
+    Ok(stored_row.flatten())
 }
 
 fn for_each_vector(
@@ -225,9 +225,9 @@ fn for_each_vector(
     Ok(())
 }
 
-fn retain_nearest(found: &mut Vec<(i64, f32)>, max_hits: usize) {
-    found.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
-    found.truncate(max_hits);
+fn retain_nearest(hits: &mut Vec<(i64, f32)>, max_hits: usize) {
+    hits.sort_by(|(a, one), (b, other)| other.total_cmp(one).then(a.cmp(b)));
+    hits.truncate(max_hits);
 }
 
 #[cfg(test)]
@@ -251,7 +251,7 @@ mod tests {
             let own: Vec<_> = (0..).zip(texts).map(|(n, text)| passage(n, text)).collect();
             documents::insert(db, &document(1, 1), &[], &own)?;
             documents::insert(db, &document(2, 2), &[], &[passage(0, "south")])?;
-            let left = |after| unembedded(db, (&one.id, "p/vec"), after, 9);
+            let left = |after| list_unembedded(db, (&one.id, "p/vec"), after, 9);
             let all = left(0)?;
             assert_eq!(all.len(), 3);
             assert!(all[0].text.ends_with("north"), "{all:?}");
@@ -272,7 +272,7 @@ mod tests {
             assert!(so_far.missing_chars >= 10);
             put(db, (&one.id, "p/vec"), rows[2], &to_bytes(&vectors[2]))?;
             let scope = passages::PassageScope::of(db, &one.id, None)?;
-            let counted = || {
+            let counts_now = || {
                 count(
                     db,
                     &one.id,
@@ -280,7 +280,7 @@ mod tests {
                     "p/vec",
                 )
             };
-            assert_eq!(counted(), Ok((3, 3)));
+            assert_eq!(counts_now(), Ok((3, 3)));
             assert_eq!(has_any(db, &one.id, "p/vec"), Ok(true));
             assert_eq!(has_any(db, &one.id, "p/x"), Ok(false));
             assert_eq!(has_any(db, &other.id, "p/vec"), Ok(false));
@@ -299,9 +299,9 @@ mod tests {
             assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
             assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));
             assert_eq!(delete_batch(db, &one.id, Some("p/vec")), Ok(false));
-            assert_eq!(counted(), Ok((3, 3)));
+            assert_eq!(counts_now(), Ok((3, 3)));
             assert_eq!(delete_batch(db, &one.id, None), Ok(false));
-            assert_eq!(counted(), Ok((3, 0)));
+            assert_eq!(counts_now(), Ok((3, 0)));
             Ok(())
         });
     }

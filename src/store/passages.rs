@@ -37,20 +37,20 @@ impl PassageScope {
                 },
             )?,
             Some(documents) => {
-                let mut found = Vec::new();
+                let mut ranges = Vec::new();
                 for document in documents {
                     db.each(
                         "SELECT id FROM passages WHERE document_id = ?2 AND user_id = ?1",
                         (user, document),
                         |row| {
-                            found.push(row.get(0)?);
+                            ranges.push(row.get(0)?);
                             Ok(true)
                         },
                     )?;
                 }
-                found.sort_unstable();
-                found.dedup();
-                found.into_iter().for_each(|id| ids.add(id));
+                ranges.sort_unstable();
+                ranges.dedup();
+                ranges.into_iter().for_each(|id| ids.add(id));
             }
         }
         let runs = ids.0;
@@ -101,11 +101,11 @@ impl TermRuns {
 fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
     let mut gaps: Vec<i64> = runs.windows(2).map(|pair| pair[1].0 - pair[0].1).collect();
     gaps.sort_unstable_by(|a, b| b.cmp(a));
-    let closed = gaps.get(MAX_RANGES - 1).copied().unwrap_or(0);
+    let closed_gap = gaps.get(MAX_RANGES - 1).copied().unwrap_or(0);
     let mut ranges: Vec<(i64, i64)> = Vec::new();
     for &(first, last) in runs {
         match ranges.last_mut() {
-            Some(range) if first - range.1 <= closed => range.1 = last,
+            Some(range) if first - range.1 <= closed_gap => range.1 = last,
             _ => ranges.push((first, last)),
         }
     }
@@ -118,16 +118,16 @@ fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
 pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, limit: u64) -> Result<u64> {
-    let mut found = 0;
+    let mut count = 0;
     for &range in &scope.ranges {
-        if found < limit {
+        if count < limit {
             search::each_passage(db, part, range, |id| {
-                found += u64::from(scope.contains(id));
-                found < limit
+                count += u64::from(scope.contains(id));
+                count < limit
             })?;
         }
     }
-    Ok(found)
+    Ok(count)
 }
 
 /// Finds up to `most` passages in the scope that match a part of a query. Returns rows with scores from 0 to 1. The
@@ -141,25 +141,25 @@ pub fn matches(
     part: &str,
     max_matches: usize,
 ) -> Result<Vec<(i64, f64)>> {
-    let mut found: Vec<(i64, f64)> = Vec::new();
+    let mut matches: Vec<(i64, f64)> = Vec::new();
     for &range in &scope.ranges {
-        if found.len() < max_matches {
+        if matches.len() < max_matches {
             search::each_scored_passage(db, part, range, |id, score| {
                 if scope.contains(id) {
-                    found.push((id, score));
+                    matches.push((id, score));
                 }
-                found.len() < max_matches
+                matches.len() < max_matches
             })?;
         }
     }
-    let best = found
+    let best = matches
         .iter()
         .map(|(_, score)| *score)
         .fold(f64::MIN_POSITIVE, f64::max);
-    for (_, score) in &mut found {
+    for (_, score) in &mut matches {
         *score /= best;
     }
-    Ok(found)
+    Ok(matches)
 }
 
 /// Finds a passage of this user by row.
@@ -189,15 +189,15 @@ pub fn first_passages(
     let mut documents: Vec<&DocumentId> = documents.iter().collect();
     documents.sort_unstable();
     documents.dedup();
-    let mut found = Vec::new();
+    let mut passages = Vec::new();
     for document in documents {
-        let left = limit - (found.len() as u32).min(limit);
+        let left = limit - (passages.len() as u32).min(limit);
         if left == 0 {
             break;
         }
-        found.extend(hits_from(db, user, document, 0, left)?);
+        passages.extend(hits_from(db, user, document, 0, left)?);
     }
-    Ok(found)
+    Ok(passages)
 }
 
 /// Lists the passages of a document from an ordinal on, in text order.
@@ -293,7 +293,7 @@ mod tests {
                 (document(1, 1).id, document(2, 1).id, document(3, 2).id);
             let both = [first.clone(), second];
             let all = [first.clone(), foreign];
-            let found = |documents: &[DocumentId], words: &str| -> Result<Vec<String>> {
+            let search_texts = |documents: &[DocumentId], words: &str| -> Result<Vec<String>> {
                 let scope = PassageScope::of(db, &user(1).id, Some(documents))?;
                 let rows = matches(db, &scope, words, 9)?;
                 assert_eq!(
@@ -306,12 +306,19 @@ mod tests {
                 hits.map(|hit| Ok(hit?.expect("a passage").passage.text))
                     .collect()
             };
-            assert_eq!(found(&both, "\"ubertragung\"")?.len(), 3);
-            assert_eq!(found(&all, "\"ubertragung\"")?.len(), 2);
-            assert_eq!(found(&[], "\"ubertragung\"")?, [""; 0]);
-            assert_eq!(found(&both, "\"cafe\" OR \"tee\"")?, ["Café und Tee"]);
-            assert_eq!(found(&both, "\"kaffee\"")?, [""; 0]);
-            assert_eq!(found(&both, "\"uebertragung\"")?.len(), 2, "written out");
+            assert_eq!(search_texts(&both, "\"ubertragung\"")?.len(), 3);
+            assert_eq!(search_texts(&all, "\"ubertragung\"")?.len(), 2);
+            assert_eq!(search_texts(&[], "\"ubertragung\"")?, [""; 0]);
+            assert_eq!(
+                search_texts(&both, "\"cafe\" OR \"tee\"")?,
+                ["Café und Tee"]
+            );
+            assert_eq!(search_texts(&both, "\"kaffee\"")?, [""; 0]);
+            assert_eq!(
+                search_texts(&both, "\"uebertragung\"")?.len(),
+                2,
+                "written out"
+            );
             let (own_scope, other_scope) = (
                 PassageScope::of(db, &user(1).id, None)?,
                 PassageScope::of(db, &user(2).id, None)?,
@@ -346,7 +353,7 @@ mod tests {
             for deleted_count in [2, 1, 0] {
                 assert_eq!(delete_batch(db, &user(1).id, &first, 2), Ok(deleted_count));
             }
-            assert_eq!(found(&both, "\"ubertragung\"")?, ["Ubertragung"]);
+            assert_eq!(search_texts(&both, "\"ubertragung\"")?, ["Ubertragung"]);
             Ok(())
         });
     }

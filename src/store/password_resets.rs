@@ -15,9 +15,9 @@ pub struct ResetRequest {
     /// Email address of the user.
     pub email: String,
     /// Time of the request, or of the link if it was not requested.
-    pub requested: Timestamp,
+    pub requested_at: Timestamp,
     /// Expiry of the link; `None` without a link.
-    pub expires: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Stores a request. An existing link remains valid.
@@ -57,14 +57,14 @@ pub fn put(
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserId>> {
-    let found: Option<(UserId, Timestamp)> = db.query_optional(
+    let stored_row: Option<(UserId, Timestamp)> = db.query_optional(
         "SELECT user_id, expires FROM password_resets WHERE hash = ?1",
         [hash],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     // Another server may have consumed it since.
     let is_taken = db.run("DELETE FROM password_resets WHERE hash = ?1", [hash])? > 0;
-    let valid = found.filter(|(_, expires)| is_taken && *expires > now);
+    let valid = stored_row.filter(|(_, expires)| is_taken && *expires > now);
     Ok(valid.map(|(user, _)| user))
 }
 
@@ -82,8 +82,8 @@ pub fn list(db: &Reader, limit: u32) -> Result<Vec<ResetRequest>> {
             Ok(ResetRequest {
                 user: row.get("user_id")?,
                 email: row.get("email")?,
-                requested: row.get("requested")?,
-                expires: optional_timestamp(row, "expires")?,
+                requested_at: row.get("requested")?,
+                expires_at: optional_timestamp(row, "expires")?,
             })
         },
     )
@@ -104,15 +104,18 @@ mod tests {
             assert_eq!(
                 list(db, 9)?
                     .iter()
-                    .map(|reset| reset.expires)
+                    .map(|reset| reset.expires_at)
                     .collect::<Vec<_>>(),
                 [None]
             );
             put(db, &id, &[1; 32], at(20), at(100))?;
             put(db, &id, &[2; 32], at(30), at(100))?;
-            let listed = list(db, 9)?;
+            let listed_requests = list(db, 9)?;
             assert_eq!(
-                (listed[0].requested, listed[0].expires),
+                (
+                    listed_requests[0].requested_at,
+                    listed_requests[0].expires_at
+                ),
                 (at(10), Some(at(100)))
             );
             assert_eq!(take(db, &[1; 32], at(50)), Ok(None), "replaced");

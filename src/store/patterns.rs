@@ -94,7 +94,7 @@ fn from_row(row: &Row<'_>) -> Result<StoredPattern> {
             None => PatternOrigin::Team,
         },
         owner,
-        changed: Some(row.get("changed")?),
+        changed_at: Some(row.get("changed")?),
     })
 }
 
@@ -123,8 +123,8 @@ mod tests {
             let duplicate = db.attempt(|db| insert(db, &pattern("adas", "B"), Some(&bob), at(3)));
             assert_eq!(duplicate, Err(StoreError::Conflict("a pattern of this id")));
             let ids = |user: &UserId| -> Result<Vec<String>> {
-                let found = visible(db, user, 10)?;
-                Ok(found.iter().map(|kept| kept.id().to_owned()).collect())
+                let patterns = visible(db, user, 10)?;
+                Ok(patterns.iter().map(|kept| kept.id().to_owned()).collect())
             };
             assert_eq!(
                 (ids(&ada)?, ids(&bob)?),
@@ -136,13 +136,13 @@ mod tests {
             assert!(by_id(db, &bob, "adas")?.is_none());
             assert_eq!((count(db, None)?, count(db, Some(&ada))?), (1, 1));
             change(db, &pattern("adas", "New"), at(9))?;
-            let found = by_id(db, &ada, "adas")?.expect("ada's own");
+            let patterns = by_id(db, &ada, "adas")?.expect("ada's own");
             assert_eq!(
                 (
-                    found.pattern.name.as_str(),
-                    found.origin,
-                    found.changed,
-                    found.owner
+                    patterns.pattern.name.as_str(),
+                    patterns.origin,
+                    patterns.changed_at,
+                    patterns.owner
                 ),
                 ("New", PatternOrigin::Own, Some(at(9)), Some(ada.clone()))
             );

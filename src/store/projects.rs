@@ -32,7 +32,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Project>> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT p.* FROM projects p
          WHERE p.id = ?2 AND (p.user_id = ?1 OR EXISTS (
              SELECT 1 FROM project_people m WHERE m.project_id = p.id AND m.user_id = ?1
@@ -40,7 +40,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Projec
         (user, id),
         from_row,
     )?;
-    found
+    stored_row
         .map(|project| with_documents_and_people(db, project))
         .transpose()
 }
@@ -71,7 +71,7 @@ pub fn insert(db: &Writer, project: &Project) -> Result<()> {
             &project.name,
             &project.instructions,
             project.created,
-            project.changed,
+            project.changed_at,
         ),
     )
     .map(drop)
@@ -185,7 +185,7 @@ fn with_documents_and_people(db: &Reader, project: Project) -> Result<Project> {
     )?;
     Ok(Project {
         documents,
-        people,
+        member_emails: people,
         ..project
     })
 }
@@ -197,8 +197,8 @@ fn from_row(row: &Row<'_>) -> Result<Project> {
         name: row.get("name")?,
         instructions: row.get("instructions")?,
         documents: Vec::new(),
-        people: Vec::new(),
+        member_emails: Vec::new(),
         created: row.get("created")?,
-        changed: row.get("changed")?,
+        changed_at: row.get("changed")?,
     })
 }

@@ -28,7 +28,7 @@ pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
             models,
             provider.concurrency.unwrap_or(0) as i64,
             provider.created,
-            provider.changed,
+            provider.changed_at,
         ),
     )
     .map(drop)
@@ -53,7 +53,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
             &provider.key_suffix,
             models,
             provider.concurrency.unwrap_or(0) as i64,
-            provider.changed,
+            provider.changed_at,
         ),
     )
 }
@@ -139,7 +139,7 @@ fn from_row(row: &Row<'_>) -> Result<StoredProvider> {
             .ok()
             .filter(|max_calls| *max_calls > 0),
         created: row.get("created")?,
-        changed: row.get("changed")?,
+        changed_at: row.get("changed")?,
     })
 }
 
@@ -162,7 +162,7 @@ mod tests {
             models: Some(vec!["m".into()]),
             concurrency: Some(3),
             created: at(1),
-            changed: at(2),
+            changed_at: at(2),
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
                 base_url: None,
                 models: None,
                 concurrency: None,
-                changed: at(5),
+                changed_at: at(5),
                 ..own.clone()
             };
             update(db, &without_url)?;

@@ -91,7 +91,7 @@ pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
             &recipe.id,
             &recipe.owner,
             &recipe.name,
-            recipe.shared,
+            recipe.is_shared,
             recipe.created,
         ),
     )
@@ -109,8 +109,8 @@ pub fn add_version(db: &Writer, recipe: &Recipe) -> Result<()> {
         (
             &recipe.id,
             recipe.version,
-            to_json(&recipe.body)?,
-            recipe.saved,
+            to_json(&recipe.settings)?,
+            recipe.saved_at,
         ),
     )
     .map(drop)
@@ -135,11 +135,12 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
-    let found = db.query_optional("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
-        let id: String = row.get(0)?;
-        Ok(RecipeId::parse(&id))
-    })?;
-    Ok(found.flatten())
+    let stored_row =
+        db.query_optional("SELECT recipe FROM users WHERE id = ?1", [user], |row| {
+            let id: String = row.get(0)?;
+            Ok(RecipeId::parse(&id))
+        })?;
+    Ok(stored_row.flatten())
 }
 
 /// Sets or removes the default recipe.
@@ -168,11 +169,11 @@ fn from_row(row: &Row<'_>) -> Result<Recipe> {
         id: row.get("id")?,
         owner: row.get("user_id")?,
         name: row.get("name")?,
-        shared: row.get("shared")?,
+        is_shared: row.get("shared")?,
         version: row.get("version")?,
-        body: json(row, "body")?,
+        settings: json(row, "body")?,
         created,
-        saved: row.get("saved")?,
+        saved_at: row.get("saved")?,
     })
 }
 
@@ -189,14 +190,14 @@ mod tests {
             id: RecipeId::new(at(n.into()), n.into()),
             owner: user(owner).id,
             name: name.into(),
-            shared,
+            is_shared: shared,
             version: 1,
-            body: Request {
+            settings: Request {
                 pattern: Some("gut".into()),
                 ..Request::default()
             },
             created: at(n.into()),
-            saved: at(n.into()),
+            saved_at: at(n.into()),
         }
     }
 
@@ -212,19 +213,19 @@ mod tests {
             let again = db.attempt(|db| insert(db, &recipe(3, 1, "brief", false)));
             assert_eq!(again, Err(StoreError::Conflict("a recipe of this name")));
             first.version = 2;
-            first.saved = at(50);
-            first.body.pattern = Some("critique".into());
+            first.saved_at = at(50);
+            first.settings.pattern = Some("critique".into());
             add_version(db, &first)?;
             let twice = db.attempt(|db| add_version(db, &first));
             assert_eq!(twice, Err(StoreError::Conflict("this version")));
             let of_ada = by_name_or_id(db, &ada, "brief")?;
             assert_eq!(of_ada.len(), 2);
             assert_eq!(of_ada[0].owner, ada);
-            assert_eq!((of_ada[1].version, of_ada[1].saved), (2, at(50)));
+            assert_eq!((of_ada[1].version, of_ada[1].saved_at), (2, at(50)));
             assert_eq!(by_name_or_id(db, &bob, "brief")?.len(), 1);
             assert_eq!(by_name_or_id(db, &ada, first.id.as_str())?, [first.clone()]);
             let old = version(db, &first.id, 1)?.expect("the first version");
-            assert_eq!(old.body.pattern.as_deref(), Some("gut"));
+            assert_eq!(old.settings.pattern.as_deref(), Some("gut"));
             assert!(version(db, &first.id, 3)?.is_none());
             let numbers: Vec<u32> = versions(db, &first.id, 9)?
                 .iter()

@@ -29,8 +29,8 @@ pub fn insert(db: &Writer, session: &Session) -> Result<()> {
             previous,
             replaced.unwrap_or_default(),
             session.created,
-            session.expires,
-            session.revoked.unwrap_or_default(),
+            session.expires_at,
+            session.revoked_at.unwrap_or_default(),
             &session.client,
         ),
     )
@@ -50,7 +50,7 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
+pub fn find_active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)>> {
     db.query_optional(
         "SELECT s.*, u.* FROM sessions s JOIN users u ON u.id = s.user_id
          WHERE s.id = ?1 AND s.revoked = 0 AND u.disabled = 0",
@@ -102,11 +102,11 @@ pub fn rotate(
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
-    let ended = db.run(
+    let ended_rows = db.run(
         "UPDATE sessions SET revoked = ?2 WHERE id = ?1 AND revoked = 0",
         (id, now),
     )?;
-    Ok(ended > 0)
+    Ok(ended_rows > 0)
 }
 
 /// Ends all sessions of an account, optionally except one. Returns their number.
@@ -163,8 +163,8 @@ fn from_row(row: &Row<'_>) -> Result<Session> {
         refresh_hash: row.get(2)?,
         previous_refresh_hash: previous.zip(optional_timestamp(row, 4)?),
         created: row.get(5)?,
-        expires: row.get(6)?,
-        revoked: optional_timestamp(row, 7)?,
+        expires_at: row.get(6)?,
+        revoked_at: optional_timestamp(row, 7)?,
         client: row.get(8)?,
     })
 }
@@ -181,8 +181,8 @@ mod tests {
             refresh_hash: [n; 32],
             previous_refresh_hash: None,
             created: at(100),
-            expires: at(1_000 + i64::from(n)),
-            revoked: None,
+            expires_at: at(1_000 + i64::from(n)),
+            revoked_at: None,
             client: "curl".into(),
         }
     }
@@ -201,7 +201,7 @@ mod tests {
             let rotated = Session {
                 refresh_hash: [7; 32],
                 previous_refresh_hash: Some(([1; 32], at(200))),
-                expires: at(9_000),
+                expires_at: at(9_000),
                 ..stored_session.clone()
             };
             for hash in [[7; 32], [1; 32]] {
@@ -221,13 +221,13 @@ mod tests {
             let (one, two) = (session(1, &user(2).id), session(2, &user(2).id));
             insert(db, &one)?;
             insert(db, &two)?;
-            assert_eq!(active(db, &one.id), Ok(Some((one.clone(), user(2)))));
+            assert_eq!(find_active(db, &one.id), Ok(Some((one.clone(), user(2)))));
             assert_eq!(revoke(db, &one.id, at(5)), Ok(true));
             assert_eq!(revoke(db, &one.id, at(6)), Ok(false));
-            assert_eq!(active(db, &one.id), Ok(None));
+            assert_eq!(find_active(db, &one.id), Ok(None));
             assert!(rotate(db, &one.id, &[9; 32], at(7), at(8)).is_err());
             users::set_disabled(db, &user(2).id, true)?;
-            assert_eq!(active(db, &two.id), Ok(None));
+            assert_eq!(find_active(db, &two.id), Ok(None));
             users::delete(db, &user(2).id)?;
             assert_eq!(by_id(db, &two.id), Ok(None));
             Ok(())

@@ -32,13 +32,13 @@ pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Re
 /// # Errors
 /// Returns an error if the store cannot be read.
 pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT 1 FROM users u JOIN sign_in_networks n ON n.user_id = u.id
          WHERE u.email = ?1 AND n.network = ?2",
         (email, network),
         |_| Ok(()),
     )?;
-    Ok(found.is_some())
+    Ok(stored_row.is_some())
 }
 
 /// Deletes all networks of a user, because someone else may have signed in from one of them.
@@ -66,17 +66,18 @@ mod tests {
             for n in 0..100 {
                 remember(db, &one.id, &format!("10.0.0.{n}"), at(n))?;
             }
-            let known = |email: &str, n: i64| is_known(db, email, &format!("10.0.0.{n}"));
+            let is_known_network =
+                |email: &str, n: i64| is_known(db, email, &format!("10.0.0.{n}"));
             let known_networks: Result<Vec<bool>> =
-                (0..100).map(|n| known(&one.email, n)).collect();
+                (0..100).map(|n| is_known_network(&one.email, n)).collect();
             let first_kept = 100 - i64::from(MAX_PER_USER);
             let expected: Vec<bool> = (0..100).map(|n| n >= first_kept).collect();
             assert_eq!(known_networks, Ok(expected));
-            assert_eq!(known(&two.email, 0), Ok(true));
+            assert_eq!(is_known_network(&two.email, 0), Ok(true));
             delete_all(db, &one.id)?;
-            assert_eq!(known(&one.email, 99), Ok(false));
+            assert_eq!(is_known_network(&one.email, 99), Ok(false));
             users::delete(db, &two.id)?;
-            assert_eq!(known(&two.email, 0), Ok(false));
+            assert_eq!(is_known_network(&two.email, 0), Ok(false));
             Ok(())
         });
     }

@@ -60,13 +60,13 @@ fn run_as_group(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
     let answers: Vec<_> = jobs
         .into_iter()
         .map(|job| {
-            let (answer, answered) = oneshot::channel();
+            let (answer, answer_receiver) = oneshot::channel();
             let work = writer::work(job, move |result| {
                 let _ = answer.send(result);
             });
             let job = writer::WriteJob::Change(work);
             assert!(store.0.write_queue.put_now(job).is_ok());
-            answered
+            answer_receiver
         })
         .collect();
     go.send(()).expect("the writer waits");
@@ -198,8 +198,8 @@ fn acknowledged_changes_are_visible_immediately() {
     block_on(async {
         for n in 1..=50 {
             store.write(add_change(n)).await.expect("an insert");
-            let found = store.read(move |db| users::by_id(db, &user(n).id)).await;
-            assert_eq!(found, Ok(Some(user(n))), "{n}");
+            let stored_user = store.read(move |db| users::by_id(db, &user(n).id)).await;
+            assert_eq!(stored_user, Ok(Some(user(n))), "{n}");
         }
     });
 }

@@ -33,7 +33,7 @@ pub struct ThreadRow {
     /// Time of the newest question.
     pub updated: Timestamp,
     /// Whether the thread is pinned.
-    pub pinned: bool,
+    pub is_pinned: bool,
     /// Whether the thread is archived.
     pub archived: bool,
     /// The project that contains the thread.
@@ -43,7 +43,7 @@ pub struct ThreadRow {
     /// Cost of all turns.
     pub cost: MicroDollars,
     /// The newest turn and its status; `None` if the thread has no turns.
-    pub newest: Option<(AnalysisId, Status)>,
+    pub newest_turn: Option<(AnalysisId, Status)>,
     /// Whether the thread has a share link.
     pub shared: bool,
 }
@@ -145,12 +145,12 @@ pub(super) fn add_to_thread(
         (user, thread, analysis.created),
     )?;
     if let Some(parent) = &context.follows {
-        let found = db.query_optional(
+        let stored_row = db.query_optional(
             "SELECT 1 FROM analyses WHERE id = ?3 AND thread = ?2 AND user_id = ?1",
             (user, thread, parent),
             |_| Ok(()),
         )?;
-        found.ok_or(StoreError::Missing)?;
+        stored_row.ok_or(StoreError::Missing)?;
     }
     Ok(Some(thread.clone()))
 }
@@ -194,9 +194,9 @@ pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow
         turn.partial = partial_text(&answers).map(str::to_owned);
     }
     // An imported thread may lack some turns.
-    let known: HashSet<AnalysisId> = turns.iter().map(|turn| turn.id.clone()).collect();
+    let turn_ids: HashSet<AnalysisId> = turns.iter().map(|turn| turn.id.clone()).collect();
     for turn in &mut turns {
-        turn.parent.take_if(|parent| !known.contains(parent));
+        turn.parent.take_if(|parent| !turn_ids.contains(parent));
     }
     Ok(turns)
 }
@@ -218,12 +218,12 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<Option<String>> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT substr(synthesis, 1, ?3) AS answer FROM analyses WHERE id = ?2 AND user_id = ?1",
         (user, turn, ANSWER_BEGINNING),
         |row| optional_text(row, "answer"),
     )?;
-    Ok(found.flatten())
+    Ok(stored_row.flatten())
 }
 
 /// Returns the number of models that a turn's request names for its panel; 0 if it names none.
@@ -231,12 +231,12 @@ pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn panel_size(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<usize> {
-    let found: Option<String> = db.query_optional(
+    let stored_row: Option<String> = db.query_optional(
         "SELECT request FROM analyses WHERE id = ?2 AND user_id = ?1",
         (user, turn),
         |row| row.get(0),
     )?;
-    let request = found.map(|text| serde_json::from_str::<RequestedPanel>(&text));
+    let request = stored_row.map(|text| serde_json::from_str::<RequestedPanel>(&text));
     Ok(request.map_or(0, |request| request.unwrap_or_default().models.len()))
 }
 
@@ -306,7 +306,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<TurnPlace>> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT thread, follows,
                 (SELECT count(*) FROM analyses b
                  WHERE b.thread = a.thread AND b.follows = a.follows) AS count,
@@ -328,7 +328,7 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
             }))
         },
     )?;
-    let Some(place) = found.flatten() else {
+    let Some(place) = stored_row.flatten() else {
         return Ok(None);
     };
     let turn = path_to(db, user, id)?.len() as u64;
@@ -460,12 +460,12 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<ThreadRow> {
         title: row.get("title")?,
         created: row.get("created")?,
         updated: row.get("updated")?,
-        pinned: row.get("pinned")?,
+        is_pinned: row.get("pinned")?,
         archived: row.get("archived")?,
         project: project.and_then(|id| ProjectId::parse(&id)),
         turns: unsigned(row, "turns")?,
         cost: row.get("cost")?,
-        newest: newest.zip(status),
+        newest_turn: newest.zip(status),
         shared: row.get::<_, Option<Vec<u8>>>("share_hash")?.is_some(),
     })
 }

@@ -25,7 +25,7 @@ pub struct Upload {
     /// When the upload was declared.
     pub created: Timestamp,
     /// When the upload is discarded if it is still incomplete.
-    pub expires: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// An uploaded part.
@@ -53,7 +53,7 @@ pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
             to_integer(upload.chunk_size),
             upload.total_chunks,
             upload.created,
-            upload.expires,
+            upload.expires_at,
         ),
     )
     .map(drop)
@@ -167,7 +167,7 @@ fn from_row(row: &Row<'_>) -> Result<Upload> {
         chunk_size: unsigned(row, "chunk_size")?,
         total_chunks: row.get("total_chunks")?,
         created: row.get("created")?,
-        expires: row.get("expires")?,
+        expires_at: row.get("expires")?,
     })
 }
 
@@ -192,7 +192,7 @@ mod tests {
                 chunk_size: 10,
                 total_chunks: 3,
                 created: at(1),
-                expires: at(100),
+                expires_at: at(100),
             };
             insert(db, &upload)?;
             let part = |number, size| UploadPart { number, size };

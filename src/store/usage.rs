@@ -56,9 +56,9 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) -> Result<
     if charge.bill.tries == 0 {
         return Ok(());
     }
-    let known = cost.unwrap_or_default();
+    let known_cost = cost.unwrap_or_default();
     let own = if charge.own_key {
-        known
+        known_cost
     } else {
         MicroDollars(0)
     };
@@ -80,8 +80,8 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) -> Result<
             charge.model,
             to_integer(used.input),
             to_integer(used.output),
-            known,
-            charge.ended != CallEnd::Answered,
+            known_cost,
+            charge.outcome != CallEnd::Answered,
             to_integer(used.cached),
             to_integer(used.reasoning),
             cost.is_none(),
@@ -206,8 +206,8 @@ mod tests {
                 member: 0,
             },
             model: model.into(),
-            at: at(1),
-            ended: CallEnd::Answered,
+            started_at: at(1),
+            outcome: CallEnd::Answered,
             bill: CallBill {
                 usage: Usage {
                     input: 10,
@@ -269,7 +269,7 @@ mod tests {
             users::insert(db, &user(1))?;
             let unpriced = CallCharge {
                 price: None,
-                ended: CallEnd::Failed,
+                outcome: CallEnd::Failed,
                 ..call_charge("a/x", false, 1)
             };
             // Days in January and February 1970.
@@ -281,8 +281,11 @@ mod tests {
                 cost: MicroDollars(cost),
                 tokens,
             };
-            let found = spent(db, &id, 32)?;
-            assert_eq!((found.day, found.month), (amount(0, 26), amount(7, 39)));
+            let spent_amounts = spent(db, &id, 32)?;
+            assert_eq!(
+                (spent_amounts.day, spent_amounts.month),
+                (amount(0, 26), amount(7, 39))
+            );
             let today = &of_user(db, &id, 32, 32)?[0];
             assert_eq!((today.calls, today.failed, today.unpriced), (2, 1, 1));
             assert_eq!(

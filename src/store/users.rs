@@ -78,12 +78,12 @@ pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
 /// # Errors
 /// Returns an error if the store cannot be read.
 pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
-    let found = db.query_optional(
+    let stored_row = db.query_optional(
         "SELECT 1 FROM users WHERE id = ?1 AND disabled = 0",
         [id],
         |_| Ok(()),
     )?;
-    Ok(found.is_some())
+    Ok(stored_row.is_some())
 }
 
 /// Finds the account with this email address, which must be normalized (`domain::user::Email`).

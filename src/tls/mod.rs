@@ -48,7 +48,7 @@ impl CertificateResolver {
         let stamps = files.stamps();
         let read = files.read()?;
         read.check_expiry(&files, now)?;
-        let current = Arc::new(CurrentCertificate(RwLock::new(read.certified)));
+        let current = Arc::new(CurrentCertificate(RwLock::new(read.certified_key)));
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
@@ -95,7 +95,7 @@ impl CertificateResolver {
         let mut current = self.current.0.write();
         *current
             .as_deref_mut()
-            .unwrap_or_else(|poisoned| poisoned.get_mut()) = read.certified;
+            .unwrap_or_else(|poisoned| poisoned.get_mut()) = read.certified_key;
         Ok(Some(until))
     }
 }
@@ -117,16 +117,16 @@ impl ResolvesServerCert for CurrentCertificate {
 
 /// The contents of the two files.
 struct LoadedFiles {
-    certified: Arc<CertifiedKey>,
+    certified_key: Arc<CertifiedKey>,
     validity: Validity,
 }
 
 impl LoadedFiles {
     fn check_expiry(&self, files: &Files, now: Timestamp) -> Result<(), String> {
-        let (shown, until) = (files.certificate.display(), self.validity.until);
+        let (certificate_path, until) = (files.certificate.display(), self.validity.until);
         if until < now {
             return Err(format!(
-                "the certificate in {shown} expired at {until}; renew it (certbot renew), or check this machine's clock, which says {now}"
+                "the certificate in {certificate_path} expired at {until}; renew it (certbot renew), or check this machine's clock, which says {now}"
             ));
         }
         Ok(())
@@ -172,17 +172,17 @@ impl Files {
             error => format!("the key in {key_path} cannot be used with {chain_path}: {error}"),
         })?;
         Ok(LoadedFiles {
-            certified: Arc::new(certified),
+            certified_key: Arc::new(certified),
             validity,
         })
     }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
+    let display_path = path.display();
     let read_error = |error| {
         format!(
-            "cannot read {shown}: {error}; the file must exist and be readable by the user that quire runs as"
+            "cannot read {display_path}: {error}; the file must exist and be readable by the user that quire runs as"
         )
     };
     let mut bytes = Vec::new();
@@ -192,7 +192,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
     file.read_to_end(&mut bytes).map_err(read_error)?;
     match bytes.len() as u64 > MAX_FILE_BYTES {
         true => Err(format!(
-            "{shown} is larger than 1 MiB, so it cannot be a certificate or key"
+            "{display_path} is larger than 1 MiB, so it cannot be a certificate or key"
         )),
         false => Ok(bytes),
     }

@@ -48,8 +48,8 @@ fn now() -> Timestamp {
 }
 
 fn open_error(folder: &Folder) -> String {
-    let opened = CertificateResolver::open(folder.files(), now());
-    opened.err().expect("it is refused")
+    let open_result = CertificateResolver::open(folder.files(), now());
+    open_result.err().expect("it is refused")
 }
 
 #[test]
@@ -72,12 +72,12 @@ fn errors_name_the_unusable_file() {
     assert!(missing.contains("chain.pem: No such file"), "{missing}");
     let (certificate, key) = create_certificate(2030);
     let (past, past_key) = create_certificate(2025);
-    let cut = &certificate[..certificate.len() / 2];
+    let truncated = &certificate[..certificate.len() / 2];
     let large = "x".repeat(2 << 20);
     let empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
     for (certificate, key, expected) in [
         ("", key.as_str(), "no PEM certificate in"),
-        (cut, &key, "is damaged"),
+        (truncated, &key, "is damaged"),
         (empty, &key, "is damaged"),
         (&large, &key, "larger than 1 MiB"),
         (&key, &key, "no PEM certificate in"),
@@ -113,26 +113,30 @@ fn a_valid_renewal_replaces_and_an_invalid_one_does_not() {
     let (certificate, key) = create_certificate(2030);
     folder.write(&certificate, &key);
     touched(0);
-    let shown = CertificateResolver::open(folder.files(), now()).unwrap();
-    let first = || shown.current.0.read().unwrap().cert[0].clone();
+    let resolver = CertificateResolver::open(folder.files(), now()).unwrap();
+    let first = || resolver.current.0.read().unwrap().cert[0].clone();
     let before = first();
-    assert_eq!(shown.refresh(false, now()), Ok(None), "nothing has changed");
+    assert_eq!(
+        resolver.refresh(false, now()),
+        Ok(None),
+        "nothing has changed"
+    );
 
     let (newer, newer_key) = create_certificate(2031);
     folder.write(&newer, &key);
     touched(1);
-    let message = shown.refresh(false, now()).unwrap_err();
+    let message = resolver.refresh(false, now()).unwrap_err();
     assert!(message.contains("does not match"), "{message}");
     assert_eq!(first(), before, "what held is still shown");
     assert!(
-        shown.refresh(true, now()).is_err(),
+        resolver.refresh(true, now()).is_err(),
         "asked for, it is tried again"
     );
 
     folder.write(&newer, &newer_key);
     touched(2);
-    let until = shown.refresh(false, now()).unwrap().expect("it is new");
+    let until = resolver.refresh(false, now()).unwrap().expect("it is new");
     assert_eq!(until.to_string(), "2031-01-01T00:00:00.000Z");
     assert_ne!(first(), before);
-    assert_eq!(shown.refresh(false, now()), Ok(None));
+    assert_eq!(resolver.refresh(false, now()), Ok(None));
 }

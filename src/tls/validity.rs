@@ -38,8 +38,8 @@ impl Validity {
 }
 
 fn expect_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
-    let (found, content, rest) = split_element(bytes)?;
-    (found == kind).then_some((content, rest))
+    let (element_tag, content, rest) = split_element(bytes)?;
+    (element_tag == kind).then_some((content, rest))
 }
 
 /// Splits off one DER element: tag, content, and the rest.
@@ -100,8 +100,8 @@ mod tests {
             (UTC_TIME, "", None),
             (0x02, "260102030405Z", None),
         ] {
-            let found = parse_time(kind, text.as_bytes()).map(|moment| moment.to_string());
-            assert_eq!(found.as_deref(), expected, "{text}");
+            let parsed_time = parse_time(kind, text.as_bytes()).map(|moment| moment.to_string());
+            assert_eq!(parsed_time.as_deref(), expected, "{text}");
         }
     }
 

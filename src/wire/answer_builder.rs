@@ -25,7 +25,7 @@ pub(super) struct AnswerBuilder {
     calls: ToolCallBuilder,
     splitter: ReasoningSplitter,
     counts: UsageCounts,
-    finish: Option<Finish>,
+    finish_reason: Option<Finish>,
     /// A finish reason that no vendor documents as a regular end.
     irregular_finish: Option<String>,
     refusal: String,
@@ -133,16 +133,16 @@ impl AnswerBuilder {
     }
 
     /// Records the stop sequence that ended the answer.
-    pub fn set_stop_sequence(&mut self, found: &Value) {
-        if let Some(text) = found.as_str() {
+    pub fn set_stop_sequence(&mut self, sequence: &Value) {
+        if let Some(text) = sequence.as_str() {
             self.extras.stop_sequence = Some(text.to_owned());
         }
     }
 
     /// Adds log probabilities, in the form of a chat completion.
-    pub fn add_logprobs(&mut self, found: &Value) {
+    pub fn add_logprobs(&mut self, logprobs: &Value) {
         for name in ["content", "refusal"] {
-            let Some(tokens) = found[name].as_array() else {
+            let Some(tokens) = logprobs[name].as_array() else {
                 continue;
             };
             let tops = tokens.iter().map(|token| token["top_logprobs"].as_array());
@@ -154,10 +154,10 @@ impl AnswerBuilder {
                 return;
             }
             let none = || json!({ "content": null, "refusal": null });
-            let known = &mut self.extras.logprobs.get_or_insert_with(none)[name];
-            match known.as_array_mut() {
-                Some(known) => known.extend(tokens.iter().cloned()),
-                None => *known = Value::Array(tokens.clone()),
+            let merged = &mut self.extras.logprobs.get_or_insert_with(none)[name];
+            match merged.as_array_mut() {
+                Some(merged) => merged.extend(tokens.iter().cloned()),
+                None => *merged = Value::Array(tokens.clone()),
             }
         }
     }
@@ -194,7 +194,7 @@ impl AnswerBuilder {
             return;
         }
         match finish_reasons::parse(reason) {
-            Some(finish) => self.finish = Some(finish),
+            Some(finish) => self.finish_reason = Some(finish),
             None => self.irregular_finish = Some(sanitize_message(reason)),
         }
     }
@@ -241,12 +241,14 @@ impl AnswerBuilder {
 
     /// Whether there is a finish reason: only usage may still follow.
     pub fn is_complete(&self) -> bool {
-        self.finish.is_some()
+        self.finish_reason.is_some()
     }
 
     /// Returns the finish reason, if the answer ended regularly.
     pub fn regular_finish(&self) -> Option<Finish> {
-        let finish = self.finish.filter(|_| self.irregular_finish.is_none())?;
+        let finish = self
+            .finish_reason
+            .filter(|_| self.irregular_finish.is_none())?;
         match finish {
             Finish::Stop if !self.calls.is_empty() => Some(Finish::ToolCalls),
             finish => Some(finish),
@@ -298,7 +300,8 @@ impl AnswerBuilder {
     pub fn cut_off(&mut self) {
         self.take_deltas();
         self.argument_tokens_at_cut = Some(self.calls.argument_tokens());
-        (self.finish, self.irregular_finish, self.is_done) = (Some(Finish::Length), None, true);
+        (self.finish_reason, self.irregular_finish, self.is_done) =
+            (Some(Finish::Length), None, true);
     }
 
     /// Returns the length of the tool calls' arguments so far, in bytes.
@@ -325,7 +328,7 @@ impl AnswerBuilder {
         {
             self.text.push_str(&arguments);
             deltas.push(Delta::Text(arguments));
-            self.finish = self.finish.map(|finish| match finish {
+            self.finish_reason = self.finish_reason.map(|finish| match finish {
                 Finish::ToolCalls => Finish::Stop,
                 other => other,
             });
@@ -386,7 +389,7 @@ impl AnswerBuilder {
     }
 
     fn finish_or_error(&self) -> Result<Finish, CallError> {
-        let why = match (&self.irregular_finish, self.finish) {
+        let why = match (&self.irregular_finish, self.finish_reason) {
             (Some(reason), _) => format!("the answer was cut off ({reason})"),
             (None, Some(finish)) => return Ok(finish),
             (None, None) => "the answer was cut off".to_owned(),
@@ -396,7 +399,7 @@ impl AnswerBuilder {
 
     /// Returns the provider's counts, with estimates for those it reports as zero although there is an answer.
     fn usage(&self, request: &ModelRequest, calls: &[ToolCall]) -> Usage {
-        let counted = self.counts.usage();
+        let counted_usage = self.counts.usage();
         let (text, reasoning) = (
             estimate_tokens(&self.text),
             estimate_tokens(&self.reasoning),
@@ -412,13 +415,13 @@ impl AnswerBuilder {
             estimated: true,
             ..Usage::default()
         };
-        if counted.input > MAX_TOKENS || counted.output > MAX_TOKENS {
+        if counted_usage.input > MAX_TOKENS || counted_usage.output > MAX_TOKENS {
             return estimated;
         }
-        let mut usage = counted;
+        let mut usage = counted_usage;
         if let Some(arguments) = self.argument_tokens_at_cut {
             usage = Usage {
-                input: counted.input,
+                input: counted_usage.input,
                 output: text + reasoning + arguments,
                 ..estimated
             };
@@ -439,11 +442,11 @@ const MAX_TOKENS: u64 = 50_000_000;
 
 /// Merges fragments: strings are appended, other values are replaced.
 fn merge_fragments(
-    known: &mut serde_json::Map<String, Value>,
-    more: &serde_json::Map<String, Value>,
+    target: &mut serde_json::Map<String, Value>,
+    addition: &serde_json::Map<String, Value>,
 ) {
-    for (name, value) in more {
-        match (known.get_mut(name), value) {
+    for (name, value) in addition {
+        match (target.get_mut(name), value) {
             (Some(Value::String(text)), Value::String(piece))
                 if matches!(
                     name.as_str(),
@@ -453,7 +456,7 @@ fn merge_fragments(
                 text.push_str(piece);
             }
             (Some(_), Value::Null) => {}
-            _ => _ = known.insert(name.clone(), value.clone()),
+            _ => _ = target.insert(name.clone(), value.clone()),
         }
     }
 }

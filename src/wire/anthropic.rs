@@ -181,14 +181,14 @@ fn content_blocks(turn: &PromptTurn) -> Vec<Value> {
 
 fn max_tokens(request: &ModelRequest, capabilities: &ModelCapabilities) -> u64 {
     let own = request.parameters.max_tokens.map(u64::from);
-    let known = Some(capabilities.max_output).filter(|model_limit| *model_limit > 0);
+    let known_limit = Some(capabilities.max_output).filter(|model_limit| *model_limit > 0);
     let model_limit = own.unwrap_or_else(|| {
-        known.map_or(DEFAULT_OUTPUT, |model_limit| {
+        known_limit.map_or(DEFAULT_OUTPUT, |model_limit| {
             model_limit.min(MAX_DEFAULT_OUTPUT)
         })
     });
-    known
-        .map_or(model_limit, |known| model_limit.min(known))
+    known_limit
+        .map_or(model_limit, |known_limit| model_limit.min(known_limit))
         .max(1)
 }
 
@@ -263,8 +263,8 @@ fn add_thinking(
     let budget = thinking_budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
         // The budget counts against the limit, so the limit is raised by it to leave the answer its room.
-        let known = Some(capabilities.max_output).filter(|output_limit| *output_limit > 0);
-        *output_limit = (*output_limit + budget).min(known.unwrap_or(u64::MAX));
+        let known_limit = Some(capabilities.max_output).filter(|output_limit| *output_limit > 0);
+        *output_limit = (*output_limit + budget).min(known_limit.unwrap_or(u64::MAX));
     }
     let granted = budget.min(output_limit.saturating_sub(1));
     if granted < MIN_THINKING_BUDGET {
@@ -324,9 +324,9 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
             builder.add_reasoning(delta["thinking"].as_str().unwrap_or_default());
             for name in ["thinking", "signature"] {
                 if let Some(piece) = delta[name].as_str() {
-                    let mut more = json!({ "type": "thinking", "index": place });
-                    more[name] = json!(piece);
-                    builder.add_reasoning_items(&[more]);
+                    let mut thinking_block = json!({ "type": "thinking", "index": place });
+                    thinking_block[name] = json!(piece);
+                    builder.add_reasoning_items(&[thinking_block]);
                 }
             }
             if let Some(arguments) = delta["partial_json"].as_str() {
@@ -407,11 +407,11 @@ fn read_stop_reason(builder: &mut AnswerBuilder, stop: &Value) {
 }
 
 /// Reads usage. Counts are cumulative. For an answer made in several steps, each step is listed and billed.
-fn read_usage(builder: &mut AnswerBuilder, found: &Value) {
-    let steps = found["iterations"]
+fn read_usage(builder: &mut AnswerBuilder, usage: &Value) {
+    let steps = usage["iterations"]
         .as_array()
         .filter(|steps| !steps.is_empty());
-    let parts = steps.map_or(std::slice::from_ref(found), Vec::as_slice);
+    let parts = steps.map_or(std::slice::from_ref(usage), Vec::as_slice);
     let sum = |name: &str| {
         let counts = parts
             .iter()
@@ -421,14 +421,14 @@ fn read_usage(builder: &mut AnswerBuilder, found: &Value) {
     let input = sum("input_tokens");
     if input.is_none() && sum("output_tokens").is_none() {
         // Some compatible servers report usage as chat completions do.
-        return builder.add_counts(usage_counts::parse_usage(found));
+        return builder.add_counts(usage_counts::parse_usage(usage));
     }
     builder.add_counts(UsageCounts {
         input,
         output: sum("output_tokens"),
         cached: sum("cache_read_input_tokens"),
         stored: sum("cache_creation_input_tokens"),
-        reasoning: usage_counts::parse_count(&found["output_tokens_details"]["thinking_tokens"]),
+        reasoning: usage_counts::parse_count(&usage["output_tokens_details"]["thinking_tokens"]),
         charged: None,
         excludes_cached: true,
     });

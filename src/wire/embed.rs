@@ -150,11 +150,11 @@ pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     for fields in all.into_iter().filter_map(Value::as_object_mut) {
         fields.retain(|name, _| !removed.contains(name));
     }
-    let known = |name: String| match name.as_str() {
+    let known_field = |name: String| match name.as_str() {
         "outputDimensionality" => "dimensions".to_owned(),
         _ => name,
     };
-    removed.into_iter().map(known).collect()
+    removed.into_iter().map(known_field).collect()
 }
 
 // Fields that Quire sets take precedence.
@@ -236,17 +236,18 @@ mod tests {
 
     #[test]
     fn requests_and_responses_are_parsed() {
-        let asked = parse_request(
+        let request = parse_request(
             &json!({ "model": "m", "input": ["a", "b"], "encoding_format": "base64", "x": 1 }),
         );
-        let asked = asked.expect("sound");
-        assert_eq!((asked.texts.len(), asked.is_base64), (2, true));
-        assert_eq!(ignored_fields(None, &asked), ["x"]);
-        assert_eq!(ignored_fields(Some(ApiFormat::Gemini), &asked), ["x"]);
-        assert!(ignored_fields(Some(ApiFormat::Ollama), &asked).is_empty());
-        let (_, sent) = build_request(ApiFormat::OpenAi, "m", &asked).expect("it has embeddings");
+        let request = request.expect("sound");
+        assert_eq!((request.texts.len(), request.is_base64), (2, true));
+        assert_eq!(ignored_fields(None, &request), ["x"]);
+        assert_eq!(ignored_fields(Some(ApiFormat::Gemini), &request), ["x"]);
+        assert!(ignored_fields(Some(ApiFormat::Ollama), &request).is_empty());
+        let (_, sent_body) =
+            build_request(ApiFormat::OpenAi, "m", &request).expect("it has embeddings");
         assert_eq!(
-            (&sent["x"], &sent["encoding_format"]),
+            (&sent_body["x"], &sent_body["encoding_format"]),
             (&json!(1), &json!("float"))
         );
         for (body, param) in [
@@ -274,7 +275,7 @@ mod tests {
 
     #[test]
     fn refused_fields_are_omitted() {
-        let asked = EmbeddingRequest {
+        let request = EmbeddingRequest {
             texts: vec!["a".into(), "b".into()],
             dimensions: Some(2),
             ..EmbeddingRequest::default()
@@ -284,10 +285,10 @@ mod tests {
             (ApiFormat::Ollama, "dimensions"),
             (ApiFormat::Gemini, "outputDimensionality"),
         ] {
-            let (_, mut body) = build_request(kind, "m", &asked).expect("it has embeddings");
-            let refused = [field.to_owned(), "model".to_owned(), "input".to_owned()];
+            let (_, mut body) = build_request(kind, "m", &request).expect("it has embeddings");
+            let refusal = [field.to_owned(), "model".to_owned(), "input".to_owned()];
             assert_eq!(
-                remove_refused(&mut body, &refused),
+                remove_refused(&mut body, &refusal),
                 ["dimensions"],
                 "{kind:?}"
             );
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn each_provider_gets_its_own_request() {
-        let asked = EmbeddingRequest {
+        let request = EmbeddingRequest {
             texts: vec!["a".into(), "b".into()],
             dimensions: Some(2),
             ..EmbeddingRequest::default()
@@ -323,7 +324,7 @@ mod tests {
                 json!({ "embeddings": [{ "values": [1, 2] }, { "values": [3, 4] }] }),
             ),
         ] {
-            let (at, body) = build_request(kind, "m", &asked).expect("it has embeddings");
+            let (at, body) = build_request(kind, "m", &request).expect("it has embeddings");
             assert_eq!((at.as_str(), body.pointer(place)), (path, Some(&json!(2))));
             let answer = parse_answer(kind, 2, &response).expect("vectors");
             assert_eq!(answer.vectors, [[1.0, 2.0], [3.0, 4.0]]);
@@ -331,6 +332,6 @@ mod tests {
             assert_eq!(parse_answer(kind, 3, &response), None, "one is missing");
             assert_eq!(parse_answer(kind, 2, &json!({ "error": "x" })), None);
         }
-        assert_eq!(build_request(ApiFormat::Anthropic, "m", &asked), None);
+        assert_eq!(build_request(ApiFormat::Anthropic, "m", &request), None);
     }
 }

@@ -92,8 +92,8 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
         };
         known == word || letters(known) == letters(word)
     };
-    let found = REGULAR_REASONS.iter().find(|(known, _)| is_word(known));
-    let finish = found.map(|(_, finish)| *finish);
+    let regular_reason = REGULAR_REASONS.iter().find(|(known, _)| is_word(known));
+    let finish = regular_reason.map(|(_, finish)| *finish);
     finish.filter(|finish| !is_filter || *finish == Finish::ContentFilter)
 }
 

@@ -282,11 +282,11 @@ fn read_finish_reason(builder: &mut AnswerBuilder, reason: &str) {
     builder.set_finish_reason(reason);
 }
 
-fn read_usage(builder: &mut AnswerBuilder, found: &Value) {
-    if !found.is_object() {
+fn read_usage(builder: &mut AnswerBuilder, usage: &Value) {
+    if !usage.is_object() {
         return;
     }
-    let count = |name: &str| usage_counts::parse_count(&found[name]);
+    let count = |name: &str| usage_counts::parse_count(&usage[name]);
     let sum = |left: Option<u64>, right: Option<u64>| match (left, right) {
         (None, None) => None,
         (left, right) => Some(left.unwrap_or(0).saturating_add(right.unwrap_or(0))),

@@ -74,7 +74,7 @@ mod tests {
 
     fn lines(pieces: &[&[u8]], limit: usize) -> (Vec<String>, bool) {
         let mut decoder = LineDecoder::new(limit);
-        let mut found = Vec::new();
+        let mut json_lines = Vec::new();
         let mut broken = false;
         for piece in pieces {
             decoder.push(piece);
@@ -82,11 +82,11 @@ mod tests {
         decoder.end();
         loop {
             match decoder.next_event() {
-                Ok(Some(event)) => found.push(event.data),
-                Ok(None) => return (found, broken),
+                Ok(Some(event)) => json_lines.push(event.data),
+                Ok(None) => return (json_lines, broken),
                 Err(MalformedStream::TooLong) => {
                     broken = true;
-                    return (found, broken);
+                    return (json_lines, broken);
                 }
             }
         }

@@ -15,7 +15,7 @@ const MAX_PATHS: usize = 16 << 20;
 
 /// Returns the line numbers, from 1, by path: `stages.1.prompt`.
 pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
-    let mut found = BTreeMap::new();
+    let mut lines = BTreeMap::new();
     let mut path: Vec<OpenContainer> = Vec::new();
     let (mut line, mut size) = (1, 0);
     let mut rest = text.char_indices();
@@ -48,10 +48,10 @@ pub fn lines_by_path(text: &str) -> BTreeMap<String, usize> {
             if size > MAX_PATHS {
                 break;
             }
-            found.entry(path_name).or_insert(line);
+            lines.entry(path_name).or_insert(line);
         }
     }
-    found
+    lines
 }
 
 /// Skips to the closing quote and returns its position.
@@ -85,9 +85,9 @@ mod tests {
     fn work_for_long_keys_is_bounded() {
         let values = vec!["1"; 1_000].join(",");
         let text = format!("{{\"first\": 1, \"{}\": [{values}]}}", "k".repeat(1 << 20));
-        let found = lines_by_path(&text);
-        assert_eq!(found.get("first"), Some(&1));
-        let size: usize = found.keys().map(String::len).sum();
+        let lines = lines_by_path(&text);
+        assert_eq!(lines.get("first"), Some(&1));
+        let size: usize = lines.keys().map(String::len).sum();
         assert!(size <= MAX_PATHS, "{size}");
     }
 
@@ -95,7 +95,7 @@ mod tests {
     fn every_value_has_its_line() {
         let text = "{\n \"a\": 1,\n \"b\\\"x\": [\n  {\"c\": \"] } , \\\\\"},\n  [2,\n 3]\n ],\n \"d\": {\"e\":\n null}}";
         assert!(serde_json::from_str::<serde_json::Value>(text).is_ok());
-        let found = lines_by_path(text);
+        let lines = lines_by_path(text);
         for (path, line) in [
             ("a", 2),
             ("b\"x", 3),
@@ -105,7 +105,7 @@ mod tests {
             ("d", 8),
             ("d.e", 8),
         ] {
-            assert_eq!(found.get(path), Some(&line), "{path}: {found:?}");
+            assert_eq!(lines.get(path), Some(&line), "{path}: {lines:?}");
         }
     }
 }

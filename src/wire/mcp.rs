@@ -140,10 +140,10 @@ pub fn parse_message(text: &str) -> Result<McpMessage, McpError> {
 }
 
 fn negotiate_version(requested: Option<&str>) -> &'static str {
-    let known = PROTOCOL_VERSIONS
+    let supported = PROTOCOL_VERSIONS
         .iter()
         .find(|version| Some(**version) == requested);
-    known.copied().unwrap_or(DEFAULT_VERSION)
+    supported.copied().unwrap_or(DEFAULT_VERSION)
 }
 
 fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
@@ -156,7 +156,7 @@ fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
         Value::Object(arguments) => arguments,
         _ => return Err("arguments must be an object".to_owned()),
     };
-    let known: &[&str] = match name {
+    let known_arguments: &[&str] = match name {
         "consult" => &[
             "question",
             "models",
@@ -170,7 +170,7 @@ fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
         "analysis_status" => &["analysis_id"],
         _ => return Err(format!("there is no tool {name}")),
     };
-    let stray = |key: &&String| *key != "deadline_s" && !known.contains(&key.as_str());
+    let stray = |key: &&String| *key != "deadline_s" && !known_arguments.contains(&key.as_str());
     if let Some(stray) = arguments.keys().find(stray) {
         return Err(format!("{name} has no argument {stray}"));
     }

@@ -128,9 +128,9 @@ impl ApiFormat {
 #[derive(Debug, Clone, Default)]
 pub struct ModelCapabilities {
     /// Supported parameters, by their names in the glossary; empty if unknown.
-    pub accepted: Vec<String>,
+    pub accepted_parameters: Vec<String>,
     /// Fields that the model has refused before, by their names on the wire.
-    pub refused: Vec<String>,
+    pub refused_fields: Vec<String>,
     /// Method of enforcing a schema.
     pub structured: Structured,
     /// Method of setting the amount of thinking.
@@ -142,19 +142,19 @@ pub struct ModelCapabilities {
     /// Maximum output, in tokens; 0 if unknown.
     pub max_output: u64,
     /// Fields that the settings add to every request for the model.
-    pub body: Map<String, Value>,
+    pub body_fields: Map<String, Value>,
 }
 
 impl ModelCapabilities {
     /// Whether a parameter may be sent: `known` is its name in the glossary, `spelled` its name on the wire.
     fn accepts_parameter(&self, known: &str, spelled: &str) -> bool {
-        let accepted = &self.accepted;
+        let accepted = &self.accepted_parameters;
         (accepted.is_empty() || accepted.iter().any(|name| name == known))
             && !self.has_refused(spelled)
     }
 
     fn has_refused(&self, spelled: &str) -> bool {
-        self.refused.iter().any(|name| name == spelled)
+        self.refused_fields.iter().any(|name| name == spelled)
     }
 
     /// Returns the method that enforces the answer's schema; a method that the model has refused is not used again.

@@ -33,12 +33,12 @@ pub fn parse_models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
     let list = [&value["data"], &value["models"], &value]
         .into_iter()
         .find_map(Value::as_array)?;
-    let listed = list.iter().filter_map(|model| match kind {
+    let listed_models = list.iter().filter_map(|model| match kind {
         ApiFormat::Gemini => parse_gemini_row(model),
         ApiFormat::Ollama => named_model(&model["name"]),
         ApiFormat::OpenAi | ApiFormat::Responses | ApiFormat::Anthropic => parse_row(model),
     });
-    Some(listed.take(MAX_MODELS).collect())
+    Some(listed_models.take(MAX_MODELS).collect())
 }
 
 fn named_model(name: &Value) -> Option<ListedModel> {
@@ -54,7 +54,7 @@ fn named_model(name: &Value) -> Option<ListedModel> {
 
 /// Reads a row. OpenAI's list has names only; OpenRouter, Together, vLLM, and Anthropic add their own fields.
 fn parse_row(model: &Value) -> Option<ListedModel> {
-    let mut listed = named_model(&model["id"])?;
+    let mut listed_model = named_model(&model["id"])?;
     let windows = [
         "context_length",
         "max_model_len",
@@ -62,27 +62,27 @@ fn parse_row(model: &Value) -> Option<ListedModel> {
         "context_window",
         "max_input_tokens",
     ];
-    listed.context_window = windows
+    listed_model.context_window = windows
         .iter()
         .find_map(|name| model[*name].as_u64())
         .unwrap_or(0);
     let created_at = model["created_at"].as_str().and_then(Timestamp::parse);
     let created_at = created_at.map(|at| at.millis() / 1_000);
-    listed.created = model["created"].as_i64().or(created_at).unwrap_or(0);
-    listed.price = parse_price(&model["pricing"]);
+    listed_model.created = model["created"].as_i64().or(created_at).unwrap_or(0);
+    listed_model.price = parse_price(&model["pricing"]);
     let inputs = model["architecture"]["input_modalities"].as_array();
-    listed.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));
+    listed_model.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));
     let supported = model["supported_parameters"].as_array();
     for field in supported.into_iter().flatten().filter_map(Value::as_str) {
-        let known = match field {
+        let glossary_name = match field {
             "reasoning" => "reasoning_effort",
             "temperature" | "top_p" | "top_k" | "max_tokens" | "stop" | "seed"
             | "presence_penalty" | "frequency_penalty" => field,
             _ => continue,
         };
-        listed.parameters.push(known.to_owned());
+        listed_model.parameters.push(glossary_name.to_owned());
     }
-    Some(listed)
+    Some(listed_model)
 }
 
 /// Parses OpenRouter's prices, which are strings in dollars per token.
@@ -107,9 +107,9 @@ fn parse_gemini_row(model: &Value) -> Option<ListedModel> {
         return None;
     }
     let name = model["name"].as_str()?;
-    let mut listed = named_model(&Value::from(name.strip_prefix("models/").unwrap_or(name)))?;
-    listed.context_window = model["inputTokenLimit"].as_u64().unwrap_or(0);
-    Some(listed)
+    let mut listed_model = named_model(&Value::from(name.strip_prefix("models/").unwrap_or(name)))?;
+    listed_model.context_window = model["inputTokenLimit"].as_u64().unwrap_or(0);
+    Some(listed_model)
 }
 
 #[cfg(test)]
@@ -119,19 +119,19 @@ mod tests {
     #[test]
     fn lists_with_and_without_metadata_are_parsed() {
         let openrouter = r#"{"data":[{"id":"a/b","context_length":128000,"architecture":{"input_modalities":["text","image"]},"pricing":{"prompt":"0.000003","completion":"0.000015","input_cache_read":"0.0000003"},"supported_parameters":["temperature","reasoning","tools"]},{"id":"auto","pricing":{"prompt":"-1","completion":"-1"}}]}"#;
-        let found = parse_models(ApiFormat::OpenAi, openrouter).expect("a list");
+        let models = parse_models(ApiFormat::OpenAi, openrouter).expect("a list");
         assert_eq!(
-            (found[0].context_window, found[0].vision),
+            (models[0].context_window, models[0].vision),
             (128_000, Some(true))
         );
-        let price = found[0].price.expect("a price");
+        let price = models[0].price.expect("a price");
         assert!((price.input - 3.0).abs() < 1e-9 && (price.output - 15.0).abs() < 1e-9);
-        assert_eq!(found[0].parameters, ["temperature", "reasoning_effort"]);
-        assert_eq!((found[1].price, found[1].vision), (None, None));
+        assert_eq!(models[0].parameters, ["temperature", "reasoning_effort"]);
+        assert_eq!((models[1].price, models[1].vision), (None, None));
         let gemini = r#"{"models":[{"name":"models/gemini-3-pro","inputTokenLimit":1048576,"supportedGenerationMethods":["generateContent"]},{"name":"models/embedding-1","supportedGenerationMethods":["embedContent"]}]}"#;
-        let found = parse_models(ApiFormat::Gemini, gemini).expect("a list");
+        let models = parse_models(ApiFormat::Gemini, gemini).expect("a list");
         assert_eq!(
-            (found.len(), &*found[0].name, found[0].context_window),
+            (models.len(), &*models[0].name, models[0].context_window),
             (1, "gemini-3-pro", 1_048_576)
         );
         let ollama = r#"{"models":[{"name":"llama3.2:3b","model":"llama3.2:3b","details":{"family":"llama"}}]}"#;
@@ -146,8 +146,8 @@ mod tests {
             ("{}", None),
             ("<html>", None),
         ] {
-            let found = parse_models(ApiFormat::OpenAi, body).map(|list| list.len());
-            assert_eq!(found, count, "{body}");
+            let models = parse_models(ApiFormat::OpenAi, body).map(|list| list.len());
+            assert_eq!(models, count, "{body}");
         }
     }
 }

@@ -207,8 +207,8 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools) {
         ToolChoice::None => _ = body.insert("tool_choice".into(), json!("none")),
         ToolChoice::Required => _ = body.insert("tool_choice".into(), json!("required")),
         ToolChoice::Named(name) => {
-            let named = json!({ "type": "function", "function": { "name": name } });
-            body.insert("tool_choice".into(), named);
+            let named_choice = json!({ "type": "function", "function": { "name": name } });
+            body.insert("tool_choice".into(), named_choice);
         }
     }
     if let Some(parallel) = tools.parallel {
@@ -265,7 +265,7 @@ fn add_sampling(
     // A model without known capabilities may support it.
     let top_k = own
         .top_k
-        .filter(|_| quirks.top_k || capabilities.accepted.is_empty());
+        .filter(|_| quirks.top_k || capabilities.accepted_parameters.is_empty());
     for (known, spelled, value) in [
         (
             "temperature",

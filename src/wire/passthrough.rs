@@ -132,14 +132,14 @@ pub(super) fn read_fields(
     also: &[&str],
 ) -> Result<Passthrough, RequestError> {
     let is_ours = |name: &str| known.contains(&name) && !also.contains(&name);
-    let found: Map<String, Value> = fields
+    let unknown_fields: Map<String, Value> = fields
         .iter()
         .filter(|(name, value)| !is_ours(name) && !value.is_null())
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let bytes = || Value::Object(found.clone()).to_string().len();
-    if found.len() > MAX_FIELDS
-        || found.keys().any(|name| name.len() > MAX_NAME)
+    let bytes = || Value::Object(unknown_fields.clone()).to_string().len();
+    if unknown_fields.len() > MAX_FIELDS
+        || unknown_fields.keys().any(|name| name.len() > MAX_NAME)
         || bytes() > MAX_BYTES
     {
         let why = format!(
@@ -150,7 +150,7 @@ pub(super) fn read_fields(
     }
     Ok(Passthrough {
         format: format.as_str().to_owned(),
-        fields: found,
+        fields: unknown_fields,
     })
 }
 
@@ -200,7 +200,7 @@ pub(super) fn add_fields(
             }
         }
     }
-    for (name, value) in &capabilities.body {
+    for (name, value) in &capabilities.body_fields {
         if !FIXED_FIELDS.contains(&name.as_str()) && !capabilities.has_refused(name) {
             merge_values(body.entry(name.clone()).or_insert(Value::Null), value);
         }
@@ -235,11 +235,11 @@ fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value
 }
 
 // Adds the fields that `target` lacks.
-fn fill_missing(target: &mut Value, more: &Value) {
-    let (Some(target), Some(more)) = (target.as_object_mut(), more.as_object()) else {
+fn fill_missing(target: &mut Value, defaults: &Value) {
+    let (Some(target), Some(defaults)) = (target.as_object_mut(), defaults.as_object()) else {
         return;
     };
-    for (name, value) in more {
+    for (name, value) in defaults {
         target.entry(name.clone()).or_insert_with(|| value.clone());
     }
 }
@@ -275,7 +275,7 @@ pub fn field_names(
     let has_marks = cache_marks::has_marks(&request.messages, request.tools.as_deref());
     let marks = kind == ApiFormat::Anthropic && has_marks;
     let marks = marks.then(|| cache_marks::CACHE_FIELD.to_owned());
-    let fields = of_client.chain(capabilities.body.keys()).cloned();
+    let fields = of_client.chain(capabilities.body_fields.keys()).cloned();
     fields.chain(name).chain(marks).collect()
 }
 

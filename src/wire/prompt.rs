@@ -148,14 +148,16 @@ pub(super) fn accepted_effort(
     capabilities: &ModelCapabilities,
     spelled: &str,
 ) -> Option<&'static str> {
-    let requested = request.parameters.reasoning_effort.as_deref();
-    let requested =
-        requested.filter(|_| capabilities.accepts_parameter("reasoning_effort", spelled))?;
+    let requested_effort = request.parameters.reasoning_effort.as_deref();
+    let requested_effort =
+        requested_effort.filter(|_| capabilities.accepts_parameter("reasoning_effort", spelled))?;
     let place = |word: &str| EFFORT_LEVELS.iter().position(|known| *known == word);
-    let requested = place(requested)?;
+    let requested_effort = place(requested_effort)?;
     let known = capabilities.efforts.iter().filter_map(|word| place(word));
-    let nearest = known.min_by_key(|known| (known.abs_diff(requested), *known));
-    EFFORT_LEVELS.get(nearest.unwrap_or(requested)).copied()
+    let nearest = known.min_by_key(|known| (known.abs_diff(requested_effort), *known));
+    EFFORT_LEVELS
+        .get(nearest.unwrap_or(requested_effort))
+        .copied()
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ const STEP_BYTES: usize = 4096;
 pub(super) enum ThinkPiece {
     Text(String),
     Reasoning(String),
-    /// All text so far was reasoning, which this closing marker has ended without an opening one.
+    /// This closing marker had no opening marker, so all text before it was reasoning.
     Closed(&'static str),
     BlockEnd(serde_json::Value),
 }
@@ -39,7 +39,7 @@ pub(super) enum ThinkPiece {
 pub(super) struct ReasoningSplitter {
     mode: SplitterMode,
     /// Text that may begin a marker, or is waiting for one.
-    held: String,
+    held_text: String,
     /// Number of bytes of `held` already scanned: they contain no closing marker and do not begin one.
     scanned: usize,
     code: CodeTracker,
@@ -52,7 +52,7 @@ pub(super) struct ReasoningSplitter {
     expects_close: bool,
     channels: bool,
     /// The marker that closes the answer, if one has opened it.
-    wrapped: Option<&'static str>,
+    closing_marker: Option<&'static str>,
     has_text: bool,
     /// Whether the text contains an opening marker as ordinary text.
     has_plain: bool,
@@ -106,10 +106,10 @@ impl ReasoningSplitter {
     /// Adds a piece of text; emits everything that can be classified.
     pub fn push(&mut self, piece: &str, out: &mut Vec<ThinkPiece>) {
         let is_awaiting = self.awaits_close() || self.mode == SplitterMode::Bare;
-        if self.held.len() > MAX_SPACE_BYTES && !is_awaiting {
+        if self.held_text.len() > MAX_SPACE_BYTES && !is_awaiting {
             // This text was held for a closing marker until the vendor sent reasoning in a separate field.
-            let held = std::mem::take(&mut self.held);
-            self.push_parts(&held, out);
+            let held_text = std::mem::take(&mut self.held_text);
+            self.push_parts(&held_text, out);
         }
         self.push_parts(piece, out);
     }
@@ -119,9 +119,9 @@ impl ReasoningSplitter {
         while !rest.is_empty() {
             let (part, later) = rest.split_at(rest.floor_char_boundary(STEP_BYTES));
             rest = later;
-            self.held.push_str(part);
+            self.held_text.push_str(part);
             while self.step(out) {}
-            if self.awaits_close() && self.held.len() > MAX_AWAITED_BYTES {
+            if self.awaits_close() && self.held_text.len() > MAX_AWAITED_BYTES {
                 self.stop_awaiting(out);
             }
         }
@@ -134,13 +134,13 @@ impl ReasoningSplitter {
     /// Treats the text held for a closing marker as ordinary text.
     fn stop_awaiting(&mut self, out: &mut Vec<ThinkPiece>) {
         self.expects_close = false;
-        let held = std::mem::take(&mut self.held);
-        self.push_parts(&held, out);
+        let held_text = std::mem::take(&mut self.held_text);
+        self.push_parts(&held_text, out);
     }
 
     /// Runs one step; false if more text is needed.
     fn step(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
-        if self.held.is_empty() {
+        if self.held_text.is_empty() {
             return false;
         }
         if self.awaits_close() {
@@ -149,7 +149,7 @@ impl ReasoningSplitter {
         match self.mode {
             SplitterMode::Start => self.read_start(),
             SplitterMode::Text => self.read_text(out),
-            SplitterMode::Reasoning(close) => match find_first(&self.held, &[close]) {
+            SplitterMode::Reasoning(close) => match find_first(&self.held_text, &[close]) {
                 Ok((at, length)) => {
                     self.emit_before(at, length, false, out);
                     self.mode = SplitterMode::Start;
@@ -165,8 +165,8 @@ impl ReasoningSplitter {
     }
 
     fn wait_for_close(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
-        let closing: Vec<&'static str> = distinct_marks().map(|marks| marks.close).collect();
-        let (at, length) = match find_first(&self.held[self.scanned..], &closing) {
+        let closing: Vec<&'static str> = distinct_marks().map(|marks| marks.closing).collect();
+        let (at, length) = match find_first(&self.held_text[self.scanned..], &closing) {
             Ok((at, length)) => (self.scanned + at, length),
             Err(sure) => {
                 self.scanned += sure;
@@ -174,16 +174,16 @@ impl ReasoningSplitter {
             }
         };
         self.was_closed = true;
-        self.wrapped = closing_wrapper(&self.held[at..at + length]);
+        self.closing_marker = closing_wrapper(&self.held_text[at..at + length]);
         // Some templates open the block in the prompt, and the model then opens it again.
-        let trimmed = self.held.trim_start();
-        let opening = distinct_marks().filter(|marks| !marks.open.is_empty());
-        let opening = opening.map(|marks| (marks.open, ()));
+        let trimmed = self.held_text.trim_start();
+        let opening = distinct_marks().filter(|marks| !marks.opening.is_empty());
+        let opening = opening.map(|marks| (marks.opening, ()));
         let skipped = match first_match(trimmed, opening) {
-            MarkFound::Mark((), open) => self.held.len() - trimmed.len() + open,
+            MarkFound::Mark((), open) => self.held_text.len() - trimmed.len() + open,
             _ => 0,
         };
-        self.held.drain(..skipped.min(at));
+        self.held_text.drain(..skipped.min(at));
         self.emit_before(at - skipped.min(at), length, false, out);
         true
     }
@@ -193,22 +193,22 @@ impl ReasoningSplitter {
     fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let channel = self
             .bare_channels
-            .filter(|_| self.held.len() <= MAX_AWAITED_BYTES);
+            .filter(|_| self.held_text.len() <= MAX_AWAITED_BYTES);
         let Some(channel) = channel else {
             (self.mode, self.bare_channels) = (SplitterMode::Text, None);
             return true;
         };
-        let space = self.held.len() - self.held.trim_start().len();
-        let text_start = space + channel.open.len();
+        let space = self.held_text.len() - self.held_text.trim_start().len();
+        let text_start = space + channel.opening.len();
         let from = self.scanned.max(text_start);
-        if let Some(at) = self.held[from..].find(channel.close) {
-            self.held.drain(..text_start);
-            self.emit_before(from + at - text_start, channel.close.len(), false, out);
+        if let Some(at) = self.held_text[from..].find(channel.closing) {
+            self.held_text.drain(..text_start);
+            self.emit_before(from + at - text_start, channel.closing.len(), false, out);
             (self.mode, self.is_marked) = (SplitterMode::Start, true);
             return true;
         }
-        let scanned_end = self.held.len().saturating_sub(channel.close.len());
-        self.scanned = self.held.floor_char_boundary(scanned_end);
+        let scanned_end = self.held_text.len().saturating_sub(channel.closing.len());
+        self.scanned = self.held_text.floor_char_boundary(scanned_end);
         false
     }
 
@@ -216,15 +216,15 @@ impl ReasoningSplitter {
     fn begins_bare(&self, text: &str) -> MarkFound<()> {
         let is_behind = self.is_marked || self.was_closed || self.has_text;
         match self.bare_channels.filter(|_| !is_behind) {
-            Some(bare) if text.starts_with(bare.open) => MarkFound::Mark((), bare.open.len()),
-            Some(bare) if bare.open.starts_with(text) => MarkFound::Incomplete,
+            Some(bare) if text.starts_with(bare.opening) => MarkFound::Mark((), bare.opening.len()),
+            Some(bare) if bare.opening.starts_with(text) => MarkFound::Incomplete,
             _ => MarkFound::Nothing,
         }
     }
 
     fn read_start(&mut self) -> bool {
-        let trimmed = self.held.trim_start();
-        if trimmed.is_empty() && self.held.len() <= MAX_SPACE_BYTES {
+        let trimmed = self.held_text.trim_start();
+        if trimmed.is_empty() && self.held_text.len() <= MAX_SPACE_BYTES {
             return false;
         }
         match self.begins_bare(trimmed) {
@@ -235,16 +235,16 @@ impl ReasoningSplitter {
             }
             MarkFound::Nothing => {}
         }
-        let space = self.held.len() - trimmed.len();
+        let space = self.held_text.len() - trimmed.len();
         let channels = CHANNEL_BEGINNINGS
             .iter()
             .map(|mark| (*mark, SplitterMode::Header));
         let blocks =
-            opening_marks().map(|marks| (marks.open, SplitterMode::Reasoning(marks.close)));
+            opening_marks().map(|marks| (marks.opening, SplitterMode::Reasoning(marks.closing)));
         let is_behind = (self.is_marked || self.was_closed) && !self.has_text;
         // Some models close a block twice.
         let closings = distinct_marks().filter(|_| is_behind);
-        let closings = closings.map(|marks| (marks.close, SplitterMode::Start));
+        let closings = closings.map(|marks| (marks.closing, SplitterMode::Start));
         let answers = ANSWER_MARKS.iter().filter(|_| is_behind);
         let answers = answers.map(|(open, close)| (*open, SplitterMode::Wrapped(close)));
         match first_match(
@@ -252,24 +252,26 @@ impl ReasoningSplitter {
             channels.chain(blocks).chain(answers).chain(closings),
         ) {
             MarkFound::Mark(SplitterMode::Start, length) => {
-                self.held.drain(..space + length);
+                self.held_text.drain(..space + length);
             }
-            MarkFound::Mark(SplitterMode::Wrapped(close), length) if self.wrapped.is_none() => {
-                self.held.drain(..space + length);
-                self.wrapped = Some(close);
+            MarkFound::Mark(SplitterMode::Wrapped(close), length)
+                if self.closing_marker.is_none() =>
+            {
+                self.held_text.drain(..space + length);
+                self.closing_marker = Some(close);
             }
             MarkFound::Mark(mode, length) if !matches!(mode, SplitterMode::Wrapped(_)) => {
-                self.held.drain(..space + length);
+                self.held_text.drain(..space + length);
                 self.mode = mode;
                 self.is_marked = true;
                 self.channels |= mode == SplitterMode::Header;
             }
-            MarkFound::Incomplete if self.held.len() <= MAX_SPACE_BYTES => return false,
+            MarkFound::Incomplete if self.held_text.len() <= MAX_SPACE_BYTES => return false,
             _ => {
                 // Whitespace between a block and the answer belongs to neither; whitespace within the answer is
                 // kept.
                 if is_behind {
-                    self.held.drain(..space);
+                    self.held_text.drain(..space);
                 }
                 self.mode = SplitterMode::Text;
             }
@@ -279,47 +281,48 @@ impl ReasoningSplitter {
 
     /// Emits text up to the next marker.
     fn read_text(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
-        let held = std::mem::take(&mut self.held);
+        let held_text = std::mem::take(&mut self.held_text);
         // Whitespace before the marker that closes the answer is not part of it.
-        let wrapped = self.wrapped;
+        let wrapped = self.closing_marker;
         let trim_wrapped = |text: &str| match wrapped {
             Some(_) if text.len() - text.trim_end().len() <= MAX_SPACE_BYTES => {
                 text.trim_end().len()
             }
             _ => text.len(),
         };
-        let sure = trim_wrapped(&held);
-        for (at, character) in held[..sure].char_indices() {
-            let found = match FIRST_CHARACTERS.contains(&character) && !self.code.is_in_code() {
-                true => self.find_mark(&held[at..]),
+        let sure = trim_wrapped(&held_text);
+        for (at, character) in held_text[..sure].char_indices() {
+            let mark_found = match FIRST_CHARACTERS.contains(&character) && !self.code.is_in_code()
+            {
+                true => self.find_mark(&held_text[at..]),
                 false => MarkFound::Nothing,
             };
-            match found {
+            match mark_found {
                 MarkFound::Mark(MarkKind::Plain, _) => {
                     self.has_plain = true;
                     self.code.push(character);
                 }
                 MarkFound::Nothing => self.code.push(character),
                 MarkFound::Incomplete => {
-                    let sure = trim_wrapped(&held[..at]);
-                    self.emit(&held[..sure], out);
-                    held[sure..].clone_into(&mut self.held);
+                    let sure = trim_wrapped(&held_text[..at]);
+                    self.emit(&held_text[..sure], out);
+                    held_text[sure..].clone_into(&mut self.held_text);
                     return false;
                 }
                 MarkFound::Mark(mark, length) => {
                     let sure = match mark {
-                        MarkKind::Answered => trim_wrapped(&held[..at]),
+                        MarkKind::Answered => trim_wrapped(&held_text[..at]),
                         _ => at,
                     };
-                    self.emit(&held[..sure], out);
-                    held[at + length..].clone_into(&mut self.held);
+                    self.emit(&held_text[..sure], out);
+                    held_text[at + length..].clone_into(&mut self.held_text);
                     self.enter_state_after(mark, out);
                     return true;
                 }
             }
         }
-        self.emit(&held[..sure], out);
-        held[sure..].clone_into(&mut self.held);
+        self.emit(&held_text[..sure], out);
+        held_text[sure..].clone_into(&mut self.held_text);
         false
     }
 
@@ -328,7 +331,7 @@ impl ReasoningSplitter {
         match mark {
             MarkKind::Plain => {}
             MarkKind::Answered => {
-                self.wrapped = None;
+                self.closing_marker = None;
                 self.mode = SplitterMode::Start;
             }
             MarkKind::Open(mode) => {
@@ -337,7 +340,7 @@ impl ReasoningSplitter {
             }
             MarkKind::Close(close) => {
                 self.was_closed = true;
-                self.wrapped = closing_wrapper(close);
+                self.closing_marker = closing_wrapper(close);
                 self.mode = SplitterMode::Start;
                 self.has_text = false;
                 self.code = CodeTracker::default();
@@ -354,31 +357,31 @@ impl ReasoningSplitter {
         });
         let blocks = blocks.map(|marks| {
             (
-                marks.open,
-                MarkKind::Open(SplitterMode::Reasoning(marks.close)),
+                marks.opening,
+                MarkKind::Open(SplitterMode::Reasoning(marks.closing)),
             )
         });
         let is_alone = !self.is_marked && !self.was_closed && !self.has_plain;
         let closing = distinct_marks().filter(|_| is_alone);
-        let closing = closing.map(|marks| (marks.close, MarkKind::Close(marks.close)));
+        let closing = closing.map(|marks| (marks.closing, MarkKind::Close(marks.closing)));
         let plain = opening_marks().filter(|marks| is_alone && marks.distinct);
-        let plain = plain.map(|marks| (marks.open, MarkKind::Plain));
+        let plain = plain.map(|marks| (marks.opening, MarkKind::Plain));
         let channels = CHANNEL_BEGINNINGS.iter().filter(|_| self.channels);
         let channels = channels.map(|mark| (*mark, MarkKind::Open(SplitterMode::Header)));
-        let answered = self.wrapped.map(|close| (close, MarkKind::Answered));
+        let answer_end = self.closing_marker.map(|close| (close, MarkKind::Answered));
         let marks = channels.chain(blocks).chain(closing).chain(plain);
-        first_match(text, marks.chain(answered))
+        first_match(text, marks.chain(answer_end))
     }
 
     fn read_header(&mut self) -> bool {
-        match find_first(&self.held, &[MESSAGE_MARKER]) {
+        match find_first(&self.held_text, &[MESSAGE_MARKER]) {
             Ok((at, length)) => {
-                let is_final = self.held[..at].to_ascii_lowercase().contains("final");
-                self.held.drain(..at + length);
+                let is_final = self.held_text[..at].to_ascii_lowercase().contains("final");
+                self.held_text.drain(..at + length);
                 self.mode = SplitterMode::Channel(is_final);
                 true
             }
-            Err(_) if self.held.len() <= MAX_HEADER_BYTES => false,
+            Err(_) if self.held_text.len() <= MAX_HEADER_BYTES => false,
             Err(_) => {
                 self.mode = SplitterMode::Text;
                 true
@@ -392,11 +395,11 @@ impl ReasoningSplitter {
             .chain(CHANNEL_BEGINNINGS)
             .copied()
             .collect();
-        match find_first(&self.held, &all) {
+        match find_first(&self.held_text, &all) {
             Ok((at, length)) => {
                 let begins = !CHANNEL_ENDS
                     .iter()
-                    .any(|end| self.held[at..].to_ascii_lowercase().starts_with(end));
+                    .any(|end| self.held_text[at..].to_ascii_lowercase().starts_with(end));
                 self.emit_before(at, length, is_final, out);
                 self.mode = if begins {
                     SplitterMode::Header
@@ -412,11 +415,11 @@ impl ReasoningSplitter {
     /// Emits the text before a marker, and removes the marker.
     fn emit_before(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
         self.emit_certain(at, is_text, out);
-        self.held.drain(..length);
+        self.held_text.drain(..length);
     }
 
     fn emit_certain(&mut self, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) -> bool {
-        let sure: String = self.held.drain(..length).collect();
+        let sure: String = self.held_text.drain(..length).collect();
         match is_text {
             true => self.emit(&sure, out),
             false if sure.is_empty() => {}
@@ -434,23 +437,23 @@ impl ReasoningSplitter {
 
     /// Emits the text still held when the stream ends.
     pub fn finish(mut self, out: &mut Vec<ThinkPiece>) {
-        let held = std::mem::take(&mut self.held);
+        let held_text = std::mem::take(&mut self.held_text);
         match self.mode {
             SplitterMode::Reasoning(_) | SplitterMode::Channel(false) => {
-                self.held = held;
-                self.emit_certain(self.held.len(), false, out);
+                self.held_text = held_text;
+                self.emit_certain(self.held_text.len(), false, out);
             }
             // Whitespace after a block is not an answer.
             SplitterMode::Start
-                if (self.is_marked || self.was_closed) && held.trim().is_empty() => {}
+                if (self.is_marked || self.was_closed) && held_text.trim().is_empty() => {}
             // The expected reasoning was never closed, so it was the answer.
             SplitterMode::Start if self.expects_close => {
-                self.held = held;
+                self.held_text = held_text;
                 self.stop_awaiting(out);
-                let rest = std::mem::take(&mut self.held);
+                let rest = std::mem::take(&mut self.held_text);
                 self.emit(&rest, out);
             }
-            _ => self.emit(&held, out),
+            _ => self.emit(&held_text, out),
         }
     }
 }
@@ -469,13 +472,13 @@ enum MarkKind {
 fn opening_marks() -> impl Iterator<Item = &'static Marks> {
     REASONING_MARKS
         .iter()
-        .filter(|marks| !marks.open.is_empty())
+        .filter(|marks| !marks.opening.is_empty())
 }
 
 /// Returns the marker that closes an answer opened by this marker.
 fn closing_wrapper(mark: &str) -> Option<&'static str> {
-    let found = { ANSWER_MARKS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
-    found.map(|(_, close)| *close)
+    let wrapper = { ANSWER_MARKS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
+    wrapper.map(|(_, close)| *close)
 }
 
 fn distinct_marks() -> impl Iterator<Item = &'static Marks> {

@@ -181,14 +181,14 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner_error(&parsed);
     let code = error["code"].as_str().unwrap_or_default();
-    let refused = matches!(
+    let refusal = matches!(
         code,
         "unsupported_parameter" | "unsupported_value" | "unknown_parameter"
     );
     if is_name_refused(error, &parsed) {
         return Some(NAME_FIELD.to_owned());
     }
-    if let Some(name) = error["param"].as_str().filter(|_| refused) {
+    if let Some(name) = error["param"].as_str().filter(|_| refusal) {
         return (name.len() <= 40).then(|| name.to_owned());
     }
     let text = error_message(error);
@@ -203,11 +203,11 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     {
         return None;
     }
-    let found = REFUSABLE_FIELDS
+    let refused_field = REFUSABLE_FIELDS
         .iter()
         .find(|field| contains_word(text, field))?;
     Some(
-        match *found {
+        match *refused_field {
             "thinking_config" => "thinkingConfig",
             field => field,
         }
@@ -256,13 +256,13 @@ pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
         &parsed["detail"],
     ];
     let mut extra = lists.into_iter().filter_map(Value::as_array).flatten();
-    let found = extra.find_map(|entry| {
+    let extra_field = extra.find_map(|entry| {
         let is_extra = entry["type"] == "extra_forbidden" || entry["type"] == "value_error.extra";
         let name = entry["loc"].as_array()?.last()?.as_str()?;
         is_named(name).filter(|_| is_extra)
     });
-    if found.is_some() {
-        return found;
+    if extra_field.is_some() {
+        return extra_field;
     }
     let text = error["message"].as_str().or_else(|| error.as_str())?;
     let text = &text[..text.floor_char_boundary(MAX_READ_BYTES)];
@@ -305,23 +305,23 @@ fn build_call_error(error: &Value, status: Option<u16>) -> CallError {
     let status = status.or_else(|| names.into_iter().find_map(number));
     let codes = error_codes(error);
     let text = sanitize_message(&error_message(error));
-    let known = recognize_reason(&codes, &text);
+    let reason = recognize_reason(&codes, &text);
     let kind = match classify_error(status, &codes) {
         // Without a status or a code, only the message remains.
-        CallErrorKind::Overloaded if status.is_none() && is_request_fault(known.as_deref()) => {
+        CallErrorKind::Overloaded if status.is_none() && is_request_fault(reason.as_deref()) => {
             CallErrorKind::Rejected
         }
         kind => kind,
     };
     let number = status.map_or_else(String::new, |status| format!(" ({status})"));
-    let known = known.filter(|_| kind == CallErrorKind::Rejected);
+    let reason = reason.filter(|_| kind == CallErrorKind::Rejected);
     CallError {
         kind,
         status,
         retry_after_ms: None,
         detail: format!(
             "{}{number}",
-            known.unwrap_or_else(|| default_message(kind).to_owned())
+            reason.unwrap_or_else(|| default_message(kind).to_owned())
         ),
         upstream_message: text,
     }
@@ -470,13 +470,14 @@ fn mask_key(word: &str) -> String {
 }
 
 fn looks_like_a_key(part: &str) -> bool {
-    let marked = ["sk-", "key-", "gsk_", "xai-", "AIza", "pk-", "eyJ"];
-    let known = part.len() >= 8 && marked.iter().any(|start| part.starts_with(start));
+    let key_prefixes = ["sk-", "key-", "gsk_", "xai-", "AIza", "pk-", "eyJ"];
+    let is_known_start =
+        part.len() >= 8 && key_prefixes.iter().any(|start| part.starts_with(start));
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
     // Model names contain digits too, but in few and short groups.
     let groups = part.split(['-', '_', '.']).map(str::len).max().unwrap_or(0);
-    known || (groups >= 20 && digits >= 3 && letters >= 3)
+    is_known_start || (groups >= 20 && digits >= 3 && letters >= 3)
 }
 
 // Control characters and bidirectional marks could disguise a message.

@@ -107,8 +107,9 @@ fn context_window(message: &str) -> Option<u64> {
         let digits = rest[..end.unwrap_or(rest.len())].replace(',', "");
         digits.parse::<u64>().ok()
     };
-    let mut found = { WINDOW_PHRASES.iter() }.filter_map(|before| message.split_once(before));
-    found.find_map(|(_, rest)| number(rest))
+    let mut window_texts =
+        { WINDOW_PHRASES.iter() }.filter_map(|before| message.split_once(before));
+    window_texts.find_map(|(_, rest)| number(rest))
 }
 
 /// Whether a reason shows that the request is at fault even without a status or an error code.
@@ -137,12 +138,12 @@ mod tests {
             "Prompt contains 9000 tokens, too large for model with 4096 maximum context length",
             "prompt is too long: 9000 tokens > 4096 maximum",
         ] {
-            let found = recognize_reason("", message).unwrap_or_default();
+            let reason = recognize_reason("", message).unwrap_or_default();
             assert!(
-                found.ends_with("context length is 4096 tokens"),
-                "{message}: {found}"
+                reason.ends_with("context length is 4096 tokens"),
+                "{message}: {reason}"
             );
-            assert!(is_request_fault(Some(&found)));
+            assert!(is_request_fault(Some(&reason)));
         }
         assert_eq!(
             recognize_reason("", "too many tokens").as_deref(),

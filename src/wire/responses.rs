@@ -74,8 +74,8 @@ pub(super) fn request_body(
             );
         }
         (Some(format), Structured::Native) => {
-            let wanted = json!({ "type": "json_schema", "name": format.name, "schema": with_object_root(&format.schema), "strict": is_strict(format) });
-            body.insert("text".into(), json!({ "format": wanted }));
+            let schema_format = json!({ "type": "json_schema", "name": format.name, "schema": with_object_root(&format.schema), "strict": is_strict(format) });
+            body.insert("text".into(), json!({ "format": schema_format }));
         }
         (Some(format), Structured::Tool) => {
             body.insert("tools".into(), json!([{ "type": "function", "name": format.name, "parameters": with_object_root(&format.schema), "strict": is_strict(format) }]));

@@ -154,7 +154,7 @@ fn is_closed(schema: &Value) -> bool {
 
 fn children(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
     fields.iter().flat_map(|(name, value)| {
-        let found: Vec<&Value> = match name.as_str() {
+        let subschemas: Vec<&Value> = match name.as_str() {
             name if NAMED_SCHEMA_KEYWORDS.contains(&name) => value
                 .as_object()
                 .into_iter()
@@ -166,7 +166,9 @@ fn children(fields: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)>
             name if SINGLE_KEYWORDS.contains(&name) => vec![value],
             _ => Vec::new(),
         };
-        found.into_iter().map(move |child| (name.as_str(), child))
+        subschemas
+            .into_iter()
+            .map(move |child| (name.as_str(), child))
     })
 }
 
@@ -275,10 +277,10 @@ fn is_open(schema: &Value) -> bool {
     let Some(fields) = schema.as_object() else {
         return false;
     };
-    let more = fields.get("additionalProperties");
-    let takes_any = match more {
+    let additional = fields.get("additionalProperties");
+    let takes_any = match additional {
         None => fields.get("type") == Some(&json!("object")) && !fields.contains_key("properties"),
-        Some(more) => *more != Value::Bool(false),
+        Some(additional) => *additional != Value::Bool(false),
     };
     takes_any
         || fields.contains_key("patternProperties")
@@ -308,7 +310,7 @@ fn reaches_reference(root: &Value, from: &str, goal: &str, depth: usize) -> bool
         return true;
     }
     let mut targets = Vec::new();
-    references(part, &mut targets);
+    collect_references(part, &mut targets);
     targets.sort_unstable();
     targets.dedup();
     targets
@@ -318,17 +320,21 @@ fn reaches_reference(root: &Value, from: &str, goal: &str, depth: usize) -> bool
 
 fn contains_reference(part: &Value, goal: &str) -> bool {
     let mut targets = Vec::new();
-    references(part, &mut targets);
+    collect_references(part, &mut targets);
     targets.contains(&goal)
 }
 
-fn references<'a>(part: &'a Value, found: &mut Vec<&'a str>) {
+fn collect_references<'a>(part: &'a Value, pointers: &mut Vec<&'a str>) {
     match part {
         Value::Object(fields) => {
-            found.extend(fields.get("$ref").and_then(Value::as_str));
-            fields.values().for_each(|value| references(value, found));
+            pointers.extend(fields.get("$ref").and_then(Value::as_str));
+            fields
+                .values()
+                .for_each(|value| collect_references(value, pointers));
         }
-        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| collect_references(item, pointers)),
         _ => {}
     }
 }
@@ -347,18 +353,18 @@ mod tests {
 
     #[test]
     fn strict_if_the_vendor_accepts_it_or_the_client_requests_it() {
-        let closed = json!({
+        let closed_schema = json!({
             "type": "object", "required": ["b", "a"], "additionalProperties": false,
             "properties": { "a": { "type": "string" }, "b": { "$ref": "#/$defs/B" } },
             "$defs": { "B": { "enum": [1, 2] } },
         });
         let with = |place: &str, value: Value| {
-            let mut schema = closed.clone();
+            let mut schema = closed_schema.clone();
             *schema.pointer_mut(place).unwrap() = value;
             schema
         };
         for (schema, expected) in [
-            (closed.clone(), true),
+            (closed_schema.clone(), true),
             (with("/required", json!(["a"])), false),
             (with("/additionalProperties", json!(true)), false),
             (
@@ -397,12 +403,12 @@ mod tests {
                 "one": { "allOf": [{ "$ref": "#/$defs/A" }], "description": "d" },
             } } },
         });
-        let found = gemini_subset(&schema);
+        let subset = gemini_subset(&schema);
         assert_eq!(
-            (&found["type"], &found["$schema"]),
+            (&subset["type"], &subset["$schema"]),
             (&json!("object"), &Value::Null)
         );
-        let properties = &found["properties"];
+        let properties = &subset["properties"];
         assert_eq!(properties["pattern"], json!({ "type": "string" }));
         assert_eq!(properties["kind"], json!({ "enum": ["cat"] }));
         assert_eq!(
@@ -420,9 +426,9 @@ mod tests {
             "odd": { "type": "string", "format": "iban" },
             "list": { "type": "array", "items": { "type": "object", "properties": {} } },
         } });
-        let found = anthropic_subset(&schema).expect("it can be said");
-        assert_eq!(found["additionalProperties"], false);
-        let properties = &found["properties"];
+        let subset = anthropic_subset(&schema).expect("it can be said");
+        assert_eq!(subset["additionalProperties"], false);
+        let properties = &subset["properties"];
         assert_eq!(
             properties["n"],
             json!({ "type": "integer", "description": "Count (minimum: 1)" })

@@ -30,7 +30,7 @@ pub struct ChatRequest {
     /// Whether a panel's progress is sent as reasoning.
     pub progress: bool,
     /// Names of the fields that were ignored.
-    pub ignored: Vec<String>,
+    pub ignored_fields: Vec<String>,
     /// Request settings that a Responses object echoes.
     pub settings: Map<String, Value>,
     /// Number of answers requested; 0 means 1.
@@ -50,7 +50,7 @@ pub struct ChatRequest {
 impl ChatRequest {
     pub(super) fn add_tools(&mut self, offered: OfferedTools) {
         self.tools = offered.tools;
-        self.ignored.extend(offered.left_out);
+        self.ignored_fields.extend(offered.left_out);
     }
 }
 
@@ -126,7 +126,7 @@ pub struct CompleteAnswer<'a> {
     /// Further data from the vendor: reasoning items, log probabilities, stop sequence.
     pub extras: &'a Extras,
     /// Finish reason.
-    pub finish: Finish,
+    pub finish_reason: Finish,
     /// Token usage.
     pub usage: &'a Usage,
 }

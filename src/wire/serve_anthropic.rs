@@ -165,19 +165,19 @@ fn parse_turn(
     let is_plain = message.is_string() || rest.len() == blocks.len();
     if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
         let content = Value::Array(rest);
-        let mut found = parse_marked_content(if is_plain { message } else { &content })?;
-        found.cache_marks.extend(called_mark);
+        let mut marked_content = parse_marked_content(if is_plain { message } else { &content })?;
+        marked_content.cache_marks.extend(called_mark);
         // Signed blocks are Anthropic's own; unsigned ones come from another vendor's model.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);
         let unsigned = thoughts.iter().filter(unsigned);
         let words = unsigned.filter_map(|block| block["thinking"].as_str());
         turns.push(Message {
-            images: found.images,
-            cache_marks: found.cache_marks,
+            images: marked_content.images,
+            cache_marks: marked_content.cache_marks,
             calls,
             reasoning: words.collect::<Vec<_>>().join("\n\n"),
             reasoning_items: thoughts,
-            ..Message::new(role, found.text)
+            ..Message::new(role, marked_content.text)
         });
     }
     Ok(())
@@ -233,9 +233,9 @@ pub struct MessageEvents {
     frame: ChunkFrame,
     /// Index of the open block, or of the next one.
     index: usize,
-    open: Option<MessageBlock>,
+    open_block: Option<MessageBlock>,
     /// Number of signed reasoning blocks already sent.
-    signed: usize,
+    signed_count: usize,
 }
 
 /// A block that has begun but not ended.
@@ -253,8 +253,8 @@ impl MessageEvents {
         Self {
             frame,
             index: 0,
-            open: None,
-            signed: 0,
+            open_block: None,
+            signed_count: 0,
         }
     }
 
@@ -289,7 +289,7 @@ impl MessageEvents {
         if !is_block(item) || !(self.frame.shows_thinking || is_signed_thought(item)) {
             return Vec::new();
         }
-        self.signed += usize::from(is_signed_thought(item));
+        self.signed_count += usize::from(is_signed_thought(item));
         if item["type"] == "redacted_thinking" {
             let mut events = self.close_block();
             events.push(block_start(self.index, item.clone()));
@@ -346,7 +346,7 @@ impl MessageEvents {
     fn late_blocks(&mut self, blocks: &[Value]) -> Vec<NamedEvent> {
         let signed = blocks.iter().filter(|block| is_signed_thought(block));
         let mut events = Vec::new();
-        for block in signed.skip(self.signed) {
+        for block in signed.skip(self.signed_count) {
             if self.frame.shows_thinking && !block["thinking"].is_null() {
                 events.extend(self.open_block(MessageBlock::Thinking));
                 let piece = json!({ "type": "thinking_delta", "thinking": block["thinking"] });
@@ -358,11 +358,11 @@ impl MessageEvents {
     }
 
     fn open_block(&mut self, block: MessageBlock) -> Vec<NamedEvent> {
-        if self.open == Some(block) {
+        if self.open_block == Some(block) {
             return Vec::new();
         }
         let mut events = self.close_block();
-        self.open = Some(block);
+        self.open_block = Some(block);
         let start_block = match block {
             MessageBlock::Thinking => thinking_block(""),
             MessageBlock::Text => json!({ "type": "text", "text": "", "citations": null }),
@@ -372,7 +372,7 @@ impl MessageEvents {
     }
 
     fn close_block(&mut self) -> Vec<NamedEvent> {
-        let Some(_) = self.open.take() else {
+        let Some(_) = self.open_block.take() else {
             return Vec::new();
         };
         self.index += 1;
@@ -402,7 +402,7 @@ fn block_stop(index: usize) -> (&'static str, Value) {
 }
 
 fn stop_reason(answer: &CompleteAnswer) -> &'static str {
-    match answer.finish {
+    match answer.finish_reason {
         Finish::Stop if answer.extras.stop_sequence.is_some() => "stop_sequence",
         Finish::Stop => "end_turn",
         Finish::ToolCalls => "tool_use",

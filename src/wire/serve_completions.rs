@@ -84,7 +84,7 @@ pub fn parse_requests(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         parameters,
         choices: n,
         passthrough: passthrough::read_fields(ApiFormat::OpenAi, fields, KNOWN_FIELDS, &[])?,
-        ignored: fields
+        ignored_fields: fields
             .get("logprobs")
             .filter(|value| !value.is_null())
             .map(|_| "logprobs".to_owned())

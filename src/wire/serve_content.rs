@@ -20,8 +20,8 @@ pub(super) struct MessageContent {
 ///
 /// Returns an error when a part has an unsupported kind or is malformed.
 pub(super) fn parse_content(content: &Value) -> Result<(String, Vec<Image>), RequestError> {
-    let found = parse_marked_content(content)?;
-    Ok((found.text, found.images))
+    let marked_content = parse_marked_content(content)?;
+    Ok((marked_content.text, marked_content.images))
 }
 
 /// Parses content together with the vendor's prompt-cache markers.

@@ -6,7 +6,7 @@ pub struct RequestError {
     /// Name of the field.
     pub param: &'static str,
     /// Description of the error.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Returns an error about one field.
@@ -17,6 +17,6 @@ pub struct RequestError {
 pub(super) fn invalid<T>(param: &'static str, why: impl Into<String>) -> Result<T, RequestError> {
     Err(RequestError {
         param,
-        why: why.into(),
+        reason: why.into(),
     })
 }

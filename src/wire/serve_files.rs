@@ -37,18 +37,18 @@ pub enum FileContent {
 /// Returns an error when there are more than 20 files, when one is referenced only by URL or ID, or when one is
 /// empty.
 pub fn extract_files(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
-    let mut found = Vec::new();
+    let mut files = Vec::new();
     for list in ["messages", "input"] {
         if let Some(list_value) = body.get_mut(list) {
-            for_each_part(list_value, &format!("/{list}"), &mut found)?;
+            for_each_part(list_value, &format!("/{list}"), &mut files)?;
         }
     }
-    match found.len() > MAX_FILES {
+    match files.len() > MAX_FILES {
         true => invalid(
             "messages",
             format!("at most {MAX_FILES} documents can be sent with one request"),
         ),
-        false => Ok(found),
+        false => Ok(files),
     }
 }
 
@@ -75,24 +75,24 @@ pub fn insert_text(body: &mut Value, file: &AttachedFile, text: &str) {
 fn for_each_part(
     value: &mut Value,
     place: &str,
-    found: &mut Vec<AttachedFile>,
+    files: &mut Vec<AttachedFile>,
 ) -> Result<(), RequestError> {
     match value {
         Value::Array(list) => {
             for (index, one) in list.iter_mut().enumerate() {
-                for_each_part(one, &format!("{place}/{index}"), found)?;
+                for_each_part(one, &format!("{place}/{index}"), files)?;
             }
         }
         Value::Object(_) => {
             if let Some(file) = parse_file(value, place)? {
-                found.push(file);
+                files.push(file);
                 let mark = value["cache_control"].take();
                 *value = json!({ "type": "text", "text": "", "cache_control": mark });
                 return Ok(());
             }
             for name in ["content", "output"] {
                 if let Some(inner) = value.get_mut(name).filter(|inner| inner.is_array()) {
-                    for_each_part(inner, &format!("{place}/{name}"), found)?;
+                    for_each_part(inner, &format!("{place}/{name}"), files)?;
                 }
             }
         }
@@ -212,9 +212,9 @@ mod tests {
             ),
         ] {
             let mut left = body.clone();
-            let found = extract_files(&mut left).unwrap();
-            assert_eq!((found.len(), &found[0].content), (1, &content), "{body}");
-            insert_text(&mut left, &found[0], "The fee is 42.");
+            let files = extract_files(&mut left).unwrap();
+            assert_eq!((files.len(), &files[0].content), (1, &content), "{body}");
+            insert_text(&mut left, &files[0], "The fee is 42.");
             assert!(left.to_string().contains("The fee is 42."), "{left}");
         }
     }

@@ -63,7 +63,7 @@ pub fn parse_request(model: &str, body: &Value, stream: bool) -> Result<ChatRequ
     add_tools(body, &mut chat, &mut ignored_fields);
     let mut request = openai::parse_request(&Value::Object(chat))?;
     request.usage = true;
-    request.ignored.extend(ignored_fields);
+    request.ignored_fields.extend(ignored_fields);
     request.shows_thinking =
         get_field(get_field(config, "thinkingConfig"), "includeThoughts") == true;
     request.passthrough =
@@ -193,7 +193,7 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
 /// Calls that have no result yet. Google's clients often send both without IDs.
 #[derive(Default)]
 struct OpenCalls {
-    open: Vec<(String, String)>,
+    open_calls: Vec<(String, String)>,
     count: usize,
 }
 
@@ -203,7 +203,7 @@ impl OpenCalls {
         let made_up = || format!("call_{}", self.count);
         let id = call["id"].as_str().map_or_else(made_up, str::to_owned);
         let name = call["name"].as_str().unwrap_or_default();
-        self.open.push((id.clone(), name.to_owned()));
+        self.open_calls.push((id.clone(), name.to_owned()));
         id
     }
 
@@ -213,8 +213,8 @@ impl OpenCalls {
             Some(wanted) => id == wanted,
             None => result["name"] == *name,
         };
-        let at = self.open.iter().position(is_it)?;
-        Some(self.open.remove(at).0)
+        let at = self.open_calls.iter().position(is_it)?;
+        Some(self.open_calls.remove(at).0)
     }
 }
 
@@ -375,7 +375,7 @@ fn last_frame(frame: &ChunkFrame, mut parts: Vec<Value>, answer: &CompleteAnswer
         part
     }));
     let mut encoded = encode_frame(frame, parts);
-    encoded["candidates"][0]["finishReason"] = json!(match answer.finish {
+    encoded["candidates"][0]["finishReason"] = json!(match answer.finish_reason {
         Finish::Stop | Finish::ToolCalls => "STOP",
         Finish::Length => "MAX_TOKENS",
         Finish::ContentFilter => "SAFETY",

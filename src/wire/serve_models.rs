@@ -41,7 +41,7 @@ pub fn openai_row(listed: &ServedModel) -> Value {
     };
     let context = listed.model.and_then(|model| nonzero(model.context_window));
     let max_output_tokens = listed.model.and_then(|model| nonzero(model.max_output));
-    let more = json!({
+    let row_fields = json!({
         "name": name, "canonical_slug": listed.id, "description": "",
         "context_length": context,
         "architecture": {
@@ -55,8 +55,8 @@ pub fn openai_row(listed: &ServedModel) -> Value {
         "per_request_limits": null,
         "supported_parameters": supported_parameters(listed.model),
     });
-    if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
-        row.extend(more);
+    if let (Some(row), Value::Object(row_fields)) = (row.as_object_mut(), row_fields) {
+        row.extend(row_fields);
     }
     mark_retired(&mut row, listed);
     row
@@ -242,14 +242,14 @@ mod tests {
             (1, Some("nothing"), None, vec![], false),
         ] {
             let page = anthropic_page(rows.clone(), limit, after, before);
-            let found: Vec<_> = page["data"]
+            let listed_ids: Vec<_> = page["data"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .map(|row| row["id"].clone())
                 .collect();
             assert_eq!(
-                (found, &page["has_more"]),
+                (listed_ids, &page["has_more"]),
                 (ids.into_iter().map(Value::from).collect(), &json!(more))
             );
         }

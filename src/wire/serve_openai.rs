@@ -144,7 +144,7 @@ fn parse_turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestEr
             );
         }
     };
-    let found = parse_marked_content(&message["content"])?;
+    let marked_content = parse_marked_content(&message["content"])?;
     let result_of = match message["role"].as_str() {
         Some("tool") => match message["tool_call_id"].as_str() {
             Some(id) => Some(id.to_owned()),
@@ -161,14 +161,14 @@ fn parse_turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestEr
         reasoning_items = details.cloned().unwrap_or_default();
     }
     Ok(Message {
-        images: found.images,
-        cache_marks: found.cache_marks,
+        images: marked_content.images,
+        cache_marks: marked_content.cache_marks,
         calls,
         reasoning: returned_reasoning(message).to_owned(),
         reasoning_items,
         result_of,
         name: speaker_name(message)?,
-        ..Message::new(role, found.text)
+        ..Message::new(role, marked_content.text)
     })
 }
 
@@ -211,7 +211,7 @@ pub fn encode_completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     json!({
         "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
         "choices": [{
-            "index": 0, "finish_reason": finish_reason(frame, answer.finish),
+            "index": 0, "finish_reason": finish_reason(frame, answer.finish_reason),
             "logprobs": answer.extras.logprobs, "message": message,
         }],
         "usage": encode_usage(answer.usage),
@@ -235,10 +235,12 @@ pub fn reasoning_chunk(frame: &ChunkFrame, text: &str) -> Value {
 
 /// Returns the reasoning that a client sends back, under either of its names.
 fn returned_reasoning(message: &Value) -> &str {
-    let mut found = ["reasoning_content", "reasoning"]
+    let mut reasoning_texts = ["reasoning_content", "reasoning"]
         .iter()
         .filter_map(|name| message[*name].as_str());
-    found.find(|text| !text.is_empty()).unwrap_or_default()
+    reasoning_texts
+        .find(|text| !text.is_empty())
+        .unwrap_or_default()
 }
 
 /// Adds the reasoning items that a client must send back with the turn, in the vendor's own form.

@@ -197,8 +197,8 @@ mod tests {
             (json!({ "reasoning_effort": 3 }), "reasoning_effort"),
             (json!({ "presence_penalty": true }), "presence_penalty"),
         ] {
-            let refused = read(&body).map_err(|error| error.param);
-            assert_eq!(refused, Err(param), "{body}");
+            let refusal = read(&body).map_err(|error| error.param);
+            assert_eq!(refusal, Err(param), "{body}");
         }
         for wrong in [json!("true"), json!(1)] {
             let body = json!({ "stream": wrong });
@@ -242,8 +242,8 @@ mod tests {
             ),
             (json!({ "reasoning": null, "thinking": null }), None),
         ] {
-            let found = read(&body).unwrap().reasoning_effort;
-            assert_eq!(found.as_deref(), effort, "{body}");
+            let parsed_effort = read(&body).unwrap().reasoning_effort;
+            assert_eq!(parsed_effort.as_deref(), effort, "{body}");
         }
     }
 
@@ -268,8 +268,9 @@ mod tests {
                 Some(9),
             ),
         ] {
-            let found = read(&body).map(|found| (found.max_tokens, found.temperature, found.stop));
-            assert_eq!(found, Ok((tokens, None, Vec::new())), "{body}");
+            let parsed =
+                read(&body).map(|parsed| (parsed.max_tokens, parsed.temperature, parsed.stop));
+            assert_eq!(parsed, Ok((tokens, None, Vec::new())), "{body}");
         }
     }
 }

@@ -265,7 +265,7 @@ fn parse_turn(item: &Value) -> Result<Message, RequestError> {
 
 /// Encodes a response object, either complete or in its current state.
 pub fn encode_response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
-    let cut = answer.is_some_and(|answer| answer.finish == Finish::Length);
+    let is_truncated = answer.is_some_and(|answer| answer.finish_reason == Finish::Length);
     let usage = answer.map(|CompleteAnswer { usage, .. }| {
         json!({
             "input_tokens": usage.input, "input_tokens_details": { "cached_tokens": usage.cached },
@@ -278,8 +278,8 @@ pub fn encode_response(frame: &ChunkFrame, state: &str, answer: Option<&Complete
     let mut response = json!({
         "id": frame.id, "object": "response", "created_at": frame.created, "model": frame.model,
         "completed_at": frame.completed.filter(|_| state == "completed"),
-        "status": if cut { "incomplete" } else { state },
-        "error": null, "incomplete_details": cut.then(|| json!({ "reason": "max_output_tokens" })),
+        "status": if is_truncated { "incomplete" } else { state },
+        "error": null, "incomplete_details": is_truncated.then(|| json!({ "reason": "max_output_tokens" })),
         "output": output, "usage": usage,
     });
     for (name, value) in &frame.settings {

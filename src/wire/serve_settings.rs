@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn sent_settings_are_repeated_and_others_have_defaults() {
-        let found = parsed_settings(&json!({
+        let settings = parsed_settings(&json!({
             "temperature": 0.2, "top_p": null, "metadata": { "a": "b" }, "reasoning": { "effort": "low" },
             "text": { "verbosity": "low" }, "store": true, "tool_choice": "required",
             "tools": [{ "type": "function", "name": "f" }, { "type": "web_search" }],
@@ -103,9 +103,9 @@ mod tests {
             ("tool_choice", json!("required")),
             ("max_output_tokens", Value::Null),
         ] {
-            assert_eq!(found[name], value, "{name}");
+            assert_eq!(settings[name], value, "{name}");
         }
-        let tools = found["tools"].as_array().unwrap();
+        let tools = settings["tools"].as_array().unwrap();
         assert_eq!(tools.len(), 1);
         assert_eq!(tools[0]["parameters"], Value::Null);
     }

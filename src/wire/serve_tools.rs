@@ -218,7 +218,7 @@ pub fn encode_calls(calls: &[ToolCall], is_stream: bool) -> Value {
 mod tests {
     use super::*;
 
-    fn offered(body: Value, shape: ToolShape) -> Result<OfferedTools, RequestError> {
+    fn parse_offered(body: Value, shape: ToolShape) -> Result<OfferedTools, RequestError> {
         parse_tools(body.as_object().expect("an object"), shape)
     }
 
@@ -228,56 +228,60 @@ mod tests {
         let nested = json!({ "tools": [{ "type": "function", "function": { "name": "weather", "description": "d", "parameters": schema } }], "tool_choice": { "type": "function", "function": { "name": "weather" } }, "parallel_tool_calls": false });
         let flat = json!({ "tools": [{ "type": "function", "name": "weather", "description": "d", "parameters": schema }], "tool_choice": { "type": "function", "name": "weather" }, "parallel_tool_calls": false });
         let own = json!({ "tools": [{ "name": "weather", "description": "d", "input_schema": schema }], "tool_choice": { "type": "tool", "name": "weather", "disable_parallel_tool_use": true } });
-        let nested_tools = offered(nested, ToolShape::Nested).expect("sound");
+        let nested_tools = parse_offered(nested, ToolShape::Nested).expect("sound");
         let tools = nested_tools.tools.clone().expect("some");
         assert_eq!(tools.choice, ToolChoice::Named("weather".into()));
         assert_eq!((tools.list.len(), tools.parallel), (1, Some(false)));
-        assert_eq!(offered(flat, ToolShape::Flat), Ok(nested_tools.clone()));
-        assert_eq!(offered(own, ToolShape::Anthropic), Ok(nested_tools));
+        assert_eq!(
+            parse_offered(flat, ToolShape::Flat),
+            Ok(nested_tools.clone())
+        );
+        assert_eq!(parse_offered(own, ToolShape::Anthropic), Ok(nested_tools));
     }
 
     #[test]
     fn vendor_run_tools_are_reported() {
         let body = json!({ "tools": [{ "type": "web_search" }] });
-        let offered = offered(body, ToolShape::Flat).expect("sound");
+        let offered = parse_offered(body, ToolShape::Flat).expect("sound");
         assert_eq!(offered.tools, None);
         assert_eq!(offered.left_out, ["tools: web_search"]);
     }
 
     #[test]
     fn malformed_tools_are_rejected() {
-        let named = |name: &str| json!([{ "type": "function", "function": { "name": name } }]);
+        let tools_named =
+            |name: &str| json!([{ "type": "function", "function": { "name": name } }]);
         for (body, param) in [
             (json!({ "tools": {} }), "tools"),
-            (json!({ "tools": named("") }), "tools"),
-            (json!({ "tools": named("a b") }), "tools"),
+            (json!({ "tools": tools_named("") }), "tools"),
+            (json!({ "tools": tools_named("a b") }), "tools"),
             (json!({ "functions": [{ "name": "" }] }), "tools"),
             (
                 json!({ "tools": [{ "type": "function", "function": { "name": "a", "parameters": 7 } }] }),
                 "tools",
             ),
             (
-                json!({ "tools": named("a"), "tool_choice": "perhaps" }),
+                json!({ "tools": tools_named("a"), "tool_choice": "perhaps" }),
                 "tool_choice",
             ),
             (
-                json!({ "tools": named("a"), "tool_choice": { "type": "function", "function": { "name": "b" } } }),
+                json!({ "tools": tools_named("a"), "tool_choice": { "type": "function", "function": { "name": "b" } } }),
                 "tool_choice",
             ),
             (
-                json!({ "tools": vec![named("a")[0].clone(); MAX_TOOLS + 1] }),
+                json!({ "tools": vec![tools_named("a")[0].clone(); MAX_TOOLS + 1] }),
                 "tools",
             ),
         ] {
-            let refused = offered(body.clone(), ToolShape::Nested).expect_err("refused");
-            assert_eq!(refused.param, param, "{body}");
+            let refusal = parse_offered(body.clone(), ToolShape::Nested).expect_err("refused");
+            assert_eq!(refusal.param, param, "{body}");
         }
         for none in [
             json!({ "tools": [] }),
             json!({ "functions": [], "function_call": "none" }),
         ] {
             assert_eq!(
-                offered(none, ToolShape::Nested),
+                parse_offered(none, ToolShape::Nested),
                 Ok(OfferedTools::default())
             );
         }
@@ -287,7 +291,10 @@ mod tests {
     fn legacy_functions_are_parsed_as_tools() {
         let schema = json!({ "type": "object" });
         let legacy = json!({ "functions": [{ "name": "weather", "parameters": schema }], "function_call": { "name": "weather" } });
-        let tools = offered(legacy, ToolShape::Nested).unwrap().tools.unwrap();
+        let tools = parse_offered(legacy, ToolShape::Nested)
+            .unwrap()
+            .tools
+            .unwrap();
         assert_eq!(tools.choice, ToolChoice::Named("weather".into()));
         assert_eq!((tools.list.len(), tools.parallel), (1, Some(false)));
     }

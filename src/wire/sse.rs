@@ -38,7 +38,7 @@ pub struct SseDecoder {
     broken: bool,
     sensible: bool,
     /// An `event:` line after complete data: it belongs to this event or to the next one.
-    pending: Option<String>,
+    pending_line: Option<String>,
 }
 
 impl SseDecoder {
@@ -54,7 +54,7 @@ impl SseDecoder {
             first_line: true,
             broken: false,
             sensible: false,
-            pending: None,
+            pending_line: None,
         }
     }
 
@@ -69,8 +69,8 @@ impl SseDecoder {
             }
             let end = memchr::memchr2(b'\n', b'\r', rest);
             let piece = &rest[..end.unwrap_or(rest.len())];
-            let held = self.line.len() + self.event.event.len() + self.event.data.len();
-            if held + piece.len() > self.limit {
+            let held_bytes = self.line.len() + self.event.event.len() + self.event.data.len();
+            if held_bytes + piece.len() > self.limit {
                 self.broken = true;
                 return;
             }
@@ -144,7 +144,7 @@ impl SseDecoder {
             false => line,
         };
         if line.is_empty() {
-            if let Some(event) = self.pending.take() {
+            if let Some(event) = self.pending_line.take() {
                 self.event.event = event;
             }
             self.finish_event();
@@ -158,13 +158,13 @@ impl SseDecoder {
         let value = valid.unwrap_or_else(|_| String::from_utf8_lossy(value));
         // Different case, or a space before the colon, leaves no doubt about the field.
         let field = line[..colon].trim_ascii_end();
-        let known = FIELD_NAMES
+        let field_name = FIELD_NAMES
             .into_iter()
-            .find(|known| field.eq_ignore_ascii_case(known));
-        self.sensible |= colon == 0 || known.is_some();
-        match known.unwrap_or(field) {
+            .find(|field_name| field.eq_ignore_ascii_case(field_name));
+        self.sensible |= colon == 0 || field_name.is_some();
+        match field_name.unwrap_or(field) {
             b"event" if self.has_data && self.is_complete() => {
-                self.pending = Some(value.into_owned());
+                self.pending_line = Some(value.into_owned());
             }
             b"event" => self.event.event = value.into_owned(),
             b"data" => {
@@ -172,7 +172,7 @@ impl SseDecoder {
                 if self.has_data && self.is_complete() {
                     self.finish_event();
                 }
-                if let Some(event) = self.pending.take() {
+                if let Some(event) = self.pending_line.take() {
                     self.event.event = event;
                 }
                 if std::mem::replace(&mut self.has_data, true) {

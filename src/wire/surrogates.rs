@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    fn joined(chunks: &[&str]) -> Vec<String> {
+    fn join_chunks(chunks: &[&str]) -> Vec<String> {
         let mut halves = PendingSurrogates::default();
         let read = |text: &&str| {
             let joined = halves.join_pairs(text);
@@ -105,7 +105,7 @@ mod tests {
             ),
             (&[r#"["é\n\u00e9"]"#], &["é\né"]),
         ] {
-            assert_eq!(joined(chunks), expected, "{chunks:?}");
+            assert_eq!(join_chunks(chunks), expected, "{chunks:?}");
         }
     }
 
@@ -113,7 +113,7 @@ mod tests {
         #[test]
         fn complete_json_is_unchanged(text in any::<String>()) {
             let json = serde_json::to_string(&[&text]).unwrap();
-            prop_assert_eq!(joined(&[&json]), vec![text]);
+            prop_assert_eq!(join_chunks(&[&json]), vec![text]);
         }
 
         #[test]

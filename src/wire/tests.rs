@@ -212,8 +212,12 @@ fn recorded_answers_are_complete() {
             "{recording}: {reasoning:?}"
         );
         let usage = answer.usage;
-        let found = (usage.input, usage.output, usage.cached, usage.reasoning);
-        assert_eq!((found, usage.estimated), (counts, false), "{recording}");
+        let token_counts = (usage.input, usage.output, usage.cached, usage.reasoning);
+        assert_eq!(
+            (token_counts, usage.estimated),
+            (counts, false),
+            "{recording}"
+        );
         assert_eq!(answer.finish, Finish::Stop, "{recording}");
     }
     let (_, kind, body) = find("openrouter");

@@ -18,7 +18,7 @@ struct PendingCall {
     call: ToolCall,
     /// The last fragment of the arguments, as long as each fragment begins with the whole previous one: some hosts
     /// send all arguments so far instead of only the new part. Only the end of the stream shows which.
-    repeated: Option<String>,
+    repeated_fragment: Option<String>,
 }
 
 /// A fragment of a tool call. An empty field means that the fragment lacks it.
@@ -75,10 +75,10 @@ impl ToolCallBuilder {
         }
         let before = match call.arguments.is_empty() {
             true => Some(""),
-            false => pending.repeated.as_deref(),
+            false => pending.repeated_fragment.as_deref(),
         };
         let goes_on = before.is_some_and(|before| fragment.arguments.starts_with(before));
-        pending.repeated = goes_on.then(|| fragment.arguments.to_owned());
+        pending.repeated_fragment = goes_on.then(|| fragment.arguments.to_owned());
         // After a complete object, only whitespace may follow: otherwise the object is repeated, or starts over.
         if is_object(&call.arguments) && !fragment.arguments.trim().is_empty() {
             call.arguments.clear();
@@ -163,7 +163,7 @@ impl ToolCallBuilder {
         self.0.push(PendingCall {
             index,
             call,
-            repeated: None,
+            repeated_fragment: None,
         });
     }
 
@@ -219,16 +219,19 @@ impl PendingCall {
     /// Returns the arguments, by the first interpretation that results in an object: as sent, as the last of
     /// cumulative fragments, as JSON encoded in a JSON string, or as one object repeated several times.
     fn arguments(&self) -> String {
-        let sent = &self.call.arguments;
-        if is_object(sent) {
-            return sent.clone();
+        let sent_arguments = &self.call.arguments;
+        if is_object(sent_arguments) {
+            return sent_arguments.clone();
         }
-        let repeated = self.repeated.clone().filter(|text| is_object(text));
+        let repeated = self
+            .repeated_fragment
+            .clone()
+            .filter(|text| is_object(text));
         let repaired = repeated
-            .or_else(|| from_json_string(sent))
-            .or_else(|| first_repetition(sent));
-        let repaired = repaired.or_else(|| from_wrapper(sent));
-        repaired.unwrap_or_else(|| sent.clone())
+            .or_else(|| from_json_string(sent_arguments))
+            .or_else(|| first_repetition(sent_arguments));
+        let repaired = repaired.or_else(|| from_wrapper(sent_arguments));
+        repaired.unwrap_or_else(|| sent_arguments.clone())
     }
 }
 
@@ -246,10 +249,10 @@ fn from_wrapper(text: &str) -> Option<String> {
         .strip_prefix("```")
         .and_then(|text| text.strip_suffix("```"));
     let fenced = fenced.map(|text| text.strip_prefix("json").unwrap_or(text));
-    let listed = text
+    let listed_calls = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'));
-    let inner = fenced.or(listed)?.trim();
+    let inner = fenced.or(listed_calls)?.trim();
     is_object(inner).then(|| inner.to_owned())
 }
 

@@ -119,38 +119,38 @@ pub(super) fn parse_count(value: &Value) -> Option<u64> {
 }
 
 /// Returns the first nonzero count at these paths, or zero if only zeros are reported.
-fn find_count(found: &Value, paths: &[&[&str]]) -> Option<u64> {
+fn find_count(usage: &Value, paths: &[&[&str]]) -> Option<u64> {
     let counts = paths.iter().filter_map(|path| {
-        let value = path.iter().try_fold(found, |value, name| value.get(name));
+        let value = path.iter().try_fold(usage, |value, name| value.get(name));
         parse_count(value?)
     });
     counts.reduce(|first, other| if first > 0 { first } else { other })
 }
 
 /// Reads a usage object of chat completions or Responses.
-pub(super) fn parse_usage(found: &Value) -> UsageCounts {
+pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
     let (mut input, mut output) = (
-        find_count(found, INPUT_PATHS),
-        find_count(found, OUTPUT_PATHS),
+        find_count(usage, INPUT_PATHS),
+        find_count(usage, OUTPUT_PATHS),
     );
-    let total = find_count(found, TOTAL_PATHS).filter(|&total| total > 0);
-    let (cached, stored) = (
-        find_count(found, CACHED_PATHS),
-        find_count(found, STORED_PATHS),
+    let total = find_count(usage, TOTAL_PATHS).filter(|&total| total > 0);
+    let (cached, stored_tokens) = (
+        find_count(usage, CACHED_PATHS),
+        find_count(usage, STORED_PATHS),
     );
-    let reasoning = find_count(found, REASONING_PATHS);
+    let reasoning = find_count(usage, REASONING_PATHS);
     // If input or output is missing or zero, it is the rest of the total.
     match (input.unwrap_or(0), output.unwrap_or(0), total) {
         (0, 0, _) => {}
         (read, 0, Some(total)) if reasoning.unwrap_or(0) == 0 => {
             output = total.checked_sub(read).or(output)
         }
-        (0, written, Some(total)) if cached.unwrap_or(0) == 0 => {
-            input = total.checked_sub(written).or(input)
+        (0, output_tokens, Some(total)) if cached.unwrap_or(0) == 0 => {
+            input = total.checked_sub(output_tokens).or(input)
         }
         _ => {}
     }
-    let (read, written) = (input.unwrap_or(0), output.unwrap_or(0));
+    let (read, output_tokens) = (input.unwrap_or(0), output.unwrap_or(0));
     let is_sum = |parts: &[u64]| {
         let sum = parts
             .iter()
@@ -159,29 +159,31 @@ pub(super) fn parse_usage(found: &Value) -> UsageCounts {
     };
     // xAI counts reasoning in addition to the answer's tokens, others as part of them; the total shows which.
     let thought = reasoning.unwrap_or(0);
-    if thought > 0 && (thought > written || is_sum(&[read, written, thought])) {
-        output = written.checked_add(thought);
+    if thought > 0 && (thought > output_tokens || is_sum(&[read, output_tokens, thought])) {
+        output = output_tokens.checked_add(thought);
     }
-    let cache_tokens = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
+    let cache_tokens = cached
+        .unwrap_or(0)
+        .saturating_add(stored_tokens.unwrap_or(0));
     // A part larger than its whole is an error by the vendor; it is clamped to the whole.
-    let is_within = find_count(found, CACHED_WITHIN_PATHS).unwrap_or(0) > 0;
+    let is_within = find_count(usage, CACHED_WITHIN_PATHS).unwrap_or(0) > 0;
     UsageCounts {
         input,
         output,
         cached,
-        stored,
+        stored: stored_tokens,
         reasoning,
-        charged: reported_charge(found),
+        charged: reported_charge(usage),
         // Some hosts pass on Anthropic's counts, whose input excludes cached tokens.
         excludes_cached: cache_tokens > 0
-            && (cache_tokens > read && !is_within || is_sum(&[read, written, cache_tokens])),
+            && (cache_tokens > read && !is_within || is_sum(&[read, output_tokens, cache_tokens])),
     }
 }
 
 /// Reads llama.cpp's timings, which replace a missing usage: tokens evaluated, tokens reused from memory, and tokens
 /// generated.
-pub(super) fn parse_timings(found: &Value) -> UsageCounts {
-    let count = |name: &str| parse_count(&found[name]);
+pub(super) fn parse_timings(timings: &Value) -> UsageCounts {
+    let count = |name: &str| parse_count(&timings[name]);
     let cached = count("cache_n");
     UsageCounts {
         input: count("prompt_n").map(|read| read.saturating_add(cached.unwrap_or(0))),
@@ -193,7 +195,7 @@ pub(super) fn parse_timings(found: &Value) -> UsageCounts {
 
 /// Returns the charge that the provider reports: OpenRouter's `cost`, or what the upstream provider charged the
 /// user's own key.
-fn reported_charge(found: &Value) -> Option<MicroDollars> {
+fn reported_charge(usage: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().trim_start_matches('$').parse::<f64>().ok(),
@@ -201,21 +203,21 @@ fn reported_charge(found: &Value) -> Option<MicroDollars> {
     };
     let amount = |value: &Value| dollars(value).and_then(MicroDollars::from_dollars);
     let places = [
-        &found["cost"],
-        &found["cost"]["total_cost"],
-        &found["cost"]["total"],
-        &found["total_cost"],
-        &found["cost_usd"],
+        &usage["cost"],
+        &usage["cost"]["total_cost"],
+        &usage["cost"]["total"],
+        &usage["total_cost"],
+        &usage["cost_usd"],
     ];
     // xAI reports charges in ten-billionths of a dollar.
     let ticks = || {
-        let ticks = parse_count(&found["cost_in_usd_ticks"])?;
+        let ticks = parse_count(&usage["cost_in_usd_ticks"])?;
         MicroDollars::from_dollars(ticks as f64 / 1e10)
     };
     let cost = { places }.into_iter().find_map(amount).or_else(ticks);
-    let upstream = amount(&found["cost_details"]["upstream_inference_cost"]);
+    let upstream = amount(&usage["cost_details"]["upstream_inference_cost"]);
     match (cost, upstream) {
-        (Some(cost), Some(upstream)) if found["is_byok"] == true => {
+        (Some(cost), Some(upstream)) if usage["is_byok"] == true => {
             Some(cost.saturating_add(upstream))
         }
         (None | Some(MicroDollars(0)), Some(upstream)) if upstream.0 > 0 => Some(upstream),
@@ -249,10 +251,10 @@ impl UsageCounts {
 
     /// Converts the counts to billed usage.
     pub fn usage(&self) -> Usage {
-        let (cached, stored) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
+        let (cached, stored_tokens) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
         let mut input = self.input.unwrap_or(0);
         if self.excludes_cached {
-            input = input.saturating_add(cached).saturating_add(stored);
+            input = input.saturating_add(cached).saturating_add(stored_tokens);
         }
         let output = self.output.unwrap_or(0);
         let cached = cached.min(input);
@@ -260,7 +262,7 @@ impl UsageCounts {
             input,
             output,
             cached,
-            stored: stored.min(input - cached),
+            stored: stored_tokens.min(input - cached),
             reasoning: self.reasoning.unwrap_or(0).min(output),
             charged: self.charged,
             ..Usage::default()
@@ -296,7 +298,7 @@ mod tests {
         }
     }
 
-    fn counted(reports: &[Value]) -> (u64, u64, u64, u64, u64, Option<i64>) {
+    fn merged_counts(reports: &[Value]) -> (u64, u64, u64, u64, u64, Option<i64>) {
         let mut counts = UsageCounts::default();
         for report in reports {
             counts.merge(parse_usage(report));
@@ -400,7 +402,11 @@ mod tests {
                 (100, 12, 0, 0, 5, None),
             ),
         ] {
-            assert_eq!(counted(std::slice::from_ref(&report)), expected, "{report}");
+            assert_eq!(
+                merged_counts(std::slice::from_ref(&report)),
+                expected,
+                "{report}"
+            );
         }
     }
 
@@ -423,7 +429,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                counted(&[details.clone(), later.clone()]),
+                merged_counts(&[details.clone(), later.clone()]),
                 expected,
                 "{later}"
             );
@@ -454,7 +460,7 @@ mod tests {
             (json!({}), None),
         ] {
             assert_eq!(
-                counted(std::slice::from_ref(&report)).5,
+                merged_counts(std::slice::from_ref(&report)).5,
                 expected,
                 "{report}"
             );

@@ -109,18 +109,18 @@ fn check_documents(client: &mut Client, ids: &[String]) {
 
 /// Returns the files in a folder and its subfolders, by name. Empty if the folder does not exist.
 fn list_files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+    let mut names = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {
-        return found;
+        return names;
     };
     for entry in entries.flatten() {
         match entry.path().is_dir() {
-            true => found.extend(list_files(&entry.path())),
-            false => found.push(entry.path()),
+            true => names.extend(list_files(&entry.path())),
+            false => names.push(entry.path()),
         }
     }
-    found.sort();
-    found
+    names.sort();
+    names
 }
 
 /// Backdates all files by a day, since recent uploads are left alone.
@@ -152,8 +152,8 @@ fn folder_with_documents(folder: &Folder, documents: usize) -> (Client, Vec<Stri
 }
 
 fn replaced_database_path(message: &str) -> String {
-    let stored = message.split("the replaced database is kept as ").nth(1);
-    let saved = stored.unwrap_or_else(|| panic!("{message}"));
+    let kept_path = message.split("the replaced database is kept as ").nth(1);
+    let saved = kept_path.unwrap_or_else(|| panic!("{message}"));
     saved.lines().next().unwrap().trim().to_owned()
 }
 

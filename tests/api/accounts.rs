@@ -176,8 +176,8 @@ fn one_of_parallel_registrations_succeeds() {
 
 #[test]
 fn registration_can_be_closed_or_by_invitation() {
-    let closed = Server::with(&[("REGISTRATION", "closed")]);
-    register(&mut closed.client(), "a@b.co").refused(403, "FORBIDDEN");
+    let closed_server = Server::with(&[("REGISTRATION", "closed")]);
+    register(&mut closed_server.client(), "a@b.co").refused(403, "FORBIDDEN");
 
     let server = Server::with(&[("REGISTRATION", "invite")]);
     let mut admin = server.user("first@b.co");
@@ -272,7 +272,7 @@ fn a_login_answers_programs_and_browsers() {
     let https = Server::with(&[("PUBLIC_URL", "https://quire.example")]);
     sign_in(&https, "a@b.co");
     let answer = login(&mut https.client(), "a@b.co", PASSWORD);
-    let sent: Vec<_> = answer
+    let cookies_sent: Vec<_> = answer
         .headers
         .get_all("set-cookie")
         .iter()
@@ -283,8 +283,8 @@ fn a_login_answers_programs_and_browsers() {
         "__Host-quire_refresh=",
         "__Host-quire_device=",
     ] {
-        let cookie = sent.iter().find(|cookie| cookie.starts_with(name));
-        let cookie = cookie.unwrap_or_else(|| panic!("{name}: {sent:?}"));
+        let cookie = cookies_sent.iter().find(|cookie| cookie.starts_with(name));
+        let cookie = cookie.unwrap_or_else(|| panic!("{name}: {cookies_sent:?}"));
         // The attributes that browsers require for the prefix.
         assert!(
             cookie.contains("; Path=/;") && cookie.ends_with("; Secure"),
@@ -315,8 +315,12 @@ fn cookies_without_the_prefix_open_nothing_over_https() {
         .refused(400, "BAD_REQUEST");
     assert_eq!(browser.post("/api/auth/refresh", json!({})).status, 200);
     assert_eq!(browser.post("/api/auth/logout", json!({})).status, 200);
-    let stored: Vec<_> = browser.cookies.keys().collect();
-    assert_eq!(stored, ["__Host-quire_device"], "what opens something");
+    let cookie_names: Vec<_> = browser.cookies.keys().collect();
+    assert_eq!(
+        cookie_names,
+        ["__Host-quire_device"],
+        "what opens something"
+    );
 }
 
 /// Anyone who knew the password may have created a key.
@@ -330,12 +334,12 @@ fn a_reset_deletes_api_keys_unless_they_are_kept() {
         "/api/admin/users/{}/reset-link",
         id.as_str().expect("an id")
     );
-    let mut reset = |more: Value| {
+    let mut reset = |extra_fields: Value| {
         let link = admin.post(&path, json!({})).json();
         let mut body = json!({"token": link["token"], "new_password": OTHER_PASSWORD});
         body.as_object_mut()
             .expect("an object")
-            .extend(more.as_object().expect("one").clone());
+            .extend(extra_fields.as_object().expect("one").clone());
         let answer = server.client().post("/api/auth/reset-password", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["api_keys_deleted"].clone()

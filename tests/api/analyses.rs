@@ -141,7 +141,7 @@ fn the_predecessors_names_are_understood() {
 fn requests_that_cannot_be_run_are_refused_with_their_place() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let asking = |more: Value| short_run_with(&["demo/extract"], more);
+    let asking = |with_fields: Value| short_run_with(&["demo/extract"], with_fields);
     let long = "x".repeat(200_001);
     for (body, place, word) in [
         (asking(json!({"promt": "x"})), "promt", "not a known field"),
@@ -319,14 +319,16 @@ fn a_run_over_its_budget_is_refused_before_any_cost() {
 
 #[test]
 fn a_bad_token_comes_before_the_body_and_a_missing_one_after_it() {
-    let closed = Server::with(&[("ALLOW_ANONYMOUS", "false")]);
+    let closed_server = Server::with(&[("ALLOW_ANONYMOUS", "false")]);
     let good = short_run(&["demo/extract"]);
     for path in ["/analyze", "/api/analyze", "/api/orchestrator/analyze"] {
-        let mut forged = closed.client().with("authorization", "Bearer forged");
+        let mut forged = closed_server
+            .client()
+            .with("authorization", "Bearer forged");
         forged
             .post(path, json!({"prompt": ""}))
             .refused(401, "UNAUTHENTICATED");
-        let mut anonymous = closed.client();
+        let mut anonymous = closed_server.client();
         anonymous
             .post(path, json!({"prompt": ""}))
             .refused(422, "VALIDATION_ERROR");
@@ -367,13 +369,16 @@ fn the_same_request_again_is_answered_from_the_cache() {
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
     let mut bob = server.user("bob@example.com");
-    let ask = |client: &mut Client, more: Value, cached: bool, calls: usize| {
-        let answer = client.post("/api/analyze", short_run_with(&["p/a"], more.clone()));
+    let ask = |client: &mut Client, extra_fields: Value, cached: bool, calls: usize| {
+        let answer = client.post(
+            "/api/analyze",
+            short_run_with(&["p/a"], extra_fields.clone()),
+        );
         assert_eq!(answer.status, 200, "{}", answer.text());
         let body = answer.json();
-        assert_eq!(body["metadata"]["cached"], json!(cached), "{more}");
+        assert_eq!(body["metadata"]["cached"], json!(cached), "{extra_fields}");
         assert_eq!(body["model_responses"]["p/a"], "Thin.");
-        assert_eq!(provider.requests().len(), calls, "{more}");
+        assert_eq!(provider.requests().len(), calls, "{extra_fields}");
     };
     ask(&mut ada, json!({}), false, 1);
     ask(&mut ada, json!({}), true, 1);
@@ -427,8 +432,8 @@ fn passages_enter_the_prompt_inside_the_fence() {
     );
     assert!(provider.requests().is_empty(), "nothing was sent");
     assert_eq!(ada.post("/api/analyze", asking).status, 200);
-    let sent = provider.requests();
-    let prompt: String = sent[0].body["messages"]
+    let requests = provider.requests();
+    let prompt: String = requests[0].body["messages"]
         .as_array()
         .unwrap()
         .iter()
@@ -445,7 +450,7 @@ fn passages_enter_the_prompt_inside_the_fence() {
         at("BANANA") < question && prompt.contains("paper.txt"),
         "{prompt}"
     );
-    assert!(sent[0].head.contains("Bearer sk-test-key"));
+    assert!(requests[0].head.contains("Bearer sk-test-key"));
 }
 
 #[test]

@@ -39,10 +39,10 @@ fn imported_requests_are_validated_before_a_rerun() {
     let (source, destination) = (Server::start(), Server::start());
     let mut ada = source.user("ada@example.com");
     let body = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "self" });
-    let done = ada.post("/api/analyze", body).json();
+    let analysis = ada.post("/api/analyze", body).json();
     let second = format!(
         "/api/analyses/{}/retry",
-        done["analysis_id"].as_str().unwrap()
+        analysis["analysis_id"].as_str().unwrap()
     );
     let archive = ada.get("/api/users/me/export").bytes;
     let not_mine = "document_01ARYZ6S410000000000000000";
@@ -86,8 +86,8 @@ fn an_archive_goes_from_one_server_to_another() {
     let (source, destination) = (Server::start(), Server::start());
     let mut ada = source.user("ada@example.com");
     let body = json!({ "prompt": "The lease ends in 2031. When does it end?", "models": ["demo/extract", "demo/merge"], "pattern": "gut" });
-    let done = ada.post("/api/analyze", body).json();
-    let id = done["analysis_id"].as_str().unwrap().to_owned();
+    let analysis = ada.post("/api/analyze", body).json();
+    let id = analysis["analysis_id"].as_str().unwrap().to_owned();
     let recipe = json!({ "name": "mine", "pattern": "gut" });
     assert!(ada.post("/api/recipes", recipe).status < 300);
     let archive = ada.get("/api/users/me/export");
@@ -109,7 +109,7 @@ fn an_archive_goes_from_one_server_to_another() {
     let view = bob.get(&format!("/api/analyses/{id}")).json();
     assert_eq!(
         (&view["synthesis"], &view["status"]),
-        (&done["synthesis"], &json!("completed"))
+        (&analysis["synthesis"], &json!("completed"))
     );
     assert!(bob.get("/api/recipes").text().contains("mine"));
     // Other users on the target server see none of it.
@@ -119,8 +119,8 @@ fn an_archive_goes_from_one_server_to_another() {
     // On the server that the archive came from, another user gets its contents under new IDs, and only once.
     let mut carl = source.user("carl@example.com");
     for (added, present) in [(1, 0), (0, 1)] {
-        let stored = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
-        let counts = stored.json()["counts"].clone();
+        let import_response = carl.upload("/api/users/me/import", "ada.tar.gz", &archive.bytes);
+        let counts = import_response.json()["counts"].clone();
         for table in ["analyses", "recipes"] {
             let (new, old) = (&counts[table]["added"], &counts[table]["present"]);
             assert_eq!(
@@ -314,13 +314,13 @@ fn decompression_bomb_stays_within_the_memory_limit() {
     let other = json!({"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}],
         "more": [7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]});
     let list = format!("[{}{other}]", format!("{other},").repeat(2_000));
-    let stored = ada.upload(path, "list.json", list.as_bytes());
-    let counts = &stored.json()["counts"]["analyses"];
+    let import_response = ada.upload(path, "list.json", list.as_bytes());
+    let counts = &import_response.json()["counts"]["analyses"];
     assert_eq!(
-        (stored.status, &counts["added"]),
+        (import_response.status, &counts["added"]),
         (200, &json!(1)),
         "{}",
-        stored.text()
+        import_response.text()
     );
     let peak = process_status_bytes(server.id(), "VmHWM:");
     eprintln!("an import took at most {} MiB", (peak - before) >> 20);
@@ -359,8 +359,8 @@ fn threads_and_projects_move_with_their_turns() {
         );
     }
     assert_eq!(bob.get(&path).json(), before);
-    let found = bob.get("/api/threads?q=ream").json();
-    assert_eq!(found["threads"][0]["title"], "Sheets");
+    let found_threads = bob.get("/api/threads?q=ream").json();
+    assert_eq!(found_threads["threads"][0]["title"], "Sheets");
     let body = json!({"prompt": "And a sheet?", "thread": one["thread_id"]});
     assert_eq!(bob.post("/api/analyze", body).json()["turn"], 3);
 

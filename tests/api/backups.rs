@@ -80,9 +80,9 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     let mut admin = admin_client(&server);
     let audit = admin.get("/api/admin/audit").text();
     assert!(audit.contains("backup.made"));
-    let refused = admin.post("/api/admin/backup", json!({"to": "replica"}));
+    let refusal = admin.post("/api/admin/backup", json!({"to": "replica"}));
     assert!(
-        refused.refused(409, "CONFLICT")["resolution"]
+        refusal.refused(409, "CONFLICT")["resolution"]
             .to_string()
             .contains("QUIRE_REPLICA")
     );
@@ -95,8 +95,8 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     // An unusable folder is reported and recorded.
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file").unwrap();
-    let refused = admin.post("/api/admin/backup", json!({}));
-    let error = refused.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
+    let refusal = admin.post("/api/admin/backup", json!({}));
+    let error = refusal.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
     assert!(error.contains("the backup failed: "), "{error}");
     let response = admin.get("/api/admin/backups").json();
     assert!(
@@ -116,7 +116,7 @@ fn backup_without_a_folder_names_the_setting() {
     let mut admin = server.user("ada@example.com");
     let response = admin.get("/api/admin/backups").json();
     assert_eq!(response, json!({ "folder": null, "replica": null }));
-    let refused = admin.post("/api/admin/backup", json!({}));
-    let error = refused.refused(409, "CONFLICT")["resolution"].to_string();
+    let refusal = admin.post("/api/admin/backup", json!({}));
+    let error = refusal.refused(409, "CONFLICT")["resolution"].to_string();
     assert!(error.contains("QUIRE_BACKUP_DIR"), "{error}");
 }

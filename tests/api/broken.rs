@@ -12,10 +12,10 @@ use crate::support::script::{
 
 #[test]
 fn the_synthesizer_is_informed_of_a_truncated_answer() {
-    let cut = unfinished_stream("Sixty grams and")
+    let truncated_answer = unfinished_stream("Sixty grams and")
         + "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\ndata: [DONE]\n\n";
     let provider = Provider::script([
-        on("long").sse(&cut),
+        on("long").sse(&truncated_answer),
         on("whole").sse(&answer_stream("Eighty grams.")),
         on("writer").sse(&answer_stream("Eighty, most likely.")),
     ]);

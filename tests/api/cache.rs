@@ -8,8 +8,8 @@ use crate::support::script::{
     analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
 };
 
-fn run_analysis(client: &mut Client, models: &[&str], more: Value) -> Value {
-    let mut body = short_run_with(models, more);
+fn run_analysis(client: &mut Client, models: &[&str], extra_fields: Value) -> Value {
+    let mut body = short_run_with(models, extra_fields);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
     wait_until_ended(client, &id)
@@ -40,8 +40,8 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
         let output = run_analysis(&mut ada, &models, mode.clone());
         assert_eq!(first_is_cached(&output), expected, "{mode}");
         assert_eq!(output["cost_usd"] == json!(0.0), expected, "{mode}");
-        let counted = output["model_responses"]["openai/gpt-4o"].clone();
-        assert_eq!(counted, "It is thin.");
+        let member_answer = output["model_responses"]["openai/gpt-4o"].clone();
+        assert_eq!(member_answer, "It is thin.");
     }
     assert_eq!(provider.requests().len(), 4);
     let stats = ada.get("/api/cache/stats").json();
@@ -145,8 +145,8 @@ fn cache_misses_are_explained() {
     let provider = Provider::script([on("a").times(2).sse(&answer_stream("It is thin."))]);
     let server = server(&provider, &[]);
     let mut ada = server.user("ada@example.com");
-    let why = |client: &mut Client, shown: &Value| {
-        let id = shown["id"].as_str().unwrap();
+    let why = |client: &mut Client, report: &Value| {
+        let id = report["id"].as_str().unwrap();
         client.get(&analysis_path(id, "/cache")).json()["calls"][0].clone()
     };
     let first = run_analysis(&mut ada, &["p/a"], json!({}));

@@ -3,18 +3,18 @@
 
 use serde_json::{Value, json};
 
-use crate::reasoning::{last_request_body, speaking};
+use crate::reasoning::{last_request_body, server_speaking};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
-use crate::upstream::{anthropic, block, started, stopped};
+use crate::upstream::{anthropic, block, message_delta, message_start};
 
 fn answering_provider() -> Provider {
     Provider::answering(|_: &ReceivedRequest| {
         anthropic(&[
-            started(json!({ "input_tokens": 3 })),
+            message_start(json!({ "input_tokens": 3 })),
             block("Thin."),
-            stopped("end_turn", json!({ "output_tokens": 2 })),
+            message_delta("end_turn", json!({ "output_tokens": 2 })),
             json!({ "type": "message_stop" }),
         ])
     })
@@ -56,35 +56,43 @@ fn answer_message() -> Value {
 #[test]
 fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
     let provider = answering_provider();
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     let system = json!([
         with_cache_mark(text_block("Be exact."), long_text_block()),
         text_block("It is Monday.")
     ]);
-    assert_eq!(sent["system"], system, "{sent}");
-    assert_eq!(sent["tools"][0]["cache_control"], cache_mark(), "{sent}");
-    let turns = &sent["messages"];
+    assert_eq!(sent_body["system"], system, "{sent_body}");
+    assert_eq!(
+        sent_body["tools"][0]["cache_control"],
+        cache_mark(),
+        "{sent_body}"
+    );
+    let turns = &sent_body["messages"];
     let first = turns[0]["content"].as_array().unwrap();
-    assert_eq!(first.len(), 2, "{sent}");
+    assert_eq!(first.len(), 2, "{sent_body}");
     assert!(first[0]["text"].as_str().unwrap().contains("80 g/m²"));
-    assert_eq!(first[0]["cache_control"], cache_mark(), "{sent}");
-    assert_eq!(first[1], text_block("Is it thin?"), "{sent}");
+    assert_eq!(first[0]["cache_control"], cache_mark(), "{sent_body}");
+    assert_eq!(first[1], text_block("Is it thin?"), "{sent_body}");
     assert_eq!(
         turns[1]["content"][0]["cache_control"],
         cache_mark(),
-        "{sent}"
+        "{sent_body}"
     );
     assert_eq!(
         turns[2]["content"][0]["cache_control"],
         cache_mark(),
-        "{sent}"
+        "{sent_body}"
     );
-    assert_eq!(turns[2]["content"][1], text_block("And now?"), "{sent}");
+    assert_eq!(
+        turns[2]["content"][1],
+        text_block("And now?"),
+        "{sent_body}"
+    );
     // The chat API has them on its content parts.
     let body = json!({ "model": "p/mine", "messages": [
         { "role": "system", "content": [with_cache_mark(text_block("Be exact."), cache_mark())] },
@@ -92,9 +100,9 @@ fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
     ] });
     let answer = client.post("/v1/chat/completions", body);
     assert_eq!(answer.header("x-quire-ignored"), "", "{}", answer.text());
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     let system = json!([with_cache_mark(text_block("Be exact."), cache_mark())]);
-    assert_eq!(sent["system"], system, "{sent}");
+    assert_eq!(sent_body["system"], system, "{sent_body}");
 }
 
 #[test]
@@ -105,8 +113,8 @@ fn marks_are_named_where_no_vendor_takes_them() {
     let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "cache_control");
-    let sent = last_request_body(&provider).to_string();
-    assert!(!sent.contains("cache_control"), "{sent}");
+    let sent_body = last_request_body(&provider).to_string();
+    assert!(!sent_body.contains("cache_control"), "{sent_body}");
     let mut odd_message = answer_message();
     odd_message["system"][0]["cache_control"] = json!("ephemeral");
     assert_eq!(client.post("/v1/messages", odd_message).status, 400);
@@ -114,8 +122,8 @@ fn marks_are_named_where_no_vendor_takes_them() {
 
 #[test]
 fn refused_cache_marks_are_omitted_on_retry() {
-    let provider = Provider::answering(|asked: &ReceivedRequest| {
-        match asked.body.to_string().contains("cache_control") {
+    let provider = Provider::answering(|request: &ReceivedRequest| {
+        match request.body.to_string().contains("cache_control") {
             true => {
                 let words = "system.0.cache_control: Extra inputs are not permitted";
                 let error = json!({ "type": "invalid_request_error", "message": words });
@@ -123,14 +131,14 @@ fn refused_cache_marks_are_omitted_on_retry() {
                 on("").status(400, "application/json", &body)
             }
             false => anthropic(&[
-                started(json!({ "input_tokens": 3 })),
+                message_start(json!({ "input_tokens": 3 })),
                 block("Thin."),
-                stopped("end_turn", json!({ "output_tokens": 2 })),
+                message_delta("end_turn", json!({ "output_tokens": 2 })),
                 json!({ "type": "message_stop" }),
             ]),
         }
     });
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/messages", answer_message());
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -9,8 +9,8 @@ use crate::support::script::{analysis_path, answer_stream, server};
 const LEASE_TEXT: &[u8] =
     b"The tenant pays a deposit of 900 euros.\x0CRepairs under 100 euros are the tenant's.";
 
-fn citation_states(shown: &Value) -> Vec<(String, String)> {
-    let items = shown["citations"]["items"]
+fn citation_states(report: &Value) -> Vec<(String, String)> {
+    let items = report["citations"]["items"]
         .as_array()
         .expect("citations")
         .iter();
@@ -37,8 +37,8 @@ fn false_citations_are_struck_out_and_true_ones_lead_to_their_words() {
         .json();
     let body = json!({"prompt": "What does the tenant pay?", "models": ["p/one"], "ultra_model": "p/one",
         "document_ids": [lease["id"]], "pattern": "summarize", "depth": "quick"});
-    let done = person.post("/api/analyze", body).json();
-    let id = done["analysis_id"].as_str().expect("an id").to_owned();
+    let analysis = person.post("/api/analyze", body).json();
+    let id = analysis["analysis_id"].as_str().expect("an id").to_owned();
     let request = &provider.requests()[0].body;
     let system = request["messages"][0]["content"]
         .as_str()
@@ -94,10 +94,10 @@ fn quotations_of_demo_models_are_verified() {
         .json();
     let body = json!({"prompt": "What does the tenant pay as a deposit?", "models": ["demo/extract", "demo/phrases", "demo/sceptic"],
         "document_ids": [lease["id"]], "pattern": "critique", "depth": "full"});
-    let done = person.post("/api/analyze", body).json();
+    let analysis = person.post("/api/analyze", body).json();
     let view = person
         .get(&analysis_path(
-            done["analysis_id"].as_str().expect("an id"),
+            analysis["analysis_id"].as_str().expect("an id"),
             "",
         ))
         .json();
@@ -121,20 +121,20 @@ fn shortened_quotations_list_omissions_and_page_breaks_are_crossed() {
     let provider = Provider::script([on("one").sse(&answer_stream(answer))]);
     let server = server(&provider, &[]);
     let mut person = server.user("a@example.org");
-    let stored = person
+    let document = person
         .upload("/api/upload-document", "lease.txt", lease)
         .json();
     let body = json!({"prompt": "What may the landlord do?", "models": ["p/one"], "ultra_model": "p/one",
-        "document_ids": [stored["id"]], "pattern": "summarize", "depth": "quick"});
-    let done = person.post("/api/analyze", body).json();
-    let id = done["analysis_id"].as_str().expect("an id").to_owned();
+        "document_ids": [document["id"]], "pattern": "summarize", "depth": "quick"});
+    let analysis = person.post("/api/analyze", body).json();
+    let id = analysis["analysis_id"].as_str().expect("an id").to_owned();
     let view = person.get(&analysis_path(&id, "")).json();
-    let found: Vec<String> = citation_states(&view)
+    let states: Vec<String> = citation_states(&view)
         .into_iter()
         .map(|(_, state)| state)
         .collect();
     assert_eq!(
-        found,
+        states,
         ["shortened", "verified", "verified", "not_found"],
         "{}",
         view["citations"]

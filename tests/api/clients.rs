@@ -20,15 +20,15 @@ pub fn user_message() -> Value {
     json!([{ "role": "user", "content": "Is it thin?" }])
 }
 
-pub fn chat_request(more: Value) -> Value {
+pub fn chat_request(extra_fields: Value) -> Value {
     merge_objects(
         json!({ "model": "p/any", "messages": user_message() }),
-        more,
+        extra_fields,
     )
 }
 
-pub fn merge_objects(mut body: Value, more: Value) -> Value {
-    for (name, value) in more.as_object().unwrap() {
+pub fn merge_objects(mut body: Value, extra_fields: Value) -> Value {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
@@ -110,13 +110,13 @@ fn conversations_end_as_vendors_let_them_end() {
         );
         assert_eq!(answer.status, 200, "{messages}: {}", answer.text());
         let body = last_request_body(&provider);
-        let sent: Vec<_> = body["messages"]
+        let sent_roles: Vec<_> = body["messages"]
             .as_array()
             .unwrap()
             .iter()
             .map(|it| it["role"].clone())
             .collect();
-        assert_eq!(sent, roles);
+        assert_eq!(sent_roles, roles);
     }
     for messages in [
         json!([]),
@@ -146,11 +146,11 @@ fn body_may_have_a_byte_order_mark_or_compression() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let text = chat_request(json!({})).to_string();
-    let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+    let marked_body = [b"\xef\xbb\xbf", text.as_bytes()].concat();
     let answer = client.send(
         "POST",
         "/v1/chat/completions",
-        Some(("application/json", &marked)),
+        Some(("application/json", &marked_body)),
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -247,8 +247,8 @@ fn addresses_and_keys_as_clients_write_them() {
 
 #[test]
 fn legacy_functions_are_called_and_answered_in_their_own_form() {
-    let provider = Provider::answering(|asked: &ReceivedRequest| {
-        let messages = asked.body["messages"].as_array().unwrap();
+    let provider = Provider::answering(|request: &ReceivedRequest| {
+        let messages = request.body["messages"].as_array().unwrap();
         match messages.iter().any(|message| message["role"] == "tool") {
             true => on("").sse(&answer_stream("It is warm.")),
             false => on("").sse(&crate::support::script::tool_call_stream()),
@@ -286,8 +286,11 @@ fn legacy_functions_are_called_and_answered_in_their_own_form() {
         "{}",
         answer.text()
     );
-    let sent = &last_request_body(&provider)["messages"];
-    assert_eq!(sent[1]["tool_calls"][0]["id"], sent[2]["tool_call_id"]);
+    let sent_messages = &last_request_body(&provider)["messages"];
+    assert_eq!(
+        sent_messages[1]["tool_calls"][0]["id"],
+        sent_messages[2]["tool_call_id"]
+    );
     body["messages"] = json!([{ "role": "function", "name": "other", "content": "21" }]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 400);
 }

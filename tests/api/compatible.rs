@@ -11,7 +11,7 @@ use crate::support::{Client, Server};
 
 /// Returns a model whose answer summarizes the request it received.
 fn echo_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+    Provider::answering(|request: &ReceivedRequest| match request.model().as_str() {
         "broken" => on("").cut(&unfinished_stream("It is ")),
         "busy" => on("")
             .header("retry-after", "1")
@@ -48,8 +48,8 @@ pub fn stream_lines(server: &Server, key: &str, path: &str, body: &Value) -> (St
     // In chunked encoding, each chunk size is a separate line.
     let is_size =
         |line: &&str| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let stored = rest.lines().map(|line| line.trim_end_matches('\r'));
-    let saved = stored.filter(|line| !line.is_empty() && *line != ":" && !is_size(line));
+    let stream_rows = rest.lines().map(|line| line.trim_end_matches('\r'));
+    let saved = stream_rows.filter(|line| !line.is_empty() && *line != ":" && !is_size(line));
     (head.to_owned(), saved.map(str::to_owned).collect())
 }
 
@@ -88,20 +88,24 @@ fn a_single_model_receives_the_request_unchanged() {
     assert_eq!(answer.header("x-quire-ignored"), "");
     assert_eq!(answer.header("x-quire-panel"), "p/any");
     let requests = provider.requests();
-    let sent = &requests.last().unwrap().body;
-    let roles: Vec<_> = sent["messages"]
+    let sent_body = &requests.last().unwrap().body;
+    let roles: Vec<_> = sent_body["messages"]
         .as_array()
         .unwrap()
         .iter()
         .map(|m| m["role"].clone())
         .collect();
-    assert_eq!(roles, ["system", "user", "assistant", "user"], "{sent}");
-    assert_eq!(sent["messages"][0]["content"], "Be brief.");
-    assert_eq!(sent["logit_bias"]["50256"], -100, "{sent}");
-    assert_eq!(sent["messages"][3]["content"], "Is it thin?");
+    assert_eq!(
+        roles,
+        ["system", "user", "assistant", "user"],
+        "{sent_body}"
+    );
+    assert_eq!(sent_body["messages"][0]["content"], "Be brief.");
+    assert_eq!(sent_body["logit_bias"]["50256"], -100, "{sent_body}");
+    assert_eq!(sent_body["messages"][3]["content"], "Is it thin?");
     assert!(
-        sent["max_tokens"] == 77 || sent["max_completion_tokens"] == 77,
-        "{sent}"
+        sent_body["max_tokens"] == 77 || sent_body["max_completion_tokens"] == 77,
+        "{sent_body}"
     );
     // A relayed call is not stored as one of the user's analyses.
     assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));

@@ -78,13 +78,16 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
             assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);
         }
         let response = ask_at_once(&server, &key);
-        let answered: Vec<_> = response
+        let answered_rows: Vec<_> = response
             .iter()
             .filter(|(status, _)| *status == 200)
             .collect();
-        assert!(!answered.is_empty() && answered.len() < 33, "{response:?}");
         assert!(
-            answered.iter().all(|(_, finish)| finish == "length"),
+            !answered_rows.is_empty() && answered_rows.len() < 33,
+            "{response:?}"
+        );
+        assert!(
+            answered_rows.iter().all(|(_, finish)| finish == "length"),
             "{response:?}"
         );
         let cost = spent_usd(&mut owner);

@@ -28,21 +28,21 @@ fn known_browser(server: &Server, email: &str) -> Client {
     assert_eq!(login(&mut browser, email, PASSWORD).status, 200);
     let signed_out = browser.post("/api/auth/logout", json!({}));
     assert_eq!(signed_out.status, 200, "{}", signed_out.text());
-    let stored: Vec<&str> = browser.cookies.keys().map(String::as_str).collect();
-    assert_eq!(stored, [NAME], "what signing out leaves");
+    let cookie_names: Vec<&str> = browser.cookies.keys().map(String::as_str).collect();
+    assert_eq!(cookie_names, [NAME], "what signing out leaves");
     browser
 }
 
 /// Guesses continuously from the same address, twenty at a time, while `owner` runs.
 fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
-    let (ended, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (is_over, refused_count) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| {
                 let mut stranger = server.client().fresh();
-                while !ended.load(Relaxed) {
+                while !is_over.load(Relaxed) {
                     if login(&mut stranger, email, "An0ther-Password").status == 429 {
-                        refused.fetch_add(1, Relaxed);
+                        refused_count.fetch_add(1, Relaxed);
                         // Still many times more than the limits allow.
                         std::thread::sleep(Duration::from_millis(20));
                     }
@@ -50,17 +50,20 @@ fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
             });
         }
         let start = Instant::now();
-        while refused.load(Relaxed) < 1000 && start.elapsed() < Duration::from_secs(60) {
+        while refused_count.load(Relaxed) < 1000 && start.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(20));
         }
         // Caught here, so that a failure also stops the flood.
         let owned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(owner));
-        ended.store(true, Relaxed);
+        is_over.store(true, Relaxed);
         if let Err(failed) = owned {
             std::panic::resume_unwind(failed);
         }
     });
-    assert!(refused.load(Relaxed) >= 1000, "the limits were used up");
+    assert!(
+        refused_count.load(Relaxed) >= 1000,
+        "the limits were used up"
+    );
 }
 
 #[test]

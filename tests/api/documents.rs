@@ -17,32 +17,35 @@ const UPLOAD_LIMIT: usize = 1 << 20;
 /// A running server with two users, the first of them its administrator.
 struct TwoUsers {
     server: Server,
-    people: [Client; 2],
+    clients: [Client; 2],
 }
 
 impl TwoUsers {
     fn new() -> Self {
         let server = Server::with(&[("MAX_UPLOAD_MB", "1"), ("BODY_TIMEOUT", "2")]);
         let people = ["a@example.org", "b@example.org"].map(|email| server.user(email));
-        Self { server, people }
+        Self {
+            server,
+            clients: people,
+        }
     }
     fn ask(&self, user_index: usize, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
-        self.people[user_index]
+        self.clients[user_index]
             .clone()
             .send(method, path, Some((kind, body)))
     }
     fn get(&self, user_index: usize, path: &str) -> Answer {
-        self.people[user_index].clone().get(path)
+        self.clients[user_index].clone().get(path)
     }
     fn delete(&self, user_index: usize, path: &str) -> Answer {
-        self.people[user_index].clone().delete(path)
+        self.clients[user_index].clone().delete(path)
     }
     fn send(&self, user_index: usize, name: &str, bytes: &[u8]) -> Answer {
         let form = Form::default().file("file", name, bytes).end();
         self.ask(user_index, "POST", "/api/upload-document", FORM_TYPE, &form)
     }
     fn post(&self, user_index: usize, path: &str, body: Value) -> Answer {
-        self.people[user_index].clone().post(path, body)
+        self.clients[user_index].clone().post(path, body)
     }
     fn files(&self, folder: &str) -> usize {
         std::fs::read_dir(self.server.folder().join(folder)).map_or(0, Iterator::count)
@@ -128,20 +131,20 @@ fn supported_file_types_and_encodings_are_read() {
         ("data", br#"{"a": [1, 2]}"#.to_vec(), "json", "utf-8"),
         ("main.rs", b"fn main() {}".to_vec(), "source", "utf-8"),
     ] {
-        let stored = users.send(0, name, &bytes).expect(200);
+        let document = users.send(0, name, &bytes).expect(200);
         assert_eq!(
-            (&stored["kind"], &stored["encoding"]),
+            (&document["kind"], &document["encoding"]),
             (&kind.into(), &encoding.into()),
-            "{name}: {stored}"
+            "{name}: {document}"
         );
         assert_eq!(
-            (&stored["status"], &stored["size"]),
+            (&document["status"], &document["size"]),
             (&"processed".into(), &bytes.len().into()),
             "{name}"
         );
-        assert_eq!(stored["id"], stored["document_id"]);
-        let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
-        assert_eq!(users.get(0, &path).expect(200), stored);
+        assert_eq!(document["id"], document["document_id"]);
+        let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
+        assert_eq!(users.get(0, &path).expect(200), document);
         assert_eq!(
             users.get(0, &format!("{path}/content")).bytes,
             bytes,
@@ -183,15 +186,15 @@ fn hostile_file_names_are_harmless() {
     .into_iter()
     .enumerate()
     {
-        let stored = users
+        let document = users
             .send(0, name, format!("words {number}").as_bytes())
             .expect(200);
-        assert_eq!(stored["filename"], expected, "{name}");
+        assert_eq!(document["filename"], expected, "{name}");
         let content = users.get(
             0,
             &format!(
                 "/api/documents/{}/content",
-                stored["id"].as_str().expect("an id")
+                document["id"].as_str().expect("an id")
             ),
         );
         assert_eq!(content.status, 200);
@@ -274,12 +277,12 @@ fn unsupported_uploads_are_refused_and_leave_no_files() {
             b"x",
         )
         .refused_with(400, &["file"]);
-    let mut cut = Form::default()
+    let mut cut_form = Form::default()
         .file("file", "a.txt", b"these words are cut off")
         .end();
-    cut.truncate(cut.len() - 25);
+    cut_form.truncate(cut_form.len() - 25);
     users
-        .ask(0, "POST", "/api/upload-document", FORM_TYPE, &cut)
+        .ask(0, "POST", "/api/upload-document", FORM_TYPE, &cut_form)
         .refused_with(400, &[]);
     for size in [UPLOAD_LIMIT + 1, UPLOAD_LIMIT * 30] {
         users
@@ -398,15 +401,15 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
         ("get_user_name", "code.py"),
         ("%E6%8A%BC%E9%87%91", "\u{79df}.txt"),
     ] {
-        let found = users.get(0, &format!("/api/search?q={words}")).expect(200);
-        assert_eq!(found["count"], 1, "{words}: {found}");
-        assert_eq!(found["documents"][0]["name"], name, "{words}");
+        let hits = users.get(0, &format!("/api/search?q={words}")).expect(200);
+        assert_eq!(hits["count"], 1, "{words}: {hits}");
+        assert_eq!(hits["documents"][0]["name"], name, "{words}");
     }
-    let found = users
+    let hits = users
         .get(0, "/api/search?q=K%C3%BCndigungsfrist")
         .expect(200);
-    assert_eq!(found["documents"][0]["document_id"], lease["id"]);
-    let result = &found["documents"][0]["results"][0];
+    assert_eq!(hits["documents"][0]["document_id"], lease["id"]);
+    let result = &hits["documents"][0]["results"][0];
     let place = |end: usize| result["matches"][0][end].as_u64().unwrap() as usize;
     assert_eq!(
         &result["text"].as_str().unwrap()[place(0)..place(1)],
@@ -425,10 +428,10 @@ fn one_search_goes_over_all_of_a_person_s_documents() {
 #[test]
 fn deletion_removes_files_rows_and_search_entries() {
     let users = TwoUsers::new();
-    let stored = users
+    let document = users
         .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
         .expect(200);
-    let path = format!("/api/documents/{}", stored["id"].as_str().expect("an id"));
+    let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
     let search = |words: &str| users.get(0, &format!("{path}/search?q={words}"));
     assert_eq!(
         search("zanzibar").expect(200)["results"][0]["heading"],
@@ -450,6 +453,6 @@ fn deletion_removes_files_rows_and_search_entries() {
         users
             .send(0, "a.md", b"# Plan\n\nThe zanzibar plan.")
             .expect(200)["id"],
-        stored["id"]
+        document["id"]
     );
 }

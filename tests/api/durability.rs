@@ -27,19 +27,19 @@ fn model_list_line(starts: usize) -> ScriptLine {
 /// ID and the events received so far.
 pub fn start_half_finished_run(client: &mut Client) -> (String, Vec<Event>) {
     let id = begin(client, &["p/quick", "p/slow"]);
-    let mut observed = Vec::new();
+    let mut observed_events = Vec::new();
     for event in client.events(&analysis_path(&id, "/events"), None) {
-        observed.push(event);
+        observed_events.push(event);
         let has_event = |name: &str, model: &str| {
-            observed
+            observed_events
                 .iter()
                 .any(|event: &Event| event.name == name && event.data["model"] == model)
         };
         if has_event("member.completed", "p/quick") && has_event("member.delta", "p/slow") {
-            return (id, observed);
+            return (id, observed_events);
         }
     }
-    panic!("the run is over already: {observed:?}");
+    panic!("the run is over already: {observed_events:?}");
 }
 
 pub fn interrupted_then_complete_lines() -> Vec<ScriptLine> {
@@ -185,11 +185,11 @@ fn a_request_whose_client_was_waiting_at_the_crash_is_canceled() {
         .as_str()
         .unwrap()
         .to_owned();
-    let (mut answered, mut is_started) = (false, false);
+    let (mut is_answered, mut is_started) = (false, false);
     for event in client.events(&analysis_path(&id, "/events"), None) {
-        answered |= event.name == "member.completed";
+        is_answered |= event.name == "member.completed";
         is_started |= event.name == "member.delta" && event.data["model"] == "p/slow";
-        if answered && is_started {
+        if is_answered && is_started {
             break;
         }
     }
@@ -267,7 +267,7 @@ fn a_run_survives_being_killed_again_and_again() {
         short_run_with(&["p/a", "demo/extract"], extra),
     );
     let id = answer.json()["analysis_id"].as_str().unwrap().to_owned();
-    let mut observed: Vec<Event> = Vec::new();
+    let mut observed_events: Vec<Event> = Vec::new();
     let mut server = first;
     for mark in [
         "analysis.started",
@@ -276,27 +276,30 @@ fn a_run_survives_being_killed_again_and_again() {
         "synthesis.delta",
         "synthesis.delta",
     ] {
-        let last = observed.last().and_then(|event| event.id);
+        let last = observed_events.last().and_then(|event| event.id);
         for event in client.events(&analysis_path(&id, "/events"), last) {
             let reached = event.name == mark;
-            observed.push(event);
+            observed_events.push(event);
             if reached {
                 break;
             }
         }
-        assert_eq!(observed.last().unwrap().name, mark);
+        assert_eq!(observed_events.last().unwrap().name, mark);
         server.kill();
         server = Executable::start(&folder, &provider, &[]);
         client = server.known(&client);
     }
-    let last = observed.last().and_then(|event| event.id);
-    observed.extend(client.events(&analysis_path(&id, "/events"), last));
-    check_complete_stream(&observed);
-    let stored: Vec<Event> = client
+    let last = observed_events.last().and_then(|event| event.id);
+    observed_events.extend(client.events(&analysis_path(&id, "/events"), last));
+    check_complete_stream(&observed_events);
+    let stored_events: Vec<Event> = client
         .events(&analysis_path(&id, "/events"), None)
         .collect();
-    assert_eq!(stored, observed, "what was seen is what is stored");
-    let (members, synthesis) = texts(&observed);
+    assert_eq!(
+        stored_events, observed_events,
+        "what was seen is what is stored"
+    );
+    let (members, synthesis) = texts(&observed_events);
     assert_eq!(members[&("initial".to_owned(), "p/a".to_owned())], member);
     let body = client.get(&analysis_path(&id, "")).json();
     assert_eq!(

@@ -13,13 +13,13 @@ use crate::support::script::server;
 
 fn embedding_provider() -> Provider {
     Provider::answering(
-        |asked: &ReceivedRequest| match asked.body["model"].as_str() {
+        |request: &ReceivedRequest| match request.body["model"].as_str() {
             Some("busy") => on("")
                 .header("retry-after", "7")
                 .status(429, "application/json", "{}"),
             Some("odd") => on("").status(200, "application/json", "{\"data\":[]}"),
             _ => {
-                let texts = asked.body["input"].as_array().unwrap().len();
+                let texts = request.body["input"].as_array().unwrap().len();
                 let rows: Vec<Value> = (0..texts)
                     .map(|at| json!({ "index": at, "embedding": [at as f64, 0.5] }))
                     .collect();
@@ -47,13 +47,13 @@ fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
         "{answer}"
     );
     assert_eq!(answer["usage"]["prompt_tokens"], 9);
-    let sent = &provider.requests()[0].body;
+    let sent_body = &provider.requests()[0].body;
     assert_eq!(
-        (&sent["model"], &sent["dimensions"]),
+        (&sent_body["model"], &sent_body["dimensions"]),
         (&json!("vec"), &json!(2))
     );
-    assert_eq!(sent["input_type"], "query", "{sent}");
-    assert_eq!(sent["api_base"], Value::Null, "{sent}");
+    assert_eq!(sent_body["input_type"], "query", "{sent_body}");
+    assert_eq!(sent_body["api_base"], Value::Null, "{sent_body}");
     // Two 32-bit floats, 0 and 0.5, in the encoding that OpenAI's client requests; also without /v1.
     let answer = client
         .post(
@@ -105,12 +105,12 @@ fn concurrent_embeddings_stay_within_a_budget() {
         let mut client = client;
         client.post("/v1/embeddings", body.clone()).status
     };
-    let answered = std::thread::scope(|scope| {
+    let answered_count = std::thread::scope(|scope| {
         let requests: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
         let statuses = requests.into_iter().map(|one| one.join().unwrap());
         statuses.filter(|status| *status == 200).count()
     });
-    assert_eq!((answered, provider.requests().len()), (1, 1));
+    assert_eq!((answered_count, provider.requests().len()), (1, 1));
 }
 
 #[test]
@@ -158,15 +158,15 @@ fn embeddings_beyond_a_budget_are_refused() {
 
 /// Refuses two fields with the vendors' own error messages.
 fn strict_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
+    Provider::answering(|received: &ReceivedRequest| {
         let refuse = |why: &str| {
             let body = json!({ "error": { "message": why, "type": "invalid_request_error", "param": null, "code": null } });
             on("").status(400, "application/json", &body.to_string())
         };
-        if asked.body.get("dimensions").is_some() {
+        if received.body.get("dimensions").is_some() {
             return refuse("This model does not support specifying dimensions.");
         }
-        if asked.body.get("encoding_format").is_some() {
+        if received.body.get("encoding_format").is_some() {
             return refuse("Unrecognized request argument supplied: encoding_format");
         }
         let body = json!({ "data": [{ "index": 0, "embedding": [1.0, 0.5] }], "usage": { "prompt_tokens": 3 } });

@@ -78,9 +78,9 @@ fn the_better_setting_is_found() {
         (&response.json()["baseline"], &analysis["baseline"]),
         (&json!("first"), &json!("first"))
     );
-    let mut named = experiment_body(30);
-    named["current"] = json!({ "model": "p/dull" });
-    let response = client.post("/api/experiments/estimate", named);
+    let mut named_body = experiment_body(30);
+    named_body["current"] = json!({ "model": "p/dull" });
+    let response = client.post("/api/experiments/estimate", named_body);
     assert_eq!(response.json()["baseline"], "current");
     // An overwhelming difference ends it early: 16 cases of 30.
     assert_eq!(analysis["progress"]["evaluations"], 32);
@@ -181,8 +181,8 @@ fn user_judges_blindly() {
     let strengths = client.get(&path).json()["report"]["strengths"].clone();
     let of_place = |place: u64| {
         let mut all = strengths.as_array().unwrap().iter();
-        let found = all.find(|one| one["place"] == place).unwrap();
-        found["strength"].as_f64().unwrap()
+        let task = all.find(|one| one["place"] == place).unwrap();
+        task["strength"].as_f64().unwrap()
     };
     assert!(of_place(1) > of_place(0) + 1.0, "{strengths}");
     let preference = client.get(&path).json()["judge"]["preference"].clone();
@@ -361,22 +361,22 @@ fn a_budget_that_compares_nothing_is_refused() {
                 );
             }
         }
-        let mut asked = experiment_body(12);
-        asked["space"] = json!([{ "dial": "model", "values": models }]);
+        let mut invalid_body = experiment_body(12);
+        invalid_body["space"] = json!([{ "dial": "model", "values": models }]);
         for budget in [
             json!({ "evaluations": least }),
             json!({ "seconds": seconds }),
         ] {
-            asked["budget"] = budget;
-            let response = client.post("/api/experiments/estimate", asked.clone());
+            invalid_body["budget"] = budget;
+            let response = client.post("/api/experiments/estimate", invalid_body.clone());
             assert_eq!(response.status, 200, "{}", response.text());
         }
     }
     // A budget too small for any trial, in a space so large that configurations are sampled from it.
-    let mut asked = experiment_body(12);
-    asked["space"] = json!([{ "dial": "model", "values": many_models }]);
-    asked["budget"] = json!({ "tokens": 10 });
-    let refusal = client.post("/api/experiments/estimate", asked);
+    let mut invalid_body = experiment_body(12);
+    invalid_body["space"] = json!([{ "dial": "model", "values": many_models }]);
+    invalid_body["budget"] = json!({ "tokens": 10 });
+    let refusal = client.post("/api/experiments/estimate", invalid_body);
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(refusal.text().contains("tokens"), "{}", refusal.text());
     assert!(provider.requests().is_empty());
@@ -391,8 +391,8 @@ fn post_at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
                 scope.spawn(move || client.post(path, body.clone()).status)
             })
             .collect();
-        let ended = tries.into_iter().map(|one| one.join().expect("a thread"));
-        ended.collect()
+        let outcomes = tries.into_iter().map(|one| one.join().expect("a thread"));
+        outcomes.collect()
     })
 }
 
@@ -435,7 +435,7 @@ fn an_experiment_canceled_while_starting_does_not_run() {
         if before["status"] == "cancelled" {
             let after = wait_until_ended(&mut client, &path);
             assert_eq!(after["status"], "cancelled", "it runs all the same");
-            let evaluations = |shown: &Value| shown["progress"]["evaluations"].clone();
+            let evaluations = |report: &Value| report["progress"]["evaluations"].clone();
             assert_eq!(evaluations(&after), evaluations(&before));
         }
     }

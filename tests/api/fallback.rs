@@ -174,11 +174,11 @@ fn images_go_to_models_that_accept_them_and_others_are_reported() {
         .upload("/api/upload-document", "screen.png", bytes)
         .json();
     assert_eq!(document["status"], "processed", "{document}");
-    let requested = short_run_with(
+    let requested_run = short_run_with(
         &["openai/gpt-4o", "p/blind", "p/own"],
         json!({ "document_ids": [document["id"]], "ultra_model": "openai/gpt-4o", "async": true }),
     );
-    let id = id_of(&client.post("/api/analyze", requested));
+    let id = id_of(&client.post("/api/analyze", requested_run));
     assert_eq!(wait_until_ended(&mut client, &id)["status"], "completed");
     let mut saw = Vec::new();
     for asked in provider.requests() {

@@ -40,10 +40,10 @@ fn idle_servers_and_streams_use_few_resources() {
     let mut client = Client::new(server.address).registered("ada@example.com");
     let id = begin(&mut client, &["p/slow"]);
     provider.wait_hanging(1);
-    let held = server.held_resources();
+    let resources = server.held_resources();
     // One thread is for the call that hangs.
-    assert!(held.threads.len() <= 10, "{:?}", held.threads);
-    assert!(held.files.len() <= 32, "{:?}", held.files);
+    assert!(resources.threads.len() <= 10, "{:?}", resources.threads);
+    assert!(resources.files.len() <= 32, "{:?}", resources.files);
 
     let events = analysis_path(&id, "/events");
     let line = client.authorization();
@@ -65,8 +65,8 @@ fn idle_servers_and_streams_use_few_resources() {
     assert!(each <= 24, "{each} KB a stream");
     eprintln!(
         "{} threads, {} files, {each} KB a stream",
-        held.threads.len(),
-        held.files.len()
+        resources.threads.len(),
+        resources.files.len()
     );
     drop(streams);
     client.post(&analysis_path(&id, "/cancel"), json!({}));

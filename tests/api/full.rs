@@ -38,8 +38,8 @@ fn start_on_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
     ];
     let server = Executable::from_command(command, folder, &settings);
     // The path as the server sees it.
-    let observed = PathBuf::from(format!("/proc/{}/root", server.id()));
-    let disk = observed.join(data.strip_prefix("/").unwrap());
+    let disk_root = PathBuf::from(format!("/proc/{}/root", server.id()));
+    let disk = disk_root.join(data.strip_prefix("/").unwrap());
     Some((server, disk))
 }
 
@@ -60,16 +60,16 @@ fn a_full_disk_loses_no_data_and_is_reported() {
         return;
     };
     let mut client = Client::new(server.address).registered("ada@example.com");
-    let named =
+    let rename_user =
         |client: &mut Client, name: &str| client.put("/api/users/me", json!({ "name": name }));
-    assert_eq!(named(&mut client, "Before").status, 200);
+    assert_eq!(rename_user(&mut client, "Before").status, 200);
     let filling = fill_disk(&disk);
 
     // Writes succeed until the log has to grow.
     let mut last = "Before".to_owned();
     let refused = (0..20_000).find_map(|n| {
         let name = format!("{n} {}", "x".repeat(80));
-        let answer = named(&mut client, &name);
+        let answer = rename_user(&mut client, &name);
         if answer.status == 200 {
             last = name;
             return None;
@@ -102,7 +102,7 @@ fn a_full_disk_loses_no_data_and_is_reported() {
 
     // With free space it recovers by itself.
     fs::remove_file(&filling).unwrap();
-    assert_eq!(named(&mut client, "After").status, 200);
+    assert_eq!(rename_user(&mut client, "After").status, 200);
     let uploaded = client.upload("/api/upload-document", "thin.txt", text.as_bytes());
     assert_eq!(uploaded.status, 200, "{}", uploaded.text());
     let answer = client.post("/api/analyze", ask);
@@ -171,8 +171,8 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         let mut other = Client::new(server.address).signed_in("ada@example.com");
         let content = other.get(&format!("/api/documents/{id}/content"));
         assert_eq!((content.status, content.bytes.len()), (200, text(n).len()));
-        let found = other.get("/api/search?q=thin");
-        assert_eq!(found.status, 200, "{}", found.text());
+        let search_response = other.get("/api/search?q=thin");
+        assert_eq!(search_response.status, 200, "{}", search_response.text());
         let deletion = other.delete(&format!("/api/documents/{id}"));
         assert_eq!(deletion.status, 200, "{}", deletion.text());
         // Another process uses up the freed space.
@@ -225,12 +225,12 @@ fn only_freeing_changes_use_the_disk_reserve() {
     let _filling = fill_disk(&disk);
     let reserve = disk.join("reserve");
     let is_whole = || fs::metadata(&reserve).is_ok_and(|file| file.len() == 4 << 20);
-    let named = |client: &mut Client, n: usize| {
+    let rename_user = |client: &mut Client, n: usize| {
         let name = format!("{n} {}", "x".repeat(80));
         client.put("/api/users/me", json!({ "name": name })).status
     };
-    let refused = (0..20_000).find(|n| named(&mut client, *n) != 200);
-    assert!(refused.is_some(), "a full disk refuses at last");
+    let refusal = (0..20_000).find(|n| rename_user(&mut client, *n) != 200);
+    assert!(refusal.is_some(), "a full disk refuses at last");
     assert!(is_whole(), "a change of a name has used the reserve");
     let account = json!({ "email": "bob@example.com", "password": "correct horse 7 battery" });
     let registered = client.post("/api/auth/register", account);

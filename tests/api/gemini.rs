@@ -20,9 +20,9 @@ fn question_request() -> Value {
 
 /// Calls an offered tool unless the request contains its result; otherwise answers.
 fn tool_calling_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
-        let has_result = asked.body["messages"].to_string().contains("\"tool\"");
-        match asked.body["tools"].is_array() && !has_result {
+    Provider::answering(|request: &ReceivedRequest| {
+        let has_result = request.body["messages"].to_string().contains("\"tool\"");
+        match request.body["tools"].is_array() && !has_result {
             true => on("").sse(&tool_call_stream()),
             false => on("").sse(
                 &("data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"South.\"}}]}\n\n"
@@ -58,24 +58,24 @@ fn content_is_generated_with_and_without_streaming_and_counted() {
         response["usageMetadata"]["totalTokenCount"], 18,
         "{response}"
     );
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     assert_eq!(
-        sent["messages"][0],
+        sent_body["messages"][0],
         json!({ "role": "system", "content": "Be brief." })
     );
     assert_eq!(
-        sent["messages"][1]["content"][1]["image_url"]["url"],
+        sent_body["messages"][1]["content"][1]["image_url"]["url"],
         "data:image/png;base64,AAAA"
     );
     assert_eq!(
-        (&sent["max_tokens"], &sent["top_p"]),
+        (&sent_body["max_tokens"], &sent_body["top_p"]),
         (&json!(50), &json!(0.5)),
-        "{sent}"
+        "{sent_body}"
     );
     assert_eq!(
-        (&sent["stop"], &sent["reasoning_effort"]),
+        (&sent_body["stop"], &sent_body["reasoning_effort"]),
         (&json!(["END"]), &json!("high")),
-        "{sent}"
+        "{sent_body}"
     );
 
     let own_key = key(&mut client);
@@ -151,9 +151,9 @@ fn tools_go_both_ways_without_ids() {
     for part in parts.iter_mut() {
         part["functionCall"].as_object_mut().unwrap().remove("id");
     }
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     assert_eq!(
-        sent["tools"][0]["function"]["parameters"]["properties"]["place"]["type"],
+        sent_body["tools"][0]["function"]["parameters"]["properties"]["place"]["type"],
         "string"
     );
     let result = |text: &str| json!({ "functionResponse": { "name": "weather", "response": { "result": text } } });
@@ -165,14 +165,14 @@ fn tools_go_both_ways_without_ids() {
         response["candidates"][0]["content"]["parts"][0]["text"], "It is mild.",
         "{response}"
     );
-    let sent = last_request_body(&provider)["messages"].clone();
+    let sent_body = last_request_body(&provider)["messages"].clone();
     assert_eq!(
-        sent[1]["tool_calls"][1]["id"], sent[3]["tool_call_id"],
-        "{sent}"
+        sent_body[1]["tool_calls"][1]["id"], sent_body[3]["tool_call_id"],
+        "{sent_body}"
     );
     assert!(
-        sent[2]["content"].as_str().unwrap().contains("mild"),
-        "{sent}"
+        sent_body[2]["content"].as_str().unwrap().contains("mild"),
+        "{sent_body}"
     );
 }
 
@@ -240,13 +240,13 @@ fn gemini_specific_fields_are_forwarded() {
     body["safetySettings"] = safety.clone();
     let answer = client.post("/v1beta/models/g/gemini-x:generateContent", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = last_request_body(&provider);
-    assert_eq!(sent["safetySettings"], safety, "{sent}");
-    let thinking = &sent["generationConfig"]["thinkingConfig"];
+    let sent_body = last_request_body(&provider);
+    assert_eq!(sent_body["safetySettings"], safety, "{sent_body}");
+    let thinking = &sent_body["generationConfig"]["thinkingConfig"];
     assert_eq!(
         thinking,
         &json!({ "includeThoughts": true, "thinkingLevel": "high" }),
-        "{sent}"
+        "{sent_body}"
     );
 }
 
@@ -272,10 +272,10 @@ fn instructions_and_parts_are_read_in_every_form_and_never_dropped() {
             ] {
                 let answer = client.post(path, json!({ name: system, "contents": contents }));
                 assert_eq!(answer.status, 200, "{system} {contents} {}", answer.text());
-                let sent = last_request_body(&provider)["messages"].to_string();
+                let sent_messages = last_request_body(&provider)["messages"].to_string();
                 assert!(
-                    sent.contains("Be brief.") && sent.contains("Warm?"),
-                    "{sent}"
+                    sent_messages.contains("Be brief.") && sent_messages.contains("Warm?"),
+                    "{sent_messages}"
                 );
             }
         }

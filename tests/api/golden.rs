@@ -50,12 +50,13 @@ fn mask_values(value: &mut Value) {
 
 #[test]
 fn streams_match_golden_files() {
-    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
-        "tools" => on("").sse(&tool_call_stream()),
-        "whole" => on("").sse(include_str!("../data/streams/whole-openai.sse")),
-        "broken" => on("").cut(&unfinished_stream("It is ")),
-        _ => on("").sse(&answer_stream("It is thin.")),
-    });
+    let provider =
+        Provider::answering(|request: &ReceivedRequest| match request.model().as_str() {
+            "tools" => on("").sse(&tool_call_stream()),
+            "whole" => on("").sse(include_str!("../data/streams/whole-openai.sse")),
+            "broken" => on("").cut(&unfinished_stream("It is ")),
+            _ => on("").sse(&answer_stream("It is thin.")),
+        });
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
@@ -136,8 +137,11 @@ fn streams_match_golden_files() {
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&file, &response).unwrap();
         }
-        let stored = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(response, stored, "{name}: look at it, then UPDATE_GOLDEN=1");
+        let golden_text = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(
+            response, golden_text,
+            "{name}: look at it, then UPDATE_GOLDEN=1"
+        );
     }
 }
 

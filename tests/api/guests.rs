@@ -34,28 +34,28 @@ fn stored_file_count(server: &Server) -> usize {
 fn each_guest_has_its_own_documents_and_threads() {
     let server = Server::start();
     let (mut ada, mut bob) = (guest_client(&server), guest_client(&server));
-    let stored = upload(
+    let document = upload(
         &mut ada,
         "moss.txt",
         "The moss grows on the north side of the tree.",
     );
-    let id = stored["id"].as_str().expect("an id").to_owned();
+    let id = document["id"].as_str().expect("an id").to_owned();
     assert_eq!((document_count(&mut ada), document_count(&mut bob)), (1, 0));
     for path in ["", "/text", "/content", "/pages/1", "/search?q=moss"] {
         let path = format!("/api/documents/{id}{path}");
         assert_eq!(ada.get(&path).status, 200, "{path}");
         bob.get(&path).refused(404, "NOT_FOUND");
     }
-    let found = bob.get("/api/search?q=moss").json();
-    assert!(!found.to_string().contains("north side"), "{found}");
+    let hits = bob.get("/api/search?q=moss").json();
+    assert!(!hits.to_string().contains("north side"), "{hits}");
     let question = json!({"prompt": "Where does the moss grow?", "document_ids": [&id]});
     bob.post("/api/analyze", question.clone())
         .refused(422, "VALIDATION_ERROR");
-    let answered = ada.post("/api/analyze", question);
-    assert_eq!(answered.status, 200, "{}", answered.text());
-    let thread = answered.json()["metadata"]["thread_id"]
+    let run_response = ada.post("/api/analyze", question);
+    assert_eq!(run_response.status, 200, "{}", run_response.text());
+    let thread = run_response.json()["metadata"]["thread_id"]
         .as_str()
-        .or(answered.json()["thread_id"].as_str())
+        .or(run_response.json()["thread_id"].as_str())
         .expect("a thread")
         .to_owned();
     assert_eq!(ada.get(&format!("/api/threads/{thread}")).status, 200);
@@ -81,7 +81,7 @@ fn guests_have_limits_and_leave_nothing() {
         (3, server.originals_of(3))
     );
     let announced = json!({"fileName": "a.txt", "fileSize": 9, "chunkSize": 9, "totalChunks": 1});
-    let refused = [
+    let refusal = [
         ("POST", "/api/create-document-session", announced),
         ("POST", "/api/users/me/api-keys", json!({"name": "key"})),
         ("POST", "/api/users/me/providers", json!({})),
@@ -91,7 +91,7 @@ fn guests_have_limits_and_leave_nothing() {
         ("POST", "/v1/chat/completions", json!({})),
         ("GET", "/api/admin/users", json!({})),
     ];
-    for (method, path, body) in refused {
+    for (method, path, body) in refusal {
         let answer = guest.json(method, path, &body);
         assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
     }

@@ -42,13 +42,13 @@ fn start_with_socket(
 /// Runs `change` while users write and read, each on both new and reused connections. The test fails if a request
 /// is refused, cut off, or answered with anything but 200, or if a write is missing later.
 fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
-    let (over, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (over, answered_count) = (AtomicBool::new(false), AtomicU64::new(0));
     let people: Vec<Client> = (0..20)
         .map(|n| Client::new(address).registered(&format!("p{n}@example.com")))
         .collect();
     let remaining = std::thread::scope(|scope| {
         for (n, person) in people.into_iter().enumerate() {
-            let (over, answered) = (&over, &answered);
+            let (over, answered_count) = (&over, &answered_count);
             scope.spawn(move || {
                 let mut person = person;
                 for turn in 0_u64.. {
@@ -62,7 +62,7 @@ fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
                     let answer = person.get("/api/users/me");
                     assert_eq!(answer.status, 200, "{}", answer.text());
                     assert_eq!(answer.json()["name"], json!(name));
-                    answered.fetch_add(1, Relaxed);
+                    answered_count.fetch_add(1, Relaxed);
                     if over.load(Relaxed) {
                         return;
                     }
@@ -73,7 +73,7 @@ fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
         over.store(true, Relaxed);
         remaining_files
     });
-    assert!(answered.load(Relaxed) >= 20);
+    assert!(answered_count.load(Relaxed) >= 20);
     remaining
 }
 
@@ -152,7 +152,7 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
     // A process that cannot apply its own settings leaves the running one in place.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let response = |more: &[(&str, &str)]| {
+    let response = |extra_settings: &[(&str, &str)]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
         command.args(["serve", "--take-over"]).env_clear();
         command.envs([
@@ -161,7 +161,10 @@ fn takeover_works_without_a_server_and_refuses_a_wrong_one() {
             ("PORT", "0"),
         ]);
         command.env("QUIRE_DATA", folder.path().join("data"));
-        let output = command.envs(more.iter().copied()).output().unwrap();
+        let output = command
+            .envs(extra_settings.iter().copied())
+            .output()
+            .unwrap();
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };

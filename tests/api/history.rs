@@ -143,8 +143,8 @@ fn progress_follows_the_stages() {
         (&progress["status"], &progress["current_stage"]),
         (&json!("cancelled"), &Value::Null)
     );
-    let done = ask_question(&mut client, "Is it done?");
-    let progress = client.get(&analysis_path(&done, "/progress")).json();
+    let analysis = ask_question(&mut client, "Is it done?");
+    let progress = client.get(&analysis_path(&analysis, "/progress")).json();
     assert_eq!(
         progress["stages"]["ultra"],
         json!({"status": "completed", "progress": 100})
@@ -287,16 +287,16 @@ fn deleting_an_analysis_deletes_all_its_data() {
     let provider = Provider::script([on("slow").stall(&unfinished_stream("It is "))]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let done = ask_question(&mut client, "What is left of me?");
+    let analysis = ask_question(&mut client, "What is left of me?");
     let token = client
-        .post(&analysis_path(&done, "/share"), json!({}))
+        .post(&analysis_path(&analysis, "/share"), json!({}))
         .json()["token"]
         .as_str()
         .unwrap()
         .to_owned();
     let running = begin(&mut client, &["p/slow"]);
     provider.wait_for_requests(1);
-    for id in [&done, &running] {
+    for id in [&analysis, &running] {
         let answer = client.delete(&analysis_path(id, ""));
         assert_eq!(
             (answer.status, &answer.json()["success"]),

@@ -70,8 +70,8 @@ fn sign_in_over_https_sets_secure_cookies() {
     }
     // An upload larger than one record and one buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
-    let stored = client.upload("/api/upload-document", "long.txt", text.as_bytes());
-    assert!(stored.status < 300, "{}", stored.text());
+    let document = client.upload("/api/upload-document", "long.txt", text.as_bytes());
+    assert!(document.status < 300, "{}", document.text());
     let page = client.get("/");
     assert_eq!(page.status, 200);
 }
@@ -88,11 +88,11 @@ fn plain_http_clients_get_an_error_and_do_not_block_others() {
         let mut silent = server.connect();
         silent.write_all(first_bytes).unwrap();
         assert_eq!(rest(&mut silent).len(), 0, "it is closed without a word");
-        let answered = (0..200).any(|_| {
+        let has_answered = (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(20));
             Client::over_tls(server.address, &root).try_status("/health") == Ok(200)
         });
-        assert!(answered, "its place is free again");
+        assert!(has_answered, "its place is free again");
     }
 }
 

@@ -11,10 +11,11 @@ use crate::support::server::Folder;
 
 #[test]
 fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
-    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
-        "slow" => on("").stall(&unfinished_stream("It is ")),
-        _ => on("").sse(&answer_stream("It is thin.")),
-    });
+    let provider =
+        Provider::answering(|request: &ReceivedRequest| match request.model().as_str() {
+            "slow" => on("").stall(&unfinished_stream("It is ")),
+            _ => on("").sse(&answer_stream("It is thin.")),
+        });
     let folder = Folder::new();
     let first = Executable::start(&folder, &provider, &[]);
     let user = Client::new(first.address).registered("ada@example.com");
@@ -22,13 +23,13 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let under =
         |server: &Executable, key: &str| server.known(&user).fresh().with("idempotency-key", key);
     // One request that is answered, and one already paid for when the process dies.
-    let answered = under(&first, "done").post("/v1/chat/completions", body("p/quick"));
-    assert_eq!(answered.status, 200, "{}", answered.text());
+    let quick_response = under(&first, "done").post("/v1/chat/completions", body("p/quick"));
+    assert_eq!(quick_response.status, 200, "{}", quick_response.text());
     let mut waiting = under(&first, "lost");
     let asking = std::thread::spawn(move || {
-        let sent =
+        let send_waiting =
             std::panic::AssertUnwindSafe(|| waiting.post("/v1/chat/completions", body("p/slow")));
-        std::panic::catch_unwind(sent).is_ok()
+        std::panic::catch_unwind(send_waiting).is_ok()
     });
     provider.wait_called("slow");
     first.kill();
@@ -44,7 +45,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let second = Executable::start(&folder, &provider, &[]);
     let again = under(&second, "done").post("/v1/chat/completions", body("p/quick"));
     assert_eq!(again.header("idempotent-replayed"), "true");
-    assert_eq!(again.text(), answered.text());
+    assert_eq!(again.text(), quick_response.text());
     let lost = under(&second, "lost").post("/v1/chat/completions", body("p/slow"));
     assert_eq!(lost.status, 409, "{}", lost.text());
     assert!(

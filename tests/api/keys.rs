@@ -105,17 +105,17 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     let document = owner.upload("/api/upload-document", "a.txt", text).json();
     let id = document["document_id"].as_str().unwrap();
     let request = json!({ "prompt": "Is it thin?", "models": ["demo/extract"], "pattern": "gut" });
-    let done = owner.post("/api/analyze", request).json();
+    let analysis = owner.post("/api/analyze", request).json();
     let chat = create_key(&mut owner, json!({ "scopes": ["chat"] }));
     let reader = create_key(&mut owner, json!({ "scopes": ["chat", "documents"] }));
     let full = create_key(&mut owner, json!({}));
-    let consult = |more: Value| {
+    let consult = |extra_fields: Value| {
         let mut message =
             json!({ "question": "Is it thin?", "models": ["demo/extract"], "depth": "quick" });
         message
             .as_object_mut()
             .unwrap()
-            .extend(more.as_object().unwrap().clone());
+            .extend(extra_fields.as_object().unwrap().clone());
         ("consult", message)
     };
     let search = || ("search_documents", json!({ "query": "zebra" }));
@@ -127,8 +127,8 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
         (&chat, consult(json!({})), true),
         (&chat, consult(json!({ "documents": [id] })), false),
         (&reader, consult(json!({ "documents": [id] })), true),
-        (&chat, status(&done["analysis_id"]), false),
-        (&full, status(&done["analysis_id"]), true),
+        (&chat, status(&analysis["analysis_id"]), false),
+        (&full, status(&analysis["analysis_id"]), true),
     ] {
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -256,12 +256,12 @@ fn a_key_cannot_exceed_its_budget() {
     // Without a price, a budget cannot be enforced.
     let response = client.post("/v1/chat/completions", ask_body("p/unpriced"));
     assert_eq!(response.status, 429, "{}", response.text());
-    let shown = owner.get("/api/users/me/api-keys").json();
-    let rows = shown["api_keys"].as_array().unwrap();
+    let key_list = owner.get("/api/users/me/api-keys").json();
+    let rows = key_list["api_keys"].as_array().unwrap();
     assert!(
         rows.iter()
             .any(|row| row["day_budget_usd"] == json!(0.0015)),
-        "{shown}"
+        "{key_list}"
     );
 }
 
@@ -284,12 +284,12 @@ fn concurrent_requests_cannot_share_a_reservation() {
     for key in [of_the_key, of_the_person] {
         let before = provider.requests().len();
         let statuses = ask_at_once(&server, &key);
-        let answered = statuses.iter().filter(|status| **status == 200).count();
-        assert!((1..=2).contains(&answered), "{statuses:?}");
+        let answered_count = statuses.iter().filter(|status| **status == 200).count();
+        assert!((1..=2).contains(&answered_count), "{statuses:?}");
         // Not a 503, since waiting does not help and a program would retry forever.
-        let refused = statuses.iter().filter(|status| **status == 429).count();
-        assert_eq!(answered + refused, statuses.len(), "{statuses:?}");
-        assert_eq!(provider.requests().len() - before, answered);
+        let refusal = statuses.iter().filter(|status| **status == 429).count();
+        assert_eq!(answered_count + refusal, statuses.len(), "{statuses:?}");
+        assert_eq!(provider.requests().len() - before, answered_count);
     }
 }
 
@@ -340,8 +340,8 @@ fn a_key_manages_keys_only_with_the_scope_for_it() {
     let id_of = |owner: &mut Client, name: &str| {
         let keys = owner.get("/api/users/me/api-keys").json();
         let keys = keys["api_keys"].as_array().unwrap().clone();
-        let found = keys.into_iter().find(|key| key["name"] == name);
-        found.map(|key| key["id"].as_str().unwrap().to_owned())
+        let named_key = keys.into_iter().find(|key| key["name"] == name);
+        named_key.map(|key| key["id"].as_str().unwrap().to_owned())
     };
     let plain = create_key(&mut owner, json!({ "name": "plain" }));
     let keeper = create_key(&mut owner, json!({ "name": "keeper", "scopes": ["keys"] }));

@@ -130,22 +130,22 @@ fn an_oversized_body_gets_no_100_continue() {
 #[test]
 fn valid_request_ids_are_kept_and_others_replaced() {
     let server = Server::start();
-    let sent = |id: &str| {
+    let id_sent = |id: &str| {
         let answer = server.client().with("x-request-id", id).get("/api/nothing");
         let request_id = answer.header("x-request-id").to_owned();
         assert_eq!(answer.json()["request_id"], request_id.as_str());
         request_id
     };
-    assert_eq!(sent("Job-7.a_b"), "Job-7.a_b");
-    assert_eq!(sent(&"a".repeat(64)), "a".repeat(64));
+    assert_eq!(id_sent("Job-7.a_b"), "Job-7.a_b");
+    assert_eq!(id_sent(&"a".repeat(64)), "a".repeat(64));
     for strange in ["", "a b", "a\"b", "<script>", &"a".repeat(65)] {
-        let request_id = sent(strange);
+        let request_id = id_sent(strange);
         assert!(
             request_id != strange && request_id.len() == 16,
             "{strange}: {request_id}"
         );
     }
-    assert_ne!(sent(""), sent(""));
+    assert_ne!(id_sent(""), id_sent(""));
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn connections_over_the_limit_are_refused() {
 fn one_address_cannot_hold_all_connections() {
     let server = Server::with(&[("MAX_CONNECTIONS", "8")]);
     // Request heads that never end: these connections are not idle, so they are not evicted.
-    let held: Vec<TcpStream> = (0..20)
+    let connections: Vec<TcpStream> = (0..20)
         .map(|_| {
             let mut socket = server.connect();
             let _ = socket.write_all(b"GET /api/health HTTP/1.1\r\nhost: x\r\n");
@@ -374,5 +374,5 @@ fn one_address_cannot_hold_all_connections() {
     from_elsewhere.set_nonblocking(false).unwrap();
     let mut other = from_elsewhere;
     assert!(send_request(&mut other).starts_with("HTTP/1.1 200"));
-    drop(held);
+    drop(connections);
 }

@@ -17,7 +17,7 @@ use crate::support::server::Folder;
 use crate::support::{Client, Server};
 
 fn provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+    Provider::answering(|request: &ReceivedRequest| match request.model().as_str() {
         "slow" => on("").stall(&unfinished_stream("It is ")),
         _ => on("").sse(&answer_stream("It is thin.")),
     })
@@ -57,8 +57,8 @@ fn long_experiment(client: &mut Client) -> String {
 fn share(client: &mut Client) -> String {
     let mut request = short_run(&["p/quick"]);
     request["cache"] = json!("off");
-    let done = client.post("/api/analyze", request).json();
-    let id = done["analysis_id"].as_str().unwrap();
+    let analysis = client.post("/api/analyze", request).json();
+    let id = analysis["analysis_id"].as_str().unwrap();
     let shared = client.post(&analysis_path(id, "/share"), json!({})).json();
     format!("/api/shared/{}", shared["token"].as_str().unwrap())
 }
@@ -79,7 +79,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     lock(&mut admin, &user, true);
     provider.wait_for_disconnect("slow");
     provider.wait_idle();
-    let asked = calls(&provider);
+    let call_count = calls(&provider);
     person.get("/api/users/me").refused(401, "UNAUTHENTICATED");
     assert_eq!(
         admin.get(&link).status,
@@ -93,7 +93,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     // Work that a restart resumes runs before new requests.
     let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
-    assert_eq!(calls(&provider), asked, "something resumed");
+    assert_eq!(calls(&provider), call_count, "something resumed");
 
     lock(&mut admin, &user, false);
     assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
@@ -105,7 +105,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
     assert_eq!(
         calls(&provider),
-        asked,
+        call_count,
         "an unlocked account resumes nothing by itself"
     );
 }
@@ -121,7 +121,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     provider.wait_for_requests(6);
     first.kill();
     provider.wait_idle();
-    let asked = calls(&provider);
+    let call_count = calls(&provider);
     let locked = rusqlite::Connection::open(folder.path().join("data/quire.db")).unwrap();
     let change = "UPDATE users SET disabled = 1 WHERE email = 'ada@example.org'";
     assert_eq!(locked.execute(change, []), Ok(1));
@@ -131,7 +131,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let mut admin = Client::new(second.address).signed_in("root@example.org");
     let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
-    assert_eq!(calls(&provider), asked, "something resumed");
+    assert_eq!(calls(&provider), call_count, "something resumed");
     let users = admin.get("/api/admin/users").json();
     let users = users["users"].as_array().unwrap();
     let ada = users.iter().find(|one| one["email"] == "ada@example.org");
@@ -156,10 +156,10 @@ fn reader_of(server: u32) -> Option<u32> {
 }
 
 /// Waits for a condition that normally holds within a second.
-fn wait_for<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, lookup: impl Fn() -> Option<T>) -> T {
     for _ in 0..30_000 {
-        if let Some(found) = found() {
-            return found;
+        if let Some(lookup) = lookup() {
+            return lookup;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -257,8 +257,8 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
     for socket in [&mut streamed, &mut events] {
         // The stream is complete or cut off; only one that never ends would time out.
         let late = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
-        let ended = socket.read_to_end(&mut Vec::new());
-        assert!(!ended.is_err_and(|error| late.contains(&error.kind())));
+        let read_result = socket.read_to_end(&mut Vec::new());
+        assert!(!read_result.is_err_and(|error| late.contains(&error.kind())));
     }
     provider.wait_idle();
     person.get("/api/users/me").refused(401, "UNAUTHENTICATED");
@@ -281,13 +281,13 @@ fn deleting_an_account_ends_calls_and_streams() {
 #[test]
 fn a_lock_from_the_command_line_ends_calls_and_streams() {
     ends_what_is_open(|server, _, _| {
-        let done = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+        let command_result = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
             .args(["user", "disable", "ada@example.org", "--data"])
             .arg(server.folder())
             .env_clear()
             .output()
             .unwrap();
-        assert!(done.status.success(), "{done:?}");
+        assert!(command_result.status.success(), "{command_result:?}");
     });
 }
 

@@ -16,7 +16,7 @@ fn consult_call(arguments: Value) -> Value {
 }
 
 fn slow_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
+    Provider::answering(|request: &ReceivedRequest| match request.model().as_str() {
         "slow" => on("").stall(&unfinished_stream("It is ")),
         _ => on("").sse(&answer_stream("It is thin.")),
     })

@@ -28,8 +28,8 @@ fn vector(text: &str) -> Vec<f64> {
     vector
 }
 
-fn embedded(asked: &ReceivedRequest) -> ScriptLine {
-    let texts = asked.body["input"].as_array().unwrap();
+fn embedded(request: &ReceivedRequest) -> ScriptLine {
+    let texts = request.body["input"].as_array().unwrap();
     let rows: Vec<Value> = texts
         .iter()
         .enumerate()
@@ -41,11 +41,11 @@ fn embedded(asked: &ReceivedRequest) -> ScriptLine {
 
 /// Returns a provider that embeds texts, rewrites questions, and answers.
 fn provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
-        if asked.head.contains("/embeddings") {
-            return embedded(asked);
+    Provider::answering(|request: &ReceivedRequest| {
+        if request.head.contains("/embeddings") {
+            return embedded(request);
         }
-        let prompt = asked.body["messages"].to_string();
+        let prompt = request.body["messages"].to_string();
         match prompt.contains("Write up to 15 other words") {
             true => on("").sse(&answer_stream("\"terminate tenancy notice\"")),
             false => on("").sse(&answer_stream("It is in the lease [D1:p1].")),
@@ -94,15 +94,15 @@ fn ask_about(client: &mut Client, document: &str) -> Value {
     wait_until_ended(client, &id_of(&started))
 }
 
-fn contains_clause_60(shown: &Value) -> bool {
-    shown["sources"].to_string().contains("Clause 60.")
+fn contains_clause_60(hits: &Value) -> bool {
+    hits["sources"].to_string().contains("Clause 60.")
 }
 
 fn upload(client: &mut Client, text: &str) -> String {
-    let stored = client
+    let document = client
         .upload("/api/upload-document", "lease.txt", text.as_bytes())
         .json();
-    stored["document_id"].as_str().unwrap().to_owned()
+    document["document_id"].as_str().unwrap().to_owned()
 }
 
 fn embeddings(provider: &Provider) -> usize {
@@ -163,14 +163,14 @@ fn semantic_search_finds_other_words_once_enabled() {
     assert_eq!(retrieval["weak"], true, "{retrieval}");
     assert_eq!(retrieval["rewriting"], "terminate tenancy notice");
     assert_eq!(retrieval["rewritten_by"], "openai/gpt-4o-mini");
-    let spent = retrieval["cost_usd"].as_f64().unwrap();
+    let spent_dollars = retrieval["cost_usd"].as_f64().unwrap();
     assert!(
-        spent > 0.0 && after["cost_usd"].as_f64().unwrap() > spent,
+        spent_dollars > 0.0 && after["cost_usd"].as_f64().unwrap() > spent_dollars,
         "{after}"
     );
     let timeline = after["timeline"].as_array().unwrap();
-    let found = timeline.iter().filter(|call| call["stage"] == "retrieval");
-    assert_eq!(found.count(), 2, "{timeline:?}");
+    let retrieval_calls = timeline.iter().filter(|call| call["stage"] == "retrieval");
+    assert_eq!(retrieval_calls.count(), 2, "{timeline:?}");
     assert!(
         after["notes"]
             .to_string()
@@ -191,10 +191,10 @@ fn semantic_search_finds_other_words_once_enabled() {
 
 #[test]
 fn a_restart_continues_with_the_vectors_that_are_missing() {
-    let hangs = Provider::answering(|asked: &ReceivedRequest| {
-        match asked.body["input"].as_array().map_or(0, Vec::len) {
+    let hangs = Provider::answering(|request: &ReceivedRequest| {
+        match request.body["input"].as_array().map_or(0, Vec::len) {
             // The first call checks whether the model computes vectors.
-            1 => embedded(asked),
+            1 => embedded(request),
             _ => on("").hang(),
         }
     });
@@ -229,11 +229,11 @@ fn a_restart_continues_with_the_vectors_that_are_missing() {
 
 #[test]
 fn a_failed_embedding_provider_disables_only_semantic_search() {
-    let broken = Provider::answering(|asked: &ReceivedRequest| {
-        let is_question = asked.body["input"].to_string().contains("quit");
-        match asked.head.contains("/embeddings") {
+    let broken = Provider::answering(|request: &ReceivedRequest| {
+        let is_question = request.body["input"].to_string().contains("quit");
+        match request.head.contains("/embeddings") {
             true if is_question => on("").status(500, "application/json", "{}"),
-            true => embedded(asked),
+            true => embedded(request),
             false => on("").sse(&answer_stream("It is in the lease.")),
         }
     });
@@ -284,14 +284,14 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     let in_one = format!("/api/documents/{document}/search?q=quit%20early");
     let tool = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
         "name": "search_documents", "arguments": { "query": "quit early", "limit": 3 } } });
-    let found = |client: &mut Client| {
+    let hits_of = |client: &mut Client| {
         let (all, one) = (client.get(in_all).json(), client.get(&in_one).json());
         let response = client.post("/mcp", tool.clone()).json();
-        let finds = |found: &Value| found.to_string().contains("Clause 60.");
+        let finds = |hits_of: &Value| hits_of.to_string().contains("Clause 60.");
         assert_eq!(all["meaning"], one["meaning"]);
         ([finds(&all), finds(&one), finds(&response)], all)
     };
-    let (finds, all) = found(&mut client);
+    let (finds, all) = hits_of(&mut client);
     assert_eq!((finds, &all["meaning"]), ([false; 3], &Value::Null));
     assert_eq!(embeddings(&provider), 0, "off by default");
 
@@ -299,7 +299,7 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     assert_eq!(chosen.status, 200, "{}", chosen.text());
     wait_for(&mut client, "ready");
     let before = embeddings(&provider);
-    let (finds, all) = found(&mut client);
+    let (finds, all) = hits_of(&mut client);
     assert_eq!(finds, [true; 3], "{all}");
     assert_eq!(
         embeddings(&provider),
@@ -334,10 +334,10 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
 
 #[test]
 fn a_search_whose_model_fails_finds_by_words() {
-    let broken = Provider::answering(|asked: &ReceivedRequest| {
-        match asked.body["input"].to_string().contains("quarter?") {
+    let broken = Provider::answering(|request: &ReceivedRequest| {
+        match request.body["input"].to_string().contains("quarter?") {
             true => on("").status(500, "application/json", "{}"),
-            false => embedded(asked),
+            false => embedded(request),
         }
     });
     let server = priced_server(&broken, &[]);
@@ -350,7 +350,7 @@ fn a_search_whose_model_fails_finds_by_words() {
         200
     );
     wait_for(&mut client, "ready");
-    let found = client.get("/api/search?q=notice%20quarter%3F").json();
-    assert!(found["meaning"]["error"].is_string(), "{found}");
-    assert!(found.to_string().contains("Clause 60."), "{found}");
+    let hits = client.get("/api/search?q=notice%20quarter%3F").json();
+    assert!(hits["meaning"]["error"].is_string(), "{hits}");
+    assert!(hits.to_string().contains("Clause 60."), "{hits}");
 }

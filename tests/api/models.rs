@@ -59,13 +59,13 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         ),
         "{new}"
     );
-    let known = model_entry(&mut admin, "openai/gpt-5");
+    let entry = model_entry(&mut admin, "openai/gpt-5");
     assert_eq!(
         (
-            &known["price"]["input"],
-            &known["family"],
-            &known["structured"],
-            &known["efforts"][0]
+            &entry["price"]["input"],
+            &entry["family"],
+            &entry["structured"],
+            &entry["efforts"][0]
         ),
         (
             &json!(9.0),
@@ -73,10 +73,10 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
             &json!("native"),
             &json!("minimal")
         ),
-        "{known}"
+        "{entry}"
     );
     // The day on which the provider reported it.
-    for model in [&new, &known] {
+    for model in [&new, &entry] {
         assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
         assert_ne!(model["price_of"], "2026-11-20");
     }

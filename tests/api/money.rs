@@ -29,20 +29,22 @@ fn call_of<'a>(
     calls: &'a [(String, String, bool, Value)],
     model: &str,
 ) -> &'a (String, String, bool, Value) {
-    let mut found = calls.iter().filter(|call| call.0 == model);
-    let one = found.next().unwrap_or_else(|| panic!("{model}: {calls:?}"));
-    assert!(found.next().is_none(), "{model} twice: {calls:?}");
+    let mut matching_calls = calls.iter().filter(|call| call.0 == model);
+    let one = matching_calls
+        .next()
+        .unwrap_or_else(|| panic!("{model}: {calls:?}"));
+    assert!(matching_calls.next().is_none(), "{model} twice: {calls:?}");
     one
 }
 
 /// Returns a server with this provider in place of OpenAI, whose prices are known.
-pub fn priced_server(provider: &Provider, more: &[(&str, &str)]) -> Server {
+pub fn priced_server(provider: &Provider, extra_settings: &[(&str, &str)]) -> Server {
     let url = provider.base_url();
     let mut all = vec![
         ("OPENAI_API_KEY", "sk-test"),
         ("OPENAI_BASE_URL", url.as_str()),
     ];
-    all.extend_from_slice(more);
+    all.extend_from_slice(extra_settings);
     server(provider, &all)
 }
 
@@ -93,8 +95,12 @@ fn every_call_is_recorded_with_its_outcome() {
         ("openai/gpt-4o-mini", "cancelled", true),
         ("openai/broken", "failed", false),
     ] {
-        let found = call_of(&all, model);
-        assert_eq!((found.1.as_str(), found.2), (ended, estimated), "{found:?}");
+        let call_row = call_of(&all, model);
+        assert_eq!(
+            (call_row.1.as_str(), call_row.2),
+            (ended, estimated),
+            "{call_row:?}"
+        );
     }
     let cost = |model: &str| call_of(&all, model).3["cost_usd"].as_f64().unwrap();
     assert!(cost("openai/gpt-4.1") > 0.0 && cost("openai/gpt-4o-mini") > 0.0);
@@ -102,8 +108,8 @@ fn every_call_is_recorded_with_its_outcome() {
 
     let sum: f64 = models.iter().map(|model| cost(model)).sum();
     let usage = client.get("/api/usage").json();
-    let (counted, failed) = (&usage["totals"]["calls"], &usage["totals"]["failed"]);
-    assert_eq!((counted, failed), (&json!(4), &json!(3)), "{usage}");
+    let (call_count, failed) = (&usage["totals"]["calls"], &usage["totals"]["failed"]);
+    assert_eq!((call_count, failed), (&json!(4), &json!(3)), "{usage}");
     let is_near_sum = |value: &Value| (value.as_f64().unwrap() - sum).abs() < 1e-9;
     assert!(is_near_sum(&usage["totals"]["cost_usd"]), "{usage}");
     assert!(
@@ -231,18 +237,21 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .collect();
     provider.wait_hanging(2);
     let usage = client.get("/api/usage").json();
-    let reserved = usage["budget"]["reserved"]["cost_usd"].as_f64().unwrap();
-    assert!(reserved > 0.0 && reserved <= bound * 2.5, "{usage}");
+    let reserved_dollars = usage["budget"]["reserved"]["cost_usd"].as_f64().unwrap();
+    assert!(
+        reserved_dollars > 0.0 && reserved_dollars <= bound * 2.5,
+        "{usage}"
+    );
     assert_eq!(provider.requests().len(), 2);
     for id in started {
         client.post(&analysis_path(&id, "/cancel"), json!({}));
     }
     let usage = client.get("/api/usage").json();
     assert_eq!(usage["budget"]["reserved"]["cost_usd"], 0.0, "{usage}");
-    let spent = usage["budget"]["spent"]["day"]["cost_usd"]
+    let spent_dollars = usage["budget"]["spent"]["day"]["cost_usd"]
         .as_f64()
         .unwrap();
-    assert!(spent <= bound * 2.5, "{usage}");
+    assert!(spent_dollars <= bound * 2.5, "{usage}");
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::reasoning::{last_request_body, speaking};
+use crate::reasoning::{last_request_body, server_speaking};
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
-use crate::upstream::{anthropic, block, started, stopped};
+use crate::upstream::{anthropic, block, message_delta, message_start};
 
 const CHAT_PATH: &str = "/v1/chat/completions";
 
@@ -32,12 +32,12 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
     let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     let expected = [Value::Null, json!("Ada"), json!("Bob")];
     assert_eq!(
-        speaker_names(&sent),
+        speaker_names(&sent_body),
         expected.iter().collect::<Vec<_>>(),
-        "{sent}"
+        "{sent_body}"
     );
     // Names make it a different question.
     let mut other = chat_request("p/any");
@@ -55,11 +55,14 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
 
 #[test]
 fn refused_speaker_names_are_omitted_on_retry() {
-    let provider = Provider::answering(|asked: &ReceivedRequest| {
-        if speaker_names(&asked.body).iter().all(|name| name.is_null()) {
+    let provider = Provider::answering(|request: &ReceivedRequest| {
+        if speaker_names(&request.body)
+            .iter()
+            .all(|name| name.is_null())
+        {
             return on("").sse(&answer_stream("Thin."));
         }
-        let body = match asked.model().as_str() {
+        let body = match request.model().as_str() {
             "groq" => {
                 json!({ "error": { "message": "'messages.1' : for 'role:user' the following must be satisfied[('messages.1' : property 'name' is unsupported)]", "type": "invalid_request_error" } })
             }
@@ -87,13 +90,13 @@ fn refused_speaker_names_are_omitted_on_retry() {
 fn ignored_speaker_names_are_reported() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
         anthropic(&[
-            started(json!({ "input_tokens": 3 })),
+            message_start(json!({ "input_tokens": 3 })),
             block("Thin."),
-            stopped("end_turn", json!({ "output_tokens": 2 })),
+            message_delta("end_turn", json!({ "output_tokens": 2 })),
             json!({ "type": "message_stop" }),
         ])
     });
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let answer = client.post(CHAT_PATH, chat_request("p/any"));
     assert_eq!(answer.status, 200, "{}", answer.text());

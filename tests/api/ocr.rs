@@ -15,8 +15,8 @@ const IMAGE_FILE: &[u8] = include_bytes!("../data/ocr/page.png");
 
 /// Uploads a file and returns the document once it has been read.
 fn upload_and_read(person: &mut Client, name: &str, bytes: &[u8]) -> Value {
-    let sent = person.upload("/api/upload-document", name, bytes).json();
-    wait_until_read(person, sent["id"].as_str().expect("an id"))
+    let document = person.upload("/api/upload-document", name, bytes).json();
+    wait_until_read(person, document["id"].as_str().expect("an id"))
 }
 
 fn wait_until_read(person: &mut Client, id: &str) -> Value {
@@ -49,8 +49,8 @@ fn gap_reasons(document: &Value) -> Vec<&str> {
 fn tesseract() -> Option<String> {
     let folders = std::env::var_os("PATH")?;
     let mut paths = std::env::split_paths(&folders).map(|folder| folder.join("tesseract"));
-    let found = paths.find(|path| path.is_file())?;
-    Some(found.to_str()?.to_owned())
+    let program = paths.find(|path| path.is_file())?;
+    Some(program.to_str()?.to_owned())
 }
 
 #[test]
@@ -85,8 +85,8 @@ fn scans_and_images_are_read_in_the_order_of_their_pages() {
         );
         assert_eq!(body["ocr"], is_recognized, "{body}");
     }
-    let found = person.get("/api/search?q=deposit").json();
-    assert_eq!(found["documents"][0]["results"][0]["page"], 3, "{found}");
+    let hits = person.get("/api/search?q=deposit").json();
+    assert_eq!(hits["documents"][0]["results"][0]["page"], 3, "{hits}");
 
     let image = upload_and_read(&mut person, "rent.png", IMAGE_FILE);
     let message = image["message"].as_str().expect("a message");
@@ -238,11 +238,11 @@ fn the_program_cannot_read_or_write_the_servers_files() {
     let folder = Folder::new();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "stolen\n").expect("a file");
-    let (secret, written) = (secret.display(), folder.path().join("written"));
+    let (secret, written_path) = (secret.display(), folder.path().join("written"));
     let script = format!(
         "for file in {secret} /etc/passwd; do read line < $file && echo $line; done 2>/dev/null\n\
          echo words > {} 2>/dev/null\necho nothing found",
-        written.display()
+        written_path.display()
     );
     let program = fake_tesseract(&folder, &script);
     let server = Server::with(&[
@@ -256,7 +256,7 @@ fn the_program_cannot_read_or_write_the_servers_files() {
         "nothing found",
         "{document}"
     );
-    assert!(!written.exists());
+    assert!(!written_path.exists());
 }
 
 /// Returns a PDF whose first page has these lines of text, followed by scanned pages.

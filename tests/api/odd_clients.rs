@@ -26,10 +26,10 @@ fn check_sent_fields(path: &str, cases: &[(Value, &str, Value)]) {
             wrong.push(format!("{body}: {} {}", answer.status, answer.text()));
             continue;
         }
-        let sent = last_request_body(&provider);
-        let found = sent.pointer(place).unwrap_or(&Value::Null);
-        if found != expected {
-            wrong.push(format!("{body}: {place} is {found} in {sent}"));
+        let sent_body = last_request_body(&provider);
+        let field = sent_body.pointer(place).unwrap_or(&Value::Null);
+        if field != expected {
+            wrong.push(format!("{body}: {place} is {field} in {sent_body}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -145,11 +145,11 @@ fn a_schema_under_json_object_is_a_schema() {
     let expected = json!({ "response_format": { "type": "json_object", "schema": schema } });
     let answer = client.post(CHAT_PATH, chat_request(expected));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     assert_eq!(
-        sent["response_format"]["json_schema"]["schema"]["required"],
+        sent_body["response_format"]["json_schema"]["schema"]["required"],
         json!(["thin"]),
-        "{sent}"
+        "{sent_body}"
     );
 }
 
@@ -290,8 +290,9 @@ fn conversation_variants_are_accepted() {
 fn anthropic_message_variants_are_accepted() {
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let usual = json!([message("user", json!("a"))]);
-    let request_for =
-        |more: Value| merge_objects(json!({ "max_tokens": 64, "messages": usual }), more);
+    let request_for = |extra_fields: Value| {
+        merge_objects(json!({ "max_tokens": 64, "messages": usual }), extra_fields)
+    };
     let use_of = |input: Value| {
         message(
             "assistant",
@@ -307,7 +308,7 @@ fn anthropic_message_variants_are_accepted() {
             )]),
         )
     };
-    let searched = message(
+    let search_message = message(
         "assistant",
         json!([
             { "type": "thinking", "thinking": "hm", "signature": "s" },
@@ -348,7 +349,7 @@ fn anthropic_message_variants_are_accepted() {
             ),
             (
                 request_for(
-                    json!({ "messages": [message("user", json!("a")), searched, message("user", json!("c"))] }),
+                    json!({ "messages": [message("user", json!("a")), search_message, message("user", json!("c"))] }),
                 ),
                 "/messages/1",
                 message("assistant", json!("b")),

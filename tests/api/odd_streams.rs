@@ -8,31 +8,31 @@ use serde_json::{Value, json};
 use crate::support::line::ScriptLine;
 use crate::support::provider::on;
 use crate::upstream::{
-    Answer, BROKE, CACHED, COUNTED, Case, T, anthropic, block, both, broken, check, chunk, counted,
-    done, end, ended, events, events_with, gemini, ollama, playing, sse, started, stopped, text,
-    usage, usual, whole,
+    Answer, BROKE, CACHED, COUNTED, Case, T, anthropic, block, broken_case, case_for_both, check,
+    chunk, complete_case, done, end, end_line, events, events_with, gemini, message_delta,
+    message_start, ollama, sse, start_playing, text, usage, usage_line, usual_usage,
 };
 
 const HALF: &str = "Seven plus ";
 const FAULT: &str = "the provider has a temporary problem";
 
-fn choice(more: Value) -> Value {
+fn choice(extra_fields: Value) -> Value {
     let mut choice = json!({ "index": 0, "delta": {} });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         choice[name] = value.clone();
     }
     json!({ "choices": [choice] })
 }
 
 /// Returns a stream whose last chunk gives the reason for its end.
-fn ending(words: &str, last: Value) -> ScriptLine {
-    sse(&[text(words), last, usual(), done()])
+fn line_ending_with(words: &str, last: Value) -> ScriptLine {
+    sse(&[text(words), last, usual_usage(), done()])
 }
 
-fn short(model: &'static str, last: Value) -> Case {
-    both(
+fn truncated_case(model: &'static str, last: Value) -> Case {
+    case_for_both(
         model,
-        vec![ending(HALF, last)],
+        vec![line_ending_with(HALF, last)],
         Answer(HALF, "length"),
         COUNTED,
     )
@@ -44,13 +44,13 @@ fn message_stop() -> Value {
 
 #[test]
 fn unknown_finish_reasons_are_classified() {
-    let good = |model, last| whole(model, ending(T, last), COUNTED);
+    let good = |model, last| complete_case(model, line_ending_with(T, last), COUNTED);
     check(&[
-        broken("repetition", ended("repetition"), 502, BROKE),
-        broken("preempted", ended("preempted"), 502, BROKE),
-        broken("timeout", ended("timeout"), 502, BROKE),
-        broken("unknown", ended("unknown"), 502, BROKE),
-        broken("stop-error", ended("stop: error"), 502, BROKE),
+        broken_case("repetition", end_line("repetition"), 502, BROKE),
+        broken_case("preempted", end_line("preempted"), 502, BROKE),
+        broken_case("timeout", end_line("timeout"), 502, BROKE),
+        broken_case("unknown", end_line("unknown"), 502, BROKE),
+        broken_case("stop-error", end_line("stop: error"), 502, BROKE),
         good("camel", choice(json!({ "finishReason": "stop" }))),
         good(
             "in-delta",
@@ -60,22 +60,22 @@ fn unknown_finish_reasons_are_classified() {
         good("in-list", choice(json!({ "finish_reason": ["stop"] }))),
         good("end-turn", end("EndTurn")),
         good("quoted", end("\"stop\"")),
-        short("max-tokens", end("MaxTokens")),
-        short(
+        truncated_case("max-tokens", end("MaxTokens")),
+        truncated_case(
             "object-length",
             choice(json!({ "finish_reason": { "type": "length", "length": 64 } })),
         ),
-        short(
+        truncated_case(
             "reason-in-object",
             choice(json!({ "finish_reason": { "reason": "max_tokens" } })),
         ),
         // The first valid value is kept; an empty chunk after it changes nothing.
-        whole(
+        complete_case(
             "then-empty",
-            sse(&[text(T), end("stop"), end(""), usual(), done()]),
+            sse(&[text(T), end("stop"), end(""), usual_usage(), done()]),
             COUNTED,
         ),
-        broken(
+        broken_case(
             "stop-then-error",
             sse(&[
                 text(HALF),
@@ -86,18 +86,18 @@ fn unknown_finish_reasons_are_classified() {
             500,
             FAULT,
         ),
-        broken(
+        broken_case(
             "an/compaction",
             anthropic(&[
-                started(json!({})),
+                message_start(json!({})),
                 block(HALF),
-                stopped("compaction", json!({})),
+                message_delta("compaction", json!({})),
                 message_stop(),
             ]),
             502,
             BROKE,
         ),
-        broken(
+        broken_case(
             "ge/unexpected",
             sse(&[gemini(
                 json!([{ "text": HALF }]),
@@ -106,7 +106,7 @@ fn unknown_finish_reasons_are_classified() {
             502,
             "unusable",
         ),
-        broken(
+        broken_case(
             "ol/cancelled",
             ollama(&[
                 json!({ "message": { "content": HALF }, "done": true, "done_reason": "cancelled" }),
@@ -114,7 +114,7 @@ fn unknown_finish_reasons_are_classified() {
             502,
             BROKE,
         ),
-        both(
+        case_for_both(
             "rs/filter",
             vec![anthropic(&[
                 json!({ "type": "response.output_text.delta", "delta": HALF }),
@@ -126,10 +126,10 @@ fn unknown_finish_reasons_are_classified() {
     ]);
 }
 
-fn said(pieces: &[&str]) -> ScriptLine {
+fn text_line(pieces: &[&str]) -> ScriptLine {
     let pieces = pieces.iter().map(|piece| text(piece));
     sse(&{ pieces }
-        .chain([end("stop"), usual(), done()])
+        .chain([end("stop"), usual_usage(), done()])
         .collect::<Vec<_>>())
 }
 
@@ -140,23 +140,23 @@ fn irregular_reasoning_marks_are_separated() {
             chunk(delta, Value::Null),
             text(T),
             end("stop"),
-            usual(),
+            usual_usage(),
             done(),
         ])
     };
     let flagged = json!({ "google": { "thought": true } });
     check(&[
-        whole(
+        complete_case(
             "close-twice",
-            said(&["<think>Okay.</think>\n</think>\n", T]),
+            text_line(&["<think>Okay.</think>\n</think>\n", T]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "open-twice",
-            said(&["<think>\n<think>\nOkay.\n</think>\n\n", T]),
+            text_line(&["<think>\n<think>\nOkay.\n</think>\n\n", T]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "gemini-flag",
             sse(&[
                 chunk(
@@ -166,56 +166,60 @@ fn irregular_reasoning_marks_are_separated() {
                 text("</thought>"),
                 text(T),
                 end("stop"),
-                usual(),
+                usual_usage(),
                 done(),
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "blocks",
             delta(
                 json!({ "content": "", "thinking_blocks": [{ "type": "thinking", "thinking": "Okay.", "signature": "s" }] }),
             ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "details-only",
             delta(json!({ "reasoning_details": [{ "type": "reasoning.text", "text": "Okay." }] })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "list-field",
             delta(json!({ "reasoning_content": [{ "type": "text", "text": "Okay." }] })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "thought-flag",
             delta(json!({ "content": [{ "type": "text", "text": "Okay.", "thought": true }] })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "harmony-bare",
-            said(&[
+            text_line(&[
                 "<|channel|>analysis<|message|>Okay.<|channel|>final<|message|>",
                 T,
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "gpt-oss-20b",
-            said(&["analysisWe need 7+5.assist", "antfin", "al", T]),
+            text_line(&["analysisWe need 7+5.assist", "antfin", "al", T]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "openai-gpt-oss-120b",
-            said(&["analysisOkay.assistantcommentaryI add.assistantfinal", T]),
+            text_line(&["analysisOkay.assistantcommentaryI add.assistantfinal", T]),
             COUNTED,
         ),
-        whole("gpt-oss-plain", said(&["analysis of it: ", T]), COUNTED)
-            .expecting("analysis of it: Seven plus five is twelve."),
-        whole(
+        complete_case(
+            "gpt-oss-plain",
+            text_line(&["analysis of it: ", T]),
+            COUNTED,
+        )
+        .expecting("analysis of it: Seven plus five is twelve."),
+        complete_case(
             "other-oss",
-            said(&["analysisOkay.assistantfinal", T]),
+            text_line(&["analysisOkay.assistantfinal", T]),
             COUNTED,
         )
         .expecting("analysisOkay.assistantfinalSeven plus five is twelve."),
@@ -231,27 +235,27 @@ fn unknown_token_count_fields_are_parsed() {
     };
     let plain = || json!({ "prompt_tokens": 100, "completion_tokens": 7 });
     check(&[
-        whole(
+        complete_case(
             "input-output",
-            counted(json!({ "input": 100, "output": 7, "total": 107 })),
+            usage_line(json!({ "input": 100, "output": 7, "total": 107 })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "prompt-completion",
-            counted(json!({ "prompt": 100, "completion": 7 })),
+            usage_line(json!({ "prompt": 100, "completion": 7 })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "exponent",
-            counted(json!({ "prompt_tokens": "1e2", "completion_tokens": 7 })),
+            usage_line(json!({ "prompt_tokens": "1e2", "completion_tokens": 7 })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "thousands",
-            counted(json!({ "prompt_tokens": "0100", "completion_tokens": "7 " })),
+            usage_line(json!({ "prompt_tokens": "0100", "completion_tokens": "7 " })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "metadata",
             beside(
                 "usageMetadata",
@@ -259,9 +263,9 @@ fn unknown_token_count_fields_are_parsed() {
             ),
             COUNTED,
         ),
-        whole("usage-list", beside("usage", json!([plain()])), COUNTED),
-        whole("nested", counted(json!({ "usage": plain() })), COUNTED),
-        whole(
+        complete_case("usage-list", beside("usage", json!([plain()])), COUNTED),
+        complete_case("nested", usage_line(json!({ "usage": plain() })), COUNTED),
+        complete_case(
             "meta",
             beside(
                 "meta",
@@ -269,38 +273,38 @@ fn unknown_token_count_fields_are_parsed() {
             ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "null-details",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": null, "completion_tokens_details": [] }),
             ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "cached-text",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 100, "completion_tokens": 7, "prompt_tokens_details": { "cached_tokens": "80" } }),
             ),
             CACHED,
         ),
-        whole(
+        complete_case(
             "cached-float",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 100.0, "completion_tokens": 7, "cached_tokens": 80.0 }),
             ),
             CACHED,
         ),
-        whole(
+        complete_case(
             "bool",
-            counted(json!({ "prompt_tokens": true, "completion_tokens": false })),
+            usage_line(json!({ "prompt_tokens": true, "completion_tokens": false })),
             None,
         ),
-        whole(
+        complete_case(
             "huge-text",
-            counted(json!({ "prompt_tokens": "99999999999999999999", "completion_tokens": 7 })),
+            usage_line(json!({ "prompt_tokens": "99999999999999999999", "completion_tokens": 7 })),
             None,
         ),
-        whole(
+        complete_case(
             "first-then-null",
             sse(&[
                 usage(plain()),
@@ -311,7 +315,7 @@ fn unknown_token_count_fields_are_parsed() {
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "falls",
             sse(&[
                 text(T),
@@ -322,29 +326,30 @@ fn unknown_token_count_fields_are_parsed() {
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "behind-done",
             on("").sse(
-                &(events(&[text(T), end("stop"), usual()]) + "data: [DONE]\n\ndata: [DONE]\n\n"),
+                &(events(&[text(T), end("stop"), usual_usage()])
+                    + "data: [DONE]\n\ndata: [DONE]\n\n"),
             ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "cost-exponent",
-            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "1.23e-2" })),
+            usage_line(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "1.23e-2" })),
             Some((100, 7, 0, "0.012300")),
         ),
-        whole(
+        complete_case(
             "cost-negative",
-            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": -1 })),
+            usage_line(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": -1 })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "an/cache-in-delta",
             anthropic(&[
-                started(json!({ "input_tokens": 20 })),
+                message_start(json!({ "input_tokens": 20 })),
                 block(T),
-                stopped(
+                message_delta(
                     "end_turn",
                     json!({ "output_tokens": 7, "cache_read_input_tokens": 80 }),
                 ),
@@ -352,7 +357,7 @@ fn unknown_token_count_fields_are_parsed() {
             ]),
             CACHED,
         ),
-        whole(
+        complete_case(
             "ol/texts",
             ollama(&[
                 json!({ "message": { "content": T }, "done": true, "done_reason": "stop", "prompt_eval_count": "100", "eval_count": 7.0 }),
@@ -364,7 +369,7 @@ fn unknown_token_count_fields_are_parsed() {
 
 #[test]
 fn irregular_streams_are_parsed() {
-    let plain = || [text(T), end("stop"), usual(), done()];
+    let plain = || [text(T), end("stop"), usual_usage(), done()];
     let all = || events(&plain());
     let indented = |object: &Value| {
         let text = serde_json::to_string_pretty(object).unwrap();
@@ -373,24 +378,24 @@ fn irregular_streams_are_parsed() {
     };
     let escaped = all().replace("Seven", "\\u0053even");
     check(&[
-        whole("pretty", on("").sse(&(indented(&text(T)) + &events(&plain()[1..]))), COUNTED),
-        whole("mixed-ends", on("").sse(&all().replacen("\n\n", "\r\n\r\n", 2)), COUNTED),
-        whole("many-blank", on("").sse(&events_with(&plain(), "\n\n\n\n\n")), COUNTED),
-        whole("space-before-colon", on("").sse(&all().replace("data: ", "data : ")), COUNTED),
-        whole("capital-field", on("").sse(&all().replace("data: ", "Data: ")), COUNTED),
-        whole("tab", on("").sse(&all().replace("data: ", "data:\t")), COUNTED),
-        whole("escaped", on("").sse(&escaped), COUNTED),
-        whole("array-frames", on("").sse(&events(&[json!([text(T)]), json!([end("stop")]), usual(), done()])), COUNTED),
-        whole("string-frames", on("").sse(&events(&[json!(json!(text(T).to_string()).to_string()), end("stop"), usual(), done()])), COUNTED),
-        whole("done-first-line", on("").sse(&format!("event: start\ndata: \n\n{}", all())), COUNTED),
-        whole("comment-between-lines", on("").sse(&all().replacen("\n\n", "\n: ping\n\n", 1)), COUNTED),
-        whole("done-object", on("").sse(&(events(&plain()[..3]) + "data: {\"done\":true}\n\n")), COUNTED),
-        whole("done-event", on("").sse(&(events(&plain()[..3]) + "event: done\ndata: {}\n\n")), COUNTED),
-        whole("end-comment", on("").sse(&(events(&plain()[..3]) + ": stream complete")), COUNTED),
-        whole("json-lines", on("").status(200, "application/x-ndjson", &plain()[..3].iter().map(|one| format!("{one}\n")).collect::<String>()), COUNTED),
-        whole("named-chunks", on("").sse(&all().replace("data: ", "event: chat.completion.chunk\ndata: ")), COUNTED),
-        whole("wrapped", on("").sse(&events(&[json!({ "data": text(T) }), json!({ "data": end("stop") }), usual(), done()])), COUNTED),
-        whole("ol/crlf", on("").status(200, "application/x-ndjson", &format!("{}\r\n\r\n{}\r\n", json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 }))), COUNTED),
-        whole("ol/sse", on("").sse(&events(&[json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 })])), COUNTED),
+        complete_case("pretty", on("").sse(&(indented(&text(T)) + &events(&plain()[1..]))), COUNTED),
+        complete_case("mixed-ends", on("").sse(&all().replacen("\n\n", "\r\n\r\n", 2)), COUNTED),
+        complete_case("many-blank", on("").sse(&events_with(&plain(), "\n\n\n\n\n")), COUNTED),
+        complete_case("space-before-colon", on("").sse(&all().replace("data: ", "data : ")), COUNTED),
+        complete_case("capital-field", on("").sse(&all().replace("data: ", "Data: ")), COUNTED),
+        complete_case("tab", on("").sse(&all().replace("data: ", "data:\t")), COUNTED),
+        complete_case("escaped", on("").sse(&escaped), COUNTED),
+        complete_case("array-frames", on("").sse(&events(&[json!([text(T)]), json!([end("stop")]), usual_usage(), done()])), COUNTED),
+        complete_case("string-frames", on("").sse(&events(&[json!(json!(text(T).to_string()).to_string()), end("stop"), usual_usage(), done()])), COUNTED),
+        complete_case("done-first-line", on("").sse(&format!("event: start\ndata: \n\n{}", all())), COUNTED),
+        complete_case("comment-between-lines", on("").sse(&all().replacen("\n\n", "\n: ping\n\n", 1)), COUNTED),
+        complete_case("done-object", on("").sse(&(events(&plain()[..3]) + "data: {\"done\":true}\n\n")), COUNTED),
+        complete_case("done-event", on("").sse(&(events(&plain()[..3]) + "event: done\ndata: {}\n\n")), COUNTED),
+        complete_case("end-comment", on("").sse(&(events(&plain()[..3]) + ": stream complete")), COUNTED),
+        complete_case("json-lines", on("").status(200, "application/x-ndjson", &plain()[..3].iter().map(|one| format!("{one}\n")).collect::<String>()), COUNTED),
+        complete_case("named-chunks", on("").sse(&all().replace("data: ", "event: chat.completion.chunk\ndata: ")), COUNTED),
+        complete_case("wrapped", on("").sse(&events(&[json!({ "data": text(T) }), json!({ "data": end("stop") }), usual_usage(), done()])), COUNTED),
+        complete_case("ol/crlf", on("").status(200, "application/x-ndjson", &format!("{}\r\n\r\n{}\r\n", json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 }))), COUNTED),
+        complete_case("ol/sse", on("").sse(&events(&[json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 })])), COUNTED),
     ]);
 }

@@ -114,7 +114,7 @@ const PRIVATE: &[&str] = &[
 /// A listener on every address of this machine that counts its callers.
 struct Canary {
     port: u16,
-    heard: JoinHandle<usize>,
+    heard_connections: JoinHandle<usize>,
 }
 
 impl Canary {
@@ -137,7 +137,7 @@ impl Canary {
         });
         Self {
             port,
-            heard: connection_count,
+            heard_connections: connection_count,
         }
     }
 
@@ -146,26 +146,26 @@ impl Canary {
         use std::io::Write;
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
         socket.write_all(b"DONE").unwrap();
-        self.heard.join().unwrap()
+        self.heard_connections.join().unwrap()
     }
 }
 
 /// Returns a provider that answers every request.
 fn local_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
-        if asked.head.starts_with("GET") {
+    Provider::answering(|request: &ReceivedRequest| {
+        if request.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[{\"id\":\"m\"}]}");
         }
-        match asked.head.contains("/embeddings") {
+        match request.head.contains("/embeddings") {
             true => {
-                let texts = asked.body["input"].as_array().map_or(1, Vec::len);
+                let texts = request.body["input"].as_array().map_or(1, Vec::len);
                 let rows: Vec<Value> = (0..texts)
                     .map(|at| json!({ "index": at, "embedding": [0.5] }))
                     .collect();
                 let body = json!({ "data": rows });
                 on("").status(200, "application/json", &body.to_string())
             }
-            false if asked.model().contains("fails") => on("").status(401, "text/plain", "no"),
+            false if request.model().contains("fails") => on("").status(401, "text/plain", "no"),
             false => on("").sse(&answer_stream("It is 4.")),
         }
     })
@@ -181,8 +181,8 @@ fn experiment(model: &str) -> Value {
 
 /// Uploads a document and waits for a vector by this model, if the model can be reached.
 fn document_with_meaning(client: &mut Client, model: &str) -> String {
-    let sent = client.upload("/api/upload-document", "words.txt", b"A few words.");
-    let id = sent.json()["document_id"].as_str().unwrap().to_owned();
+    let document = client.upload("/api/upload-document", "words.txt", b"A few words.");
+    let id = document.json()["document_id"].as_str().unwrap().to_owned();
     let chosen = client.put("/api/meaning-search", json!({ "model": model }));
     for _ in 0..1_000 {
         if chosen.status != 200 || client.get("/api/meaning-search").json()["state"] == "ready" {
@@ -263,8 +263,12 @@ fn call_model_route(
         }
         "/api/experiments" => (path.to_owned(), experiment(model)),
         "/api/experiments/{id}/resume" => {
-            let begun = client.post("/api/experiments", experiment(&format!("{model}-fails")));
-            let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+            let experiment_start =
+                client.post("/api/experiments", experiment(&format!("{model}-fails")));
+            let id = experiment_start.json()["experiment_id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             wait_until_ended(client, &format!("/api/experiments/{id}"));
             client.post("/api/admin/breakers/reset", json!({}));
             (path.replace("{id}", &id), json!({}))
@@ -312,8 +316,8 @@ fn every_route_is_classified_as_outbound_or_not() {
 #[test]
 fn only_listed_routes_make_outbound_calls() {
     let provider = local_provider();
-    let known = providers(&provider);
-    let server = Server::with(&[("QUIRE_PROVIDERS", &known), ("USE_MOCK", "true")]);
+    let provider_list = providers(&provider);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &provider_list), ("USE_MOCK", "true")]);
     let mut admin = server.user("root@example.org");
     for (number, route) in CALLING_ROUTES.iter().filter(calls_a_model).enumerate() {
         let mut requests = 0;
@@ -330,8 +334,8 @@ fn only_listed_routes_make_outbound_calls() {
     }
     // An administrator's provider may be on this machine.
     let own = json!({ "name": "box", "base_url": provider.base_url() });
-    let added = admin.post("/api/admin/providers", own);
-    assert_eq!(added.status, 201, "{}", added.text());
+    let response = admin.post("/api/admin/providers", own);
+    assert_eq!(response.status, 201, "{}", response.text());
     let request_count = provider.requests().len();
     let values = crate::routes::unknown_ids();
     for route in ROUTES {

@@ -13,9 +13,9 @@ fn ask_body(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] })
 }
 
-fn ask_body_with(model: &str, more: Value) -> Value {
+fn ask_body_with(model: &str, extra_fields: Value) -> Value {
     let mut body = ask_body(model);
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
@@ -31,22 +31,22 @@ fn image_body(model: &str) -> Value {
 
 /// Returns a provider that does not know `min_p` and does not accept images for the model `blind`.
 fn strict_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
-        let body = &asked.body;
+    Provider::answering(|received: &ReceivedRequest| {
+        let body = &received.body;
         let refuse = |message: &str| {
             let body = json!({ "error": { "message": message, "type": "invalid_request_error" } });
             on("").status(400, "application/json", &body.to_string())
         };
-        if asked.model() == "picky" && !body["min_p"].is_null() {
+        if received.model() == "picky" && !body["min_p"].is_null() {
             return refuse("Unrecognized request argument supplied: min_p");
         }
-        if asked.model() == "blind" && body.to_string().contains("image_url") {
+        if received.model() == "blind" && body.to_string().contains("image_url") {
             return refuse("This model does not support image input");
         }
-        if asked.model() == "shapeless" && !body["response_format"].is_null() {
+        if received.model() == "shapeless" && !body["response_format"].is_null() {
             return refuse("response_format is not supported by this model");
         }
-        match body["response_format"].is_null() && asked.model() != "shapeless" {
+        match body["response_format"].is_null() && received.model() != "shapeless" {
             true => on("").sse(&answer_stream("It is thin.")),
             false => on("").sse(&answer_stream("{\"thin\": true}")),
         }
@@ -69,19 +69,22 @@ fn every_field_reaches_a_model_that_the_catalog_does_not_know() {
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-ignored"), "");
-    let sent = &provider.requests()[0].body;
+    let sent_body = &provider.requests()[0].body;
     for (name, value) in fields.as_object().unwrap() {
-        assert_eq!(&sent[name], value, "{name} of {sent}");
+        assert_eq!(&sent_body[name], value, "{name} of {sent_body}");
     }
     // Quire's own fields are unchanged, and no model is called that was not requested.
     let own_body =
         json!({ "stream": false, "api_key": "sk-other", "models": ["p/dear"], "seed": 5 });
     let answer = client.post("/v1/chat/completions", ask_body_with("p/mine", own_body));
     assert_eq!(answer.header("x-quire-ignored"), "api_key, models");
-    let sent = &provider.requests()[1].body;
-    assert_eq!((&sent["stream"], &sent["seed"]), (&json!(true), &json!(5)));
+    let sent_body = &provider.requests()[1].body;
     assert_eq!(
-        (&sent["api_key"], &sent["models"]),
+        (&sent_body["stream"], &sent_body["seed"]),
+        (&json!(true), &json!(5))
+    );
+    assert_eq!(
+        (&sent_body["api_key"], &sent_body["models"]),
         (&Value::Null, &Value::Null)
     );
 }
@@ -125,9 +128,9 @@ fn a_refused_field_is_skipped_and_reported() {
         // The second request does not try again.
         assert_eq!(provider.requests().len(), asked);
     }
-    let sent = &provider.requests()[2].body;
+    let sent_body = &provider.requests()[2].body;
     assert_eq!(
-        (&sent["min_p"], &sent["top_a"]),
+        (&sent_body["min_p"], &sent_body["top_a"]),
         (&Value::Null, &json!(0.2))
     );
 }
@@ -139,9 +142,9 @@ fn models_unknown_to_the_catalog_receive_images() {
     let mut client = server.user("ada@example.com");
     let answer = client.post("/v1/chat/completions", image_body("p/mine"));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = &provider.requests()[0].body;
+    let sent_body = &provider.requests()[0].body;
     assert_eq!(
-        sent["messages"][0]["content"][1]["image_url"]["url"],
+        sent_body["messages"][0]["content"][1]["image_url"]["url"],
         IMAGE_URL
     );
     // Once a model turns out not to accept images, this is remembered.
@@ -259,17 +262,21 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
     let count = provider.requests().len();
     let answer = admin.post("/v1/chat/completions", ask_body("box/slow"));
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let sent = provider.requests()[count].clone();
+    let sent_request = provider.requests()[count].clone();
     assert!(
-        sent.head
+        sent_request
+            .head
             .to_ascii_lowercase()
             .contains("x-secret: hush-hush"),
         "{}",
-        sent.head
+        sent_request.head
     );
-    assert!(sent.head.contains("Bearer sk-box-key"));
+    assert!(sent_request.head.contains("Bearer sk-box-key"));
     assert_eq!(
-        (&sent.body["keep"]["token"], &sent.body["service_tier"]),
+        (
+            &sent_request.body["keep"]["token"],
+            &sent_request.body["service_tier"]
+        ),
         (&json!("hush-too"), &json!("flex"))
     );
     // Fields that are not named stay unchanged; a new address requires all of them again.
@@ -277,9 +284,9 @@ fn headers_and_fields_of_stored_providers_are_write_only() {
         let mut admin = admin.clone();
         admin.put(&format!("/api/admin/providers/{id}"), body)
     };
-    let stored = change(json!({ "concurrency": 3, "force": true }));
+    let response = change(json!({ "concurrency": 3, "force": true }));
     assert_eq!(
-        stored.json()["provider"]["added"]["headers"],
+        response.json()["provider"]["added"]["headers"],
         json!(["x-secret"])
     );
     let moved =
@@ -334,12 +341,12 @@ fn missing_image_support_is_reported_before_any_cost() {
         assert!(!is_shown || asked.model() != "text", "{}", asked.body);
     }
     let picture = include_bytes!("../data/pictures/pattern.png");
-    let stored = client
+    let document = client
         .upload("/api/upload-document", "grey.png", picture)
         .json();
     let estimate = |client: &mut crate::support::Client, models: Value| {
         let body = json!({ "prompt": "What is this?", "models": models, "ultra_model": "p/text",
-            "pattern": "summarize", "document_ids": [stored["document_id"]] });
+            "pattern": "summarize", "document_ids": [document["document_id"]] });
         client.post("/api/estimate", body).json()["pictures"].clone()
     };
     let none = estimate(&mut client, json!(["p/text", "p/words"]));
@@ -369,8 +376,8 @@ fn a_budget_of_thinking_reaches_an_unknown_model() {
         let answer = client.post("/v1/messages", message);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "");
-        let sent = &provider.requests()[0].body;
-        assert_eq!(sent["thinking"], thinking, "{sent}");
-        assert_eq!(sent["output_config"], Value::Null, "{sent}");
+        let sent_body = &provider.requests()[0].body;
+        assert_eq!(sent_body["thinking"], thinking, "{sent_body}");
+        assert_eq!(sent_body["output_config"], Value::Null, "{sent_body}");
     }
 }

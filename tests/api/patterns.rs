@@ -15,7 +15,7 @@ const HEADINGS: [&str; 5] = [
     "## Blind spots",
 ];
 
-fn own(id: &str) -> Value {
+fn own_pattern(id: &str) -> Value {
     json!({ "id": id, "name": "Two steps", "stages": [
         { "name": "initial", "prompt": "{sources}\nQuestion: {question}\nAnswer it." },
         { "name": "ultra", "prompt": "{peers}\nWrite one answer." },
@@ -49,9 +49,12 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
     for (pattern, id) in &started {
         let analysis = wait_until_ended(&mut ada, id);
         assert_eq!(analysis["status"], "completed", "{pattern}: {analysis}");
-        let written = analysis["synthesis"].as_str().unwrap_or_default();
+        let synthesis = analysis["synthesis"].as_str().unwrap_or_default();
         for heading in HEADINGS {
-            assert!(written.contains(heading), "{pattern}: {heading}: {written}");
+            assert!(
+                synthesis.contains(heading),
+                "{pattern}: {heading}: {synthesis}"
+            );
         }
     }
     let count = started.len();
@@ -64,7 +67,7 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
     server.user("root@example.org");
     let mut ada = server.user("ada@example.org");
     let mut bob = server.user("bob@example.org");
-    let created = ada.post("/api/patterns", own("two-steps"));
+    let created = ada.post("/api/patterns", own_pattern("two-steps"));
     assert_eq!(created.status, 201, "{}", created.text());
     let new_one = created.json();
     assert_eq!(
@@ -96,22 +99,22 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
     assert!(!pattern_ids(&bob.get("/api/patterns").json()).contains(&"two-steps".to_owned()));
     for answer in [
         bob.get("/api/patterns/two-steps"),
-        bob.put("/api/patterns/two-steps", own("two-steps")),
+        bob.put("/api/patterns/two-steps", own_pattern("two-steps")),
         bob.delete("/api/patterns/two-steps"),
     ] {
         answer.refused(404, "NOT_FOUND");
     }
-    bob.post("/api/patterns", own("two-steps"))
+    bob.post("/api/patterns", own_pattern("two-steps"))
         .refused(409, "CONFLICT");
 
-    let mut changed = own("two-steps");
-    changed["name"] = json!("Changed");
-    let answer = ada.put("/api/patterns/two-steps", changed);
+    let mut changed_pattern = own_pattern("two-steps");
+    changed_pattern["name"] = json!("Changed");
+    let answer = ada.put("/api/patterns/two-steps", changed_pattern);
     assert_eq!(
         (answer.status, &answer.json()["pattern"]["name"]),
         (200, &json!("Changed"))
     );
-    ada.put("/api/patterns/two-steps", own("other"))
+    ada.put("/api/patterns/two-steps", own_pattern("other"))
         .refused(422, "VALIDATION_ERROR");
     // The source as read can be sent back.
     let source = ada.get("/api/patterns/two-steps").json()["source"].clone();
@@ -132,12 +135,12 @@ fn embedded_patterns_are_read_only_and_team_patterns_belong_to_admins() {
             .as_str()
             .is_some_and(|prompt| prompt.contains("verdict"))
     );
-    ada.post("/api/patterns", own("gut"))
+    ada.post("/api/patterns", own_pattern("gut"))
         .refused(409, "CONFLICT");
-    root.put("/api/patterns/gut", own("gut"))
+    root.put("/api/patterns/gut", own_pattern("gut"))
         .refused(403, "FORBIDDEN");
     root.delete("/api/patterns/gut").refused(403, "FORBIDDEN");
-    let mut team = own("house-style");
+    let mut team = own_pattern("house-style");
     team["team"] = json!(true);
     ada.post("/api/patterns", team.clone())
         .refused(403, "FORBIDDEN");
@@ -157,7 +160,7 @@ fn embedded_patterns_are_read_only_and_team_patterns_belong_to_admins() {
 fn checking_a_pattern_locates_errors_and_stores_nothing() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");
-    let valid_report = ada.post("/api/patterns/check", own("mine")).json();
+    let valid_report = ada.post("/api/patterns/check", own_pattern("mine")).json();
     assert_eq!(
         (&valid_report["valid"], &valid_report["faults"]),
         (&json!(true), &json!([]))
@@ -185,11 +188,11 @@ fn checking_a_pattern_locates_errors_and_stores_nothing() {
     let response = ada.post("/api/patterns", json!({ "text": text }));
     response.refused(422, "VALIDATION_ERROR");
     assert!(response.text().contains("line 5"), "{}", response.text());
-    let stored = ada.post(
+    let stored_response = ada.post(
         "/api/patterns",
         json!({ "text": text.replace("qestion", "question") }),
     );
-    assert_eq!(stored.status, 201, "{}", stored.text());
+    assert_eq!(stored_response.status, 201, "{}", stored_response.text());
     assert_eq!(
         pattern_ids(&ada.get("/api/patterns?origin=own").json()),
         ["mine"]
@@ -200,8 +203,12 @@ fn checking_a_pattern_locates_errors_and_stores_nothing() {
 fn a_folder_of_patterns_is_read_at_the_start() {
     let folder = std::env::temp_dir().join(format!("quire-api-patterns-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::write(folder.join("a.json"), own("from-a-file").to_string()).expect("a file");
-    std::fs::write(folder.join("b.json"), own("gut").to_string()).expect("a file");
+    std::fs::write(
+        folder.join("a.json"),
+        own_pattern("from-a-file").to_string(),
+    )
+    .expect("a file");
+    std::fs::write(folder.join("b.json"), own_pattern("gut").to_string()).expect("a file");
     std::fs::write(folder.join("c.toml"), "id = ").expect("a file");
     let path = folder.to_str().expect("a path");
     let server = Server::with(&[("QUIRE_PATTERNS", path)]);
@@ -234,8 +241,8 @@ fn the_arrangements_run_by_their_patterns() {
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut ada = server.user("ada@example.org");
     let mut run = |pattern: &str, prompt: &str, models: &[&str], writer: &str| {
-        let asked = json!({ "prompt": prompt, "pattern": pattern, "models": models, "ultra_model": writer });
-        let answer = ada.post("/api/analyze", asked);
+        let body = json!({ "prompt": prompt, "pattern": pattern, "models": models, "ultra_model": writer });
+        let answer = ada.post("/api/analyze", body);
         assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());
         let answer = answer.json();
         answer["ultra_response"]

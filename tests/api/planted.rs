@@ -12,8 +12,8 @@ use crate::support::script::{
 };
 use crate::support::{Client, Server};
 
-fn start_analysis(client: &mut Client, models: &[&str], more: Value) -> String {
-    let mut body = short_run_with(models, more);
+fn start_analysis(client: &mut Client, models: &[&str], extra_fields: Value) -> String {
+    let mut body = short_run_with(models, extra_fields);
     body["async"] = json!(true);
     body["cache"] = json!("off");
     let answer = client.post("/api/analyze", body);
@@ -22,8 +22,11 @@ fn start_analysis(client: &mut Client, models: &[&str], more: Value) -> String {
 }
 
 /// Returns the prompt that the synthesizer received.
-fn synthesizer_prompt<'a>(asked: &'a [ReceivedRequest], model: &str) -> &'a str {
-    let last = asked.iter().rev().find(|asked| asked.model() == model);
+fn synthesizer_prompt<'a>(requests: &'a [ReceivedRequest], model: &str) -> &'a str {
+    let last = requests
+        .iter()
+        .rev()
+        .find(|requests| requests.model() == model);
     let messages = last.unwrap().body["messages"].as_array().unwrap();
     messages.last().unwrap()["content"].as_str().unwrap()
 }

@@ -41,26 +41,29 @@ struct Counted {
 /// A provider that keeps its connections open, as real ones do.
 struct KeepAliveProvider {
     address: SocketAddr,
-    counted: Arc<(Mutex<Counted>, Condvar)>,
+    counters: Arc<(Mutex<Counted>, Condvar)>,
 }
 
 impl KeepAliveProvider {
     fn start(act: ConnectionScript) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let counted = Arc::<(Mutex<Counted>, Condvar)>::default();
-        let all = counted.clone();
+        let counters = Arc::<(Mutex<Counted>, Condvar)>::default();
+        let all = counters.clone();
         std::thread::spawn(move || {
             for socket in listener.incoming() {
                 let (socket, all) = (socket.unwrap(), all.clone());
-                let number = update_counts(&all, |counted| {
-                    counted.connections += 1;
-                    counted.connections
+                let number = update_counts(&all, |counters| {
+                    counters.connections += 1;
+                    counters.connections
                 });
                 std::thread::spawn(move || serve_connection(socket, number, act, &all));
             }
         });
-        Self { address, counted }
+        Self {
+            address,
+            counters: counters,
+        }
     }
 
     fn server(&self) -> Server {
@@ -74,22 +77,26 @@ impl KeepAliveProvider {
     }
 
     fn counts(&self) -> (usize, usize) {
-        let counted = self.counted.0.lock().unwrap();
-        (counted.connections, counted.requests)
+        let counters = self.counters.0.lock().unwrap();
+        (counters.connections, counters.requests)
     }
 
     fn wait(&self, what: &str, condition: impl Fn(&Counted) -> bool) {
-        let (counted, changed) = &*self.counted;
-        let guard = counted.lock().unwrap();
-        let waited = changed.wait_timeout_while(guard, WAIT_TIMEOUT, |counted| !condition(counted));
-        assert!(!waited.unwrap().1.timed_out(), "waited in vain for {what}");
+        let (counters, change_signal) = &*self.counters;
+        let guard = counters.lock().unwrap();
+        let wait_result =
+            change_signal.wait_timeout_while(guard, WAIT_TIMEOUT, |counters| !condition(counters));
+        assert!(
+            !wait_result.unwrap().1.timed_out(),
+            "waited in vain for {what}"
+        );
     }
 }
 
 fn update_counts<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -> T) -> T {
-    let changed = change(&mut all.0.lock().unwrap());
+    let has_changed = change(&mut all.0.lock().unwrap());
     all.1.notify_all();
-    changed
+    has_changed
 }
 
 fn serve_connection(
@@ -113,8 +120,8 @@ fn serve_connection(
         let head =
             "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
         let end = if turn == Turn::Hangs { "" } else { "0\r\n\r\n" };
-        let sent = format!("{head}\r\n\r\n{:x}\r\n{body}\r\n{end}", body.len());
-        if socket.write_all(sent.as_bytes()).is_err() {
+        let response_text = format!("{head}\r\n\r\n{:x}\r\n{body}\r\n{end}", body.len());
+        if socket.write_all(response_text.as_bytes()).is_err() {
             break;
         }
     }
@@ -198,7 +205,7 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
     let before = keeper.counts().1;
     let body = chat_request(true).to_string();
     let mut socket = server.connect();
-    let sent = socket.write_all(
+    let write_result = socket.write_all(
         format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own_key}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -206,7 +213,7 @@ fn the_connection_of_a_canceled_call_is_closed_and_not_reused() {
         )
         .as_bytes(),
     );
-    sent.unwrap();
+    write_result.unwrap();
     keeper.wait("the call", |counted| counted.requests > before);
     let mut first = [0; 64];
     assert!(socket.read(&mut first).unwrap() > 0);

@@ -63,15 +63,15 @@ fn a_document_is_summarized_and_searched_for_facts_without_a_question() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut client = server.user("ada@example.com");
     let text = b"The paper is 80 grams. Ada Lovelace signed on 3 May 2024.";
-    let stored = client
+    let document = client
         .upload("/api/upload-document", "note.txt", text)
         .json();
     for pattern in ["summarize", "extract"] {
-        let body = json!({ "pattern": pattern, "document_id": stored["document_id"] });
+        let body = json!({ "pattern": pattern, "document_id": document["document_id"] });
         let answer = client.post("/api/analyze", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    let body = json!({ "pattern": "critique", "document_id": stored["document_id"] });
+    let body = json!({ "pattern": "critique", "document_id": document["document_id"] });
     client
         .post("/api/analyze", body)
         .refused(422, "VALIDATION_ERROR");
@@ -87,13 +87,12 @@ fn an_alias_means_the_newest_model_that_its_provider_lists() {
         { "id": "gpt-7-old", "created": 10 }, { "id": "gpt-7-new", "created": 30 }, { "id": "gpt-7-mid", "created": 20 },
         { "id": "text-embedding-9", "created": 99 },
     ] });
-    let provider =
-        Provider::answering(
-            move |asked: &ReceivedRequest| match asked.head.starts_with("GET") {
-                true => on("").status(200, "application/json", &list.to_string()),
-                false => on("").sse(&answer_stream("Thin.")),
-            },
-        );
+    let provider = Provider::answering(move |request: &ReceivedRequest| {
+        match request.head.starts_with("GET") {
+            true => on("").status(200, "application/json", &list.to_string()),
+            false => on("").sse(&answer_stream("Thin.")),
+        }
+    });
     let url = provider.base_url();
     let server = Server::with(&[("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", &url)]);
     let mut admin = server.user("admin@example.org");

@@ -48,10 +48,10 @@ fn every_question_carries_instructions_and_documents() {
         .json();
     assert_eq!(list["threads"][0]["project_id"], json!(project));
 
-    let changed = json!({"instructions": "Answer in prose."});
+    let project_change = json!({"instructions": "Answer in prose."});
     assert_eq!(
         client
-            .json("PATCH", &project_path(&project), &changed)
+            .json("PATCH", &project_path(&project), &project_change)
             .status,
         200
     );
@@ -80,7 +80,7 @@ fn a_project_reports_what_its_questions_cost_this_month() {
     let server = priced_server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let project = create_project(&mut client, json!({"name": "Paper"}));
-    let spent = |client: &mut Client| {
+    let month_spending = |client: &mut Client| {
         client.get(&project_path(&project)).json()["spent_this_month"].clone()
     };
     let ask = |client: &mut Client, model: &str, project: Value| {
@@ -88,22 +88,26 @@ fn a_project_reports_what_its_questions_cost_this_month() {
             "prompt": "Where?", "models": [model], "pattern": "plain", "ultra_model": model, "cache": "off",
             "project": project,
         });
-        let asked = client.post("/api/analyze", body).json();
-        let id = asked["analysis_id"].as_str().unwrap();
+        let analysis = client.post("/api/analyze", body).json();
+        let id = analysis["analysis_id"].as_str().unwrap();
         client.get(&format!("/api/analyses/{id}")).json()["cost_usd"].clone()
     };
     assert_eq!(
-        spent(&mut client),
+        month_spending(&mut client),
         json!({"cost_usd": 0.0, "unpriced": false})
     );
     ask(&mut client, "openai/gpt-4o", Value::Null);
     let cost = ask(&mut client, "openai/gpt-4o", json!(project));
     assert!(cost.as_f64() > Some(0.0), "{cost}");
-    let known = json!({"cost_usd": cost, "unpriced": false});
-    assert_eq!(spent(&mut client), known, "without the question outside");
+    let month_cost = json!({"cost_usd": cost, "unpriced": false});
+    assert_eq!(
+        month_spending(&mut client),
+        month_cost,
+        "without the question outside"
+    );
     ask(&mut client, "p/a", json!(project));
     let over = json!({"cost_usd": cost, "unpriced": true});
-    assert_eq!(spent(&mut client), over);
+    assert_eq!(month_spending(&mut client), over);
 }
 
 #[test]
@@ -132,8 +136,8 @@ fn a_project_is_shared_with_people_of_the_server() {
     bob.json("PATCH", &project_path(&project), &rename)
         .refused(403, "FORBIDDEN");
     assert_eq!(bob.delete(&project_path(&project)).status, 404);
-    let stored = bob.upload("/api/upload-document", "b.txt", b"Bob's paper.");
-    let own_body = json!({"document_ids": [stored.json()["document_id"]]});
+    let document = bob.upload("/api/upload-document", "b.txt", b"Bob's paper.");
+    let own_body = json!({"document_ids": [document.json()["document_id"]]});
     assert_eq!(
         bob.json("PATCH", &project_path(&project), &own_body).status,
         200

@@ -14,7 +14,7 @@ use crate::support::server::Folder;
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-fn start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
+fn start(folder: &Folder, extra_settings: &[(&str, &str)]) -> Executable {
     let replica = format!("file://{}", folder.path().join("replica").display());
     let mut settings = vec![
         ("QUIRE_REPLICA", replica.as_str()),
@@ -23,7 +23,7 @@ fn start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
         ("RATE_LIMIT", "1000000"),
         ("MIN_FREE_MB", "1"),
     ];
-    settings.extend_from_slice(more);
+    settings.extend_from_slice(extra_settings);
     Executable::with(folder, &settings)
 }
 
@@ -80,8 +80,8 @@ fn upload(client: &mut Client, name: &str, bytes: &[u8]) -> Option<String> {
         assert_eq!(uploaded.status, 503, "{}", uploaded.text());
         return None;
     }
-    let stored = uploaded.json();
-    let id = stored["document_id"].as_str().or(stored["id"].as_str());
+    let document = uploaded.json();
+    let id = document["document_id"].as_str().or(document["id"].as_str());
     Some(id.unwrap().to_owned())
 }
 
@@ -104,7 +104,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     let _ = fs::remove_dir_all(&place);
     fs::write(&place, "in the way").unwrap();
     let id = upload(&mut client, "thin.txt", b"Paper of eighty grams is thin.").unwrap();
-    let stored = current_time();
+    let stored_at = current_time();
     let health = wait_for_health(&mut client, "in error", |health| {
         health["replica"]["status"] == "error"
     });
@@ -116,12 +116,12 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     // No data arrives for many sync intervals, so nothing may be reported as replicated.
     for _ in 0..60 {
         let health = self::get_health(&mut client);
-        assert!(!is_whole_after(&health, &stored), "{health}");
+        assert!(!is_whole_after(&health, &stored_at), "{health}");
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::remove_file(&place).unwrap();
     let health = wait_for_health(&mut client, "whole", |health| {
-        is_whole_after(health, &stored)
+        is_whole_after(health, &stored_at)
     });
     assert_eq!(health["status"], "ok", "{health}");
     assert_eq!(
@@ -154,8 +154,10 @@ fn files_lost_by_the_replica_are_sent_again() {
         }),
     ];
     for (number, (what, lose)) in losses.iter().enumerate() {
-        let stored = current_time();
-        wait_for_health(&mut client, what, |health| is_whole_after(health, &stored));
+        let stored_at = current_time();
+        wait_for_health(&mut client, what, |health| {
+            is_whole_after(health, &stored_at)
+        });
         lose();
         let name = json!({ "name": number.to_string() });
         assert_eq!(client.put("/api/users/me", name).status, 200);
@@ -183,9 +185,9 @@ fn originals_are_available_immediately_after_a_restore() {
     let ids: Vec<String> = (0..30)
         .map(|number| upload(&mut client, &format!("{number}.txt"), &bytes(number)).unwrap())
         .collect();
-    let stored = current_time();
+    let stored_at = current_time();
     wait_for_health(&mut client, "whole", |health| {
-        is_whole_after(health, &stored)
+        is_whole_after(health, &stored_at)
     });
     server.kill();
     let server = start_again(&folder);
@@ -212,8 +214,10 @@ fn a_server_whose_replacement_died_stops_and_takes_over_when_it_is_started_again
     let mut new = second.known(&client);
     let name = json!({ "name": "Ada of the second" });
     assert_eq!(new.put("/api/users/me", name).status, 200);
-    let stored = current_time();
-    wait_for_health(&mut new, "whole", |health| is_whole_after(health, &stored));
+    let stored_at = current_time();
+    wait_for_health(&mut new, "whole", |health| {
+        is_whole_after(health, &stored_at)
+    });
     // While the second is running, the first still answers read requests.
     assert_eq!(client.get("/api/users/me").status, 200);
     assert_eq!(client.get("/health").status, 503);

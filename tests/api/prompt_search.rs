@@ -1,5 +1,5 @@
 //! Prompt search: a model reads failures and proposes a better prompt, which is tried, confirmed on unseen
-//! cases, and stored with its origin, also across a kill.
+//! cases, and stored with its origin, even if the server is killed.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,8 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt_of(asked: &ReceivedRequest) -> String {
-    let messages = asked.body["messages"].as_array().into_iter().flatten();
+fn prompt_of(request: &ReceivedRequest) -> String {
+    let messages = request.body["messages"].as_array().into_iter().flatten();
     let text = messages.filter_map(|message| message["content"].as_str());
     text.collect::<Vec<_>>().join("\n")
 }
@@ -20,12 +20,12 @@ fn prompt_of(asked: &ReceivedRequest) -> String {
 /// whose later ones add that instruction.
 fn search_provider() -> Provider {
     let replies = std::cell::Cell::new(0);
-    Provider::answering(move |asked| {
-        if asked.head.starts_with("GET") {
+    Provider::answering(move |request| {
+        if request.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[]}");
         }
-        let prompt = prompt_of(asked);
-        let text = match asked.model().as_str() {
+        let prompt = prompt_of(request);
+        let text = match request.model().as_str() {
             "writer" => {
                 replies.set(replies.get() + 1);
                 match replies.get() {
@@ -106,7 +106,7 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
         .iter()
         .find(|requests| requests.model() == "writer")
         .unwrap();
-    let asked = prompt_of(request);
+    let prompt = prompt_of(request);
     for part in [
         "{{question}}",
         "What is ",
@@ -114,14 +114,14 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
         "score 0.00",
         "----- expected 1 ",
     ] {
-        assert!(asked.contains(part), "no {part} in {asked}");
+        assert!(prompt.contains(part), "no {part} in {prompt}");
     }
     // No case of the holdout was shown.
     let cases = client.get(&format!("{path}/cases")).json();
     for case in cases["cases"].as_array().unwrap() {
         let question = format!(" {} ", case["prompt"].as_str().unwrap());
         assert!(
-            case["held_back"] == false || !asked.contains(question.trim()),
+            case["held_back"] == false || !prompt.contains(question.trim()),
             "{case}"
         );
     }
@@ -188,9 +188,9 @@ fn invalid_prompt_searches_are_refused() {
             refusal.text()
         );
     }
-    let mut asked = experiment_body();
-    asked["budget"] = json!({ "cost_usd": 1 });
-    let refusal = client.post("/api/experiments/estimate", asked);
+    let mut invalid_body = experiment_body();
+    invalid_body["budget"] = json!({ "cost_usd": 1 });
+    let refusal = client.post("/api/experiments/estimate", invalid_body);
     assert!(refusal.text().contains("price of"), "{}", refusal.text());
     assert!(provider.requests().is_empty());
 }

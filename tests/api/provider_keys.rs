@@ -38,9 +38,9 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     let server = Server::start();
     let mut admin = server.user("admin@example.org");
     let mut other = server.user("other@example.org");
-    let added = admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
-    assert_eq!(added.status, 201, "{}", added.text());
-    let body = added.json();
+    let response = admin.post(ADMIN_PATH, new_provider_body(&provider, "box"));
+    assert_eq!(response.status, 201, "{}", response.text());
+    let body = response.json();
     assert_eq!(body["message"], "it responds and lists 2 models");
     assert_eq!(
         (&body["provider"]["key_end"], &body["provider"]["has_key"]),
@@ -49,7 +49,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
     let id = body["provider"]["id"].as_str().unwrap().to_owned();
     // The key is never shown to anyone.
     for text in [
-        added.text(),
+        response.text(),
         admin.get(ADMIN_PATH).text(),
         admin.get("/api/admin/audit").text(),
         admin.get("/api/llm/status").text(),
@@ -149,8 +149,8 @@ fn a_rejected_provider_key_is_not_stored() {
     assert_eq!(admin.get(ADMIN_PATH).json()["providers"], json!([]));
     let mut forced = new_provider_body(&provider, "box");
     forced["force"] = json!(true);
-    let stored = admin.post(ADMIN_PATH, forced);
-    assert_eq!(stored.status, 201, "{}", stored.text());
+    let stored_response = admin.post(ADMIN_PATH, forced);
+    assert_eq!(stored_response.status, 201, "{}", stored_response.text());
     // A provider without a model list is saved, and the response says so.
     let without_key = admin
         .post(ADMIN_PATH, new_provider_body(&provider, "bare"))
@@ -160,7 +160,10 @@ fn a_rejected_provider_key_is_not_stored() {
         "{without_key}"
     );
     // A new address needs the key again; the same address does not.
-    let id = stored.json()["provider"]["id"].as_str().unwrap().to_owned();
+    let id = stored_response.json()["provider"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("{ADMIN_PATH}/{id}");
     admin
         .put(
@@ -168,12 +171,12 @@ fn a_rejected_provider_key_is_not_stored() {
             json!({ "base_url": "https://evil.example/v1", "force": true }),
         )
         .refused(422, "VALIDATION_ERROR");
-    let changed = admin.put(
+    let response = admin.put(
         &path,
         json!({ "concurrency": 2, "base_url": provider.base_url() }),
     );
-    assert_eq!(changed.status, 200, "{}", changed.text());
-    assert_eq!(changed.json()["provider"]["concurrency"], 2);
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.json()["provider"]["concurrency"], 2);
     let unreachable = json!({ "name": "gone", "base_url": "http://127.0.0.1:1/v1" });
     admin
         .post(ADMIN_PATH, unreachable)
@@ -215,9 +218,12 @@ fn a_user_provider_is_private() {
     ]);
     let mut admin = server.user("admin@example.org");
     let mut ada = server.user("ada@example.org");
-    let added = ada.post(USER_PATH, new_provider_body(&provider, "mine"));
-    assert_eq!(added.status, 201, "{}", added.text());
-    let id = added.json()["provider"]["id"].as_str().unwrap().to_owned();
+    let response = ada.post(USER_PATH, new_provider_body(&provider, "mine"));
+    assert_eq!(response.status, 201, "{}", response.text());
+    let id = response.json()["provider"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(provider_ids(&mut ada).contains(&"mine/m".to_owned()));
     assert!(!provider_ids(&mut admin).contains(&"mine/m".to_owned()));
     assert!(!provider_ids(&mut server.client()).contains(&"mine/m".to_owned()));
@@ -255,8 +261,8 @@ const ODD_HOSTS: [&str; 3] = [
 
 #[test]
 fn user_provider_addresses_must_be_allowed_and_public() {
-    let closed = Server::start();
-    let mut ada = closed.user("ada@example.org");
+    let closed_server = Server::start();
+    let mut ada = closed_server.user("ada@example.org");
     let own = |url: &str| json!({ "name": "mine", "base_url": url, "force": false });
     let refusal = ada
         .post(USER_PATH, own("https://models.example.org/v1"))
@@ -271,8 +277,10 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     let response = ada.get(USER_PATH).json();
     assert_eq!(response["takes_addresses"], false);
     let names = |response: &Value| {
-        let known = response["known"].as_array().unwrap().iter();
-        known.map(|known| known["name"].clone()).collect::<Vec<_>>()
+        let known_addresses = response["known"].as_array().unwrap().iter();
+        known_addresses
+            .map(|known_addresses| known_addresses["name"].clone())
+            .collect::<Vec<_>>()
     };
     assert!(names(&response).contains(&json!("openai")));
     assert!(!names(&response).contains(&json!("ollama")), "{response}");
@@ -298,8 +306,8 @@ fn user_provider_addresses_must_be_allowed_and_public() {
                 .post(USER_PATH, odd_provider)
                 .refused(422, "VALIDATION_ERROR");
             let message = refusal.to_string();
-            let named = message.contains("base_url") && message.contains("plain ASCII");
-            assert!(named, "{url}: {message}");
+            let is_named = message.contains("base_url") && message.contains("plain ASCII");
+            assert!(is_named, "{url}: {message}");
         }
     }
     for url in [
@@ -354,9 +362,9 @@ fn provider_error_messages_are_shown_only_to_admins() {
             .unwrap()
             .contains("Blue")
     );
-    let observed = failure(&mut other);
+    let shown_failure = failure(&mut other);
     assert_eq!(
-        (&observed["model"], &observed["message"]),
+        (&shown_failure["model"], &shown_failure["message"]),
         (&json!("m"), &Value::Null)
     );
     admin.post("/api/admin/breakers/reset", json!({ "model": "box/m" }));

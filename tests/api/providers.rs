@@ -33,7 +33,7 @@ pub fn llm_settings(provider: &Provider) -> LlmSettings {
         }],
         demo: true,
         first_token: LONG_TIMEOUT,
-        idle: LONG_TIMEOUT,
+        idle_timeout: LONG_TIMEOUT,
         retries: 0,
         retry_pause: Duration::from_millis(5),
         demo_pause: Duration::ZERO,
@@ -300,7 +300,7 @@ fn silent_provider_times_out() {
     ]);
     let quick = LlmSettings {
         first_token: SHORT_TIMEOUT,
-        idle: SHORT_TIMEOUT,
+        idle_timeout: SHORT_TIMEOUT,
         ..llm_settings(&provider)
     };
     let llm = Llm::new(quick);

@@ -75,11 +75,11 @@ fn every_part_is_read_and_the_coverage_is_reported() {
         .upload("/api/upload-document", "big.txt", long_text(400).as_bytes())
         .json();
     let body = ask_body(&[&big["id"]], "parts", &["demo/extract", "demo/phrases"]);
-    let done = person.post("/api/analyze", body).json();
+    let analysis = person.post("/api/analyze", body).json();
     let view = person
         .get(&format!(
             "/api/analyses/{}",
-            done["analysis_id"].as_str().expect("an id")
+            analysis["analysis_id"].as_str().expect("an id")
         ))
         .json();
     let coverage = &view["coverage"];
@@ -93,8 +93,8 @@ fn every_part_is_read_and_the_coverage_is_reported() {
         coverage["parts"].as_u64().map(|n| n as usize)
     );
     assert_eq!(stages[1]["answers"].as_array().map(Vec::len), Some(2));
-    let covered = view["sources"].as_array().expect("sources");
-    let last = covered.last().expect("some");
+    let covered_sources = view["sources"].as_array().expect("sources");
+    let last = covered_sources.last().expect("some");
     assert_eq!(
         last["page"]
             .as_u64()
@@ -193,8 +193,8 @@ fn scanned_pages_are_sent_to_models_that_accept_images() {
         "prompt": "What is this about?", "models": ["p/eye"], "ultra_model": "p/eye",
         "document_ids": [scan["id"]], "pattern": "summarize", "depth": "quick",
     });
-    let done = person.post("/api/analyze", body);
-    assert_eq!(done.status, 200, "{}", done.text());
+    let response = person.post("/api/analyze", body);
+    assert_eq!(response.status, 200, "{}", response.text());
     let request = provider.requests()[0].body.to_string();
     let view = request.matches("data:image/").count();
     assert_eq!(Some(view), scan["gaps"].as_array().map(Vec::len));

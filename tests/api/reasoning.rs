@@ -30,11 +30,11 @@ fn end_chunk() -> Value {
     json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] })
 }
 
-pub fn thought() -> Value {
+pub fn thinking_block() -> Value {
     json!({ "type": "thinking", "thinking": "I need the weather.", "signature": "c2lnbmVk" })
 }
 
-pub fn redacted() -> Value {
+pub fn redacted_block() -> Value {
     json!({ "type": "redacted_thinking", "data": "b3BhcXVl" })
 }
 
@@ -43,7 +43,7 @@ pub fn anthropic() -> Provider {
     let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
     let piece = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
     let stop = |index: u32| json!({ "type": "content_block_stop", "index": index });
-    let ended = |reason: Value, sequence: Value| {
+    let end_events = |reason: Value, sequence: Value| {
         [
             json!({ "type": "message_delta", "delta": { "stop_reason": reason, "stop_sequence": sequence }, "usage": { "input_tokens": 9, "output_tokens": 5 } }),
             json!({ "type": "message_stop" }),
@@ -68,7 +68,7 @@ pub fn anthropic() -> Provider {
             json!({ "type": "signature_delta", "signature": "c2lnbmVk" }),
         ),
         stop(0),
-        start(1, redacted()),
+        start(1, redacted_block()),
         stop(1),
         start(
             2,
@@ -80,25 +80,25 @@ pub fn anthropic() -> Provider {
         ),
         stop(2),
     ];
-    calls.extend(ended(json!("tool_use"), Value::Null));
+    calls.extend(end_events(json!("tool_use"), Value::Null));
     let mut stream_events = vec![
         start(0, json!({ "type": "text", "text": "" })),
         piece(0, json!({ "type": "text_delta", "text": "It is mild" })),
         stop(0),
     ];
-    stream_events.extend(ended(json!("stop_sequence"), json!("END")));
-    Provider::answering(move |asked: &ReceivedRequest| {
-        let has_result = asked.body["messages"].to_string().contains("tool_result");
+    stream_events.extend(end_events(json!("stop_sequence"), json!("END")));
+    Provider::answering(move |request: &ReceivedRequest| {
+        let has_result = request.body["messages"].to_string().contains("tool_result");
         named_events(if has_result { &stream_events } else { &calls })
     })
 }
 
-pub fn speaking(kind: &str, provider: &Provider) -> Server {
-    let known = json!([{ "id": "p", "kind": kind, "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
-    Server::with(&[("QUIRE_PROVIDERS", &known.to_string())])
+pub fn server_speaking(kind: &str, provider: &Provider) -> Server {
+    let provider_list = json!([{ "id": "p", "kind": kind, "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
+    Server::with(&[("QUIRE_PROVIDERS", &provider_list.to_string())])
 }
 
-pub fn streamed(server: &Server, client: &mut Client, path: &str, body: &Value) -> Vec<Value> {
+pub fn stream_events(server: &Server, client: &mut Client, path: &str, body: &Value) -> Vec<Value> {
     let key = key(client);
     let mut body = body.clone();
     body["stream"] = json!(true);
@@ -111,12 +111,12 @@ pub fn last_request_body(provider: &Provider) -> Value {
     requests.pop().unwrap().body
 }
 
-pub fn messages(more: Value) -> Value {
+pub fn messages(extra_fields: Value) -> Value {
     let mut body = json!({
         "model": "p/thinker", "max_tokens": 4096, "stop_sequences": ["END"],
         "messages": [{ "role": "user", "content": "Warm?" }],
     });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
@@ -125,23 +125,31 @@ pub fn messages(more: Value) -> Value {
 #[test]
 fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     let provider = anthropic();
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let thinking = json!({ "type": "enabled", "budget_tokens": 2048 });
     let mut body = messages(json!({ "thinking": thinking, "tools": tools }));
     let response = client.post("/v1/messages", body.clone()).json();
     let content = response["content"].as_array().unwrap().clone();
-    assert_eq!(content[..2], [thought(), redacted()], "{response}");
+    assert_eq!(
+        content[..2],
+        [thinking_block(), redacted_block()],
+        "{response}"
+    );
     assert_eq!(
         (content.len(), &content[2]["type"]),
         (3, &json!("tool_use"))
     );
     // Twice: the second one comes from the cache.
     for _ in 0..2 {
-        let events = streamed(&server, &mut client, "/v1/messages", &body);
-        let blocks = collected(&events);
-        assert_eq!(blocks[..2], [thought(), redacted()], "{events:?}");
+        let events = stream_events(&server, &mut client, "/v1/messages", &body);
+        let blocks = collect_blocks(&events);
+        assert_eq!(
+            blocks[..2],
+            [thinking_block(), redacted_block()],
+            "{events:?}"
+        );
         assert_eq!(blocks.len(), 3, "{events:?}");
     }
     let result = json!([{ "type": "tool_result", "tool_use_id": "t1", "content": "mild" }]);
@@ -154,12 +162,16 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         (&response["stop_reason"], &response["stop_sequence"]),
         (&json!("stop_sequence"), &json!("END"))
     );
-    let sent = last_request_body(&provider);
-    let own = &sent["messages"][1]["content"];
-    assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
+    let sent_body = last_request_body(&provider);
+    let own = &sent_body["messages"][1]["content"];
+    assert_eq!(
+        (&own[0], &own[1]),
+        (&thinking_block(), &redacted_block()),
+        "{sent_body}"
+    );
     assert!(
-        sent["thinking"].is_object(),
-        "it may go on thinking: {sent}"
+        sent_body["thinking"].is_object(),
+        "it may go on thinking: {sent_body}"
     );
     body["thinking"] = json!({ "type": "adaptive" });
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
@@ -172,7 +184,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
     turns[1]["content"].as_array_mut().unwrap().drain(..2);
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);
     assert!(last_request_body(&provider)["thinking"].is_null());
-    let events = streamed(&server, &mut client, "/v1/messages", &body);
+    let events = stream_events(&server, &mut client, "/v1/messages", &body);
     let ending = events
         .iter()
         .find(|event| event["type"] == "message_delta")
@@ -181,7 +193,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
 }
 
 /// Assembles the blocks of a stream as Anthropic's SDK does; every block must have a start and a stop event.
-pub fn collected(events: &[Value]) -> Vec<Value> {
+pub fn collect_blocks(events: &[Value]) -> Vec<Value> {
     let mut blocks: Vec<Value> = Vec::new();
     let mut open = None;
     for event in events {
@@ -197,8 +209,8 @@ pub fn collected(events: &[Value]) -> Vec<Value> {
                 let block = blocks.last_mut().unwrap();
                 for name in ["thinking", "signature", "text"] {
                     if let Some(piece) = event["delta"][name].as_str() {
-                        let known = block[name].as_str().unwrap_or_default().to_owned();
-                        block[name] = json!(known + piece);
+                        let previous_text = block[name].as_str().unwrap_or_default().to_owned();
+                        block[name] = json!(previous_text + piece);
                     }
                 }
             }
@@ -240,8 +252,8 @@ fn messages_show_thinking_to_clients_that_ask_for_it() {
     ] {
         let response = client.post("/v1/messages", messages(more.clone())).json();
         assert_eq!(response["content"], json!(expected), "{more}");
-        let events = streamed(&server, &mut client, "/v1/messages", &messages(more));
-        assert_eq!(collected(&events), expected, "{events:?}");
+        let events = stream_events(&server, &mut client, "/v1/messages", &messages(more));
+        assert_eq!(collect_blocks(&events), expected, "{events:?}");
     }
     // The model's reasoning is sent back in its vendor's own field.
     let mut body = messages(asks);
@@ -249,10 +261,10 @@ fn messages_show_thinking_to_clients_that_ask_for_it() {
     turns.push(json!({ "role": "assistant", "content": [unsigned, text] }));
     turns.push(json!({ "role": "user", "content": "Sure?" }));
     assert_eq!(client.post("/v1/messages", body).status, 200);
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     assert_eq!(
-        sent["messages"][1]["reasoning_content"], "Rome is south.",
-        "{sent}"
+        sent_body["messages"][1]["reasoning_content"], "Rome is south.",
+        "{sent_body}"
     );
 }
 
@@ -273,7 +285,7 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
         output[0]["summary"],
         json!([{ "type": "summary_text", "text": "Rome is south." }])
     );
-    let events = streamed(&server, &mut client, "/v1/responses", &body);
+    let events = stream_events(&server, &mut client, "/v1/responses", &body);
     let of = |name: &str| -> Vec<&Value> {
         events
             .iter()
@@ -302,17 +314,17 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
     ]);
     let second = json!({ "model": "p/thinker", "input": input });
     assert_eq!(client.post("/v1/responses", second).status, 200);
-    let sent = last_request_body(&provider);
-    let roles: Vec<&Value> = sent["messages"]
+    let sent_body = last_request_body(&provider);
+    let roles: Vec<&Value> = sent_body["messages"]
         .as_array()
         .unwrap()
         .iter()
         .map(|turn| &turn["role"])
         .collect();
-    assert_eq!(roles, ["user", "assistant", "user"], "{sent}");
+    assert_eq!(roles, ["user", "assistant", "user"], "{sent_body}");
     assert_eq!(
-        sent["messages"][1]["reasoning_content"], "Rome is south.",
-        "{sent}"
+        sent_body["messages"][1]["reasoning_content"], "Rome is south.",
+        "{sent_body}"
     );
 }
 
@@ -320,14 +332,14 @@ fn responses_have_an_item_of_reasoning_and_take_it_back() {
 fn encrypted_reasoning_goes_through_responses_unchanged() {
     let item = json!({ "id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "c2VhbGVk" });
     let call = json!({ "type": "function_call", "id": "fc_1", "call_id": "c1", "name": "weather", "arguments": "{}", "status": "completed" });
-    let done = |place: u32, item: &Value| json!({ "type": "response.output_item.done", "output_index": place, "item": item });
+    let done_event = |place: u32, item: &Value| json!({ "type": "response.output_item.done", "output_index": place, "item": item });
     let events = [
-        done(0, &item),
-        done(1, &call),
+        done_event(0, &item),
+        done_event(1, &call),
         json!({ "type": "response.completed", "response": { "status": "completed", "usage": { "input_tokens": 3, "output_tokens": 4 } } }),
     ];
     let provider = Provider::answering(move |_: &ReceivedRequest| named_events(&events));
-    let server = speaking("responses", &provider);
+    let server = server_speaking("responses", &provider);
     let mut client = server.user("ada@example.com");
     let tools =
         json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }]);
@@ -335,7 +347,7 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
     let response = client.post("/v1/responses", body.clone()).json();
     assert_eq!(response["output"][0], item, "{response}");
     assert_eq!(response["output"][1]["type"], "function_call", "{response}");
-    let stream = streamed(&server, &mut client, "/v1/responses", &body);
+    let stream = stream_events(&server, &mut client, "/v1/responses", &body);
     let full = &stream.last().unwrap()["response"]["output"];
     assert_eq!(full[0], item, "{full}");
     let result = json!({ "type": "function_call_output", "call_id": "c1", "output": "mild" });
@@ -343,9 +355,12 @@ fn encrypted_reasoning_goes_through_responses_unchanged() {
         json!([{ "role": "user", "content": "Warm?" }, item, response["output"][1], result]);
     let second = json!({ "model": "p/thinker", "input": input, "tools": tools });
     assert_eq!(client.post("/v1/responses", second).status, 200);
-    let sent = last_request_body(&provider);
-    assert_eq!(sent["input"][1], item, "{sent}");
-    assert_eq!(sent["input"][2]["type"], "function_call", "{sent}");
+    let sent_body = last_request_body(&provider);
+    assert_eq!(sent_body["input"][1], item, "{sent_body}");
+    assert_eq!(
+        sent_body["input"][2]["type"], "function_call",
+        "{sent_body}"
+    );
 }
 
 #[test]
@@ -363,17 +378,23 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let response = client.post("/v1/chat/completions", body.clone()).json();
     let message = response["choices"][0]["message"].clone();
     assert_eq!(message["reasoning_details"], details, "{response}");
-    let events = streamed(&server, &mut client, "/v1/chat/completions", &body);
-    let found = events
+    let events = stream_events(&server, &mut client, "/v1/chat/completions", &body);
+    let reasoning_details = events
         .iter()
         .any(|event| event["choices"][0]["delta"]["reasoning_details"] == details);
-    assert!(found, "{events:?}");
+    assert!(reasoning_details, "{events:?}");
     let turns = body["messages"].as_array_mut().unwrap();
     turns.extend([message, json!({ "role": "user", "content": "Sure?" })]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 200);
-    let sent = last_request_body(&provider);
-    assert_eq!(sent["messages"][1]["reasoning_details"], details, "{sent}");
-    assert_eq!(sent["messages"][1]["reasoning_content"], "Rome.", "{sent}");
+    let sent_body = last_request_body(&provider);
+    assert_eq!(
+        sent_body["messages"][1]["reasoning_details"], details,
+        "{sent_body}"
+    );
+    assert_eq!(
+        sent_body["messages"][1]["reasoning_content"], "Rome.",
+        "{sent_body}"
+    );
 }
 
 #[test]
@@ -381,10 +402,10 @@ fn log_probabilities_are_returned_with_and_without_streaming() {
     let token = |text: &str| json!({ "token": text, "logprob": -0.25, "bytes": [65], "top_logprobs": [{ "token": text, "logprob": -0.25, "bytes": [65] }] });
     let both = json!([token("Mild"), token(".")]);
     let logprobs_sent = both.clone();
-    let provider = Provider::answering(move |asked: &ReceivedRequest| {
+    let provider = Provider::answering(move |request: &ReceivedRequest| {
         let piece = |text: &str, at: usize| {
             let mut piece = delta(json!({ "content": text }));
-            if asked.body["logprobs"] == true {
+            if request.body["logprobs"] == true {
                 piece["choices"][0]["logprobs"] =
                     json!({ "content": [logprobs_sent[at]], "refusal": null });
             }
@@ -394,10 +415,10 @@ fn log_probabilities_are_returned_with_and_without_streaming() {
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let ask = |more: Value| {
+    let ask = |extra_fields: Value| {
         let mut body =
             json!({ "model": "p/any", "messages": [{ "role": "user", "content": "Warm?" }] });
-        for (name, value) in more.as_object().unwrap() {
+        for (name, value) in extra_fields.as_object().unwrap() {
             body[name] = value.clone();
         }
         body
@@ -413,7 +434,7 @@ fn log_probabilities_are_returned_with_and_without_streaming() {
         expected.clone(),
         ask(json!({ "logprobs": true, "top_logprobs": 1, "n": 2 })),
     ] {
-        let events = streamed(&server, &mut client, "/v1/chat/completions", &expected);
+        let events = stream_events(&server, &mut client, "/v1/chat/completions", &expected);
         let first = events
             .iter()
             .filter(|event| event["choices"][0]["index"] == 0);

@@ -24,19 +24,23 @@ fn every_field_of_a_recipe_is_kept_and_returned() {
     for field in quire::domain::request::RECIPE_FIELDS {
         assert!(body.get(field).is_some(), "{field} is missing in this test");
     }
-    let mut named = body.clone();
-    named["name"] = json!("Whole");
-    let created = ada.post("/api/recipes", named);
+    let mut named_recipe = body.clone();
+    named_recipe["name"] = json!("Whole");
+    let created = ada.post("/api/recipes", named_recipe);
     assert_eq!(created.status, 201, "{}", created.text());
     let new_one = created.json()["recipe"].clone();
     for (field, value) in body.as_object().expect("an object") {
-        let stored = match value {
+        let stored_body = match value {
             Value::Object(parts) => parts
                 .iter()
                 .all(|(part, value)| &new_one[field][part] == value),
             value => &new_one[field] == value,
         };
-        assert!(stored, "{field}: {} instead of {value}", new_one[field]);
+        assert!(
+            stored_body,
+            "{field}: {} instead of {value}",
+            new_one[field]
+        );
     }
 }
 
@@ -66,8 +70,8 @@ fn recipes_supply_omitted_request_fields() {
         assert_eq!(metadata["ultra_model"], "demo/merge");
         assert_eq!(metadata["parameters"]["temperature"], 0.3);
     }
-    let asked = json!({ "prompt": "What is a quire?", "recipe": "My brief", "pattern": "summarize", "models": ["demo/phrases"], "parameters": { "temperature": 0.9 } });
-    let metadata = ada.post("/api/analyze", asked).json()["metadata"].clone();
+    let body = json!({ "prompt": "What is a quire?", "recipe": "My brief", "pattern": "summarize", "models": ["demo/phrases"], "parameters": { "temperature": 0.9 } });
+    let metadata = ada.post("/api/analyze", body).json()["metadata"].clone();
     assert_eq!(
         (&metadata["pattern"], &metadata["models_used"]),
         (&json!("summarize"), &json!(["demo/phrases"]))
@@ -94,10 +98,10 @@ fn recipes_supply_omitted_request_fields() {
             refusal.text()
         );
     }
-    let asked = json!({ "prompt": "What is a quire?", "recipe": "My brief" });
+    let body = json!({ "prompt": "What is a quire?", "recipe": "My brief" });
     server
         .client()
-        .post("/api/analyze", asked)
+        .post("/api/analyze", body)
         .refused(401, "UNAUTHENTICATED");
 }
 
@@ -121,11 +125,11 @@ fn every_save_is_a_version_and_old_ones_stay() {
         2
     );
     let change = json!({ "pattern": "analyze", "depth": null });
-    let changed = ada.put(&path, change).json();
-    assert_eq!(changed["recipe"]["depth"], json!(null), "null takes away");
-    assert_eq!(changed["recipe"]["version"], 3);
+    let response = ada.put(&path, change).json();
+    assert_eq!(response["recipe"]["depth"], json!(null), "null takes away");
+    assert_eq!(response["recipe"]["version"], 3);
     assert_eq!(
-        changed["recipe"]["models"],
+        response["recipe"]["models"],
         json!(["demo/extract", "demo/sceptic"])
     );
     let renamed = ada.put(&path, json!({ "name": "Notes" })).json();
@@ -165,9 +169,9 @@ fn shared_recipe_is_usable_by_all_and_editable_by_its_owner() {
     let path = format!("/api/recipes/{id}");
     bob.get(&path).refused(404, "NOT_FOUND");
     assert_eq!(ada.put(&path, json!({ "shared": true })).status, 200);
-    let observed = bob.get(&path).json();
+    let shared_view = bob.get(&path).json();
     assert_eq!(
-        (&observed["own"], &observed["shared"]),
+        (&shared_view["own"], &shared_view["shared"]),
         (&json!(false), &json!(true))
     );
     let request = json!({ "prompt": "What is a quire?", "recipe": "My brief" });

@@ -15,7 +15,7 @@ fn start(folder: &Folder) -> Executable {
     try_start(folder, &[])
 }
 
-fn try_start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
+fn try_start(folder: &Folder, extra_settings: &[(&str, &str)]) -> Executable {
     let replica = format!("file://{}", folder.path().join("replica").display());
     let mut settings = vec![
         ("QUIRE_REPLICA", replica.as_str()),
@@ -23,7 +23,7 @@ fn try_start(folder: &Folder, more: &[(&str, &str)]) -> Executable {
         ("USE_MOCK", "true"),
         ("RATE_LIMIT", "1000000"),
     ];
-    settings.extend_from_slice(more);
+    settings.extend_from_slice(extra_settings);
     Executable::with(folder, &settings)
 }
 
@@ -134,9 +134,9 @@ fn replica_restores_all_data_onto_another_disk() {
     let report = String::from_utf8_lossy(&doctor.stdout);
     assert!(report.contains("contains a sound database"), "{report}");
     // An administrator requests a snapshot now.
-    let asked = client.post("/api/admin/backup", json!({}));
-    assert_eq!(asked.status, 202, "{}", asked.text());
-    let before = asked.json()["replica"]["copied_at"].clone();
+    let backup = client.post("/api/admin/backup", json!({}));
+    assert_eq!(backup.status, 202, "{}", backup.text());
+    let before = backup.json()["replica"]["copied_at"].clone();
     let copied = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
         let response = client.get("/api/admin/backups").json();
@@ -213,7 +213,7 @@ fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
     wipe(&folder);
-    let mut found = 0;
+    let mut file_count = 0;
     let mut folders = vec![folder.path().join("replica")];
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).unwrap().flatten() {
@@ -227,10 +227,10 @@ fn encrypted_replica_restores_the_secret_and_reveals_nothing() {
                 bytes.starts_with(b"QSEALED1") && !tells(b"SQLite format") && !tells(text),
                 "{entry:?}"
             );
-            found += 1;
+            file_count += 1;
         }
     }
-    assert!(found >= 4, "{found}");
+    assert!(file_count >= 4, "{file_count}");
     let refusal = |settings: &[(&str, &str)]| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
             .env_clear()
@@ -386,11 +386,11 @@ fn size(folder: &Path) -> (usize, u64) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.fold((0, 0), |(files, bytes), entry| {
         let about = entry.metadata().unwrap();
-        let (more, larger) = match about.is_dir() {
+        let (nested_bytes, larger) = match about.is_dir() {
             true => size(&entry.path()),
             false => (1, about.len()),
         };
-        (files + more, bytes + larger)
+        (files + nested_bytes, bytes + larger)
     })
 }
 
@@ -407,8 +407,8 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
     for wake in 0..wakes {
         let mut client = Client::new(server.address).signed_in("ada@example.com");
         let documents = client.get("/api/documents?limit=200").json();
-        let stored = documents["documents"].as_array().map_or(0, Vec::len);
-        assert_eq!(stored, wake, "{documents}");
+        let document_count = documents["documents"].as_array().map_or(0, Vec::len);
+        assert_eq!(document_count, wake, "{documents}");
         let history = client.get("/api/analyses?limit=1").json();
         let newest = &history["analyses"][0];
         if wake > 0 {

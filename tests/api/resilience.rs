@@ -119,7 +119,8 @@ fn request_about(number: usize) -> ModelRequest {
 #[test]
 fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
     let poisoned =
-        |asked: &ReceivedRequest| match asked.body["messages"].to_string().contains("POISON") {
+        |received: &ReceivedRequest| match received.body["messages"].to_string().contains("POISON")
+        {
             true => on("").status(500, JSON, "{}"),
             false => on("").sse(&hello_stream()),
         };
@@ -296,12 +297,12 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
         start_call(&llm, warm("n")).whole().1.unwrap_err().kind,
         CallErrorKind::Rejected
     );
-    let sent: Vec<bool> = provider
+    let sent_temperatures: Vec<bool> = provider
         .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
-    assert_eq!(sent, [true, false, false, true, false]);
+    assert_eq!(sent_temperatures, [true, false, false, true, false]);
 }
 
 #[test]
@@ -353,7 +354,7 @@ fn keep_alives_do_not_extend_the_timeout() {
     let short = Duration::from_millis(300);
     let llm = Llm::new(LlmSettings {
         first_token: short,
-        idle: short,
+        idle_timeout: short,
         ..llm_settings(&provider)
     });
     for model in ["first", "next"] {
@@ -422,7 +423,7 @@ fn an_address_that_a_user_gave_must_be_public() {
     assert_eq!(provider.requests().len(), 0);
     // Where allowed, the provider is called.
     let llm = Llm::new(LlmSettings {
-        allowed: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
+        allowed_networks: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..llm_settings(&provider)
     });
     llm.set_providers(ProviderSource::Stored, vec![own_body(provider.base_url())]);

@@ -11,7 +11,7 @@ use crate::support::{Client, Server};
 /// Returns a provider that answers every request and lists one model.
 fn listing_provider(name: &'static str) -> Provider {
     Provider::answering(
-        move |asked: &ReceivedRequest| match asked.head.starts_with("GET") {
+        move |request: &ReceivedRequest| match request.head.starts_with("GET") {
             true => {
                 let list = json!({ "data": [{ "id": name, "created": 30 }] });
                 on("").status(200, "application/json", &list.to_string())
@@ -26,8 +26,8 @@ fn save_recipe_with_models(provider: &Provider, id: &str, models: &[&str]) -> St
         .to_string()
 }
 
-fn result_notes(shown: &Value) -> String {
-    shown["notes"].to_string() + &shown["metadata"]["notes"].to_string()
+fn result_notes(report: &Value) -> String {
+    report["notes"].to_string() + &report["metadata"]["notes"].to_string()
 }
 
 #[test]
@@ -71,10 +71,10 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         result_notes(&answer).contains("p/old is no longer available"),
         "{answer}"
     );
-    let refused = ask(&mut ada, "gone");
-    refused.refused(422, "VALIDATION_ERROR");
+    let refusal = ask(&mut ada, "gone");
+    refusal.refused(422, "VALIDATION_ERROR");
     assert!(
-        refused
+        refusal
             .text()
             .contains("none of its models is available any longer: p/old")
     );
@@ -119,8 +119,8 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
 #[test]
 fn lists_mark_a_model_that_its_provider_no_longer_lists() {
     let provider = listing_provider("gpt-7-new");
-    let known = save_recipe_with_models(&provider, "openai", &["gpt-4o", "gpt-7-new"]);
-    let server = Server::with(&[("QUIRE_PROVIDERS", &known)]);
+    let recipe = save_recipe_with_models(&provider, "openai", &["gpt-4o", "gpt-7-new"]);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &recipe)]);
     let mut admin = server.user("admin@example.org");
     assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
     let of = |list: &Value, id: &str| {

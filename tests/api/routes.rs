@@ -258,7 +258,7 @@ pub fn owner(server: &Server) -> Owner {
 
 /// Returns everything that the owner can see, to be compared before and after.
 pub fn owner_view(owner: &mut Owner) -> Vec<(String, Value)> {
-    let mut observed = Vec::new();
+    let mut views = Vec::new();
     for route in ROUTES
         .iter()
         .filter(|route| route.access() == "user" && route.verb == Verb::Get)
@@ -273,9 +273,9 @@ pub fn owner_view(owner: &mut Owner) -> Vec<(String, Value)> {
         if path.ends_with("/export") && path.contains("/users/") {
             continue;
         }
-        observed.push((path, json!(answer.text())));
+        views.push((path, json!(answer.text())));
     }
-    observed
+    views
 }
 
 /// Responses that may contain a user's data must not be stored by a shared cache.
@@ -471,20 +471,20 @@ fn check_schema(value: &Value, schema: &Value, document: &Value, place: &str) {
             "{place}: {name} is missing"
         );
     }
-    let known = schema["properties"]
+    let properties = schema["properties"]
         .as_object()
-        .filter(|known| !known.is_empty());
+        .filter(|properties| !properties.is_empty());
     for (name, item) in map {
         let place = format!("{place}.{name}");
         match (
-            known.and_then(|known| known.get(name)),
+            properties.and_then(|properties| properties.get(name)),
             schema.get("additionalProperties"),
         ) {
             (Some(schema), _) => check_schema(item, schema, document, &place),
             (None, Some(schema)) if schema.is_object() => {
                 check_schema(item, schema, document, &place)
             }
-            (None, _) => assert!(known.is_none(), "{place} is not described"),
+            (None, _) => assert!(properties.is_none(), "{place} is not described"),
         }
     }
 }

@@ -9,16 +9,16 @@ use crate::stream::open_stream;
 use crate::support::line::on;
 use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, begin, server};
-use crate::surface::counting;
+use crate::surface::counting_provider;
 
 #[test]
 fn several_answers_are_as_many_calls_and_one_answer() {
-    let provider = counting();
+    let provider = counting_provider();
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    let chat = |more: Value| {
+    let chat = |extra_fields: Value| {
         let mut body = json!({ "model": "p/any", "messages": [{ "role": "user", "content": "A number?" }], "n": 3 });
-        for (name, value) in more.as_object().unwrap() {
+        for (name, value) in extra_fields.as_object().unwrap() {
             body[name] = value.clone();
         }
         body
@@ -89,9 +89,9 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     );
 }
 
-fn several_answers_body(n: usize, more: Value) -> Value {
+fn several_answers_body(n: usize, extra_fields: Value) -> Value {
     let mut body = json!({ "model": "p/any", "messages": [{ "role": "user", "content": "A number?" }], "n": n });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
@@ -99,7 +99,7 @@ fn several_answers_body(n: usize, more: Value) -> Value {
 
 #[test]
 fn multiple_answers_have_limited_concurrency() {
-    let provider = counting();
+    let provider = counting_provider();
     provider.limit_concurrency(4);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -117,10 +117,11 @@ fn multiple_answers_have_limited_concurrency() {
 
 #[test]
 fn no_model_is_called_without_capacity_for_all_answers() {
-    let provider = Provider::answering(|asked: &ReceivedRequest| match asked.model().as_str() {
-        "slow" => on("").hang(),
-        _ => on("").sse(&answer_stream("It is thin.")),
-    });
+    let provider =
+        Provider::answering(|request: &ReceivedRequest| match request.model().as_str() {
+            "slow" => on("").hang(),
+            _ => on("").sse(&answer_stream("It is thin.")),
+        });
     let server = server(&provider, &[("MAX_STREAMS_PER_USER", "4")]);
     let mut client = server.user("ada@example.com");
     // Analyses have separate limits.
@@ -130,7 +131,7 @@ fn no_model_is_called_without_capacity_for_all_answers() {
     provider.wait_hanging(4);
     let slow =
         json!({ "model": "p/slow", "messages": [{ "role": "user", "content": "A number?" }] });
-    let held = open_stream(&server, &mut client, "POST", "/v1/chat/completions", &slow);
+    let held_stream = open_stream(&server, &mut client, "POST", "/v1/chat/completions", &slow);
     provider.wait_hanging(5);
     let request_for = |provider: &Provider| {
         let all = provider.requests();
@@ -145,7 +146,7 @@ fn no_model_is_called_without_capacity_for_all_answers() {
         let answer = client.post("/v1/chat/completions", several_answers_body(3, json!({})));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    drop(held);
+    drop(held_stream);
     provider.wait_for_disconnect("slow");
     // Its slot is free once its usage is known.
     let free = (0..200).any(|_| {
@@ -202,8 +203,8 @@ fn answers_before_a_failure_are_delivered() {
 fn fields_without_effect_are_named_for_all_answers_together() {
     let count = std::sync::atomic::AtomicU32::new(0);
     let refusal = json!({ "error": { "message": "Unsupported parameter: 'top_k'", "param": "top_k", "code": "unsupported_parameter" } });
-    let provider = Provider::answering(move |asked: &ReceivedRequest| {
-        let has_field = asked.body.get("top_k").is_some();
+    let provider = Provider::answering(move |request: &ReceivedRequest| {
+        let has_field = request.body.get("top_k").is_some();
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         match has_field && number > 0 {
             true => on("").status(400, "application/json", &refusal.to_string()),

@@ -27,12 +27,12 @@ fn invoice_schema() -> Value {
 const VALID_ANSWER: &str = "{\"lines\": [{\"sku\": \"AB\", \"count\": 2}], \"kind\": \"in\"}";
 const INVALID_ANSWER: &str = "{\"lines\": [{\"sku\": \"ab\", \"count\": 2}]}";
 
-fn ask_body(model: &str, more: Value) -> Value {
+fn ask_body(model: &str, extra_fields: Value) -> Value {
     let mut body = json!({
         "model": model, "response_format": invoice_schema(),
         "messages": [{ "role": "user", "content": "Read the invoice." }],
     });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     body
@@ -41,13 +41,13 @@ fn ask_body(model: &str, more: Value) -> Value {
 /// `good` answers correctly, `fenced` with words around it, `learns` on the second attempt, and `never` not at
 /// all. Only calls that request the format are answered this way; panel members write prose.
 fn structured_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
-        let body = asked.body.to_string();
+    Provider::answering(|request: &ReceivedRequest| {
+        let body = request.body.to_string();
         let is_again = body.contains("That does not match the requested format");
-        if asked.body["response_format"].is_null() {
+        if request.body["response_format"].is_null() {
             return on("").sse(&answer_stream("It lists two pieces."));
         }
-        match asked.model().as_str() {
+        match request.model().as_str() {
             "good" => on("").sse(&answer_stream(VALID_ANSWER)),
             "fenced" => on("").sse(&answer_stream(&format!(
                 "Here it is:\n```json\n{VALID_ANSWER}\n```\nDone."
@@ -74,14 +74,14 @@ fn one_model_keeps_to_a_schema_that_a_library_wrote() {
             "{model}"
         );
     }
-    let sent = &provider.requests()[0].body["response_format"]["json_schema"];
+    let sent_schema = &provider.requests()[0].body["response_format"]["json_schema"];
     assert_eq!(
-        sent["schema"],
+        sent_schema["schema"],
         invoice_schema()["json_schema"]["schema"],
-        "{sent}"
+        "{sent_schema}"
     );
     assert_eq!(
-        sent["strict"], false,
+        sent_schema["strict"], false,
         "the vendor's strict mode would refuse it"
     );
     let answer = client.post("/v1/chat/completions", ask_body("p/never", json!({})));

@@ -339,16 +339,16 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         .iter()
         .filter(|asked| asked.head.starts_with("GET"))
         .count();
-    let observed = (provider.connections() - lists) as i64;
+    let connection_count = (provider.connections() - lists) as i64;
     // A canceled attempt may not have opened a connection; every other attempt has.
     assert!(
-        (tries - stopped..=tries).contains(&observed),
-        "{tries} tries, {stopped} of them stopped, {observed} connections"
+        (tries - stopped..=tries).contains(&connection_count),
+        "{tries} tries, {stopped} of them stopped, {connection_count} connections"
     );
-    let cut = number(
+    let cut_calls = number(
         "SELECT count(*) FROM calls WHERE output > 0 AND outcome = 'failed' AND estimated = 0",
     );
-    assert_eq!(cut, 0, "what nobody counted is marked as estimated");
+    assert_eq!(cut_calls, 0, "what nobody counted is marked as estimated");
 }
 
 #[test]

@@ -51,8 +51,8 @@ fn request_body(path: &str, model: &str, stream: bool) -> Value {
 
 /// Returns a provider whose models are named after the status that they answer with.
 fn failing_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
-        let model = asked.model();
+    Provider::answering(|request: &ReceivedRequest| {
+        let model = request.model();
         let status = model.split('-').next().unwrap_or_default();
         let body = json!({ "error": { "message": "no", "type": "some_error" } });
         on("").header("Retry-After", "17").status(
@@ -80,9 +80,9 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
                     _ => openai,
                 };
                 let response = answer.json();
-                let found = (answer.status, response["error"]["type"].as_str());
+                let status_and_type = (answer.status, response["error"]["type"].as_str());
                 let waits = answer.header("retry-after") == "17";
-                if found != (*vendor_status, Some(*kind)) || !waits {
+                if status_and_type != (*vendor_status, Some(*kind)) || !waits {
                     wrong.push(format!(
                         "{path} {status} {stream}: {} {response}",
                         answer.status
@@ -96,8 +96,8 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
 
 #[test]
 fn insufficient_credit_has_openai_format_and_is_not_retried() {
-    let provider = Provider::answering(|asked: &ReceivedRequest| {
-        let (status, error) = match asked.model().as_str() {
+    let provider = Provider::answering(|request: &ReceivedRequest| {
+        let (status, error) = match request.model().as_str() {
             "in-body" => (
                 200,
                 json!({ "code": 402, "message": "Insufficient credits" }),

@@ -150,7 +150,7 @@ fn streamed_deltas_join_to_the_stored_texts() {
         (&totals["answered"], &totals["failed"]),
         (&json!(3), &json!(0))
     );
-    let done = &events[first("member.completed")].data;
+    let completion = &events[first("member.completed")].data;
     for field in [
         "usage",
         "cost_usd",
@@ -159,7 +159,10 @@ fn streamed_deltas_join_to_the_stored_texts() {
         "cached",
         "finish_reason",
     ] {
-        assert!(done.get(field).is_some(), "no {field} in {done}");
+        assert!(
+            completion.get(field).is_some(),
+            "no {field} in {completion}"
+        );
     }
 }
 
@@ -173,16 +176,16 @@ fn a_streamed_request_tells_the_same_as_its_stored_events() {
     assert_eq!(answer.status, 200);
     let list = client.get("/api/analyses").json();
     let id = list["analyses"][0]["id"].as_str().unwrap().to_owned();
-    let stored = client
+    let stored_events = client
         .clone()
         .with("accept", "text/event-stream")
         .get(&analysis_path(&id, "/events"));
     assert_eq!(
         without_comments(&answer.text()),
-        without_comments(&stored.text())
+        without_comments(&stored_events.text())
     );
     assert_eq!(list["analyses"][0]["status"], "completed");
-    for stream in [answer, stored] {
+    for stream in [answer, stored_events] {
         assert_eq!(
             stream.header("content-type"),
             "text/event-stream; charset=utf-8"

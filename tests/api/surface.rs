@@ -11,7 +11,7 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 
 /// Returns a model that numbers its answers.
-pub fn counting() -> Provider {
+pub fn counting_provider() -> Provider {
     let count = std::sync::atomic::AtomicU32::new(0);
     Provider::answering(move |_: &ReceivedRequest| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -45,12 +45,12 @@ fn text_completions_over_a_chat_model() {
     );
     assert_eq!(choice.get("logprobs"), Some(&Value::Null));
     assert_eq!(response["usage"]["total_tokens"], 18);
-    let sent = last_request_body(&provider);
+    let sent_body = last_request_body(&provider);
     assert_eq!(
-        (&sent["stop"], &sent["max_tokens"]),
+        (&sent_body["stop"], &sent_body["max_tokens"]),
         (&json!(["\n\n"]), &json!(20))
     );
-    let question = sent["messages"][1]["content"].as_str().unwrap();
+    let question = sent_body["messages"][1]["content"].as_str().unwrap();
     assert!(
         question.contains("def add(a, b)") && question.contains("print(1)"),
         "{question}"
@@ -85,7 +85,7 @@ fn text_completions_over_a_chat_model() {
 
 #[test]
 fn lists_of_models_have_the_fields_that_clients_choose_by() {
-    let provider = counting();
+    let provider = counting_provider();
     let settings = [("OPENAI_API_KEY", "sk-test")];
     let server = server(&provider, &settings);
     let mut client = server.user("ada@example.com");
@@ -96,20 +96,23 @@ fn lists_of_models_have_the_fields_that_clients_choose_by() {
             .find(|row| row["id"] == id)
             .unwrap_or_else(|| panic!("no {id}"))
     };
-    let known = row("openai/gpt-4o");
-    assert!(known["context_length"].as_u64() > Some(100_000), "{known}");
-    let price: f64 = known["pricing"]["prompt"]
+    let model_row = row("openai/gpt-4o");
+    assert!(
+        model_row["context_length"].as_u64() > Some(100_000),
+        "{model_row}"
+    );
+    let price: f64 = model_row["pricing"]["prompt"]
         .as_str()
         .unwrap()
         .parse()
         .unwrap();
-    assert!(price > 0.0 && price < 0.001, "{known}");
+    assert!(price > 0.0 && price < 0.001, "{model_row}");
     assert_eq!(
-        known["architecture"]["input_modalities"],
+        model_row["architecture"]["input_modalities"],
         json!(["text", "image"])
     );
     assert!(
-        known["supported_parameters"]
+        model_row["supported_parameters"]
             .as_array()
             .unwrap()
             .contains(&json!("tools"))
@@ -120,7 +123,7 @@ fn lists_of_models_have_the_fields_that_clients_choose_by() {
         (&Value::Null, &json!("quire"))
     );
     let one = client.get("/v1/models/openai%2Fgpt-4o").json();
-    assert_eq!(&one, known);
+    assert_eq!(&one, model_row);
 
     let mut anthropic = client.clone().with("anthropic-version", "2023-06-01");
     let first = anthropic.get("/v1/models?limit=2").json();
@@ -160,7 +163,7 @@ fn lists_of_models_have_the_fields_that_clients_choose_by() {
 
 #[test]
 fn documents_in_a_request_are_read_in_their_place() {
-    let provider = counting();
+    let provider = counting_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let file = std::fs::read(concat!(
@@ -188,8 +191,8 @@ fn documents_in_a_request_are_read_in_their_place() {
     ] {
         let answer = client.post(path, body);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        let sent = last_request_body(&provider)["messages"].to_string();
-        assert!(sent.contains(words), "{path}: {sent}");
+        let sent_messages = last_request_body(&provider)["messages"].to_string();
+        assert!(sent_messages.contains(words), "{path}: {sent_messages}");
     }
     let count = |client: &mut crate::support::Client, block: &Value| {
         client
@@ -228,7 +231,7 @@ fn documents_in_a_request_are_read_in_their_place() {
 
 #[test]
 fn an_effort_reaches_the_provider_however_it_is_written() {
-    let provider = counting();
+    let provider = counting_provider();
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
     let user = json!([{ "role": "user", "content": "Why?" }]);

@@ -131,7 +131,7 @@ impl Failing {
     }
 
     /// Kills the server and restarts it on the same folder, without the library.
-    fn restarted(self, client: &Client) -> (Executable, Client, Folder) {
+    fn restart(self, client: &Client) -> (Executable, Client, Folder) {
         self.server.kill();
         let settings = [("USE_MOCK", "true"), ("RATE_LIMIT", "1000000")];
         let server = Executable::with(&self.folder, &settings);
@@ -166,7 +166,7 @@ fn list_documents(client: &mut Client) -> Vec<String> {
 /// Uploads a document for each sync that can fail, until none is left. Returns those that were acknowledged, and
 /// how many were refused.
 fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, usize) {
-    let (mut stored, mut refused) = (Vec::new(), 0);
+    let (mut stored_ids, mut refused_count) = (Vec::new(), 0);
     for n in 1..100 {
         failing.fail(n);
         let name = format!("{n}.txt");
@@ -180,20 +180,23 @@ fn upload_all(failing: &Failing, client: &mut Client) -> (Vec<(String, usize)>, 
                 let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
                 let body = wait_until_read(client, &id);
                 assert_eq!(body["status"], "processed", "sync {n}: {body}");
-                stored.push((id, n));
+                stored_ids.push((id, n));
             }
             status => {
                 assert!(status >= 500, "sync {n}: {}", uploaded.text());
-                refused += 1;
+                refused_count += 1;
             }
         }
-        let known: Vec<_> = stored.iter().map(|(id, _)| id.clone()).collect();
-        let mut found = list_documents(client);
-        found.retain(|id| !known.contains(id));
-        assert!(found.is_empty(), "sync {n}: nothing acknowledged {found:?}");
+        let known_ids: Vec<_> = stored_ids.iter().map(|(id, _)| id.clone()).collect();
+        let mut document_ids = list_documents(client);
+        document_ids.retain(|id| !known_ids.contains(id));
+        assert!(
+            document_ids.is_empty(),
+            "sync {n}: nothing acknowledged {document_ids:?}"
+        );
         if !failing.has_failed() {
             let _ = fs::remove_file(&failing.count);
-            return (stored, refused);
+            return (stored_ids, refused_count);
         }
     }
     panic!("an upload syncs a hundred times");
@@ -222,25 +225,28 @@ fn an_upload_survives(of: &str, expected: usize) {
         return;
     };
     let mut client = Client::new(failing.server.address).registered("ada@example.com");
-    let (stored, refused) = upload_all(&failing, &mut client);
-    eprintln!("{of}: {refused} uploads refused, {} stored", stored.len());
-    assert!(
-        refused >= expected,
-        "{refused} syncs of {of} failed an upload"
+    let (stored_ids, refused_count) = upload_all(&failing, &mut client);
+    eprintln!(
+        "{of}: {refused_count} uploads refused, {} stored",
+        stored_ids.len()
     );
-    assert!(!stored.is_empty(), "the last one met no failure");
-    check_documents(&mut client, &stored);
+    assert!(
+        refused_count >= expected,
+        "{refused_count} syncs of {of} failed an upload"
+    );
+    assert!(!stored_ids.is_empty(), "the last one met no failure");
+    check_documents(&mut client, &stored_ids);
     assert_eq!(client.get("/health").json()["status"], "ok");
-    let (server, mut client, folder) = failing.restarted(&client);
-    check_documents(&mut client, &stored);
-    let mut ids: Vec<_> = stored.iter().map(|(id, _)| id.clone()).collect();
-    let mut found = list_documents(&mut client);
+    let (server, mut client, folder) = failing.restart(&client);
+    check_documents(&mut client, &stored_ids);
+    let mut ids: Vec<_> = stored_ids.iter().map(|(id, _)| id.clone()).collect();
+    let mut document_ids = list_documents(&mut client);
     ids.sort();
-    found.sort();
-    assert_eq!(found, ids);
+    document_ids.sort();
+    assert_eq!(document_ids, ids);
     // Refused uploads take up no space.
     let data = folder.path().join("data");
-    assert_eq!(file_count(&data.join("documents")), stored.len());
+    assert_eq!(file_count(&data.join("documents")), stored_ids.len());
     drop(server);
 }
 
@@ -262,21 +268,21 @@ fn a_change_whose_commit_cannot_be_synced_is_refused_and_leaves_nothing() {
         return;
     };
     let mut client = Client::new(failing.server.address).registered("ada@example.com");
-    let named = |client: &mut Client, n: usize| {
+    let rename_user = |client: &mut Client, n: usize| {
         client
             .put("/api/users/me", json!({ "name": n.to_string() }))
             .status
     };
-    assert_eq!(named(&mut client, 0), 200);
+    assert_eq!(rename_user(&mut client, 0), 200);
     let mut last = 0;
-    let mut refused = 0;
+    let mut refused_count = 0;
     for n in 1..20 {
         failing.fail(1);
-        match named(&mut client, n) {
+        match rename_user(&mut client, n) {
             200 => last = n,
             status => {
                 assert!(status >= 500, "{status}");
-                refused += 1;
+                refused_count += 1;
             }
         }
         assert_eq!(
@@ -285,10 +291,10 @@ fn a_change_whose_commit_cannot_be_synced_is_refused_and_leaves_nothing() {
             "what is read is what was acknowledged"
         );
     }
-    assert!(refused > 0, "no commit failed");
+    assert!(refused_count > 0, "no commit failed");
     let _ = fs::remove_file(&failing.count);
-    assert_eq!(named(&mut client, 99), 200);
-    let (server, mut client, _folder) = failing.restarted(&client);
+    assert_eq!(rename_user(&mut client, 99), 200);
+    let (server, mut client, _folder) = failing.restart(&client);
     assert_eq!(client.get("/api/users/me").json()["name"], "99");
     drop(server);
 }

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::reasoning::{
-    anthropic, collected, last_request_body, messages, named_events, redacted, speaking, streamed,
-    thought,
+    anthropic, collect_blocks, last_request_body, messages, named_events, redacted_block,
+    server_speaking, stream_events, thinking_block,
 };
 use crate::support::provider::{Provider, ReceivedRequest, on};
 
@@ -16,7 +16,7 @@ fn tool_definitions() -> Value {
 #[test]
 fn blocks_of_thinking_go_through_responses_as_items() {
     let provider = anthropic();
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let body = json!({
         "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tool_definitions(),
@@ -36,16 +36,19 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         assert!(content.contains(sealed), "{item}");
     }
     assert_ne!(output[0]["id"], output[1]["id"], "{response}");
-    let sent = last_request_body(&provider);
-    let effort = (&sent["thinking"]["type"], &sent["output_config"]["effort"]);
-    assert_eq!(effort, (&json!("adaptive"), &json!("high")), "{sent}");
-    let events = streamed(&server, &mut client, "/v1/responses", &body);
-    let done = events
+    let sent_body = last_request_body(&provider);
+    let effort = (
+        &sent_body["thinking"]["type"],
+        &sent_body["output_config"]["effort"],
+    );
+    assert_eq!(effort, (&json!("adaptive"), &json!("high")), "{sent_body}");
+    let events = stream_events(&server, &mut client, "/v1/responses", &body);
+    let done_items = events
         .iter()
         .filter(|event| event["type"] == "response.output_item.done");
-    let done: Vec<&Value> = done.map(|event| &event["item"]).collect();
+    let done_items: Vec<&Value> = done_items.map(|event| &event["item"]).collect();
     let full = &events.last().unwrap()["response"]["output"];
-    assert_eq!(json!(done), *full, "{events:?}");
+    assert_eq!(json!(done_items), *full, "{events:?}");
     for (place, item) in output.iter().take(2).enumerate() {
         let streamed = &full[place]["encrypted_content"];
         assert_eq!(item["encrypted_content"], *streamed, "{full}");
@@ -60,35 +63,51 @@ fn blocks_of_thinking_go_through_responses_as_items() {
         input.push(result);
         let response = client.post("/v1/responses", second).json();
         assert_eq!(response["status"], "completed", "{response}");
-        let sent = last_request_body(&provider);
-        let own = &sent["messages"][1]["content"];
-        assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
-        assert_eq!(own[2]["type"], "tool_use", "{sent}");
-        assert_eq!(sent["output_config"]["effort"], "high", "{sent}");
+        let sent_body = last_request_body(&provider);
+        let own = &sent_body["messages"][1]["content"];
+        assert_eq!(
+            (&own[0], &own[1]),
+            (&thinking_block(), &redacted_block()),
+            "{sent_body}"
+        );
+        assert_eq!(own[2]["type"], "tool_use", "{sent_body}");
+        assert_eq!(sent_body["output_config"]["effort"], "high", "{sent_body}");
     }
 }
 
 #[test]
 fn signed_blocks_are_returned_without_a_request_for_thinking() {
     let provider = anthropic();
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     let mut body = messages(json!({ "tools": tools }));
     let response = client.post("/v1/messages", body.clone()).json();
     let content = response["content"].as_array().unwrap().clone();
-    assert_eq!(content[..2], [thought(), redacted()], "{response}");
-    let events = streamed(&server, &mut client, "/v1/messages", &body);
-    let blocks = collected(&events);
-    assert_eq!(blocks[..2], [thought(), redacted()], "{events:?}");
+    assert_eq!(
+        content[..2],
+        [thinking_block(), redacted_block()],
+        "{response}"
+    );
+    let events = stream_events(&server, &mut client, "/v1/messages", &body);
+    let blocks = collect_blocks(&events);
+    assert_eq!(
+        blocks[..2],
+        [thinking_block(), redacted_block()],
+        "{events:?}"
+    );
     let result = json!([{ "type": "tool_result", "tool_use_id": "t1", "content": "mild" }]);
     let turns = body["messages"].as_array_mut().unwrap();
     turns.push(json!({ "role": "assistant", "content": content }));
     turns.push(json!({ "role": "user", "content": result }));
     assert_eq!(client.post("/v1/messages", body).status, 200);
-    let sent = last_request_body(&provider);
-    let own = &sent["messages"][1]["content"];
-    assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
+    let sent_body = last_request_body(&provider);
+    let own = &sent_body["messages"][1]["content"];
+    assert_eq!(
+        (&own[0], &own[1]),
+        (&thinking_block(), &redacted_block()),
+        "{sent_body}"
+    );
 }
 
 #[test]
@@ -99,7 +118,7 @@ fn blocks_between_words_and_calls_keep_their_place() {
     let second = json!({ "type": "thinking", "thinking": "Rome, then.", "signature": "em5k" });
     let events = vec![
         json!({ "type": "message_start", "message": { "usage": { "input_tokens": 9 } } }),
-        start(0, thought()),
+        start(0, thinking_block()),
         stop(0),
         start(1, json!({ "type": "text", "text": "" })),
         piece(1, "Let me look."),
@@ -115,18 +134,18 @@ fn blocks_between_words_and_calls_keep_their_place() {
         json!({ "type": "message_stop" }),
     ];
     let provider = Provider::answering(move |_: &ReceivedRequest| named_events(&events));
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
     for more in [json!({}), json!({ "thinking": { "type": "adaptive" } })] {
         let mut body = messages(more);
         body["tools"] = tools.clone();
-        let response = streamed(&server, &mut client, "/v1/messages", &body);
-        let mut blocks = collected(&response);
-        let found = (&blocks[0], &blocks[1]["text"], &blocks[2]);
+        let response = stream_events(&server, &mut client, "/v1/messages", &body);
+        let mut blocks = collect_blocks(&response);
+        let block_parts = (&blocks[0], &blocks[1]["text"], &blocks[2]);
         assert_eq!(
-            found,
-            (&thought(), &json!("Let me look."), &second),
+            block_parts,
+            (&thinking_block(), &json!("Let me look."), &second),
             "{response:?}"
         );
         assert_eq!(blocks[3]["type"], "tool_use", "{response:?}");
@@ -136,15 +155,15 @@ fn blocks_between_words_and_calls_keep_their_place() {
         turns.push(json!({ "role": "assistant", "content": blocks }));
         turns.push(json!({ "role": "user", "content": result }));
         assert_eq!(client.post("/v1/messages", body).status, 200);
-        let sent = last_request_body(&provider);
-        let turns = sent["messages"].as_array().unwrap()[1..].iter();
+        let sent_body = last_request_body(&provider);
+        let turns = sent_body["messages"].as_array().unwrap()[1..].iter();
         let turns = turns.filter(|turn| turn["role"] == "assistant");
         let parts = turns.flat_map(|turn| turn["content"].as_array().unwrap());
         let kinds: Vec<&Value> = parts.map(|part| &part["type"]).collect();
         assert_eq!(
             kinds,
             ["thinking", "text", "thinking", "tool_use"],
-            "{sent}"
+            "{sent_body}"
         );
     }
 }
@@ -157,7 +176,7 @@ fn a_refusal_of_the_request_keeps_its_vendors_words() {
         let body = json!({ "type": "error", "error": error });
         on("").status(400, "application/json", &body.to_string())
     });
-    let server = speaking("anthropic", &provider);
+    let server = server_speaking("anthropic", &provider);
     let mut client = server.user("ada@example.com");
     for stream in [false, true] {
         for (path, field) in [

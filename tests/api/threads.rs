@@ -16,8 +16,8 @@ use crate::support::{Client, Server};
 
 /// Returns a provider whose models repeat the question in capital letters.
 fn shouting_provider() -> Provider {
-    Provider::answering(|asked| {
-        let question = messages_of(asked)
+    Provider::answering(|request| {
+        let question = messages_of(request)
             .pop()
             .map_or_else(String::new, |(_, text)| text);
         let last = question.lines().last().unwrap_or_default();
@@ -26,8 +26,8 @@ fn shouting_provider() -> Provider {
 }
 
 /// Returns a request's messages with their roles, without the system message.
-fn messages_of(asked: &ReceivedRequest) -> Vec<(String, String)> {
-    let messages = asked.body["messages"].as_array().cloned();
+fn messages_of(request: &ReceivedRequest) -> Vec<(String, String)> {
+    let messages = request.body["messages"].as_array().cloned();
     let messages = messages.unwrap_or_default().into_iter();
     messages
         .map(|message| {
@@ -38,8 +38,8 @@ fn messages_of(asked: &ReceivedRequest) -> Vec<(String, String)> {
         .collect()
 }
 
-fn system_message(asked: &ReceivedRequest) -> String {
-    let first = &asked.body["messages"][0];
+fn system_message(request: &ReceivedRequest) -> String {
+    let first = &request.body["messages"][0];
     assert_eq!(first["role"], "system", "{first}");
     first["content"].as_str().unwrap().to_owned()
 }
@@ -251,11 +251,11 @@ fn oversized_conversations_are_shortened_and_reported() {
     let answer = ask_and_wait(&mut client, first_question("alpha"));
     let two = follow_up(&mut client, &answer, "beta");
     let note = two["notes"].as_array().unwrap().iter();
-    let found = note
+    let note_texts = note
         .filter_map(Value::as_str)
         .find(|note| note.contains("did not see the whole conversation"));
     assert!(
-        found.is_some_and(|note| note.starts_with("p/a")),
+        note_texts.is_some_and(|note| note.starts_with("p/a")),
         "{}",
         two["notes"]
     );
@@ -275,16 +275,16 @@ fn documents_stay_with_the_thread_and_keep_their_marks() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let text = b"The paper is 0.1 mm thick. It is made in Basel.";
-    let stored = client
+    let document = client
         .upload("/api/upload-document", "paper.txt", text)
         .json();
     let mut body = first_question("alpha");
-    body["document_ids"] = json!([stored["document_id"]]);
+    body["document_ids"] = json!([document["document_id"]]);
     let answer = ask_and_wait(&mut client, body);
     let two = follow_up(&mut client, &answer, "beta");
     assert_eq!(
         two["metadata"]["document_ids"],
-        json!([stored["document_id"]])
+        json!([document["document_id"]])
     );
     let requests = provider.requests();
     assert!(system_message(&requests[0]).contains("made in Basel"));
@@ -301,7 +301,10 @@ fn documents_stay_with_the_thread_and_keep_their_marks() {
         ask_and_wait(&mut client, without)["metadata"]["document_ids"],
         json!([])
     );
-    let path = format!("/api/documents/{}", stored["document_id"].as_str().unwrap());
+    let path = format!(
+        "/api/documents/{}",
+        document["document_id"].as_str().unwrap()
+    );
     assert_eq!(client.delete(&path).status, 200);
     let four = follow_up(&mut client, &two, "delta");
     assert_eq!(four["metadata"]["document_ids"], json!([]));
@@ -319,9 +322,9 @@ fn a_thread_is_renamed_pinned_archived_and_deleted() {
     let answer = ask_and_wait(&mut client, json!({"prompt": "What is a quire?"}));
     follow_up(&mut client, &answer, "And a ream?");
     let path = format!("/api/threads/{}", answer["thread_id"].as_str().unwrap());
-    let changed = client.json("PATCH", &path, &json!({"title": " Paper ", "pinned": true}));
-    assert_eq!(changed.status, 200, "{}", changed.text());
-    assert_eq!(changed.json()["title"], "Paper");
+    let response = client.json("PATCH", &path, &json!({"title": " Paper ", "pinned": true}));
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.json()["title"], "Paper");
     let count = |client: &mut Client, query: &str| {
         let list = client.get(&format!("/api/threads{query}")).json();
         list["threads"].as_array().unwrap().len()

@@ -17,10 +17,10 @@ fn weather_tool() -> Value {
 
 /// Returns a provider that calls the tool in two pieces, unless the request contains its result.
 fn tool_calling_provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| {
-        let messages = asked.body["messages"].as_array().unwrap();
+    Provider::answering(|request: &ReceivedRequest| {
+        let messages = request.body["messages"].as_array().unwrap();
         let has_result = messages.iter().any(|message| message["role"] == "tool");
-        if asked.body["tools"].is_null() || has_result {
+        if request.body["tools"].is_null() || has_result {
             return on("").sse(&answer_stream("It is warm."));
         }
         on("").sse(&tool_call_stream())
@@ -53,9 +53,9 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
         (&calls[1]["id"], calls.as_array().unwrap().len()),
         (&json!("c2"), 2)
     );
-    let sent = &provider.requests()[0].body;
+    let sent_body = &provider.requests()[0].body;
     assert_eq!(
-        (&sent["tools"][0], &sent["tool_choice"]),
+        (&sent_body["tools"][0], &sent_body["tool_choice"]),
         (&weather_tool(), &json!("required"))
     );
 
@@ -70,10 +70,10 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
         answer["choices"][0]["message"]["content"], "It is warm.",
         "{answer}"
     );
-    let sent = &provider.requests()[1].body["messages"];
-    assert_eq!(sent[1]["tool_calls"], calls);
+    let sent_body = &provider.requests()[1].body["messages"];
+    assert_eq!(sent_body[1]["tool_calls"], calls);
     assert_eq!(
-        (&sent[2]["role"], &sent[2]["tool_call_id"]),
+        (&sent_body[2]["role"], &sent_body[2]["tool_call_id"]),
         (&json!("tool"), &json!("c1"))
     );
 }
@@ -120,11 +120,11 @@ fn tool_calls_are_streamed_in_each_api_format() {
         (&json!("completed"), &json!("function_call"))
     );
     assert_eq!(last["output"][1]["call_id"], "c2");
-    let done: Vec<&Value> = events
+    let done_events: Vec<&Value> = events
         .iter()
         .filter(|event| event["type"] == "response.function_call_arguments.done")
         .collect();
-    assert_eq!(done[0]["arguments"], "{\"place\":\"Rome\"}");
+    assert_eq!(done_events[0]["arguments"], "{\"place\":\"Rome\"}");
 
     let body = json!({ "model": "p/any", "stream": true, "max_tokens": 100, "tools": [own_body], "messages": user });
     let events = data_objects(&stream_lines(&server, &key, "/v1/messages", &body).1);

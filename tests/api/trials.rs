@@ -11,8 +11,8 @@ use crate::support::provider::{Provider, ReceivedRequest};
 use crate::support::script::{answer_stream, server};
 use crate::support::server::Folder;
 
-fn prompt_of(asked: &ReceivedRequest) -> String {
-    let messages = asked.body["messages"].as_array().into_iter().flatten();
+fn prompt_of(request: &ReceivedRequest) -> String {
+    let messages = request.body["messages"].as_array().into_iter().flatten();
     let text = messages.filter_map(|message| message["content"].as_str());
     text.collect::<Vec<_>>().join("\n")
 }
@@ -28,12 +28,12 @@ fn answer_shown<'p>(prompt: &'p str, letter: &str) -> &'p str {
 
 /// Returns a provider whose members answer according to their names, with this judge of two answers.
 fn panel_provider(judge: impl Fn(&str, &str) -> &'static str + Send + 'static) -> Provider {
-    Provider::answering(move |asked| {
-        if asked.head.starts_with("GET") {
+    Provider::answering(move |request| {
+        if request.head.starts_with("GET") {
             return on("").status(200, "application/json", "{\"data\":[]}");
         }
-        let prompt = prompt_of(asked);
-        let text = match asked.model().as_str() {
+        let prompt = prompt_of(request);
+        let text = match request.model().as_str() {
             "judge" if prompt.contains("answer A") => {
                 let preference = judge(answer_shown(&prompt, "A"), answer_shown(&prompt, "B"));
                 json!({ "solution": "4", "reason": "r", "better": preference }).to_string()
@@ -132,12 +132,12 @@ fn honest_judge_finds_the_better_setting_and_passes_probes() {
     }
     assert_eq!(judge["probes"].as_array().unwrap().len(), 4);
     // The judge's cost counts toward the amount spent, but not toward a setting's cost.
-    let spent = analysis["progress"]["spent"]["tokens"].as_u64().unwrap();
+    let spent_tokens = analysis["progress"]["spent"]["tokens"].as_u64().unwrap();
     let board = analysis["report"]["leaderboard"].as_array().unwrap().iter();
     let own: u64 = board
         .map(|row| row["tokens"].as_u64().unwrap_or(0) * row["cases"].as_u64().unwrap())
         .sum();
-    assert!(spent > own, "{spent} {own}");
+    assert!(spent_tokens > own, "{spent_tokens} {own}");
     assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));
 }
 
@@ -238,11 +238,11 @@ fn killed_experiment_resumes_with_the_same_result() {
 fn provider_outage_pauses_the_experiment_without_penalty() {
     let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let now = failing.clone();
-    let provider = Provider::answering(move |asked| -> ScriptLine {
-        let bad = now.load(std::sync::atomic::Ordering::SeqCst) && asked.model() == "bright";
+    let provider = Provider::answering(move |request| -> ScriptLine {
+        let bad = now.load(std::sync::atomic::Ordering::SeqCst) && request.model() == "bright";
         match bad {
             true => on("").status(401, "application/json", "{}"),
-            false if asked.model() == "bright" => on("").sse(&answer_stream("It is 4.")),
+            false if request.model() == "bright" => on("").sse(&answer_stream("It is 4.")),
             false => on("").sse(&answer_stream("It is 3.")),
         }
     });
@@ -269,8 +269,8 @@ fn provider_outage_pauses_the_experiment_without_penalty() {
 
 #[test]
 fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
-    let provider = Provider::answering(|asked| {
-        let text = if asked.model() == "gpt-4o" {
+    let provider = Provider::answering(|received| {
+        let text = if received.model() == "gpt-4o" {
             "It is 4."
         } else {
             "It is 3."
@@ -308,8 +308,8 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     );
     assert_eq!(answer.status, 200, "{}", answer.text());
     let analysis = wait_until_ended(&mut client, &path);
-    let spent = analysis["progress"]["spent"]["cost_usd"].as_f64().unwrap();
-    assert!(spent > 0.0 && spent <= 0.3, "{analysis}");
+    let spent_dollars = analysis["progress"]["spent"]["cost_usd"].as_f64().unwrap();
+    assert!(spent_dollars > 0.0 && spent_dollars <= 0.3, "{analysis}");
     assert_eq!(analysis["report"]["leader"], 1);
     // An experiment that cannot pay for a single evaluation does none and reports it.
     let path = start_experiment(&mut client, low_budget);
@@ -323,7 +323,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
 
 /// Returns a provider whose members answer at once according to their names, and whose judge returns nothing.
 fn provider_with_silent_judge() -> Provider {
-    Provider::answering(|asked| match asked.model().as_str() {
+    Provider::answering(|request| match request.model().as_str() {
         "judge" => on("").hang(),
         "bright" => on("").sse(&answer_stream("It is 4.")),
         _ => on("").sse(&answer_stream("It is 3.")),
@@ -347,7 +347,7 @@ fn stopping_an_experiment_cancels_judge_calls() {
 
 #[test]
 fn slow_evaluation_blocks_only_one_slot() {
-    let provider = Provider::answering(|asked| match asked.model().as_str() {
+    let provider = Provider::answering(|request| match request.model().as_str() {
         "slow" => on("").hang(),
         _ => on("").sse(&answer_stream("It is 4.")),
     });

@@ -47,12 +47,12 @@ fn chat_request(stream: bool) -> Value {
 /// Waits for this many recorded calls, and returns them.
 fn wait_for_calls(client: &mut Client, count: usize) -> Value {
     for _ in 0..1_200 {
-        let found = client.get("/api/usage/calls").json();
-        if found["calls"]
+        let call_log = client.get("/api/usage/calls").json();
+        if call_log["calls"]
             .as_array()
             .is_some_and(|calls| calls.len() >= count)
         {
-            return found;
+            return call_log;
         }
         std::thread::sleep(Duration::from_millis(50));
     }

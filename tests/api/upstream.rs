@@ -38,17 +38,17 @@ pub struct Case {
     pub model: &'static str,
     /// Responses to the first call, the second, and so on; the last is repeated.
     pub lines: Vec<ScriptLine>,
-    pub whole: ExpectedResponse,
+    pub expected: ExpectedResponse,
     pub stream: ExpectedResponse,
     pub count: Count,
 }
 
 /// Returns a case with the same response whole and streamed.
-pub fn whole(model: &'static str, line: ScriptLine, count: Count) -> Case {
-    both(model, vec![line], Answer(T, "stop"), count)
+pub fn complete_case(model: &'static str, line: ScriptLine, count: Count) -> Case {
+    case_for_both(model, vec![line], Answer(T, "stop"), count)
 }
 
-pub fn both(
+pub fn case_for_both(
     model: &'static str,
     lines: Vec<ScriptLine>,
     response: ExpectedResponse,
@@ -57,19 +57,24 @@ pub fn both(
     Case {
         model,
         lines,
-        whole: response,
+        expected: response,
         stream: response,
         count,
     }
 }
 
 /// Returns a case in which every call breaks off after its first words.
-pub fn broken(model: &'static str, line: ScriptLine, status: u16, words: &'static str) -> Case {
+pub fn broken_case(
+    model: &'static str,
+    line: ScriptLine,
+    status: u16,
+    words: &'static str,
+) -> Case {
     let half = "Seven plus ";
     Case {
         model,
         lines: vec![line],
-        whole: Refused(status, words),
+        expected: Refused(status, words),
         stream: Broken(half, words),
         count: None,
     }
@@ -80,13 +85,13 @@ pub const CACHED: Count = Some((100, 7, 80, "0.098000"));
 pub const BROKE: &str = "was cut off";
 const FAULT: &str = "the provider has a temporary problem";
 
-pub fn ended(reason: &str) -> ScriptLine {
-    sse(&[text("Seven plus "), end(reason), usual(), done()])
+pub fn end_line(reason: &str) -> ScriptLine {
+    sse(&[text("Seven plus "), end(reason), usual_usage(), done()])
 }
 
 impl Case {
     pub fn expecting(mut self, text: &'static str) -> Self {
-        (self.whole, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
+        (self.expected, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
         self
     }
 
@@ -99,28 +104,28 @@ impl Case {
 }
 
 /// Returns a provider that plays these cases in four API formats, and a server that uses it.
-pub fn playing(cases: &[Case]) -> (Provider, Server) {
+pub fn start_playing(cases: &[Case]) -> (Provider, Server) {
     let name = |model: &str| model.rsplit('/').next().unwrap().to_owned();
     let script: HashMap<String, Vec<ScriptLine>> = cases
         .iter()
         .map(|case| (case.id(), case.lines.clone()))
         .collect();
     let counts: Mutex<HashMap<String, usize>> = Mutex::default();
-    let provider = Provider::answering(move |asked: &ReceivedRequest| {
-        let path = asked.head.split(' ').nth(1).unwrap_or_default();
+    let provider = Provider::answering(move |request: &ReceivedRequest| {
+        let path = request.head.split(' ').nth(1).unwrap_or_default();
         let kind = ["an", "ge", "ol", "rs"]
             .into_iter()
             .find(|kind| path.starts_with(&format!("/{kind}/")));
         let model = match path.split_once("/models/") {
             Some((_, model)) => model.split(':').next().unwrap_or_default().to_owned(),
-            None => asked.model(),
+            None => request.model(),
         };
         let id = format!("{}/{model}", kind.unwrap_or("up"));
         let Some(lines) = script.get(&id) else {
             return on("").status(404, JSON, "{}");
         };
         // The whole and the streamed request each start with the first line.
-        let is_streamed = asked.body.to_string().contains("? true");
+        let is_streamed = request.body.to_string().contains("? true");
         let mut counts = counts.lock().unwrap();
         let count = counts.entry(format!("{id} {is_streamed}")).or_default();
         *count += 1;
@@ -165,7 +170,7 @@ pub fn playing(cases: &[Case]) -> (Provider, Server) {
     (provider, server)
 }
 
-fn asked(case: &Case, stream: bool) -> Value {
+fn request_for(case: &Case, stream: bool) -> Value {
     let mut body = json!({ "model": case.id(), "messages": [{ "role": "user", "content": format!("What is 7+5? {stream}") }] });
     if stream {
         body["stream"] = json!(true);
@@ -184,28 +189,28 @@ fn tokens(usage: &Value) -> (u64, u64, u64) {
 }
 
 fn check_count(case: &Case, usage: &Value) {
-    let found = tokens(usage);
+    let counts = tokens(usage);
     match case.count {
         Some((input, output, cached, _)) => {
-            assert_eq!(found, (input, output, cached), "{}", case.model)
+            assert_eq!(counts, (input, output, cached), "{}", case.model)
         }
-        None => assert!(found.0 > 0 && found.1 > 0, "{}: {usage}", case.model),
+        None => assert!(counts.0 > 0 && counts.1 > 0, "{}: {usage}", case.model),
     }
 }
 
 fn check_whole(case: &Case, client: &mut Client) {
-    let answer = client.post("/v1/chat/completions", asked(case, false));
+    let answer = client.post("/v1/chat/completions", request_for(case, false));
     let (model, response) = (case.model, answer.json());
     let choice = &response["choices"][0];
-    let found = (
+    let summary = (
         answer.status,
         choice["message"]["content"].as_str(),
         choice["finish_reason"].as_str(),
     );
-    match case.whole {
+    match case.expected {
         Answer(text, finish) => {
             assert_eq!(
-                found,
+                summary,
                 (200, Some(text), Some(finish)),
                 "{model}: {response}"
             );
@@ -224,7 +229,12 @@ fn check_whole(case: &Case, client: &mut Client) {
 }
 
 fn check_streamed(case: &Case, server: &Server, key: &str) {
-    let (head, lines) = stream_lines(server, key, "/v1/chat/completions", &asked(case, true));
+    let (head, lines) = stream_lines(
+        server,
+        key,
+        "/v1/chat/completions",
+        &request_for(case, true),
+    );
     let model = case.model;
     let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
     if let Refused(expected, words) = case.stream {
@@ -276,7 +286,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
 }
 
 pub fn check(cases: &[Case]) {
-    let (_provider, server) = playing(cases);
+    let (_provider, server) = start_playing(cases);
     let mut client = server.user("ada@example.com");
     let key = key(&mut client);
     // Every case is checked, and all failures are reported.
@@ -295,7 +305,7 @@ pub fn check(cases: &[Case]) {
 
 #[test]
 fn an_interrupted_answer_is_never_complete() {
-    check(&truncated());
+    check(&truncated_cases());
 }
 
 #[test]
@@ -315,19 +325,19 @@ fn streams_that_are_slightly_wrong_are_read() {
 
 #[test]
 fn failures_keep_their_reason_and_their_status() {
-    check(&failures());
+    check(&failure_cases());
 }
 
 #[test]
 fn a_price_that_is_not_known_is_not_zero() {
-    let cases = [whole(
+    let cases = [complete_case(
         "free",
-        counted(json!({ "prompt_tokens": 100, "completion_tokens": 7 })),
+        usage_line(json!({ "prompt_tokens": 100, "completion_tokens": 7 })),
         None,
     )];
-    let (_provider, server) = playing(&cases);
+    let (_provider, server) = start_playing(&cases);
     let mut client = server.user("ada@example.com");
-    let answer = client.post("/v1/chat/completions", asked(&cases[0], false));
+    let answer = client.post("/v1/chat/completions", request_for(&cases[0], false));
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(answer.headers.get("x-quire-cost-usd").is_none());
 }
@@ -399,26 +409,26 @@ fn tool_calls_are_distinguished_under_any_numbering() {
         ),
     ];
     let played = cases.iter().map(|&(model, ref pieces, reason, _)| {
-        let rest = [end(reason), usual(), done()];
-        whole(
+        let rest = [end(reason), usual_usage(), done()];
+        complete_case(
             model,
             sse(&pieces.iter().cloned().chain(rest).collect::<Vec<_>>()),
             None,
         )
     });
-    let (_provider, server) = playing(&played.collect::<Vec<_>>());
+    let (_provider, server) = start_playing(&played.collect::<Vec<_>>());
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     for (model, _, _, expected) in cases {
         let body = json!({ "model": format!("up/{model}"), "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
         let response = client.post("/v1/chat/completions", body).json();
         let calls = response["choices"][0]["message"]["tool_calls"].as_array();
-        let found: Vec<&str> = calls
+        let argument_texts: Vec<&str> = calls
             .unwrap_or_else(|| panic!("{model}: {response}"))
             .iter()
             .map(|call| call["function"]["arguments"].as_str().unwrap())
             .collect();
-        assert_eq!(found, expected, "{model}");
+        assert_eq!(argument_texts, expected, "{model}");
         assert_eq!(
             response["choices"][0]["finish_reason"], "tool_calls",
             "{model}"
@@ -437,16 +447,16 @@ fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
         chunk(json!({ "reasoning_content": "the weather." }), Value::Null),
         call(json!(0), "a1", json!("{}")),
         end("tool_calls"),
-        usual(),
+        usual_usage(),
         done(),
     ];
-    let cases = [both(
+    let cases = [case_for_both(
         "thinks",
         vec![sse(&thinking), sse(&[text(T), end("stop"), done()])],
         Answer(T, "stop"),
         None,
     )];
-    let (provider, server) = playing(&cases);
+    let (provider, server) = start_playing(&cases);
     let mut client = server.user("ada@example.com");
     let mut body = json!({ "model": "up/thinks", "messages": [{ "role": "user", "content": "Warm?" }],
         "tools": [{ "type": "function", "function": { "name": "weather" } }] });
@@ -467,7 +477,10 @@ fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
     );
     let mut requests = provider.requests();
     requests.retain(|requests| requests.head.starts_with("POST"));
-    let sent = &requests[1].body["messages"][1];
-    assert_eq!(sent["reasoning_content"], "I need the weather.", "{sent}");
-    assert_eq!(sent["reasoning_details"], details, "{sent}");
+    let sent_message = &requests[1].body["messages"][1];
+    assert_eq!(
+        sent_message["reasoning_content"], "I need the weather.",
+        "{sent_message}"
+    );
+    assert_eq!(sent_message["reasoning_details"], details, "{sent_message}");
 }

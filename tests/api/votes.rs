@@ -9,10 +9,10 @@ use crate::support::{Client, Server};
 
 const QUESTION: &str = "How much is it?";
 
-fn run_vote(client: &mut Client, models: &[&str], more: Value) -> Value {
+fn run_vote(client: &mut Client, models: &[&str], extra_fields: Value) -> Value {
     let mut body =
         json!({ "prompt": QUESTION, "pattern": "vote", "models": models, "cache": "off" });
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     let answer = client.post("/api/analyze", body);
@@ -140,12 +140,12 @@ fn programs_get_the_winning_answer_in_the_requested_format() {
     ]);
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");
-    let ask = |question: &str, more: Value| {
+    let ask = |question: &str, extra_fields: Value| {
         let mut body = json!({
             "model": "quire/vote", "models": ["p/a", "p/b", "p/c"],
             "messages": [{ "role": "user", "content": question }],
         });
-        for (name, value) in more.as_object().unwrap() {
+        for (name, value) in extra_fields.as_object().unwrap() {
             body[name] = value.clone();
         }
         body
@@ -159,10 +159,13 @@ fn programs_get_the_winning_answer_in_the_requested_format() {
         "2/2; decided_by=votes; not_asked=1"
     );
     let hashes = "How much is it? End with a line \"#### X\".";
-    let closed = client
+    let closing_response = client
         .post("/v1/chat/completions", ask(hashes, json!({})))
         .json();
-    assert_eq!(content(&closed), "Two dozens.\nAnswer: $24.00\n#### 24");
+    assert_eq!(
+        content(&closing_response),
+        "Two dozens.\nAnswer: $24.00\n#### 24"
+    );
     let schema = json!({
         "type": "object", "properties": {"price": {"type": "number"}}, "required": ["price"],
     });

@@ -26,7 +26,7 @@ struct Slow {
 }
 
 impl Slow {
-    fn with(readers: &str) -> Self {
+    fn start_with(readers: &str) -> Self {
         let folder = Folder::new();
         let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         for name in ["begun", "go"] {
@@ -101,16 +101,16 @@ fn waiting(user: &UserId, number: u32) -> Document {
 
 #[test]
 fn a_second_user_does_not_wait_for_all_files_of_the_first() {
-    let slow = Slow::with("1");
+    let slow = Slow::start_with("1");
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
-    let mut sent = vec![slow.send(&ada, "slow one\n")];
+    let mut uploads = vec![slow.send(&ada, "slow one\n")];
     slow.wait_until_paused();
     for number in 0..4 {
         let text = format!("ada{number}\n{}", "more ".repeat(100 - number));
-        sent.push(slow.send(&ada, &text));
+        uploads.push(slow.send(&ada, &text));
     }
-    for one in sent {
+    for one in uploads {
         assert_eq!(one.join().unwrap().json()["status"], "processing");
     }
     let bobs = slow.send(&bob, "bob\n");
@@ -130,12 +130,12 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
 
 #[test]
 fn one_user_does_not_occupy_every_reader() {
-    let slow = Slow::with("2");
+    let slow = Slow::start_with("2");
     let people = ["ada@example.org", "bob@example.org"].map(|email| slow.server.user(email));
     let [mut ada, mut bob] = people;
-    let sent = [slow.send(&ada, "slow one\n"), slow.send(&ada, "slow two\n")];
+    let uploads = [slow.send(&ada, "slow one\n"), slow.send(&ada, "slow two\n")];
     slow.wait_until_paused();
-    for one in sent {
+    for one in uploads {
         assert_eq!(one.join().unwrap().json()["status"], "processing");
     }
     assert_eq!(
@@ -191,9 +191,9 @@ fn the_queue_of_a_user_is_bounded() {
 
 #[test]
 fn reading_progress_is_shown() {
-    let slow = Slow::with("1");
+    let slow = Slow::start_with("1");
     let mut client = slow.server.user("ada@example.com");
-    let sent = slow.send(&client, "slow words");
+    let upload = slow.send(&client, "slow words");
     slow.wait_until_paused();
     let body = loop {
         let list = client.get("/api/documents").json();
@@ -208,7 +208,7 @@ fn reading_progress_is_shown() {
         (&"processing".into(), &0.25.into())
     );
     slow.release();
-    assert_eq!(sent.join().unwrap().status, 200);
+    assert_eq!(upload.join().unwrap().status, 200);
     let all = slow.documents_when_idle(&mut client);
     assert_eq!(all[0]["share_read"], Value::Null, "{all:?}");
 }

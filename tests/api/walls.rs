@@ -47,7 +47,7 @@ fn check_failed_for(document: &Value, reason: &str) {
 
 /// Returns the processes that this server has started to read documents.
 fn reader_processes(server: u32) -> Vec<u32> {
-    let mut found = Vec::new();
+    let mut processes = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
         let name = entry.file_name();
         let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else {
@@ -57,10 +57,10 @@ fn reader_processes(server: u32) -> Vec<u32> {
             continue;
         };
         if status.contains(&format!("PPid:\t{server}\n")) {
-            found.push(process);
+            processes.push(process);
         }
     }
-    found
+    processes
 }
 
 fn wait_reading(server: &Executable) -> u32 {
@@ -83,11 +83,11 @@ fn excessive_memory_or_cpu_use_fails_only_that_document() {
     let server = Server::with(&[("DOCUMENT_MEMORY_MB", "32"), ("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
     let large = "more words than there is room for\n".repeat(900_000);
-    let sent = person
+    let document = person
         .upload(UPLOAD_PATH, "large.txt", large.as_bytes())
         .json();
     check_failed_for(
-        &wait_until_processed(&mut person, &sent),
+        &wait_until_processed(&mut person, &document),
         "more than 32 MB of memory",
     );
     let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
@@ -96,11 +96,11 @@ fn excessive_memory_or_cpu_use_fails_only_that_document() {
 
     let server = Server::with(&[("DOCUMENT_CPU_SECONDS", "1")]);
     let mut person = server.user("a@example.org");
-    let sent = person
+    let document = person
         .upload(UPLOAD_PATH, "slow.html", &slow_page(SLOW_PAGE_MB))
         .json();
     check_failed_for(
-        &wait_until_processed(&mut person, &sent),
+        &wait_until_processed(&mut person, &document),
         "more than 1 seconds",
     );
     let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
@@ -120,8 +120,8 @@ fn a_killed_reader_reports_a_reason_and_leaves_the_server_running() {
         .args(["-9", &reader.to_string()])
         .status();
     assert!(killed.expect("kill").success());
-    let sent = sending.join().expect("an answer");
-    check_failed_for(&wait_until_processed(&mut person, &sent), "stopped");
+    let upload = sending.join().expect("an answer");
+    check_failed_for(&wait_until_processed(&mut person, &upload), "stopped");
     let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
     assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }
@@ -134,12 +134,11 @@ fn a_killed_server_resumes_reading_after_a_restart() {
     let text: String = (0..400_000)
         .map(|n| format!("line {n} of a long text\n"))
         .collect();
-    let sent = person
+    let document = person
         .upload(UPLOAD_PATH, "long.html", &slow_page(SLOW_PAGE_MB))
         .json();
-    assert_eq!(sent["status"], "processing", "{sent}");
-    let request =
-        json!({"prompt": "What is c?", "models": ["demo/extract"], "document_ids": [sent["id"]]});
+    assert_eq!(document["status"], "processing", "{document}");
+    let request = json!({"prompt": "What is c?", "models": ["demo/extract"], "document_ids": [document["id"]]});
     person
         .post("/api/analyze", request)
         .refused(409, "CONFLICT");
@@ -158,12 +157,12 @@ fn a_killed_server_resumes_reading_after_a_restart() {
 
     let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = second.known(&person);
-    let read = wait_until_processed(&mut person, &sent);
+    let read = wait_until_processed(&mut person, &document);
     assert_eq!(read["status"], "processed", "{read}");
     let pages = person
         .get(&format!(
             "/api/documents/{}/text",
-            sent["id"].as_str().expect("an id")
+            document["id"].as_str().expect("an id")
         ))
         .json();
     let pages = pages["pages"].as_array().expect("pages").len();
@@ -183,16 +182,16 @@ fn a_stopped_server_resumes_reading_after_a_restart() {
     let folder = Folder::new();
     let first = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = Client::new(first.address).registered("a@example.org");
-    let sent = person
+    let document = person
         .upload(UPLOAD_PATH, "long.html", &slow_page(SLOW_PAGE_MB))
         .json();
-    assert_eq!(sent["status"], "processing", "{sent}");
+    assert_eq!(document["status"], "processing", "{document}");
     wait_reading(&first);
     first.signal("-TERM");
     assert_eq!(first.code(), Some(0));
 
     let second = Executable::with(&folder, &[("USE_MOCK", "true")]);
     let mut person = second.known(&person);
-    let read = wait_until_processed(&mut person, &sent);
+    let read = wait_until_processed(&mut person, &document);
     assert_eq!(read["status"], "processed", "{read}");
 }

@@ -8,22 +8,22 @@ use crate::support::script::{
     analysis_path, answer_stream, id_of, server, short_run_with, wait_until_ended,
 };
 
-fn stage_names(shown: &Value) -> Vec<&str> {
-    let stages = shown["results"]["stages"].as_array().unwrap().iter();
+fn stage_names(report: &Value) -> Vec<&str> {
+    let stages = report["results"]["stages"].as_array().unwrap().iter();
     stages
         .map(|stage| stage["name"].as_str().unwrap())
         .collect()
 }
 
-fn run_analysis(client: &mut Client, models: &[&str], more: Value) -> Value {
-    let mut body = short_run_with(models, more);
+fn run_analysis(client: &mut Client, models: &[&str], extra_fields: Value) -> Value {
+    let mut body = short_run_with(models, extra_fields);
     body["async"] = json!(true);
     let id = id_of(&client.post("/api/analyze", body));
     wait_until_ended(client, &id)
 }
 
-fn last_event(client: &mut Client, shown: &Value) -> Value {
-    let id = shown["id"].as_str().unwrap();
+fn last_event(client: &mut Client, report: &Value) -> Value {
+    let id = report["id"].as_str().unwrap();
     let all = client.events(&analysis_path(id, "/events"), None);
     all.last().unwrap().data
 }
@@ -164,7 +164,8 @@ fn one_member_is_stopped_and_the_others_go_on() {
 
 #[test]
 fn a_rerun_keeps_the_conversation_its_question_ends() {
-    let provider = Provider::answering(|asked| on(&asked.model()).sse(&answer_stream("At noon.")));
+    let provider =
+        Provider::answering(|received| on(&received.model()).sse(&answer_stream("At noon.")));
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let save = json!({ "name": "ferry", "pattern": "gut", "models": ["p/a"], "ultra_model": "p/w", "depth": "full" });
@@ -232,17 +233,17 @@ fn rerun_calls_only_affected_models() {
         (models_asked, analysis)
     };
     // With another synthesis model, only it is called and paid for.
-    let (cached, shown) = rerun(json!({ "ultra_model": "p/v" }));
-    assert_eq!(cached, [true, true, false], "{shown}");
-    assert_eq!(shown["model_responses"], first["model_responses"]);
+    let (cached, report) = rerun(json!({ "ultra_model": "p/v" }));
+    assert_eq!(cached, [true, true, false], "{report}");
+    assert_eq!(report["model_responses"], first["model_responses"]);
     // With another parameter for one member, only that member is called; the synthesis model reads the same text,
     // so its answer is known.
     let (cached, _) = rerun(json!({ "model_parameters": { "p/a": { "temperature": 0.3 } } }));
     assert_eq!(cached, [false, true, true]);
     // Without changes, no model is called.
-    let (cached, shown) = rerun(json!({}));
+    let (cached, report) = rerun(json!({}));
     assert_eq!(cached, [true, true, true]);
-    assert_eq!(shown["synthesis"], first["synthesis"]);
+    assert_eq!(report["synthesis"], first["synthesis"]);
     // The estimate works without calling a model: the script has no answer left.
     let mut foreseen = |changes: Value| {
         let response = client.post(&analysis_path(&id, "/rerun"), changes).json();
@@ -254,21 +255,22 @@ fn rerun_calls_only_affected_models() {
         };
         (models(&response["taken_over"]), models(&response["calls"]))
     };
-    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
+    let (reused_count, forecast) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
     assert_eq!(
-        (reused_count.join(" "), asked.join(" ")),
+        (reused_count.join(" "), forecast.join(" ")),
         ("p/a p/b".into(), "p/v".into())
     );
-    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
+    let (reused_count, forecast) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
     assert_eq!(
-        (reused_count.len(), asked.join(" ")),
+        (reused_count.len(), forecast.join(" ")),
         (2, "p/w".into()),
         "{reused_count:?}"
     );
-    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
-    assert_eq!((reused_count.len(), asked.len()), (0, 3));
-    let (reused_count, asked) = foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
-    assert_eq!((reused_count.len(), asked.len()), (0, 3));
+    let (reused_count, forecast) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
+    assert_eq!((reused_count.len(), forecast.len()), (0, 3));
+    let (reused_count, forecast) =
+        foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
+    assert_eq!((reused_count.len(), forecast.len()), (0, 3));
     client
         .post(
             &analysis_path(&id, "/rerun"),

@@ -36,12 +36,12 @@ fn panel_servers(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Pr
     (provider, server)
 }
 
-fn run_panel(client: &mut Client, more: Value) -> Value {
+fn run_panel(client: &mut Client, extra_fields: Value) -> Value {
     let mut body = short_run_with(
         &["openai/gpt-4o-mini", "openai/gpt-4o"],
         json!({"ultra_model": "openai/gpt-4.1", "cache": "off"}),
     );
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     let answer = client.post("/api/analyze", body);
@@ -50,12 +50,12 @@ fn run_panel(client: &mut Client, more: Value) -> Value {
 }
 
 /// Asks a question, compares, votes, and returns the ID.
-fn run_and_vote(client: &mut Client, mut more: Value, preferred: &str) -> String {
+fn run_and_vote(client: &mut Client, mut extra_fields: Value, preferred: &str) -> String {
     // Several votes on one question count once.
     static QUESTION: AtomicUsize = AtomicUsize::new(0);
     let number = QUESTION.fetch_add(1, Ordering::Relaxed);
-    more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
-    let id = analysis_id(&run_panel(client, more));
+    extra_fields["prompt"] = json!(format!("How thin is paper of kind {number}?"));
+    let id = analysis_id(&run_panel(client, extra_fields));
     let body = client
         .post(&analysis_path(&id, "/comparison"), json!({}))
         .json();

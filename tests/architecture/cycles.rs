@@ -191,16 +191,16 @@ impl Modules {
 /// Returns the groups of files that are mutually reachable.
 fn find_cycles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &String| {
-        let mut observed: BTreeSet<String> = BTreeSet::new();
+        let mut visited: BTreeSet<String> = BTreeSet::new();
         let mut open = vec![from.clone()];
         while let Some(node) = open.pop() {
             for next in edges.get(&node).into_iter().flatten() {
-                if observed.insert(next.clone()) {
+                if visited.insert(next.clone()) {
                     open.push(next.clone());
                 }
             }
         }
-        observed
+        visited
     };
     let reached: BTreeMap<&String, BTreeSet<String>> =
         edges.keys().map(|from| (from, reach(from))).collect();

@@ -110,8 +110,8 @@ fn the_manual_lists_everything() {
 fn the_overview_names_files_that_exist() {
     let overview = fs::read_to_string("src/README.md").expect("the overview");
     let names: Vec<String> = sources().into_iter().map(|source| source.name).collect();
-    let named = overview.split('`').skip(1).step_by(2);
-    let named = named.filter(|name| name.ends_with(".rs") && !name.contains('<'));
+    let named_paths = overview.split('`').skip(1).step_by(2);
+    let named_paths = named_paths.filter(|name| name.ends_with(".rs") && !name.contains('<'));
     let is_known = |name: &str| {
         let file = format!("/{name}");
         names
@@ -119,7 +119,7 @@ fn the_overview_names_files_that_exist() {
             .any(|known| format!("/{known}").ends_with(&file))
             || Path::new(name).exists()
     };
-    let unknown = named.filter(|name| !is_known(name));
+    let unknown = named_paths.filter(|name| !is_known(name));
     assert_no_violations(
         unknown
             .map(|name| format!("src/README.md: no file {name}"))

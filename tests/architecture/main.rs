@@ -91,7 +91,7 @@ struct Source {
 
 impl Source {
     /// Returns the folder under src, or the stem of a file at the root.
-    fn layer(&self) -> &str {
+    fn layer_name(&self) -> &str {
         let first = self.name.split('/').next().unwrap();
         first.strip_suffix(".rs").unwrap_or(first)
     }
@@ -218,7 +218,7 @@ fn imports_go_down_only() {
     let mut faults = Vec::new();
     let mut edges: BTreeSet<(String, String)> = BTreeSet::new();
     for source in sources() {
-        let layer = source.layer();
+        let layer = source.layer_name();
         let Some(allowed) = layers.get(layer) else {
             faults.push(format!(
                 "src/{}: the folder {layer} has no rule",
@@ -258,11 +258,11 @@ fn imports_go_down_only() {
     }
     assert_no_violations(faults);
     assert!(edges.len() > 20, "imports are found: {edges:?}");
-    assert_eq!(cycle(&edges), None);
+    assert_eq!(find_cycle(&edges), None);
 }
 
 /// Returns a node that is reachable from itself, if there is one.
-fn cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
+fn find_cycle(edges: &BTreeSet<(String, String)>) -> Option<String> {
     let mut remaining = edges.clone();
     loop {
         let sources: BTreeSet<String> = remaining.iter().map(|(from, _)| from.clone()).collect();
@@ -284,9 +284,9 @@ fn each_external_crate_has_one_owner() {
     for source in sources() {
         for (number, line) in source.code() {
             for (name, owners) in CRATE_OWNERS {
-                let named = imported_names(line, &format!("{name}::")).len()
+                let named_crates = imported_names(line, &format!("{name}::")).len()
                     + usize::from(line.trim() == format!("use {name};"));
-                if named > 0 && !owners.contains(&source.layer()) {
+                if named_crates > 0 && !owners.contains(&source.layer_name()) {
                     faults.push(format!(
                         "src/{}:{number}: {name} belongs to {owners:?}",
                         source.name
@@ -298,11 +298,11 @@ fn each_external_crate_has_one_owner() {
                     source.name == *owner
                         || (owner.ends_with('/') && source.name.starts_with(owner))
                 });
-                let marked = line
+                let marked_positions = line
                     .match_indices(text)
                     .any(|(at, _)| !line[..at].chars().next_back().is_some_and(is_word));
                 let script = source.name == "build.rs" && *text == "println!";
-                if marked && !own && !script {
+                if marked_positions && !own && !script {
                     faults.push(format!(
                         "src/{}:{number}: {text} belongs to {owners:?}",
                         source.name
@@ -319,7 +319,7 @@ fn pure_modules_do_no_io() {
     let mut faults = Vec::new();
     for source in sources()
         .iter()
-        .filter(|source| ["domain", "wire"].contains(&source.layer()))
+        .filter(|source| ["domain", "wire"].contains(&source.layer_name()))
     {
         for (number, line) in source.code() {
             for world in [
@@ -396,6 +396,6 @@ fn the_rules_can_fail() {
         Vec::<String>::new()
     );
     let edge = |from: &str, to: &str| (from.to_owned(), to.to_owned());
-    assert_eq!(cycle(&[edge("a", "b"), edge("b", "c")].into()), None);
-    assert!(cycle(&[edge("a", "b"), edge("b", "c"), edge("c", "b")].into()).is_some());
+    assert_eq!(find_cycle(&[edge("a", "b"), edge("b", "c")].into()), None);
+    assert!(find_cycle(&[edge("a", "b"), edge("b", "c"), edge("c", "b")].into()).is_some());
 }

@@ -30,7 +30,7 @@ fn services_do_not_depend_on_the_whole_app() {
     let all = sources();
     let (known, others): (Vec<&Source>, Vec<&Source>) = all
         .iter()
-        .filter(|source| source.layer() == "app" && names_the_app(source))
+        .filter(|source| source.layer_name() == "app" && names_the_app(source))
         .partition(|source| COMPOSITION_FILES.contains(&source.name.as_str()));
     let error = |source: &&Source| format!("{} names App: hold what it uses", source.name);
     assert_no_violations(others.iter().map(error).collect());

@@ -94,14 +94,16 @@ fn several_files_are_read_by_words_and_by_pattern() {
             "{output:?}"
         );
     }
-    let listed = workspace.run(&["documents", "--json"]).expect_success();
-    let list: Value = serde_json::from_str(&listed).unwrap();
+    let document_list = workspace.run(&["documents", "--json"]).expect_success();
+    let list: Value = serde_json::from_str(&document_list).unwrap();
     assert_eq!(list["documents"].as_array().unwrap().len(), 2, "{list}");
-    let none = workspace.run(&["ask", "What?", "-f", "*.pdf"]).refused(1);
+    let none = workspace
+        .run(&["ask", "What?", "-f", "*.pdf"])
+        .expect_refusal(1);
     assert!(none.contains("no file matches *.pdf"), "{none}");
     // A stored document by its ID.
     let added = workspace.run(&["documents", "add", "c.txt"]);
-    let id = added.out.trim().to_owned();
+    let id = added.stdout.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");
     let args = [
         "ask",
@@ -154,7 +156,7 @@ fn a_web_address_is_read_if_it_may_be() {
         "-q",
         "--json",
     ];
-    let refusal = workspace.run(&args).refused(1);
+    let refusal = workspace.run(&args).expect_refusal(1);
     assert!(refusal.contains("not public; OUTBOUND_ALLOW"), "{refusal}");
     let mut command = workspace.quire(&args);
     command.env("OUTBOUND_ALLOW", "127.0.0.0/8");
@@ -258,10 +260,10 @@ fn next_to_a_server_questions_go_through_it() {
         .run(&["key", "list", "ada@example.com"])
         .expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
-    let listed = workspace.run(&["history"]).expect_success();
+    let history = workspace.run(&["history"]).expect_success();
     assert!(
-        listed.contains("Who repairs it?") && listed.contains("just now"),
-        "{listed}"
+        history.contains("Who repairs it?") && history.contains("just now"),
+        "{history}"
     );
 }
 
@@ -292,9 +294,9 @@ fn quire_server_serves_every_command_that_can_use_one() {
         CommandOutput::from_output(command.output().unwrap())
     };
     std::fs::write(other.0.join("lock.txt"), LOCK_TEXT).unwrap();
-    let added = run(&["documents", "add", "lock.txt"]);
-    let id = added.out.trim().to_owned();
-    assert!(id.starts_with("document_"), "{added:?}");
+    let output = run(&["documents", "add", "lock.txt"]);
+    let id = output.stdout.trim().to_owned();
+    assert!(id.starts_with("document_"), "{output:?}");
     assert!(run(&["documents"]).expect_success().contains("lock.txt"));
     assert!(
         run(&["documents", "search", "water", "board"])
@@ -390,7 +392,7 @@ fn the_history_is_listed_read_searched_and_exported() {
     }
     workspace
         .run(&["history", "export", "last", "-o", "a.pdf"])
-        .refused(2);
+        .expect_refusal(2);
 }
 
 #[test]
@@ -410,14 +412,14 @@ fn the_example_of_an_experiment_runs() {
     std::fs::write(workspace.0.join("wrong.toml"), &wrong).unwrap();
     let output = workspace.run(&["experiment", "run", "wrong.toml", "--estimate"]);
     assert_eq!(
-        (output.code, output.out.as_str()),
+        (output.code, output.stdout.as_str()),
         (Some(1), ""),
         "{output:?}"
     );
     let message = output.err;
     assert!(message.contains("wrong.toml, line "), "{message}");
     assert!(message.contains("dail"), "{message}");
-    let named: usize = message
+    let line_number: usize = message
         .split("line ")
         .nth(1)
         .unwrap()
@@ -426,5 +428,5 @@ fn the_example_of_an_experiment_runs() {
         .unwrap()
         .parse()
         .unwrap();
-    assert!((line..line + 3).contains(&named), "{line}: {message}");
+    assert!((line..line + 3).contains(&line_number), "{line}: {message}");
 }

@@ -9,14 +9,14 @@ use super::{CommandOutput, Workspace};
 
 fn workspace_with_account(email: &str) -> Workspace {
     let workspace = Workspace::new();
-    let added = workspace.run(&["user", "add", email, "--admin"]);
-    assert_eq!(added.code, Some(0), "{added:?}");
+    let output = workspace.run(&["user", "add", email, "--admin"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
     workspace
 }
 
 fn successful_output(output: CommandOutput) -> String {
     assert_eq!(output.code, Some(0), "{output:?}");
-    output.out
+    output.stdout
 }
 
 fn import_counts(output: CommandOutput) -> Value {
@@ -56,7 +56,9 @@ fn an_import_brings_back_an_original_that_the_folder_has_lost() {
     let doctor = ["doctor", "--port", "0"];
     let output = workspace.run(&doctor);
     assert!(
-        output.out.contains("1 document has lost the original file"),
+        output
+            .stdout
+            .contains("1 document has lost the original file"),
         "{output:?}"
     );
     let import = [
@@ -133,7 +135,7 @@ fn export_and_import_are_complete_and_idempotent() {
     assert_eq!(out["original documents"]["added"], 1);
     workspace
         .run(&["export", "--user", "ada@example.com", file])
-        .refused(1);
+        .expect_refusal(1);
 
     let other = workspace_with_account("bob@example.com");
     let counts = import_counts(other.run(&["import", "--user", "bob@example.com", file, "--json"]));
@@ -168,10 +170,10 @@ fn export_and_import_are_complete_and_idempotent() {
     // It is found, and its bytes are complete.
     let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
-    let stored: Vec<_> = std::fs::read_dir(other.data_folder().join("documents"))
+    let stored_files: Vec<_> = std::fs::read_dir(other.data_folder().join("documents"))
         .unwrap()
         .collect();
-    assert_eq!(stored.len(), 1);
+    assert_eq!(stored_files.len(), 1);
 }
 
 #[test]
@@ -265,16 +267,16 @@ fn invalid_archive_changes_nothing() {
         std::fs::write(workspace.0.join(name), bytes).unwrap();
         let why = workspace
             .run(&["import", "--user", "ada@example.com", name])
-            .refused(1);
+            .expect_refusal(1);
         assert!(why.contains("cannot be read"), "{name}: {why}");
     }
     workspace
         .run(&["import", "--user", "ada@example.com", "missing"])
-        .refused(1);
-    workspace.run(&["import", "missing"]).refused(2);
+        .expect_refusal(1);
+    workspace.run(&["import", "missing"]).expect_refusal(2);
     workspace
         .run(&["import", "--user", "nobody@example.com", "empty"])
-        .refused(1);
+        .expect_refusal(1);
 }
 
 /// An archive or backup that contains the row of a document whose file is truncated or missing does not succeed
@@ -298,7 +300,7 @@ fn originals_that_are_short_or_lost_are_named() {
 
     std::fs::write(&file, &full[..10]).unwrap();
     let bytes = format!("10 of {} bytes", full.len());
-    let why = export("short.tar.gz").refused(1);
+    let why = export("short.tar.gz").expect_refusal(1);
     for part in [&id, "lease.txt", &bytes, "short.tar.gz was written"] {
         assert!(why.contains(part), "{part}: {why}");
     }
@@ -310,15 +312,15 @@ fn originals_that_are_short_or_lost_are_named() {
     );
 
     std::fs::remove_file(&file).unwrap();
-    let why = export("lost.tar.gz").refused(1);
+    let why = export("lost.tar.gz").expect_refusal(1);
     assert!(why.contains(&id) && why.contains("lost"), "{why}");
     let output = workspace
         .run(&["backup", "lost.db", "--json"])
         .expect_success();
     let output_text: Value = serde_json::from_str(&output).unwrap();
-    let named = output_text["faulty_originals"][0].as_str().unwrap();
+    let faulty_name = output_text["faulty_originals"][0].as_str().unwrap();
     assert!(
-        named.contains(&id) && named.contains("is missing"),
+        faulty_name.contains(&id) && faulty_name.contains("is missing"),
         "{output_text}"
     );
 }

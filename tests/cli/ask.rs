@@ -22,7 +22,7 @@ fn a_question_comes_from_stdin_and_quiet_says_nothing() {
             .expect_success();
         assert!(!answer.trim().is_empty() && !answer.contains('\x1b'));
     }
-    let err = workspace.run_with(&args, " \n").refused(2);
+    let err = workspace.run_with(&args, " \n").expect_refusal(2);
     assert!(err.contains("ask needs a question"), "{err}");
 }
 
@@ -44,7 +44,9 @@ fn a_document_comes_from_stdin() {
     let result: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(result["status"], "completed");
     assert!(answer.contains("water board"), "{answer}");
-    let err = workspace.run(&["ask", "-", "--file", "-"]).refused(2);
+    let err = workspace
+        .run(&["ask", "-", "--file", "-"])
+        .expect_refusal(2);
     assert!(err.contains("both the question and a document"), "{err}");
 }
 
@@ -62,12 +64,12 @@ fn shells_accept_the_printed_completions() {
         }
         let file = workspace.0.join(shell);
         std::fs::write(&file, script).unwrap();
-        let checked = std::process::Command::new(shell)
+        let shell_status = std::process::Command::new(shell)
             .arg("-n")
             .arg(&file)
             .output()
             .unwrap();
-        assert!(checked.status.success(), "{shell}: {checked:?}");
+        assert!(shell_status.status.success(), "{shell}: {shell_status:?}");
     }
     let request = "source ./bash; COMP_WORDS=(quire patterns ch); COMP_CWORD=2; _quire; \
                  echo ${COMPREPLY[@]}; COMP_WORDS=(quire ask --qu); _quire; echo ${COMPREPLY[@]}";
@@ -80,7 +82,7 @@ fn shells_accept_the_printed_completions() {
         String::from_utf8_lossy(&output_text.stdout),
         "check\n--quiet\n"
     );
-    let err = workspace.run(&["completions", "tcsh"]).refused(2);
+    let err = workspace.run(&["completions", "tcsh"]).expect_refusal(2);
     assert!(err.contains("bash, zsh, or fish"), "{err}");
     assert!(
         workspace
@@ -112,7 +114,14 @@ fn a_cited_page_is_listed_once() {
     std::fs::write(workspace.0.join("mill.md"), text).unwrap();
     let args = ["ask", "What are the risks of the lock?", "-f", "mill.md"];
     let output = workspace.run(&args);
-    let cited = output.out.lines().find(|line| line.starts_with("*Cited:"));
-    let cited = cited.unwrap_or_else(|| panic!("{output:?}"));
-    assert_eq!(cited.matches("mill.md, p. 1").count(), 1, "{cited}");
+    let cited_line = output
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("*Cited:"));
+    let cited_line = cited_line.unwrap_or_else(|| panic!("{output:?}"));
+    assert_eq!(
+        cited_line.matches("mill.md, p. 1").count(),
+        1,
+        "{cited_line}"
+    );
 }

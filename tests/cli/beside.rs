@@ -82,7 +82,7 @@ fn experiments_and_models_are_shown_while_a_server_runs() {
             "show",
             "experiment_01ARZ3NDEKTSV4RRFFQ69G0000",
         ])
-        .refused(1);
+        .expect_refusal(1);
     assert!(
         body.contains("not found") || body.contains("there is no"),
         "{body}"
@@ -97,15 +97,17 @@ fn commands_that_start_runs_go_to_the_local_server() {
     std::fs::write(workspace.0.join("sums.toml"), EXPERIMENT_FILE).unwrap();
     let ran = workspace.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("# sums"), "{ran:?}");
+    assert!(ran.stdout.contains("# sums"), "{ran:?}");
     assert!(ran.err.contains("stored as experiment_"), "{ran:?}");
     let nowhere = "experiment_01ARZ3NDEKTSV4RRFFQ69G0000";
-    let error = workspace.run(&["experiment", "resume", nowhere]).refused(1);
+    let error = workspace
+        .run(&["experiment", "resume", nowhere])
+        .expect_refusal(1);
     assert!(error.contains("the server refused"), "{error}");
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
     let output = workspace.run_with(&["mcp"], request);
     assert_eq!(output.code, Some(0), "{output:?}");
-    assert!(output.out.contains("list_patterns"), "{output:?}");
+    assert!(output.stdout.contains("list_patterns"), "{output:?}");
     // The commands' temporary keys have been deleted.
     let keys = workspace.run(&["key", "list", "a@b.co"]).expect_success();
     assert!(keys.starts_with("No API keys yet."), "{keys}");
@@ -133,7 +135,7 @@ fn commands_that_only_read_make_no_folder() {
         &["export", "--user", "a@b.co", "a.tar.gz"],
         &["secret", "new"],
     ] {
-        let error = workspace.run(words).refused(1);
+        let error = workspace.run(words).expect_refusal(1);
         assert!(
             error.contains("there is no database in"),
             "{words:?}: {error}"

@@ -7,8 +7,8 @@ use super::{CommandOutput, Running, Workspace};
 /// Returns a data folder with an account, so that runs are stored.
 fn workspace_with_ada() -> Workspace {
     let workspace = Workspace::new();
-    let added = workspace.run(&["user", "add", "ada@example.com", "--admin"]);
-    assert_eq!(added.code, Some(0), "{added:?}");
+    let output = workspace.run(&["user", "add", "ada@example.com", "--admin"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
     workspace
 }
 
@@ -21,7 +21,9 @@ fn ask_json(workspace: &Workspace, words: &[&str]) -> Value {
 #[test]
 fn continue_follows_up_on_the_newest_thread() {
     let workspace = workspace_with_ada();
-    let none = workspace.run(&["ask", "-c", "And a ream?"]).refused(1);
+    let none = workspace
+        .run(&["ask", "-c", "And a ream?"])
+        .expect_refusal(1);
     assert!(none.contains("no thread to continue"), "{none}");
     let answer = ask_json(
         &workspace,
@@ -48,9 +50,9 @@ fn each_input_line_continues_the_conversation() {
     );
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(
-        !output.out.trim().is_empty() && !output.out.contains('\x1b'),
+        !output.stdout.trim().is_empty() && !output.stdout.contains('\x1b'),
         "{}",
-        output.out
+        output.stdout
     );
     assert!(
         output.err.contains("/quit exits") && output.err.contains("new thread"),

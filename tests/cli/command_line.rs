@@ -137,7 +137,7 @@ fn wrong_command_lines_are_refused_with_2() {
         (&["help", "nothing"], "there is no command"),
         (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
     ] {
-        let err = workspace.run(words).refused(2);
+        let err = workspace.run(words).expect_refusal(2);
         assert!(err.contains(why), "{words:?}: {err}");
     }
 }
@@ -173,7 +173,7 @@ fn failures_name_the_file_the_account_or_the_server() {
             "cannot reach the server http://127.0.0.1:1: Connection refused",
         ),
     ] {
-        let err = workspace.run(words).refused(1);
+        let err = workspace.run(words).expect_refusal(1);
         assert!(err.contains(why), "{words:?}: {err}");
         assert!(!err.contains("os error"), "{words:?}: {err}");
     }
@@ -190,7 +190,7 @@ fn all_settings_errors_are_reported_at_once() {
     std::fs::write(workspace.0.join(".env"), "HOST=example.org\n").unwrap();
     let mut command = workspace.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
     command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
-    let err = CommandOutput::from_output(command.output().unwrap()).refused(2);
+    let err = CommandOutput::from_output(command.output().unwrap()).expect_refusal(2);
     for error in [
         "quire.conf line 1: there is no setting PROT",
         "MAX_RUNS (file quire.conf): \"none\"",

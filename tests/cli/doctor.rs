@@ -52,11 +52,11 @@ fn health_option_reports_whether_the_server_answers() {
     let ask: Vec<String> = ask.map(str::to_owned).into();
     server.wait_for_exit();
     let ask: Vec<&str> = ask.iter().map(String::as_str).collect();
-    let error = workspace.run(&ask).refused(1);
+    let error = workspace.run(&ask).expect_refusal(1);
     assert!(error.contains("no answer from 127.0.0.1"), "{error}");
     let command_output = workspace
         .run(&["doctor", "--health", "--port", "0"])
-        .refused(1);
+        .expect_refusal(1);
     assert!(command_output.contains("set PORT"), "{command_output}");
 }
 
@@ -87,7 +87,7 @@ fn the_doctor_looks_through_the_public_address() {
     let text = look(&start_buffering_proxy(server.address.clone()));
     assert_eq!(text.code, Some(1), "{text:?}");
     assert!(
-        text.out.contains("broken   streaming") && text.out.contains("proxy_buffering off"),
+        text.stdout.contains("broken   streaming") && text.stdout.contains("proxy_buffering off"),
         "{text:?}"
     );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -95,7 +95,7 @@ fn the_doctor_looks_through_the_public_address() {
     drop(listener);
     let command_output = look(&other);
     assert!(
-        command_output.out.contains("broken   public address"),
+        command_output.stdout.contains("broken   public address"),
         "{command_output:?}"
     );
 }
@@ -112,7 +112,10 @@ fn the_doctor_reports_another_program_on_the_port() {
     });
     let output = workspace.run(&["doctor", "--port", port_of(&address)]);
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(output.out.contains("used by another program"), "{output:?}");
+    assert!(
+        output.stdout.contains("used by another program"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -127,11 +130,11 @@ fn the_doctor_finds_settings_errors() {
             "{name}: {command_output:?}"
         );
         assert!(
-            command_output.out.contains(line),
+            command_output.stdout.contains(line),
             "{line} in {command_output:?}"
         );
         assert!(
-            !command_output.out.contains("os error"),
+            !command_output.stdout.contains("os error"),
             "{command_output:?}"
         );
     };
@@ -207,7 +210,7 @@ fn the_doctor_reports_data_folder_problems() {
     let said_text = workspace.run(&["doctor", "--port", "0"]);
     assert_eq!(said_text.code, Some(1), "{said_text:?}");
     assert!(
-        said_text.out.contains("broken   secret") && said_text.err.contains("one check failed"),
+        said_text.stdout.contains("broken   secret") && said_text.err.contains("one check failed"),
         "{said_text:?}"
     );
     set_mode(&workspace.data_folder().join("secret"), 0o600);
@@ -218,7 +221,7 @@ fn the_doctor_reports_data_folder_problems() {
     .unwrap();
     let said = workspace.run(&["doctor", "--port", "0"]);
     assert!(
-        said.code == Some(1) && said.out.contains("broken   database"),
+        said.code == Some(1) && said.stdout.contains("broken   database"),
         "{said:?}"
     );
 }
@@ -245,7 +248,7 @@ fn the_doctor_finds_setup_problems() {
     let output = run_doctor(&workspace, &[]);
     assert!(
         output
-            .out
+            .stdout
             .contains("warning  accounts: there is no administrator yet"),
         "{output:?}"
     );
@@ -276,10 +279,10 @@ fn the_doctor_finds_setup_problems() {
     ] {
         let command_output = run_doctor(&workspace, settings);
         assert!(
-            command_output.out.contains(found),
+            command_output.stdout.contains(found),
             "{settings:?}: {command_output:?}"
         );
-        let is_broken = command_output.out.contains("broken ");
+        let is_broken = command_output.stdout.contains("broken ");
         assert_eq!(
             command_output.code,
             Some(i32::from(is_broken)),
@@ -289,13 +292,13 @@ fn the_doctor_finds_setup_problems() {
     workspace.run(&["backup", &folder_text]).expect_success();
     let said_text = run_doctor(&workspace, &[("QUIRE_BACKUP_DIR", &folder_text)]);
     assert!(
-        said_text.out.contains("ok       backups: "),
+        said_text.stdout.contains("ok       backups: "),
         "{said_text:?}"
     );
     let copy = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
     std::fs::write(copy.path(), "this is not a database").unwrap();
     let said = run_doctor(&workspace, &[("QUIRE_BACKUP_DIR", &folder_text)]);
-    assert!(said.out.contains("broken   backups: "), "{said:?}");
+    assert!(said.stdout.contains("broken   backups: "), "{said:?}");
 }
 
 #[test]
@@ -317,7 +320,7 @@ fn a_server_elsewhere_is_examined() {
     ] {
         let settings = [("QUIRE_SERVER", address), ("QUIRE_API_KEY", key)];
         let output = run_doctor(&workspace, &settings);
-        assert!(output.out.contains(found), "{found}: {output:?}");
+        assert!(output.stdout.contains(found), "{found}: {output:?}");
     }
     assert!(!workspace.data_folder().exists());
 }
@@ -343,7 +346,7 @@ fn a_provider_that_refuses_its_key_is_found() {
     let settings = [("OPENAI_BASE_URL", &*base), ("OPENAI_API_KEY", "sk-wrong")];
     let output = run_doctor(&workspace, &settings);
     assert!(
-        output.out.contains("warning  provider: openai: "),
+        output.stdout.contains("warning  provider: openai: "),
         "{output:?}"
     );
 }

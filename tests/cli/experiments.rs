@@ -33,7 +33,7 @@ fn an_experiment_prints_its_estimate_and_result() {
     write_experiment_files(&workspace);
     let response = workspace.run(&["experiment", "run", "signs.toml", "--estimate", "--json"]);
     assert_eq!(response.code, Some(0), "{response:?}");
-    let estimate: serde_json::Value = serde_json::from_str(&response.out).unwrap();
+    let estimate: serde_json::Value = serde_json::from_str(&response.stdout).unwrap();
     assert_eq!(
         (&estimate["arms"], &estimate["cases"]),
         (&2.into(), &6.into())
@@ -55,7 +55,7 @@ fn an_experiment_prints_its_estimate_and_result() {
     ]);
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(
-        output.out.contains("# Signs") && output.out.contains("## Leaderboard"),
+        output.stdout.contains("# Signs") && output.stdout.contains("## Leaderboard"),
         "{output:?}"
     );
     assert!(

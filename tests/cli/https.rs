@@ -48,7 +48,7 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
         super::CommandOutput::from_output(command.env("PORT", &port).output().unwrap())
     };
     assert_eq!(ask(&["doctor", "--health"]).expect_success().trim(), "ok");
-    let output_text = ask(&["doctor"]).out;
+    let output_text = ask(&["doctor"]).stdout;
     assert!(
         output_text.contains("ok       certificate: the one in chain.pem is valid until"),
         "{output_text}"
@@ -63,7 +63,7 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
     workspace.write_certificate(5);
     server.signal("-HUP");
     logged("certificate reloaded");
-    let said_text = ask(&["doctor"]).out;
+    let said_text = ask(&["doctor"]).stdout;
     assert!(
         said_text.contains("warning  certificate: the certificate in chain.pem expires in"),
         "{said_text}"
@@ -72,7 +72,7 @@ fn a_certificate_is_checked_by_the_doctor_and_reloaded() {
     fs::write(workspace.0.join("key.pem"), "no key").unwrap();
     server.signal("-HUP");
     logged("the previous certificate stays in use");
-    let report = ask(&["doctor"]).out;
+    let report = ask(&["doctor"]).stdout;
     assert!(
         report.contains("broken   certificate: there is no PEM private key"),
         "{report}"
@@ -95,10 +95,10 @@ fn unusable_certificates_prevent_startup() {
                 .unwrap(),
         )
     };
-    let error = start().refused(1);
+    let error = start().expect_refusal(1);
     assert!(error.contains("cannot read chain.pem"), "{error}");
     workspace.write_certificate(0);
-    let output_text = start().refused(1);
+    let output_text = start().expect_refusal(1);
     assert!(
         output_text.contains("the certificate in chain.pem expired at"),
         "{output_text}"

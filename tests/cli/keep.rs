@@ -27,8 +27,12 @@ fn keys_are_made_shown_once_and_deleted() {
             .expect_success(),
         "{\"keys\":[]}\n"
     );
-    workspace.run(&["key", "delete", "a@b.co", id]).refused(1);
-    workspace.run(&["key", "delete", "a@b.co"]).refused(2);
+    workspace
+        .run(&["key", "delete", "a@b.co", id])
+        .expect_refusal(1);
+    workspace
+        .run(&["key", "delete", "a@b.co"])
+        .expect_refusal(2);
     let args = [
         "key",
         "add",
@@ -45,23 +49,23 @@ fn keys_are_made_shown_once_and_deleted() {
         "30",
     ];
     workspace.run(&args).expect_success();
-    let listed = workspace
+    let key_list = workspace
         .run(&["key", "list", "a@b.co", "--json"])
         .expect_success();
     assert!(
-        listed.contains(r#""scopes":["chat"]"#)
-            && listed.contains(r#""models":["openai/*","demo/*"]"#),
-        "{listed}"
+        key_list.contains(r#""scopes":["chat"]"#)
+            && key_list.contains(r#""models":["openai/*","demo/*"]"#),
+        "{key_list}"
     );
-    assert!(listed.contains(r#""budget_usd":2.5"#), "{listed}");
+    assert!(key_list.contains(r#""budget_usd":2.5"#), "{key_list}");
     workspace
         .run(&["key", "add", "a@b.co", "--budget", "much"])
-        .refused(2);
+        .expect_refusal(2);
     workspace
         .run(&["key", "add", "a@b.co", "--scope", "all"])
-        .refused(2);
-    workspace.run(&["key", "add"]).refused(2);
-    workspace.run(&["key", "add", "b@b.co"]).refused(1);
+        .expect_refusal(2);
+    workspace.run(&["key", "add"]).expect_refusal(2);
+    workspace.run(&["key", "add", "b@b.co"]).expect_refusal(1);
 }
 
 #[test]
@@ -73,7 +77,7 @@ fn models_and_documents_are_listed() {
             .expect_success()
             .contains("demo/extract")
     );
-    workspace.run(&["documents"]).refused(1);
+    workspace.run(&["documents"]).expect_refusal(1);
     workspace.run(&["user", "add", "a@b.co"]).expect_success();
     let args = [
         "ask",
@@ -103,9 +107,12 @@ fn models_and_documents_are_listed() {
         .expect_success();
     assert!(found.contains("stdin.txt, page 1:"), "{found}");
     workspace.run(&["documents", "delete", id]).expect_success();
-    let listed = workspace.run(&["documents", "list"]).expect_success();
-    assert!(listed.starts_with("No documents yet."), "{listed}");
-    workspace.run(&["documents", "burn"]).refused(2);
+    let document_list = workspace.run(&["documents", "list"]).expect_success();
+    assert!(
+        document_list.starts_with("No documents yet."),
+        "{document_list}"
+    );
+    workspace.run(&["documents", "burn"]).expect_refusal(2);
 }
 
 #[test]
@@ -119,20 +126,20 @@ fn a_restore_keeps_the_previous_database() {
     assert!(
         workspace
             .run(&["restore", "copy.db"])
-            .refused(1)
+            .expect_refusal(1)
             .contains("--replace")
     );
     std::fs::write(workspace.0.join("junk.db"), "no database").unwrap();
     workspace
         .run(&["restore", "junk.db", "--replace"])
-        .refused(1);
+        .expect_refusal(1);
     // SQLite stores `user_version` in bytes 60 to 63 of the file.
     let mut newer = std::fs::read(workspace.0.join("copy.db")).unwrap();
     newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
     std::fs::write(workspace.0.join("newer.db"), newer).unwrap();
     let error = workspace
         .run(&["restore", "newer.db", "--replace"])
-        .refused(1);
+        .expect_refusal(1);
     assert!(
         error.contains("written by a newer quire (its version is 9000"),
         "{error}"
@@ -146,15 +153,15 @@ fn a_restore_keeps_the_previous_database() {
     let message = workspace
         .run(&["restore", "copy.db", "--replace"])
         .expect_success();
-    let stored = message
+    let kept_path = message
         .split("the replaced database is kept as ")
         .nth(1)
         .expect("where it is")
         .trim();
-    assert!(std::path::Path::new(stored).exists(), "{message}");
+    assert!(std::path::Path::new(kept_path).exists(), "{message}");
     let people = workspace.run(&["user", "list"]).expect_success();
     assert!(people.contains("a@b.co") && !people.contains("later@b.co"));
-    workspace.run(&["restore"]).refused(2);
+    workspace.run(&["restore"]).expect_refusal(2);
 }
 
 #[test]
@@ -264,7 +271,7 @@ fn a_backup_is_a_database_that_opens() {
     assert!(
         workspace
             .run(&["backup", "copy.db"])
-            .refused(1)
+            .expect_refusal(1)
             .contains("no database")
     );
     workspace.run(&["user", "add", "a@b.co"]).expect_success();
@@ -277,7 +284,7 @@ fn a_backup_is_a_database_that_opens() {
     assert!(
         workspace
             .run(&["backup", "copy.db"])
-            .refused(1)
+            .expect_refusal(1)
             .contains("already exists")
     );
     workspace
@@ -291,7 +298,12 @@ fn a_backup_is_a_database_that_opens() {
     )
     .unwrap();
     // Without its matching secret, only with an explicit option.
-    assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
+    assert!(
+        other
+            .run(&["user", "list"])
+            .expect_refusal(1)
+            .contains("secret")
+    );
     other.run(&["secret", "new"]).expect_success();
     assert!(
         other
@@ -311,7 +323,7 @@ fn a_newer_database_is_refused() {
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();
     for words in [&["user", "list"][..], &["serve", "--port", "0"]] {
-        let err = workspace.run(words).refused(1);
+        let err = workspace.run(words).expect_refusal(1);
         assert!(err.contains("written by a newer quire"), "{err}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), bytes, "it is left alone");

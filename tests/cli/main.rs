@@ -90,7 +90,7 @@ fn run_with_input(mut command: Command, input: &str) -> Output {
 #[derive(Debug)]
 struct CommandOutput {
     code: Option<i32>,
-    out: String,
+    stdout: String,
     err: String,
 }
 
@@ -98,7 +98,7 @@ impl CommandOutput {
     fn from_output(output: Output) -> Self {
         Self {
             code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
@@ -108,14 +108,14 @@ impl CommandOutput {
             (self.code, self.err.as_str()),
             (Some(0), ""),
             "{}",
-            self.out
+            self.stdout
         );
-        self.out
+        self.stdout
     }
     /// Checks that it failed with this code and an explanation on stderr, and nothing on stdout. Returns stderr.
-    fn refused(self, code: i32) -> String {
+    fn expect_refusal(self, code: i32) -> String {
         assert_eq!(
-            (self.code, self.out.as_str()),
+            (self.code, self.stdout.as_str()),
             (Some(code), ""),
             "{}",
             self.err
@@ -128,7 +128,7 @@ impl CommandOutput {
 /// A server run by the real executable, killed on drop if it is still running.
 struct Running {
     child: Child,
-    out: BufReader<std::process::ChildStdout>,
+    stdout: BufReader<std::process::ChildStdout>,
     address: String,
 }
 
@@ -147,7 +147,7 @@ impl Running {
         let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
         Self {
             child,
-            out,
+            stdout: out,
             address,
         }
     }
@@ -165,8 +165,8 @@ impl Running {
     }
     fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill").args([name, &id]).status().unwrap();
-        assert!(sent.success());
+        let kill_status = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(kill_status.success());
     }
     /// Returns a line reader for its stderr from now on.
     fn stderr_lines(&mut self) -> BufReader<std::process::ChildStderr> {
@@ -174,7 +174,7 @@ impl Running {
     }
     fn wait_for_exit(mut self) -> CommandOutput {
         let (mut out, mut err) = (String::new(), String::new());
-        self.out.read_to_string(&mut out).unwrap();
+        self.stdout.read_to_string(&mut out).unwrap();
         self.child
             .stderr
             .take()
@@ -182,7 +182,11 @@ impl Running {
             .read_to_string(&mut err)
             .unwrap();
         let code = self.child.wait().unwrap().code();
-        CommandOutput { code, out, err }
+        CommandOutput {
+            code,
+            stdout: out,
+            err,
+        }
     }
 }
 

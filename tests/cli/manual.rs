@@ -49,7 +49,7 @@ pub fn texts() -> Vec<(String, String)> {
 }
 
 /// Returns the code blocks in this language.
-pub fn blocks(text: &str, language: &str) -> Vec<String> {
+pub fn code_blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let parts = text.split(&fence).skip(1);
     parts
@@ -100,7 +100,7 @@ fn command_problem(line: &str) -> Option<String> {
 fn commands_and_options_that_are_named_exist() {
     let mut faults = Vec::new();
     for (name, text) in texts() {
-        let blocks = blocks(&text, "sh")
+        let blocks = code_blocks(&text, "sh")
             .into_iter()
             .flat_map(|block| commands(&block));
         let spans = text
@@ -134,7 +134,7 @@ fn settings_and_addresses_that_are_named_exist() {
     for (name, text) in texts() {
         let shell: Vec<String> = ["sh", "ini"]
             .iter()
-            .flat_map(|kind| blocks(&text, kind))
+            .flat_map(|kind| code_blocks(&text, kind))
             .collect();
         let words = shell.iter().flat_map(|block| block.split([' ', '\n', '=']));
         let spans = text.split('`').skip(1).step_by(2);
@@ -178,9 +178,9 @@ fn settings_and_addresses_that_are_named_exist() {
 }
 
 fn matches_route(route: &str, path: &str) -> bool {
-    let (mut wanted, mut path_parts) = (route.split('/'), path.split('/'));
+    let (mut route_parts, mut path_parts) = (route.split('/'), path.split('/'));
     loop {
-        match (wanted.next(), path_parts.next()) {
+        match (route_parts.next(), path_parts.next()) {
             (None, None) => return true,
             (Some(hole), Some(_)) if hole.ends_with("*}") => return true,
             (Some(hole), Some(_)) if hole.starts_with('{') => {}
@@ -245,21 +245,32 @@ fn messages_in_troubleshooting_are_those_of_the_program() {
 fn examples_in_the_manual_run() {
     let workspace = Workspace::new();
     let text = topic("experiments").text;
-    std::fs::write(workspace.0.join("questions.csv"), &blocks(&text, "csv")[0]).unwrap();
-    std::fs::write(workspace.0.join("sums.toml"), &blocks(&text, "toml")[0]).unwrap();
-    for line in blocks(&text, "sh").iter().flat_map(|block| commands(block)) {
+    std::fs::write(
+        workspace.0.join("questions.csv"),
+        &code_blocks(&text, "csv")[0],
+    )
+    .unwrap();
+    std::fs::write(
+        workspace.0.join("sums.toml"),
+        &code_blocks(&text, "toml")[0],
+    )
+    .unwrap();
+    for line in code_blocks(&text, "sh")
+        .iter()
+        .flat_map(|block| commands(block))
+    {
         let words: Vec<&str> = line.split_whitespace().skip(1).collect();
         let output = workspace.run(&words);
         assert_eq!(output.code, Some(0), "{line}: {output:?}");
     }
     assert!(workspace.0.join("found.csv").exists());
 
-    let pattern = &blocks(&topic("panels").text, "toml")[0];
+    let pattern = &code_blocks(&topic("panels").text, "toml")[0];
     std::fs::write(workspace.0.join("legal_brief.toml"), pattern).unwrap();
     let checked = workspace.run(&["patterns", "check", "legal_brief.toml"]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
 
-    let json = blocks(&topic("providers").text, "json");
+    let json = code_blocks(&topic("providers").text, "json");
     std::fs::write(workspace.0.join("models.json"), &json[1]).unwrap();
     let mut command = workspace.quire(&["models"]);
     command

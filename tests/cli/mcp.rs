@@ -17,14 +17,14 @@ fn mcp_answers(workspace: &Workspace, input: &str, count: usize) -> Vec<Value> {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let answered = lines.by_ref().take(count);
-    let answered = answered
+    let answer_lines = lines.by_ref().take(count);
+    let answer_lines = answer_lines
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .collect();
     drop(stdin);
     assert!(lines.next().is_none(), "there is nothing else on stdout");
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    answered
+    answer_lines
 }
 
 #[test]

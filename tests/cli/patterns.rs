@@ -10,33 +10,33 @@ fn patterns_are_listed_shown_and_checked() {
     let output = workspace.run(&["patterns", "list"]);
     assert_eq!(output.code, Some(0), "{}", output.err);
     for id in ["critique", "fact_check", "stakeholder"] {
-        assert!(output.out.contains(id), "{id}: {}", output.out);
+        assert!(output.stdout.contains(id), "{id}: {}", output.stdout);
     }
     assert!(!workspace.data_folder().exists(), "looking makes nothing");
     let result = workspace.run(&["patterns", "show", "critique"]);
     assert!(
-        result.out.contains("verdict: supported | contradicted"),
+        result.stdout.contains("verdict: supported | contradicted"),
         "{}",
-        result.out
+        result.stdout
     );
 
     // The JSON output is valid as a file.
     let file = workspace.0.join("copy.json");
     let copy = workspace
         .run(&["patterns", "show", "critique", "--json"])
-        .out;
+        .stdout;
     std::fs::write(&file, copy).unwrap();
     let checked = workspace.run(&["patterns", "check", "copy.json"]);
     assert_eq!(
         (checked.code, checked.err.as_str()),
         (Some(0), ""),
         "{}",
-        checked.out
+        checked.stdout
     );
     assert!(
-        checked.out.contains("valid, id critique, 4 stages"),
+        checked.stdout.contains("valid, id critique, 4 stages"),
         "{}",
-        checked.out
+        checked.stdout
     );
 
     std::fs::write(workspace.0.join("a.toml"), VALID_PATTERN).unwrap();
@@ -49,10 +49,10 @@ fn patterns_are_listed_shown_and_checked() {
     assert_eq!(checked.code, Some(1));
     assert!(
         checked
-            .out
+            .stdout
             .contains("b.toml: line 5: stages.0.prompt: unknown placeholder {qestion}"),
         "{}",
-        checked.out
+        checked.stdout
     );
     assert!(
         checked
@@ -74,11 +74,11 @@ fn patterns_in_the_data_folder_are_listed_and_invalid_ones_reported() {
     assert_eq!(output.code, Some(0));
     assert!(
         output
-            .out
+            .stdout
             .lines()
             .any(|line| line.starts_with("mine ") && line.ends_with("the folder")),
         "{}",
-        output.out
+        output.stdout
     );
     assert!(
         output
@@ -113,7 +113,7 @@ fn the_doctor_says_which_patterns_are_left_out() {
     std::fs::write(folder.join("mine.toml"), VALID_PATTERN).unwrap();
     std::fs::write(folder.join("bad.toml"), "id = \"bad").unwrap();
     let output = workspace.run(&["doctor", "--port", "0"]);
-    let text = format!("{}{}", output.out, output.err);
+    let text = format!("{}{}", output.stdout, output.err);
     assert!(text.contains("the patterns folder contains one"), "{text}");
     assert!(text.contains("bad.toml: line 1"), "{text}");
 }

@@ -20,9 +20,9 @@ fn people_are_managed() {
         .expect_success();
     let weak = workspace
         .run_with(&["user", "add", "c@b.co", "--password-stdin"], "weak\n")
-        .refused(1);
+        .expect_refusal(1);
     assert!(weak.contains("at least 8 characters"), "{weak}");
-    let twice = workspace.run(&["user", "add", "B@b.co"]).refused(1);
+    let twice = workspace.run(&["user", "add", "B@b.co"]).expect_refusal(1);
     assert!(twice.contains("already exists"), "{twice}");
     assert!(
         workspace
@@ -36,17 +36,21 @@ fn people_are_managed() {
             .expect_success()
             .contains("locked")
     );
-    let last = workspace.run(&["user", "disable", "b@b.co"]).refused(1);
+    let last = workspace
+        .run(&["user", "disable", "b@b.co"])
+        .expect_refusal(1);
     assert!(last.contains("one admin"), "{last}");
     let linked = workspace.run(&["user", "reset-link", "b@b.co"]);
     assert!(
-        linked.out.starts_with("http://127.0.0.1:8080/login?token=")
-            && linked.out.lines().count() == 1,
+        linked
+            .stdout
+            .starts_with("http://127.0.0.1:8080/login?token=")
+            && linked.stdout.lines().count() == 1,
         "{linked:?}"
     );
     assert!(linked.err.contains("valid once, until"), "{linked:?}");
     let invited = workspace.run(&["user", "invite"]);
-    assert!(invited.out.contains("/login?invite="), "{invited:?}");
+    assert!(invited.stdout.contains("/login?invite="), "{invited:?}");
     assert!(
         workspace
             .run(&["user", "passwd", "b@b.co"])
@@ -64,7 +68,7 @@ fn people_are_managed() {
     assert!(
         workspace
             .run(&["user", "passwd", "nobody@b.co"])
-            .refused(1)
+            .expect_refusal(1)
             .contains("no account")
     );
 }

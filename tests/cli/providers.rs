@@ -97,10 +97,10 @@ fn the_first_lines_name_a_stored_provider_instead_of_asking_for_a_key() {
     let mut line = String::new();
     while !line.starts_with("The data is in") {
         line.clear();
-        assert!(server.out.read_line(&mut line).unwrap() > 0);
+        assert!(server.stdout.read_line(&mut line).unwrap() > 0);
     }
     line.clear();
-    server.out.read_line(&mut line).unwrap();
+    server.stdout.read_line(&mut line).unwrap();
     assert!(
         line.contains("box") && !line.contains("OPENAI_API_KEY"),
         "{line}"
@@ -162,7 +162,7 @@ fn every_command_reports_a_refused_key() {
     );
     let output = workspace.run(&[]).expect_success();
     assert!(output.contains("No model from openai is ready"), "{output}");
-    let requests = workspace.run(&["ask", "Why?", "--quiet"]).refused(2);
+    let requests = workspace.run(&["ask", "Why?", "--quiet"]).expect_refusal(2);
     assert!(requests.contains("none from openai is ready"), "{requests}");
     let output_text = workspace.run(&["doctor", "--port", &port]).expect_success();
     let line = "warning  provider: openai of the running server: its list";
@@ -209,10 +209,14 @@ fn a_provider_is_added_without_its_key_on_the_command_line() {
     let args = ["provider", "add", "box", "--base-url", &base, "--key-stdin"];
     let output = workspace.run_with(&args, &format!("{key}\n"));
     assert_eq!(output.code, Some(0), "{}", output.err);
-    assert!(output.out.contains("lists one model"), "{}", output.out);
-    let listed = workspace.run(&["provider", "list"]);
-    assert!(listed.out.contains("box") && listed.out.contains("ends in tail"));
-    assert!(!listed.out.contains("0123456789"));
+    assert!(
+        output.stdout.contains("lists one model"),
+        "{}",
+        output.stdout
+    );
+    let provider_list = workspace.run(&["provider", "list"]);
+    assert!(provider_list.stdout.contains("box") && provider_list.stdout.contains("ends in tail"));
+    assert!(!provider_list.stdout.contains("0123456789"));
     assert_eq!(workspace.run(&["provider", "test", "box"]).code, Some(0));
     assert!(
         request

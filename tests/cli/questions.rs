@@ -23,7 +23,7 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
     ];
     let output = workspace.run(&args);
     assert_eq!(output.code, Some(0), "{output:?}");
-    let result: serde_json::Value = serde_json::from_str(&output.out).unwrap();
+    let result: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(result["status"], "completed", "{result}");
     assert!(
         output.err.contains("demo/extract answered"),
@@ -88,9 +88,9 @@ fn invalid_questions_are_refused() {
         (&["ask", "q", "--document", "x"], 2, "--document: "),
         (&["history", "show", "x"], 2, "is not a thread ID"),
     ] {
-        let err = workspace.run(words).refused(code);
+        let err = workspace.run(words).expect_refusal(code);
         assert!(err.contains(why), "{words:?}: {err}");
         assert!(!err.contains("body."), "{words:?}: {err}");
     }
-    workspace.run(&["ask"]).refused(2);
+    workspace.run(&["ask"]).expect_refusal(2);
 }

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::manual::{blocks, commands, texts};
+use crate::manual::{code_blocks, commands, texts};
 use crate::{Running, Workspace};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -27,8 +27,8 @@ fn readme_workspace() -> Workspace {
         "report.md",
         "The lock leaks. The water board repairs it each spring.\n",
     );
-    write("questions.csv", &blocks(&experiments, "csv")[0]);
-    write("sums.toml", &blocks(&experiments, "toml")[0]);
+    write("questions.csv", &code_blocks(&experiments, "csv")[0]);
+    write("sums.toml", &code_blocks(&experiments, "toml")[0]);
     std::fs::create_dir(workspace.0.join("bin")).unwrap();
     let program = env!("CARGO_BIN_EXE_quire");
     std::os::unix::fs::symlink(program, workspace.0.join("bin/quire")).unwrap();
@@ -81,7 +81,7 @@ fn commands_next_to_a_server_work() {
     if !has_curl {
         eprintln!("curl is not installed: README's curl lines are not run");
     }
-    let lines: Vec<String> = blocks(&readme(), "sh")
+    let lines: Vec<String> = code_blocks(&readme(), "sh")
         .iter()
         .flat_map(|block| commands(block))
         .collect();
@@ -124,12 +124,12 @@ fn commands_of_the_table_work() {
 
 #[test]
 fn other_commands_are_valid_and_name_existing_targets() {
-    for block in blocks(&readme(), "sh") {
+    for block in code_blocks(&readme(), "sh") {
         let read = Command::new("sh").args(["-nc", &block]).output().unwrap();
         assert!(read.status.success(), "{block}\n{read:?}");
     }
     let makefile = std::fs::read_to_string(Path::new(ROOT).join("Makefile")).unwrap();
-    for line in blocks(&readme(), "sh")
+    for line in code_blocks(&readme(), "sh")
         .iter()
         .flat_map(|block| commands(block))
     {

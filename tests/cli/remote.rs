@@ -10,8 +10,8 @@ fn start_server(workspace: &Workspace) -> (Running, String) {
     let mut command = workspace.quire(&["serve"]);
     command.env("PORT", "0").env("USE_MOCK", "true");
     let server = Running::start(command);
-    let added = workspace.run(&["user", "add", "ada@example.com", "--admin"]);
-    assert_eq!(added.code, Some(0), "{added:?}");
+    let output = workspace.run(&["user", "add", "ada@example.com", "--admin"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
     let key = workspace
         .run(&["key", "add", "ada@example.com"])
         .expect_success();
@@ -68,7 +68,7 @@ fn a_running_server_answers_and_keeps_it() {
         "{}",
         command_output.err
     );
-    assert!(!command_output.out.trim().is_empty());
+    assert!(!command_output.stdout.trim().is_empty());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn remote_errors_are_explained() {
     let (server, key) = start_server(&workspace);
     let response = |key: &str, words: &[&str], code| {
         CommandOutput::from_output(ask_command(&other, &server, key, words).output().unwrap())
-            .refused(code)
+            .expect_refusal(code)
     };
     let why = response("quire_wrong", &["Why?"], 1);
     assert!(why.contains("QUIRE_API_KEY"), "{why}");
@@ -86,11 +86,11 @@ fn remote_errors_are_explained() {
     let why = response(&key, &["Why?", "--file", "missing.txt"], 1);
     assert!(why.contains("missing.txt"), "{why}");
     let mut nowhere = other.quire(&["ask", "Why?", "--server", "http://127.0.0.1:1"]);
-    let why = CommandOutput::from_output(nowhere.output().unwrap()).refused(1);
+    let why = CommandOutput::from_output(nowhere.output().unwrap()).expect_refusal(1);
     assert!(why.contains("cannot reach the server"), "{why}");
     other
         .run(&["ask", "Why?", "--server", "x", "--as", "a@b.example"])
-        .refused(2);
+        .expect_refusal(2);
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl RemoteHome {
     fn json(&self, words: &[&str]) -> Value {
         let output = self.run(words);
         assert_eq!(output.code, Some(0), "{words:?}: {output:?}");
-        serde_json::from_str(&output.out).unwrap()
+        serde_json::from_str(&output.stdout).unwrap()
     }
 }
 
@@ -57,9 +57,9 @@ fn remote_workspace(home: &Workspace) -> RemoteHome {
 fn accounts_are_managed_on_a_server() {
     let home = Workspace::new();
     let remote = remote_workspace(&home);
-    let added = remote.json(&["user", "add", "bob@example.com", "--name", "Bob", "--json"]);
-    assert_eq!(added["name"], "Bob");
-    assert!(added["password"].as_str().unwrap().len() > 8, "{added}");
+    let account = remote.json(&["user", "add", "bob@example.com", "--name", "Bob", "--json"]);
+    assert_eq!(account["name"], "Bob");
+    assert!(account["password"].as_str().unwrap().len() > 8, "{account}");
     let args = ["user", "role", "Bob@example.com", "admin"];
     assert!(
         remote
@@ -71,13 +71,13 @@ fn accounts_are_managed_on_a_server() {
     assert!(remote.run(&words).expect_success().contains("locked"));
     let linked = remote.run(&["user", "reset-link", "bob@example.com"]);
     let prefix = format!("http://{}/login?token=", remote.server.address);
-    assert!(linked.out.starts_with(&prefix), "{linked:?}");
+    assert!(linked.stdout.starts_with(&prefix), "{linked:?}");
     assert!(linked.err.contains("valid once, until"), "{linked:?}");
     let invited = remote.run(&["user", "invite"]);
-    assert!(invited.out.contains("/login?invite="), "{invited:?}");
+    assert!(invited.stdout.contains("/login?invite="), "{invited:?}");
     let refusal = remote
         .run(&["user", "passwd", "bob@example.com"])
-        .refused(2);
+        .expect_refusal(2);
     assert!(refusal.contains("use user reset-link"), "{refusal}");
     remote
         .run(&["user", "delete", "bob@example.com", "--yes"])
@@ -86,7 +86,7 @@ fn accounts_are_managed_on_a_server() {
     assert_eq!(output.lines().count(), 2, "{output}");
     let missing = remote
         .run(&["user", "enable", "bob@example.com"])
-        .refused(1);
+        .expect_refusal(1);
     assert!(missing.contains("no account"), "{missing}");
 }
 
@@ -100,9 +100,13 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
         .run(&["key", "list", "ada@example.com"])
         .expect_success();
     assert!(output.contains(id), "{output}");
-    let other = remote.run(&["key", "list", "bob@example.com"]).refused(2);
+    let other = remote
+        .run(&["key", "list", "bob@example.com"])
+        .expect_refusal(2);
     assert!(other.contains("belongs to ada@example.com"), "{other}");
-    let add = remote.run(&["key", "add", "ada@example.com"]).refused(2);
+    let add = remote
+        .run(&["key", "add", "ada@example.com"])
+        .expect_refusal(2);
     assert!(
         add.contains("an API key cannot create another one"),
         "{add}"
@@ -118,7 +122,7 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
             .contains(base)
     );
     remote.run(&["provider", "remove", "box"]).expect_success();
-    remote.run(&["provider", "remove", "box"]).refused(1);
+    remote.run(&["provider", "remove", "box"]).expect_refusal(1);
 
     let patterns = remote.json(&["patterns", "list", "--json"]);
     let here = remote
@@ -126,8 +130,8 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
         .run(&["patterns", "list", "--json"])
         .expect_success();
     assert_eq!(patterns, serde_json::from_str::<Value>(&here).unwrap());
-    let shown = remote.run(&["patterns", "show", "gut"]).expect_success();
-    assert!(shown.contains("Panel: "), "{shown}");
+    let pattern_text = remote.run(&["patterns", "show", "gut"]).expect_success();
+    assert!(pattern_text.contains("Panel: "), "{pattern_text}");
 
     let requests = remote.run(&["ask", "Why?", "-m", "demo/extract", "-q"]);
     assert_eq!(requests.code, Some(0), "{requests:?}");
@@ -138,7 +142,7 @@ fn keys_providers_patterns_and_usage_come_from_a_server() {
         .expect_success();
     assert!(own.contains("demo/extract"), "{own}");
     let words = ["usage", "--days", "3000"];
-    let refusal = remote.run(&words).refused(2);
+    let refusal = remote.run(&words).expect_refusal(2);
     assert!(refusal.contains("--days: must be at most"), "{refusal}");
 }
 
@@ -148,7 +152,7 @@ fn archives_and_backups_come_from_a_server() {
     let remote = remote_workspace(&home);
     remote.run(&["ask", "Why?", "-m", "demo/extract", "-q"]);
     remote.run(&["export", "all.tar.gz"]).expect_success();
-    let twice = remote.run(&["export", "all.tar.gz"]).refused(1);
+    let twice = remote.run(&["export", "all.tar.gz"]).expect_refusal(1);
     assert!(twice.contains("already exists"), "{twice}");
     let args = [
         "import",
@@ -160,10 +164,10 @@ fn archives_and_backups_come_from_a_server() {
     let second = remote.json(&args);
     assert_eq!(second["counts"]["analyses"]["present"], 1, "{second}");
     let words = ["export", "--user", "bob@example.com", "b.tar.gz"];
-    let other = remote.run(&words).refused(2);
+    let other = remote.run(&words).expect_refusal(2);
     assert!(other.contains("belongs to ada@example.com"), "{other}");
-    let written = remote.run(&["backup", "copy.db"]).expect_success();
-    assert!(written.contains("verified by the server"), "{written}");
+    let output = remote.run(&["backup", "copy.db"]).expect_success();
+    assert!(output.contains("verified by the server"), "{output}");
     // The downloaded file can be restored without the server.
     remote
         .workspace
@@ -188,7 +192,7 @@ fn experiments_and_tools_run_on_a_server() {
     let words = ["experiment", "run", "example.toml", "--evaluations", "6"];
     let ran = remote.run(&words);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("## Leaderboard"), "{ran:?}");
+    assert!(ran.stdout.contains("## Leaderboard"), "{ran:?}");
     let list = remote.json(&["experiment", "list", "--json"]);
     let id = list["experiments"][0]["id"].as_str().unwrap();
     let words = ["experiment", "show", id, "--out", "found.csv"];
@@ -196,7 +200,9 @@ fn experiments_and_tools_run_on_a_server() {
     assert!(remote.workspace.0.join("found.csv").exists());
     let bad = "name = \"x\"\nmood = 1\n[[cases]]\nprompt = \"a\"\n";
     std::fs::write(remote.workspace.0.join("bad.toml"), bad).unwrap();
-    let refusal = remote.run(&["experiment", "run", "bad.toml"]).refused(1);
+    let refusal = remote
+        .run(&["experiment", "run", "bad.toml"])
+        .expect_refusal(1);
     assert!(refusal.contains("bad.toml, line 2: mood"), "{refusal}");
 
     let messages = [
@@ -209,9 +215,9 @@ fn experiments_and_tools_run_on_a_server() {
         &(messages.join("\n") + "\n"),
     ));
     assert_eq!(output.code, Some(0), "{output:?}");
-    assert!(output.out.contains("list_patterns"), "{output:?}");
-    assert!(output.out.contains("-32700"), "{output:?}");
-    assert_eq!(output.out.lines().count(), 2, "{output:?}");
+    assert!(output.stdout.contains("list_patterns"), "{output:?}");
+    assert!(output.stdout.contains("-32700"), "{output:?}");
+    assert_eq!(output.stdout.lines().count(), 2, "{output:?}");
 }
 
 #[test]
@@ -226,7 +232,7 @@ fn commands_of_a_data_folder_refuse_a_server() {
     ] {
         let mut command = workspace.quire(words);
         command.env("QUIRE_SERVER", "http://127.0.0.1:1");
-        let error = CommandOutput::from_output(command.output().unwrap()).refused(2);
+        let error = CommandOutput::from_output(command.output().unwrap()).expect_refusal(2);
         assert!(error.contains("does not work with --server"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
@@ -246,6 +252,6 @@ fn a_missing_key_scope_is_named() {
         .run(&["key", "add", "ada@example.com"])
         .expect_success();
     remote.key = key.trim().to_owned();
-    let error = remote.run(&["user", "list"]).refused(1);
+    let error = remote.run(&["user", "list"]).expect_refusal(1);
     assert!(error.contains("use a key with the scope admin"), "{error}");
 }

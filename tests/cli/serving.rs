@@ -14,13 +14,13 @@ fn the_server_says_where_it_is_and_stops_in_order() {
     ] {
         let server = Running::start(workspace.quire(port));
         assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
-        let second = workspace.run(&["--port", "0"]).refused(1);
+        let second = workspace.run(&["--port", "0"]).expect_refusal(1);
         assert!(second.contains("another quire is serving"), "{second}");
         let who = format!("(process {}, since 2", server.child.id());
         assert!(second.contains(&who), "{second}");
         let restored = workspace
             .run(&["restore", "copy.db", "--replace"])
-            .refused(1);
+            .expect_refusal(1);
         assert!(restored.contains(&who), "{restored}");
         // The command line works while it is running.
         workspace.run(&["user", "list"]).expect_success();
@@ -65,7 +65,7 @@ fn a_port_in_use_is_reported() {
     let workspace = Workspace::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let err = workspace.run(&["--port", &port]).refused(1);
+    let err = workspace.run(&["--port", &port]).expect_refusal(1);
     assert!(
         err.contains(&format!(
             "cannot listen on 127.0.0.1:{port}: port {port} is in use by another program"

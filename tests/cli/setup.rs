@@ -21,7 +21,7 @@ fn startup_output(server: &mut Running) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
-        assert!(server.out.read_line(&mut line).unwrap() > 0, "{lines:?}");
+        assert!(server.stdout.read_line(&mut line).unwrap() > 0, "{lines:?}");
         let is_last = line.contains("REGISTRATION=") || line.contains("becomes the administrator");
         lines.push(line.trim_end().to_owned());
         if is_last {
@@ -122,7 +122,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     let mut restarted = Running::start(exposed_command(&workspace));
     restarted.signal("-TERM");
     let mut rest = String::new();
-    restarted.out.read_to_string(&mut rest).unwrap();
+    restarted.stdout.read_to_string(&mut rest).unwrap();
     assert!(
         !rest.contains("setup") && !rest.contains("administrator"),
         "{rest}"
@@ -165,10 +165,10 @@ fn production_needs_the_token_on_loopback_too_and_closed_registration_admits_it(
         .env("PASSWORD_ROUNDS", "600000");
     let mut server = Running::start(command);
     let mut line = String::new();
-    server.out.read_line(&mut line).unwrap();
+    server.stdout.read_line(&mut line).unwrap();
     assert!(line.contains("no administrator yet"), "{line}");
     line.clear();
-    server.out.read_line(&mut line).unwrap();
+    server.stdout.read_line(&mut line).unwrap();
     let token = setup_token(&[line.trim().to_owned()]);
     let (status, response) = register(&server, "eve@example.com", None);
     assert_eq!(status, 403, "{response}");
@@ -245,7 +245,7 @@ fn a_short_setup_token_is_refused_and_render_makes_one() {
     let workspace = Workspace::new();
     let mut command = exposed_command(&workspace);
     command.env("QUIRE_SETUP_TOKEN", "short");
-    let error = super::CommandOutput::from_output(command.output().unwrap()).refused(2);
+    let error = super::CommandOutput::from_output(command.output().unwrap()).expect_refusal(2);
     assert!(
         error.contains("QUIRE_SETUP_TOKEN") && error.contains("16 characters"),
         "{error}"

@@ -168,7 +168,7 @@ fn quire_without_arguments_prints_four_lines() {
     let mut lines = Vec::new();
     while lines.len() < 3 {
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut server.out, &mut line).unwrap();
+        std::io::BufRead::read_line(&mut server.stdout, &mut line).unwrap();
         lines.push(line);
     }
     let data = workspace.data_folder().display().to_string();
@@ -199,7 +199,7 @@ fn quire_without_arguments_prints_four_lines() {
     );
     assert!(lines[3].contains("demo models are ready"), "{text}");
     // Links point to the running server.
-    let link = workspace.run(&["user", "invite", "b@b.co"]).out;
+    let link = workspace.run(&["user", "invite", "b@b.co"]).stdout;
     assert!(
         link.starts_with(&format!("http://{}/login?invite=", server.address)),
         "{link}"
@@ -237,7 +237,7 @@ fn an_unusable_data_folder_error_names_the_setting() {
     for folder in ["file", "file/below", "/proc/nowhere", "/sys/quire"] {
         let mut command = workspace.quire(&["serve", "--port", "0"]);
         command.env("QUIRE_DATA", folder);
-        let error = CommandOutput::from_output(command.output().unwrap()).refused(1);
+        let error = CommandOutput::from_output(command.output().unwrap()).expect_refusal(1);
         assert!(
             error.contains(folder) && error.contains("--data or QUIRE_DATA"),
             "{folder}: {error}"

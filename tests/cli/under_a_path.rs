@@ -20,7 +20,7 @@ impl Answered {
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}\n{}", self.head, self.body))
     }
-    fn is(&self, status: u16) -> bool {
+    fn has_status(&self, status: u16) -> bool {
         self.head.starts_with(&format!("HTTP/1.1 {status}"))
     }
 }
@@ -40,7 +40,7 @@ fn send_request(port: u16, method: &str, path: &str, headers: &str, body: &str) 
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     Answered {
         head: with_lowercase_names(head),
-        body: unchunked(head, body),
+        body: decode_chunked(head, body),
     }
 }
 
@@ -54,7 +54,7 @@ fn with_lowercase_names(head: &str) -> String {
     lines.collect::<Vec<_>>().join("\r\n")
 }
 
-fn unchunked(head: &str, body: &str) -> String {
+fn decode_chunked(head: &str, body: &str) -> String {
     if !head.to_lowercase().contains("transfer-encoding: chunked") {
         return body.to_owned();
     }
@@ -113,14 +113,14 @@ fn under_a_path(style: PathStyle) {
     assert!(page.head.contains("link: </quire/assets/"), "{}", page.head);
     let script = page.body.split("src=\"/quire").nth(1).unwrap();
     let script = script.split('"').next().unwrap();
-    assert!(get(script, "").is(200), "{script}");
-    assert!(get("/sw.js", "").is(200));
+    assert!(get(script, "").has_status(200), "{script}");
+    assert!(get("/sw.js", "").has_status(200));
     let unchanged = |path: &str| {
         let first = get(path, "accept: text/html\r\n");
         let etag = first.head.lines().find(|line| line.starts_with("etag: "));
         let etag = etag.unwrap_or_else(|| panic!("{path}: {}", first.head));
         let second = etag.replace("etag", "accept: text/html\r\nif-none-match") + "\r\n";
-        get(path, &second).is(304)
+        get(path, &second).has_status(304)
     };
     for path in ["/login", "/manifest.webmanifest", "/api/openapi.json"] {
         assert!(unchanged(path), "{style:?}: {path}");
@@ -136,7 +136,7 @@ fn under_a_path(style: PathStyle) {
     );
     let missing = get("/nothing", "accept: text/html\r\n");
     assert!(
-        missing.is(404) && missing.body.contains("data-base"),
+        missing.has_status(404) && missing.body.contains("data-base"),
         "{}",
         missing.head
     );
@@ -144,7 +144,7 @@ fn under_a_path(style: PathStyle) {
     let person = json!({"email": "ada@example.org", "password": "Tr4verse-Orchid", "setup_token": "a-token-for-the-first"});
     let registered = post("/api/auth/register", JSON, person.clone());
     assert!(
-        registered.is(201) || registered.is(200),
+        registered.has_status(201) || registered.has_status(200),
         "{} {}",
         registered.head,
         registered.body
@@ -173,9 +173,9 @@ fn under_a_path(style: PathStyle) {
         "ada@example.org"
     );
     // Addresses in responses.
-    let asked =
+    let request_body =
         json!({"prompt": "Why?", "models": ["demo/extract"], "depth": "quick", "async": true});
-    let started = post("/api/analyze", &format!("{JSON}{cookie}"), asked);
+    let started = post("/api/analyze", &format!("{JSON}{cookie}"), request_body);
     assert!(
         started.head.contains("location: /quire/api/analyses/"),
         "{}",
@@ -201,20 +201,20 @@ fn under_a_path(style: PathStyle) {
         "/api/analyses/{}/share",
         begun["analysis_id"].as_str().unwrap()
     );
-    let ended = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let shared = loop {
         let shared = post(&share, &format!("{JSON}{cookie}"), json!({}));
-        if shared.is(200) {
+        if shared.has_status(200) {
             break shared;
         }
-        assert!(Instant::now() < ended, "{}", shared.body);
+        assert!(Instant::now() < deadline, "{}", shared.body);
         sleep(Duration::from_millis(200));
     };
     let url = shared.json()["url"].as_str().unwrap().to_owned();
     assert!(url.starts_with(&format!("{base}/share/")), "{url}");
     assert_eq!(format!("{host}{}", path_of(&shared)), url);
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
-    assert!(page.is(200), "{}", page.head);
+    assert!(page.has_status(200), "{}", page.head);
     // Programs: the compatible API, CLI commands with their event streams, and tools.
     let key = workspace
         .run(&["key", "add", "ada@example.org"])
@@ -240,11 +240,11 @@ fn under_a_path(style: PathStyle) {
     );
     let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
     let said = CommandOutput::from_output(run_with_input(at_server(&["mcp"]), request));
-    assert!(said.out.contains("list_patterns"), "{said:?}");
+    assert!(said.stdout.contains("list_patterns"), "{said:?}");
     let server_port = server.address.rsplit_once(':').unwrap().1;
     let said = workspace.run(&["doctor", "--port", server_port, "--public-url", &base]);
     for line in ["reaches Quire", "ok       streaming"] {
-        assert!(said.out.contains(line), "{style:?}: {said:?}");
+        assert!(said.stdout.contains(line), "{style:?}: {said:?}");
     }
     // Without the proxy, on this machine, the path may be omitted.
     assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
@@ -286,7 +286,9 @@ fn over_https_cookies_keep_their_names_without_a_path_and_are_secure_with_one() 
 fn reserved_and_invalid_public_paths_are_refused() {
     let workspace = Workspace::new();
     for url in ["https://example.org/api", "https://example.org/a b"] {
-        let error = workspace.run(&["doctor", "--public-url", url]).refused(2);
+        let error = workspace
+            .run(&["doctor", "--public-url", url])
+            .expect_refusal(2);
         assert!(error.contains("--public-url"), "{error}");
     }
 }

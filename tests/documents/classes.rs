@@ -24,12 +24,12 @@ fn check(classes: &[Class<'_>]) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-fn encoded(label: &str, text: &str) -> Vec<u8> {
+fn encode(label: &str, text: &str) -> Vec<u8> {
     let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
     encoding.encode(text).0.into_owned()
 }
 
-fn wide(text: &str) -> Vec<u8> {
+fn encode_utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
@@ -45,9 +45,9 @@ fn texts_and_tables() {
     .concat();
     check(&[
         ("a.txt", stray, &["Grüße aus Köln", "Ende – gut", "café"], &["Ã"]),
-        ("a.txt", encoded("ibm866", russian), &["наводнении"], &[]),
-        ("a.txt", encoded("koi8-r", russian), &["наводнении"], &[]),
-        ("a.txt", wide("The flooding of the valley was slow.\n"), &["flooding of the valley"], &["\0"]),
+        ("a.txt", encode("ibm866", russian), &["наводнении"], &[]),
+        ("a.txt", encode("koi8-r", russian), &["наводнении"], &[]),
+        ("a.txt", encode_utf16("The flooding of the valley was slow.\n"), &["flooding of the valley"], &["\0"]),
         ("a.txt", b"First line\rSecond line\r".to_vec(), &["First line\nSecond line"], &["\r"]),
         ("a.log", b"\x1B[31mERROR\x1B[0m disk full\nB\x08Bo\x08ol\x08ld\n".to_vec(), &["ERROR disk full", "Bold"], &["[31m", "\x08"]),
         ("a.txt", "Donau\u{AD}dampf\u{AD}schiff, zero\u{200B}width, w\u{2060}j\n".into(), &["Donaudampfschiff", "zerowidth", "wj"], &["\u{AD}"]),
@@ -56,7 +56,7 @@ fn texts_and_tables() {
         ("a.csv", "\u{FEFF}Region;Umsatz\nSüd;1.234,50\n\"Gad;get\";2,0\n".into(), &["Umsatz: 1.234,50", "Region: Süd", "Gad;get"], &["\u{FEFF}"]),
         ("a.csv", b"Text;Betrag\nMiete, warm, Mai;1,5\nStrom, Gas;2,5\n".to_vec(), &["Text: Miete, warm, Mai", "Betrag: 1,5"], &[]),
         ("a.csv", b"Item|Units\nWidget|12\nGadget|13\n".to_vec(), &["Units: 12"], &[]),
-        ("a.csv", encoded("windows-1252", "Name,Ort\nJosé,Málaga\nJürgen,Köln\n"), &["José", "Ort: Málaga", "Köln"], &[]),
+        ("a.csv", encode("windows-1252", "Name,Ort\nJosé,Málaga\nJürgen,Köln\n"), &["José", "Ort: Málaga", "Köln"], &[]),
         ("a.srt", b"1\n00:00:01,000 --> 00:00:03,000\nWelcome\nback\n\n2\n00:00:04,000 --> 00:00:05,000\nNo.\n".to_vec(), &["Welcome back", "[00:00:04] No."], &["-->"]),
         ("a.ics", b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:The water ques\n tion in May\nDTSTART:20260301T090000Z\nEND:VEVENT\nEND:VCALENDAR\n".to_vec(), &["water question", "2026-03-01 09:00 UTC"], &["DTSTART"]),
         ("a.ipynb", br#"{"cells":[{"cell_type":"markdown","source":["Levels"]},{"cell_type":"code","execution_count":7,"source":["print(2)"],"outputs":[{"output_type":"stream","text":["2.0"]}]}],"nbformat":4}"#.to_vec(), &["Levels", "print(2)", "2.0"], &["execution_count"]),
@@ -121,7 +121,7 @@ fn emails_and_archives() {
         ("a.eml", mail("Content-Type: text/plain; format=flowed; delsp=yes", "a mail program in the mid \ndle of it\n"), &["in the middle of it"], &[]),
         ("a.eml", mail("Content-Type: text/html", "<p>Invoice <b>99 EUR</b>"), &["Invoice 99 EUR"], &["<p>"]),
         ("a.eml", b"From: =?utf-8?B?SsM=?= =?utf-8?B?tnI=?= <a@b.c>\nSubject: =?utf-8?Q?=C3?= =?utf-8?Q?=9Cber?=\nDate: x\n\nBody\n".to_vec(), &["J\u{f6}r", "Über"], &["=?"]),
-        ("a.eml", [b"From: a@b.c\nSubject: S\nMIME-Version: 1.0\nContent-Type: text/plain; charset=iso-2022-jp\n\n".to_vec(), encoded("iso-2022-jp", "明日の会議は中止です\n")].concat(), &["明日の会議は中止です"], &[]),
+        ("a.eml", [b"From: a@b.c\nSubject: S\nMIME-Version: 1.0\nContent-Type: text/plain; charset=iso-2022-jp\n\n".to_vec(), encode("iso-2022-jp", "明日の会議は中止です\n")].concat(), &["明日の会議は中止です"], &[]),
         ("a.mbox", b"From a@b.c Thu Jan  1 00:00:00 2026\nFrom: a@b.c\nSubject: First\n\nOne body\n\nFrom a@b.c Thu Jan  1 00:00:00 2026\nFrom: a@b.c\nSubject: Second\n\nTwo body\n".to_vec(), &["First", "Second", "Two body"], &[]),
         ("a.mhtml", b"From: x\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>The level is 12\n--b\nContent-Type: text/css\n\n.secretcss{}\n--b--\n".to_vec(), &["The level is 12"], &["secretcss"]),
         ("a.zip", old, &["Grü1.txt", "Häß2.txt", "Letter one", "Letter two"], &["\u{FFFD}"]),

@@ -90,14 +90,18 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    fn number_below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
     }
 
     fn block(&mut self, length: usize) -> std::ops::Range<usize> {
-        let from = self.below(length);
-        let most = if self.below(4) == 0 { length } else { 64 };
-        from..length.min(from + self.below(most))
+        let from = self.number_below(length);
+        let most = if self.number_below(4) == 0 {
+            length
+        } else {
+            64
+        };
+        from..length.min(from + self.number_below(most))
     }
 }
 
@@ -105,10 +109,10 @@ fn damage_bytes(bytes: &mut Vec<u8>, chance: &mut Chance) {
     if bytes.is_empty() {
         return;
     }
-    let at = chance.below(bytes.len());
+    let at = chance.number_below(bytes.len());
     let block = chance.block(bytes.len());
-    match chance.below(9) {
-        0 => bytes[at] ^= 1 << chance.below(8),
+    match chance.number_below(9) {
+        0 => bytes[at] ^= 1 << chance.number_below(8),
         1 => bytes[at] = chance.next() as u8,
         2 => drop(bytes.drain(block)),
         3 => bytes.truncate(at),
@@ -120,11 +124,11 @@ fn damage_bytes(bytes: &mut Vec<u8>, chance: &mut Chance) {
         // Nested or long where a single item was expected.
         6 => {
             let short = block.start..block.end.min(block.start + 24);
-            let many = bytes[short].repeat(chance.below(2_000));
+            let many = bytes[short].repeat(chance.number_below(2_000));
             bytes.splice(at..at, many);
         }
         _ => {
-            let spice = HARD_FRAGMENTS[chance.below(HARD_FRAGMENTS.len())];
+            let spice = HARD_FRAGMENTS[chance.number_below(HARD_FRAGMENTS.len())];
             bytes.splice(at..at, spice.to_vec());
         }
     }
@@ -132,18 +136,18 @@ fn damage_bytes(bytes: &mut Vec<u8>, chance: &mut Chance) {
 
 /// Returns a damaged copy of a valid file.
 pub fn damaged_copy(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
-    let rounds = 1 + chance.below(4);
+    let rounds = 1 + chance.number_below(4);
     let mut bytes = whole.to_vec();
-    let inside = chance.below(4) != 0;
+    let inside = chance.number_below(4) != 0;
     if inside
         && let Some(mut entries) = pack::read_directory(whole).filter(|entries| !entries.is_empty())
     {
         for _ in 0..rounds {
-            let entry = chance.below(entries.len());
+            let entry = chance.number_below(entries.len());
             damage_bytes(&mut entries[entry].1, chance);
         }
-        if chance.below(8) == 0 {
-            let gone = chance.below(entries.len());
+        if chance.number_below(8) == 0 {
+            let gone = chance.number_below(entries.len());
             entries.remove(gone);
         }
         return pack::write_archive(&entries);
@@ -201,14 +205,14 @@ fn run_reader(name: &str, bytes: &[u8]) -> Result<(), String> {
     let (mut file, copy) = (reader.stdin.take().unwrap(), bytes.to_vec());
     // A write to a reader that has exited fails, which is not an error here.
     let sending = std::thread::spawn(move || drop(file.write_all(&copy)));
-    let ended = reader.wait_with_output().unwrap();
+    let output = reader.wait_with_output().unwrap();
     sending.join().unwrap();
-    let response = String::from_utf8_lossy(&ended.stderr);
+    let response = String::from_utf8_lossy(&output.stderr);
     let first = response.lines().take(3).collect::<Vec<_>>().join(" ");
-    if !ended.status.success() {
-        return Err(format!("{}: {first}", ended.status));
+    if !output.status.success() {
+        return Err(format!("{}: {first}", output.status));
     }
-    let mut from = ended.stdout.as_slice();
+    let mut from = output.stdout.as_slice();
     let (mut pages, mut text, mut last) = (0, 0, 0);
     while let Some(frame) = ReportFrame::read(&mut from).map_err(|error| error.to_string())? {
         match frame {

@@ -82,9 +82,9 @@ fn compare_with_reference(
     if report.gaps.iter().any(|gap| gap.why.is_empty()) {
         error("a page without text and no reason".to_owned());
     }
-    let counted = pages.len() + gaps.len();
-    if sample.pages.is_some_and(|pages| pages != counted) {
-        error(format!("{counted} pages, not {:?}", sample.pages));
+    let page_count = pages.len() + gaps.len();
+    if sample.pages.is_some_and(|pages| pages != page_count) {
+        error(format!("{page_count} pages, not {:?}", sample.pages));
     }
     for (what, got, wanted) in [
         ("kind", report.kind, &sample.kind),

@@ -39,12 +39,12 @@ fn every_api_format_is_parsed() {
         "ollama/says",
         "responses/thinks",
     ];
-    let shown = asking.panel(&panel, "openai/says");
-    assert_eq!(shown["status"], "completed", "{shown:#}");
-    assert_eq!(shown["failures"], json!([]));
-    assert_eq!(shown["ultra_response"], ANSWER_TEXT);
+    let report = asking.panel(&panel, "openai/says");
+    assert_eq!(report["status"], "completed", "{report:#}");
+    assert_eq!(report["failures"], json!([]));
+    assert_eq!(report["ultra_response"], ANSWER_TEXT);
     for model in panel {
-        let answer = Asking::answer(&shown, model);
+        let answer = Asking::answer(&report, model);
         let (text, thought) = match model.ends_with("/thinks") {
             true => ("A tenth of a millimetre.", REASONING_TEXT),
             false => (ANSWER_TEXT, ""),
@@ -55,15 +55,15 @@ fn every_api_format_is_parsed() {
         // aimock does not support Ollama's token counts.
         if model != "ollama/says" {
             let usage = &answer["usage"];
-            let counted = (&usage["input"], &usage["output"], &usage["estimated"]);
-            assert_eq!(counted, (&json!(31), &json!(17), &json!(false)), "{model}");
+            let counts = (&usage["input"], &usage["output"], &usage["estimated"]);
+            assert_eq!(counts, (&json!(31), &json!(17), &json!(false)), "{model}");
         }
     }
     // Its journal: every model got the question, and each vendor got only its own key in its own header.
     let journal = mock.get("/__aimock/journal");
-    let asked: Vec<&Value> = calls(&journal).collect();
-    assert_eq!(asked.len(), panel.len() + 1, "{journal:#}");
-    for call in asked {
+    let provider_calls: Vec<&Value> = calls(&journal).collect();
+    assert_eq!(provider_calls.len(), panel.len() + 1, "{journal:#}");
+    for call in provider_calls {
         assert!(call["body"].to_string().contains(QUESTION), "{call:#}");
         assert!(!call["path"].as_str().unwrap().contains("key"), "{call:#}");
     }
@@ -89,10 +89,10 @@ fn refusals_are_distinguished_in_every_api_format() {
     ] {
         let models: Vec<String> = vendors.map(|vendor| format!("{vendor}/{model}")).into();
         let models: Vec<&str> = models.iter().map(String::as_str).collect();
-        let shown = asking.panel(&models, "openai/says");
-        assert_eq!(shown["status"], "failed", "{shown:#}");
+        let report = asking.panel(&models, "openai/says");
+        assert_eq!(report["status"], "failed", "{report:#}");
         for model in models {
-            let answer = Asking::answer(&shown, model);
+            let answer = Asking::answer(&report, model);
             let error = answer["error"].as_str().unwrap_or_default();
             assert!(error.contains(reason), "{model}: {answer:#}");
         }

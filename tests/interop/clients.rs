@@ -41,8 +41,8 @@ const OPENAI: [(&str, &str); 14] = [
 ];
 
 fn provider() -> Provider {
-    Provider::answering(|asked: &ReceivedRequest| -> ScriptLine {
-        match asked.model().as_str() {
+    Provider::answering(|request: &ReceivedRequest| -> ScriptLine {
+        match request.model().as_str() {
             "broken" => on("").cut(&unfinished_stream("It is ")),
             "busy" => on("")
                 .header("retry-after", "1")
@@ -53,7 +53,7 @@ fn provider() -> Provider {
                 on("").status(400, "application/json", &why.to_string())
             }
             "tools" => {
-                let messages = asked.body["messages"].as_array().unwrap();
+                let messages = request.body["messages"].as_array().unwrap();
                 let has_result = messages.iter().any(|message| message["role"] == "tool");
                 on("").sse(&match has_result {
                     true => answer_stream("It is warm."),
@@ -129,14 +129,14 @@ fn run_client(program: &Program) -> Option<Provider> {
         String::from_utf8_lossy(&out.stderr),
     );
     assert!(out.status.success(), "{said}\n{complaint}");
-    let observed: BTreeMap<&str, &str> = said
+    let facts: BTreeMap<&str, &str> = said
         .lines()
         .filter_map(|line| line.split_once(": "))
         .map(|(check, seen)| (check, seen.trim()))
         .collect();
     let expected: BTreeMap<&str, &str> = program.seen.iter().copied().collect();
-    assert_eq!(observed, expected, "{}\n{complaint}", program.script);
-    eprintln!("{}: {} checks", program.script, observed.len());
+    assert_eq!(facts, expected, "{}\n{complaint}", program.script);
+    eprintln!("{}: {} checks", program.script, facts.len());
     Some(provider)
 }
 
@@ -148,8 +148,8 @@ fn check_client(program: &Program, slow: &str) {
 
 #[test]
 fn openai_python_library_works() {
-    let mut observed = OPENAI.to_vec();
-    observed.extend([
+    let mut expected_facts = OPENAI.to_vec();
+    expected_facts.extend([
         ("responses stream", "It is thin. 18"),
         ("tools", "{\"place\":\"Rome\"} 2 It is warm."),
         ("responses tools", "function_call weather"),
@@ -160,7 +160,7 @@ fn openai_python_library_works() {
     let program = Program {
         runs: "clients/bin/python",
         script: "openai_python.py",
-        seen: observed.leak(),
+        seen: expected_facts.leak(),
     };
     check_client(&program, "slow-openai");
 }

@@ -61,10 +61,10 @@ impl Mock {
 
     /// Posts JSON to this path.
     pub fn post(&self, path: &str, body: &Value) {
-        let sent = ureq::post(format!("{}{path}", self.url))
+        let response = ureq::post(format!("{}{path}", self.url))
             .header("content-type", "application/json")
             .send(body.to_string());
-        assert!(sent.unwrap().status().is_success());
+        assert!(response.unwrap().status().is_success());
     }
 }
 

@@ -60,7 +60,7 @@ fn other_documents_do_not_change_a_search_within_one() {
     std::fs::create_dir_all(&folder).unwrap();
     let shelf = set::Shelf::new(&folder);
     let articles = set::load_articles("en");
-    let report = set::Article::joined("Report", &articles);
+    let report = set::Article::join_articles("Report", &articles);
     let id = shelf.put(0, 1, &report);
     let questions: Vec<&String> = articles.iter().flat_map(set::Article::questions).collect();
     let ask = |shelf: &set::Shelf| -> Vec<Vec<(u32, f64)>> {

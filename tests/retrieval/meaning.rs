@@ -53,7 +53,7 @@ fn load_questions(name: &str, vectors: &mut impl Iterator<Item = Vec<f32>>) -> V
 
 /// Stores one document whose pages are the paragraphs, all with vectors.
 fn store_library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
-    let article = Article::joined("Encyclopedia", &set::load_articles("en"));
+    let article = Article::join_articles("Encyclopedia", &set::load_articles("en"));
     let (passages, row) = (
         article.passages(),
         set::test_document(&set::test_user(0), 1, "All"),
@@ -63,7 +63,7 @@ fn store_library(store: &Store, owner: &UserId, vectors: &[Vec<f32>]) {
         users::insert(db, &set::test_user(0))?;
         documents::insert(db, &row, &[], &passages)?;
         meaning_search::set(db, &user, MODEL, Timestamp::from_millis(1))?;
-        let missing = passage_vectors::unembedded(db, (&user, MODEL), 0, u32::MAX)?;
+        let missing = passage_vectors::list_unembedded(db, (&user, MODEL), 0, u32::MAX)?;
         for (one, passage) in missing.iter().zip(&passages) {
             let vector = to_bytes(&vectors[passage.page as usize - 1]);
             passage_vectors::put(db, (&user, MODEL), one.row, &vector)?;

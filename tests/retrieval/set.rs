@@ -38,7 +38,7 @@ impl Article {
 impl Article {
     /// Joins all of these articles into one long document.
     #[allow(dead_code, reason = "the bench has its own")]
-    pub fn joined(title: &str, articles: &[Self]) -> Self {
+    pub fn join_articles(title: &str, articles: &[Self]) -> Self {
         let paragraphs = articles
             .iter()
             .flat_map(|one| one.paragraphs.iter().cloned());
@@ -277,7 +277,7 @@ fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String
 /// own, over every `step`th question.
 pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Quality) {
     let articles = load_articles(language);
-    let report = Article::joined("Report", &articles);
+    let report = Article::join_articles("Report", &articles);
     let shelf = Shelf::new(folder);
     let id = shelf.put(0, 1, &report);
     let index = Connection::open_in_memory().unwrap();
@@ -304,7 +304,7 @@ pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Qua
 #[allow(dead_code, reason = "the bench has its own")]
 pub struct Shelf {
     store: Store,
-    people: [User; 2],
+    owners: [User; 2],
 }
 
 #[allow(dead_code, reason = "the bench has its own")]
@@ -316,11 +316,14 @@ impl Shelf {
         for row in people.clone() {
             store.write_now(move |db| users::insert(db, &row)).unwrap();
         }
-        Self { store, people }
+        Self {
+            store,
+            owners: people,
+        }
     }
 
     pub fn put(&self, person: u32, number: u32, article: &Article) -> DocumentId {
-        let document = test_document(&self.people[person as usize], number, &article.title);
+        let document = test_document(&self.owners[person as usize], number, &article.title);
         let (id, passages) = (document.id.clone(), article.passages());
         self.store
             .write_now(move |db| documents::insert(db, &document, &[], &passages))
@@ -330,7 +333,7 @@ impl Shelf {
 
     /// Returns the pages and scores of one document's passages, best first.
     pub fn ask(&self, person: u32, document: &DocumentId, question: &str) -> Vec<(u32, f64)> {
-        let owner = self.people[person as usize].id.clone();
+        let owner = self.owners[person as usize].id.clone();
         let (document, question) = ([document.clone()], question.to_owned());
         let ask = move |db: &store::Reader| {
             PassageSearch::new(&question).hits(db, &owner, Some(&document), 50)

@@ -40,9 +40,12 @@ impl Accounts {
             Err(epoch) => epoch,
         };
         let id = SessionId::parse(&claims.sid).ok_or_else(sign_in_again_error)?;
-        let active = self.store.read(move |db| sessions::active(db, &id)).await?;
+        let active = self
+            .store
+            .read(move |db| sessions::find_active(db, &id))
+            .await?;
         let (session, user) = active
-            .filter(|(session, user)| session.expires > now && user.id.as_str() == claims.sub)
+            .filter(|(session, user)| session.expires_at > now && user.id.as_str() == claims.sub)
             .ok_or_else(sign_in_again_error)?;
         let caller = Caller {
             user: user.id,
@@ -64,12 +67,12 @@ impl Accounts {
             Ok(caller) => return Ok(caller),
             Err(epoch) => epoch,
         };
-        let found = self
+        let lookup = self
             .store
             .read(move |db| api_keys::by_hash(db, &hash))
             .await?;
-        let (key, user) = found
-            .filter(|(key, user)| !user.disabled && key.expires.is_none_or(|end| end > now))
+        let (key, user) = lookup
+            .filter(|(key, user)| !user.disabled && key.expires_at.is_none_or(|end| end > now))
             .ok_or_else(invalid_key_error)?;
         let presented = PresentedKey {
             id: key.id.clone(),

@@ -35,9 +35,9 @@ impl Accounts {
             created: origin.now,
             last_login: None,
         };
-        let entry = origin.entry(Some(&guest.id), "guest.created", guest.id.as_str());
+        let entry = origin.audit_entry(Some(&guest.id), "guest.created", guest.id.as_str());
         let row = guest.clone();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             if users::count_guests(db)? >= MAX_GUESTS {
                 return Ok(false);
             }
@@ -45,7 +45,7 @@ impl Accounts {
             audit::append(db, &entry)?;
             Ok(true)
         });
-        match written.await? {
+        match pending_write.await? {
             true => self.begin_session(guest, None, origin).await,
             false => Err(Error::new(
                 Kind::Unavailable,

@@ -18,12 +18,12 @@ type EndSignal = watch::Sender<bool>;
 pub(super) struct RequestsInFlight {
     state: Arc<Mutex<InFlightState>>,
     /// Notified when a request or stream starts.
-    arrived: Notify,
+    arrival: Notify,
 }
 
 #[derive(Default)]
 struct InFlightState {
-    /// Number of accounts ended so far.
+    /// Number of accounts whose requests have been ended so far.
     epoch: u64,
     in_flight: HashMap<UserId, Weak<EndSignal>>,
 }
@@ -33,14 +33,14 @@ pub struct InFlightGuard {
     state: Arc<Mutex<InFlightState>>,
     user: UserId,
     group: Arc<EndSignal>,
-    ended: watch::Receiver<bool>,
+    end_signal: watch::Receiver<bool>,
 }
 
 impl InFlightGuard {
     /// Waits until the account is locked or deleted.
-    pub async fn ended(&mut self) {
+    pub async fn wait_for_end(&mut self) {
         // The sender lives as long as `group`.
-        let _ = self.ended.wait_for(|ended| *ended).await;
+        let _ = self.end_signal.wait_for(|ended| *ended).await;
     }
 }
 
@@ -67,11 +67,11 @@ impl RequestsInFlight {
         });
         let epoch = state.epoch;
         drop(state);
-        self.arrived.notify_one();
+        self.arrival.notify_one();
         let guard = InFlightGuard {
             state: self.state.clone(),
             user: user.clone(),
-            ended: group.subscribe(),
+            end_signal: group.subscribe(),
             group,
         };
         (guard, epoch)
@@ -123,8 +123,8 @@ impl Accounts {
     }
 
     /// Waits until a request or stream has started since the last call. Supports one waiter at a time.
-    pub(in crate::app) async fn arrived(&self) {
-        self.requests_in_flight.arrived.notified().await;
+    pub(in crate::app) async fn wait_for_arrival(&self) {
+        self.requests_in_flight.arrival.notified().await;
     }
 }
 
@@ -148,12 +148,12 @@ mod tests {
         let (mut two, _) = presence.enter(&user(1));
         let (other, _) = presence.enter(&user(2));
         presence.end(&user(1));
-        one.ended().await;
-        two.ended().await;
-        assert!(!*other.ended.borrow());
+        one.wait_for_end().await;
+        two.wait_for_end().await;
+        assert!(!*other.end_signal.borrow());
         // The account was unlocked: new requests are not ended by the earlier lock.
         let (again, after) = presence.enter(&user(1));
-        assert!(after > before && !*again.ended.borrow());
+        assert!(after > before && !*again.end_signal.borrow());
         drop((one, two));
         assert_eq!(lock(&presence.state).in_flight.len(), 2);
         drop((again, other));

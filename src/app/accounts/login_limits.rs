@@ -82,8 +82,8 @@ impl LoginThrottle {
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt is allowed.
     pub fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
-        let rate = self.rate(&key);
-        let mut buckets = self.buckets(&key);
+        let rate = self.rate_of(&key);
+        let mut buckets = self.lock_buckets(&key);
         if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
             self.evict_full_buckets(&mut buckets, now);
         }
@@ -95,13 +95,13 @@ impl LoginThrottle {
 
     /// Refunds a successful attempt.
     pub fn refund(&self, key: &ThrottleKey) {
-        let mut buckets = self.buckets(key);
+        let mut buckets = self.lock_buckets(key);
         if let Some(bucket) = buckets.get_mut(key) {
-            bucket.refund(self.rate(key));
+            bucket.refund(self.rate_of(key));
         }
     }
 
-    fn buckets(&self, key: &ThrottleKey) -> MutexGuard<'_, Buckets> {
+    fn lock_buckets(&self, key: &ThrottleKey) -> MutexGuard<'_, Buckets> {
         let buckets = match key {
             ThrottleKey::Device(_) => &self.device_buckets,
             _ => &self.buckets,
@@ -109,7 +109,7 @@ impl LoginThrottle {
         buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rate(&self, key: &ThrottleKey) -> Rate {
+    fn rate_of(&self, key: &ThrottleKey) -> Rate {
         let rate = match key {
             ThrottleKey::Pair(..) | ThrottleKey::Device(_) => self.pair_rate,
             ThrottleKey::Account(_) => self.account_rate,
@@ -120,7 +120,7 @@ impl LoginThrottle {
 
     /// Evicts full buckets or, if that is not enough, the least recently used half.
     fn evict_full_buckets(&self, buckets: &mut Buckets, now: Timestamp) {
-        buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
+        buckets.retain(|key, bucket| !bucket.is_full(self.rate_of(key), now));
         if buckets.len() > MAX_BUCKETS / 2 {
             let mut times: Vec<_> = buckets.values().map(TokenBucket::last_refill).collect();
             let middle = times.len() / 2;
@@ -176,10 +176,10 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_counts_as_one() {
-        let place = |text: &str| network(text.parse().expect(text));
-        assert_eq!(place("2001:db8::1"), place("2001:db8::ffff"));
-        assert_ne!(place("2001:db8::1"), place("2001:db8:0:1::1"));
-        assert_eq!(place("::ffff:10.0.0.1"), place("10.0.0.1"));
+        let network_of = |text: &str| network(text.parse().expect(text));
+        assert_eq!(network_of("2001:db8::1"), network_of("2001:db8::ffff"));
+        assert_ne!(network_of("2001:db8::1"), network_of("2001:db8:0:1::1"));
+        assert_eq!(network_of("::ffff:10.0.0.1"), network_of("10.0.0.1"));
     }
 
     #[test]

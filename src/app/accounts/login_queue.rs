@@ -30,7 +30,7 @@ pub(super) struct LoginTurns {
 struct LoginQueue {
     /// Time at which the next turn is due.
     next_turn_at: Instant,
-    waiting: VecDeque<oneshot::Sender<()>>,
+    waiters: VecDeque<oneshot::Sender<()>>,
 }
 
 /// A slot in a queue.
@@ -47,16 +47,16 @@ impl LoginTurns {
         let mut queues = self.queues();
         // A queue is kept until its next turn is due; otherwise, leaving and rejoining would shorten the pause.
         queues.retain(|_, queue| {
-            queue.waiting.retain(|waiting| !waiting.is_closed());
-            !queue.waiting.is_empty() || queue.next_turn_at > now
+            queue.waiters.retain(|waiting| !waiting.is_closed());
+            !queue.waiters.is_empty() || queue.next_turn_at > now
         });
         let queue = queues.entry(key.clone()).or_insert_with(|| LoginQueue {
             next_turn_at: now + TURN_INTERVAL,
-            waiting: VecDeque::new(),
+            waiters: VecDeque::new(),
         });
-        queue.waiting.push_back(sender);
-        if queue.waiting.len() > MAX_WAITING {
-            queue.waiting.pop_front();
+        queue.waiters.push_back(sender);
+        if queue.waiters.len() > MAX_WAITING {
+            queue.waiters.pop_front();
         }
         LoginTurn {
             queue: key,
@@ -97,7 +97,7 @@ impl LoginTurns {
         if now < queue.next_turn_at {
             return queue.next_turn_at;
         }
-        while let Some(newest) = queue.waiting.pop_back() {
+        while let Some(newest) = queue.waiters.pop_back() {
             // A client that has disconnected gets no turn.
             if newest.send(()).is_ok() {
                 queue.next_turn_at = now + TURN_INTERVAL;
@@ -136,11 +136,11 @@ mod tests {
         assert_eq!(waits(&mut owner), Err(oneshot::error::TryRecvError::Empty));
         turns.grant_turn(&key(), at(3));
         assert_eq!(waits(&mut owner), Ok(()));
-        let closed = Err(oneshot::error::TryRecvError::Closed);
+        let closed_error = Err(oneshot::error::TryRecvError::Closed);
         let answers: Vec<_> = guesses.iter_mut().map(waits).collect();
-        let refused = answers.iter().filter(|answer| **answer == closed);
+        let refused_count = answers.iter().filter(|answer| **answer == closed_error);
         assert_eq!(
-            refused.count(),
+            refused_count.count(),
             100 - (MAX_WAITING - 1),
             "the oldest are refused"
         );

@@ -15,8 +15,8 @@ impl Accounts {
     pub async fn open_sessions(&self, caller: &Caller, now: Timestamp) -> Result<Vec<Session>> {
         require_session(caller, "list sessions")?;
         let user = caller.user.clone();
-        let found = self.store.read(move |db| sessions::list_of(db, &user, now));
-        Ok(found.await?)
+        let lookup = self.store.read(move |db| sessions::list_of(db, &user, now));
+        Ok(lookup.await?)
     }
 
     /// Ends one of the caller's sessions at once.
@@ -31,9 +31,9 @@ impl Accounts {
     ) -> Result<()> {
         require_session(caller, "end a session")?;
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
-        let entry = origin.entry(Some(&caller.user), "session.ended", id.as_str());
+        let entry = origin.audit_entry(Some(&caller.user), "session.ended", id.as_str());
         let (user, now) = (caller.user.clone(), origin.now);
-        let ended = self.freeing_store.write(move |db| {
+        let ended_session = self.freeing_store.write(move |db| {
             let is_own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
             if !is_own || !sessions::revoke(db, &id, now)? {
                 return Ok(false);
@@ -41,7 +41,7 @@ impl Accounts {
             audit::append(db, &entry)?;
             Ok(true)
         });
-        if !ended.await? {
+        if !ended_session.await? {
             return Err(Error::missing());
         }
         self.caller_cache.clear();
@@ -58,19 +58,20 @@ impl Accounts {
         origin: &RequestOrigin,
     ) -> Result<usize> {
         require_session(caller, "end other sessions")?;
-        let entry = origin.entry(
+        let entry = origin.audit_entry(
             Some(&caller.user),
             "session.others_ended",
             caller.user.as_str(),
         );
         let (caller, now) = (caller.clone(), origin.now);
-        let ended = self.freeing_store.write(move |db| {
-            let ended = sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
+        let ended_sessions = self.freeing_store.write(move |db| {
+            let ended_sessions =
+                sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
             audit::append(db, &entry)?;
-            Ok(ended)
+            Ok(ended_sessions)
         });
-        let ended = ended.await?;
+        let ended_sessions = ended_sessions.await?;
         self.caller_cache.clear();
-        Ok(ended)
+        Ok(ended_sessions)
     }
 }

@@ -34,7 +34,7 @@ pub enum PasswordPriority {
 
 /// Senders of the two queues.
 struct PasswordQueue {
-    known: SyncSender<PasswordJob>,
+    known_queue: SyncSender<PasswordJob>,
     unknown: SyncSender<PasswordJob>,
     /// Carries one ticket per job, sent after the job, so that a ticket always has a job.
     tickets: Sender<()>,
@@ -54,7 +54,7 @@ impl Passwords {
     pub fn new(rounds: u32) -> Self {
         Self {
             rounds,
-            dummy_hash: password::dummy(rounds),
+            dummy_hash: password::dummy_hash(rounds),
             queue: OnceLock::new(),
         }
     }
@@ -116,7 +116,7 @@ impl Passwords {
     fn send(&self, priority: PasswordPriority, job: PasswordJob) -> Result<()> {
         let queue = self.queue.get_or_init(|| start(self.rounds));
         let jobs = match priority {
-            PasswordPriority::Known => &queue.known,
+            PasswordPriority::Known => &queue.known_queue,
             PasswordPriority::Unknown => &queue.unknown,
         };
         jobs.try_send(job).map_err(|error| match error {
@@ -135,7 +135,7 @@ impl Passwords {
 }
 
 fn start(rounds: u32) -> PasswordQueue {
-    let (known, known_jobs) = sync_channel(MAX_QUEUED);
+    let (known_queue, known_jobs) = sync_channel(MAX_QUEUED);
     let (unknown, other_jobs) = sync_channel(MAX_QUEUED);
     let (tickets, ticket_receiver) = channel();
     // If the thread cannot be started, the receiver is dropped and every send fails.
@@ -144,7 +144,7 @@ fn start(rounds: u32) -> PasswordQueue {
         .stack_size(128 * 1024)
         .spawn(move || run_worker(&ticket_receiver, [&known_jobs, &other_jobs], rounds));
     PasswordQueue {
-        known,
+        known_queue: known_queue,
         unknown,
         tickets,
     }
@@ -186,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn a_known_device_does_not_wait_behind_strangers() {
         let passwords = Arc::new(Passwords::new(200_000));
-        let stored = password::hash("right", 10).expect("randomness");
+        let stored_hash = password::hash("right", 10).expect("randomness");
         let guess = |_| {
             let passwords = passwords.clone();
             tokio::spawn(async move {
@@ -202,9 +202,9 @@ mod tests {
             .verify("wrong", None, PasswordPriority::Unknown)
             .await;
         assert_eq!(full.map_err(|error| error.kind), Err(Kind::Unavailable));
-        let known = passwords.verify("right", Some(&stored), PasswordPriority::Known);
-        assert_eq!(known.await, Ok(true));
-        let waiting = strangers.iter().filter(|guess| !guess.is_finished());
-        assert!(waiting.count() > MAX_QUEUED / 2, "it came first");
+        let known_device = passwords.verify("right", Some(&stored_hash), PasswordPriority::Known);
+        assert_eq!(known_device.await, Ok(true));
+        let waiting_strangers = strangers.iter().filter(|guess| !guess.is_finished());
+        assert!(waiting_strangers.count() > MAX_QUEUED / 2, "it came first");
     }
 }

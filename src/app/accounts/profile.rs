@@ -88,13 +88,13 @@ impl Accounts {
             }
             user.email = email.as_str().to_owned();
         }
-        let entry = origin.entry(Some(&user.id), "account.changed", user.id.as_str());
+        let entry = origin.audit_entry(Some(&user.id), "account.changed", user.id.as_str());
         let row = user.clone();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             users::set_profile(db, &row.id, &row.name, &row.email)?;
             audit::append(db, &entry)
         });
-        match written.await {
+        match pending_write.await {
             Ok(()) => Ok(user),
             Err(StoreError::Conflict(_)) => Err(email_taken_error()),
             Err(other) => Err(other.into()),
@@ -131,7 +131,7 @@ impl Accounts {
         self.refund_attempt(&attempt);
         user.password_hash = self.checked_password_hash(new).await?;
         let devices = self.device_cookie(&user, &session, origin);
-        let entry = origin.entry(Some(&user.id), "password.changed", user.id.as_str());
+        let entry = origin.audit_entry(Some(&user.id), "password.changed", user.id.as_str());
         let now = origin.now;
         self.store
             .write(move |db| {
@@ -154,16 +154,16 @@ impl Accounts {
         let Some(email) = Email::parse(email) else {
             return Ok(());
         };
-        let entry = origin.entry(None, "password.reset_requested", email.as_str());
+        let entry = origin.audit_entry(None, "password.reset_requested", email.as_str());
         let now = origin.now;
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             audit::append(db, &entry)?;
             match users::by_email(db, email.as_str())? {
                 Some(user) => password_resets::request(db, &user.id, now),
                 None => Ok(()),
             }
         });
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 
     /// Sets a new password with the token of a reset link, which works only once, and ends all sessions. Someone
@@ -182,7 +182,7 @@ impl Accounts {
         self.register_attempt(None, origin).await?;
         let hash = self.checked_password_hash(new).await?;
         let (reset, now) = (token::hash(reset), origin.now);
-        let entry = origin.entry(None, "password.reset", "");
+        let entry = origin.audit_entry(None, "password.reset", "");
         let deleted = self
             .store
             .write(move |db| {

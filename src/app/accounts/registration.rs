@@ -73,16 +73,16 @@ impl Accounts {
             created: origin.now,
             last_login: None,
         };
-        let entry = origin.entry(
+        let entry = origin.audit_entry(
             actor.or(Some(&user.id)),
             "account.created",
             user.id.as_str(),
         );
         let (row, now) = (user.clone(), origin.now);
-        let written = self
+        let pending_write = self
             .store
             .write(move |db| insert(db, (&row, claim), invite.as_deref(), now, &entry));
-        match written.await {
+        match pending_write.await {
             Ok(InsertOutcome::Created(role)) => {
                 user.role = role;
                 Ok(user)

@@ -126,8 +126,8 @@ mod tests {
             assert_eq!(stranger, Ok(AdminClaim::NotLocal));
         }
         for wrong in ["0123456789abcde", "0123456789abcdef0", "x"] {
-            let refused = setup.claim(Some(wrong), true).map_err(|error| error.kind);
-            assert_eq!(refused, Err(Kind::Forbidden), "{wrong}");
+            let refusal = setup.claim(Some(wrong), true).map_err(|error| error.kind);
+            assert_eq!(refusal, Err(Kind::Forbidden), "{wrong}");
         }
     }
 }

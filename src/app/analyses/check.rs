@@ -67,17 +67,19 @@ impl Analyses<'_> {
         mut request: Request,
         mut context: RunContext,
     ) -> Result<CheckedRequest> {
-        let mut carried = self
+        let mut carried_thread = self
             .resolve_thread(caller, &mut request, &mut context)
             .await?;
         // The settings of an earlier turn take precedence over the default recipe.
-        if carried.is_none() || request.recipe.is_some() || context.follows.is_none() {
+        if carried_thread.is_none() || request.recipe.is_some() || context.follows.is_none() {
             let recipe = self.recipes.fill(caller, &mut request, &mut context);
             context.recipe = recipe.await?;
         }
-        let left_out = carried
+        let left_out = carried_thread
             .take()
-            .map_or_else(Vec::new, |carried| carried.fill(&mut request, &mut context));
+            .map_or_else(Vec::new, |carried_thread| {
+                carried_thread.fill(&mut request, &mut context)
+            });
         context.key = caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone()));
         if let Some(task) = default_task(&request) {
             task.clone_into(&mut request.prompt);
@@ -102,7 +104,7 @@ impl Analyses<'_> {
             request.topic = Some(self.category_of(user, request.pattern()).await?);
         }
         request.depth.get_or_insert_default();
-        let checked = CheckedRequest {
+        let checked_request = CheckedRequest {
             request,
             context,
             documents,
@@ -112,10 +114,10 @@ impl Analyses<'_> {
             run: None,
         };
         match caller {
-            Some(caller) => self.check_ownership(caller, &checked).await?,
-            None => self.check_anonymous(&checked, &models)?,
+            Some(caller) => self.check_ownership(caller, &checked_request).await?,
+            None => self.check_anonymous(&checked_request, &models)?,
         }
-        Ok(checked)
+        Ok(checked_request)
     }
 
     /// Checks a request to be relayed to one model, which `Completions` has resolved; the provider checks the
@@ -223,19 +225,19 @@ impl Analyses<'_> {
         errors: &mut Vec<FieldError>,
     ) -> Vec<Model> {
         let user = caller.map(|caller| &caller.user);
-        let chosen = if names.is_empty() {
+        let chosen_models = if names.is_empty() {
             self.models.default_panel(user)
         } else {
             names.to_vec()
         };
-        if chosen.is_empty() {
+        if chosen_models.is_empty() {
             errors.push(field_error(
                 &["body", "models"],
                 "value_error",
                 &self.no_model_message(caller),
             ));
         }
-        if chosen.len() > MAX_MEMBERS {
+        if chosen_models.len() > MAX_MEMBERS {
             errors.push(field_error(
                 &["body", "models"],
                 "too_long",
@@ -244,7 +246,7 @@ impl Analyses<'_> {
             return Vec::new();
         }
         let mut models: Vec<Model> = Vec::new();
-        for (index, name) in chosen.iter().enumerate() {
+        for (index, name) in chosen_models.iter().enumerate() {
             let location = index.to_string();
             // A model that is named twice gives two samples.
             models.extend(self.check_model(user, name, &["body", "models", &location], errors));
@@ -259,14 +261,14 @@ impl Analyses<'_> {
         location: &[&str],
         errors: &mut Vec<FieldError>,
     ) -> Option<Model> {
-        let found = self.llm.find(user, name);
-        if let (None, Some(keyless)) = (&found, self.llm.model_without_key(user, name)) {
+        let listed_model = self.llm.find(user, name);
+        if let (None, Some(keyless)) = (&listed_model, self.llm.model_without_key(user, name)) {
             let why = format!(
                 "{name} is {}, which needs a key for its provider {}",
                 keyless.id, keyless.provider
             );
             errors.push(field_error(location, NEEDS_KEY_KIND, &why));
-        } else if found.is_none() {
+        } else if listed_model.is_none() {
             let all_models = self.llm.models(user);
             let ids = || all_models.iter().map(|(model, _)| model.id.as_str());
             let name: String = name.chars().take(80).collect();
@@ -282,7 +284,7 @@ impl Analyses<'_> {
             };
             errors.push(field_error(location, "unknown_model", &why));
         }
-        found
+        listed_model
     }
 
     async fn check_pattern(
@@ -310,8 +312,8 @@ impl Analyses<'_> {
 
     // Returns the default topic of a request: the pattern's family, so that votes are counted per kind of question.
     async fn category_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
-        let found = self.patterns.find(user, id).await?;
-        Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
+        let stored_pattern = self.patterns.find(user, id).await?;
+        Ok(stored_pattern.map_or_else(String::new, |pattern| pattern.category.clone()))
     }
 
     fn check_model_parameters(
@@ -320,23 +322,23 @@ impl Analyses<'_> {
         request: &Request,
         errors: &mut Vec<FieldError>,
     ) -> BTreeMap<String, Parameters> {
-        let mut checked = BTreeMap::new();
+        let mut checked_parameters = BTreeMap::new();
         if request.model_parameters.len() > MAX_MEMBERS + 1 {
             errors.push(field_error(
                 &["body", "model_parameters"],
                 "too_long",
                 "contains more models than a panel can have",
             ));
-            return checked;
+            return checked_parameters;
         }
         for (name, parameters) in &request.model_parameters {
             check_ranges(parameters, &["body", "model_parameters", name], errors);
             if let Some(model) = self.check_model(user, name, &["body", "model_parameters"], errors)
             {
-                checked.insert(model.id, parameters.clone());
+                checked_parameters.insert(model.id, parameters.clone());
             }
         }
-        checked
+        checked_parameters
     }
 
     async fn check_ownership(&self, caller: &Caller, checked: &CheckedRequest) -> Result<()> {

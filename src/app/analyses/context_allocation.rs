@@ -99,7 +99,7 @@ impl Analyses<'_> {
         let writer = choice(panel.synthesizer);
         refuse_if_none(&choices, panel.members)?;
         if writer.fit == Fit::Cannot {
-            return Err(no_room_error(&panel.synthesizer.model, &writer.why));
+            return Err(no_room_error(&panel.synthesizer.model, &writer.reason));
         }
         let mut budgets: Vec<usize> = Vec::new();
         for choice in choices.iter().chain([&writer]) {
@@ -124,7 +124,7 @@ impl Analyses<'_> {
             allocation.fittings.push(MemberFit {
                 model: member.model.clone(),
                 fit: fit_choice.fit,
-                why: fit_choice.why.clone(),
+                why: fit_choice.reason.clone(),
             });
         }
         remove_unfit_members(panel.members, &choices, &mut allocation.notes);
@@ -170,14 +170,15 @@ impl Analyses<'_> {
         for budget in budgets {
             let documents = self.documents;
             let (ids, question) = (&new.documents, &new.request.prompt);
-            let chosen = documents.passages_for(user, ids, question, budget, meaning.clone());
-            let mut chosen = chosen.await?;
-            chosen.truncate(
+            let chosen_passages =
+                documents.passages_for(user, ids, question, budget, meaning.clone());
+            let mut chosen_passages = chosen_passages.await?;
+            chosen_passages.truncate(
                 new.request
                     .passages
                     .map_or(usize::MAX, |max_passages| max_passages as usize),
             );
-            allocation.member_passages.push(chosen);
+            allocation.member_passages.push(chosen_passages);
         }
         allocation.sources = match allocation.member_passages.is_empty() {
             true => Vec::new(),
@@ -267,8 +268,8 @@ impl Analyses<'_> {
         let model = model.unwrap_or_default();
         // The smallest context window among the member and its fallbacks.
         let windows = member.fallbacks.iter().filter_map(|fallback| {
-            let found = self.llm.find(Some(user), &fallback.model)?;
-            (found.context_window > 0).then_some(found.context_window)
+            let fallback_model = self.llm.find(Some(user), &fallback.model)?;
+            (fallback_model.context_window > 0).then_some(fallback_model.context_window)
         });
         let answer_tokens = match (model.max_output, model.context_window) {
             (0, 0) => ANSWER_TOKENS,
@@ -360,7 +361,7 @@ fn refuse_if_none(choices: &[FitChoice], members: &[Member]) -> Result<()> {
     if choices.iter().any(|choice| choice.fit != Fit::Cannot) {
         return Ok(());
     }
-    Err(no_room_error(&members[0].model, &choices[0].why))
+    Err(no_room_error(&members[0].model, &choices[0].reason))
 }
 
 fn no_room_error(model: &str, why: &str) -> Error {
@@ -378,7 +379,7 @@ fn remove_unfit_members(members: &mut Vec<Member>, choices: &[FitChoice], notes:
         Some(choice) if choice.fit == Fit::Cannot => {
             notes.push(format!(
                 "{} was not asked, because it cannot take these documents: {}",
-                member.model, choice.why
+                member.model, choice.reason
             ));
             false
         }

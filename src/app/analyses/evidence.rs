@@ -39,10 +39,10 @@ impl Analyses<'_> {
             }
             _ => {}
         }
-        let chosen = new.request.evidence.as_ref();
-        let chosen = chosen.and_then(|evidence| evidence.model());
-        let chosen = chosen.and_then(|id| self.llm.find(user, id));
-        let Some(judge) = chosen.or_else(|| choose_judge(models, mode)) else {
+        let chosen_model = new.request.evidence.as_ref();
+        let chosen_model = chosen_model.and_then(|evidence| evidence.model());
+        let chosen_model = chosen_model.and_then(|id| self.llm.find(user, id));
+        let Some(judge) = chosen_model.or_else(|| choose_judge(models, mode)) else {
             return EvidencePlan {
                 lacks_judge: true,
                 ..EvidencePlan::disabled(
@@ -84,8 +84,8 @@ impl Analyses<'_> {
         now: Timestamp,
     ) -> Result<Vec<CallEstimate>> {
         let calls = estimate::estimate_calls(plan);
-        let requested = new.request.evidence.as_ref();
-        let is_wanted = requested.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
+        let requested_mode = new.request.evidence.as_ref();
+        let is_wanted = requested_mode.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
         if plan.evidence.judge.is_none() || is_wanted {
             return Ok(calls);
         }
@@ -136,18 +136,18 @@ fn choose_checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     let Some(writer) = models.last() else {
         return Vec::new();
     };
-    let mut found: Vec<&Model> = Vec::new();
+    let mut checkers: Vec<&Model> = Vec::new();
     let others = models.iter().chain([judge]);
     for model in others.filter(|model| !model.mock && model.id != writer.id) {
-        if found.iter().all(|listed| listed.id != model.id) {
-            found.push(model);
+        if checkers.iter().all(|listed| listed.id != model.id) {
+            checkers.push(model);
         }
     }
     let is_kin = |model: &&Model| !model.family.is_empty() && model.family == writer.family;
-    found.sort_by_key(is_kin);
-    found.truncate(MAX_CHECKERS - 1);
-    found.extend(Some(writer).filter(|writer| !writer.mock));
-    found.into_iter().map(member_for).collect()
+    checkers.sort_by_key(is_kin);
+    checkers.truncate(MAX_CHECKERS - 1);
+    checkers.extend(Some(writer).filter(|writer| !writer.mock));
+    checkers.into_iter().map(member_for).collect()
 }
 
 fn member_for(model: &Model) -> Member {

@@ -46,7 +46,7 @@ impl Analyses<'_> {
         request: &mut Request,
         context: &mut RunContext,
     ) -> Result<Option<CarriedThread>> {
-        let requested = RequestedPosition {
+        let requested_position = RequestedPosition {
             follow_up_to: parse_field("follow_up_to", request.follow_up_to.take(), |id| {
                 AnalysisId::parse(id)
             })?,
@@ -60,25 +60,25 @@ impl Analyses<'_> {
             model: request.models.first().cloned(),
         };
         let keeps_documents = request.keep_documents.take().unwrap_or(true);
-        if requested.is_empty() {
+        if requested_position.is_empty() {
             return Ok(None);
         }
-        requested.check()?;
+        requested_position.check()?;
         let user = caller.ok_or_else(Error::sign_in)?.user.clone();
-        let found = self
+        let lookup = self
             .store
-            .read(move |db| ResolvedPosition::load(db, &user, &requested));
-        let found = found.await??;
-        check_room(found.turns)?;
-        context.thread = found.thread;
-        context.follows = found.follows;
-        context.project = found.project.as_ref().map(|project| project.id.clone());
+            .read(move |db| ResolvedPosition::load(db, &user, &requested_position));
+        let lookup = lookup.await??;
+        check_room(lookup.turns)?;
+        context.thread = lookup.thread;
+        context.follows = lookup.follows;
+        context.project = lookup.project.as_ref().map(|project| project.id.clone());
         context.is_threaded = true;
-        let mut carried = found.carried;
+        let mut carried_thread = lookup.carried_thread;
         if !keeps_documents {
-            carried.documents.clear();
+            carried_thread.documents.clear();
         }
-        Ok(Some(carried))
+        Ok(Some(carried_thread))
     }
 
     /// Appends a run to a thread without carrying anything over: the request contains its own conversation.
@@ -92,19 +92,19 @@ impl Analyses<'_> {
         context: &mut RunContext,
     ) -> Result<()> {
         let unknown = || {
-            let place = &["header", "x-quire-thread"];
-            Error::field(place, "value_error", "is not one of your threads")
+            let location = &["header", "x-quire-thread"];
+            Error::field(location, "value_error", "is not one of your threads")
         };
         let id = ThreadId::parse(thread).ok_or_else(unknown)?;
         let user = caller.user.clone();
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let Some(row) = threads::by_id(db, &user, &id)? else {
                 return Ok(None);
             };
             let newest = threads::newest_turn(db, &user, &row.id)?;
             Ok(Some((row, newest)))
         });
-        let (row, newest) = found.await?.ok_or_else(unknown)?;
+        let (row, newest) = lookup.await?.ok_or_else(unknown)?;
         check_room(row.turns)?;
         context.thread = Some(row.id);
         context.follows = newest;
@@ -181,7 +181,7 @@ impl RequestedPosition {
     }
 
     /// Returns the stopped turn to continue and the one whose drafts to use.
-    fn stopped(&self) -> (Option<&AnalysisId>, Option<&AnalysisId>) {
+    fn stopped_runs(&self) -> (Option<&AnalysisId>, Option<&AnalysisId>) {
         (self.continue_of.as_ref(), self.write_from.as_ref())
     }
 
@@ -223,7 +223,7 @@ struct ResolvedPosition {
     project: Option<Project>,
     /// Number of turns of the thread.
     turns: u64,
-    carried: CarriedThread,
+    carried_thread: CarriedThread,
 }
 
 impl ResolvedPosition {
@@ -258,10 +258,15 @@ impl ResolvedPosition {
         }
         // An edited question uses the settings of the one beside it.
         let model = requested.sibling_of().or(follows.as_ref());
-        let mut carried =
+        let mut carried_thread =
             CarriedThread::load(db, user, (model, follows.as_ref()), project.as_ref())?;
-        match StoppedRun::load(db, user, requested.stopped(), requested.model.as_deref())? {
-            Ok(stopped) => carried.stopped = stopped,
+        match StoppedRun::load(
+            db,
+            user,
+            requested.stopped_runs(),
+            requested.model.as_deref(),
+        )? {
+            Ok(stopped) => carried_thread.stopped = stopped,
             Err(refused) => return Ok(Err(refused)),
         }
         Ok(Ok(Self {
@@ -269,7 +274,7 @@ impl ResolvedPosition {
             thread,
             follows,
             project,
-            carried,
+            carried_thread: carried_thread,
         }))
     }
 }
@@ -325,14 +330,14 @@ fn requested_position(
     requested: &RequestedPosition,
 ) -> crate::store::Result<std::result::Result<PositionIds, &'static str>> {
     if let Some(id) = &requested.follow_up_to {
-        let place = threads::place_of(db, user, id)?;
-        let found = place.map(|place| (Some(place.thread), Some(id.clone())));
-        return Ok(found.ok_or("follow_up_to"));
+        let position = threads::place_of(db, user, id)?;
+        let requested_turn = position.map(|position| (Some(position.thread), Some(id.clone())));
+        return Ok(requested_turn.ok_or("follow_up_to"));
     }
     if let Some(id) = requested.sibling_of() {
-        let place = threads::place_of(db, user, id)?;
-        let found = place.map(|place| (Some(place.thread), place.parent));
-        return Ok(found.ok_or("edit_of"));
+        let position = threads::place_of(db, user, id)?;
+        let requested_turn = position.map(|position| (Some(position.thread), position.parent));
+        return Ok(requested_turn.ok_or("edit_of"));
     }
     let Some(id) = &requested.thread else {
         return Ok(Ok((None, None)));

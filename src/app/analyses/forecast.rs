@@ -71,11 +71,11 @@ impl Analyses<'_> {
             Some(user) => Some(usage.budget_status(user).await?),
             None => None,
         };
-        let refused = match usage
+        let refusal = match usage
             .check_affordable(user, &plan, &calls, clock::now())
             .await
         {
-            Err(refused) if refused.kind != Kind::BudgetExceeded => return Err(refused),
+            Err(refusal) if refusal.kind != Kind::BudgetExceeded => return Err(refusal),
             result => result.err(),
         };
         let (blind, is_unseen) = self.blind_models(user, &plan);
@@ -84,7 +84,7 @@ impl Analyses<'_> {
             no_model_sees_images: is_unseen,
             too_small: self.too_small(user, &calls),
             budget_standing: standing,
-            refusal: refused,
+            refusal: refusal,
             calls,
             plan,
         })
@@ -111,14 +111,14 @@ impl Analyses<'_> {
 
     // A context window of 0 means unknown.
     fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
-        let mut found = BTreeMap::new();
+        let mut shortages = BTreeMap::new();
         for call in calls {
             let model = self.llm.find(user, &call.model);
             let window = model.map_or(0, |model| model.context_window);
             if window > 0 && call.input_tokens + call.output_tokens > window {
-                found.insert(call.model.clone(), window);
+                shortages.insert(call.model.clone(), window);
             }
         }
-        found.into_iter().collect()
+        shortages.into_iter().collect()
     }
 }

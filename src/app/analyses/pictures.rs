@@ -65,12 +65,12 @@ impl Analyses<'_> {
             ));
         }
         let room = MAX_IMAGES - pictures.len();
-        let (scans, more) = documents.scans_among(user, &new.documents, room).await?;
+        let (scans, scan_count) = documents.scans_among(user, &new.documents, room).await?;
         pictures.extend(scans);
         let mut warnings = documents.warnings(user, &new.documents).await?;
-        if more > 0 {
+        if scan_count > 0 {
             warnings.push(format!(
-                "{more} more pages without text were not sent to any model; \
+                "{scan_count} more pages without text were not sent to any model; \
                  a run can include at most {MAX_IMAGES} images"
             ));
         }

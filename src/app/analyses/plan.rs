@@ -189,7 +189,7 @@ impl Analyses<'_> {
         ids.sort_unstable();
         ids.dedup();
         let note = |id: &str| {
-            let retired = self.llm.retired(user, id)?;
+            let retired = self.llm.retired_model(user, id)?;
             Some(format!(
                 "{id} is no longer in its provider's list of models{}",
                 retired.hint()
@@ -249,11 +249,11 @@ impl Analyses<'_> {
         let strongest = panel.iter().max_by_key(|model| model.strength);
         let strongest =
             strongest.map_or_else(|| new.request.models[0].clone(), |model| model.id.clone());
-        let chosen = || new.request.ultra_model.clone();
+        let chosen_writer = || new.request.ultra_model.clone();
         match arrangement {
             Arrangement::Single => {
                 // This is a member of the panel, because there is no synthesis to write.
-                let only_member = chosen()
+                let only_member = chosen_writer()
                     .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);
                 PanelIds {
@@ -265,7 +265,7 @@ impl Analyses<'_> {
                 let samples = new.request.samples.unwrap_or(arrange::DEFAULT_SAMPLES) as usize;
                 PanelIds {
                     members: vec![strongest.clone(); samples],
-                    synthesizer: chosen().unwrap_or(strongest),
+                    synthesizer: chosen_writer().unwrap_or(strongest),
                 }
             }
             Arrangement::Cascade => {
@@ -282,13 +282,14 @@ impl Analyses<'_> {
                 drafts.truncate(arrange::CASCADE_DRAFTS);
                 PanelIds {
                     members: drafts.iter().map(|model| model.id.clone()).collect(),
-                    synthesizer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
+                    synthesizer: chosen_writer()
+                        .unwrap_or_else(|| self.choose_synthesizer(user, new)),
                 }
             }
             // In a vote, the synthesizer may have to break a tie.
             Arrangement::Staged | Arrangement::Vote => PanelIds {
                 members: new.request.models.clone(),
-                synthesizer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
+                synthesizer: chosen_writer().unwrap_or_else(|| self.choose_synthesizer(user, new)),
             },
         }
     }
@@ -316,7 +317,7 @@ impl Analyses<'_> {
                 *state == Availability::Ready
                     && model.mock == demo
                     && is_known(model)
-                    && self.llm.retired(user, &model.id).is_none()
+                    && self.llm.retired_model(user, &model.id).is_none()
                     && !self.llm.failed_lately(user, &model.id)
                     && !members.contains(&model.id)
             })

@@ -85,7 +85,7 @@ impl Analyses<'_> {
             terms: RunTerms::from_plan(&plan, &[]),
             machine: StagedRun::new(id.clone(), plan, estimate::total_estimate(&calls)),
             last_event: 0,
-            known: Vec::new(),
+            reusable_answers: Vec::new(),
             background: false,
             is_awaited: true,
             lease: None,
@@ -95,7 +95,7 @@ impl Analyses<'_> {
         Ok(StartedRun {
             guard: Some(CancelOnDrop::new(self.engine.clone(), id.clone())),
             id,
-            finished: relayed.finished,
+            finished: relayed.call_end,
             run_watch: Some(relayed.watch),
         })
     }

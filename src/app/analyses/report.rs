@@ -16,7 +16,7 @@ pub struct AnalysisReport {
     /// The answers, by stage and member.
     pub answers: Vec<StageAnswer>,
     /// The best single draft; `None` before the analysis is over.
-    pub single: Option<SingleDraft>,
+    pub single_draft: Option<SingleDraft>,
     /// Whether its owner is offered a blind comparison of the panel with that draft.
     pub comparison_offered: bool,
     /// All calls in order of start. Old rows of the call log are deleted.
@@ -30,7 +30,7 @@ pub struct AnalysisReport {
 impl AnalysisReport {
     /// Returns the draft that represents a single model, once the analysis has ended.
     pub fn best_single(&self) -> Option<&StageAnswer> {
-        self.answers.get(self.single?.index)
+        self.answers.get(self.single_draft?.index)
     }
 
     /// Returns the reason for each member's failure. Missing evidence is reported separately.
@@ -66,12 +66,12 @@ impl Analyses<'_> {
         calls: Vec<CallRecord>,
         offer: ComparisonOffer,
     ) -> AnalysisReport {
-        let known = |model: &str| self.llm.find(analysis.user.as_ref(), model);
-        let strength = |model: &str| known(model).map_or(0, |model| model.strength);
+        let find_model = |model: &str| self.llm.find(analysis.user.as_ref(), model);
+        let strength = |model: &str| find_model(model).map_or(0, |model| model.strength);
         let over = analysis.status.is_over();
         let best = over.then(|| single::best_draft(&analysis.plan, &answers, strength));
         let mut report = AnalysisReport {
-            single: best.flatten(),
+            single_draft: best.flatten(),
             comparison_offered: false,
             analysis,
             answers,
@@ -117,10 +117,10 @@ mod tests {
         assert_eq!((sampled_count(0), sampled_count(1)), (0, 2_000));
         for interval in [2, 5, 20] {
             let expected = 2_000.0 / interval as f64;
-            let found = sampled_count(interval) as f64;
+            let sampled = sampled_count(interval) as f64;
             assert!(
-                (found - expected).abs() < 5.0 * expected.sqrt(),
-                "{found} for {interval}"
+                (sampled - expected).abs() < 5.0 * expected.sqrt(),
+                "{sampled} for {interval}"
             );
         }
     }

@@ -46,15 +46,15 @@ impl Analyses<'_> {
             }
         }
         let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
-        let ended = async {
+        let run_end = async {
             while watch.next().await?.is_some() {}
             Ok(())
         };
         if self.store.is_embedded() {
-            return ended.await;
+            return run_end.await;
         }
-        let waited = tokio::time::timeout(STOP_TIMEOUT, ended).await;
-        waited.unwrap_or(Ok(()))
+        let wait_result = tokio::time::timeout(STOP_TIMEOUT, run_end).await;
+        wait_result.unwrap_or(Ok(()))
     }
 
     /// Returns the lease that this server has of a run.
@@ -93,7 +93,7 @@ impl Analyses<'_> {
     /// free one, had no answer when it took one over, or its task has failed.
     async fn abandoned_runs(&self) -> Result<Vec<(AnalysisId, Option<RunLease>)>> {
         let Some(membership) = self.store.membership() else {
-            let runs = self.store.read(analyses::unfinished).await?;
+            let runs = self.store.read(analyses::list_unfinished).await?;
             return Ok(runs.into_iter().map(|id| (id, None)).collect());
         };
         let boot = membership.boot();
@@ -103,12 +103,12 @@ impl Analyses<'_> {
             servers::check_alive(db, &boot)?;
             Ok((taken_over, servers::runs_of(db, &boot)?))
         };
-        let (mut runs, own) = self.store.write(took).await?;
+        let (mut runs, own_runs) = self.store.write(took).await?;
         // The leases were read first: a run is in the engine from before it has one until after it is freed.
         let is_idle = |(id, lease): &(AnalysisId, RunLease)| {
             lease.number() < MAX_LEASES && !self.engine.drives(id)
         };
-        let idle = own.into_iter().filter(is_idle);
+        let idle = own_runs.into_iter().filter(is_idle);
         let idle: Vec<_> = idle.filter(|run| !runs.contains(run)).collect();
         // One that is still being given up here follows at the next look.
         runs.retain(|(id, _)| !self.engine.drives(id));
@@ -123,7 +123,7 @@ impl Analyses<'_> {
 
     async fn resume_one(&self, id: AnalysisId, lease: Option<RunLease>) -> Result<()> {
         let target_id = id.clone();
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let analysis = analyses::load_unfinished(db, &target_id)?;
             Ok((
                 analysis,
@@ -131,7 +131,7 @@ impl Analyses<'_> {
                 events::last_seq(db, &target_id)?,
             ))
         });
-        let (Some(analysis), answers, last_event) = found.await? else {
+        let (Some(analysis), answers, last_event) = lookup.await? else {
             return Ok(());
         };
         if lease.is_some_and(|lease| lease.number() > MAX_RESUMED_LEASES) {
@@ -177,7 +177,7 @@ impl Analyses<'_> {
                 .map(|key| self.key_limits.restore_reservation(key, bound)),
             key: analysis.context.key,
             cache_age,
-            known: Vec::new(),
+            reusable_answers: Vec::new(),
             pictures,
             terms,
             id,
@@ -199,7 +199,7 @@ impl Analyses<'_> {
             let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);
-            let found = Findings::from_answers(&analysis.plan, &answers, None);
+            let findings = Findings::from_answers(&analysis.plan, &answers, None);
             let machine = StagedRun::restore(
                 id.clone(),
                 analysis.plan,
@@ -210,17 +210,17 @@ impl Analyses<'_> {
             for output in machine.cancelled(now, reason) {
                 match output {
                     RunOutput::Emit(event) => {
-                        let stored = events::StoredEvent {
+                        let stored_event = events::StoredEvent {
                             seq: events::last_seq(db, &id)? + 1,
                             kind: event.name().to_owned(),
                             data: serde_json::to_string(&event)
                                 .map_err(|error| StoreError::Failed(error.to_string()))?,
                         };
-                        events::append(db, &id, [&stored])?;
+                        events::append(db, &id, [&stored_event])?;
                     }
                     RunOutput::Done(outcome) => {
-                        let found = found.clone().with_notes(&outcome.totals);
-                        let end = analyses::AnalysisEnd::of(&outcome, Some(&found), None);
+                        let findings = findings.clone().with_notes(&outcome.totals);
+                        let end = analyses::AnalysisEnd::of(&outcome, Some(&findings), None);
                         analyses::finish(db, &id, &end, now)?;
                     }
                     // No call was open, so there is nothing to stop, store, or wait for.

@@ -25,7 +25,10 @@ impl Analyses<'_> {
         new: &CheckedRequest,
         members: &[Member],
     ) -> Result<(Option<Arc<QuestionEmbedding>>, Option<RetrievalRecord>)> {
-        let planned = self.meaning.planned(user, &new.documents, members).await?;
+        let planned = self
+            .semantic_search
+            .plan_search(user, &new.documents, members)
+            .await?;
         let Some(mut record) = planned else {
             return Ok((None, None));
         };
@@ -56,7 +59,7 @@ impl Analyses<'_> {
             question: &new.request.prompt,
             documents: &new.documents,
         };
-        let meaning = self.meaning.meaning_of(&search, &mut record).await;
+        let meaning = self.semantic_search.meaning_of(&search, &mut record).await;
         Ok((meaning.map(Arc::new), Some(record)))
     }
 

@@ -48,8 +48,8 @@ impl Analyses<'_> {
     /// `Missing` if no analysis has this link. Also fails if the store cannot be read.
     pub async fn find_shared(&self, token: &str) -> Result<AnalysisReport> {
         let hash = crypto::token::hash(token);
-        let found = self.store.read(move |db| analyses::by_share(db, &hash));
-        let analysis = found.await?.ok_or_else(Error::missing)?;
+        let lookup = self.store.read(move |db| analyses::by_share(db, &hash));
+        let analysis = lookup.await?.ok_or_else(Error::missing)?;
         self.without_owner(analysis).await
     }
 
@@ -63,22 +63,22 @@ impl Analyses<'_> {
         id: &AnalysisId,
     ) -> Result<Option<AnalysisReport>> {
         let (user, id) = (user.clone(), id.clone());
-        let found = self
+        let lookup = self
             .store
             .read(move |db| analyses::by_id(db, Some(&user), &id));
-        match found.await? {
+        match lookup.await? {
             Some(analysis) => Ok(Some(self.without_owner(analysis).await?)),
             None => Ok(None),
         }
     }
 
     async fn without_owner(&self, analysis: Analysis) -> Result<AnalysisReport> {
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let answers = analyses::answers_of(db, &analysis.id)?;
             let calls = calls_of(db, &analysis)?;
             Ok((analysis, answers, calls))
         });
-        let (analysis, answers, calls) = found.await?;
+        let (analysis, answers, calls) = lookup.await?;
         Ok(self.report_of(analysis, answers, calls, ComparisonOffer::Never))
     }
 }

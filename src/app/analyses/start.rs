@@ -164,7 +164,7 @@ impl Analyses<'_> {
             key: analysis.context.key.clone(),
             funds: funds.map(KeyReservation::boxed),
             cache_age,
-            known: reused,
+            reusable_answers: reused,
             pictures,
             terms,
             id,
@@ -245,11 +245,11 @@ fn queued_analysis(
 }
 
 fn start_error(reason: NotStarted) -> Error {
-    let refused = match reason {
+    let refusal = match reason {
         NotStarted::Store(reason) => return reason.into(),
-        NotStarted::Refused(refused) => refused,
+        NotStarted::Refused(refusal) => refusal,
     };
-    let (kind, text) = match refused {
+    let (kind, text) = match refusal {
         RunRefused::TooMany => (
             Kind::TooFast,
             "you have reached the limit of running and waiting analyses",

@@ -13,7 +13,7 @@ pub(super) struct StoppedRun {
     analysis: Analysis,
     answers: Vec<StageAnswer>,
     /// The text to continue; `None` to write the answer from the drafts.
-    continued: Option<StageAnswer>,
+    continued_answer: Option<StageAnswer>,
 }
 
 impl StoppedRun {
@@ -40,10 +40,13 @@ impl StoppedRun {
             None => None,
         };
         if !analysis.status.is_over() {
-            return Ok(conflict("this analysis is still running", "stop it first"));
+            return Ok(conflict_error(
+                "this analysis is still running",
+                "stop it first",
+            ));
         }
         if continue_of.is_some() && continued.is_none() {
-            return Ok(conflict(
+            return Ok(conflict_error(
                 "there is no stopped text to continue",
                 "ask again",
             ));
@@ -51,27 +54,27 @@ impl StoppedRun {
         let run = Self {
             analysis,
             answers,
-            continued,
+            continued_answer: continued,
         };
         Ok(run.check().map(|()| Some(run)))
     }
 
     fn check(&self) -> Result<()> {
         let plan = &self.analysis.plan;
-        if self.continued.is_some() {
+        if self.continued_answer.is_some() {
             return match plan.arrangement {
-                Arrangement::Vote => conflict("a vote cannot be continued", "ask again"),
+                Arrangement::Vote => conflict_error("a vote cannot be continued", "ask again"),
                 _ => Ok(()),
             };
         }
         if !self.has_synthesis() {
-            return conflict(
+            return conflict_error(
                 "this pattern cannot write an answer from drafts",
                 "ask again",
             );
         }
         match drafts_of(plan, &self.answers).is_empty() {
-            true => conflict("nothing has been written yet", "ask again"),
+            true => conflict_error("nothing has been written yet", "ask again"),
             false => Ok(()),
         }
     }
@@ -89,7 +92,7 @@ impl StoppedRun {
             request.prompt.clone_from(&self.analysis.request.prompt);
         }
         let drafts = drafts_of(&self.analysis.plan, &self.answers);
-        let Some(continued) = &self.continued else {
+        let Some(continued) = &self.continued_answer else {
             context.drafts = drafts;
             return;
         };
@@ -108,7 +111,7 @@ impl StoppedRun {
     }
 }
 
-fn conflict<T>(why: &str, remedy: &str) -> Result<T> {
+fn conflict_error<T>(why: &str, remedy: &str) -> Result<T> {
     Err(Error::new(Kind::Conflict, why).resolve(remedy))
 }
 

@@ -259,20 +259,20 @@ mod tests {
                 "e": node("e", json!("x"), "assistant", "Or 25."),
             },
         });
-        let found = parse_thread(&value).expect("a thread");
+        let thread = parse_thread(&value).expect("a thread");
         assert_eq!(
-            (found.title.as_str(), found.source_id.as_str()),
+            (thread.title.as_str(), thread.source_id.as_str()),
             ("Paper", "c-1")
         );
         assert_eq!(
-            messages_of(&found),
+            messages_of(&thread),
             [(
                 "What is a quire?",
                 "24 sheets.\n\nOr 25.",
                 "imported/gpt-4o"
             )]
         );
-        let created = found.turns[0].created.map(Timestamp::millis);
+        let created = thread.turns[0].created.map(Timestamp::millis);
         assert_eq!(created, Some(1_700_000_000_500));
     }
 
@@ -290,9 +290,9 @@ mod tests {
                 {"sender": "human", "text": "Unanswered"},
             ],
         });
-        let found = parse_thread(&value).expect("a thread");
+        let thread = parse_thread(&value).expect("a thread");
         assert_eq!(
-            messages_of(&found),
+            messages_of(&thread),
             [
                 ("Why?", "So.", "imported/unknown"),
                 ("And?", "Thus.", "imported/unknown")
@@ -306,16 +306,16 @@ mod tests {
         let tree = json!({"id": "w-1", "title": "Glue", "chat": {"history": {"currentId": "2", "messages": {
             "1": message("user", "What?", Value::Null), "2": message("assistant", "That.", json!("1")),
         }}}});
-        let found = parse_thread(&tree).expect("a thread");
+        let thread = parse_thread(&tree).expect("a thread");
         assert_eq!(
-            messages_of(&found),
+            messages_of(&thread),
             [("What?", "That.", "imported/llama3:8b")]
         );
         let list = json!({"chat": {"title": "Glue", "messages": [
             message("user", "What?", Value::Null), message("assistant", "That.", Value::Null),
         ]}});
         assert_eq!(
-            parse_thread(&list).map(|found| found.title),
+            parse_thread(&list).map(|thread| thread.title),
             Some("Glue".to_owned())
         );
     }

@@ -48,20 +48,20 @@ pub(super) fn import_conversations(
         })?;
     }
     let mut import = HistoryImport::new(archive_paths, user)?;
-    let mut done = 0;
+    let mut imported_count = 0;
     for file in from {
         pieces::for_each_piece(file, &mut |piece| {
-            done += 1;
+            imported_count += 1;
             import.add_piece(piece)?;
             if import.is_full() {
                 import.store()?;
-                progress("conversations", done, all);
+                progress("conversations", imported_count, all);
             }
             Ok(())
         })?;
     }
     import.store()?;
-    progress("conversations", done, all);
+    progress("conversations", imported_count, all);
     let count = import.count;
     if count.added + count.present == 0 {
         return Err(unreadable_error(
@@ -76,7 +76,7 @@ pub(super) struct HistoryImport<'a> {
     paths: &'a ArchivePaths,
     user: &'a UserId,
     /// Hashes of the questions with answers already in the history.
-    known: HashSet<[u8; 32]>,
+    known_questions: HashSet<[u8; 32]>,
     pub batch: Vec<ImportedThread>,
     bytes: usize,
     pub count: TableCount,
@@ -89,17 +89,17 @@ impl<'a> HistoryImport<'a> {
     /// Returns an error if the store cannot be read.
     pub fn new(archive_paths: &'a ArchivePaths, user: &'a UserId) -> Result<Self> {
         let user_id = user.clone();
-        let mut known = HashSet::new();
-        let known = archive_paths.store.read_now(move |db| {
+        let mut known_ids = HashSet::new();
+        let known_ids = archive_paths.store.read_now(move |db| {
             archive::for_each_answer(db, &user_id, |question, answer| {
-                known.insert(hash(question, answer));
+                known_ids.insert(hash(question, answer));
             })?;
-            Ok(known)
+            Ok(known_ids)
         })?;
         Ok(Self {
             paths: archive_paths,
             user,
-            known,
+            known_questions: known_ids,
             batch: Vec::new(),
             bytes: 0,
             count: TableCount::default(),
@@ -117,7 +117,7 @@ impl<'a> HistoryImport<'a> {
             None => match foreign::past_conversation(&value) {
                 Some(conversation)
                     if !self
-                        .known
+                        .known_questions
                         .insert(hash(&conversation.question, &conversation.answer)) =>
                 {
                     self.count.present += 1;

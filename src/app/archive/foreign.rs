@@ -44,8 +44,8 @@ pub(super) fn past_conversation(value: &Value) -> Option<ForeignConversation> {
 }
 
 fn find_text(value: &Value, names: &[&str]) -> Option<String> {
-    let mut found = names.iter().filter_map(|name| message_text(&value[*name]));
-    found.find(|text| !text.trim().is_empty())
+    let mut texts = names.iter().filter_map(|name| message_text(&value[*name]));
+    texts.find(|text| !text.trim().is_empty())
 }
 
 // Extracts the text from a string, a list of parts, or an object that contains one.
@@ -345,16 +345,16 @@ mod tests {
 not json
 {"messages":[{"role":"user","content":"Alone"}]}
 {"prompt":"Which?","model_responses":{"gpt-4":"One.","claude":{"text":"Two."}},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z","ultra_model":"gpt-4"}"#;
-        let found: Vec<Option<ForeignConversation>> =
+        let conversations: Vec<Option<ForeignConversation>> =
             lines.lines().map(|line| read(line.as_bytes())).collect();
-        let refused = found
+        let refused_count = conversations
             .iter()
             .filter(|conversation| conversation.is_none())
             .count();
-        let found: Vec<ForeignConversation> = found.into_iter().flatten().collect();
+        let conversations: Vec<ForeignConversation> = conversations.into_iter().flatten().collect();
         // One of them is blank.
-        assert_eq!((found.len(), refused), (2, 3));
-        let conversation = &found[0];
+        assert_eq!((conversations.len(), refused_count), (2, 3));
+        let conversation = &conversations[0];
         assert_eq!(
             (
                 conversation.question.as_str(),
@@ -370,7 +370,7 @@ not json
             ),
             (2, Some(1_700_000_000_000))
         );
-        let other = &found[1];
+        let other = &conversations[1];
         assert_eq!(other.drafts.len(), 2);
         assert_eq!(
             (other.answer.as_str(), other.writer.as_str()),

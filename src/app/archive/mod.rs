@@ -71,7 +71,7 @@ pub struct ExportOutcome {
     /// Counts per table.
     pub counts: Counts,
     /// Messages about originals that are missing or differ in size; the latter are archived unchanged.
-    pub faulty: Vec<String>,
+    pub faulty_originals: Vec<String>,
 }
 
 /// Progress callback: takes the name of the current table, the number of rows done, and the total number of rows
@@ -152,8 +152,8 @@ impl Archives<'_> {
         let work = move || {
             let file = TemporaryFile::new(archive_paths.scratch.join(format!("archive-{name}")));
             let outcome = archive_paths.export(&user, file.path(), &mut |_, _, _| ())?;
-            if !outcome.faulty.is_empty() {
-                let (count, first) = (outcome.faulty.len(), &outcome.faulty[0]);
+            if !outcome.faulty_originals.is_empty() {
+                let (count, first) = (outcome.faulty_originals.len(), &outcome.faulty_originals[0]);
                 log::warn(
                     "an archive lacks originals",
                     &[("user", &user), ("count", &count), ("first", first)],

@@ -33,25 +33,25 @@ pub(super) fn write_archive(
     progress: Progress<'_>,
 ) -> Result<ExportOutcome> {
     let user_id = user.clone();
-    let found = archive_paths
+    let lookup = archive_paths
         .store
         .read_now(move |db| users::by_id(db, &user_id))?;
-    let email = found.map_or_else(String::new, |user| user.email.to_string());
+    let email = lookup.map_or_else(String::new, |user| user.email.to_string());
     let file = BufWriter::new(open_new(to).map_err(|error| write_error(to, &error))?);
     let mut tar = Builder::new(GzEncoder::new(file, Compression::default()));
-    let written = write_entries(archive_paths, user, &email, &mut tar, progress);
-    let closed = written.and_then(|outcome| {
+    let export_result = write_entries(archive_paths, user, &email, &mut tar, progress);
+    let close_result = export_result.and_then(|outcome| {
         let file = tar.into_inner().and_then(GzEncoder::finish);
         let file = file.and_then(|file| file.into_inner().map_err(|error| error.into_error()));
         file.and_then(|file| file.sync_all())
             .map_err(|error| write_error(to, &error))?;
         Ok(outcome)
     });
-    if closed.is_err() {
+    if close_result.is_err() {
         // An incomplete archive is useless.
         let _ = std::fs::remove_file(to);
     }
-    closed
+    close_result
 }
 
 fn write_entries(
@@ -65,16 +65,16 @@ fn write_entries(
     append_entry(tar, MANIFEST_NAME, first.len() as u64, &first[..])?;
     let mut counts = Counts::new();
     for table in archive::ARCHIVE_TABLES {
-        let added = write_rows(archive_paths, user, table, tar, progress)?;
+        let row_count = write_rows(archive_paths, user, table, tar, progress)?;
         counts.push((
             table.name.to_owned(),
             TableCount {
-                added,
+                added: row_count,
                 ..TableCount::default()
             },
         ));
     }
-    let (mut added, mut faulty) = (0, Vec::new());
+    let (mut row_count, mut faulty) = (0, Vec::new());
     for ExportedDocument { id, name, size } in exported_documents(archive_paths, user)? {
         // The text of a document is exported even if its original is lost.
         let original = archive_paths.original(&id)?;
@@ -89,17 +89,20 @@ fn write_entries(
             ));
         }
         append_entry(tar, &format!("{ORIGINALS_FOLDER}{id}"), length, file)?;
-        added += 1;
-        progress("original documents", added, 0);
+        row_count += 1;
+        progress("original documents", row_count, 0);
     }
     counts.push((
         "original documents".to_owned(),
         TableCount {
-            added,
+            added: row_count,
             ..TableCount::default()
         },
     ));
-    Ok(ExportOutcome { counts, faulty })
+    Ok(ExportOutcome {
+        counts,
+        faulty_originals: faulty,
+    })
 }
 
 /// The columns of a document row that describe its original.
@@ -171,17 +174,17 @@ fn exported_documents(
         return Ok(Vec::new());
     };
     let read = archive_paths.store.read_now(move |db| {
-        let mut found = Vec::new();
+        let mut document_ids = Vec::new();
         archive::for_each_row(db, table, &user, |row| {
             let text = |name: &str| row.get(name)?.as_str().map(str::to_owned);
-            found.extend(text("id").map(|id| ExportedDocument {
+            document_ids.extend(text("id").map(|id| ExportedDocument {
                 id,
                 name: text("name").unwrap_or_default(),
                 size: row.get("size").and_then(|size| size.as_u64()).unwrap_or(0),
             }));
             true
         })?;
-        Ok(found)
+        Ok(document_ids)
     });
     Ok(read?)
 }

@@ -59,10 +59,10 @@ fn first_byte(source: &mut impl BufRead) -> Result<Option<u8>> {
         let text = source.fill_buf().map_err(unreadable_error)?;
         let space = text.iter().take_while(|byte| byte.is_ascii_whitespace());
         let (space, end) = (space.count(), text.len());
-        let found = text.get(space).copied();
-        if found.is_some() || end == 0 {
+        let first = text.get(space).copied();
+        if first.is_some() || end == 0 {
             source.consume(space);
-            return Ok(found);
+            return Ok(first);
         }
         source.consume(end);
     }
@@ -208,13 +208,13 @@ mod tests {
 
     fn pieces(name: &str, text: &str) -> Vec<String> {
         let file = Scratch::new(name, text.as_bytes());
-        let mut found = Vec::new();
+        let mut elements = Vec::new();
         let read = for_each_piece(&file.0, &mut |piece| {
-            found.push(String::from_utf8_lossy(piece).trim().to_owned());
+            elements.push(String::from_utf8_lossy(piece).trim().to_owned());
             Ok(())
         });
         read.expect("a file that can be read");
-        found
+        elements
     }
 
     #[test]
@@ -258,11 +258,11 @@ mod tests {
         fn list_elements_are_passed_one_by_one(values in prop::collection::vec("[\\[\\]{},\"\\\\ a]{0,12}", 0..8)) {
             let values: Vec<_> = values.iter().map(|text| serde_json::json!({"a": [text]})).collect();
             let text = serde_json::to_string_pretty(&values).expect("JSON");
-            let found: Vec<serde_json::Value> = pieces("property", &text)
+            let elements: Vec<serde_json::Value> = pieces("property", &text)
                 .iter()
                 .map(|piece| serde_json::from_str(piece).expect("JSON"))
                 .collect();
-            prop_assert_eq!(found, values);
+            prop_assert_eq!(elements, values);
         }
     }
 }

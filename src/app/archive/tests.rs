@@ -30,7 +30,7 @@ impl Drop for Scratch {
     }
 }
 
-fn place(scratch: &Scratch) -> ArchivePaths {
+fn archive_paths(scratch: &Scratch) -> ArchivePaths {
     let store = Store::open(&StoreSettings {
         path: scratch.0.join("quire.db"),
     });
@@ -49,7 +49,7 @@ fn place(scratch: &Scratch) -> ArchivePaths {
 #[test]
 fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     let scratch = Scratch::new("unfit");
-    let archive_paths = place(&scratch);
+    let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let old_conversation = foreign::ForeignConversation {
         question: "Why?".into(),
@@ -75,10 +75,10 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     assert_eq!(store(2).refused, 1);
     let count = || {
         let user_id = user.clone();
-        let mut found = 0;
+        let mut row_count = 0;
         let read = archive_paths.store.read_now(move |db| {
-            archive::for_each_answer(db, &user_id, |_, _| found += 1)?;
-            Ok(found)
+            archive::for_each_answer(db, &user_id, |_, _| row_count += 1)?;
+            Ok(row_count)
         });
         read.expect("a store")
     };
@@ -100,10 +100,10 @@ fn person(archive_paths: &ArchivePaths, n: u128) -> UserId {
         password_hash: String::new(),
     };
     let id = user.id.clone();
-    let added = archive_paths
+    let inserted = archive_paths
         .store
         .write_now(move |db| users::insert(db, &user));
-    added.expect("an account");
+    inserted.expect("an account");
     id
 }
 
@@ -141,14 +141,14 @@ fn import(archive_paths: &ArchivePaths, user: &UserId, path: &Path) -> Result<Co
 }
 
 fn count(counts: &Counts, name: &str) -> TableCount {
-    let found = counts.iter().find(|(known, _)| known == name);
-    found.map(|(_, count)| *count).unwrap_or_default()
+    let entry = counts.iter().find(|(known, _)| known == name);
+    entry.map(|(_, count)| *count).unwrap_or_default()
 }
 
 #[test]
 fn imported_rows_never_refer_to_another_users_data() {
     let scratch = Scratch::new("others");
-    let archive_paths = place(&scratch);
+    let archive_paths = archive_paths(&scratch);
     let (ada, bob) = (person(&archive_paths, 1), person(&archive_paths, 2));
     let lines_of = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
     let old = scratch.0.join("old.jsonl");
@@ -200,7 +200,7 @@ fn imported_rows_never_refer_to_another_users_data() {
 #[test]
 fn unreadable_imported_rows_are_removed() {
     let scratch = Scratch::new("broken");
-    let archive_paths = place(&scratch);
+    let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let id = |n: u128| crate::domain::id::AnalysisId::new(Timestamp::from_millis(9), n).to_string();
     let row = |id: &str, plan: &str| {
@@ -266,7 +266,7 @@ fn unreadable_imported_rows_are_removed() {
 #[test]
 fn an_analysis_running_elsewhere_is_not_resumed_here() {
     let scratch = Scratch::new("open");
-    let archive_paths = place(&scratch);
+    let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let old = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
     let file = scratch.0.join("old.jsonl");
@@ -284,7 +284,7 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
         Ok(rows)
     });
     let complete_archive = rows.expect("read").remove(0);
-    for (n, status, finished, added) in [
+    for (n, status, finished, added_count) in [
         (1, "running", 0, 0),
         (2, "queued", 1, 0),
         (3, "completed", 0, 0),
@@ -313,7 +313,7 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
         let count = count(&counts, "analyses");
         assert_eq!(
             (count.added, count.refused),
-            (added, 1 - added),
+            (added_count, 1 - added_count),
             "{status} {finished}"
         );
     }
@@ -322,19 +322,19 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
 #[test]
 fn a_damaged_or_newer_archive_changes_nothing() {
     let scratch = Scratch::new("newer");
-    let archive_paths = place(&scratch);
+    let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let newer = archive(&scratch, ROW_SCHEMA_VERSION + 1, &[]);
-    let refused = import(&archive_paths, &user, &newer).expect_err("refused");
-    assert_eq!(refused.kind, Kind::Conflict);
+    let refusal = import(&archive_paths, &user, &newer).expect_err("refused");
+    assert_eq!(refusal.kind, Kind::Conflict);
     for bytes in [&b"[]\n"[..], b"{\n", b"{}{}\n", b"\xff\n"] {
         let path = archive(
             &scratch,
             ROW_SCHEMA_VERSION,
             &[("tables/analyses.jsonl", bytes.to_vec())],
         );
-        let refused = import(&archive_paths, &user, &path).expect_err("refused");
-        assert_eq!(refused.kind, Kind::BadRequest, "{bytes:?}");
+        let refusal = import(&archive_paths, &user, &path).expect_err("refused");
+        assert_eq!(refusal.kind, Kind::BadRequest, "{bytes:?}");
     }
     // Truncated at any point, it is refused or its complete part is imported, without a panic.
     let complete_archive = archive(
@@ -344,9 +344,9 @@ fn a_damaged_or_newer_archive_changes_nothing() {
     );
     let bytes = std::fs::read(&complete_archive).expect("a file");
     for length in (0..bytes.len()).step_by(7) {
-        let cut = scratch.0.join("cut.tar.gz");
-        std::fs::write(&cut, &bytes[..length]).expect("a file");
-        let _ = import(&archive_paths, &user, &cut);
+        let truncated_archive = scratch.0.join("cut.tar.gz");
+        std::fs::write(&truncated_archive, &bytes[..length]).expect("a file");
+        let _ = import(&archive_paths, &user, &truncated_archive);
     }
 }
 
@@ -368,7 +368,7 @@ fn claude(id: usize) -> Value {
 #[test]
 fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
     let scratch = Scratch::new("zip");
-    let archive_paths = place(&scratch);
+    let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let first = json!([claude(1), claude(2)]).to_string();
     let second = json!([claude(3)]).to_string();
@@ -379,16 +379,16 @@ fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
         ("user.json", &b"{}"[..]),
     ];
     let path = zipped(&scratch, &entries);
-    let counted = count(
+    let counts = count(
         &import(&archive_paths, &user, &path).expect("taken"),
         "analyses",
     );
-    assert_eq!((counted.added, counted.refused), (3, 0));
-    let counted = count(
+    assert_eq!((counts.added, counts.refused), (3, 0));
+    let counts = count(
         &import(&archive_paths, &user, &path).expect("taken"),
         "analyses",
     );
-    assert_eq!((counted.added, counted.present), (0, 3));
+    assert_eq!((counts.added, counts.present), (0, 3));
     let left = std::fs::read_dir(&archive_paths.scratch)
         .expect("a folder")
         .count();
@@ -404,6 +404,6 @@ fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
         );
     }
     let without = zipped(&scratch, &[("user.json", b"{}")]);
-    let refused = import(&archive_paths, &user, &without).expect_err("refused");
-    assert!(refused.public.contains("no conversations.json"));
+    let refusal = import(&archive_paths, &user, &without).expect_err("refused");
+    assert!(refusal.public.contains("no conversations.json"));
 }

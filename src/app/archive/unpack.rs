@@ -42,9 +42,9 @@ struct KnownIds {
     /// IDs already used by something else in this database, with their replacements.
     renamed: BTreeMap<String, String>,
     /// IDs that already exist.
-    present: BTreeSet<String>,
+    present_ids: BTreeSet<String>,
     /// IDs that this import has inserted.
-    inserted: BTreeMap<&'static str, BTreeSet<String>>,
+    inserted_ids: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 /// Imports an archive for a user.
@@ -202,14 +202,14 @@ fn resolve_id_conflicts(
         Ok((owner, duplicate))
     });
     match read? {
-        (Some(owner), _) if owner == user.as_str() => _ = ids.present.insert(id),
+        (Some(owner), _) if owner == user.as_str() => _ = ids.present_ids.insert(id),
         // The same bytes exist under another ID.
         (_, Some(duplicate)) => {
-            ids.present.insert(id.clone());
+            ids.present_ids.insert(id.clone());
             ids.renamed.insert(id, duplicate);
         }
         // A pattern's ID is its name: the existing pattern keeps it.
-        (Some(_), None) if table.name == "patterns" => _ = ids.present.insert(id),
+        (Some(_), None) if table.name == "patterns" => _ = ids.present_ids.insert(id),
         (Some(_), None) => _ = ids.renamed.insert(id, replacement),
         (None, None) => {}
     }
@@ -283,17 +283,21 @@ enum RowFate {
 fn row_fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowFate {
     let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
     let Some(parent) = table.parent else {
-        return match ids.present.contains(text("id")) {
+        return match ids.present_ids.contains(text("id")) {
             true => RowFate::Present,
             false => RowFate::Insert,
         };
     };
     let id = text(parent);
-    if ids.present.contains(id) {
+    if ids.present_ids.contains(id) {
         return RowFate::Present;
     }
     let new = ids.renamed.get(id).map_or(id, String::as_str);
-    match ids.inserted.values().any(|inserted| inserted.contains(new)) {
+    match ids
+        .inserted_ids
+        .values()
+        .any(|inserted| inserted.contains(new))
+    {
         true => RowFate::Insert,
         // Its parent belongs to another user or does not exist.
         false => RowFate::Refused,
@@ -331,7 +335,7 @@ fn insert_batch(
     })?;
     count.added += inserted.len() as u64;
     count.refused += batch_size - inserted.len() as u64;
-    let inserted_ids = ids.inserted.entry(table.name).or_default();
+    let inserted_ids = ids.inserted_ids.entry(table.name).or_default();
     inserted_ids.extend(inserted.into_iter().flatten());
     Ok(())
 }
@@ -364,9 +368,9 @@ fn rename_ids(row: &mut Map<String, Value>, ids: &KnownIds) {
     }
     for value in row.values_mut() {
         if let Value::String(text) = value
-            && let Some(changed) = replace_ids(text, &ids.renamed)
+            && let Some(changed_text) = replace_ids(text, &ids.renamed)
         {
-            *text = changed;
+            *text = changed_text;
         }
     }
 }
@@ -375,7 +379,7 @@ fn rename_ids(row: &mut Map<String, Value>, ids: &KnownIds) {
 const ULID_CHARS: usize = 26;
 
 fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
-    let (mut out, mut done) = (String::new(), 0);
+    let (mut out, mut copied_end) = (String::new(), 0);
     for (at, _) in text.match_indices('_') {
         let kind = text[..at]
             .bytes()
@@ -383,14 +387,14 @@ fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String>
             .take_while(u8::is_ascii_lowercase)
             .count();
         let (start, end) = (at - kind, at + 1 + ULID_CHARS);
-        let found = text.get(start..end).and_then(|id| renamed.get(id));
-        if let Some(new) = found.filter(|_| start >= done) {
-            out.push_str(&text[done..start]);
+        let renamed_id = text.get(start..end).and_then(|id| renamed.get(id));
+        if let Some(new) = renamed_id.filter(|_| start >= copied_end) {
+            out.push_str(&text[copied_end..start]);
             out.push_str(new);
-            done = end;
+            copied_end = end;
         }
     }
-    (done > 0).then(|| out + &text[done..])
+    (copied_end > 0).then(|| out + &text[copied_end..])
 }
 
 // Stores an original if the hash matches, and this import inserted its document or the folder has lost the file.
@@ -404,7 +408,7 @@ fn import_original(
 ) -> Result<Option<bool>> {
     let new = ids.renamed.get(id).map_or(id, String::as_str);
     let is_new = ids
-        .inserted
+        .inserted_ids
         .get("documents")
         .is_some_and(|inserted| inserted.contains(new));
     let Some(document) = crate::domain::id::DocumentId::parse(new) else {
@@ -416,10 +420,10 @@ fn import_original(
     }
     let user_id = user.clone();
     let document_id = document.clone();
-    let found = archive_paths
+    let lookup = archive_paths
         .store
         .read_now(move |db| crate::store::documents::by_id(db, &user_id, &document_id))?;
-    let Some(row) = found else { return Ok(None) };
+    let Some(row) = lookup else { return Ok(None) };
     let mut file = open_new(&path).map_err(Error::internal)?;
     // Removed again unless it is complete, matches its row, and has been synced to disk.
     let temporary = TemporaryFile::new(path);
@@ -450,7 +454,7 @@ fn remove_unreadable(
     counts: &mut BTreeMap<String, TableCount>,
 ) -> Result<()> {
     for table in archive::ARCHIVE_TABLES.iter().filter(|table| table.has_id) {
-        let Some(inserted) = ids.inserted.remove(table.name) else {
+        let Some(inserted) = ids.inserted_ids.remove(table.name) else {
             continue;
         };
         let user_id = user.clone();

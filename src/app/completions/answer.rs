@@ -22,17 +22,17 @@ pub struct Completion {
     /// Other fields of a single model's answer, as sent by its vendor.
     pub extras: Extras,
     /// The finish reason.
-    pub finish: Finish,
+    pub finish_reason: Finish,
     /// Tokens of all calls together.
     pub usage: Usage,
     /// Cost of all calls together; `None` if the price of any call is unknown.
     pub cost: Option<MicroDollars>,
     /// Whether every answer came from the cache.
-    pub cached: bool,
+    pub is_cached: bool,
     /// The models of the panel.
     pub panel: Vec<String>,
     /// Fields that the model rejected and that were dropped.
-    pub dropped: Vec<String>,
+    pub dropped_fields: Vec<String>,
     /// Whether the run is stored.
     pub is_stored: bool,
     /// Vote counts and the deciding rule: `2/3; decided_by=votes`.
@@ -48,7 +48,7 @@ impl Completion {
                 .cost
                 .zip(other.cost)
                 .map(|(cost, other)| cost.saturating_add(other)),
-            cached: self.cached && other.cached,
+            is_cached: self.is_cached && other.is_cached,
             is_stored: self.is_stored && other.is_stored,
             ..self
         }
@@ -63,8 +63,8 @@ impl Completion {
     /// Returns an error with the reason if the run has no answer.
     pub fn from_outcome(run: &RunOutcome, is_passthrough: bool) -> Result<Self> {
         let (outcome, plan) = (&run.result, &run.plan);
-        let answered = run.answers.iter().filter(|answer| answer.answered());
-        let last = answered.clone().max_by_key(|answer| answer.stage);
+        let successful = run.answers.iter().filter(|answer| answer.answered());
+        let last = successful.clone().max_by_key(|answer| answer.stage);
         let calls = last.map_or(&[][..], |answer| &answer.calls);
         let text = match (outcome.status, &outcome.synthesis) {
             (Status::Completed, Some(text)) => text.clone(),
@@ -89,14 +89,14 @@ impl Completion {
                 .map_or_else(String::new, |answer| answer.reasoning.clone()),
             calls: calls.to_vec(),
             extras: passthrough_answer.map_or_else(Extras::default, |answer| answer.extras.clone()),
-            finish: last
+            finish_reason: last
                 .and_then(|answer| answer.finish)
                 .unwrap_or(Finish::Stop),
             usage: outcome.totals.usage,
             cost: is_priced.then_some(outcome.totals.cost_usd),
             is_stored: run.unstored.is_none(),
-            cached: last.is_some() && answered.clone().all(|answer| answer.cached),
-            dropped: last.map_or_else(Vec::new, |answer| answer.dropped.clone()),
+            is_cached: last.is_some() && successful.clone().all(|answer| answer.cached),
+            dropped_fields: last.map_or_else(Vec::new, |answer| answer.dropped.clone()),
             panel: plan.members.iter().map(Member::name).collect(),
             vote: vote(run),
         })

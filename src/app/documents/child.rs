@@ -36,7 +36,7 @@ impl ReadBudget {
         u32::try_from(self.cpu_s * 12 + 30).unwrap_or(u32::MAX)
     }
 
-    fn job(&self, name: &str, encoding: Option<&str>) -> ReadRequest {
+    fn read_request(&self, name: &str, encoding: Option<&str>) -> ReadRequest {
         ReadRequest {
             name: name.to_owned(),
             encoding: encoding.map(str::to_owned),
@@ -68,13 +68,13 @@ pub(super) enum ChildExit {
 pub(super) struct EarlyExit {
     pub status: ExitStatus,
     /// Beginning of the process's stderr.
-    pub complaint: String,
+    pub stderr_text: String,
     /// Whether it was stopped because it exceeded its time limit.
     pub is_late: bool,
 }
 
 /// Returns the arguments of a process that reads a document.
-fn reading(job: &ReadRequest) -> io::Result<Vec<String>> {
+fn reader_arguments(job: &ReadRequest) -> io::Result<Vec<String>> {
     Ok(vec![ARGUMENT.to_owned(), serde_json::to_string(job)?])
 }
 
@@ -84,7 +84,7 @@ pub(super) struct ChildReader {
     pub program: PathBuf,
     pub budget: ReadBudget,
     /// The running processes, so that they can be stopped.
-    pub running: RunningChildren,
+    pub running_processes: RunningChildren,
     /// The owner of the files, so that a user's processes can be stopped.
     pub user: Option<UserId>,
     /// Receives the process's progress.
@@ -96,7 +96,7 @@ pub(super) struct ChildReader {
 pub(super) struct RunningChildren {
     guard: Arc<Mutex<ChildGuard>>,
     /// Notified whenever a process is started.
-    arrived: Arc<Notify>,
+    start_signal: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -111,7 +111,7 @@ struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
     /// Whether it was stopped from here, which reveals nothing about its file.
-    interrupted: AtomicBool,
+    was_interrupted: AtomicBool,
     /// Whether it exceeded its time limit.
     is_late: AtomicBool,
 }
@@ -141,20 +141,20 @@ impl RunningChildren {
     }
 
     /// Waits until a process has been started since the last call. Supports one waiter at a time.
-    pub async fn arrived(&self) {
-        self.arrived.notified().await;
+    pub async fn wait_for_exit(&self) {
+        self.start_signal.notified().await;
     }
 
     fn add(&self, child: Child, user: Option<UserId>) -> Arc<ChildProcess> {
         let process = Arc::new(ChildProcess {
             child: Mutex::new(child),
             user,
-            interrupted: AtomicBool::new(false),
+            was_interrupted: AtomicBool::new(false),
             is_late: AtomicBool::new(false),
         });
         let mut guard = lock(&self.guard);
         guard.children.push(process.clone());
-        self.arrived.notify_one();
+        self.start_signal.notify_one();
         if guard.stopped {
             process.interrupt();
         }
@@ -169,7 +169,7 @@ impl RunningChildren {
 
 impl ChildProcess {
     fn interrupt(&self) {
-        self.interrupted.store(true, Ordering::Release);
+        self.was_interrupted.store(true, Ordering::Release);
         self.kill();
     }
 
@@ -206,14 +206,14 @@ impl ChildReader {
         Self {
             program,
             budget,
-            running: RunningChildren::default(),
+            running_processes: RunningChildren::default(),
             user: None,
             progress: Arc::default(),
         }
     }
 
     /// Returns the same reader, acting for a user.
-    pub fn of(&self, user: &UserId) -> Self {
+    pub fn for_user(&self, user: &UserId) -> Self {
         Self {
             user: Some(user.clone()),
             ..self.clone()
@@ -221,7 +221,7 @@ impl ChildReader {
     }
 
     /// Returns the same reader, reporting its progress to `progress`.
-    pub fn reporting(&self, progress: Arc<ReadProgress>) -> Self {
+    pub fn with_progress(&self, progress: Arc<ReadProgress>) -> Self {
         Self {
             progress,
             ..self.clone()
@@ -242,9 +242,9 @@ impl ChildReader {
         if self.program.as_os_str().is_empty() {
             return read_in_process(&self.budget, path, (name, encoding), take);
         }
-        let job = self.budget.job(name, encoding);
+        let job = self.budget.read_request(name, encoding);
         let (file, seconds) = (File::open(path)?, self.budget.wall_seconds());
-        let outcome = self.run(&reading(&job)?, file.into(), seconds, |out| {
+        let outcome = self.run(&reader_arguments(&job)?, file.into(), seconds, |out| {
             read_frames(out, self.budget.text, &self.progress, take)
         })?;
         Ok(outcome.unwrap_or_else(|early| self.killed_exit(&early)))
@@ -257,10 +257,10 @@ impl ChildReader {
     pub fn render_page(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
         let job = ReadRequest {
             picture: Some(page),
-            ..self.budget.job("", None)
+            ..self.budget.read_request("", None)
         };
         let (file, seconds) = (File::open(path)?, self.budget.wall_seconds());
-        let rendered = self.run(&reading(&job)?, file.into(), seconds, |out| {
+        let rendered = self.run(&reader_arguments(&job)?, file.into(), seconds, |out| {
             let frame = ReportFrame::read(&mut BufReader::with_capacity(64 << 10, out))?;
             Ok(Some(match frame {
                 Some(ReportFrame::Picture { media_type, base64 }) => Some((media_type, base64)),
@@ -292,7 +292,7 @@ impl ChildReader {
             .stderr(Stdio::piped())
             .spawn()?;
         let (out, stderr) = (child.stdout.take(), child.stderr.take());
-        let process = self.running.add(child, self.user.clone());
+        let process = self.running_processes.add(child, self.user.clone());
         let watchdog = start_watchdog(process.clone(), seconds);
         // Both pipes are read concurrently: a process that fills one while we wait on the other would block
         // forever.
@@ -304,17 +304,17 @@ impl ChildReader {
         // Whatever the outcome, the process has nothing more to report, so it is stopped; if it has already exited,
         // its exit status is kept.
         let status = process.collect();
-        self.running.remove(&process);
+        self.running_processes.remove(&process);
         drop(watchdog?);
         let complaint = complaint?.and_then(|thread| thread.join().ok());
         match end {
             Ok(Some(end)) => Ok(Ok(end)),
-            _ if process.interrupted.load(Ordering::Acquire) => {
+            _ if process.was_interrupted.load(Ordering::Acquire) => {
                 Err(io::ErrorKind::Interrupted.into())
             }
             _ => Ok(Err(EarlyExit {
                 status: status?,
-                complaint: complaint.unwrap_or_default(),
+                stderr_text: complaint.unwrap_or_default(),
                 is_late: process.is_late.load(Ordering::Acquire),
             })),
         }
@@ -325,7 +325,7 @@ impl ChildReader {
         let status = early.status;
         let why = match status.signal() {
             _ if early.is_late => "reading it took too long".to_owned(),
-            _ if early.complaint.contains("memory allocation") => {
+            _ if early.stderr_text.contains("memory allocation") => {
                 format!("reading it needs more than {memory} MB of memory")
             }
             Some(signals::SIGXCPU) => {
@@ -440,7 +440,7 @@ fn read_in_process(
     take: &mut dyn FnMut(PageText) -> bool,
 ) -> io::Result<ChildExit> {
     let bytes = std::fs::read(path)?;
-    let job = budget.job(name, encoding);
+    let job = budget.read_request(name, encoding);
     let input = crate::extract::FileInput {
         bytes: &bytes,
         name,

@@ -44,14 +44,14 @@ pub(in crate::app) fn delete_marked(folder: &Path, ids: &[DocumentId]) {
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.
-pub(super) fn finish_interrupted(folder: &Path, known: &BTreeSet<String>) -> io::Result<()> {
+pub(super) fn finish_interrupted(folder: &Path, known_ids: &BTreeSet<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let Some(id) = name.strip_suffix(MARKER_SUFFIX).and_then(DocumentId::parse) else {
             continue;
         };
-        if known.contains(id.as_str()) || remove_file(&folder.join(id.as_str())) {
+        if known_ids.contains(id.as_str()) || remove_file(&folder.join(id.as_str())) {
             remove_file(&path);
         }
     }

@@ -90,14 +90,14 @@ impl DocumentService {
     pub async fn uses(&self, user: &UserId, id: &DocumentId) -> Result<(Vec<DocumentUse>, u64)> {
         self.show(user, id).await?;
         let (user, id) = (user.clone(), id.clone());
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             Ok((
                 analyses::using_document(db, &user, &id, MAX_USES)?,
                 analyses::count_using_document(db, &user, &id)?,
             ))
         });
-        let (found, count) = found.await?;
-        let uses = found
+        let (lookup, count) = lookup.await?;
+        let uses = lookup
             .into_iter()
             .map(|(analysis, thread, question, created)| DocumentUse {
                 analysis,
@@ -149,13 +149,13 @@ impl DocumentService {
             ..document
         };
         let row = again.clone();
-        let stored = self.store.write(move |db| {
+        let update = self.store.write(move |db| {
             if reading_queue::count_waiting(db, &row.user)? >= MAX_WAITING {
                 return Ok(false);
             }
             documents::store_read_result(db, &row).map(|()| true)
         });
-        match stored.await {
+        match update.await {
             Err(StoreError::Missing) => return Err(missing_error()),
             Ok(false) => return Err(queue_full()),
             other => _ = other?,
@@ -175,7 +175,7 @@ impl DocumentService {
         page: u32,
     ) -> Result<Option<(String, String)>> {
         let (_, path) = self.content(user, id).await?;
-        let reader = self.reader.of(user);
+        let reader = self.reader.for_user(user);
         // One at a time, because an image may be large; and not on the thread that stores files, because rendering
         // may take long.
         let work = move || {
@@ -216,12 +216,12 @@ impl DocumentService {
         limit: usize,
     ) -> Result<(Vec<PlanImage>, usize)> {
         let mut images = Vec::new();
-        let mut more = 0;
+        let mut remaining = 0;
         for id in ids {
             let document = self.show(user, id).await?;
             for gap in document.gaps.iter().filter(|gap| gap.picture) {
                 if images.len() == limit {
-                    more += 1;
+                    remaining += 1;
                     continue;
                 }
                 images.push(PlanImage {
@@ -232,6 +232,6 @@ impl DocumentService {
                 });
             }
         }
-        Ok((images, more))
+        Ok((images, remaining))
     }
 }

@@ -38,11 +38,11 @@ impl ReadingPermits {
     }
 
     // Returns the user's semaphore, which is dropped once none of the user's files is being read or waiting.
-    fn of(&self, user: &UserId) -> Arc<Semaphore> {
+    fn semaphore_of(&self, user: &UserId) -> Arc<Semaphore> {
         let mut semaphores = self.per_user.lock().unwrap_or_else(PoisonError::into_inner);
         semaphores.retain(|_, semaphore| semaphore.strong_count() > 0);
-        let found = semaphores.get(user).and_then(Weak::upgrade);
-        found.unwrap_or_else(|| {
+        let existing = semaphores.get(user).and_then(Weak::upgrade);
+        existing.unwrap_or_else(|| {
             let semaphore = Arc::new(Semaphore::new(1));
             semaphores.insert(user.clone(), Arc::downgrade(&semaphore));
             semaphore
@@ -72,12 +72,16 @@ impl DocumentService {
         (name, base64): (&str, &str),
         max_bytes: usize,
     ) -> Result<String> {
-        let user_permit = self.attachment_permits.of(user).acquire_owned().await;
+        let user_permit = self
+            .attachment_permits
+            .semaphore_of(user)
+            .acquire_owned()
+            .await;
         let user_permit = user_permit.map_err(Error::internal)?;
         let received = self.receive(name, base64).await?;
         let global_permit = self.attachment_permits.global.clone().acquire_owned().await;
         let global_permit = global_permit.map_err(Error::internal)?;
-        let mut reader = self.reader.of(user);
+        let mut reader = self.reader.for_user(user);
         reader.budget.text = reader
             .budget
             .text
@@ -172,13 +176,16 @@ mod tests {
     fn a_user_reads_one_file_at_a_time() {
         let user = |n| UserId::new(Timestamp::from_millis(1), n);
         let turns = ReadingPermits::new(2);
-        let user_permit = turns.of(&user(1)).try_acquire_owned().expect("a turn");
-        assert!(turns.of(&user(1)).try_acquire_owned().is_err());
-        assert!(turns.of(&user(2)).try_acquire_owned().is_ok());
+        let user_permit = turns
+            .semaphore_of(&user(1))
+            .try_acquire_owned()
+            .expect("a turn");
+        assert!(turns.semaphore_of(&user(1)).try_acquire_owned().is_err());
+        assert!(turns.semaphore_of(&user(2)).try_acquire_owned().is_ok());
         drop(user_permit);
-        assert!(turns.of(&user(1)).try_acquire_owned().is_ok());
+        assert!(turns.semaphore_of(&user(1)).try_acquire_owned().is_ok());
         // Users without a running read are not kept in memory.
-        let semaphore = turns.of(&user(3));
+        let semaphore = turns.semaphore_of(&user(3));
         assert_eq!(turns.per_user.lock().expect("no panic").len(), 1);
         drop(semaphore);
     }

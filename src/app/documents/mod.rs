@@ -221,7 +221,7 @@ impl DocumentService {
             originals: self.originals.clone(),
             user: user.clone(),
             name: names::sanitize_file_name(name),
-            received,
+            received_file: received,
             now,
             max_documents: max_documents,
         };
@@ -252,12 +252,12 @@ impl DocumentService {
     /// Stops reading files of a user whose account was locked. Their documents wait until the account is unlocked
     /// and `resume` is called.
     pub fn stop_reading(&self, user: &UserId) {
-        self.reader.running.stop_of(user);
+        self.reader.running_processes.stop_of(user);
     }
 
     /// Returns the users whose files are being read.
     pub(in crate::app) fn users_being_read(&self) -> Vec<UserId> {
-        self.reader.running.users()
+        self.reader.running_processes.users()
     }
 
     /// Returns the read progress of a document, 0 to 1; `None` while it is queued or the total is unknown.
@@ -272,7 +272,7 @@ impl DocumentService {
 
     /// Waits until a file has started to be read since the last call. Supports one waiter at a time.
     pub(in crate::app) async fn reading_arrived(&self) {
-        self.reader.running.arrived().await;
+        self.reader.running_processes.wait_for_exit().await;
     }
 
     /// Continues reading after a restart or after an account was unlocked. Starts no thread if no document is
@@ -281,8 +281,8 @@ impl DocumentService {
     /// # Errors
     /// Returns an error if the database cannot be read; `Internal` if no thread can be started.
     pub async fn resume(&self) -> Result<()> {
-        let waiting = self.store.read(reading_queue::waiting).await?;
-        match waiting.is_empty() {
+        let waiting_documents = self.store.read(reading_queue::waiting).await?;
+        match waiting_documents.is_empty() {
             true => Ok(()),
             false => self.readers.work(),
         }
@@ -378,7 +378,7 @@ impl DocumentService {
     /// Returns an error if the database cannot be read.
     pub async fn images_among(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<PlanImage>> {
         let (user, ids) = (user.clone(), ids.to_vec());
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let mut images = Vec::new();
             for id in ids.iter().take(MAX_PER_QUESTION) {
                 let document = documents::by_id(db, &user, id)?;
@@ -394,7 +394,7 @@ impl DocumentService {
             }
             Ok(images)
         });
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Returns passages of these documents for a prompt with this question, at most `budget` characters, found by

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn names_are_cleaned() {
-        for (sent, expected) in [
+        for (sent_name, expected) in [
             ("report.txt", "report.txt"),
             ("../../etc/passwd", "passwd"),
             ("C:\\Users\\me\\notes.md", "notes.md"),
@@ -60,7 +60,7 @@ mod tests {
             (".hidden", "hidden"),
             ("  many   spaces .txt ", "many spaces .txt"),
         ] {
-            assert_eq!(sanitize_file_name(sent), expected, "{sent:?}");
+            assert_eq!(sanitize_file_name(sent_name), expected, "{sent_name:?}");
         }
         let long = sanitize_file_name(&format!("{}.markdown", "ä".repeat(500)));
         assert!(long.chars().count() == 200 && long.ends_with("ä.markdown"));

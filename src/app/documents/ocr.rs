@@ -118,7 +118,7 @@ impl Ocr {
 
 impl OcrProgram {
     fn find(settings: &OcrConfig, reader: &ChildReader) -> Result<Self, String> {
-        let mut found = Self {
+        let mut program = Self {
             program: executable(settings.program.as_deref())?,
             // The process runs in another folder.
             data: std::env::var_os(DATA_VARIABLE)
@@ -129,24 +129,24 @@ impl OcrProgram {
             missing: Vec::new(),
             turn: Mutex::new(()),
         };
-        let shown = found.program.display().to_string();
-        let listed = found
+        let program_path = program.program.display().to_string();
+        let language_list = program
             .run(reader, &["--list-langs"], Stdio::null(), LIST_SECONDS)
-            .map_err(|error| format!("{shown} cannot be started: {error}"))?
-            .map_err(|why| format!("{shown} --list-langs {why}"))?;
+            .map_err(|error| format!("{program_path} cannot be started: {error}"))?
+            .map_err(|why| format!("{program_path} --list-langs {why}"))?;
         // The first line is a title.
-        let installed: Vec<&str> = listed.lines().skip(1).map(str::trim).collect();
+        let installed: Vec<&str> = language_list.lines().skip(1).map(str::trim).collect();
         let languages = settings.languages.iter().cloned();
-        (found.languages, found.missing) =
+        (program.languages, program.missing) =
             languages.partition(|name| installed.contains(&name.as_str()));
-        if found.languages.is_empty() {
+        if program.languages.is_empty() {
             return Err(format!(
-                "{shown} has none of the languages {}; installed: {}",
+                "{program_path} has none of the languages {}; installed: {}",
                 settings.languages.join(", "),
                 installed.join(", ")
             ));
         }
-        Ok(found)
+        Ok(program)
     }
 
     /// Returns the maximum number of pages per document.
@@ -204,14 +204,14 @@ impl OcrProgram {
             Err(early) if early.status.success() => {
                 Ok(String::from_utf8_lossy(&output).into_owned())
             }
-            Err(early) => Err(self.failure(&early, seconds)),
+            Err(early) => Err(self.failure_message(&early, seconds)),
         })
     }
 
     /// Describes why the program failed, as the predicate of a sentence.
-    fn failure(&self, early: &EarlyExit, seconds: u32) -> String {
+    fn failure_message(&self, early: &EarlyExit, seconds: u32) -> String {
         let line = early
-            .complaint
+            .stderr_text
             .lines()
             .rfind(|line| !line.trim().is_empty());
         log::warn(
@@ -230,7 +230,7 @@ impl OcrProgram {
             _ if is_late => format!("took more than {seconds} seconds"),
             _ if memory_words
                 .iter()
-                .any(|word| early.complaint.contains(word)) =>
+                .any(|word| early.stderr_text.contains(word)) =>
             {
                 format!("took more than {memory} MB of memory")
             }
@@ -265,11 +265,13 @@ fn executable(configured_path: Option<&Path>) -> Result<PathBuf, String> {
         about.is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
     };
     if let Some(path) = configured_path {
-        let shown = path.display();
-        let path = std::path::absolute(path).map_err(|error| format!("{shown}: {error}"))?;
+        let display_path = path.display();
+        let path = std::path::absolute(path).map_err(|error| format!("{display_path}: {error}"))?;
         return match is_program(&path) {
             true => Ok(path),
-            false => Err(format!("{shown} is not an executable file (OCR_PROGRAM)")),
+            false => Err(format!(
+                "{display_path} is not an executable file (OCR_PROGRAM)"
+            )),
         };
     }
     let folders = std::env::var_os("PATH").unwrap_or_default();

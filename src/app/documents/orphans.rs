@@ -46,7 +46,7 @@ impl OrphanKind {
             Self::Log => "logs",
         }
     }
-    fn owns(self, name: &str) -> bool {
+    fn is_owned_name(self, name: &str) -> bool {
         match self {
             Self::Document => DocumentId::parse(name).is_some(),
             Self::Upload => UploadId::parse(name).is_some(),
@@ -96,14 +96,14 @@ pub struct FileComparison {
 /// # Errors
 /// Returns an error if a folder cannot be read.
 pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
-    let mut found = Vec::new();
+    let mut orphans = Vec::new();
     for day in entries(&data.join(FOLDER_NAME))? {
         let since = name_of(&day);
         for kind in [OrphanKind::Document, OrphanKind::Upload, OrphanKind::Log] {
             for entry in entries(&day.path().join(kind.folder()))? {
                 let name = name_of(&entry);
-                if kind.owns(&name) {
-                    found.push(Orphan {
+                if kind.is_owned_name(&name) {
+                    orphans.push(Orphan {
                         bytes: size(&entry.path()),
                         path: entry.path(),
                         since: since.clone(),
@@ -114,8 +114,8 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
             }
         }
     }
-    found.sort_by(|a, b| (&a.since, &a.name).cmp(&(&b.since, &b.name)));
-    Ok(found)
+    orphans.sort_by(|a, b| (&a.since, &a.name).cmp(&(&b.since, &b.name)));
+    Ok(orphans)
 }
 
 /// Compares rows with files, without changing anything. Blocks.
@@ -124,7 +124,7 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
 /// Returns an error if the store or a folder cannot be read.
 pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     let orphans = list(data).map_err(from_io)?;
-    let known = KnownFiles::read(store, data)?;
+    let known_files = KnownFiles::read(store, data)?;
     let is_moved_aside = |id: &String| {
         let matches_document =
             |orphan: &Orphan| orphan.kind == OrphanKind::Document && orphan.name == *id;
@@ -141,8 +141,16 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     });
     Ok(FileComparison {
         damaged: damaged.collect(),
-        missing: known.documents.iter().filter(is_missing).cloned().collect(),
-        unowned: known.orphans().map(|(_, entry)| name_of(entry)).collect(),
+        missing: known_files
+            .documents
+            .iter()
+            .filter(is_missing)
+            .cloned()
+            .collect(),
+        unowned: known_files
+            .orphans()
+            .map(|(_, entry)| name_of(entry))
+            .collect(),
         orphans,
     })
 }
@@ -158,11 +166,12 @@ pub(super) fn move_and_expire(
     data: &Path,
     now: Timestamp,
 ) -> Result<(usize, usize)> {
-    let known = KnownFiles::read(store, data)?;
-    let restored = restore_owned(&known, data).map_err(from_io)?;
-    deletion::finish_interrupted(&data.join("documents"), &known.documents).map_err(from_io)?;
+    let known_files = KnownFiles::read(store, data)?;
+    let restored = restore_owned(&known_files, data).map_err(from_io)?;
+    deletion::finish_interrupted(&data.join("documents"), &known_files.documents)
+        .map_err(from_io)?;
     let mut moved = 0;
-    for (kind, entry) in known.orphans() {
+    for (kind, entry) in known_files.orphans() {
         let path = entry.path();
         let is_upload = kind == OrphanKind::Upload;
         if is_upload && deletion::is_marked(&path) {
@@ -203,17 +212,17 @@ pub(in crate::app) fn delete(
     now: Timestamp,
 ) -> Result<Vec<Orphan>> {
     let all = list(data).map_err(from_io)?;
-    let known = KnownFiles::read(store, data)?;
+    let known_files = KnownFiles::read(store, data)?;
     let mut to_delete = Vec::new();
     for name in names {
         let matching = all.iter().filter(|orphan| orphan.name == *name);
-        let before = to_delete.len();
+        let previous_count = to_delete.len();
         to_delete.extend(matching.cloned());
-        if to_delete.len() == before {
+        if to_delete.len() == previous_count {
             let text = format!("{name} is not among the files that were moved aside");
             return Err(Error::new(Kind::Missing, text).resolve("see `quire orphans list`"));
         }
-        if known.documents.contains(*name) || known.uploads.contains(*name) {
+        if known_files.documents.contains(*name) || known_files.uploads.contains(*name) {
             let text =
                 format!("{name} is in the database again and will be moved back at the next start");
             return Err(Error::new(Kind::Conflict, text));
@@ -250,19 +259,19 @@ struct KnownFiles {
 impl KnownFiles {
     fn read(store: &Store, data: &Path) -> Result<Self> {
         // Listed before the rows are read, so that a file stored in between is not in the list.
-        let mut listed = Vec::new();
+        let mut files = Vec::new();
         for kind in [OrphanKind::Document, OrphanKind::Upload] {
             let all = entries(&data.join(kind.folder())).map_err(from_io)?;
-            listed.extend(all.into_iter().map(|entry| (kind, entry)));
+            files.extend(all.into_iter().map(|entry| (kind, entry)));
         }
         // Only names in Quire's own format; other programs' files are left alone.
-        listed.retain(|(kind, entry)| kind.owns(&name_of(entry)));
+        files.retain(|(kind, entry)| kind.is_owned_name(&name_of(entry)));
         let ids = store.read_now(documents::ids)?;
         let sessions = store.read_now(uploads::ids)?;
         Ok(Self {
             documents: ids.into_iter().map(String::from).collect(),
             uploads: sessions.into_iter().map(String::from).collect(),
-            entries: listed,
+            entries: files,
         })
     }
 
@@ -280,13 +289,13 @@ impl KnownFiles {
     }
 }
 
-fn restore_owned(known: &KnownFiles, data: &Path) -> io::Result<usize> {
+fn restore_owned(known_files: &KnownFiles, data: &Path) -> io::Result<usize> {
     let mut restored = 0;
     for orphan in list(data)? {
         let folder = data.join(orphan.kind.folder());
         let target = folder.join(&orphan.name);
         // Never overwrites an existing file.
-        if known.names(orphan.kind, &orphan.name) && !target.exists() {
+        if known_files.names(orphan.kind, &orphan.name) && !target.exists() {
             let outcome = fs::rename(&orphan.path, &target).and_then(|()| sync_folder(&folder));
             restored += usize::from(log_failed_move(outcome, &orphan.path));
             drop_if_empty(&orphan.path);
@@ -319,10 +328,10 @@ fn move_aside(data: &Path, kind: OrphanKind, from: &Path, now: Timestamp) -> io:
 fn log_failed_move<T>(moved: io::Result<T>, path: &Path) -> bool {
     moved
         .inspect_err(|error| {
-            let shown = path.display();
+            let display_path = path.display();
             log::warn(
                 "a file could not be moved",
-                &[("file", &shown), ("why", error)],
+                &[("file", &display_path), ("why", error)],
             );
         })
         .is_ok()
@@ -343,9 +352,9 @@ fn drop_if_empty(path: &Path) {
 }
 
 fn has_changed_within(path: &Path, now: Timestamp, period: Duration) -> bool {
-    let changed = fs::metadata(path).and_then(|metadata| metadata.modified());
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
     let now = UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
-    changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age < period))
+    modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age < period))
 }
 
 /// Lists the entries of a folder; empty if it does not exist.

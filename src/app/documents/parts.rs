@@ -21,7 +21,7 @@ impl DocumentService {
     /// `Missing` if one of them does not belong to the user; `Conflict` while one is still being read.
     pub async fn sizes_of(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
         let (user, ids) = (user.clone(), ids.to_vec());
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let mut volume = DocumentSizes::default();
             for id in &ids {
                 let document = documents::by_id(db, &user, id)?;
@@ -38,7 +38,7 @@ impl DocumentService {
             }
             Ok(Ok(volume))
         });
-        found.await?
+        lookup.await?
     }
 
     /// Splits these documents into parts of at most `limit` characters, in the given order.
@@ -60,7 +60,7 @@ impl DocumentService {
             }
             distinct.push(id);
             let document = self.show(user, id).await?;
-            let place = distinct.len();
+            let index = distinct.len();
             let mut next = 0;
             loop {
                 let (owner, document_id) = (user.clone(), id.clone());
@@ -73,7 +73,7 @@ impl DocumentService {
                 let Some(last) = slice.last() else { break };
                 next = last.ordinal + 1;
                 for passage in slice {
-                    parts.add(place, id, &document.name, passage)?;
+                    parts.add(index, id, &document.name, passage)?;
                 }
             }
         }

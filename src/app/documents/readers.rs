@@ -66,7 +66,7 @@ struct ReaderPoolShared {
     state: Mutex<ReaderPoolState>,
     child_gone: Condvar,
     /// Notified when a document has been read or has failed.
-    ended: Notify,
+    read_end: Notify,
 }
 
 #[derive(Default)]
@@ -79,7 +79,7 @@ struct ReaderPoolState {
     progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
     ocr_turns: ReadingQueue,
-    waiting: BTreeMap<DocumentId, Vec<Waiter>>,
+    waiters: BTreeMap<DocumentId, Vec<Waiter>>,
     threads: usize,
     ocr_threads: usize,
     /// Number of calls of `work`.
@@ -112,31 +112,31 @@ impl ReaderPool {
             max_readers,
             state: Mutex::default(),
             child_gone: Condvar::new(),
-            ended: Notify::new(),
+            read_end: Notify::new(),
         }))
     }
 
     /// Resolves when this document has been read. Must be called before `work`.
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.0.state();
+        let mut state = self.0.lock_state();
         // Drop waiters that gave up on a document that will never be read because it was deleted first.
         state
-            .waiting
+            .waiters
             .retain(|_, all| all.iter().any(|waiter| !waiter.sender.is_closed()));
-        let all = state.waiting.entry(id.clone()).or_default();
+        let all = state.waiters.entry(id.clone()).or_default();
         all.push(Waiter { sender, is_new });
         receiver
     }
 
     /// Returns the read progress of a document, 0 to 1; `None` if it is not being read or the total is unknown.
     pub fn share_read(&self, id: &DocumentId) -> Option<f64> {
-        self.0.state().progress.get(id)?.share()
+        self.0.lock_state().progress.get(id)?.share()
     }
 
     /// Waits until a document has been read or has failed since the last call. Supports one waiter at a time.
     pub async fn text_stored(&self) {
-        self.0.ended.notified().await;
+        self.0.read_end.notified().await;
     }
 
     /// Starts another thread if there are few, because there may be something to read.
@@ -144,7 +144,7 @@ impl ReaderPool {
     /// # Errors
     /// `Internal` if no thread can be started.
     pub fn work(&self) -> Result<()> {
-        let mut state = self.0.state();
+        let mut state = self.0.lock_state();
         state.calls += 1;
         if state.stopping || state.threads >= self.0.max_readers {
             return Ok(());
@@ -170,11 +170,11 @@ fn start(shared: &Arc<ReaderPoolShared>, stage: ReadingStage) -> std::io::Result
 
 impl Drop for ReaderPool {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.0.lock_state();
         state.stopping = true;
         self.0.child_gone.notify_all();
         while state.threads + state.ocr_threads > 0 {
-            self.0.reader.running.stop();
+            self.0.reader.running_processes.stop();
             // Another thread may be starting a process, so check repeatedly.
             let pause = std::time::Duration::from_millis(50);
             state = match self.0.child_gone.wait_timeout(state, pause) {
@@ -186,7 +186,7 @@ impl Drop for ReaderPool {
 }
 
 impl ReaderPoolShared {
-    fn state(&self) -> MutexGuard<'_, ReaderPoolState> {
+    fn lock_state(&self) -> MutexGuard<'_, ReaderPoolState> {
         self.state
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -211,7 +211,7 @@ impl ReaderPoolShared {
         if matches!(outcome, Ok(Some(_))) {
             reading_leases::end(&self.store, &id);
         }
-        let mut state = self.state();
+        let mut state = self.lock_state();
         state.turns_of(stage).end(&user);
         state.progress.remove(&id);
         match outcome {
@@ -219,14 +219,14 @@ impl ReaderPoolShared {
             Ok(None) => self.queue_for_ocr(state, &document),
             Err(fault) if !state.stopping => {
                 // Callers wait until the status is stored.
-                let waiting = state.waiting.remove(&id);
+                let document_waiters = state.waiters.remove(&id);
                 drop(state);
                 // A locked account's document waits until the account is unlocked.
                 let is_given_up = self.is_locked(&user) || self.give_up(document);
                 reading_leases::end(&self.store, &id);
                 // With a database on a server, it may be another server's by now, or this one's again after an outage.
                 if is_given_up || self.store.membership().is_some() {
-                    self.state().reading.retain(|other| *other != id);
+                    self.lock_state().reading.retain(|other| *other != id);
                 }
                 // Otherwise, it stays marked as being read, so that it is not retried endlessly; the next
                 // start tries again.
@@ -234,13 +234,13 @@ impl ReaderPoolShared {
                     "cannot read a document",
                     &[("document", &id), ("fault", &fault)],
                 );
-                drop(waiting);
+                drop(document_waiters);
             }
             Err(_) => {
-                let waiting = state.waiting.remove(&id);
+                let document_waiters = state.waiters.remove(&id);
                 drop(state);
                 reading_leases::end(&self.store, &id);
-                drop(waiting);
+                drop(document_waiters);
             }
         }
     }
@@ -252,11 +252,11 @@ impl ReaderPoolShared {
         id: &DocumentId,
         outcome: &ReadOutcome,
     ) {
-        let waiting = state.waiting.remove(id).unwrap_or_default();
+        let document_waiters = state.waiters.remove(id).unwrap_or_default();
         state.reading.retain(|other| other != id);
         drop(state);
-        self.ended.notify_one();
-        for waiter in waiting {
+        self.read_end.notify_one();
+        for waiter in document_waiters {
             // A caller that has stopped waiting reads the document's status.
             let _ = waiter.sender.send(outcome.clone());
         }
@@ -292,7 +292,7 @@ impl ReaderPoolShared {
 
     // Returns the next document that waits for OCR. Without one, this thread counts as ended.
     fn next_scan(&self) -> Option<Document> {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         while !state.stopping {
             let scans = std::mem::take(&mut state.scans);
             state.ocr_turns.update_waiting(&scans);
@@ -302,15 +302,15 @@ impl ReaderPoolShared {
             state.scans.retain(|document| document.id != next.id);
             state.ocr_turns.begin(&next.user);
             drop(state);
-            let found = self.waiting(&next.user, &next.id);
-            if found.is_some() {
-                return found;
+            let next_scans = self.find_waiting(&next.user, &next.id);
+            if next_scans.is_some() {
+                return next_scans;
             }
             // It was deleted in the meantime.
-            state = self.state();
+            state = self.lock_state();
             state.ocr_turns.end(&next.user);
             self.announce(state, &next.id, &ReadOutcome::Stored);
-            state = self.state();
+            state = self.lock_state();
         }
         state.ocr_threads -= 1;
         self.child_gone.notify_all();
@@ -319,14 +319,14 @@ impl ReaderPoolShared {
 
     // Returns the next queued document that no thread is reading. Without one, this thread counts as ended.
     fn next_unread(&self) -> Option<Document> {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         while !state.stopping {
             let calls = state.calls;
             // The lock is released in the meantime, because callers of `work` must not wait for the store.
             drop(state);
-            let found = reading_leases::waiting(&self.store);
-            state = self.state();
-            match found {
+            let waiting_documents = reading_leases::waiting(&self.store);
+            state = self.lock_state();
+            match waiting_documents {
                 Ok(mut waiting) => {
                     waiting.retain(|document| !state.reading.contains(&document.id));
                     state.turns.update_waiting(&waiting);
@@ -335,11 +335,13 @@ impl ReaderPoolShared {
                             state.turns.begin(&next.user);
                             state.reading.push(next.id.clone());
                             drop(state);
-                            let found = self.waiting(&next.user, &next.id);
-                            if found.is_some() && reading_leases::take(&self.store, &next.id) {
-                                return found;
+                            let waiting_documents = self.find_waiting(&next.user, &next.id);
+                            if waiting_documents.is_some()
+                                && reading_leases::take(&self.store, &next.id)
+                            {
+                                return waiting_documents;
                             }
-                            state = self.state();
+                            state = self.lock_state();
                             state.turns.end(&next.user);
                             state.reading.retain(|id| *id != next.id);
                         }
@@ -360,27 +362,27 @@ impl ReaderPoolShared {
     }
 
     // Returns a document that is still waiting: another thread may have read it since it was listed.
-    fn waiting(&self, user: &UserId, id: &DocumentId) -> Option<Document> {
+    fn find_waiting(&self, user: &UserId, id: &DocumentId) -> Option<Document> {
         let (user, id) = (user.clone(), id.clone());
-        let found = self
+        let lookup = self
             .store
             .read_now(move |db| documents::by_id(db, &user, &id));
-        let found = found.ok().flatten()?;
-        (found.status == DocumentStatus::Processing).then_some(found)
+        let lookup = lookup.ok().flatten()?;
+        (lookup.status == DocumentStatus::Processing).then_some(lookup)
     }
 
     fn is_locked(&self, user: &UserId) -> bool {
         let user = user.clone();
-        let found = self.store.read_now(move |db| users::by_id(db, &user));
-        found.is_ok_and(|found| found.is_none_or(|user| user.disabled))
+        let lookup = self.store.read_now(move |db| users::by_id(db, &user));
+        lookup.is_ok_and(|lookup| lookup.is_none_or(|user| user.disabled))
     }
 
     // Waits; returns false if the server shuts down in the meantime.
     fn wait(&self, pause: Duration) -> bool {
-        let waited = self
+        let wait_result = self
             .child_gone
-            .wait_timeout_while(self.state(), pause, |state| !state.stopping);
-        !waited
+            .wait_timeout_while(self.lock_state(), pause, |state| !state.stopping);
+        !wait_result
             .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
             .stopping
     }
@@ -441,12 +443,12 @@ impl ReaderPoolShared {
             super::originals::check_size(&document, about.len())?;
         }
         let progress = Arc::new(ReadProgress::default());
-        let mut state = self.state();
+        let mut state = self.lock_state();
         state.progress.insert(document.id.clone(), progress.clone());
         drop(state);
-        let reader = self.reader.reporting(progress);
+        let reader = self.reader.with_progress(progress);
         let (id, user) = (document.id.clone(), document.user.clone());
-        let ended = match stage {
+        let exit = match stage {
             ReadingStage::Text => {
                 text::read_document(&self.store, (&reader, &self.ocr), document, path)?
             }
@@ -454,20 +456,20 @@ impl ReaderPoolShared {
                 text::read_scan(&self.store, (&reader, &self.ocr), document, path)?
             }
         };
-        let message = match ended {
+        let message = match exit {
             ReadEnd::HasScans => return Ok(None),
             ReadEnd::Refused(ReadRefusal::Unsupported | ReadRefusal::Empty, message) => message,
             ReadEnd::Refused(..) | ReadEnd::Stored => return Ok(Some(ReadOutcome::Stored)),
         };
         // Only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
         let is_waited_for = |waiter: &Waiter| waiter.is_new && !waiter.sender.is_closed();
-        let waiting = |state: &ReaderPoolState| {
+        let is_waiting = |state: &ReaderPoolState| {
             state
-                .waiting
+                .waiters
                 .get(&id)
                 .is_some_and(|all| all.iter().any(is_waited_for))
         };
-        if !waiting(&self.state()) {
+        if !is_waiting(&self.lock_state()) {
             return Ok(Some(ReadOutcome::Stored));
         }
         self.discard(user, id)?;

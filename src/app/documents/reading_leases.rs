@@ -15,12 +15,12 @@ const PREFIX: &str = "document_";
 pub(super) fn waiting(store: &Store) -> store::Result<Vec<WaitingDocument>> {
     let boot = store.membership().map(Membership::boot);
     store.read_now(move |db| {
-        let mut waiting = reading_queue::waiting(db)?;
-        if let Some(boot) = boot.filter(|_| !waiting.is_empty()) {
+        let mut waiting_documents = reading_queue::waiting(db)?;
+        if let Some(boot) = boot.filter(|_| !waiting_documents.is_empty()) {
             let elsewhere = servers::leased_elsewhere(db, PREFIX, &boot)?;
-            waiting.retain(|document| !elsewhere.contains(document.id.as_str()));
+            waiting_documents.retain(|document| !elsewhere.contains(document.id.as_str()));
         }
-        Ok(waiting)
+        Ok(waiting_documents)
     })
 }
 

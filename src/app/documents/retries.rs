@@ -43,10 +43,10 @@ mod tests {
             (9, true, 4, false),
             (1, false, 1, false),
         ] {
-            let (mut called, mut waited) = (0, Vec::new());
+            let (mut called, mut waits) = (0, Vec::new());
             let outcome = with_retries(
                 &mut |pause| {
-                    waited.push(pause);
+                    waits.push(pause);
                     keeps_going
                 },
                 &mut || {
@@ -58,7 +58,7 @@ mod tests {
                 },
             );
             assert_eq!((called, outcome.is_ok()), (calls, succeeds), "{failures}");
-            assert_eq!(waited, RETRY_PAUSES[..waited.len()]);
+            assert_eq!(waits, RETRY_PAUSES[..waits.len()]);
         }
     }
 }

@@ -68,12 +68,12 @@ pub(super) fn recognize(
         is_picture: report.kind == PICTURE,
     };
     let count = report.gaps.iter().filter(|gap| gap.picture).count();
-    let mut done = 0;
+    let mut scan_count = 0;
     for gap in report.gaps.iter_mut().filter(|gap| gap.picture) {
         if !keeps_going() {
             break;
         }
-        let recognized = match done < program.max_pages() {
+        let recognized = match scan_count < program.max_pages() {
             true => match scan.page(gap.page) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     log::warn(
@@ -100,8 +100,8 @@ pub(super) fn recognize(
             }
             Err(why) => add_reason(gap, &why),
         }
-        done += 1;
-        reader.progress.set(done as u64, count as u64);
+        scan_count += 1;
+        reader.progress.set(scan_count as u64, count as u64);
     }
     move_recognized_pages(report, &pages);
     Ok(pages)
@@ -121,8 +121,8 @@ impl Scan<'_> {
         let image = match self.is_picture {
             true => Some(std::fs::read(self.path)?),
             false => {
-                let found = self.reader.render_page(self.path, page)?;
-                found.and_then(|(_, base64)| STANDARD.decode(base64).ok())
+                let picture = self.reader.render_page(self.path, page)?;
+                picture.and_then(|(_, base64)| STANDARD.decode(base64).ok())
             }
         };
         let Some(image) = image else {
@@ -147,9 +147,9 @@ fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
     if pages.is_empty() {
         return;
     }
-    report.recognized.extend(pages.keys());
-    report.recognized.sort_unstable();
-    report.recognized.dedup();
+    report.recognized_pages.extend(pages.keys());
+    report.recognized_pages.sort_unstable();
+    report.recognized_pages.dedup();
     for note in &mut report.notes {
         if let Some(rest) = note.strip_suffix(NO_TEXT_NOTE) {
             *note = rest.to_owned();
@@ -167,7 +167,7 @@ fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
 
 /// Inserts the recognized pages among those of the file, in order.
 pub(super) struct Merge {
-    recognized: RecognizedPages,
+    recognized_pages: RecognizedPages,
     /// Number of pages that have only recognized text.
     pub added: u32,
 }
@@ -176,15 +176,15 @@ impl Merge {
     /// Starts before the first page.
     pub fn new(recognized: RecognizedPages) -> Self {
         Self {
-            recognized,
+            recognized_pages: recognized,
             added: 0,
         }
     }
 
     /// Returns the recognized pages before this one and the page itself, with its recognized text.
     pub fn page(&mut self, mut page: PageText) -> Vec<PageText> {
-        let mut pages = self.before(page.number);
-        if let Some(text) = self.recognized.remove(&page.number) {
+        let mut pages = self.take_before(page.number);
+        if let Some(text) = self.recognized_pages.remove(&page.number) {
             page.text = format!("{}\n\n{text}", page.text);
         }
         pages.push(page);
@@ -193,12 +193,12 @@ impl Merge {
 
     /// Returns the recognized pages after the last page of the file.
     pub fn rest(&mut self) -> Vec<PageText> {
-        self.before(u32::MAX)
+        self.take_before(u32::MAX)
     }
 
-    fn before(&mut self, number: u32) -> Vec<PageText> {
-        let later = self.recognized.split_off(&number);
-        let pages = std::mem::replace(&mut self.recognized, later);
+    fn take_before(&mut self, number: u32) -> Vec<PageText> {
+        let later = self.recognized_pages.split_off(&number);
+        let pages = std::mem::replace(&mut self.recognized_pages, later);
         self.added += pages.len() as u32;
         let page = |(number, text)| PageText {
             number,
@@ -227,8 +227,8 @@ mod tests {
         let recognized = recognized.map(|(number, text)| (number, text.to_owned()));
         let mut merge = Merge::new(recognized.into());
         let mut pages = Vec::new();
-        for own in [page(2, "two"), page(3, "stamp"), page(4, "four")] {
-            pages.extend(merge.page(own));
+        for scan_page in [page(2, "two"), page(3, "stamp"), page(4, "four")] {
+            pages.extend(merge.page(scan_page));
         }
         pages.extend(merge.rest());
         let pages: Vec<_> = pages

@@ -44,11 +44,11 @@ impl DocumentService {
     ) -> Result<Vec<SearchHit>> {
         let document = self.show(user, id).await?;
         let words = words.to_owned();
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             PassageSearch::with_meaning(&words, meaning.as_ref())
                 .search_document(db, &document, MAX_HITS)
         });
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Returns the passages of all the user's documents that match the words, best first; `meaning` also affects
@@ -63,10 +63,10 @@ impl DocumentService {
         meaning: Option<QuestionEmbedding>,
     ) -> Result<Vec<SearchHit>> {
         let (user, words) = (user.clone(), words.to_owned());
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             PassageSearch::with_meaning(&words, meaning.as_ref()).hits(db, &user, None, MAX_HITS)
         });
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 }
 
@@ -74,7 +74,7 @@ impl DocumentService {
 pub struct PassageSearch<'a> {
     words: &'a str,
     query: SearchQuery,
-    meaning: Option<&'a QuestionEmbedding>,
+    question_embedding: Option<&'a QuestionEmbedding>,
 }
 
 /// Passages found by words.
@@ -97,7 +97,7 @@ impl<'a> PassageSearch<'a> {
         Self {
             words,
             query,
-            meaning,
+            question_embedding: meaning,
         }
     }
 
@@ -163,10 +163,10 @@ impl<'a> PassageSearch<'a> {
     ) -> store::Result<Vec<SearchHit>> {
         let scope = PassageScope::of(db, user, documents)?;
         let limit = limit as usize;
-        let found = word_hits(db, user, &scope, &self.query, limit)?;
-        let mut hits = match self.meaning {
-            Some(meaning) => merge_meaning(db, user, &scope, found, meaning)?,
-            None => found.hits.into_iter().map(|(_, hit)| hit).collect(),
+        let word_matches = word_hits(db, user, &scope, &self.query, limit)?;
+        let mut hits = match self.question_embedding {
+            Some(meaning) => merge_meaning(db, user, &scope, word_matches, meaning)?,
+            None => word_matches.hits.into_iter().map(|(_, hit)| hit).collect(),
         };
         hits.truncate(limit);
         Ok(hits)
@@ -183,8 +183,8 @@ impl<'a> PassageSearch<'a> {
         documents: &[DocumentId],
     ) -> store::Result<bool> {
         let scope = PassageScope::of(db, user, Some(documents))?;
-        let found = word_hits(db, user, &scope, &self.query, MIN_RANKED)?;
-        Ok(found.coverage < WEAK_COVERAGE)
+        let word_matches = word_hits(db, user, &scope, &self.query, MIN_RANKED)?;
+        Ok(word_matches.coverage < WEAK_COVERAGE)
     }
 }
 
@@ -218,10 +218,10 @@ fn word_hits(
     let mut rows: Vec<(i64, (f64, u64))> = rows.into_iter().collect();
     rows.sort_by(|(a, (one, _)), (b, (other, _))| other.total_cmp(one).then(a.cmp(b)));
     rows.truncate(limit.max(MIN_RANKED));
-    let covered = rows
+    let best_hits = rows
         .iter()
         .map(|(_, (_, parts))| statistics.coverage(*parts));
-    let coverage = covered.fold(0.0, f64::max);
+    let coverage = best_hits.fold(0.0, f64::max);
     let mut found = Vec::new();
     let mut rows_by_position: HashMap<(DocumentId, u32), i64> = HashMap::new();
     for (row, (_, parts)) in rows {
@@ -245,16 +245,16 @@ fn merge_meaning(
     db: &Reader,
     user: &UserId,
     scope: &PassageScope,
-    found: WordHits,
+    word_matches: WordHits,
     meaning: &QuestionEmbedding,
 ) -> store::Result<Vec<SearchHit>> {
     let target = (&*meaning.model, &*meaning.vector);
     let mut rankings: Rankings<i64> = Rankings {
-        words: found.hits.iter().map(|(row, _)| *row).collect(),
-        is_weak: found.coverage < WEAK_COVERAGE,
+        words: word_matches.hits.iter().map(|(row, _)| *row).collect(),
+        is_weak: word_matches.coverage < WEAK_COVERAGE,
         ..Rankings::default()
     };
-    let mut hits: HashMap<i64, SearchHit> = found.hits.into_iter().collect();
+    let mut hits: HashMap<i64, SearchHit> = word_matches.hits.into_iter().collect();
     if rankings.is_weak && !meaning.rewriting.is_empty() {
         let query = SearchQuery::parse(&meaning.rewriting);
         let rewritten = word_hits(db, user, scope, &query, MIN_RANKED)?;
@@ -279,7 +279,7 @@ fn merge_meaning(
     neighbors.sort_by(|(a, similarity_a), (b, similarity_b)| {
         similarity_b.total_cmp(similarity_a).then(a.cmp(b))
     });
-    rankings.meaning = neighbors.into_iter().map(|(row, _)| row).collect();
+    rankings.semantic = neighbors.into_iter().map(|(row, _)| row).collect();
     let mut fused = Vec::new();
     for (row, score) in rankings.fuse() {
         let hit = match hits.remove(&row) {

@@ -20,7 +20,7 @@ pub(super) struct StoreJob {
     pub originals: OriginalFiles,
     pub user: UserId,
     pub name: String,
-    pub received: ReceivedFile,
+    pub received_file: ReceivedFile,
     pub now: Timestamp,
     /// Maximum number of documents for this user.
     pub max_documents: u32,
@@ -37,15 +37,15 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         return Ok((existing, false));
     }
     let user = job.user.clone();
-    let waiting = job
+    let waiting_count = job
         .store
         .read_now(move |db| reading_queue::count_waiting(db, &user))?;
-    if waiting >= MAX_WAITING {
+    if waiting_count >= MAX_WAITING {
         return Err(queue_full());
     }
     let document = describe(&job)?;
     let blob = TemporaryFile::new(job.originals.path(&document.id));
-    std::fs::rename(job.received.path.path(), blob.path()).map_err(from_io)?;
+    std::fs::rename(job.received_file.path.path(), blob.path()).map_err(from_io)?;
     // The directory entry must be as durable as the bytes before the upload is acknowledged.
     std::fs::File::open(job.originals.folder())
         .and_then(|folder| folder.sync_all())
@@ -56,7 +56,7 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
     let row = document.clone();
     let max_documents = job.max_documents;
     let boot = job.store.membership().map(Membership::boot);
-    let written = job.store.write_now(move |db| {
+    let write_result = job.store.write_now(move |db| {
         let has_room =
             max_documents == u32::MAX || documents::has_fewer(db, &row.user, max_documents)?;
         if has_room {
@@ -68,10 +68,10 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         }
         Ok(has_room)
     });
-    if written != Ok(true) {
+    if write_result != Ok(true) {
         job.originals.unshare(&document.id);
     }
-    match written {
+    match write_result {
         Ok(true) => {
             // If it is in the database, that is its only place.
             if !job.originals.are_shared() {
@@ -102,7 +102,7 @@ fn too_many(max_documents: u32) -> Error {
 }
 
 fn find_existing(job: &StoreJob) -> Result<Option<Document>> {
-    let (user, sha256) = (job.user.clone(), job.received.sha256.clone());
+    let (user, sha256) = (job.user.clone(), job.received_file.sha256.clone());
     Ok(job
         .store
         .read_now(move |db| documents::by_sha(db, &user, &sha256))?)
@@ -116,8 +116,8 @@ fn describe(job: &StoreJob) -> Result<Document> {
         content_type: "application/octet-stream".to_owned(),
         kind: String::new(),
         encoding: None,
-        size: job.received.size,
-        sha256: job.received.sha256.clone(),
+        size: job.received_file.size,
+        sha256: job.received_file.sha256.clone(),
         status: DocumentStatus::Processing,
         message: "it is being read".to_owned(),
         pages: 0,

@@ -35,7 +35,7 @@ struct WorkerShared {
 #[derive(Default)]
 struct WorkerState {
     /// Waiting jobs by user; `None` holds the server's own.
-    waiting: BTreeMap<Option<UserId>, VecDeque<WorkerJob>>,
+    waiting_jobs: BTreeMap<Option<UserId>, VecDeque<WorkerJob>>,
     /// Round-robin order: every user with a waiting job, once.
     turns: VecDeque<Option<UserId>>,
     is_closed: bool,
@@ -80,7 +80,7 @@ impl BackgroundWorker {
             );
         });
         self.start()?;
-        self.shared.state().push(user, job)?;
+        self.shared.lock_state().push(user, job)?;
         self.shared.changed.notify_one();
         receiver
             .await
@@ -104,7 +104,7 @@ impl BackgroundWorker {
 
 impl Drop for BackgroundWorker {
     fn drop(&mut self) {
-        self.shared.state().is_closed = true;
+        self.shared.lock_state().is_closed = true;
         self.shared.changed.notify_one();
         let thread = self
             .thread
@@ -117,18 +117,18 @@ impl Drop for BackgroundWorker {
 }
 
 impl WorkerShared {
-    fn state(&self) -> MutexGuard<'_, WorkerState> {
+    fn lock_state(&self) -> MutexGuard<'_, WorkerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self) {
-        let mut state = self.state();
+        let mut state = self.lock_state();
         loop {
             match state.pop() {
                 Some(job) => {
                     drop(state);
                     job();
-                    state = self.state();
+                    state = self.lock_state();
                 }
                 None if state.is_closed => return,
                 None => {
@@ -142,8 +142,8 @@ impl WorkerShared {
 
 impl WorkerState {
     fn push(&mut self, user: Option<UserId>, job: WorkerJob) -> Result<()> {
-        let all: usize = self.waiting.values().map(VecDeque::len).sum();
-        let user_jobs = self.waiting.entry(user.clone()).or_default();
+        let all: usize = self.waiting_jobs.values().map(VecDeque::len).sum();
+        let user_jobs = self.waiting_jobs.entry(user.clone()).or_default();
         let refusal = match (
             user.is_some() && user_jobs.len() >= MAX_OWN,
             all >= MAX_WAITING,
@@ -154,7 +154,7 @@ impl WorkerState {
         };
         if let Some(kind) = refusal {
             if user_jobs.is_empty() {
-                self.waiting.remove(&user);
+                self.waiting_jobs.remove(&user);
             }
             return Err(busy_error(kind));
         }
@@ -167,10 +167,10 @@ impl WorkerState {
 
     fn pop(&mut self) -> Option<WorkerJob> {
         let user = self.turns.pop_front()?;
-        let user_jobs = self.waiting.get_mut(&user)?;
+        let user_jobs = self.waiting_jobs.get_mut(&user)?;
         let job = user_jobs.pop_front();
         match user_jobs.is_empty() {
-            true => _ = self.waiting.remove(&user),
+            true => _ = self.waiting_jobs.remove(&user),
             false => self.turns.push_back(user),
         }
         job
@@ -204,7 +204,7 @@ mod tests {
     }
 
     /// Polls once, then drops the future; returns the error kind if it was refused.
-    async fn left<T>(work: impl Future<Output = Result<T>>) -> Option<Kind> {
+    async fn error_kind_of<T>(work: impl Future<Output = Result<T>>) -> Option<Kind> {
         let mut work = Box::pin(work);
         let state = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;
         match state {
@@ -228,33 +228,33 @@ mod tests {
         let worker = BackgroundWorker::default();
         let (go, wait) = sync_channel::<()>(0);
         let (signal_started, has_begun) = channel();
-        let (done, order) = channel();
+        let (done_sender, order) = channel();
         runtime().block_on(async {
             let hold = worker.run(move || {
                 let _ = signal_started.send(());
                 Ok(wait.recv().is_ok())
             });
-            assert_eq!(left(hold).await, None);
+            assert_eq!(error_kind_of(hold).await, None);
             has_begun.recv().expect("the first job begins");
             let (ada, bob) = (user(1), user(2));
             let note = |name: &'static str| {
-                let done = done.clone();
-                move || done.send(name).map_err(Error::internal)
+                let done_sender = done_sender.clone();
+                move || done_sender.send(name).map_err(Error::internal)
             };
             for _ in 0..MAX_OWN {
-                assert_eq!(left(worker.run_for(&ada, note("ada"))).await, None);
+                assert_eq!(error_kind_of(worker.run_for(&ada, note("ada"))).await, None);
             }
-            let refused = left(worker.run_for(&ada, note("ada"))).await;
-            assert_eq!(refused, Some(Kind::TooFast));
-            assert_eq!(left(worker.run_for(&bob, note("bob"))).await, None);
+            let refusal = error_kind_of(worker.run_for(&ada, note("ada"))).await;
+            assert_eq!(refusal, Some(Kind::TooFast));
+            assert_eq!(error_kind_of(worker.run_for(&bob, note("bob"))).await, None);
             for n in 0..MAX_WAITING - MAX_OWN - 1 {
                 assert_eq!(
-                    left(worker.run_for(&user(n as u128 + 3), || Ok(()))).await,
+                    error_kind_of(worker.run_for(&user(n as u128 + 3), || Ok(()))).await,
                     None
                 );
             }
-            let refused = left(worker.run_for(&user(999), || Ok(()))).await;
-            assert_eq!(refused, Some(Kind::Unavailable));
+            let refusal = error_kind_of(worker.run_for(&user(999), || Ok(()))).await;
+            assert_eq!(refusal, Some(Kind::Unavailable));
             go.send(()).expect("the first job waits");
         });
         drop(worker);

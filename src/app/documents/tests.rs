@@ -109,51 +109,55 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     installation.runtime.block_on(async {
         let (owner, you) = (user(1).id, user(2).id);
         let text = b"# Lease\n\nThe tenant pays a deposit of 900 euros.";
-        let stored = send(&documents, 1, "../lease.md", text)
+        let document = send(&documents, 1, "../lease.md", text)
             .await
             .expect("kept");
         assert_eq!(
-            (stored.name.as_str(), stored.kind.as_str(), stored.words),
+            (
+                document.name.as_str(),
+                document.kind.as_str(),
+                document.words
+            ),
             ("lease.md", "markdown", 9)
         );
         let again = send(&documents, 1, "copy.md", text).await.expect("known");
-        assert_eq!(again.id, stored.id);
+        assert_eq!(again.id, document.id);
         let yours = send(&documents, 2, "lease.md", text).await.expect("kept");
-        assert_ne!(yours.id, stored.id);
+        assert_ne!(yours.id, document.id);
         assert_eq!(
             (installation.files("documents"), installation.files("tmp")),
             (2, 0)
         );
 
         let hits = documents
-            .search(&owner, &stored.id, "deposits?", None)
+            .search(&owner, &document.id, "deposits?", None)
             .await
             .expect("a search");
         assert_eq!(hits.len(), 1);
         assert!(
             documents
-                .search(&owner, &stored.id, "\" OR *", None)
+                .search(&owner, &document.id, "\" OR *", None)
                 .await
                 .expect("a search")
                 .is_empty()
         );
         let missing =
             |result: Result<()>| assert_eq!(result.map_err(|e| e.kind), Err(Kind::Missing));
-        missing(documents.show(&you, &stored.id).await.map(drop));
-        missing(documents.text(&you, &stored.id).await.map(drop));
+        missing(documents.show(&you, &document.id).await.map(drop));
+        missing(documents.text(&you, &document.id).await.map(drop));
         missing(
             documents
-                .search(&you, &stored.id, "deposit", None)
+                .search(&you, &document.id, "deposit", None)
                 .await
                 .map(drop),
         );
-        missing(documents.content(&you, &stored.id).await.map(drop));
-        missing(documents.delete(&you, &stored.id).await);
+        missing(documents.content(&you, &document.id).await.map(drop));
+        missing(documents.delete(&you, &document.id).await);
         missing(
             documents
                 .passages_for(
                     &you,
-                    std::slice::from_ref(&stored.id),
+                    std::slice::from_ref(&document.id),
                     "deposit",
                     9_000,
                     None,
@@ -162,8 +166,11 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
                 .map(drop),
         );
 
-        documents.delete(&owner, &stored.id).await.expect("deleted");
-        missing(documents.show(&owner, &stored.id).await.map(drop));
+        documents
+            .delete(&owner, &document.id)
+            .await
+            .expect("deleted");
+        missing(documents.show(&owner, &document.id).await.map(drop));
         assert_eq!(installation.files("documents"), 1);
         assert!(documents.text(&you, &yours.id).await.is_ok());
     });
@@ -176,20 +183,26 @@ fn a_document_can_be_read_again_after_a_server_failure() {
     let documents = installation.documents();
     installation.runtime.block_on(async {
         let owner = user(1).id;
-        let stored = send(&documents, 1, "a.txt", b"three little words")
+        let document = send(&documents, 1, "a.txt", b"three little words")
             .await
             .expect("kept");
-        let original = installation.path.join("documents").join(stored.id.as_str());
+        let original = installation
+            .path
+            .join("documents")
+            .join(document.id.as_str());
         let aside = installation.path.join("aside");
         std::fs::rename(&original, &aside).expect("away");
-        let failed = read_again(&documents, &owner, &stored.id).await;
+        let failed = read_again(&documents, &owner, &document.id).await;
         assert_eq!((failed.status, failed.pages), (DocumentStatus::Failed, 0));
         assert!(failed.message.contains("again"), "{}", failed.message);
-        let (_, pages) = documents.text(&owner, &stored.id).await.expect("its text");
+        let (_, pages) = documents
+            .text(&owner, &document.id)
+            .await
+            .expect("its text");
         assert_eq!(pages, []);
 
         std::fs::rename(&aside, &original).expect("back");
-        let read = read_again(&documents, &owner, &stored.id).await;
+        let read = read_again(&documents, &owner, &document.id).await;
         assert_eq!(read.words, 3);
     });
 }
@@ -197,12 +210,12 @@ fn a_document_can_be_read_again_after_a_server_failure() {
 /// Has a document read again and waits until that has ended, however long it takes.
 async fn read_again(documents: &DocumentService, owner: &UserId, id: &DocumentId) -> Document {
     let again = documents.read_again(owner, id, None).await;
-    let mut shown = again.expect("a document");
-    while shown.status == DocumentStatus::Processing {
+    let mut document = again.expect("a document");
+    while document.status == DocumentStatus::Processing {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        shown = documents.show(owner, id).await.expect("a document");
+        document = documents.show(owner, id).await.expect("a document");
     }
-    shown
+    document
 }
 
 #[test]
@@ -211,10 +224,10 @@ fn binary_files_are_rejected_and_files_without_words_are_kept_as_failed() {
     let documents = installation.documents();
     installation.runtime.block_on(async {
         for bytes in [&b"\x7FELF\0\0"[..], b"a\0b\0\0\0\x01\x02"] {
-            let refused = send(&documents, 1, "innocent.txt", bytes)
+            let refusal = send(&documents, 1, "innocent.txt", bytes)
                 .await
                 .map_err(|e| (e.kind, e.public));
-            let (kind, public) = refused.expect_err("refused");
+            let (kind, public) = refusal.expect_err("refused");
             assert_eq!(kind, Kind::UnsupportedType);
             assert!(
                 public.contains("not a supported type") || public.contains("so not a supported"),
@@ -286,13 +299,13 @@ fn questions_without_spaces_find_passages() {
         let owner = user(1).id;
         let mut text = "这是一段与问题无关的文字，只是为了让文件变长。\n".repeat(400);
         text.push_str("租客须支付两个月的押金。\n");
-        let stored = send(&documents, 1, "租约.txt", text.as_bytes())
+        let document = send(&documents, 1, "租约.txt", text.as_bytes())
             .await
             .expect("kept");
         let sources = documents
             .passages_for(
                 &owner,
-                std::slice::from_ref(&stored.id),
+                std::slice::from_ref(&document.id),
                 "押金是多少？",
                 3_000,
                 None,
@@ -302,7 +315,7 @@ fn questions_without_spaces_find_passages() {
         assert!(sources.iter().any(|source| source.text.contains("押金")));
         assert_eq!(
             documents
-                .search(&owner, &stored.id, "押金", None)
+                .search(&owner, &document.id, "押金", None)
                 .await
                 .expect("a search")
                 .len(),
@@ -343,7 +356,7 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
             .put_part(&owner, &id, 2, received, now())
             .await
             .expect("taken");
-        assert_eq!(progress.received, [2]);
+        assert_eq!(progress.received_parts, [2]);
         let wrong = part(&first, 2).await;
         assert_eq!(
             first
@@ -410,11 +423,11 @@ fn upload_announcements_are_validated_bounded_and_expire() {
             (100_000, 1, 100_000, Kind::BadInput),
             (u64::MAX, u64::MAX, 1, Kind::TooLarge),
         ] {
-            let refused = documents
+            let refusal = documents
                 .announce(&owner, announced(size, chunk, total), now())
                 .await;
             assert_eq!(
-                refused.map_err(|e| e.kind),
+                refusal.map_err(|e| e.kind),
                 Err(expected),
                 "{size} {chunk} {total}"
             );
@@ -453,11 +466,11 @@ fn only_orphans_are_moved_aside() {
     assert_eq!(installation.files("tmp"), 0);
     let documents = installation.documents();
     installation.runtime.block_on(async {
-        let stored = send(&documents, 1, "a.txt", b"words").await.expect("kept");
+        let document = send(&documents, 1, "a.txt", b"words").await.expect("kept");
         documents.tidy(now()).await.expect("tidied");
         assert!(
             documents
-                .content(&user(1).id, &stored.id)
+                .content(&user(1).id, &document.id)
                 .await
                 .expect("there")
                 .1

@@ -44,9 +44,9 @@ pub(super) fn read_document(
     document: Document,
     path: &Path,
 ) -> Result<ReadEnd> {
-    let reader = reader.of(&document.user);
+    let reader = reader.for_user(&document.user);
     let mut read = store_pages(store, &reader, &document, path, RecognizedPages::new())?;
-    if let (ChildExit::Read(report), true) = (&mut read.ended, read.outcome) {
+    if let (ChildExit::Read(report), true) = (&mut read.child_exit, read.outcome) {
         if matches!(ocr, Ocr::Ready(_)) && scans::has_scans(report) {
             return Ok(ReadEnd::HasScans);
         }
@@ -66,10 +66,10 @@ pub(super) fn read_scan(
     document: Document,
     path: &Path,
 ) -> Result<ReadEnd> {
-    let reader = reader.of(&document.user);
+    let reader = reader.for_user(&document.user);
     let mut read = store_pages(store, &reader, &document, path, RecognizedPages::new())?;
     if let (ChildExit::Read(report), Ocr::Ready(program), true) =
-        (&mut read.ended, ocr, read.outcome)
+        (&mut read.child_exit, ocr, read.outcome)
     {
         // The limit applies to all text of a document.
         let remaining = reader.budget.text.saturating_sub(read.bytes);
@@ -87,7 +87,7 @@ pub(super) fn read_scan(
             // one page of OCR.
             let report = report.clone();
             read = store_pages(store, &reader, &document, path, scanned)?;
-            if let ChildExit::Read(again) = &mut read.ended {
+            if let ChildExit::Read(again) = &mut read.child_exit {
                 *again = ReadReport {
                     pages: report.pages + read.added,
                     ..report
@@ -101,7 +101,7 @@ pub(super) fn read_scan(
 // Stores the outcome of a read.
 fn finish(store: &Store, mut document: Document, read: StoredPages) -> Result<ReadEnd> {
     let (pages, flags, outcome) = (read.pages, read.flags, read.outcome);
-    let end = match (read.ended, outcome) {
+    let end = match (read.child_exit, outcome) {
         // The document was deleted in the meantime, or its account was locked, in which case it is read after the
         // account is unlocked.
         (_, false) => return Ok(ReadEnd::Stored),
@@ -170,7 +170,7 @@ pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
 
 /// A document whose pages have been stored.
 struct StoredPages {
-    ended: ChildExit,
+    child_exit: ChildExit,
     /// Number of pages stored.
     pages: u32,
     /// Number of pages that have only recognized text.
@@ -190,8 +190,8 @@ fn store_pages(
     path: &Path,
     recognized: RecognizedPages,
 ) -> Result<StoredPages> {
-    let mut stored = StoredPages {
-        ended: ChildExit::StoppedByReceiver,
+    let mut stored_pages = StoredPages {
+        child_exit: ChildExit::StoppedByReceiver,
         pages: 0,
         added: 0,
         bytes: 0,
@@ -199,22 +199,22 @@ fn store_pages(
         outcome: false,
     };
     if !begin(store, document)? {
-        return Ok(stored);
+        return Ok(stored_pages);
     }
     let mut writer = PageWriter::new(store, document);
     let mut merge = Merge::new(recognized);
     let hints = (&*document.name, document.encoding.as_deref());
-    let ended = reader.read(path, hints, &mut |page| {
-        stored.bytes += page.text.len();
+    let child_exit = reader.read(path, hints, &mut |page| {
+        stored_pages.bytes += page.text.len();
         merge.page(page).into_iter().all(|page| writer.add(page))
     });
-    stored.ended = ended.map_err(from_io)?;
-    if matches!(stored.ended, ChildExit::Read(_)) {
+    stored_pages.child_exit = child_exit.map_err(from_io)?;
+    if matches!(stored_pages.child_exit, ChildExit::Read(_)) {
         merge.rest().into_iter().all(|page| writer.add(page));
     }
-    (stored.pages, stored.flags, stored.outcome) = writer.end()?;
-    stored.added = merge.added;
-    Ok(stored)
+    (stored_pages.pages, stored_pages.flags, stored_pages.outcome) = writer.end()?;
+    stored_pages.added = merge.added;
+    Ok(stored_pages)
 }
 
 /// Whether the document has not been deleted, and this server may still use its lease. If the store fails, the next write
@@ -226,8 +226,8 @@ fn exists(store: &Store, document: &Document) -> bool {
         return false;
     }
     let (user, id) = (document.user.clone(), document.id.clone());
-    let found = store.read_now(move |db| documents::by_id(db, &user, &id));
-    found.map_or(true, |found| found.is_some())
+    let lookup = store.read_now(move |db| documents::by_id(db, &user, &id));
+    lookup.map_or(true, |lookup| lookup.is_some())
 }
 
 fn describe(document: &mut Document, report: ReadReport) {
@@ -244,7 +244,7 @@ fn describe(document: &mut Document, report: ReadReport) {
         (false, gaps) => format!("{}; pages without text: {gaps}", report.notes.join("; ")),
     };
     document.gaps = report.gaps;
-    document.recognized = report.recognized;
+    document.recognized = report.recognized_pages;
 }
 
 /// Writes pages to the store in batches.
@@ -299,11 +299,11 @@ impl<'a> PageWriter<'a> {
             self.pages_written,
         );
         let is_ours = reading_leases::check_in(self.store, &id);
-        let written = self.store.write_now(move |db| match is_ours(db)? {
+        let pending_write = self.store.write_now(move |db| match is_ours(db)? {
             true => documents::add_text(db, (&user, &id), pages_written, &pages, &passages),
             false => Err(StoreError::Missing),
         });
-        match written {
+        match pending_write {
             Ok(()) => true,
             Err(StoreError::Missing) => {
                 self.outcome = Some(Ok(false));

@@ -112,10 +112,10 @@ impl IncomingFile {
     /// # Errors
     /// `TooLarge` over the limit; `Unavailable` if the disk is full; `Internal` if the file cannot be written.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let before = self.size;
+        let size_before = self.size;
         self.size += bytes.len() as u64;
         if let Some(store) = &self.store
-            && before / SPACE_CHECK_INTERVAL != self.size / SPACE_CHECK_INTERVAL
+            && size_before / SPACE_CHECK_INTERVAL != self.size / SPACE_CHECK_INTERVAL
         {
             disk_space::require(store)?;
         }

@@ -46,9 +46,9 @@ pub struct UploadProgress {
     /// Number of parts.
     pub total_chunks: u32,
     /// Numbers of the received parts, in order.
-    pub received: Vec<u32>,
+    pub received_parts: Vec<u32>,
     /// When the unfinished upload is deleted.
-    pub expires: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 impl DocumentService {
@@ -74,10 +74,10 @@ impl DocumentService {
             chunk_size: announced.chunk_size,
             total_chunks: announced.total_chunks,
             created: now,
-            expires: now + UPLOAD_LIFETIME,
+            expires_at: now + UPLOAD_LIFETIME,
         };
         let row = upload.clone();
-        let opened = self
+        let opened_upload = self
             .store
             .write(move |db| {
                 let has_room = uploads::count_of(db, &row.user)? < MAX_UNFINISHED;
@@ -87,7 +87,7 @@ impl DocumentService {
                 Ok(has_room)
             })
             .await?;
-        if !opened {
+        if !opened_upload {
             let message = format!("at most {MAX_UNFINISHED} chunked uploads may be unfinished");
             return Err(
                 Error::new(Kind::Conflict, message).resolve("finish one of them, or wait a day")
@@ -177,12 +177,12 @@ impl DocumentService {
             .filter(|number| !parts.contains(number))
             .collect();
         if !missing.is_empty() {
-            let listed: Vec<String> = missing.iter().take(20).map(u32::to_string).collect();
+            let listed_numbers: Vec<String> = missing.iter().take(20).map(u32::to_string).collect();
             let message = format!(
                 "{} of {} parts are missing: {}",
                 missing.len(),
                 upload.total_chunks,
-                listed.join(", ")
+                listed_numbers.join(", ")
             );
             return Err(
                 Error::new(Kind::BadRequest, message).resolve("send them, then finalize again")
@@ -199,8 +199,8 @@ impl DocumentService {
             })
             .await?;
         let outcome = self.upload(user, &upload.file_name, received, now).await;
-        let refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);
-        if outcome.is_ok() || refused {
+        let is_refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);
+        if outcome.is_ok() || is_refused {
             self.delete_upload(user, id, folder).await?;
         }
         outcome
@@ -225,15 +225,15 @@ impl DocumentService {
         now: Timestamp,
     ) -> Result<(Upload, Vec<u32>)> {
         let (user, id) = (user.clone(), id.clone());
-        let found = self
+        let lookup = self
             .store
             .read(move |db| {
                 let parts = uploads::parts_of(db, &user, &id)?;
                 Ok(uploads::by_id(db, &user, &id)?.map(|upload| (upload, parts)))
             })
             .await?;
-        match found {
-            Some((upload, parts)) if upload.expires > now => {
+        match lookup {
+            Some((upload, parts)) if upload.expires_at > now => {
                 Ok((upload, parts.into_iter().map(|part| part.number).collect()))
             }
             _ => {
@@ -300,8 +300,8 @@ fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
         id: upload.id,
         file_name: upload.file_name,
         total_chunks: upload.total_chunks,
-        received,
-        expires: upload.expires,
+        received_parts: received,
+        expires_at: upload.expires_at,
     }
 }
 
@@ -312,7 +312,7 @@ fn join_parts(
     joined_file: TemporaryFile,
 ) -> Result<ReceivedFile> {
     let mut file = upload::open_new(joined_file.path()).map_err(from_io)?;
-    let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
+    let (mut hasher, mut written_bytes) = (sha256::Hasher::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];
     for number in 0..parts {
         let mut part = std::fs::File::open(part_path(folder, number)).map_err(from_io)?;
@@ -323,12 +323,12 @@ fn join_parts(
             }
             hasher.update(&piece[..count]);
             file.write_all(&piece[..count]).map_err(from_io)?;
-            written += count as u64;
+            written_bytes += count as u64;
         }
     }
-    if written != size {
+    if written_bytes != size {
         return Err(Error::internal(format!(
-            "parts of {size} bytes came to {written}"
+            "parts of {size} bytes came to {written_bytes}"
         )));
     }
     file.sync_all().map_err(from_io)?;

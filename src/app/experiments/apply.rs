@@ -41,17 +41,17 @@ impl Experiments<'_> {
             let why = "a configuration of this experiment is already in use";
             return Err(Error::new(Kind::Conflict, why).resolve("revert it first"));
         }
-        let (leader, recommended) = (view.report.leader, view.report.recommended());
+        let (leader, recommended) = (view.report.leader, view.report.recommended_configuration());
         if params.index.is_none() && leader != recommended {
             let why = "the race's leader did not score higher than the current configuration in the final comparison";
             return Err(Error::new(Kind::Conflict, why)
                 .resolve("choose a configuration with `place`, its rank on the leaderboard"));
         }
-        let Some(place) = params.index.or(leader) else {
+        let Some(winner_index) = params.index.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";
             return Err(Error::new(Kind::Conflict, why).resolve("wait until there are results"));
         };
-        let Some(configuration) = experiment.design.arms.get(place) else {
+        let Some(configuration) = experiment.design.arms.get(winner_index) else {
             let why = format!("must be from 0 to {}", experiment.design.arms.len() - 1);
             return Err(Error::field(&["body", "place"], "out_of_range", why));
         };
@@ -66,7 +66,7 @@ impl Experiments<'_> {
         };
         let (recipe, new) = self.0.recipe_editor().save(caller, change, origin).await?;
         let mut applied = Applied {
-            configuration: place,
+            configuration: winner_index,
             recipe: recipe.id.clone(),
             version: recipe.version,
             name: recipe.name,
@@ -74,9 +74,9 @@ impl Experiments<'_> {
             before: None,
             new,
         };
-        let entry = origin.entry(Some(&caller.user), "experiment.apply", id.as_str());
+        let entry = origin.audit_entry(Some(&caller.user), "experiment.apply", id.as_str());
         let (user, id) = (caller.user.clone(), id.clone());
-        let written = self.0.store.write(move |db| {
+        let pending_write = self.0.store.write(move |db| {
             if applied.default {
                 applied.before = recipes::default_of(db, &user)?;
                 recipes::set_default(db, &user, Some(&applied.recipe))?;
@@ -85,7 +85,7 @@ impl Experiments<'_> {
             audit::append(db, &entry)?;
             Ok(applied)
         });
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 
     /// Reverts: restores the previous default and the recipe's previous version. Changes made since then are kept
@@ -100,8 +100,8 @@ impl Experiments<'_> {
         origin: &RequestOrigin,
     ) -> Result<Vec<String>> {
         let _alone = self.0.experiment_registry.applying.lock().await;
-        let found = self.find(&caller.user, id).await?;
-        let Some(applied) = found.applied else {
+        let stored = self.find(&caller.user, id).await?;
+        let Some(applied) = stored.applied else {
             let why = "no configuration of this experiment is in use";
             return Err(Error::new(Kind::Conflict, why));
         };
@@ -110,34 +110,34 @@ impl Experiments<'_> {
             notes.push(self.previous_default(&caller.user, &applied).await?);
         }
         notes.push(self.previous_recipe(caller, &applied, origin).await?);
-        let entry = origin.entry(Some(&caller.user), "experiment.revert", id.as_str());
+        let entry = origin.audit_entry(Some(&caller.user), "experiment.revert", id.as_str());
         let id = id.clone();
-        let written = self.0.store.write(move |db| {
+        let pending_write = self.0.store.write(move |db| {
             experiments::set_applied(db, &id, None)?;
             audit::append(db, &entry)
         });
-        written.await?;
+        pending_write.await?;
         Ok(notes)
     }
 
     async fn previous_default(&self, user: &UserId, applied: &Applied) -> Result<String> {
         let (user, applied) = (user.clone(), applied.clone());
-        let written = self.0.store.write(move |db| {
+        let pending_write = self.0.store.write(move |db| {
             if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
                 return Ok("your default has been changed since then and stays as it is");
             }
             // A recipe that was deleted in the meantime cannot be restored.
-            let before = match &applied.before {
+            let previous_default = match &applied.before {
                 Some(id) if recipes::version(db, id, 1)?.is_some() => Some(id),
                 _ => None,
             };
-            recipes::set_default(db, &user, before)?;
-            Ok(match before {
+            recipes::set_default(db, &user, previous_default)?;
+            Ok(match previous_default {
                 Some(_) => "your previous default is restored",
                 None => "you have no default recipe, as before",
             })
         });
-        Ok(written.await?.to_owned())
+        Ok(pending_write.await?.to_owned())
     }
 
     async fn previous_recipe(
@@ -171,10 +171,10 @@ impl Experiments<'_> {
                 recipe.name
             ));
         }
-        let before = format!("{id}@{}", applied.version - 1);
-        let old = recipes.find(&caller.user, &before).await?;
+        let previous_version = format!("{id}@{}", applied.version - 1);
+        let old = recipes.find(&caller.user, &previous_version).await?;
         let change = RecipeChange {
-            body: Some(old.body),
+            body: Some(old.settings),
             ..RecipeChange::default()
         };
         let editor = self.0.recipe_editor();

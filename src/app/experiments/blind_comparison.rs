@@ -29,9 +29,9 @@ pub struct BlindComparison {
     /// The left and the right answer.
     pub answers: [String; 2],
     /// Number of pairs already judged.
-    pub judged: usize,
+    pub judged_count: usize,
     /// Number of pairs offered.
-    pub of: usize,
+    pub offered_count: usize,
 }
 
 /// A user's verdict.
@@ -51,8 +51,8 @@ pub enum ComparisonChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ConfigurationPair {
     case: usize,
-    first: usize,
-    second: usize,
+    first_index: usize,
+    second_index: usize,
 }
 
 impl Experiments<'_> {
@@ -70,8 +70,12 @@ impl Experiments<'_> {
         let pairs = pairs(&view);
         let is_open = |pair: &&ConfigurationPair| !is_decided(&view, **pair);
         let start = after.and_then(|token| pairs.iter().position(|pair| pair.token() == token));
-        let (before, after_token) = pairs.split_at(start.map_or(0, |place| place + 1));
-        let next = after_token.iter().chain(before).find(is_open).copied();
+        let (earlier_pairs, after_token) = pairs.split_at(start.map_or(0, |place| place + 1));
+        let next = after_token
+            .iter()
+            .chain(earlier_pairs)
+            .find(is_open)
+            .copied();
         let Some(pair) = next else {
             return Ok(None);
         };
@@ -83,11 +87,11 @@ impl Experiments<'_> {
                 true => [texts.1, texts.0],
                 false => [texts.0, texts.1],
             },
-            judged: pairs
+            judged_count: pairs
                 .iter()
                 .filter(|&&pair| is_decided(&view, pair))
                 .count(),
-            of: pairs.len(),
+            offered_count: pairs.len(),
         }))
     }
 
@@ -120,9 +124,9 @@ impl Experiments<'_> {
             let is_turned = pair.is_swapped(view.experiment.spec.seed);
             let judgment = Judgment {
                 case: pair.case,
-                first: pair.first,
-                second: pair.second,
-                preferred: if is_turned {
+                first_index: pair.first_index,
+                second_index: pair.second_index,
+                preferred_side: if is_turned {
                     preferred.swapped()
                 } else {
                     preferred
@@ -145,12 +149,12 @@ impl Experiments<'_> {
         pair: ConfigurationPair,
     ) -> Result<(String, String)> {
         let analysis = |configuration: usize| -> Result<AnalysisId> {
-            let mut found = view.evaluations.iter();
-            let found =
-                found.find(|one| one.trial.case == pair.case && one.trial.arm == configuration);
-            Ok(found.ok_or_else(Error::missing)?.analysis.clone())
+            let mut matching = view.evaluations.iter();
+            let matching =
+                matching.find(|one| one.trial.case == pair.case && one.trial.arm == configuration);
+            Ok(matching.ok_or_else(Error::missing)?.analysis.clone())
         };
-        let (one, other) = (analysis(pair.first)?, analysis(pair.second)?);
+        let (one, other) = (analysis(pair.first_index)?, analysis(pair.second_index)?);
         let user = view.experiment.user.clone();
         let read = self.0.store.read(move |db| {
             let first = analyses::synthesis_of(db, &user, &one)?;
@@ -164,11 +168,12 @@ impl Experiments<'_> {
 impl ConfigurationPair {
     // Not a secret: the cases reveal which side is which anyway.
     fn token(&self) -> String {
-        format!("{}.{}.{}", self.case, self.first, self.second)
+        format!("{}.{}.{}", self.case, self.first_index, self.second_index)
     }
     fn is_swapped(&self, seed: u64) -> bool {
-        let place = (self.case as u64) << 32 | (self.first as u64) << 16 | self.second as u64;
-        Random::new(seed ^ place).next_unit() < 0.5
+        let pair_key =
+            (self.case as u64) << 32 | (self.first_index as u64) << 16 | self.second_index as u64;
+        Random::new(seed ^ pair_key).next_unit() < 0.5
     }
 }
 
@@ -201,8 +206,8 @@ fn pairs(view: &ExperimentView) -> Vec<ConfigurationPair> {
                 if answered(one, case) && answered(other, case) {
                     pairs.push(ConfigurationPair {
                         case,
-                        first: one.min(other),
-                        second: one.max(other),
+                        first_index: one.min(other),
+                        second_index: one.max(other),
                     });
                 }
             }
@@ -216,7 +221,7 @@ fn pairs(view: &ExperimentView) -> Vec<ConfigurationPair> {
 fn is_decided(view: &ExperimentView, pair: ConfigurationPair) -> bool {
     view.judgments.iter().any(|judgment| {
         judgment.judge.is_none()
-            && (judgment.case, judgment.first, judgment.second)
-                == (pair.case, pair.first, pair.second)
+            && (judgment.case, judgment.first_index, judgment.second_index)
+                == (pair.case, pair.first_index, pair.second_index)
     })
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::checked_cases::checked_cases;
-use super::forecast::{check_reach, stopping, warnings};
+use super::forecast::{check_reach, stopping_rule_text, warnings};
 use super::improvement::padded_spec;
 use super::request::request;
 use super::{Experiments, llm_judge, rules};
@@ -135,8 +135,8 @@ impl Experiments<'_> {
         check_objective(&spec.objective)?;
         let cases = match &spec.evaluator {
             Scoring::Rule(rule) => {
-                let (cases, checked) = rules::check_rule(rule, cases).await?;
-                checked.map_err(|error| experiment_error("evaluator", &error))?;
+                let (cases, check_result) = rules::check_rule(rule, cases).await?;
+                check_result.map_err(|error| experiment_error("evaluator", &error))?;
                 cases
             }
             Scoring::Judge(_) => cases,
@@ -247,7 +247,7 @@ impl Experiments<'_> {
     ) -> Result<Vec<EvaluationCost>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
-        let judged = self.judge_costs(&caller.user, spec, configs, cases)?;
+        let judging = self.judge_costs(&caller.user, spec, configs, cases)?;
         // A proposed prompt can be longer than the original.
         let spec = &padded_spec(spec);
         // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
@@ -269,7 +269,7 @@ impl Experiments<'_> {
                 cost: cost.unwrap_or_default(),
                 tokens,
                 latency_ms: stages.max(1) * DEFAULT_STAGE,
-                judged: judged.map_or_else(JudgeCost::default, |bill| bill.unwrap_or_default()),
+                judged: judging.map_or_else(JudgeCost::default, |bill| bill.unwrap_or_default()),
             };
             costs.push(EvaluationCost {
                 expected: of(
@@ -277,7 +277,7 @@ impl Experiments<'_> {
                     (expected.input_tokens).saturating_add(expected.output_tokens),
                 ),
                 max: of(bound, tokens),
-                is_priced: bound.is_some() && judged != Some(None),
+                is_priced: bound.is_some() && judging != Some(None),
             });
             if index % 50 == 49 {
                 // Yield between plans, so that thousands of them do not block other requests.
@@ -350,8 +350,8 @@ fn add_reference(costs: &mut [EvaluationCost], current: usize) {
 }
 
 fn no_document_error(index: usize, id: &str) -> Error {
-    let shown: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
-    let why = format!("case {}: there is no document {shown:?}", index + 1);
+    let printable_id: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
+    let why = format!("case {}: there is no document {printable_id:?}", index + 1);
     Error::field(&["body", "cases"], "unknown_document", why)
 }
 
@@ -471,7 +471,7 @@ pub(super) fn forecast(
     let scores = spec.evaluator.score_kind().with_objective(&spec.objective);
     let power = power::comparison_power(scores, final_cases(&design));
     ExperimentForecast {
-        stopping: stopping(&spec, &design),
+        stopping: stopping_rule_text(&spec, &design),
         warnings: (spec.repeated.warning().into_iter())
             .chain(warnings(order.len(), power.cases, configs, evaluations))
             .collect(),

@@ -62,7 +62,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
 }
 
 /// Describes the stopping rule.
-pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
+pub(super) fn stopping_rule_text(spec: &ExperimentSpec, design: &Design) -> String {
     let not_worth = match spec.objective {
         Objective::Weighted {
             uses: Some(uses), ..
@@ -148,25 +148,27 @@ mod tests {
         assert_eq!(of(30), "");
     }
 
-    fn amount() -> impl Strategy<Value = u64> {
+    fn any_amount() -> impl Strategy<Value = u64> {
         prop_oneof![0u64..4, 0u64..1_000_000, Just(u64::MAX), any::<u64>()]
     }
 
     fn outcome() -> impl Strategy<Value = TrialOutcome> {
-        (amount(), amount(), amount()).prop_map(|(cost, tokens, latency_ms)| TrialOutcome {
-            score: 0.0,
-            cost: MicroDollars((cost >> 1) as i64),
-            tokens,
-            latency_ms,
-            judged: JudgeCost {
-                cost: MicroDollars((tokens >> 1) as i64),
-                tokens: cost,
-            },
+        (any_amount(), any_amount(), any_amount()).prop_map(|(cost, tokens, latency_ms)| {
+            TrialOutcome {
+                score: 0.0,
+                cost: MicroDollars((cost >> 1) as i64),
+                tokens,
+                latency_ms,
+                judged: JudgeCost {
+                    cost: MicroDollars((tokens >> 1) as i64),
+                    tokens: cost,
+                },
+            }
         })
     }
 
     fn budget() -> impl Strategy<Value = ExperimentBudget> {
-        let part = || prop::option::of(amount());
+        let part = || prop::option::of(any_amount());
         (part(), part(), part(), part()).prop_map(|(cost, tokens, latency_ms, evaluations)| {
             ExperimentBudget {
                 cost: cost.map(|cost| MicroDollars((cost >> 1) as i64)),

@@ -50,7 +50,7 @@ impl Experiments<'_> {
         let Some(boot) = self.0.store.membership().map(Membership::boot) else {
             return Ok(true);
         };
-        if self.0.experiment_registry.running().contains_key(id) {
+        if self.0.experiment_registry.lock_running().contains_key(id) {
             return Ok(false);
         }
         let id = id.clone();
@@ -77,20 +77,20 @@ impl Experiments<'_> {
     /// Returns an error if the store cannot be read.
     pub(in crate::app) async fn stop_ended(&self) -> Result<()> {
         let ids: Vec<ExperimentId> = {
-            let running = self.0.experiment_registry.running();
+            let running = self.0.experiment_registry.lock_running();
             running.keys().cloned().collect()
         };
         if ids.is_empty() {
             return Ok(());
         }
         let read = self.0.store.read(move |db: &Reader| {
-            let mut ended = Vec::new();
+            let mut ended_ids = Vec::new();
             for id in ids {
                 if experiments::state_of(db, &id)? != Some(ExperimentState::Running) {
-                    ended.push(id);
+                    ended_ids.push(id);
                 }
             }
-            Ok(ended)
+            Ok(ended_ids)
         });
         self.signal_stop(&read.await?);
         Ok(())
@@ -98,7 +98,7 @@ impl Experiments<'_> {
 
     /// Stops the experiments that other servers are about to continue.
     pub(in crate::app) fn give_up_leases(&self) {
-        for running in self.0.experiment_registry.running().values() {
+        for running in self.0.experiment_registry.lock_running().values() {
             running.passes_on.store(true, Relaxed);
             running.stop.send_replace(true);
         }

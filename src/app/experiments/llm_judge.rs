@@ -120,7 +120,9 @@ impl LlmJudge<'_> {
         case: &Case,
         probe: &Probe,
     ) -> StepResult<(Option<bool>, JudgeCost)> {
-        let opinion = self.compare(case, &probe.first, &probe.second).await?;
+        let opinion = self
+            .compare(case, &probe.first_answer, &probe.second_answer)
+            .await?;
         let is_misled = opinion
             .result
             .ok()

@@ -58,7 +58,7 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 /// Registry of the experiments running in this process.
 #[derive(Default)]
 pub(super) struct ExperimentRegistry {
-    running: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
+    running_experiments: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
     /// Held on a database that others use too, from giving an experiment its lease until it is in `running`, so that
     /// nothing else here continues it in between.
     starting: tokio::sync::Mutex<()>,
@@ -75,9 +75,11 @@ struct RunningExperiment {
 }
 
 impl ExperimentRegistry {
-    fn running(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<RunningExperiment>>> {
+    fn lock_running(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<RunningExperiment>>> {
         // No code panics while holding the lock; if it did, the map would still be consistent.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running_experiments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,23 +145,23 @@ impl Experiments<'_> {
             applied: None,
             judging: Judging::default(),
             created: origin.now,
-            finished: None,
+            finished_at: None,
         };
-        let entry = origin.entry(
+        let entry = origin.audit_entry(
             Some(&caller.user),
             "experiment.start",
             experiment.id.as_str(),
         );
-        let (stored, cases) = (experiment.clone(), draft.cases.clone());
+        let (stored_experiment, cases) = (experiment.clone(), draft.cases.clone());
         let boot = self.0.store.membership().map(Membership::boot);
         let _starting = self.hold_starts().await;
         let written = self.0.store.write_alone(move |db| {
-            experiments::lock_starts(db, &stored.user)?;
-            if experiments::count_running(db, &stored.user)? >= MAX_RUNNING {
+            experiments::lock_starts(db, &stored_experiment.user)?;
+            if experiments::count_running(db, &stored_experiment.user)? >= MAX_RUNNING {
                 return Ok(false);
             }
-            experiments::insert(db, &stored, &cases)?;
-            leases::take(db, &stored.id, boot.as_deref())?;
+            experiments::insert(db, &stored_experiment, &cases)?;
+            leases::take(db, &stored_experiment.id, boot.as_deref())?;
             audit::append(db, &entry)?;
             Ok(true)
         });
@@ -182,11 +184,11 @@ impl Experiments<'_> {
         cursor: Option<ExperimentId>,
     ) -> Result<Vec<ExperimentSummary>> {
         let user = user.clone();
-        let found = self
+        let lookup = self
             .0
             .store
             .read(move |db| experiments::list_of(db, &user, limit, cursor.as_ref()));
-        Ok(found.await?)
+        Ok(lookup.await?)
     }
 
     /// Follows an experiment until it is no longer running.
@@ -195,7 +197,7 @@ impl Experiments<'_> {
     /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn watch(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentWatch> {
         self.find(user, id).await?;
-        let running = self.0.experiment_registry.running().get(id).cloned();
+        let running = self.0.experiment_registry.lock_running().get(id).cloned();
         Ok(ExperimentWatch {
             seen: false,
             progress: running.map(|running| running.progress.subscribe()),
@@ -210,24 +212,24 @@ impl Experiments<'_> {
         self.find(&caller.user, id).await?;
         if !self.stop_and_wait(id).await {
             let (user, experiment_id) = (caller.user.clone(), id.clone());
-            let written = self.0.store.write(move |db| {
+            let pending_write = self.0.store.write(move |db| {
                 // If it has ended in the meantime, keep that state.
                 let now = experiments::by_id(db, &user, &experiment_id)?.map(|now| now.state);
                 match now {
                     Some(ExperimentState::Running | ExperimentState::Paused) => {
-                        let ended = Some((clock::now(), None));
+                        let end_state = Some((clock::now(), None));
                         experiments::set_state(
                             db,
                             &experiment_id,
                             ExperimentState::Cancelled,
                             None,
-                            ended,
+                            end_state,
                         )
                     }
                     _ => Ok(()),
                 }
             });
-            written.await?;
+            pending_write.await?;
             // An experiment that was just starting is registered by now, or will see that it is canceled.
             self.stop_and_wait(id).await;
         }
@@ -236,7 +238,7 @@ impl Experiments<'_> {
 
     // Stops a running experiment and waits for its end. Returns false if it is not running here.
     async fn stop_and_wait(&self, id: &ExperimentId) -> bool {
-        let Some(running) = self.0.experiment_registry.running().get(id).cloned() else {
+        let Some(running) = self.0.experiment_registry.lock_running().get(id).cloned() else {
             return false;
         };
         let mut progress = running.progress.subscribe();
@@ -257,8 +259,8 @@ impl Experiments<'_> {
         id: &ExperimentId,
         origin: &RequestOrigin,
     ) -> Result<ExperimentState> {
-        let found = self.find(&caller.user, id).await?;
-        match found.state {
+        let stored = self.find(&caller.user, id).await?;
+        match stored.state {
             ExperimentState::Running => return Ok(ExperimentState::Running),
             ExperimentState::Completed => {
                 let why = "this experiment is complete: there is nothing left to evaluate";
@@ -266,7 +268,7 @@ impl Experiments<'_> {
             }
             ExperimentState::Paused | ExperimentState::Cancelled => {}
         }
-        let entry = origin.entry(Some(&caller.user), "experiment.resume", id.as_str());
+        let entry = origin.audit_entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, experiment_id) = (caller.user.clone(), id.clone());
         let boot = self.0.store.membership().map(Membership::boot);
         let _starting = self.hold_starts().await;
@@ -288,21 +290,21 @@ impl Experiments<'_> {
             leases::take(db, &experiment_id, boot.as_deref())?;
             audit::append(db, &entry)?;
             let cases = experiments::cases_of(db, &experiment_id)?;
-            let done = experiments::evaluations_of(db, &experiment_id)?;
-            Ok(ResumeOutcome::Resumed(cases, done))
+            let evaluations = experiments::evaluations_of(db, &experiment_id)?;
+            Ok(ResumeOutcome::Resumed(cases, evaluations))
         });
-        let (cases, done) = match written.await? {
-            ResumeOutcome::Resumed(cases, done) => (cases, done),
+        let (cases, evaluations) = match written.await? {
+            ResumeOutcome::Resumed(cases, evaluations) => (cases, evaluations),
             ResumeOutcome::Already => return Ok(ExperimentState::Running),
             ResumeOutcome::TooMany => return Err(too_many_error()),
         };
         let experiment = Experiment {
             state: ExperimentState::Running,
             error: None,
-            finished: None,
-            ..found
+            finished_at: None,
+            ..stored
         };
-        self.spawn(experiment, cases, done).await?;
+        self.spawn(experiment, cases, evaluations).await?;
         Ok(ExperimentState::Running)
     }
 
@@ -317,7 +319,7 @@ impl Experiments<'_> {
         origin: &RequestOrigin,
     ) -> Result<()> {
         self.cancel(caller, id).await?;
-        let entry = origin.entry(Some(&caller.user), "experiment.delete", id.as_str());
+        let entry = origin.audit_entry(Some(&caller.user), "experiment.delete", id.as_str());
         let (user, id) = (caller.user.clone(), id.clone());
         let store = self.0.store.for_freeing();
         let deleted = store.write(move |db| {
@@ -332,7 +334,7 @@ impl Experiments<'_> {
 
     /// Signals these experiments to stop, if they run here. Their state has already been stored.
     pub(super) fn signal_stop(&self, ids: &[ExperimentId]) {
-        let all_running = self.0.experiment_registry.running();
+        let all_running = self.0.experiment_registry.lock_running();
         for running in ids.iter().filter_map(|id| all_running.get(id)) {
             running.stop.send_replace(true);
         }
@@ -344,51 +346,51 @@ impl Experiments<'_> {
     /// # Errors
     /// Returns an error if the store cannot be read or written.
     pub(super) async fn resume_all(&self) -> Result<()> {
-        for experiment in self.0.store.read(experiments::unfinished).await? {
+        for experiment in self.0.store.read(experiments::list_unfinished).await? {
             let id = experiment.id.clone();
             let _starting = self.hold_starts().await;
             if !self.takes(&id).await? {
                 continue;
             }
             if !account_state::is_active(&self.0.store, &experiment.user).await? {
-                let ended = Some((clock::now(), None));
+                let end_state = Some((clock::now(), None));
                 let cancel = self.0.store.write(move |db| {
-                    experiments::set_state(db, &id, ExperimentState::Cancelled, None, ended)
+                    experiments::set_state(db, &id, ExperimentState::Cancelled, None, end_state)
                 });
                 cancel.await?;
                 continue;
             }
-            let found = self.0.store.read(move |db| {
+            let lookup = self.0.store.read(move |db| {
                 let cases = experiments::cases_of(db, &id)?;
                 Ok((cases, experiments::evaluations_of(db, &id)?))
             });
-            let (cases, done) = found.await?;
-            self.spawn(experiment, cases, done).await?;
+            let (cases, evaluations) = lookup.await?;
+            self.spawn(experiment, cases, evaluations).await?;
         }
         Ok(())
     }
 
     async fn find(&self, user: &UserId, id: &ExperimentId) -> Result<Experiment> {
         let (user, id) = (user.clone(), id.clone());
-        let found = self
+        let lookup = self
             .0
             .store
             .read(move |db| experiments::by_id(db, &user, &id));
-        found.await?.ok_or_else(Error::missing)
+        lookup.await?.ok_or_else(Error::missing)
     }
 
     async fn spawn(
         &self,
         experiment: Experiment,
         cases: Vec<Case>,
-        done: Vec<Evaluation>,
+        evaluations: Vec<Evaluation>,
     ) -> Result<()> {
         // Replays all records, which may take a while.
         let replayed = tokio::task::spawn_blocking(move || {
-            let race = replay_race(&experiment, &done);
-            (race, experiment, done)
+            let race = replay_race(&experiment, &evaluations);
+            (race, experiment, evaluations)
         });
-        let (race, experiment, done) = replayed.await.map_err(Error::internal)?;
+        let (race, experiment, evaluations) = replayed.await.map_err(Error::internal)?;
         let (progress, _) = watch::channel(ExperimentProgress::from_race(&experiment.spec, &race));
         let (stop, _) = watch::channel(false);
         let passes_on = AtomicBool::new(false);
@@ -401,13 +403,13 @@ impl Experiments<'_> {
         let previous = self
             .0
             .experiment_registry
-            .running()
+            .lock_running()
             .insert(id.clone(), running.clone());
         if previous.is_some() {
             log::warn("experiment started twice", &[("experiment", &id)]);
         }
         let (app, engine) = (self.0.clone(), self.0.engine.clone());
-        engine.job(async move {
+        engine.spawn_job(async move {
             // It may have been stopped or deleted before it was registered.
             let now = Experiments(&app).find(&experiment.user, &id).await;
             if now.is_ok_and(|now| now.state == ExperimentState::Running) {
@@ -416,14 +418,14 @@ impl Experiments<'_> {
                     experiment,
                     cases,
                     race,
-                    done,
+                    evaluations,
                     &running,
                 );
                 runner.run().await;
             }
             Experiments(&app).drop_lease(&id).await;
             // If it was resumed in the meantime, another run is registered.
-            let mut all_running = app.experiment_registry.running();
+            let mut all_running = app.experiment_registry.lock_running();
             if all_running
                 .get(&id)
                 .is_some_and(|current| Arc::ptr_eq(current, &running))

@@ -46,22 +46,22 @@ pub struct LeadingConfiguration {
 impl ExperimentProgress {
     /// Computes the progress of a race.
     pub fn from_race(spec: &ExperimentSpec, race: &SuccessiveHalving) -> Self {
-        let spent = race.spent();
-        let done = race.results().len();
+        let total_usage = race.spent();
+        let evaluation_count = race.results().len();
         let racing: Vec<usize> = (0..race.states().len())
             .filter(|&configuration| race.states()[configuration] == ConfigurationState::Racing)
             .collect();
         Self {
-            evaluations: done,
-            spent: usage_json(&spent, done as u64),
+            evaluations: evaluation_count,
+            spent: usage_json(&total_usage, evaluation_count as u64),
             budget: json!({
                 "cost_usd": spec.budget.cost, "tokens": spec.budget.tokens,
                 "seconds": spec.budget.latency_ms.map(|ms| ms / 1_000),
                 "evaluations": spec.budget.evaluations,
             }),
-            best: best(spec, race, &racing),
+            best: leading_configuration(spec, race, &racing),
             racing: racing.len(),
-            seconds_left: remaining_evaluations(race, &spent, done),
+            seconds_left: remaining_evaluations(race, &total_usage, evaluation_count),
         }
     }
 }
@@ -77,7 +77,7 @@ pub fn usage_json(spent: &TrialOutcome, evaluations: u64) -> Value {
 /// Means that differ by less are considered equal; the rest is floating-point noise.
 const SCORE_TOLERANCE: f64 = 1e-9;
 
-fn best(
+fn leading_configuration(
     spec: &ExperimentSpec,
     race: &SuccessiveHalving,
     racing: &[usize],
@@ -92,13 +92,13 @@ fn best(
     let means = racing
         .iter()
         .map(|&configuration| (configuration, mean(configuration)));
-    let place = best_mean(&means.collect::<Vec<_>>()).filter(|_| depth > 0)?;
-    let values = race.values(place, depth);
+    let leader_index = best_mean(&means.collect::<Vec<_>>()).filter(|_| depth > 0)?;
+    let values = race.values(leader_index, depth);
     let design = race.design();
     Some(LeadingConfiguration {
-        index: place,
-        setting: to_json(&spec.space, design.arms.get(place)?),
-        mean: mean(place),
+        index: leader_index,
+        setting: to_json(&spec.space, design.arms.get(leader_index)?),
+        mean: mean(leader_index),
         interval: betting::interval(&values, (0.0, 1.0), 0.05),
         cases: depth,
     })
@@ -106,11 +106,11 @@ fn best(
 
 // Returns the index with the highest mean; `None` if several have it, or if it is 0.
 fn best_mean(means: &[(usize, f64)]) -> Option<usize> {
-    let &(place, best) = means.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let &(best_index, best) = means.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let first = means
         .iter()
         .filter(|(_, mean)| best - mean <= SCORE_TOLERANCE);
-    (first.count() == 1 && best > 0.0).then_some(place)
+    (first.count() == 1 && best > 0.0).then_some(best_index)
 }
 
 fn remaining_evaluations(
@@ -131,8 +131,8 @@ fn remaining_evaluations(
     let pending =
         racing.map(|configuration| order.len() - race.values(configuration, order.len()).len());
     let pending = pending.sum::<usize>() + 2 * holdout.len();
-    let more = pending.min(affordable_evaluations(&race.design().budget, spent, done));
-    Some((per_evaluation * more as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
+    let affordable = pending.min(affordable_evaluations(&race.design().budget, spent, done));
+    Some((per_evaluation * affordable as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
 }
 
 /// Returns the number of further evaluations within the budget, at the average cost so far.

@@ -1,5 +1,5 @@
 //! Improves a prompt: shows a model the failures chosen by the race, and adds the prompt that it proposes. Every
-//! proposal is stored before the race uses it, so that a resumed experiment has the same family of prompts.
+//! proposal is stored before the race uses it, so that a resumed experiment has the same prompts.
 
 use super::model_call::ModelCall;
 use super::runner::{ExperimentRunner, MAX_FAILURES};
@@ -74,12 +74,12 @@ impl ExperimentRunner<'_> {
     async fn accept(&mut self, proposal: PromptProposal) -> Result<()> {
         let mut spec = self.experiment.spec.clone();
         let step = spec.add_proposal(proposal);
-        let (id, stored) = (self.experiment.id.clone(), spec.clone());
-        let written = self
+        let (id, stored_spec) = (self.experiment.id.clone(), spec.clone());
+        let pending_write = self
             .app
             .store
-            .write(move |db| experiments::set_spec(db, &id, &stored));
-        written.await?;
+            .write(move |db| experiments::set_spec(db, &id, &stored_spec));
+        pending_write.await?;
         self.experiment.spec = spec;
         if !self.race.propose(step) {
             return Err(Error::internal("the race did not ask for this proposal"));

@@ -57,7 +57,7 @@ impl Experiments<'_> {
     /// `Missing` for an unknown experiment. Also returns any error from the store.
     pub async fn show(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentView> {
         let (user, id) = (user.clone(), id.clone());
-        let found = self.0.store.read(move |db| {
+        let lookup = self.0.store.read(move |db| {
             let Some(experiment) = experiments::by_id(db, &user, &id)? else {
                 return Ok(None);
             };
@@ -66,9 +66,9 @@ impl Experiments<'_> {
             let judgments = experiments::judgments_of(db, &id)?;
             Ok(Some((experiment, cases, evaluations, judgments)))
         });
-        let found = found.await?.ok_or_else(Error::missing)?;
+        let lookup = lookup.await?.ok_or_else(Error::missing)?;
         // A thousand cases with a hundred configurations take a while, so this runs on a blocking thread.
-        let worked = tokio::task::spawn_blocking(move || build_view(found));
+        let worked = tokio::task::spawn_blocking(move || build_view(lookup));
         worked.await.map_err(Error::internal)
     }
 
@@ -84,11 +84,11 @@ impl Experiments<'_> {
         let evaluations: Vec<Evaluation> = of_case.cloned().collect();
         let user = view.experiment.user.clone();
         let read = self.0.store.read(move |db| {
-            let answered = evaluations.into_iter().map(|evaluation| {
+            let answer_rows = evaluations.into_iter().map(|evaluation| {
                 let text = analyses::synthesis_of(db, &user, &evaluation.analysis)?;
                 Ok(EvaluationView { evaluation, text })
             });
-            answered.collect()
+            answer_rows.collect()
         });
         Ok(read.await?)
     }
@@ -154,19 +154,19 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     let mut by_pair: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
     for judgment in judgments {
         let entry = by_pair
-            .entry((judgment.case, judgment.first, judgment.second))
+            .entry((judgment.case, judgment.first_index, judgment.second_index))
             .or_insert(judgment);
         if judgment.judge.is_none() {
             *entry = judgment;
         }
     }
-    let found = by_pair.into_values().map(|judgment| Match {
+    let matches = by_pair.into_values().map(|judgment| Match {
         case: judgment.case,
-        first: judgment.first,
-        second: judgment.second,
-        preferred: judgment.preferred,
+        first_index: judgment.first_index,
+        second_index: judgment.second_index,
+        preferred_side: judgment.preferred_side,
     });
-    found.collect()
+    matches.collect()
 }
 
 /// Pairs the user's verdicts with the judge's or, without one, with the scores.
@@ -175,15 +175,15 @@ fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Prefe
     let labels = user_judgment.filter_map(|user_judgment| {
         let is_of_same_pair = |judgment: &&Judgment| {
             judgment.judge.is_some()
-                && (judgment.case, judgment.first, judgment.second)
+                && (judgment.case, judgment.first_index, judgment.second_index)
                     == (
                         user_judgment.case,
-                        user_judgment.first,
-                        user_judgment.second,
+                        user_judgment.first_index,
+                        user_judgment.second_index,
                     )
         };
         if let Some(judge_judgment) = judgments.iter().find(is_of_same_pair) {
-            return Some((user_judgment.preferred, judge_judgment.preferred));
+            return Some((user_judgment.preferred_side, judge_judgment.preferred_side));
         }
         let score = |configuration: usize| {
             let trial = Trial {
@@ -192,13 +192,16 @@ fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Prefe
             };
             race.results().get(&trial).map(|outcome| outcome.score)
         };
-        let (first, second) = (score(user_judgment.first)?, score(user_judgment.second)?);
+        let (first, second) = (
+            score(user_judgment.first_index)?,
+            score(user_judgment.second_index)?,
+        );
         let scored = match first - second {
             difference if difference > SCORE_TOLERANCE => Preferred::First,
             difference if difference < -SCORE_TOLERANCE => Preferred::Second,
             _ => Preferred::Neither,
         };
-        Some((user_judgment.preferred, scored))
+        Some((user_judgment.preferred_side, scored))
     });
     labels.collect()
 }

@@ -12,17 +12,17 @@ pub(super) async fn check_rule(
     cases: Vec<Case>,
 ) -> Result<(Vec<Case>, std::result::Result<(), ExperimentError>)> {
     if !rule.is_large() {
-        let checked = rule.check(&cases);
-        return Ok((cases, checked));
+        let check_result = rule.check(&cases);
+        return Ok((cases, check_result));
     }
     // The clone and the original share what they compile.
     let rule = rule.clone();
     let work = move || {
-        let checked = rule.check(&cases);
-        (cases, checked)
+        let check_result = rule.check(&cases);
+        (cases, check_result)
     };
-    let checked = tokio::task::spawn_blocking(work).await;
-    checked.map_err(Error::internal)
+    let check_result = tokio::task::spawn_blocking(work).await;
+    check_result.map_err(Error::internal)
 }
 
 /// Returns the score of an answer to a case.

@@ -42,7 +42,7 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) cases: Vec<Case>,
     pub(super) race: SuccessiveHalving,
     // Evaluations that were started earlier and have no recorded outcome.
-    pub(super) unfinished: Vec<Evaluation>,
+    pub(super) unfinished_evaluations: Vec<Evaluation>,
     // The analysis that answered each completed trial.
     pub(super) answers: BTreeMap<Trial, AnalysisId>,
     // Evaluations in progress; at most `MAX_CONCURRENT`.
@@ -88,7 +88,7 @@ impl<'s> ExperimentRunner<'s> {
         let answers = answers.map(|evaluation| (evaluation.trial, evaluation.analysis.clone()));
         Self {
             answers: answers.collect(),
-            unfinished: done
+            unfinished_evaluations: done
                 .into_iter()
                 .filter(|evaluation| evaluation.outcome.is_none())
                 .collect(),
@@ -128,11 +128,11 @@ impl<'s> ExperimentRunner<'s> {
             );
         }
         let at = clock::now();
-        let written = self.app.store.write(move |db| match &end {
+        let pending_write = self.app.store.write(move |db| match &end {
             Err(Interrupt::Left) => Ok(()),
             Ok(verdict) => {
-                let ended = Some((at, Some(verdict)));
-                experiments::set_state(db, &id, ExperimentState::Completed, None, ended)
+                let end_state = Some((at, Some(verdict)));
+                experiments::set_state(db, &id, ExperimentState::Completed, None, end_state)
             }
             Err(Interrupt::Stopped) => {
                 experiments::set_state(db, &id, ExperimentState::Cancelled, None, Some((at, None)))
@@ -144,7 +144,7 @@ impl<'s> ExperimentRunner<'s> {
                 experiments::set_state(db, &id, ExperimentState::Paused, Some(&error.public), None)
             }
         });
-        if let Err(error) = written.await {
+        if let Err(error) = pending_write.await {
             log::error(
                 "experiment end could not be stored",
                 &[("experiment", &self.experiment.id), ("fault", &error)],
@@ -158,7 +158,7 @@ impl<'s> ExperimentRunner<'s> {
                 RaceStep::Done(verdict) => {
                     self.give_up_on(&[]).await?;
                     self.probe().await?;
-                    return Ok(self.measured(verdict).await?);
+                    return Ok(self.measure_verdict(verdict).await?);
                 }
                 RaceStep::Propose(requested) => {
                     self.give_up_on(&[]).await?;
@@ -224,11 +224,11 @@ impl<'s> ExperimentRunner<'s> {
     // Starts an evaluation, or adopts one that an earlier run has started.
     async fn begin(&mut self, trial: Trial) -> StepResult<()> {
         if let Some(index) = self
-            .unfinished
+            .unfinished_evaluations
             .iter()
             .position(|evaluation| evaluation.trial == trial)
         {
-            let analysis = self.unfinished.swap_remove(index).analysis;
+            let analysis = self.unfinished_evaluations.swap_remove(index).analysis;
             let status = self.status(&analysis).await?;
             // A run canceled along with the experiment has no result.
             if !matches!(status, None | Some(Status::Cancelled)) {
@@ -249,9 +249,9 @@ impl<'s> ExperimentRunner<'s> {
     /// Returns any error from starting an analysis.
     pub(super) async fn ask(&self, trial: Trial) -> Result<AnalysisId> {
         let design = self.race.design();
-        let found = design.arms.get(trial.arm).zip(self.cases.get(trial.case));
+        let configuration_and_case = design.arms.get(trial.arm).zip(self.cases.get(trial.case));
         let (configuration, case) =
-            found.ok_or_else(|| Error::internal("a trial that does not exist"))?;
+            configuration_and_case.ok_or_else(|| Error::internal("a trial that does not exist"))?;
         let id = self.experiment.id.clone();
         let (mut request, context) = request(&self.experiment.spec, configuration, case, &id)?;
         if design.budget.cost.is_some() {
@@ -285,7 +285,8 @@ impl<'s> ExperimentRunner<'s> {
             Ok(scored) => scored,
             Err((reason, judge_cost)) => {
                 // The answer exists, so only judging is retried.
-                self.unfinished.push(started_evaluation(trial, analysis));
+                self.unfinished_evaluations
+                    .push(started_evaluation(trial, analysis));
                 let outcome = TrialOutcome {
                     judged: judge_cost,
                     ..TrialOutcome::default()
@@ -304,9 +305,9 @@ impl<'s> ExperimentRunner<'s> {
         outcome: TrialOutcome,
         why: String,
     ) -> StepResult<()> {
-        let before = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
+        let failed_cost = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
         self.failed_attempt_costs
-            .insert(trial, add_outcomes(before, outcome));
+            .insert(trial, add_outcomes(failed_cost, outcome));
         self.failures += 1;
         if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
@@ -328,7 +329,7 @@ impl<'s> ExperimentRunner<'s> {
         let outcome = add_outcomes(scored.outcome, failed_attempt_costs);
         let (id, error) = (self.experiment.id.clone(), scored.error);
         let (judgment, judging) = (scored.judgment, self.experiment.judging.clone());
-        let written = self.app.store.write(move |db| {
+        let pending_write = self.app.store.write(move |db| {
             experiments::store_result(db, &id, trial, &outcome, error.as_deref())?;
             if let Some(judgment) = judgment {
                 experiments::store_judgment(db, &id, &judgment, clock::now())?;
@@ -336,7 +337,7 @@ impl<'s> ExperimentRunner<'s> {
             }
             Ok(())
         });
-        written.await?;
+        pending_write.await?;
         self.answers.insert(trial, analysis);
         if !self.race.record(trial, outcome) {
             return Err(Error::internal("the race did not ask for this evaluation"));
@@ -346,7 +347,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Adjusts the verdict: failed evaluations and judgments do not count as comparisons.
-    async fn measured(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
+    async fn measure_verdict(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
         let id = self.experiment.id.clone();
         let evaluations = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
         let evaluations = evaluations.await?;
@@ -373,11 +374,11 @@ impl<'s> ExperimentRunner<'s> {
     pub(super) async fn trial_answer(&self, analysis: &AnalysisId) -> Result<Option<TrialAnswer>> {
         let (user, id) = (self.experiment.user.clone(), analysis.clone());
         let read = self.app.store.read(move |db| {
-            let found = analyses::by_id(db, Some(&user), &id)?;
-            Ok((found, analyses::answers_of(db, &id)?))
+            let stored = analyses::by_id(db, Some(&user), &id)?;
+            Ok((stored, analyses::answers_of(db, &id)?))
         });
-        let (found, answers) = read.await?;
-        let Some(analysis) = found else {
+        let (stored, answers) = read.await?;
+        let Some(analysis) = stored else {
             // Its owner deleted it, so the result is lost.
             return Ok(Some(deleted_answer()));
         };

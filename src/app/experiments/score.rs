@@ -110,9 +110,9 @@ impl ExperimentRunner<'_> {
             };
             let judgment = Judgment {
                 case: trial.case,
-                first: current.min(trial.arm),
-                second: current.max(trial.arm),
-                preferred: match current < trial.arm {
+                first_index: current.min(trial.arm),
+                second_index: current.max(trial.arm),
+                preferred_side: match current < trial.arm {
                     true => preferred,
                     false => preferred.swapped(),
                 },
@@ -162,18 +162,24 @@ impl ExperimentRunner<'_> {
             arm: self.experiment.design.current,
             case,
         };
-        let open = self.unfinished.iter().find(|one| one.trial == trial);
+        let unfinished = self
+            .unfinished_evaluations
+            .iter()
+            .find(|one| one.trial == trial);
         let started = self.started.iter().find(|(other, _)| *other == trial);
-        let found = self.answers.get(&trial).or(open.map(|one| &one.analysis));
-        let found = found.or(started.map(|(_, analysis)| analysis));
-        let (analysis, is_new) = match found {
+        let reference = self
+            .answers
+            .get(&trial)
+            .or(unfinished.map(|one| &one.analysis));
+        let reference = reference.or(started.map(|(_, analysis)| analysis));
+        let (analysis, is_new) = match reference {
             Some(analysis) => (analysis.clone(), false),
             None => (self.start_analysis(trial).await?, true),
         };
         self.waits.wait_for_end(&analysis).await?;
         let mut bill = JudgeCost::default();
         if is_new {
-            self.unfinished
+            self.unfinished_evaluations
                 .push(started_evaluation(trial, analysis.clone()));
             if let Some(answer) = self.trial_answer(&analysis).await? {
                 bill.cost = answer.outcome.cost;
@@ -262,8 +268,8 @@ impl ExperimentRunner<'_> {
         judging.bill = judging.bill.saturating_add(bill);
         if let Some(taken_in) = taken_in {
             let name = probe.bias.as_str();
-            let place = judging.probes.iter().position(|found| found.bias == name);
-            let place = place.unwrap_or_else(|| {
+            let probe_index = judging.probes.iter().position(|found| found.bias == name);
+            let probe_index = probe_index.unwrap_or_else(|| {
                 judging.probes.push(Probed {
                     bias: name.to_owned(),
                     probe_count: 0,
@@ -271,24 +277,24 @@ impl ExperimentRunner<'_> {
                 });
                 judging.probes.len() - 1
             });
-            judging.probes[place].probe_count += 1;
-            judging.probes[place].misled_count += u64::from(taken_in);
+            judging.probes[probe_index].probe_count += 1;
+            judging.probes[probe_index].misled_count += u64::from(taken_in);
         }
         let (id, judging) = (self.experiment.id.clone(), judging.clone());
-        let written = self
+        let pending_write = self
             .app
             .store
             .write(move |db| experiments::set_judging(db, &id, &judging));
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 
     // Whether the budget has room for this on top of everything already spent.
     fn can_afford(&self, bill: Option<JudgeCost>) -> bool {
         let budget = &self.experiment.spec.budget;
-        let spent = self.race.spent();
+        let race_usage = self.race.spent();
         let spent_total = JudgeCost {
-            cost: spent.whole_cost(),
-            tokens: spent.whole_tokens(),
+            cost: race_usage.whole_cost(),
+            tokens: race_usage.whole_tokens(),
         };
         let spent_total = spent_total.saturating_add(self.experiment.judging.bill);
         let Some(bill) = bill else {

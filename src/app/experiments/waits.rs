@@ -76,7 +76,7 @@ impl ExperimentWaits {
     pub async fn pause(&self, time: Duration) -> StepResult<()> {
         tokio::select! {
             biased;
-            () = self.stopped() => Err(Interrupt::Stopped),
+            () = self.wait_for_stop() => Err(Interrupt::Stopped),
             () = tokio::time::sleep(time) => self.check_interrupt(),
         }
     }
@@ -88,7 +88,7 @@ impl ExperimentWaits {
     pub async fn wait_for_slot(&self) -> StepResult<()> {
         tokio::select! {
             biased;
-            () = self.stopped() => Err(Interrupt::Stopped),
+            () = self.wait_for_stop() => Err(Interrupt::Stopped),
             free = self.engine.wait_for_idle() => match free {
                 true => Ok(()),
                 false => Err(Interrupt::Left),
@@ -105,7 +105,7 @@ impl ExperimentWaits {
         tokio::select! {
             biased;
             over = self.wait_until_stored(analysis) => over,
-            () = self.stopped() => {
+            () = self.wait_for_stop() => {
                 self.cancel(analysis).await?;
                 Err(Interrupt::Stopped)
             }
@@ -132,7 +132,7 @@ impl ExperimentWaits {
         tokio::select! {
             biased;
             first = first => first,
-            () = self.stopped() => Err(Interrupt::Stopped),
+            () = self.wait_for_stop() => Err(Interrupt::Stopped),
         }
     }
 
@@ -165,7 +165,7 @@ impl ExperimentWaits {
         Ok(())
     }
 
-    async fn stopped(&self) {
+    async fn wait_for_stop(&self) {
         let mut stop = self.stop.clone();
         if stop.wait_for(|stop| *stop).await.is_err() {
             // The sender is gone, so nothing can stop it anymore.
@@ -221,8 +221,8 @@ mod tests {
             let waits = ExperimentWaits::new(app.engine.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
             // The engine is full: the work continues afterward.
-            let waited = waits.handle_refusal(refusal(Kind::Unavailable)).await;
-            assert!(waited.is_ok(), "{waited:?}");
+            let was_queued = waits.handle_refusal(refusal(Kind::Unavailable)).await;
+            assert!(was_queued.is_ok(), "{was_queued:?}");
             // A problem that only the user can fix pauses the experiment.
             let paused = waits.handle_refusal(refusal(Kind::BudgetExceeded)).await;
             assert!(matches!(paused, Err(Interrupt::Paused(_))), "{paused:?}");
@@ -230,10 +230,13 @@ mod tests {
             assert!(matches!(failed, Err(Interrupt::Failed(_))), "{failed:?}");
             // A stop interrupts the wait for the queue.
             let stop_later = async { stop.send(true) };
-            let (ended, sent) =
+            let (end_result, stop_result) =
                 tokio::join!(waits.handle_refusal(refusal(Kind::Unavailable)), stop_later);
-            assert!(sent.is_ok());
-            assert!(matches!(ended, Err(Interrupt::Stopped)), "{ended:?}");
+            assert!(stop_result.is_ok());
+            assert!(
+                matches!(end_result, Err(Interrupt::Stopped)),
+                "{end_result:?}"
+            );
             app.close().await;
         });
     }

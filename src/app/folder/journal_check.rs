@@ -103,31 +103,37 @@ mod tests {
         let journal_path = folder.join("quire.db-journal");
         assert!(check(&path).is_ok(), "none");
         let first = fs::read(&path).unwrap()[..4096].to_vec();
-        let mut before = first.clone();
-        before[18..20].fill(1);
-        before[27] ^= 1;
+        let mut rollback_journal = first.clone();
+        rollback_journal[18..20].fill(1);
+        rollback_journal[27] ^= 1;
         let mut other = first.clone();
         other[200] ^= 1;
         let zeros = [0; 4096];
         for (bytes, expected) in [
             (Vec::new(), true),
             (vec![0; 9000], true),
-            (journal(1, &before, 0), true),
-            (journal(1, &before, 1), true),
-            (journal(1, &before, 2), false),
-            (journal(2, &before, 1), false),
+            (journal(1, &rollback_journal, 0), true),
+            (journal(1, &rollback_journal, 1), true),
+            (journal(1, &rollback_journal, 2), false),
+            (journal(2, &rollback_journal, 1), false),
             (journal(1, &other, 1), false),
             (journal(7, &zeros, 1), false),
             (vec![0xff; 9000], false),
         ] {
             fs::write(&journal_path, &bytes).unwrap();
-            let checked = check(&path).map_err(|error| error.kind);
+            let check_result = check(&path).map_err(|error| error.kind);
             let expected = if expected {
                 Ok(())
             } else {
                 Err(Kind::Conflict)
             };
-            assert_eq!(checked, expected, "{} {:?}", bytes.len(), &bytes.get(..12));
+            assert_eq!(
+                check_result,
+                expected,
+                "{} {:?}",
+                bytes.len(),
+                &bytes.get(..12)
+            );
         }
         fs::write(&path, &first).unwrap();
         fs::write(&journal_path, journal(1, &other, 1)).unwrap();

@@ -150,14 +150,14 @@ pub(in crate::app) fn secret_fault(config: &Config, store: &Store) -> Option<Str
 /// Names the providers whose keys were encrypted with an earlier secret. `None` if there are none.
 fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let vault = Vault::new(&read(config).ok()?);
-    let stored = store.read_now(providers::all).ok()?;
+    let stored_providers = store.read_now(providers::all).ok()?;
     let is_lost = |provider: &&StoredProvider| {
         !provider.encrypted_key.is_empty()
             && vault
                 .open(&provider.key_context(), &provider.encrypted_key)
                 .is_err()
     };
-    let lost: Vec<_> = stored.iter().filter(is_lost).collect();
+    let lost: Vec<_> = stored_providers.iter().filter(is_lost).collect();
     if lost.is_empty() {
         return None;
     }
@@ -258,9 +258,9 @@ fn read(config: &Config) -> Result<String> {
 }
 
 fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
-    let (recorded, stored) =
+    let (recorded, stored_providers) =
         store.read_now(|db| Ok((settings::get(db, SETTING_NAME)?, providers::all(db)?)))?;
-    let encrypted: Vec<_> = stored
+    let encrypted: Vec<_> = stored_providers
         .iter()
         .filter(|provider| !provider.encrypted_key.is_empty())
         .collect();

@@ -79,20 +79,20 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
         return crate::store::check_log(&path).map_err(|error| open_error(config, &error));
     };
     let logs = log_files(folder);
-    let found = existing_entries(folder);
+    let other_entries = existing_entries(folder);
     let is_new = match damage {
-        DatabaseDamage::Missing => logs.is_empty() && (replicated || found.is_empty()),
+        DatabaseDamage::Missing => logs.is_empty() && (replicated || other_entries.is_empty()),
         // A first start that was killed leaves an empty file and no document folder.
         DatabaseDamage::Empty => {
             let is_log = |path: &PathBuf| path.to_string_lossy().ends_with("-wal");
             let started = folder.join("documents").exists();
-            !logs.iter().any(is_log) && found.is_empty() && !started
+            !logs.iter().any(is_log) && other_entries.is_empty() && !started
         }
         _ => false,
     };
     match is_new {
         true => Ok(()),
-        false => Err(refusal(folder, damage, &found, &logs)),
+        false => Err(refusal(folder, damage, &other_entries, &logs)),
     }
 }
 
@@ -134,10 +134,10 @@ pub(in crate::app) fn open_error(config: &Config, error: &OpenError) -> Error {
         return server_error(error);
     }
     let folder = &config.data_dir;
-    let shown = folder.display();
+    let display_path = folder.display();
     match error {
         // Both files may be sound, so only the operator can decide which one to keep.
-        OpenError::ForeignLog(_) => Error::new(Kind::Conflict, format!("{shown}: {error}")).resolve(
+        OpenError::ForeignLog(_) => Error::new(Kind::Conflict, format!("{display_path}: {error}")).resolve(
             "Nothing was changed. Copy the folder before you try anything. To keep quire.db (for example, a backup \
              that was copied there), move quire.db-wal and quire.db-shm elsewhere and start again. To keep the log, put \
              back the quire.db that it belongs to. To restore a backup, use `quire restore FILE --replace` \
@@ -145,10 +145,10 @@ pub(in crate::app) fn open_error(config: &Config, error: &OpenError) -> Error {
         ),
         OpenError::Damaged(why) => damaged_error(folder, why),
         OpenError::Foreign => refusal(folder, DatabaseDamage::Foreign, &existing_entries(folder), &log_files(folder)),
-        OpenError::Busy => Error::new(Kind::Conflict, format!("{shown}/quire.db: {error}"))
+        OpenError::Busy => Error::new(Kind::Conflict, format!("{display_path}/quire.db: {error}"))
             .resolve("Stop the other process, or set QUIRE_DATA to another folder."),
         OpenError::Newer { .. } | OpenError::Failed(_) => {
-            Error::new(Kind::Internal, format!("{shown}/quire.db: {error}"))
+            Error::new(Kind::Internal, format!("{display_path}/quire.db: {error}"))
         }
     }
 }
@@ -173,18 +173,18 @@ fn damaged_error(folder: &Path, why: &str) -> Error {
     )
 }
 
-fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[PathBuf]) -> Error {
-    let shown = folder.display();
+fn refusal(folder: &Path, damage: DatabaseDamage, entries: &[String], logs: &[PathBuf]) -> Error {
+    let display_path = folder.display();
     let mut text = match damage {
-        DatabaseDamage::Missing => format!("{shown} has no database: quire.db is missing"),
-        damage => format!("{shown}/quire.db {damage}"),
+        DatabaseDamage::Missing => format!("{display_path} has no database: quire.db is missing"),
+        damage => format!("{display_path}/quire.db {damage}"),
     };
     let sizes = logs.iter().map(|path| {
         let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         format!("{name} ({bytes} bytes of changes that belong to that database)")
     });
-    let all: Vec<String> = found.iter().cloned().chain(sizes).collect();
+    let all: Vec<String> = entries.iter().cloned().chain(sizes).collect();
     if !all.is_empty() {
         text = format!("{text}, but the folder contains {}", all.join(", "));
     }
@@ -377,7 +377,7 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
     if file.read_exact(&mut header).is_err() || u32_from_be(&header[8..12]) != page_size {
         return Ok(false);
     }
-    let (mut seen, mut waiting) = (BTreeSet::new(), BTreeSet::new());
+    let (mut seen, mut waiting_pages) = (BTreeSet::new(), BTreeSet::new());
     let mut end = 0;
     for frame in 0..frames {
         let mut frame_header = [0; FRAME_HEADER_BYTES as usize];
@@ -389,11 +389,11 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
             break;
         }
         if u32_from_be(&frame_header[..4]) >= first {
-            waiting.insert(u32_from_be(&frame_header[..4]));
+            waiting_pages.insert(u32_from_be(&frame_header[..4]));
         }
         let pages = u32_from_be(&frame_header[4..8]);
         if pages > 0 {
-            seen.append(&mut waiting);
+            seen.append(&mut waiting_pages);
             end = pages;
         }
     }

@@ -77,8 +77,8 @@ impl SemanticSearch<'_> {
 
     // Computes everything that is missing, one batch per user in turn. Returns false if a batch failed.
     async fn embed_missing(&self) -> Result<bool> {
-        let chosen = self.store.read(meaning_search::all).await?;
-        let mut pending: Vec<EmbeddingWork> = chosen
+        let choices = self.store.read(meaning_search::all).await?;
+        let mut pending: Vec<EmbeddingWork> = choices
             .into_iter()
             .map(|(user, model)| EmbeddingWork {
                 user,
@@ -105,13 +105,13 @@ impl SemanticSearch<'_> {
 
     async fn step(&self, work: &mut EmbeddingWork) -> Result<StepOutcome> {
         let (user, model) = (work.user.clone(), work.model.clone());
-        let (after, batch) = (work.last_row, work.batch_size);
+        let (last_row, batch) = (work.last_row, work.batch_size);
         let read = self.store.read(move |db: &Reader| {
             // The user's choice may have changed, or the account may have been locked, since the round began.
             let is_current = meaning_search::of_user(db, &user)?.as_ref() == Some(&model)
                 && users::is_active(db, &user)?;
             match is_current {
-                true => passage_vectors::unembedded(db, (&user, &model), after, batch),
+                true => passage_vectors::list_unembedded(db, (&user, &model), last_row, batch),
                 false => Ok(Vec::new()),
             }
         });
@@ -168,9 +168,9 @@ impl SemanticSearch<'_> {
             ..EmbeddingRequest::default()
         };
         let caller = Caller::for_user(work.user.clone(), Role::User);
-        let found = self.embeddings.embed(&caller, request).await?;
+        let embeddings = self.embeddings.embed(&caller, request).await?;
         let bytes = |vector| normalize(vector).map_or_else(Vec::new, |vector| to_bytes(&vector));
-        Ok(found.embedded.vectors.into_iter().map(bytes).collect())
+        Ok(embeddings.embedded.vectors.into_iter().map(bytes).collect())
     }
 
     async fn store_vectors(
@@ -181,12 +181,12 @@ impl SemanticSearch<'_> {
     ) -> Result<()> {
         let (user, model) = (work.user.clone(), work.model.clone());
         let rows: Vec<i64> = passages.iter().map(|one| one.row).collect();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             for (row, vector) in rows.iter().zip(&vectors) {
                 passage_vectors::put(db, (&user, &model), *row, vector)?;
             }
             Ok(())
         });
-        Ok(written.await?)
+        Ok(pending_write.await?)
     }
 }

@@ -24,7 +24,7 @@ pub struct FoundPassages {
     /// Matching passages, best first.
     pub hits: Vec<SearchHit>,
     /// The semantic ranking; `None` if the user has not chosen a model.
-    pub meaning: Option<SemanticRanking>,
+    pub semantic_ranking: Option<SemanticRanking>,
 }
 
 /// Result of the semantic ranking of a search.
@@ -67,7 +67,7 @@ impl SemanticSearch<'_> {
         };
         Ok(FoundPassages {
             hits,
-            meaning: ranking,
+            semantic_ranking: ranking,
         })
     }
 

@@ -95,14 +95,14 @@ impl SemanticSearch<'_> {
     ) -> Result<SemanticSearchStatus> {
         let (id, requested_model) = (user.clone(), estimated.map(str::to_owned));
         let read = self.store.read(move |db| {
-            let chosen = meaning_search::of_user(db, &id)?;
+            let chosen_model = meaning_search::of_user(db, &id)?;
             let model = requested_model
-                .or_else(|| chosen.clone())
+                .or_else(|| chosen_model.clone())
                 .unwrap_or_default();
             let progress = passage_vectors::progress(db, &id, &model)?;
-            Ok((chosen, model, progress))
+            Ok((chosen_model, model, progress))
         });
-        let (chosen, model, progress) = read.await?;
+        let (chosen_model, model, progress) = read.await?;
         let tokens = progress.missing_chars.div_ceil(CHARS_PER_TOKEN);
         let price = self.llm.find(Some(user), &model);
         let price = price.as_ref().and_then(usage::price_of);
@@ -111,8 +111,10 @@ impl SemanticSearch<'_> {
             ..Usage::default()
         };
         Ok(SemanticSearchStatus {
-            failure: chosen.as_ref().and_then(|_| self.state.failure_of(user)),
-            model: chosen,
+            failure: chosen_model
+                .as_ref()
+                .and_then(|_| self.state.failure_of(user)),
+            model: chosen_model,
             progress,
             tokens,
             cost: price.map(|price| price.cost(&missing)),
@@ -139,16 +141,16 @@ impl SemanticSearch<'_> {
         self.embeddings.embed(caller, request).await?;
         let (user, now) = (caller.user.clone(), clock::now());
         // The full ID, even if the caller used a short name.
-        let found = self.llm.find(Some(&user), model);
-        let name = found.map_or_else(|| model.to_owned(), |model| model.id);
+        let listed_model = self.llm.find(Some(&user), model);
+        let name = listed_model.map_or_else(|| model.to_owned(), |model| model.id);
         let (kept_model, id) = (name.clone(), user.clone());
-        let mut entry = origin.entry(Some(&user), "meaning_search.chosen", user.as_str());
+        let mut entry = origin.audit_entry(Some(&user), "meaning_search.chosen", user.as_str());
         entry.detail.clone_from(&name);
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             meaning_search::set(db, &id, &name, now)?;
             audit::append(db, &entry)
         });
-        written.await?;
+        pending_write.await?;
         self.delete_vectors(&user, Some(kept_model)).await?;
         self.state.set_failure(&user, None);
         self.state.model_chosen.notify_one();
@@ -166,13 +168,13 @@ impl SemanticSearch<'_> {
     ) -> Result<SemanticSearchStatus> {
         require_session(caller)?;
         let user = caller.user.clone();
-        let entry = origin.entry(Some(&user), "meaning_search.off", user.as_str());
+        let entry = origin.audit_entry(Some(&user), "meaning_search.off", user.as_str());
         let id = user.clone();
-        let written = self.store.write(move |db| {
+        let pending_write = self.store.write(move |db| {
             meaning_search::remove(db, &id)?;
             audit::append(db, &entry)
         });
-        written.await?;
+        pending_write.await?;
         self.delete_vectors(&user, None).await?;
         self.state.set_failure(&user, None);
         self.show(&user, None).await

@@ -76,7 +76,7 @@ impl SemanticSearch<'_> {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub(in crate::app) async fn planned(
+    pub(in crate::app) async fn plan_search(
         &self,
         user: &UserId,
         documents: &[DocumentId],
@@ -93,18 +93,18 @@ impl SemanticSearch<'_> {
         let Some((model, passages, embedded)) = read.await? else {
             return Ok(None);
         };
-        let found = self.llm.find(Some(user), &model);
-        let failure = match (&found, embedded) {
+        let listed_model = self.llm.find(Some(user), &model);
+        let failure = match (&listed_model, embedded) {
             (None, _) => format!("{model} is no longer available"),
             (_, 0) => "no passage of these documents has a vector yet".to_owned(),
             _ => String::new(),
         };
         Ok(Some(RetrievalRecord {
-            price: found.as_ref().and_then(usage::price_of),
+            price: listed_model.as_ref().and_then(usage::price_of),
             model,
             passages,
             embedded,
-            rewriter: cheapest(members).filter(|_| failure.is_empty()),
+            rewriter: cheapest_model(members).filter(|_| failure.is_empty()),
             failure,
             ..RetrievalRecord::default()
         }))
@@ -237,8 +237,8 @@ impl SemanticSearch<'_> {
                 member: 1,
             },
             model: rewriter.model.clone(),
-            at: started,
-            ended: match &result {
+            started_at: started,
+            outcome: match &result {
                 Ok(_) => CallEnd::Answered,
                 Err(_) => CallEnd::Failed,
             },
@@ -291,7 +291,7 @@ impl SemanticSearch<'_> {
 
 // Returns the panel's cheapest model; one without a known price only if there is no other. Demo models do not
 // rewrite questions.
-fn cheapest(members: &[Member]) -> Option<RewriterModel> {
+fn cheapest_model(members: &[Member]) -> Option<RewriterModel> {
     let price = |member: &&Member| {
         let price = member.price;
         price.map_or(f64::INFINITY, |price| price.input + price.output)
@@ -299,11 +299,11 @@ fn cheapest(members: &[Member]) -> Option<RewriterModel> {
     let paid = members
         .iter()
         .filter(|member| !member.model.starts_with("demo/"));
-    let found =
+    let cheapest_member =
         paid.min_by(|member, other_member| price(member).total_cmp(&price(other_member)))?;
     Some(RewriterModel {
-        model: found.model.clone(),
-        price: found.price,
+        model: cheapest_member.model.clone(),
+        price: cheapest_member.price,
     })
 }
 
@@ -344,16 +344,16 @@ mod tests {
             sample: 0,
             reads: 0,
         };
-        let chosen = |members: &[Member]| cheapest(members).map(|member| member.model);
-        assert_eq!(chosen(&[member("demo/a", Some(0.0))]), None);
+        let cheapest_of = |members: &[Member]| cheapest_model(members).map(|member| member.model);
+        assert_eq!(cheapest_of(&[member("demo/a", Some(0.0))]), None);
         let panel = [
             member("demo/a", Some(0.0)),
             member("p/unknown", None),
             member("p/large", Some(9.0)),
             member("p/small", Some(0.5)),
         ];
-        assert_eq!(chosen(&panel).as_deref(), Some("p/small"));
-        assert_eq!(chosen(&panel[..2]).as_deref(), Some("p/unknown"));
+        assert_eq!(cheapest_of(&panel).as_deref(), Some("p/small"));
+        assert_eq!(cheapest_of(&panel[..2]).as_deref(), Some("p/unknown"));
     }
 
     #[test]

@@ -143,26 +143,28 @@ pub(super) fn load(folder: &Path, is_configured: bool) -> (Vec<Pattern>, Vec<Str
     paths.sort();
     if paths.len() > MAX_FILES {
         let count = paths.len();
-        let shown = folder.display();
+        let display_path = folder.display();
         errors.push(format!(
-            "{shown}: {count} files, of which only {MAX_FILES} are read"
+            "{display_path}: {count} files, of which only {MAX_FILES} are read"
         ));
         paths.truncate(MAX_FILES);
     }
     let mut patterns: Vec<Pattern> = Vec::new();
     for path in paths {
-        let shown = path.display();
+        let display_path = path.display();
         match read(&path) {
             Ok((pattern, _)) if patterns.iter().any(|known| known.id == pattern.id) => {
                 errors.push(format!(
-                    "{shown}: another file already has the ID {}",
+                    "{display_path}: another file already has the ID {}",
                     pattern.id
                 ));
             }
             Ok((pattern, _)) => patterns.push(pattern),
-            Err(problem) => {
-                errors.extend(problem.iter().map(|problem| format!("{shown}: {problem}")))
-            }
+            Err(problem) => errors.extend(
+                problem
+                    .iter()
+                    .map(|problem| format!("{display_path}: {problem}")),
+            ),
         }
     }
     (patterns, errors)

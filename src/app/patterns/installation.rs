@@ -38,10 +38,13 @@ impl InstallationPatterns {
                 .map(|pattern| StoredPattern::without_owner(pattern, PatternOrigin::Embedded))
                 .collect();
             for pattern in self.folder.iter().cloned() {
-                let stored = StoredPattern::without_owner(pattern, PatternOrigin::Folder);
-                match all.iter_mut().find(|existing| existing.id() == stored.id()) {
-                    Some(existing) => *existing = stored,
-                    None => all.push(stored),
+                let folder_pattern = StoredPattern::without_owner(pattern, PatternOrigin::Folder);
+                match all
+                    .iter_mut()
+                    .find(|existing| existing.id() == folder_pattern.id())
+                {
+                    Some(existing) => *existing = folder_pattern,
+                    None => all.push(folder_pattern),
                 }
             }
             all

@@ -141,8 +141,8 @@ fn a_folder_adds_and_overrides_patterns_and_reports_errors_by_line() {
     write_file("e.json", "{\n\"id\": \"late\",\n\"name\": 3}");
     write_file("f.toml", VALID_PATTERN);
     write_file("g.txt", "not a pattern");
-    let (found, errors) = folder::load(&folder, true);
-    let ids: Vec<&str> = found.iter().map(|pattern| pattern.id.as_str()).collect();
+    let (loaded, errors) = folder::load(&folder, true);
+    let ids: Vec<&str> = loaded.iter().map(|pattern| pattern.id.as_str()).collect();
     assert_eq!(ids, ["legal", "gut"]);
     for (error, words) in errors.iter().zip([
         "c.toml: line 8: stages.1.prompt: unknown placeholder {pears}",

@@ -56,8 +56,12 @@ impl ProviderDiscovery<'_> {
         }
         let llm = self.providers.llm;
         if let Some(own_port) = self.own_port {
-            let found = tokio::task::spawn_blocking(move || llm::find_local(own_port)).await;
-            llm.set_providers(ProviderSource::Discovered, found.unwrap_or_default());
+            let local_servers =
+                tokio::task::spawn_blocking(move || llm::find_local(own_port)).await;
+            llm.set_providers(
+                ProviderSource::Discovered,
+                local_servers.unwrap_or_default(),
+            );
         }
         llm.refresh().await;
     }

@@ -11,7 +11,7 @@ use crate::log;
 #[derive(Default)]
 pub(super) struct Secrets {
     pub key: String,
-    pub extras: RequestExtras,
+    pub request_extras: RequestExtras,
     /// Whether they cannot be decrypted because the installation's secret has changed.
     pub is_lost: bool,
 }
@@ -19,10 +19,14 @@ pub(super) struct Secrets {
 impl Secrets {
     // A key on its own is stored as it is, as in earlier versions; a key never begins with a line break.
     pub fn encode(&self) -> String {
-        if self.extras.is_empty() {
+        if self.request_extras.is_empty() {
             return self.key.clone();
         }
-        let Self { key, extras, .. } = self;
+        let Self {
+            key,
+            request_extras: extras,
+            ..
+        } = self;
         format!("\n{}", serde_json::json!({ "key": key, "extras": extras }))
     }
 
@@ -36,7 +40,7 @@ impl Secrets {
         let value: Value = serde_json::from_str(packed).unwrap_or_default();
         Self {
             key: value["key"].as_str().unwrap_or_default().to_owned(),
-            extras: serde_json::from_value(value["extras"].clone()).unwrap_or_default(),
+            request_extras: serde_json::from_value(value["extras"].clone()).unwrap_or_default(),
             is_lost: false,
         }
     }
@@ -47,18 +51,21 @@ impl Providers<'_> {
     pub fn summary(&self, stored: &StoredProvider) -> (bool, Value) {
         let secrets = self.secrets(stored);
         // A key that can no longer be decrypted still counts.
-        let has_key = !stored.encrypted_key.is_empty() && secrets.extras.is_empty();
-        (has_key || !secrets.key.is_empty(), secrets.extras.names())
+        let has_key = !stored.encrypted_key.is_empty() && secrets.request_extras.is_empty();
+        (
+            has_key || !secrets.key.is_empty(),
+            secrets.request_extras.names(),
+        )
     }
 
     pub(super) fn secrets(&self, stored: &StoredProvider) -> Secrets {
         if stored.encrypted_key.is_empty() {
             return Secrets::default();
         }
-        let opened = self
+        let decrypted = self
             .vault
             .open(&stored.key_context(), &stored.encrypted_key);
-        opened.map_or_else(
+        decrypted.map_or_else(
             |_| {
                 log::error(
                     "cannot decrypt a provider's key: the installation's secret has changed",

@@ -51,11 +51,11 @@ impl RecipeEditor<'_> {
     ) -> Result<(Recipe, bool)> {
         let name = validate_name(change.name.as_deref().unwrap_or_default())?;
         let (owner, wanted_name) = (caller.user.clone(), name.clone());
-        let found = self
+        let existing_recipe = self
             .recipes
             .store
             .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
-        let existing = found.await?.into_iter().next();
+        let existing = existing_recipe.await?.into_iter().next();
         if let Some(existing) = existing.filter(|existing| existing.owner == caller.user) {
             let saved = self.save_over(caller, existing, change, origin).await?;
             return Ok((saved, false));
@@ -64,24 +64,24 @@ impl RecipeEditor<'_> {
             id: RecipeId::new(origin.now, random_number()?),
             owner: caller.user.clone(),
             name,
-            shared: change.shared.unwrap_or(false),
+            is_shared: change.shared.unwrap_or(false),
             version: 1,
-            body: change.body.unwrap_or_default(),
+            settings: change.body.unwrap_or_default(),
             created: origin.now,
-            saved: origin.now,
+            saved_at: origin.now,
         };
         self.check(caller, &recipe, true).await?;
-        let entry = origin.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
-        let stored = recipe.clone();
-        let written = self.recipes.store.write(move |db| {
-            if recipes::count(db, &stored.owner)? >= MAX_RECIPES {
+        let entry = origin.audit_entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
+        let stored_recipe = recipe.clone();
+        let pending_write = self.recipes.store.write(move |db| {
+            if recipes::count(db, &stored_recipe.owner)? >= MAX_RECIPES {
                 return Ok(false);
             }
-            recipes::insert(db, &stored)?;
+            recipes::insert(db, &stored_recipe)?;
             audit::append(db, &entry)?;
             Ok(true)
         });
-        if !written.await? {
+        if !pending_write.await? {
             let why = format!("you already have {MAX_RECIPES} recipes, the maximum");
             return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
         }
@@ -115,13 +115,13 @@ impl RecipeEditor<'_> {
         if let Some(name) = change.name {
             recipe.name = validate_name(&name)?;
         }
-        recipe.shared = change.shared.unwrap_or(existing.shared);
+        recipe.is_shared = change.shared.unwrap_or(existing.is_shared);
         if let Some(body) = change.body
-            && body != existing.body
+            && body != existing.settings
         {
-            recipe.body = body;
+            recipe.settings = body;
             recipe.version = existing.version + 1;
-            recipe.saved = origin.now;
+            recipe.saved_at = origin.now;
         }
         if recipe.version > MAX_VERSIONS {
             let why = format!("this recipe already has {MAX_VERSIONS} versions, the maximum");
@@ -129,16 +129,21 @@ impl RecipeEditor<'_> {
         }
         let is_new = recipe.version > existing.version;
         self.check(caller, &recipe, is_new).await?;
-        let entry = origin.entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
-        let stored = recipe.clone();
-        let written = self.recipes.store.write(move |db| {
-            recipes::change(db, &stored.id, &stored.name, stored.shared)?;
-            if stored.version > existing.version {
-                recipes::add_version(db, &stored)?;
+        let entry = origin.audit_entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
+        let stored_recipe = recipe.clone();
+        let pending_write = self.recipes.store.write(move |db| {
+            recipes::change(
+                db,
+                &stored_recipe.id,
+                &stored_recipe.name,
+                stored_recipe.is_shared,
+            )?;
+            if stored_recipe.version > existing.version {
+                recipes::add_version(db, &stored_recipe)?;
             }
             audit::append(db, &entry)
         });
-        written.await?;
+        pending_write.await?;
         Ok(recipe)
     }
 
@@ -150,7 +155,7 @@ impl RecipeEditor<'_> {
             ..Request::default()
         };
         let mut context = RunContext::default();
-        fill(&mut request, &mut context, recipe.body.clone())?;
+        fill(&mut request, &mut context, recipe.settings.clone())?;
         if !is_new {
             request.models.clear();
             request.model_parameters.clear();
@@ -159,18 +164,23 @@ impl RecipeEditor<'_> {
         // A new recipe must not refer to a model that no longer exists.
         context.inherited.clear();
         let new = self.analyses.check(Some(caller), request, context).await?;
-        if !recipe.shared {
+        if !recipe.is_shared {
             return Ok(());
         }
-        let stored = self
+        let stored_pattern = self
             .patterns
             .find_stored(Some(&caller.user), new.request.pattern())
             .await?;
-        if stored.is_some_and(|stored| stored.origin == PatternOrigin::Own) {
+        if stored_pattern.is_some_and(|stored_pattern| stored_pattern.origin == PatternOrigin::Own)
+        {
             let why = "a shared recipe needs a pattern that everyone has";
             return Err(Error::field(&["body", "pattern"], "value_error", why));
         }
-        let models = recipe.body.models.iter().chain(&recipe.body.ultra_model);
+        let models = recipe
+            .settings
+            .models
+            .iter()
+            .chain(&recipe.settings.ultra_model);
         for name in models {
             if self.llm.find(None, name).is_none() {
                 let why = format!(

@@ -57,13 +57,13 @@ pub fn find_closing_statement(answer: &str) -> Option<ClosingStatement> {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let marked = (0..lines.len())
+    let marked_line = (0..lines.len())
         .rev()
         .find_map(|at| marked_statement(&lines, at))
         .or_else(|| text_after_hashes(lines.last()?))
         .or_else(|| markup::boxed_content(answer).map(str::to_owned))
         .or_else(|| closing_sentence(lines.last()?));
-    if let Some(text) = marked {
+    if let Some(text) = marked_line {
         let is_prose = false;
         return Some(ClosingStatement { text, is_prose });
     }
@@ -84,18 +84,18 @@ fn marked_statement(lines: &[&str], at: usize) -> Option<String> {
     let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || "*_".contains(c));
     let rest = rest.strip_prefix([':', '：'])?;
     let is_empty = rest.trim_matches(['*', '_', ' ']).is_empty();
-    let stated = match lines.get(at + 1) {
+    let statement = match lines.get(at + 1) {
         Some(next) if is_empty => next,
         _ => rest,
     };
-    let is_short = stated.chars().count() <= MAX_STATEMENT_CHARS && !stated.trim().is_empty();
+    let is_short = statement.chars().count() <= MAX_STATEMENT_CHARS && !statement.trim().is_empty();
     // The closing asterisk of "*Answer: B*" is not part of the answer.
     let is_open = lines[at].starts_with('*') && !is_empty;
-    let stated = match stated.strip_suffix('*').filter(|_| is_open) {
+    let statement = match statement.strip_suffix('*').filter(|_| is_open) {
         Some(inner) if !inner.ends_with('*') => inner,
-        _ => stated,
+        _ => statement,
     };
-    is_short.then(|| stated.to_owned())
+    is_short.then(|| statement.to_owned())
 }
 
 fn text_after_marker(line: &str) -> Option<&str> {
@@ -162,8 +162,8 @@ mod tests {
             ("One line.\nAnd another one.", None),
             ("#### Conclusion\nIt depends.", None),
         ] {
-            let found = find_closing_statement(answer).map(|found| found.text);
-            assert_eq!(found.as_deref(), expected, "{answer}");
+            let statement = find_closing_statement(answer).map(|statement| statement.text);
+            assert_eq!(statement.as_deref(), expected, "{answer}");
         }
         assert!(
             find_closing_statement("It may have been Ada, or Grace; nobody knows.")

@@ -171,10 +171,10 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
         ("pm", DayHalf::Afternoon),
         ("uhr", DayHalf::Both),
     ];
-    let marked = marks
+    let marked_time = marks
         .into_iter()
         .find_map(|(mark, half)| Some((lower.strip_suffix(mark)?, Some(half))));
-    let (digits, half) = marked.unwrap_or((&lower, None));
+    let (digits, half) = marked_time.unwrap_or((&lower, None));
     // A time without seconds is the same as one with none.
     let digits = match digits.split(':').count() {
         3 => digits.strip_suffix(":00")?,
@@ -294,8 +294,8 @@ fn parse_spelled_date(text: &str) -> Option<String> {
 }
 
 fn index_in_table(table: &[&[&str]], word: &str) -> Option<u32> {
-    let found = table.iter().position(|names| names.contains(&word))?;
-    u32::try_from(found).ok()
+    let index = table.iter().position(|names| names.contains(&word))?;
+    u32::try_from(index).ok()
 }
 
 // Parses "3", "3rd", or "1er".

@@ -52,7 +52,7 @@ fn connected_components(
     is_same: impl Fn(usize, usize) -> bool,
 ) -> Vec<Vec<usize>> {
     let mut left = groups.to_vec();
-    let mut found = Vec::new();
+    let mut components = Vec::new();
     while !left.is_empty() {
         let mut component = vec![left.remove(0)];
         let mut at = 0;
@@ -63,9 +63,9 @@ fn connected_components(
             left = far;
             at += 1;
         }
-        found.push(component);
+        components.push(component);
     }
-    found
+    components
 }
 
 fn renumber_groups(groups: &[usize]) -> Vec<usize> {

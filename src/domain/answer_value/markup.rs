@@ -78,7 +78,7 @@ pub fn strip_markup(text: &str) -> &str {
     let is_emphasis = |c: char| c.is_whitespace() || "*_`".contains(c);
     let mut text = text;
     loop {
-        let before = text;
+        let previous_text = text;
         text = match is_starred(text.trim()) {
             true => text.trim(),
             false => strip_quotes(text.trim_matches(is_emphasis)),
@@ -106,7 +106,7 @@ pub fn strip_markup(text: &str) -> &str {
                     .starts_with(|c: char| "$€£¥₹".contains(c))
             })
             .unwrap_or(text);
-        if text == before {
+        if text == previous_text {
             return text;
         }
     }
@@ -158,10 +158,10 @@ fn flatten_subscripts(text: &str) -> String {
     let is_subscript = |c: char| matches!(c, '\u{2080}'..='\u{2089}');
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(start) = rest.find(is_subscript) {
-        let (before, from) = rest.split_at(start);
+        let (text_before, from) = rest.split_at(start);
         let length = from.find(|c| !is_subscript(c)).unwrap_or(from.len());
         let (run, after_run) = from.split_at(length);
-        out.push_str(before);
+        out.push_str(text_before);
         rest = after_run;
         let letters = out.rsplit(|c: char| !c.is_alphabetic()).next();
         let letters = letters.unwrap_or_default().to_lowercase();
@@ -184,15 +184,15 @@ fn flatten_subscripts(text: &str) -> String {
 // Replaces "sqrt(2)" with "√2".
 fn replace_sqrt_calls(text: &str) -> String {
     const ROOT: &str = "sqrt(";
-    let Some((before, rest)) = text.split_once(ROOT) else {
+    let Some((text_before, rest)) = text.split_once(ROOT) else {
         return text.to_owned();
     };
-    let is_word = before.ends_with(|c: char| c.is_alphanumeric() || c == '\\');
+    let is_word = text_before.ends_with(|c: char| c.is_alphanumeric() || c == '\\');
     match rest.split_once(')') {
         Some((inner, after))
             if !is_word && !inner.is_empty() && inner.chars().all(char::is_alphanumeric) =>
         {
-            format!("{before}√{inner}{}", replace_sqrt_calls(after))
+            format!("{text_before}√{inner}{}", replace_sqrt_calls(after))
         }
         _ => text.to_owned(),
     }
@@ -237,7 +237,7 @@ fn expand_fractions(text: &str, depth: usize) -> String {
     let Some((start, length)) = next.filter(|_| depth < MAX_BRACE_DEPTH) else {
         return text.to_owned();
     };
-    let (before, rest) = (&text[..start], &text[start + length..]);
+    let (text_before, rest) = (&text[..start], &text[start + length..]);
     let parts =
         braced_argument(rest).and_then(|(above, rest)| Some((above, braced_argument(rest)?)));
     let Some((above, (below, rest))) = parts else {
@@ -248,12 +248,15 @@ fn expand_fractions(text: &str, depth: usize) -> String {
         true => format!("{}/{}", above.trim(), below.trim()),
         false => format!("({above})/({below})"),
     };
-    let space = if before.ends_with(|c: char| c.is_ascii_digit()) {
+    let space = if text_before.ends_with(|c: char| c.is_ascii_digit()) {
         " "
     } else {
         ""
     };
-    expand_fractions(&format!("{before}{space}{replacement}{rest}"), depth + 1)
+    expand_fractions(
+        &format!("{text_before}{space}{replacement}{rest}"),
+        depth + 1,
+    )
 }
 
 // Replaces "\sqrt{2}" with "√2". A root with a degree is unchanged.
@@ -298,12 +301,12 @@ fn braced_argument(text: &str) -> Option<(&str, &str)> {
 fn unwrap_commands(text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..MAX_BRACE_DEPTH {
-        let found = WRAPPER_COMMANDS.iter().find_map(|name| {
+        let unwrapped = WRAPPER_COMMANDS.iter().find_map(|name| {
             let start = text.find(&format!("{name}{{"))?;
             let (inner, rest) = braced_argument(&text[start + name.len()..])?;
             Some(format!("{} {inner} {rest}", &text[..start]))
         });
-        match found {
+        match unwrapped {
             Some(shorter) => text = shorter,
             None => break,
         }

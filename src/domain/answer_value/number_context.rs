@@ -192,8 +192,8 @@ fn is_doubted(words: &[String]) -> bool {
         .take_while(|word| !is_turn(word))
         .position(|word| DOUBT_WORDS.contains(&word.as_str()));
     at.is_some_and(|at| {
-        let before = words.get(at + 1).map_or("", String::as_str);
-        !matches!(before, "no" | "without" | "a" | "any")
+        let next_word = words.get(at + 1).map_or("", String::as_str);
+        !matches!(next_word, "no" | "without" | "a" | "any")
     })
 }
 
@@ -252,16 +252,16 @@ pub fn is_joining_text(between: &str) -> bool {
     (is_joiner || is_denied) && words.len() <= MAX_JOINING_WORDS && !has_result
 }
 
-pub fn is_bound(before: &str) -> bool {
-    let before = before.trim_end();
-    if before.ends_with(['<', '≤', '≥']) {
+pub fn is_bound(text_before: &str) -> bool {
+    let text_before = text_before.trim_end();
+    if text_before.ends_with(['<', '≤', '≥']) {
         return true;
     }
     // "->" and "=>" point to a result.
-    if let Some(left) = before.strip_suffix('>') {
+    if let Some(left) = text_before.strip_suffix('>') {
         return !left.ends_with(['-', '=']);
     }
-    let words = nearest_words(before);
+    let words = nearest_words(text_before);
     let is_one_of = |at: usize, known: &[&str]| {
         words
             .get(at)

@@ -199,8 +199,8 @@ fn parse_power_of_ten(rest: &str) -> Option<(i32, &str)> {
 
 // Reads the exponent in "^3", "**3", or "³".
 fn parse_superscript(rest: &str) -> Option<(i32, &str)> {
-    let marked = rest.strip_prefix('^').or_else(|| rest.strip_prefix("**"));
-    if let Some(power) = marked {
+    let exponent = rest.strip_prefix('^').or_else(|| rest.strip_prefix("**"));
+    if let Some(power) = exponent {
         return parse_signed_exponent(power.trim_start());
     }
     let (is_negative, digits) = match rest.strip_prefix('⁻') {
@@ -236,10 +236,10 @@ fn parse_denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)
         .strip_prefix(['/', '⁄', '∕'])?
         .trim_start();
     let token = leading_digits(below);
-    let after = &below[token.len()..];
-    let is_date = after.starts_with(['/', '⁄', '∕']);
+    let below_tail = &below[token.len()..];
+    let is_date = below_tail.starts_with(['/', '⁄', '∕']);
     let value = parse_grouped_number(token, separators)?;
-    (!is_date).then_some((value, after))
+    (!is_date).then_some((value, below_tail))
 }
 
 // Reads " 1/2" or "½" after a whole number.

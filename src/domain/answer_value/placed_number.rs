@@ -45,7 +45,7 @@ pub struct PlacedNumber {
 /// Finds the numbers in a text and their positions.
 pub fn find_numbers(text: &str) -> Vec<PlacedNumber> {
     let is_german = is_german(text);
-    let mut found = Vec::new();
+    let mut numbers = Vec::new();
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
@@ -59,24 +59,24 @@ pub fn find_numbers(text: &str) -> Vec<PlacedNumber> {
             Some((value, after)) => (Some(value.to_f64()), rest.len() - after.len()),
             None => inexact_number(rest),
         };
-        let before = text[..at].trim_end_matches(['-', '−']);
-        let is_negative = before.len() < at && !before.ends_with(char::is_alphanumeric);
+        let text_before = text[..at].trim_end_matches(['-', '−']);
+        let is_negative = text_before.len() < at && !text_before.ends_with(char::is_alphanumeric);
         // Letters of scripts without spaces may stand directly before a number.
         let is_name = text[..at].ends_with(|c: char| c.is_alphabetic() && c < '\u{590}');
-        found.extend(number.filter(|_| !is_name).map(|number| PlacedNumber {
+        numbers.extend(number.filter(|_| !is_name).map(|number| PlacedNumber {
             number: if is_negative { -number } else { number },
-            start: if is_negative { before.len() } else { at },
+            start: if is_negative { text_before.len() } else { at },
             end: at + length,
         }));
         at += length;
     }
-    found
+    numbers
 }
 
 fn is_german(text: &str) -> bool {
     let words = text.split(|c: char| !c.is_alphanumeric());
-    let known = words.filter(|word| GERMAN_WORDS.contains(&word.to_lowercase().as_str()));
-    known.take(2).count() == 2
+    let german_words = words.filter(|word| GERMAN_WORDS.contains(&word.to_lowercase().as_str()));
+    german_words.take(2).count() == 2
 }
 
 // Reads "1.200" and returns its length in bytes too; `None` for "1.2", "1.200,5", and "0.200".
@@ -86,8 +86,8 @@ fn thousands_number(text: &str) -> Option<(Option<f64>, usize)> {
     let length = part
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(part.len());
-    let after = &part[length..];
-    let continues = after
+    let tail = &part[length..];
+    let continues = tail
         .strip_prefix([',', '.'])
         .is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()));
     let fits = length == 3 && (1..=3).contains(&end) && !text.starts_with('0') && !continues;

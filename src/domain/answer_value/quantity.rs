@@ -145,8 +145,8 @@ impl Quantity {
     }
 
     fn checked_add(self, next: Self) -> Option<Self> {
-        let fits = self.unit.base == next.unit.base
-            && matches!(self.unit.base.as_str(), "s" | "m" | "month" | "g")
+        let fits = self.unit.base_symbol == next.unit.base_symbol
+            && matches!(self.unit.base_symbol.as_str(), "s" | "m" | "month" | "g")
             && !next.is_negative();
         Some(Self {
             amount: self.amount.checked_add(next.amount).filter(|_| fits)?,
@@ -158,8 +158,8 @@ impl Quantity {
     /// Whether this amount in cents equals the other, in a currency with cents: "50 cents", "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
         let has_cents =
-            other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base.as_str());
-        self.unit.base == "cent"
+            other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base_symbol.as_str());
+        self.unit.base_symbol == "cent"
             && has_cents
             && other.amount.checked_mul(Ratio::from_integer(100)) == Some(self.amount)
     }
@@ -182,7 +182,7 @@ impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.unit.is_dimensionless() {
             true => write!(f, "{}", self.amount),
-            false => write!(f, "{} {}", self.amount, self.unit.base),
+            false => write!(f, "{} {}", self.amount, self.unit.base_symbol),
         }
     }
 }
@@ -237,15 +237,15 @@ fn scale_and_rest(rest: &str, is_money: bool) -> (Ratio, &str) {
     }
     let scale_text = if is_money { rest.trim_start() } else { rest };
     let others = if is_money { MONEY_MULTIPLIERS } else { &[] };
-    let found = ATTACHED_MULTIPLIERS
+    let multiplier = ATTACHED_MULTIPLIERS
         .iter()
         .chain(others)
         .find_map(|(letter, factor)| {
-            let after = scale_text.strip_prefix(letter)?;
-            (!after.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
-                .then_some((Ratio::from_integer(*factor), after))
+            let tail = scale_text.strip_prefix(letter)?;
+            (!tail.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
+                .then_some((Ratio::from_integer(*factor), tail))
         });
-    found.unwrap_or((Ratio::from_integer(1), rest))
+    multiplier.unwrap_or((Ratio::from_integer(1), rest))
 }
 
 // Splits off the unit's words, up to the next number of a sum.
@@ -288,7 +288,7 @@ fn unit_of_label(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> 
         .strip_prefix('/')
         .or_else(|| label.strip_prefix("per "))
     {
-        return currency.per(&ValueUnit::parse(below)?);
+        return currency.divided_by(&ValueUnit::parse(below)?);
     }
     // "$5 USD" gives the currency twice; anything else, such as "$5 off", is not an amount.
     ValueUnit::currency(label).filter(|after| *after == currency)

@@ -220,7 +220,7 @@ impl AnswerReader {
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
         let mut quantity = Quantity::parse(strip_remark(right), self.separators)?;
-        if self.is_pound_money && quantity.unit.base == "pound" {
+        if self.is_pound_money && quantity.unit.base_symbol == "pound" {
             quantity.unit = ValueUnit::currency("gbp")?;
         }
         let is_unit_asked = match quantity.is_percent {
@@ -238,7 +238,7 @@ impl AnswerReader {
     fn names_unit(&self, label: &str) -> bool {
         let is_named = |unit: &ValueUnit| {
             let same = |asked_unit: &&ValueUnit| {
-                asked_unit.base == unit.base && asked_unit.factor == unit.factor
+                asked_unit.base_symbol == unit.base_symbol && asked_unit.factor == unit.factor
             };
             self.units.iter().any(|asked_unit| same(&asked_unit))
         };
@@ -349,13 +349,13 @@ fn named_choice(text: &str) -> Option<&str> {
         head.eq_ignore_ascii_case(mark)
             .then(|| text[mark.len()..].trim_start_matches([':', ' ']))
     };
-    if let Some(stated) = ["answer is ", "antwort ist "].iter().find_map(rest) {
-        return (!stated.is_empty()).then_some(stated);
+    if let Some(statement) = ["answer is ", "antwort ist "].iter().find_map(rest) {
+        return (!statement.is_empty()).then_some(statement);
     }
-    let named = ["option ", "choice ", "answer ", "antwort "]
+    let named_option = ["option ", "choice ", "answer ", "antwort "]
         .iter()
         .find_map(rest)?;
-    let letter = named.trim_matches(['(', ')', '*', '.']);
+    let letter = named_option.trim_matches(['(', ')', '*', '.']);
     let is_letter = letter.len() == 1 && letter.starts_with(|c: char| c.is_ascii_alphabetic());
     is_letter.then_some(letter)
 }

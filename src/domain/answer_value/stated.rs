@@ -50,10 +50,10 @@ pub fn last_stated(text: &str) -> Option<f64> {
 fn leading_value(statement: &str) -> Option<Option<f64>> {
     let all = find_numbers(statement);
     let first = all.first()?;
-    let before = statement[..first.start].trim();
-    let is_plain = !before.contains(char::is_alphabetic)
-        || before.ends_with('=')
-        || ABOUT_WORDS.contains(&before.to_lowercase().as_str());
+    let text_before = statement[..first.start].trim();
+    let is_plain = !text_before.contains(char::is_alphabetic)
+        || text_before.ends_with('=')
+        || ABOUT_WORDS.contains(&text_before.to_lowercase().as_str());
     let rest = &statement[first.end..];
     if !is_plain || rest.contains(['=', '≈', '→']) || dates::parse_date(statement).is_some() {
         return None;
@@ -74,7 +74,7 @@ fn leading_value(statement: &str) -> Option<Option<f64>> {
     let is_open = next.is_some_and(is_term)
         || is_refuted(gap, next.is_some())
         || is_question(rest)
-        || is_bound(before)
+        || is_bound(text_before)
         || is_bound_after(rest);
     Some(Some(first.number).filter(|_| !is_open))
 }
@@ -105,21 +105,21 @@ fn number_stated_in(text: &str) -> Option<f64> {
         );
     }
     let last = (0..all.len()).rev().find(|&at| !denied[at])?;
-    let stated = last_in_sentence(last, &denied, between)?;
+    let number = last_in_sentence(last, &denied, between)?;
     let is_open = |before: usize| {
-        let (previous, stated_number) = (all[before].number, all[stated].number);
+        let (previous, stated_number) = (all[before].number, all[number].number);
         // "May 4, 2026"
         let is_day_of_year =
             (1.0..=31.0).contains(&previous) && (1000.0..3000.0).contains(&stated_number);
         !denied[before] && is_different(previous, stated_number) && !is_day_of_year
     };
-    let is_one_of_several = stated
+    let is_one_of_several = number
         .checked_sub(1)
-        .is_some_and(|before| is_open(before) && is_joining_text(between(stated)));
-    let next = all.get(stated + 1);
-    let rest = &text[all[stated].end..next.map_or(text.len(), |next| next.start)];
-    let is_bound = is_bound(between(stated)) || is_bound_after(rest);
-    (!is_one_of_several && !is_bound).then_some(all[stated].number)
+        .is_some_and(|before| is_open(before) && is_joining_text(between(number)));
+    let next = all.get(number + 1);
+    let rest = &text[all[number].end..next.map_or(text.len(), |next| next.start)];
+    let is_bound = is_bound(between(number)) || is_bound_after(rest);
+    (!is_one_of_several && !is_bound).then_some(all[number].number)
 }
 
 // Returns the last number in the sentence of `last` that is not in a prepositional phrase; the only number of a
@@ -135,10 +135,10 @@ fn last_in_sentence<'a>(
         .find(|&at| at == 0 || ends(at))
         .unwrap_or_default();
     let mut numbers = (first..=last).rev().filter(|&at| !denied[at]);
-    let found = numbers
+    let last_number = numbers
         .clone()
         .find(|&at| !is_in_prepositional_phrase(between(at)));
-    found.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
+    last_number.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
 }
 
 // Matches "12, no: 15".

@@ -9,7 +9,7 @@ use super::unit_table::{CURRENCIES, SPEED_UNITS, UNIT_TABLE};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueUnit {
     /// Symbol of the base unit, or the unit's own name if it is not known; empty without a unit.
-    pub base: String,
+    pub base_symbol: String,
     /// Number of base units.
     pub factor: Ratio,
     /// Whether it is an amount of money.
@@ -68,7 +68,7 @@ impl ValueUnit {
 
     /// Whether this is the unit of a plain number.
     pub const fn is_dimensionless(&self) -> bool {
-        self.base.is_empty()
+        self.base_symbol.is_empty()
     }
 
     /// Reads a unit: a known name or symbol, a ratio of two units, or else one to three words, which equal only
@@ -109,24 +109,24 @@ impl ValueUnit {
     pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         let is_name = |known: &&str| known.to_lowercase() == lower;
-        let listed = UNIT_TABLE
+        let listed_unit = UNIT_TABLE
             .iter()
             .find_map(|(.., names)| names.iter().find(|name| is_name(name)));
-        Self::find_listed(listed.unwrap_or(&text))
+        Self::find_listed(listed_unit.unwrap_or(&text))
     }
 
     /// Whether it is in the tables of units and currencies, or is a ratio of two units.
     pub fn is_listed(&self) -> bool {
         let is_base = |base: &str| UNIT_TABLE.iter().any(|(known, ..)| *known == base);
         let is_currency = |base: &str| CURRENCIES.iter().any(|(code, _)| *code == base);
-        let mut bases = self.base.split('/');
+        let mut bases = self.base_symbol.split('/');
         !self.is_dimensionless() && bases.all(|base| is_base(base) || is_currency(base))
     }
 
     /// Returns this unit per another: "$" before and "/h" after the number.
-    pub fn per(&self, below: &Self) -> Option<Self> {
+    pub fn divided_by(&self, below: &Self) -> Option<Self> {
         Some(Self {
-            base: format!("{}/{}", self.base, below.base),
+            base_symbol: format!("{}/{}", self.base_symbol, below.base_symbol),
             factor: self.factor.checked_div(below.factor)?,
             is_money: false,
         })
@@ -140,7 +140,7 @@ impl ValueUnit {
         let text = text.as_str();
         let lower = text.to_lowercase();
         if let Some((_, above, below)) = SPEED_UNITS.iter().find(|(name, ..)| *name == lower) {
-            return Self::find_listed(above)?.per(&Self::find_listed(below)?);
+            return Self::find_listed(above)?.divided_by(&Self::find_listed(below)?);
         }
         let name = lower
             .strip_prefix("degrees ")
@@ -154,7 +154,7 @@ impl ValueUnit {
             .iter()
             .find(|(.., names)| names.iter().any(|known| is_name(known)))?;
         Some(Self {
-            base: row.0.to_owned(),
+            base_symbol: row.0.to_owned(),
             factor: Ratio::new(row.1.into(), row.2.into())?,
             is_money: false,
         })
@@ -166,7 +166,7 @@ impl ValueUnit {
         }
         let (above, below) = (Self::parse(above)?, Self::parse(below)?);
         let both = !above.is_dimensionless() && !below.is_dimensionless();
-        both.then(|| above.per(&below)).flatten()
+        both.then(|| above.divided_by(&below)).flatten()
     }
 
     // Returns the words in lowercase, with plain plurals in "s" made singular.
@@ -203,7 +203,7 @@ impl ValueUnit {
 
     const fn unlisted(base: String) -> Self {
         Self {
-            base,
+            base_symbol: base,
             factor: Ratio::from_integer(1),
             is_money: false,
         }
@@ -247,7 +247,7 @@ mod tests {
         ] {
             let unit = ValueUnit::parse(text).expect(text);
             assert_eq!(
-                (unit.base.as_str(), unit.factor.to_string().as_str()),
+                (unit.base_symbol.as_str(), unit.factor.to_string().as_str()),
                 (base, factor),
                 "{text}"
             );

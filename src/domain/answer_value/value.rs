@@ -58,11 +58,11 @@ impl AnswerValue {
 
 impl NumberValue {
     fn has_same_value(&self, other: &Self) -> bool {
-        let named = self.name.is_none() || other.name.is_none() || self.name == other.name;
+        let has_same_name = self.name.is_none() || other.name.is_none() || self.name == other.name;
         let (own_quantity, other_quantity) = (&self.quantity, &other.quantity);
-        let equal = own_quantity.unit.base == other_quantity.unit.base
+        let equal = own_quantity.unit.base_symbol == other_quantity.unit.base_symbol
             && own_quantity.amount == other_quantity.amount;
-        named
+        has_same_name
             && (equal
                 || own_quantity.is_cents_of(other_quantity)
                 || other_quantity.is_cents_of(own_quantity)

@@ -42,9 +42,9 @@ impl VoteCalibration {
     /// single readable answer is that member's, not the panel's.
     pub fn from_votes(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
         let mut calibration = Self::default();
-        let mut known = BTreeSet::new();
+        let mut known_questions = BTreeSet::new();
         for vote in newest_first {
-            if vote.votes_cast >= MIN_VOTES_CAST && known.insert(vote.question) {
+            if vote.votes_cast >= MIN_VOTES_CAST && known_questions.insert(vote.question) {
                 calibration.add(vote.is_tie, vote.is_correct);
             }
         }

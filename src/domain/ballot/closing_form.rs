@@ -267,8 +267,8 @@ fn find_named_key(wording: &str) -> Option<String> {
         })
         .filter_map(|end| {
             let rest = wording[end..].trim_start_matches([' ', ':']);
-            let named = ["named ", "called ", "of "];
-            let rest = named
+            let naming_words = ["named ", "called ", "of "];
+            let rest = naming_words
                 .iter()
                 .find_map(|word| rest.strip_prefix(word))
                 .unwrap_or(rest);

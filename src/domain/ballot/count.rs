@@ -20,7 +20,7 @@ pub struct BallotCount {
     /// All choices, most votes first; equal counts in panel order.
     pub choices: Vec<VoteChoice>,
     /// Members whose answer could not be read.
-    pub unreadable: Vec<usize>,
+    pub unreadable_members: Vec<usize>,
 }
 
 impl BallotCount {
@@ -54,7 +54,7 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
     let reader = AnswerReader::new(question);
     let mut tally = BallotCount {
         choices: Vec::new(),
-        unreadable: Vec::new(),
+        unreadable_members: Vec::new(),
     };
     let (mut values, mut voters) = (Vec::new(), Vec::new());
     for (member, text) in answers {
@@ -63,7 +63,7 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
                 voters.push((*member, display_text(&value, text)));
                 values.push(value);
             }
-            None => tally.unreadable.push(*member),
+            None => tally.unreadable_members.push(*member),
         }
     }
     let groups = answer_value::group_equal(&values);
@@ -177,7 +177,7 @@ mod tests {
             (2, "who knows, it is hard to say"),
         ];
         let tie = count(CHOICE_QUESTION, &tie).unwrap();
-        assert_eq!((tie.leader_count(), tie.unreadable), (2, vec![2]));
+        assert_eq!((tie.leader_count(), tie.unreadable_members), (2, vec![2]));
         assert_eq!(
             count(CHOICE_QUESTION, &[(0, "nobody can say that for certain")]),
             None
@@ -220,7 +220,10 @@ mod tests {
             (2, "Answer: 5"),
         ];
         let tally = count("How many?", &none).unwrap();
-        assert_eq!((tally.votes_cast(), tally.unreadable), (1, vec![0, 1]));
+        assert_eq!(
+            (tally.votes_cast(), tally.unreadable_members),
+            (1, vec![0, 1])
+        );
         let option = "Who was it?\nA) Ada\nB) I do not know";
         assert_eq!(
             choice_of(option, "Answer: I do not know").as_deref(),

@@ -29,24 +29,24 @@ pub fn in_closing_form(question: &str, wording: &str, text: &str) -> String {
         ClosingForm::Boxed => last.contains("\\boxed{"),
         ClosingForm::Bare | ClosingForm::Number | ClosingForm::Json => false,
     };
-    let Some(stated) = AnswerReader::final_statement(text).filter(|_| !fits) else {
+    let Some(statement) = AnswerReader::final_statement(text).filter(|_| !fits) else {
         return text.to_owned();
     };
     let value = AnswerReader::new(question).read(text);
     let label = match &value {
         Some(AnswerValue::Choice(label)) => label.to_string(),
-        _ => stated.clone(),
+        _ => statement.clone(),
     };
     let number = plain_number(question, value.as_ref());
-    let stated = number.map_or(stated, |number| number.to_string());
+    let statement = number.map_or(statement, |number| number.to_string());
     match form {
         ClosingForm::Bare => label,
-        ClosingForm::Number => number.map_or(label, |_| stated),
+        ClosingForm::Number => number.map_or(label, |_| statement),
         ClosingForm::Json => {
             let key = json_key_in(wording);
-            let requested = RequestedNumber::new(&key, &Value::Null, question);
+            let requested_number = RequestedNumber::new(&key, &Value::Null, question);
             let number = value.as_ref().and_then(|value| {
-                let number = requested.number_for(value, &[])?;
+                let number = requested_number.number_for(value, &[])?;
                 json_number(number).map(Value::Number)
             });
             let value = match value {
@@ -55,8 +55,8 @@ pub fn in_closing_form(question: &str, wording: &str, text: &str) -> String {
             };
             Value::Object(Map::from_iter([(key, value)])).to_string()
         }
-        ClosingForm::Hashes => format!("{text}\n#### {stated}"),
-        _ => format!("{text}\n\\boxed{{{stated}}}"),
+        ClosingForm::Hashes => format!("{text}\n#### {statement}"),
+        _ => format!("{text}\n\\boxed{{{statement}}}"),
     }
 }
 
@@ -85,15 +85,15 @@ pub fn answer_object(
     let (name, schema) = single_property(format)?;
     let reader = AnswerReader::new(question);
     let value = reader.read(text)?;
-    let stated = AnswerReader::final_statement(text)?;
+    let statement = AnswerReader::final_statement(text)?;
     let as_text = match &value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
         _ if schema["format"] == "date" => full_date(&value)?,
-        _ => stated.clone(),
+        _ => statement.clone(),
     };
     let number = RequestedNumber::new(&name, &schema, question)
         .number_for(&value, values)
-        .filter(|_| !is_points(&stated, &[question, &name]))
+        .filter(|_| !is_points(&statement, &[question, &name]))
         .and_then(json_number);
     let candidates = [
         number.map(Value::Number),
@@ -179,8 +179,8 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
         return None;
     };
     let quantity = &number.quantity;
-    let requested = RequestedNumber::new("", &Value::Null, question);
-    if quantity.unit.is_dimensionless() && !requested.asks_decimal() {
+    let requested_number = RequestedNumber::new("", &Value::Null, question);
+    if quantity.unit.is_dimensionless() && !requested_number.asks_decimal() {
         let is_plain = quantity.written_amount == Some(quantity.amount) || quantity.is_scaled;
         return quantity
             .written_amount
@@ -189,8 +189,8 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
     let is_counted = !quantity.unit.is_listed()
         && quantity.label.chars().count() > MAX_SYMBOL_CHARS
         && quantity.label.chars().all(|c| c.is_lowercase() || c == ' ')
-        && !requested.asks_unit();
-    requested
+        && !requested_number.asks_unit();
+    requested_number
         .number_for(value, &[])
         .or(quantity.written_amount.filter(|_| is_counted))
 }
@@ -441,8 +441,8 @@ mod tests {
     #[test]
     fn schemas_that_one_value_cannot_fill_are_rejected() {
         let two = json!({"a": {"type": "string"}, "b": {"type": "string"}});
-        let refused = format(json!({"type": "object", "properties": two, "required": ["a", "b"]}));
-        assert!(check_votable(&refused).is_err());
+        let refusal = format(json!({"type": "object", "properties": two, "required": ["a", "b"]}));
+        assert!(check_votable(&refusal).is_err());
         let list = format(json!({"type": "object", "properties": {"a": {"type": "array"}}}));
         assert!(check_votable(&list).is_err());
         let answer = json!({"answer": {"type": "string"}, "b": {"type": "string"}});

@@ -78,7 +78,7 @@ pub struct NumberWords {
     /// Units usually used for this kind of quantity, such as years for an age.
     pub kinds: Vec<ValueUnit>,
     /// Units that the number is per: "price per kg".
-    pub per: Vec<ValueUnit>,
+    pub per_units: Vec<ValueUnit>,
     /// Whether an unknown unit is requested: "in pesos".
     pub demands_unknown: bool,
 }
@@ -87,19 +87,19 @@ impl NumberWords {
     /// Reads a property's name.
     pub fn from_name(name: &str) -> Self {
         let words = split_name(name);
-        let mut found = Self::default();
+        let mut words_found = Self::default();
         let mut at = 0;
         while at < words.len() {
             let (unit, used) = unit_at(&words[at..], at > 0 && at + 1 == words.len());
             let is_sure = !AMBIGUOUS_WORDS.contains(&words[at].as_str());
-            found.is_unit_fixed |= unit
+            words_found.is_unit_fixed |= unit
                 .as_ref()
                 .is_some_and(|unit| unit.is_listed() && is_sure);
-            found.units.extend(unit);
-            found.record_word(&words[at], true);
+            words_found.units.extend(unit);
+            words_found.record_word(&words[at], true);
             at += used;
         }
-        found
+        words_found
     }
 
     /// Reads a property's title and description.
@@ -131,14 +131,17 @@ impl NumberWords {
             scale: self.scale.or(other.scale),
             hundredths: self.hundredths.or(other.hundredths),
             kinds: [self.kinds, other.kinds].concat(),
-            per: [self.per, other.per].concat(),
+            per_units: [self.per_units, other.per_units].concat(),
             demands_unknown: self.demands_unknown || other.demands_unknown,
         }
     }
 
     /// Returns the factors of the units that have this base unit.
     pub fn factors<'a>(&'a self, base: &'a str) -> impl Iterator<Item = Ratio> + 'a {
-        let of_base = self.units.iter().filter(move |unit| unit.base == base);
+        let of_base = self
+            .units
+            .iter()
+            .filter(move |unit| unit.base_symbol == base);
         of_base.map(|unit| unit.factor)
     }
 
@@ -149,18 +152,19 @@ impl NumberWords {
 
     // Only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
     fn from_text(words: &[String], is_question: bool) -> Self {
-        let mut found = Self::default();
+        let mut words_found = Self::default();
         let (mut demanded, mut at) = (Vec::new(), 0);
         let mut demand_end = usize::MAX;
         while at < words.len() {
             let word = words[at].as_str();
-            let before = |count: usize| at.checked_sub(count).map_or("", |at| words[at].as_str());
-            let is_led = DEMAND_WORDS.contains(&before(1));
-            let is_joined = JOINING_WORDS.contains(&before(1)) && demand_end == at - 1;
-            let is_denied = NEGATION_WORDS.contains(&before(1))
-                || (is_led && NEGATION_WORDS.contains(&before(2)))
-                || (before(1) == "of" && before(2) == "instead");
-            let is_given = is_question && is_numeral(before(1));
+            let word_before =
+                |count: usize| at.checked_sub(count).map_or("", |at| words[at].as_str());
+            let is_led = DEMAND_WORDS.contains(&word_before(1));
+            let is_joined = JOINING_WORDS.contains(&word_before(1)) && demand_end == at - 1;
+            let is_denied = NEGATION_WORDS.contains(&word_before(1))
+                || (is_led && NEGATION_WORDS.contains(&word_before(2)))
+                || (word_before(1) == "of" && word_before(2) == "instead");
+            let is_given = is_question && is_numeral(word_before(1));
             let is_doubtful = is_question && AMBIGUOUS_WORDS[1..].contains(&word);
             let (unit, used) = unit_at(&words[at..], is_led);
             if is_denied || is_given {
@@ -170,8 +174,8 @@ impl NumberWords {
             if is_question && used == 3 {
                 // "How many hours per day?" may be answered in hours, and "Price per kg?" in "$5 per kg".
                 demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| is_led));
-                found
-                    .per
+                words_found
+                    .per_units
                     .extend(ValueUnit::read_case_insensitive(&words[at + 2]));
             }
             if let Some(unit) = unit.filter(|_| !DEMAND_WORDS.contains(&word) && !is_doubtful) {
@@ -179,33 +183,35 @@ impl NumberWords {
                     demanded.push(unit);
                     demand_end = at + used;
                 } else if unit.is_listed() || !is_question {
-                    found.units.push(unit);
+                    words_found.units.push(unit);
                 }
             }
-            found.record_word(word, is_led);
+            words_found.record_word(word, is_led);
             at += used;
         }
         if !demanded.is_empty() {
-            found.is_unit_fixed = true;
-            found.units = demanded;
+            words_found.is_unit_fixed = true;
+            words_found.units = demanded;
         }
-        found
+        words_found
     }
 
     // Records percent, shares, scales, cents, and kinds; scales and cents only if they are requested.
     fn record_word(&mut self, word: &str, is_demanded: bool) {
         let find = |table: &[(&str, i64)]| {
-            let row = table.iter().find(|(known, _)| *known == word)?;
+            let row = table.iter().find(|(table_row, _)| *table_row == word)?;
             Some(Ratio::from_integer(row.1))
         };
         self.parts = self.parts.or(find(PART_WORDS));
         self.scale = self.scale.or(find(SCALE_WORDS).filter(|_| is_demanded));
         self.is_share |= SHARE_WORDS.contains(&word);
         self.is_decimal |= word == "decimal";
-        let hundredth = HUNDREDTH_WORDS.iter().find(|(known, _)| *known == word);
+        let hundredth = HUNDREDTH_WORDS
+            .iter()
+            .find(|(table_row, _)| *table_row == word);
         let hundredth = hundredth.filter(|_| is_demanded).map(|(_, codes)| *codes);
         self.hundredths = self.hundredths.or(hundredth);
-        let kind = KIND_WORDS.iter().find(|(known, _)| *known == word);
+        let kind = KIND_WORDS.iter().find(|(table_row, _)| *table_row == word);
         let kind = kind.into_iter().flat_map(|(_, units)| *units);
         self.kinds
             .extend(kind.filter_map(|unit| ValueUnit::read_case_insensitive(unit)));
@@ -254,13 +260,13 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     {
         let unit =
             ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
-        let unit = unit.and_then(|(above, below)| above.per(&below));
+        let unit = unit.and_then(|(above, below)| above.divided_by(&below));
         return (unit, 3);
     }
     if let Some((above, below)) = first.split_once('/') {
         let unit =
             ValueUnit::read_case_insensitive(above).zip(ValueUnit::read_case_insensitive(below));
-        return (unit.and_then(|(above, below)| above.per(&below)), 1);
+        return (unit.and_then(|(above, below)| above.divided_by(&below)), 1);
     }
     if let [kind, base, ..] = words
         && ["square", "cubic"].contains(&kind.as_str())
@@ -280,13 +286,13 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
 // Splits a name into lowercase words at underscores and capitals.
 fn split_name(name: &str) -> Vec<String> {
     let mut spaced = String::new();
-    let mut before = ' ';
+    let mut previous_char = ' ';
     for c in name.chars() {
-        if c.is_uppercase() && before.is_lowercase() {
+        if c.is_uppercase() && previous_char.is_lowercase() {
             spaced.push(' ');
         }
         spaced.push(if matches!(c, '_' | '-' | '.') { ' ' } else { c });
-        before = c;
+        previous_char = c;
     }
     split_text(&spaced)
 }

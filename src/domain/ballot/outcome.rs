@@ -96,10 +96,10 @@ fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision)
         return (winner, decision);
     }
     let reader = AnswerReader::new(ballots.question);
-    let chosen = ballots
+    let tie_break = ballots
         .tie_break_answer
         .and_then(|answer| reader.read(answer));
-    let by_synthesizer = chosen.and_then(|value| {
+    let by_synthesizer = tie_break.and_then(|value| {
         let has_value = |choice: &VoteChoice| {
             choice
                 .values
@@ -112,7 +112,7 @@ fn break_tie(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision)
     match by_synthesizer {
         Some(winner) => (winner, VoteDecision::Synthesizer),
         None => (
-            Random::new(ballots.seed).below(tied.len()),
+            Random::new(ballots.seed).index_below(tied.len()),
             VoteDecision::Draw,
         ),
     }
@@ -215,7 +215,7 @@ mod tests {
         .unwrap()
     }
 
-    fn ranked(strength: u32, points: f64) -> MemberStanding {
+    fn ranked_standing(strength: u32, points: f64) -> MemberStanding {
         MemberStanding {
             strength,
             experiments: StandingRecord {
@@ -230,38 +230,38 @@ mod tests {
     fn ties_are_broken_by_record_then_catalog_then_synthesizer_then_draw() {
         for (standings, answer, winner, decision) in [
             (
-                [ranked(9, 8.0), ranked(1, 15.0)],
+                [ranked_standing(9, 8.0), ranked_standing(1, 15.0)],
                 None,
                 1,
                 VoteDecision::Experiments,
             ),
             (
-                [ranked(9, 0.0), ranked(1, 15.0)],
+                [ranked_standing(9, 0.0), ranked_standing(1, 15.0)],
                 None,
                 0,
                 VoteDecision::Catalog,
             ),
             (
-                [ranked(1, 0.0), ranked(1, 0.0)],
+                [ranked_standing(1, 0.0), ranked_standing(1, 0.0)],
                 Some("So.\nAnswer: 6.0"),
                 1,
                 VoteDecision::Synthesizer,
             ),
         ] {
-            let found = outcome(&standings, answer);
+            let vote_outcome = outcome(&standings, answer);
             assert_eq!(
-                (found.winner, found.decision),
+                (vote_outcome.winner, vote_outcome.decision),
                 (winner, decision),
                 "{standings:?}"
             );
-            assert_eq!(found.author, winner);
+            assert_eq!(vote_outcome.author, winner);
         }
         // An answer other than the tied ones does not count.
-        let equal = [ranked(1, 0.0), ranked(1, 0.0)];
-        let drawn = outcome(&equal, Some("Answer: 7"));
-        assert_eq!(drawn.decision, VoteDecision::Draw);
+        let equal = [ranked_standing(1, 0.0), ranked_standing(1, 0.0)];
+        let drawn_outcome = outcome(&equal, Some("Answer: 7"));
+        assert_eq!(drawn_outcome.decision, VoteDecision::Draw);
         assert_eq!(
-            drawn,
+            drawn_outcome,
             outcome(&equal, None),
             "the seed decides the same again"
         );
@@ -272,7 +272,7 @@ mod tests {
         let models = ["p/a", "p/b", "p/c"].map(str::to_owned);
         for (standings, answer, parts) in [
             (
-                [ranked(9, 8.0), ranked(1, 15.0)],
+                [ranked_standing(9, 8.0), ranked_standing(1, 15.0)],
                 None,
                 [
                     "a tie of 1 each between 5 (A) and 6 (B)",
@@ -280,17 +280,17 @@ mod tests {
                 ],
             ),
             (
-                [ranked(9, 0.0), ranked(1, 0.0)],
+                [ranked_standing(9, 0.0), ranked_standing(1, 0.0)],
                 None,
                 ["strength in the catalog", "A (p/a)"],
             ),
             (
-                [ranked(1, 0.0), ranked(1, 0.0)],
+                [ranked_standing(1, 0.0), ranked_standing(1, 0.0)],
                 Some("Answer: 6"),
                 ["by the synthesizer", ": 6"],
             ),
             (
-                [ranked(1, 0.0), ranked(1, 0.0)],
+                [ranked_standing(1, 0.0), ranked_standing(1, 0.0)],
                 None,
                 ["random draw", "nothing ranks"],
             ),

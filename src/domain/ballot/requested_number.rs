@@ -92,8 +92,8 @@ impl RequestedNumber {
     // specify it.
     fn requested_parts(&self) -> Option<Ratio> {
         let is_open = !self.field.is_share && !self.field.is_decimal && !self.question.is_decimal;
-        let asked = self.question.parts.filter(|_| is_open);
-        self.field.parts.or(asked)
+        let requested_parts = self.question.parts.filter(|_| is_open);
+        self.field.parts.or(requested_parts)
     }
 
     fn to_parts(&self, quantity: &Quantity, percent: Option<Ratio>, parts: Ratio) -> Option<Ratio> {
@@ -137,11 +137,11 @@ impl RequestedNumber {
             return None;
         }
         let is_open = !field.is_unit_fixed && !field.names_money();
-        let asked = question.hundredths.filter(|_| is_open);
-        if let Some(currencies) = field.hundredths.or(asked) {
+        let requested_hundredths = question.hundredths.filter(|_| is_open);
+        if let Some(currencies) = field.hundredths.or(requested_hundredths) {
             return self.to_hundredths(quantity, currencies);
         }
-        let base = quantity.unit.base.as_str();
+        let base = quantity.unit.base_symbol.as_str();
         for stated in [field, question] {
             if let Some(factor) = stated.factors(base).next() {
                 let is_one = stated.factors(base).all(|other| other == factor);
@@ -184,22 +184,23 @@ impl RequestedNumber {
 
     // Returns the currency of "$5 per kg" if the price per kilogram is requested.
     fn price_base_unit(&self, quantity: &Quantity) -> Option<ValueUnit> {
-        let (above, _) = quantity.unit.base.split_once('/')?;
+        let (above, _) = quantity.unit.base_symbol.split_once('/')?;
         let currency = ValueUnit::currency(above)?;
-        let mut each = self.field.per.iter().chain(&self.question.per);
-        let fits = each.any(|below| currency.per(below).as_ref() == Some(&quantity.unit));
+        let mut each = self.field.per_units.iter().chain(&self.question.per_units);
+        let fits = each.any(|below| currency.divided_by(below).as_ref() == Some(&quantity.unit));
         fits.then_some(currency)
     }
 
     fn to_hundredths(&self, quantity: &Quantity, currencies: &[&str]) -> Option<Ratio> {
-        let base = quantity.unit.base.as_str();
+        let base = quantity.unit.base_symbol.as_str();
         if ["cent", "pence"].contains(&base) {
             return quantity.written_amount;
         }
         let is_money = |unit: &&ValueUnit| unit.is_money;
         let all = self.field.units.iter().chain(&self.question.units);
-        let mut stated = all.filter(is_money).peekable();
-        let is_other = stated.peek().is_some() && !stated.any(|unit| unit.base == base);
+        let mut stated_units = all.filter(is_money).peekable();
+        let is_other =
+            stated_units.peek().is_some() && !stated_units.any(|unit| unit.base_symbol == base);
         quantity
             .amount
             .checked_mul(Ratio::from_integer(100))
@@ -213,7 +214,8 @@ impl RequestedNumber {
         let only = money
             .next()
             .filter(|only| money.all(|unit| unit == *only))?;
-        let fits = quantity.unit.base == "cent" && ["usd", "eur"].contains(&only.base.as_str());
+        let fits = quantity.unit.base_symbol == "cent"
+            && ["usd", "eur"].contains(&only.base_symbol.as_str());
         quantity
             .amount
             .checked_div(Ratio::from_integer(100))
@@ -285,8 +287,8 @@ mod tests {
             ("count", "5", Some("5")),
             ("metres", "5", Some("5")),
         ] {
-            let found = requested_number_for("Q?", name, &json!({}), &[vote, vote]);
-            assert_eq!(found.as_deref(), expected, "{name} {vote}");
+            let number = requested_number_for("Q?", name, &json!({}), &[vote, vote]);
+            assert_eq!(number.as_deref(), expected, "{name} {vote}");
         }
     }
 
@@ -311,8 +313,8 @@ mod tests {
             ("price_per_hour", "$5", Some("5")),
             ("metres", "$5", None),
         ] {
-            let found = requested_number_for("Q?", name, &json!({}), &[vote, vote]);
-            assert_eq!(found.as_deref(), expected, "{name} {vote}");
+            let number = requested_number_for("Q?", name, &json!({}), &[vote, vote]);
+            assert_eq!(number.as_deref(), expected, "{name} {vote}");
         }
     }
 
@@ -320,12 +322,12 @@ mod tests {
     fn percentages_and_fractions_are_distinguished() {
         for votes in [["0.5", "50%"], ["50 %", "½"], ["50%", "1/2"]] {
             for name in ["percent", "share_percent", "pct", "discountPercentage"] {
-                let found = requested_number_for("Q?", name, &json!({}), &votes);
-                assert_eq!(found.as_deref(), Some("50"), "{name} {votes:?}");
+                let number = requested_number_for("Q?", name, &json!({}), &votes);
+                assert_eq!(number.as_deref(), Some("50"), "{name} {votes:?}");
             }
             for name in ["share", "fraction", "probability", "n"] {
-                let found = requested_number_for("Q?", name, &json!({}), &votes);
-                assert_eq!(found.as_deref(), Some("0.5"), "{name} {votes:?}");
+                let number = requested_number_for("Q?", name, &json!({}), &votes);
+                assert_eq!(number.as_deref(), Some("0.5"), "{name} {votes:?}");
             }
         }
         for (question, name, votes, expected) in [
@@ -345,8 +347,8 @@ mod tests {
             ("Share as a decimal?", "n", ["50%", "0.5"], "0.5"),
             ("What share?", "percent", ["50", "50"], "50"),
         ] {
-            let found = requested_number_for(question, name, &json!({}), &votes);
-            assert_eq!(found.as_deref(), Some(expected), "{name} {votes:?}");
+            let number = requested_number_for(question, name, &json!({}), &votes);
+            assert_eq!(number.as_deref(), Some(expected), "{name} {votes:?}");
         }
         for (question, name, votes) in [
             ("By how many percent?", "percent", ["0.5", "50%"]),
@@ -354,13 +356,13 @@ mod tests {
             ("What is the probability?", "probability", ["30", "30"]),
             ("Share of women in percent?", "share", ["0.5", "0.5"]),
         ] {
-            let found = requested_number_for(question, name, &json!({}), &votes);
-            assert_eq!(found, None, "{question} {name} {votes:?}");
+            let number = requested_number_for(question, name, &json!({}), &votes);
+            assert_eq!(number, None, "{question} {name} {votes:?}");
         }
         let fee = json!({"description": "The fee in percent, e.g. 1.5"});
         for (vote, expected) in [("0.5", "0.5"), ("0.5%", "0.5"), ("2", "2")] {
-            let found = requested_number_for("How high is the fee?", "fee", &fee, &[vote, vote]);
-            assert_eq!(found.as_deref(), Some(expected), "{vote}");
+            let number = requested_number_for("How high is the fee?", "fee", &fee, &[vote, vote]);
+            assert_eq!(number.as_deref(), Some(expected), "{vote}");
         }
     }
 
@@ -387,9 +389,9 @@ mod tests {
             ("How many apples?", "n", "", "5 apples", Some("5")),
         ] {
             let schema = json!({"description": description});
-            let found = requested_number_for(question, name, &schema, &[vote, vote]);
+            let number = requested_number_for(question, name, &schema, &[vote, vote]);
             assert_eq!(
-                found.as_deref(),
+                number.as_deref(),
                 expected,
                 "{question} {name} {description} {vote}"
             );
@@ -447,8 +449,8 @@ mod tests {
             ("Price per kg in euros?", "price", "$5 per kg", None),
             ("Price per kg?", "price", "$5 per g", None),
         ] {
-            let found = requested_number_for(question, name, &json!({}), &[vote, vote]);
-            assert_eq!(found.as_deref(), expected, "{question} {name} {vote}");
+            let number = requested_number_for(question, name, &json!({}), &[vote, vote]);
+            assert_eq!(number.as_deref(), expected, "{question} {name} {vote}");
         }
         for (question, vote, expected) in [
             ("How long in minutes?", "120 minutes", "120"),
@@ -459,25 +461,25 @@ mod tests {
                 "120",
             ),
         ] {
-            let found = requested_number_for(
+            let number = requested_number_for(
                 &format!("{WALK_QUESTION} {question}"),
                 "n",
                 &json!({}),
                 &[vote],
             );
-            assert_eq!(found.as_deref(), Some(expected), "{question}");
+            assert_eq!(number.as_deref(), Some(expected), "{question}");
         }
         for question in [
             "How many meters does it drive?",
             "How far in one hour, in meters?",
         ] {
-            let found = requested_number_for(
+            let number = requested_number_for(
                 &format!("{CAR_QUESTION} {question}"),
                 "n",
                 &json!({}),
                 &["60 km"],
             );
-            assert_eq!(found.as_deref(), Some("60000"), "{question}");
+            assert_eq!(number.as_deref(), Some("60000"), "{question}");
         }
         for description in [
             "Time in minutes (not seconds)",
@@ -486,8 +488,8 @@ mod tests {
             "Time in minutes rather than hours",
         ] {
             let schema = json!({"description": description});
-            let found = requested_number_for("How long?", "time", &schema, &["5 min"]);
-            assert_eq!(found.as_deref(), Some("5"), "{description}");
+            let number = requested_number_for("How long?", "time", &schema, &["5 min"]);
+            assert_eq!(number.as_deref(), Some("5"), "{description}");
         }
     }
 }

@@ -70,10 +70,10 @@ impl StoredVote {
             outcome.sentence(&plan.standings, &models)
         )];
         notes.extend(self.unbroken_reason.map(str::to_owned));
-        if !outcome.count.unreadable.is_empty() {
+        if !outcome.count.unreadable_members.is_empty() {
             notes.push(format!(
                 "not counted because no single answer could be read: {}",
-                letters(&outcome.count.unreadable)
+                letters(&outcome.count.unreadable_members)
             ));
         }
         if !self.skipped_members.is_empty() && !outcome.is_tie() {

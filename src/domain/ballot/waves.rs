@@ -80,7 +80,7 @@ mod tests {
             "6",
             "unclear words that nobody can read here",
         ];
-        let mut checked = 0;
+        let mut checked_count = 0;
         for code in 0..5_usize.pow(5) {
             let votes: Vec<(usize, &str)> = (0..5_u32)
                 .map(|at| (at as usize, answers[code / 5_usize.pow(at) % 5]))
@@ -96,9 +96,9 @@ mod tests {
                     full.leader_count() == 1 && full.choices[0].voters.contains(&leader),
                     "{votes:?}"
                 );
-                checked += 1;
+                checked_count += 1;
             }
         }
-        assert!(checked > 400, "{checked}");
+        assert!(checked_count > 400, "{checked_count}");
     }
 }

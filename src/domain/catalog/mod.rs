@@ -64,7 +64,7 @@ impl CatalogSheet {
     /// Parses a sheet. `known` holds the classes that rows may use in addition to the sheet's own.
     fn parse_with_classes(
         text: &str,
-        known: &BTreeMap<String, CatalogRow>,
+        classes: &BTreeMap<String, CatalogRow>,
     ) -> Result<Self, Vec<String>> {
         let no_sheet = |why: &str| vec![format!("not a model sheet: {why}")];
         if !text.trim_start().starts_with('{') {
@@ -83,25 +83,25 @@ impl CatalogSheet {
             ..Self::default()
         };
         for (name, value) in file.classes {
-            let place = format!("class \"{name}\"");
-            if let Some(row) = check::parse_row(value, &place, &mut errors) {
-                check::check_class(&row, &place, &mut errors);
+            let location = format!("class \"{name}\"");
+            if let Some(row) = check::parse_row(value, &location, &mut errors) {
+                check::check_class(&row, &location, &mut errors);
                 sheet.classes.insert(name, row);
             }
         }
         for (at, value) in file.models.into_iter().enumerate() {
             let id = value["id"].as_str().unwrap_or_default();
-            let place = match id {
+            let location = match id {
                 "" => format!("model {}", at + 1),
                 id => format!("model \"{}\"", check::short_name(id)),
             };
-            let Some(row) = check::parse_row(value, &place, &mut errors) else {
+            let Some(row) = check::parse_row(value, &location, &mut errors) else {
                 continue;
             };
             let class = row.like.as_ref().map(|name| {
-                let class = sheet.classes.get(name).or_else(|| known.get(name));
+                let class = sheet.classes.get(name).or_else(|| classes.get(name));
                 class.ok_or_else(|| {
-                    format!("{place}: unknown class \"{}\"", check::short_name(name))
+                    format!("{location}: unknown class \"{}\"", check::short_name(name))
                 })
             });
             match class.transpose() {
@@ -112,7 +112,7 @@ impl CatalogSheet {
             }
         }
         check::check_rows(&sheet.rows, &mut errors);
-        sheet.check_servers(known, &mut errors);
+        sheet.check_servers(classes, &mut errors);
         if errors.is_empty() {
             Ok(sheet)
         } else {
@@ -120,9 +120,9 @@ impl CatalogSheet {
         }
     }
 
-    fn check_servers(&self, known: &BTreeMap<String, CatalogRow>, errors: &mut Vec<String>) {
+    fn check_servers(&self, classes: &BTreeMap<String, CatalogRow>, errors: &mut Vec<String>) {
         for (server, class) in &self.servers {
-            if !self.classes.contains_key(class) && !known.contains_key(class) {
+            if !self.classes.contains_key(class) && !classes.contains_key(class) {
                 let (server, class) = (check::short_name(server), check::short_name(class));
                 errors.push(format!("server \"{server}\": unknown class \"{class}\""));
             }
@@ -178,8 +178,8 @@ impl Catalog {
     /// server knows its models.
     pub fn names_of<'a>(&'a self, provider: &'a str) -> impl Iterator<Item = &'a str> {
         let is_new = |row: &&CatalogRow| {
-            let place = self.row_indexes.get(&row.id);
-            place.is_some_and(|(built_in, _)| built_in.is_none())
+            let indexes = self.row_indexes.get(&row.id);
+            indexes.is_some_and(|(built_in, _)| built_in.is_none())
         };
         let admin_sheet = self.admin_sheet.rows.iter().filter(is_new);
         let rows = self.built_in.rows.iter().chain(admin_sheet);
@@ -218,7 +218,7 @@ impl Catalog {
     /// Describes a model from all sources. `listed` is the provider's own data: it overrides the built-in sheet for
     /// facts that change (price, context window) and is a fallback elsewhere. An admin's row overrides both.
     pub fn describe(&self, provider: &str, name: &str, listed: ListedFacts) -> Model {
-        let place = self.row_indexes.get(&format!("{provider}/{name}"));
+        let indexes = self.row_indexes.get(&format!("{provider}/{name}"));
         let class = self.class_of(provider);
         // The tag of a local model gives its size and quantization, not its capabilities.
         let bare_name = name
@@ -227,17 +227,17 @@ impl Catalog {
             .filter(|bare_name| *bare_name != name && class.is_some());
         let bare_name = bare_name
             .and_then(|bare_name| self.row_indexes.get(&format!("{provider}/{bare_name}")));
-        let mut known = CatalogRow::default();
+        let mut merged_row = CatalogRow::default();
         let (fresh, rest) = listed.into_rows();
-        let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).overlay(row);
-        for place in [place, bare_name].into_iter().flatten() {
-            if let Some(row) = place.1.and_then(|at| self.admin_sheet.rows.get(at)) {
+        let mut add = |row: &CatalogRow| merged_row = std::mem::take(&mut merged_row).overlay(row);
+        for indexes in [indexes, bare_name].into_iter().flatten() {
+            if let Some(row) = indexes.1.and_then(|at| self.admin_sheet.rows.get(at)) {
                 add(row);
             }
         }
         add(&fresh);
-        for place in [place, bare_name].into_iter().flatten() {
-            if let Some(row) = place.0.and_then(|at| self.built_in.rows.get(at)) {
+        for indexes in [indexes, bare_name].into_iter().flatten() {
+            if let Some(row) = indexes.0.and_then(|at| self.built_in.rows.get(at)) {
                 add(row);
             }
         }
@@ -245,14 +245,14 @@ impl Catalog {
         if let Some(class) = class {
             add(class);
         }
-        if known.family.is_none() {
-            known.family = self.family(name).map(str::to_owned);
+        if merged_row.family.is_none() {
+            merged_row.family = self.family_of(name).map(str::to_owned);
         }
-        if place.is_none() {
-            known.name = Some(name.to_owned());
+        if indexes.is_none() {
+            merged_row.name = Some(name.to_owned());
         }
-        known.id = format!("{provider}/{name}");
-        known.into_model()
+        merged_row.id = format!("{provider}/{name}");
+        merged_row.into_model()
     }
 
     fn class_of(&self, provider: &str) -> Option<&CatalogRow> {
@@ -263,7 +263,7 @@ impl Catalog {
     }
 
     /// Looks up the family by the longest prefix that matches the last segment of the name.
-    fn family(&self, name: &str) -> Option<&str> {
+    fn family_of(&self, name: &str) -> Option<&str> {
         let last = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
         let all = self
             .admin_sheet

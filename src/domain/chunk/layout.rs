@@ -36,28 +36,28 @@ impl Layout {
     pub fn parse(text: &str) -> Self {
         let mut layout = Self::default();
         let mut at = 0;
-        let mut open: Option<(usize, BlockKind)> = None;
+        let mut open_block: Option<(usize, BlockKind)> = None;
         for line in text.split_inclusive('\n') {
             let trimmed = line.trim_start();
             let fence = trimmed.starts_with("```") || trimmed.starts_with("~~~");
-            match open {
+            match open_block {
                 Some((start, BlockKind::CodeFence)) if fence => {
                     layout.close_block(start, at + line.len(), BlockKind::CodeFence);
-                    open = None;
+                    open_block = None;
                 }
                 Some((_, BlockKind::CodeFence)) => {}
                 _ => {
                     let row = table_row_kind(trimmed);
-                    if let Some((start, kind)) = open
+                    if let Some((start, kind)) = open_block
                         && row != Some(kind)
                     {
                         layout.close_block(start, at, kind);
-                        open = None;
+                        open_block = None;
                     }
                     if fence {
-                        open = Some((at, BlockKind::CodeFence));
+                        open_block = Some((at, BlockKind::CodeFence));
                     } else if let Some(kind) = row {
-                        open = open.or(Some((at, kind)));
+                        open_block = open_block.or(Some((at, kind)));
                     } else if let Some(words) = heading_text(line) {
                         layout.headings.push(Heading {
                             start: at,
@@ -70,7 +70,7 @@ impl Layout {
             at += line.len();
         }
         // An unclosed fence does not count as a fence.
-        if let Some((start, kind)) = open.filter(|&(_, kind)| kind != BlockKind::CodeFence) {
+        if let Some((start, kind)) = open_block.filter(|&(_, kind)| kind != BlockKind::CodeFence) {
             layout.close_block(start, text.len(), kind);
         }
         layout
@@ -86,8 +86,8 @@ impl Layout {
 
     /// Returns the header row of the table that contains `at`, unless `at` is its start.
     pub fn columns_at<'a>(&self, text: &'a str, at: usize) -> Option<&'a str> {
-        let place = self.blocks.partition_point(|block| block.end <= at);
-        let block = self.blocks.get(place)?;
+        let block_index = self.blocks.partition_point(|block| block.end <= at);
+        let block = self.blocks.get(block_index)?;
         (block.is_table && block.start < at)
             .then(|| text[block.start..block.end].lines().next())
             .flatten()

@@ -65,10 +65,10 @@ fn headings_start_passages_and_name_them() {
     let body = "Some text here. ".repeat(30);
     let text =
         format!("# Title\n\n## First\n\n{body}\n\n## Second\n\n{body}\n\n```\n# no heading\n```\n");
-    let found = split_into_passages(&[page(&text)]);
-    let heads: Vec<&str> = found.iter().map(|p| p.heading.as_str()).collect();
+    let passages = split_into_passages(&[page(&text)]);
+    let heads: Vec<&str> = passages.iter().map(|p| p.heading.as_str()).collect();
     assert_eq!(heads, ["First", "Second"]);
-    assert!(found[1].text.starts_with("## Second"));
+    assert!(passages[1].text.starts_with("## Second"));
 }
 
 #[test]
@@ -98,9 +98,9 @@ proptest! {
     #[test]
     fn passages_are_exact_slices_and_lose_no_word(text in "([a-zé量😀#.\\n ]{0,40}|[ab]{200,900}| {3}|\\n\\n){0,60}") {
         let pages = [page(&text)];
-        let found = split_into_passages(&pages);
+        let passages = split_into_passages(&pages);
         let mut last = 0;
-        for (index, passage) in found.iter().enumerate() {
+        for (index, passage) in passages.iter().enumerate() {
             let (start, end) = (passage.start as usize, passage.end as usize);
             prop_assert_eq!(&text[start..end], passage.text.as_str());
             prop_assert_eq!(passage.ordinal as usize, index);
@@ -120,20 +120,20 @@ fn table_rows_stay_whole_and_keep_their_header() {
         "# Costs\n\n| Day | Remark | Sum |\n| --- | --- | --- |\n{}",
         row.repeat(80)
     );
-    let found = split_into_passages(&[page(&table)]);
-    assert!(found.len() > 2);
-    for passage in &found {
+    let passages = split_into_passages(&[page(&table)]);
+    assert!(passages.len() > 2);
+    for passage in &passages {
         assert!(
             passage.text.ends_with('|')
                 && passage.text.contains("| Sum |") != passage.heading.contains("| Sum |"),
             "{passage:?}"
         );
     }
-    assert_eq!(found[1].heading, "Costs | Day | Remark | Sum |");
-    let named = "Day: 1 | Remark: Yes. No | Sum: 3\n".repeat(90);
-    let found = split_into_passages(&[page(&named)]);
+    assert_eq!(passages[1].heading, "Costs | Day | Remark | Sum |");
+    let named_row = "Day: 1 | Remark: Yes. No | Sum: 3\n".repeat(90);
+    let passages = split_into_passages(&[page(&named_row)]);
     assert!(
-        found
+        passages
             .iter()
             .all(|p| p.text.starts_with("Day: 1") && p.text.ends_with("Sum: 3"))
     );
@@ -143,17 +143,17 @@ fn table_rows_stay_whole_and_keep_their_header() {
 fn code_stays_together_while_it_fits() {
     let prose = "Some words that say nothing. ".repeat(20);
     let code = format!("```rust\n{}```\n", "let a = 1;\n\n".repeat(60));
-    let found = cut_at(&format!("{prose}\n\n{code}\n\n{prose}"));
+    let passages = cut_at(&format!("{prose}\n\n{code}\n\n{prose}"));
     assert!(
-        found[1].starts_with("```rust") && found[1].contains("```\n"),
-        "{found:?}"
+        passages[1].starts_with("```rust") && passages[1].contains("```\n"),
+        "{passages:?}"
     );
     // An unclosed fence keeps nothing together, and headings below it count as headings.
-    let open = split_into_passages(&[page(&format!(
+    let unclosed_code = split_into_passages(&[page(&format!(
         "{}\n```\n{prose}\n\n{prose}",
         "a ".repeat(200)
     ))]);
-    assert!(open.len() > 1);
+    assert!(unclosed_code.len() > 1);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn sections_continue_across_pages() {
         },
     ];
     let mut cutter = PassageSplitter::new();
-    let found: Vec<(u32, u32, String)> = pages
+    let passages: Vec<(u32, u32, String)> = pages
         .iter()
         .flat_map(|page| cutter.split_page(page))
         .map(|p| (p.ordinal, p.page, p.heading))
@@ -193,7 +193,7 @@ fn sections_continue_across_pages() {
         (3, 4, "Annex"),
     ];
     assert_eq!(
-        found,
+        passages,
         expected.map(|(n, page, heading)| (n, page, heading.to_owned()))
     );
 }

@@ -33,7 +33,7 @@ struct CachedPage {
     document: DocumentId,
     page: u32,
     text: String,
-    comparable: ComparableText,
+    comparable_text: ComparableText,
 }
 
 impl<'a> CitationChecker<'a> {
@@ -49,10 +49,10 @@ impl<'a> CitationChecker<'a> {
             };
             for mark in marks::parse_marks(&source.mark, false) {
                 if let CitationMark::Pages { document, from, to } = mark {
-                    let known = given_pages
+                    let known_pages = given_pages
                         .entry(document)
                         .or_insert_with(|| (id.clone(), BTreeSet::new()));
-                    known.1.extend(from..=to);
+                    known_pages.1.extend(from..=to);
                 }
             }
         }
@@ -64,7 +64,7 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    pub fn check_text(&mut self, text: &CitingText<'_>, found: &mut Citations) {
+    pub fn check_text(&mut self, text: &CitingText<'_>, citations: &mut Citations) {
         let cites = find_mark_groups(text.text);
         let quotes = quotes::find_quotes(text.text, &cites);
         for (index, cite) in cites.iter().enumerate() {
@@ -81,10 +81,10 @@ impl<'a> CitationChecker<'a> {
                     continue;
                 };
                 if quoted.is_empty() {
-                    self.add_item(text, mark, None, found);
+                    self.add_item(text, mark, None, citations);
                 }
                 for quote in &quoted {
-                    self.add_item(text, mark, Some(&quote.text), found);
+                    self.add_item(text, mark, Some(&quote.text), citations);
                 }
             }
         }
@@ -106,7 +106,7 @@ impl<'a> CitationChecker<'a> {
         text: &CitingText<'_>,
         mark: CitationMark,
         quote: Option<&str>,
-        found: &mut Citations,
+        citations: &mut Citations,
     ) {
         let mut item = Citation {
             stage: text.stage,
@@ -122,9 +122,9 @@ impl<'a> CitationChecker<'a> {
             left_out: Vec::new(),
         };
         self.check_item(mark, quote, &mut item);
-        *found.counts.entry(item.state).or_default() += 1;
-        if found.items.len() < MAX_ITEMS {
-            found.items.push(item);
+        *citations.counts.entry(item.state).or_default() += 1;
+        if citations.items.len() < MAX_ITEMS {
+            citations.items.push(item);
         }
     }
 
@@ -167,13 +167,13 @@ impl<'a> CitationChecker<'a> {
                 continue;
             };
             is_there = true;
-            let Some(found) = locate(quote, &fetch_page.comparable) else {
+            let Some(quote_match) = locate(quote, &fetch_page.comparable_text) else {
                 continue;
             };
-            if found.omitted.is_empty() || !truncate_quote {
-                set_location(item, page, (0, &fetch_page.text), &found);
+            if quote_match.omitted.is_empty() || !truncate_quote {
+                set_location(item, page, (0, &fetch_page.text), &quote_match);
             }
-            if found.omitted.is_empty() {
+            if quote_match.omitted.is_empty() {
                 return CitationState::Verified;
             }
             truncate_quote = true;
@@ -196,10 +196,10 @@ impl<'a> CitationChecker<'a> {
         given_pages: &BTreeSet<u32>,
         item: &mut Citation,
     ) -> Option<CitationState> {
-        let before = |&page: &u32| page.checked_sub(1);
+        let previous_page = |&page: &u32| page.checked_sub(1);
         let firsts: BTreeSet<u32> = meant
             .iter()
-            .filter_map(before)
+            .filter_map(previous_page)
             .chain(meant.iter().copied())
             .collect();
         for first in firsts {
@@ -216,18 +216,19 @@ impl<'a> CitationChecker<'a> {
             };
             let both = PageBreak::between(&one.text, &other.text);
             let is_recognized = one.is_recognized && other.is_recognized;
-            let Some(found) = locate(quote, &prepare_page_text(&both.text, is_recognized)) else {
+            let Some(quote_match) = locate(quote, &prepare_page_text(&both.text, is_recognized))
+            else {
                 continue;
             };
-            if let Some((part, rest)) = both.split_range(&(found.start..found.end)) {
-                item.left_out = omitted_text(&both.text, &found);
+            if let Some((part, rest)) = both.split_range(&(quote_match.start..quote_match.end)) {
+                item.left_out = omitted_text(&both.text, &quote_match);
                 (item.page, item.start, item.end) = (first, part.start as u32, part.end as u32);
                 item.continued = Some(PageSpan {
                     page: second,
                     start: rest.start as u32,
                     end: rest.end as u32,
                 });
-                return Some(match found.omitted.is_empty() {
+                return Some(match quote_match.omitted.is_empty() {
                     true => CitationState::Verified,
                     false => CitationState::Shortened,
                 });
@@ -253,10 +254,15 @@ impl<'a> CitationChecker<'a> {
             let Some(id) = &source.document_id else {
                 continue;
             };
-            if let Some(found) = locate(quote, &ComparableText::from_text(&source.text)) {
+            if let Some(quote_match) = locate(quote, &ComparableText::from_text(&source.text)) {
                 // If a heading precedes the passage, the offset within the page is unknown.
                 let is_placed = source.end as usize >= source.start as usize + source.text.len();
-                set_location(item, source.page, (source.start, &source.text), &found);
+                set_location(
+                    item,
+                    source.page,
+                    (source.start, &source.text),
+                    &quote_match,
+                );
                 if !is_placed {
                     (item.start, item.end) = (0, 0);
                 }
@@ -277,7 +283,7 @@ impl<'a> CitationChecker<'a> {
             self.cached_page = Some(CachedPage {
                 document: id.clone(),
                 page,
-                comparable: prepare_page_text(&text, is_recognized),
+                comparable_text: prepare_page_text(&text, is_recognized),
                 text,
             });
         }
@@ -294,15 +300,23 @@ fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
 }
 
 // Records the position of a quotation: its page, and the offset of the searched text within the page.
-fn set_location(item: &mut Citation, page: u32, (offset, text): (u32, &str), found: &QuoteMatch) {
+fn set_location(
+    item: &mut Citation,
+    page: u32,
+    (offset, text): (u32, &str),
+    quote_match: &QuoteMatch,
+) {
     item.page = page;
-    (item.start, item.end) = (offset + found.start as u32, offset + found.end as u32);
-    item.left_out = omitted_text(text, found);
+    (item.start, item.end) = (
+        offset + quote_match.start as u32,
+        offset + quote_match.end as u32,
+    );
+    item.left_out = omitted_text(text, quote_match);
 }
 
-fn omitted_text(text: &str, found: &QuoteMatch) -> Vec<String> {
+fn omitted_text(text: &str, quote_match: &QuoteMatch) -> Vec<String> {
     let words = |range: &std::ops::Range<usize>| text.get(range.clone()).map(truncate_quote);
-    found
+    quote_match
         .omitted
         .iter()
         .take(MAX_STORED_OMISSIONS)

@@ -41,8 +41,11 @@ pub struct QuoteMatch {
 /// words may reverse its meaning. Accepts texts of any language and length; a quotation of more than 400 words is
 /// not found. For several quotations from one text, prepare the text once and use [`locate`].
 pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
-    let found = locate(quote, &ComparableText::from_text(text))?;
-    found.omitted.is_empty().then_some(found.start..found.end)
+    let quote_match = locate(quote, &ComparableText::from_text(text))?;
+    quote_match
+        .omitted
+        .is_empty()
+        .then_some(quote_match.start..quote_match.end)
 }
 
 /// Finds a quotation in a prepared text, complete or shortened.
@@ -88,10 +91,11 @@ fn find_whole(
 // Returns the position of the negation that a quotation beginning at this word leaves out: "no" before "fewer than
 // 3".
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
-    let before = text.get(start.checked_sub(1)?)?;
+    let word_before = text.get(start.checked_sub(1)?)?;
     let is_next = text[start].is_after_space;
-    let is_negation = !before.is_number_sign && NEGATIONS_BEFORE.contains(&before.plain.as_str());
-    (is_next && is_negation).then_some(before.start..before.end)
+    let is_negation =
+        !word_before.is_number_sign && NEGATIONS_BEFORE.contains(&word_before.plain.as_str());
+    (is_next && is_negation).then_some(word_before.start..word_before.end)
 }
 
 // Returns the words between the ellipses of a quotation.

@@ -10,7 +10,7 @@ pub(super) struct WrittenFigure {
     pub length: usize,
     /// Digits without group separators: `1,500`, `1 500`, and `1'500` are `1500`. A single separator that could be
     /// a decimal point stays: `1.500`.
-    pub plain: String,
+    pub digits: String,
 }
 
 /// The zeros of scripts that have their own digits; the other nine digits follow each zero.
@@ -41,23 +41,23 @@ pub(super) fn to_ascii_digit(c: char) -> Option<char> {
 /// Reads the number at the start of `chars`, which begins with a digit or with a decimal point followed by one.
 pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
-    let mut written = digits_from(chars, 0);
-    let mut length = written.len();
-    if written.is_empty() {
+    let mut written_digits = digits_from(chars, 0);
+    let mut length = written_digits.len();
+    if written_digits.is_empty() {
         // .5 is 0.5
         if !matches!(at(0), Some('.')) || digits_from(chars, 1).is_empty() {
             return None;
         }
-        written.push('0');
+        written_digits.push('0');
     }
-    let is_grouped = matches!(length, 1..=3) && !written.starts_with('0');
+    let is_grouped = matches!(length, 1..=3) && !written_digits.starts_with('0');
     let mut is_open = is_grouped;
     while let Some(separator) = at(length) {
         let group = digits_from(chars, length + 1);
         match separator {
             _ if group.is_empty() => break,
             '.' | ',' | '．' | '，' | '٫' => {
-                written.push(if matches!(separator, '.' | '．' | '٫') {
+                written_digits.push(if matches!(separator, '.' | '．' | '٫') {
                     '.'
                 } else {
                     ','
@@ -70,11 +70,11 @@ pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
             _ => break,
         }
         length += 1 + group.len();
-        written.push_str(&group);
+        written_digits.push_str(&group);
     }
     (length > 0).then(|| WrittenFigure {
         length,
-        plain: remove_grouping(&written),
+        digits: remove_grouping(&written_digits),
     })
 }
 
@@ -87,7 +87,7 @@ fn digits_from(chars: &[(usize, char)], from: usize) -> String {
 fn remove_grouping(written: &str) -> String {
     let parts: Vec<&str> = written.split(['.', ',']).collect();
     let signs: Vec<char> = written.chars().filter(|c| matches!(c, '.' | ',')).collect();
-    let Some((&last, before)) = signs.split_last() else {
+    let Some((&last, leading_signs)) = signs.split_last() else {
         return written.to_owned();
     };
     let is_uniform = |signs: &[char]| signs.windows(2).all(|pair| pair[0] == pair[1]);
@@ -95,7 +95,11 @@ fn remove_grouping(written: &str) -> String {
         return parts.concat();
     }
     let integer_parts = &parts[..parts.len() - 1];
-    if !before.is_empty() && is_uniform(before) && before[0] != last && are_groups(integer_parts) {
+    if !leading_signs.is_empty()
+        && is_uniform(leading_signs)
+        && leading_signs[0] != last
+        && are_groups(integer_parts)
+    {
         return format!("{}.{}", integer_parts.concat(), parts[parts.len() - 1]);
     }
     // A comma after four digits or more is a decimal separator.
@@ -127,7 +131,7 @@ mod tests {
 
     fn leading_figure(text: &str) -> Option<(usize, String)> {
         let chars: Vec<(usize, char)> = text.char_indices().collect();
-        read_figure(&chars).map(|figure| (figure.length, figure.plain))
+        read_figure(&chars).map(|figure| (figure.length, figure.digits))
     }
 
     #[test]

@@ -38,7 +38,7 @@ const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
 /// Returns all citations in text order.
 pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
-    let mut found = Vec::new();
+    let mut groups = Vec::new();
     let mut at = 0;
     while let Some((start, open)) = next_opening_bracket(text, at) {
         let inside = start + open.len_utf8();
@@ -64,16 +64,16 @@ pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
                 .iter()
                 .any(|mark| matches!(mark, CitationMark::Document(_)));
         if !marks.is_empty() && !is_bare {
-            found.push(MarkGroup { start, end, marks });
+            groups.push(MarkGroup { start, end, marks });
             at = end;
         }
     }
-    found
+    groups
 }
 
 fn next_opening_bracket(text: &str, at: usize) -> Option<(usize, char)> {
-    let open = |c: char| BRACKETS.iter().any(|(opening, _)| *opening == c);
-    let start = at + text[at..].find(open)?;
+    let is_opening = |c: char| BRACKETS.iter().any(|(opening, _)| *opening == c);
+    let start = at + text[at..].find(is_opening)?;
     Some((start, text[start..].chars().next()?))
 }
 
@@ -160,14 +160,14 @@ impl CitationMark {
 
     /// Whether the mark refers to the passage.
     pub fn refers_to(self, source: &SourcePassage) -> bool {
-        let own = || parse_marks(&source.mark, false).into_iter();
+        let own_pages = || parse_marks(&source.mark, false).into_iter();
         match self {
             Self::Number(number) => source.number == number,
-            Self::Document(wanted) => own().any(|mark| match mark {
+            Self::Document(wanted) => own_pages().any(|mark| match mark {
                 Self::Pages { document, .. } => document == wanted,
                 _ => false,
             }),
-            Self::Pages { document, from, to } => own().any(|mark| match mark {
+            Self::Pages { document, from, to } => own_pages().any(|mark| match mark {
                 Self::Pages {
                     document: other,
                     from: first,
@@ -184,8 +184,11 @@ pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
     replace_marks(text, |mark| match mark {
         CitationMark::Number(number) => {
             let source = sources.iter().find(|source| source.number == number);
-            let marked = source.map(|source| source.mark.clone());
-            marked.filter(|mark| !mark.is_empty()).into_iter().collect()
+            let citation_mark = source.map(|source| source.mark.clone());
+            citation_mark
+                .filter(|mark| !mark.is_empty())
+                .into_iter()
+                .collect()
         }
         _ => Vec::new(),
     })
@@ -205,20 +208,20 @@ pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
 // Leaves brackets without a known mark unchanged.
 fn replace_marks(text: &str, name: impl Fn(CitationMark) -> Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut done = 0;
+    let mut copied_end = 0;
     for cite in find_mark_groups(text) {
         let mut names: Vec<String> = cite.marks.iter().flat_map(|&mark| name(mark)).collect();
         names.dedup();
         if names.is_empty() {
             continue;
         }
-        out.push_str(&text[done..cite.start]);
+        out.push_str(&text[copied_end..cite.start]);
         out.push('[');
         out.push_str(&names.join(", "));
         out.push(']');
-        done = cite.end;
+        copied_end = cite.end;
     }
-    out.push_str(&text[done..]);
+    out.push_str(&text[copied_end..]);
     out
 }
 
@@ -254,12 +257,12 @@ mod tests {
             ("an open [D1:p4", ""),
             ("[[D1:p4]]", "D1:p4"),
         ] {
-            let found: Vec<String> = find_mark_groups(text)
+            let marks: Vec<String> = find_mark_groups(text)
                 .iter()
                 .flat_map(|cite| &cite.marks)
                 .map(|mark| mark.to_text())
                 .collect();
-            assert_eq!(found.join(" "), expected, "{text}");
+            assert_eq!(marks.join(" "), expected, "{text}");
         }
     }
 

@@ -137,23 +137,23 @@ pub fn check_citations<'a>(
     page: &mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
 ) -> Citations {
     let mut checker = CitationChecker::new(plan, page);
-    let mut found = Citations::default();
+    let mut citations = Citations::default();
     for text in texts {
-        checker.check_text(&text, &mut found);
+        checker.check_text(&text, &mut citations);
     }
-    found
+    citations
 }
 
 /// Strikes out (in Markdown) citation marks for pages that were not given.
-pub fn strike_unknown_marks(text: &str, found: &Citations) -> String {
-    let unknown: BTreeSet<&str> = found
+pub fn strike_unknown_marks(text: &str, citations: &Citations) -> String {
+    let unknown: BTreeSet<&str> = citations
         .items
         .iter()
         .filter(|item| item.state == CitationState::Unknown)
         .map(|item| item.mark.as_str())
         .collect();
     let mut out = String::with_capacity(text.len());
-    let mut done = 0;
+    let mut copied_end = 0;
     for cite in find_mark_groups(text) {
         let of_kind = |wanted: bool| -> String {
             let is_unknown =
@@ -165,18 +165,18 @@ pub fn strike_unknown_marks(text: &str, found: &Citations) -> String {
                 .map(|mark| mark.to_text());
             marks.collect::<Vec<_>>().join(", ")
         };
-        let (known, made_up) = (of_kind(false), of_kind(true));
+        let (known_marks, made_up) = (of_kind(false), of_kind(true));
         if made_up.is_empty() {
             continue;
         }
-        out.push_str(&text[done..cite.start]);
-        if !known.is_empty() {
-            out.push_str(&format!("[{known}] "));
+        out.push_str(&text[copied_end..cite.start]);
+        if !known_marks.is_empty() {
+            out.push_str(&format!("[{known_marks}] "));
         }
         out.push_str(&format!("~~[{made_up}]~~"));
-        done = cite.end;
+        copied_end = cite.end;
     }
-    out.push_str(&text[done..]);
+    out.push_str(&text[copied_end..]);
     out
 }
 

@@ -12,16 +12,21 @@ const MAX_BARRED_LENGTH: usize = 12;
 
 /// Reads the operator at position `at`, if the character there is one.
 pub(super) fn read_operator(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
-    let place = OperatorContext { chars, at };
-    let c = place.char_ahead(0)?;
+    let context = OperatorContext {
+        chars,
+        position: at,
+    };
+    let c = context.char_ahead(0)?;
     let (length, plain) = match c {
-        '~' => place.tilde_operator()?,
-        '!' => (1, place.exclamation_operator()?),
-        '#' => (1, place.is_sharp().then_some("#")?),
-        '\'' | '’' => (1, place.is_prime(&['\'', '‘', '’']).then_some("′")?),
-        '"' | '”' => (1, place.is_prime(&['"', '“', '”', '„']).then_some("″")?),
-        '|' => (1, place.is_bar().then_some("|")?),
-        _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.read_pictograph(c)),
+        '~' => context.tilde_operator()?,
+        '!' => (1, context.exclamation_operator()?),
+        '#' => (1, context.is_sharp().then_some("#")?),
+        '\'' | '’' => (1, context.is_prime(&['\'', '‘', '’']).then_some("′")?),
+        '"' | '”' => (1, context.is_prime(&['"', '“', '”', '„']).then_some("″")?),
+        '|' => (1, context.is_bar().then_some("|")?),
+        _ if is_pictograph(c) && !context.is_ornament(c) => {
+            return Some(context.read_pictograph(c));
+        }
         _ => return None,
     };
     Some(Symbol {
@@ -32,16 +37,16 @@ pub(super) fn read_operator(chars: &[(usize, char)], at: usize) -> Option<Symbol
 
 struct OperatorContext<'a> {
     chars: &'a [(usize, char)],
-    at: usize,
+    position: usize,
 }
 
 impl OperatorContext<'_> {
     fn char_ahead(&self, ahead: usize) -> Option<char> {
-        self.chars.get(self.at + ahead).map(|&(_, c)| c)
+        self.chars.get(self.position + ahead).map(|&(_, c)| c)
     }
 
     fn char_behind(&self, distance: usize) -> Option<char> {
-        let at = self.at.checked_sub(distance)?;
+        let at = self.position.checked_sub(distance)?;
         self.chars.get(at).map(|&(_, c)| c)
     }
 
@@ -68,12 +73,12 @@ impl OperatorContext<'_> {
                 .is_some_and(|c| c.is_ascii_alphabetic() || c == '(');
             return is_before_name.then_some("¬");
         }
-        let before = self.char_behind(1)?;
-        let is_variable = before.is_lowercase()
+        let char_before = self.char_behind(1)?;
+        let is_variable = char_before.is_lowercase()
             && self
                 .char_behind(2)
                 .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '-'));
-        (to_ascii_digit(before).is_some() || is_variable).then_some("!")
+        (to_ascii_digit(char_before).is_some() || is_variable).then_some("!")
     }
 
     fn is_sharp(&self) -> bool {
@@ -95,7 +100,7 @@ impl OperatorContext<'_> {
     }
 
     fn is_closing(&self, marks: &[char]) -> bool {
-        let mut closed = 0;
+        let mut closed_count = 0;
         for distance in 2..MAX_QUOTED_DISTANCE {
             let Some(c) = self.char_behind(distance) else {
                 return false;
@@ -103,20 +108,20 @@ impl OperatorContext<'_> {
             if !marks.contains(&c) {
                 continue;
             }
-            let before = self.char_behind(distance + 1);
-            let opens =
-                before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | ',' | '!' | '?'));
-            if opens && closed == 0 {
+            let char_before = self.char_behind(distance + 1);
+            let opens = char_before
+                .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | ',' | '!' | '?'));
+            if opens && closed_count == 0 {
                 return true;
             }
             if opens {
-                closed -= 1;
-            } else if before.is_none_or(|c| to_ascii_digit(c).is_none())
+                closed_count -= 1;
+            } else if char_before.is_none_or(|c| to_ascii_digit(c).is_none())
                 && !self
                     .char_behind(distance - 1)
                     .is_some_and(char::is_alphanumeric)
             {
-                closed += 1;
+                closed_count += 1;
             }
         }
         false
@@ -131,7 +136,7 @@ impl OperatorContext<'_> {
                 self.char_behind(behind) == Some('|')
                     && OperatorContext {
                         chars: self.chars,
-                        at: self.at - behind,
+                        position: self.position - behind,
                     }
                     .opens_bars()
                     && (1..behind)
@@ -142,17 +147,17 @@ impl OperatorContext<'_> {
     // Whether this is the bar of a conditional probability: `P(A | B)`.
     fn is_condition(&self) -> bool {
         let is_inside = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | ',' | '=' | '¬');
-        let before = (1..=MAX_BARRED_LENGTH)
+        let chars_before = (1..=MAX_BARRED_LENGTH)
             .map_while(|behind| self.char_behind(behind).filter(is_inside))
             .count();
         let behind = (1..=MAX_BARRED_LENGTH)
             .map_while(|ahead| self.char_ahead(ahead).filter(is_inside))
             .count();
-        before > 0
+        chars_before > 0
             && behind > 0
-            && self.char_behind(before + 1) == Some('(')
+            && self.char_behind(chars_before + 1) == Some('(')
             && self
-                .char_behind(before + 2)
+                .char_behind(chars_before + 2)
                 .is_some_and(char::is_alphabetic)
             && self.char_ahead(behind + 1) == Some(')')
     }
@@ -210,18 +215,18 @@ mod tests {
 
     fn all_operators(text: &str) -> String {
         let chars: Vec<(usize, char)> = text.char_indices().collect();
-        let mut found = String::new();
+        let mut operators = String::new();
         let mut at = 0;
         while at < chars.len() {
             match read_operator(&chars, at) {
                 Some(sign) => {
-                    found.push_str(&sign.plain);
+                    operators.push_str(&sign.plain);
                     at += sign.length;
                 }
                 None => at += 1,
             }
         }
-        found
+        operators
     }
 
     #[test]

@@ -13,9 +13,9 @@ pub(super) struct PageBreak {
     /// The joined text.
     pub text: String,
     /// Byte range of the first page's part in the joined text.
-    first: Range<usize>,
+    first_range: Range<usize>,
     /// Start of the second page's part, as an offset in its text.
-    second: usize,
+    second_start: usize,
 }
 
 impl PageBreak {
@@ -28,20 +28,20 @@ impl PageBreak {
         let to = second.floor_char_boundary((from + CONTEXT_BYTES).min(second.len()));
         Self {
             text: format!("{}\n{}", &first[start..end], &second[from..to]),
-            first: start..end,
-            second: from,
+            first_range: start..end,
+            second_start: from,
         }
     }
 
     /// Splits a range into its parts on the first and the second page; `None` if it does not cross the break.
     pub fn split_range(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
-        let border = self.first.len();
+        let border = self.first_range.len();
         let reaches_over = range.start < border && range.end > border + 1;
         reaches_over.then(|| {
             let second_end = range.end - border - 1;
             (
-                self.first.start + range.start..self.first.end,
-                self.second..self.second + second_end,
+                self.first_range.start + range.start..self.first_range.end,
+                self.second_start..self.second_start + second_end,
             )
         })
     }

@@ -47,8 +47,8 @@ impl Quote {
 
 /// Returns every quotation that has a citation nearby.
 pub fn find_quotes(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
-    let marked = quoted_spans(text);
-    let blocks = block_quotes(text, &marked);
+    let quoted_ranges = quoted_spans(text);
+    let blocks = block_quotes(text, &quoted_ranges);
     let quote = |(start, end): (usize, usize)| {
         let cite = nearest_mark(text, (start, end), cites)?;
         // A number at the end of a quotation is the quotation's citation, not part of it.
@@ -63,7 +63,11 @@ pub fn find_quotes(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
             range: (start, end),
         })
     };
-    marked.into_iter().chain(blocks).filter_map(quote).collect()
+    quoted_ranges
+        .into_iter()
+        .chain(blocks)
+        .filter_map(quote)
+        .collect()
 }
 
 fn is_number(cite: &MarkGroup) -> bool {
@@ -74,10 +78,10 @@ fn is_number(cite: &MarkGroup) -> bool {
 
 // Returns the spans between quotation marks, within one paragraph.
 fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
+    let mut spans = Vec::new();
     let mut at = 0;
-    let open = |c: char| QUOTE_PAIRS.iter().any(|(opening, _)| *opening == c);
-    while let Some(length) = text[at..].find(open) {
+    let is_opening = |c: char| QUOTE_PAIRS.iter().any(|(opening, _)| *opening == c);
+    while let Some(length) = text[at..].find(is_opening) {
         let start = at + length;
         let Some(mark) = text[start..].chars().next() else {
             break;
@@ -94,24 +98,24 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
         let span = &text[inside..limit];
         let usual = closing_position(span, mark, closing[0]);
         if let Some(end) = usual.or_else(|| span.find(|c| closing.contains(&c))) {
-            found.push((inside, inside + end));
+            spans.push((inside, inside + end));
             at = text.ceil_char_boundary(inside + end + 1);
         }
     }
-    found
+    spans
 }
 
 // Returns the position at which a quotation opened before this text closes; skips nested quotations.
 fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
-    let mut before = None;
+    let mut previous_char = None;
     for (at, c) in text.char_indices() {
         let next = text[at + c.len_utf8()..].chars().next();
         let is_apostrophe = c == '’' && next.is_some_and(char::is_alphanumeric);
         let opens = match open == close {
             // The same character opens and closes: it opens between a space and a word.
             true => {
-                before.is_some_and(|c: char| c.is_whitespace() || c == '(')
+                previous_char.is_some_and(|c: char| c.is_whitespace() || c == '(')
                     && next.is_some_and(char::is_alphanumeric)
             }
             false => true,
@@ -124,14 +128,14 @@ fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
             }
             depth -= 1;
         }
-        before = Some(c);
+        previous_char = Some(c);
     }
     None
 }
 
 // Returns Markdown quote lines, which begin with `>`.
 fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    let mut found: Vec<(usize, usize)> = Vec::new();
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let quoted = line.trim_start().strip_prefix('>');
@@ -145,12 +149,12 @@ fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
                 .sum();
             let is_source = quoted.trim_start().starts_with(['—', '–']);
             if start < end && within * 2 < end - start && !is_source {
-                found.push((start, end));
+                ranges.push((start, end));
             }
         }
         at += line.len();
     }
-    found
+    ranges
 }
 
 // Returns the citation inside the quotation, else the next one in the same paragraph, else the number at its end,
@@ -170,11 +174,11 @@ fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -
         .iter()
         .rposition(|cite| is_inside(cite) && is_end(cite));
     let is_mark_behind = next_index.is_some_and(|index| !is_number(&cites[index]));
-    let before = cites.iter().rposition(|cite| cite.end <= start);
-    let before = before.filter(|&index| within(cites[index].end, start, "\n"));
+    let mark_before = cites.iter().rposition(|cite| cite.end <= start);
+    let mark_before = mark_before.filter(|&index| within(cites[index].end, start, "\n"));
     match is_mark_behind {
         true => inside.or(next_index),
-        false => inside.or(last).or(next_index).or(before),
+        false => inside.or(last).or(next_index).or(mark_before),
     }
 }
 
@@ -228,11 +232,11 @@ mod tests {
                 "0:He said “no” to all",
             ),
         ] {
-            let found: Vec<String> = find_quotes(text, &find_mark_groups(text))
+            let quotes: Vec<String> = find_quotes(text, &find_mark_groups(text))
                 .iter()
                 .map(|quote| format!("{}:{}", quote.mark_group, quote.text))
                 .collect();
-            assert_eq!(found.join("|"), expected, "{text}");
+            assert_eq!(quotes.join("|"), expected, "{text}");
         }
     }
 }

@@ -23,10 +23,10 @@ mod list_numbers;
 pub(super) struct Scanner<'a> {
     text: &'a str,
     chars: Vec<(usize, char)>,
-    at: usize,
+    position: usize,
     words: Vec<PlainWord>,
     /// The word being read: its characters, start, and end.
-    open: Option<PartialWord>,
+    open_word: Option<PartialWord>,
     /// Marks in the text: start, end, and whether they are reference numbers.
     marks: std::vec::IntoIter<(usize, usize, bool)>,
     mark: Option<(usize, usize, bool)>,
@@ -56,9 +56,9 @@ impl<'a> Scanner<'a> {
             brackets: MeaningfulBrackets::find(&chars),
             code: CodeSigns::find(&chars),
             chars,
-            at: 0,
+            position: 0,
             words: Vec::new(),
-            open: None,
+            open_word: None,
             mark: marks.next(),
             marks,
             dropped_brackets: Vec::new(),
@@ -66,15 +66,15 @@ impl<'a> Scanner<'a> {
     }
 
     pub fn words(mut self) -> Vec<PlainWord> {
-        while let Some(&(offset, c)) = self.chars.get(self.at) {
+        while let Some(&(offset, c)) = self.chars.get(self.position) {
             self.skip_marks(offset);
             if self.skips_mark(offset) {
                 self.close_word();
-                self.at += 1;
-            } else if self.dropped_brackets.contains(&self.at)
+                self.position += 1;
+            } else if self.dropped_brackets.contains(&self.position)
                 || is_ignored(c) && !self.is_line_end(c)
             {
-                self.at += 1;
+                self.position += 1;
             } else {
                 self.scan_character(offset, c);
             }
@@ -90,20 +90,20 @@ impl<'a> Scanner<'a> {
         }
         if matches!(c, ' ' | '\n') {
             self.close_word();
-            self.at += 1;
+            self.position += 1;
             return;
         }
-        if let Some(bracket) = self.brackets.bracket_at(self.at) {
+        if let Some(bracket) = self.brackets.bracket_at(self.position) {
             self.push_sign(signs::Symbol::from_plain(bracket.to_string()), offset);
         } else if self.drops_underscore(c) {
-            self.at += self.underscore_length();
-        } else if let Some(sign) = self.code.sign_at(self.at) {
+            self.position += self.underscore_length();
+        } else if let Some(sign) = self.code.sign_at(self.position) {
             self.push_sign(signs::Symbol::from_plain(sign.to_owned()), offset);
         } else if let Some(length) = self.note_length(c) {
             self.close_word();
-            self.at += length;
+            self.position += length;
         } else if self.drops_brackets(c) || self.drops_dollars(c) {
-            self.at += 1;
+            self.position += 1;
         } else if let Some((run, length)) = self.superscript_run() {
             self.push_superscript(&run, offset, length);
         } else if let Some(lowered) = from_subscript(c) {
@@ -111,41 +111,43 @@ impl<'a> Scanner<'a> {
         } else if let Some(parts) = split_compound(c) {
             self.close_word();
             self.push_parts(&parts, offset, c.len_utf8());
-            self.at += 1;
+            self.position += 1;
         } else if self.open_figure() {
             // Already consumed.
-        } else if let Some(sign) = signs::read_symbol(&self.chars, self.at) {
+        } else if let Some(sign) = signs::read_symbol(&self.chars, self.position) {
             self.push_sign(sign, offset);
-        } else if let Some(sign) = operators::read_operator(&self.chars, self.at) {
+        } else if let Some(sign) = operators::read_operator(&self.chars, self.position) {
             self.push_sign(sign, offset);
         } else if is_single_word(c) {
             self.push_ideograph(offset);
-        } else if c.is_alphanumeric() || (is_combining_mark(c) && self.open.is_some()) {
+        } else if c.is_alphanumeric() || (is_combining_mark(c) && self.open_word.is_some()) {
             self.extend(offset, c);
         } else if self.is_line_end(c) {
             self.join_lines();
         } else {
             self.close_word();
-            self.at += 1;
+            self.position += 1;
         }
     }
 
     fn next(&self, ahead: usize) -> Option<char> {
-        self.chars.get(self.at + ahead).map(|&(_, c)| c)
+        self.chars.get(self.position + ahead).map(|&(_, c)| c)
     }
 
     fn extend(&mut self, offset: usize, c: char) {
-        let open = self.open.get_or_insert_with(|| PartialWord {
+        let word = self.open_word.get_or_insert_with(|| PartialWord {
             start: offset,
             ..PartialWord::default()
         });
-        open.raw.push(c);
-        open.end = offset + c.len_utf8();
-        self.at += 1;
+        word.raw.push(c);
+        word.end = offset + c.len_utf8();
+        self.position += 1;
     }
 
     fn close_word(&mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(open) = self.open_word.take() else {
+            return;
+        };
         let mut word = PlainWord::new(&open.raw, open.start);
         word.end = open.end;
         word.hyphen = open.hyphen;
@@ -171,13 +173,13 @@ impl<'a> Scanner<'a> {
     // Reads a number if one begins here; returns whether it did.
     fn open_figure(&mut self) -> bool {
         // In a list of values, a comma is no decimal separator.
-        let limit = self.brackets.number_end(self.at, self.chars.len());
-        let rest = &self.chars[self.at..limit.max(self.at + 1)];
+        let limit = self.brackets.number_end(self.position, self.chars.len());
+        let rest = &self.chars[self.position..limit.max(self.position + 1)];
         let first = rest.first().map(|&(_, c)| c);
-        let before = self.at.checked_sub(1).map(|at| self.chars[at].1);
+        let char_before = self.position.checked_sub(1).map(|at| self.chars[at].1);
         let is_point = first == Some('.');
-        let is_free = !is_point || before.is_none_or(|c| !c.is_alphanumeric() && c != '.');
-        let is_start = match &self.open {
+        let is_free = !is_point || char_before.is_none_or(|c| !c.is_alphanumeric() && c != '.');
+        let is_start = match &self.open_word {
             None => is_free,
             Some(open) => {
                 !is_point
@@ -189,14 +191,14 @@ impl<'a> Scanner<'a> {
             return false;
         };
         self.close_word();
-        let (start, _) = self.chars[self.at];
-        self.at += figure.length;
+        let (start, _) = self.chars[self.position];
+        self.position += figure.length;
         let end = self
             .chars
-            .get(self.at)
+            .get(self.position)
             .map_or(self.text.len(), |&(at, _)| at);
         self.push(PlainWord {
-            plain: figure.plain,
+            plain: figure.digits,
             start,
             end,
             ..PlainWord::default()
@@ -206,13 +208,13 @@ impl<'a> Scanner<'a> {
 
     fn push_sign(&mut self, sign: signs::Symbol, offset: usize) {
         self.close_word();
-        self.at += sign.length;
+        self.position += sign.length;
         self.push(PlainWord {
             plain: sign.plain,
             start: offset,
             end: self
                 .chars
-                .get(self.at)
+                .get(self.position)
                 .map_or(self.text.len(), |&(at, _)| at),
             is_symbol: true,
             ..PlainWord::default()
@@ -232,9 +234,9 @@ impl<'a> Scanner<'a> {
         }
         let end = self
             .chars
-            .get(self.at + length)
+            .get(self.position + length)
             .map_or(self.text.len(), |&(at, _)| at);
-        self.at += length;
+        self.position += length;
         self.push(PlainWord {
             is_ideograph: true,
             ..PlainWord::new(&self.text[offset..end], offset)
@@ -259,10 +261,10 @@ impl<'a> Scanner<'a> {
     // Whether this hyphen or soft hyphen ends a line in the middle of a word.
     fn is_line_end(&self, c: char) -> bool {
         let is_open = self
-            .open
+            .open_word
             .as_ref()
             .is_some_and(|open| open.raw.ends_with(char::is_alphabetic));
-        let mut following = self.chars[self.at + 1..].iter().map(|&(_, c)| c);
+        let mut following = self.chars[self.position + 1..].iter().map(|&(_, c)| c);
         matches!(c, '-' | '\u{2010}' | '\u{AD}')
             && is_open
             && matches!(following.next(), Some('\n' | '\r'))
@@ -272,12 +274,12 @@ impl<'a> Scanner<'a> {
     }
 
     fn join_lines(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.hyphen = Some(super::folding::fold_word(&open.raw).len());
+        if let Some(word) = &mut self.open_word {
+            word.hyphen = Some(super::folding::fold_word(&word.raw).len());
         }
-        self.at += 1;
+        self.position += 1;
         while self.next(0).is_some_and(char::is_whitespace) {
-            self.at += 1;
+            self.position += 1;
         }
     }
 
@@ -352,7 +354,7 @@ fn is_referring(before: &str) -> bool {
 // Returns citation marks and the numbers that a quotation may omit: bracketed numbers after a word or at the end
 // of a clause, and list numbers.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
-    let found = marks::find_mark_groups(text)
+    let mark_groups = marks::find_mark_groups(text)
         .into_iter()
         .filter_map(|group| {
             let is_number = group
@@ -372,9 +374,9 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
                     }));
             (!is_number || is_omissible).then_some((group.start, group.end, is_number))
         });
-    let mut found: Vec<(usize, usize, bool)> = found.collect();
+    let mut mark_groups: Vec<(usize, usize, bool)> = mark_groups.collect();
     let numbers = list_numbers::find_list_numbers(text).into_iter();
-    found.extend(numbers.map(|range| (range.start, range.end, true)));
-    found.sort_unstable();
-    found
+    mark_groups.extend(numbers.map(|range| (range.start, range.end, true)));
+    mark_groups.sort_unstable();
+    mark_groups
 }

@@ -46,45 +46,47 @@ pub(super) fn is_bound(plain: &str) -> bool {
 
 /// Reads the symbol at position `at`, if there is one.
 pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
-    let place = SignContext::new(chars, at)?;
-    if let Some(sign) = place.ascii_symbol() {
+    let context = SignContext::new(chars, at)?;
+    if let Some(sign) = context.ascii_symbol() {
         return Some(sign);
     }
-    let c = compatibility_form(place.char);
+    let c = compatibility_form(context.char);
     let plain = match c {
-        '-' | '–' | '−' | '/' | '∕' if place.is_between_variables => match c {
+        '-' | '–' | '−' | '/' | '∕' if context.is_between_variables => match c {
             '/' | '∕' => '/',
             _ => '-',
         },
         '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => {
-            place.normalized_dash()?
+            context.normalized_dash()?
         }
-        '/' | '⁄' | '∕' => place.between('/', |c| c.is_alphanumeric() || is_figure_end(c))?,
-        ':' | '∶' => place.between(':', |c| to_ascii_digit(c).is_some())?,
-        '*' | '·' | '∙' | '⋅' | '∗' | 'x' | 'X' => place.multiplication_sign()?,
-        '(' => place.negative_amount()?,
-        '~' | '∼' => (place.is_before_digit() && place.before != Some('~')).then_some('≈')?,
-        '#' => place.is_before_digit().then_some('#')?,
-        '>' if place.closes_link => return None,
+        '/' | '⁄' | '∕' => context.between('/', |c| c.is_alphanumeric() || is_figure_end(c))?,
+        ':' | '∶' => context.between(':', |c| to_ascii_digit(c).is_some())?,
+        '*' | '·' | '∙' | '⋅' | '∗' | 'x' | 'X' => context.multiplication_sign()?,
+        '(' => context.negative_amount()?,
+        '~' | '∼' => {
+            (context.is_before_digit() && context.char_before != Some('~')).then_some('≈')?
+        }
+        '#' => context.is_before_digit().then_some('#')?,
+        '>' if context.closes_link => return None,
         '+' | '>' | '✓' | '✔' | '✗' | '✘' | '☐' | '☑' | '☒' => {
-            (!place.is_bullet).then_some(c)?
+            (!context.is_bullet).then_some(c)?
         }
         // In Japanese accounts, △ and ▲ mark a loss; elsewhere, ▲ and ▼ mean up and down.
         '△' | '▲' | '▽' | '▼' => {
-            let is_figure = place
+            let is_figure = context
                 .second_after
                 .is_some_and(|c| to_ascii_digit(c).is_some());
-            (is_figure && !place.is_bullet).then_some(c)?
+            (is_figure && !context.is_bullet).then_some(c)?
         }
         '˚' => '°',
-        '<' if place.is_link_bracket() => return None,
+        '<' if context.is_link_bracket() => return None,
         '<' | '=' | '±' | '×' | '÷' | '¬' | '%' | '‰' | '‱' | '°' | '§' | '&' | '′' | '″' => {
             c
         }
         _ if is_currency(c) || is_mathematical(c) => c,
         _ => return None,
     };
-    let is_crossed = place.next == Some('\u{338}');
+    let is_crossed = context.next_char == Some('\u{338}');
     Some(
         Symbol {
             length: 1 + usize::from(is_crossed),
@@ -125,10 +127,10 @@ const SCALE_WORDS: &[&str] = &[
 
 /// A character and its surroundings.
 struct SignContext<'a> {
-    rest: &'a [(usize, char)],
+    remaining: &'a [(usize, char)],
     char: char,
-    before: Option<char>,
-    next: Option<char>,
+    char_before: Option<char>,
+    next_char: Option<char>,
     /// The nearest characters that are not spaces.
     second_before: Option<char>,
     second_after: Option<char>,
@@ -150,7 +152,7 @@ impl<'a> SignContext<'a> {
     fn new(chars: &'a [(usize, char)], at: usize) -> Option<Self> {
         let &(_, char) = chars.get(at)?;
         let (left, rest) = (&chars[..at], &chars[at + 1..]);
-        let before = left.last().map(|&(_, c)| c);
+        let char_before = left.last().map(|&(_, c)| c);
         let next = rest.first().map(|&(_, c)| c);
         // At most a few spaces: anything farther away is not adjacent to the symbol.
         let far_before = left.iter().rev().take(8).find(|(_, c)| !c.is_whitespace());
@@ -166,10 +168,10 @@ impl<'a> SignContext<'a> {
             .take(MAX_GRADE_LENGTH + 1)
             .collect();
         Some(Self {
-            rest,
+            remaining: rest,
             char,
-            before,
-            next,
+            char_before: char_before,
+            next_char: next,
             second_before: far_before.map(|&(_, c)| compatibility_form(c)),
             second_after: far_next.map(|&(_, c)| compatibility_form(c)),
             digits_before: word
@@ -178,7 +180,7 @@ impl<'a> SignContext<'a> {
                 .count(),
             adjacent_text: touching.into_iter().rev().collect(),
             is_after_opening: match left {
-                [.., (_, before), (_, ']')] => before.is_whitespace(),
+                [.., (_, char_before), (_, ']')] => char_before.is_whitespace(),
                 [(_, ']')] => true,
                 _ => false,
             },
@@ -194,7 +196,7 @@ impl<'a> SignContext<'a> {
             .find(|(spelled, _)| self.starts_with(spelled))?;
         let length = spelled.chars().count();
         // In `x <-5`, `<` compares with a negative number.
-        let following = self.rest.get(length - 1).map(|&(_, c)| c);
+        let following = self.remaining.get(length - 1).map(|&(_, c)| c);
         let is_comparison =
             *spelled == "<-" && following.is_some_and(|c| to_ascii_digit(c).is_some());
         (!is_comparison && !self.is_bullet).then(|| Symbol {
@@ -204,16 +206,20 @@ impl<'a> SignContext<'a> {
     }
 
     fn starts_with(&self, spelled: &str) -> bool {
-        let mut wanted = spelled.chars();
-        wanted.next() == Some(self.char)
-            && wanted
-                .enumerate()
-                .all(|(index, c)| self.rest.get(index).is_some_and(|&(_, have)| have == c))
+        let mut wanted_chars = spelled.chars();
+        wanted_chars.next() == Some(self.char)
+            && wanted_chars.enumerate().all(|(index, c)| {
+                self.remaining
+                    .get(index)
+                    .is_some_and(|&(_, have)| have == c)
+            })
     }
 
     // Normalizes a minus, the dash of a range, or the sign of a grade or an ionic charge.
     fn normalized_dash(&self) -> Option<char> {
-        let is_end = self.next.is_none_or(|c| !c.is_alphanumeric() && c != '-');
+        let is_end = self
+            .next_char
+            .is_none_or(|c| !c.is_alphanumeric() && c != '-');
         let is_wide = matches!(self.char, '—' | '―');
         if self.char == '−' && !self.is_bullet || is_end && self.is_behind_grade(is_wide) {
             return Some('-');
@@ -224,22 +230,23 @@ impl<'a> SignContext<'a> {
             && self
                 .second_after
                 .is_some_and(|c| to_ascii_digit(c).is_some() || is_currency(c));
-        let is_tight = self.before == self.second_before && self.next == self.second_after;
+        let is_tight =
+            self.char_before == self.second_before && self.next_char == self.second_after;
         if is_between && !self.is_bullet && (is_tight || !is_wide) {
             return Some('-');
         }
         let is_open = self.is_after_opening
             || self
-                .before
+                .char_before
                 .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
         let is_amount = |c: char| to_ascii_digit(c).is_some() || is_currency(c) || c == '.';
-        let is_figure = match (self.next, self.rest.get(1)) {
+        let is_figure = match (self.next_char, self.remaining.get(1)) {
             (Some(c), _) if to_ascii_digit(c).is_some() || c == '∞' => true,
             (Some(c), Some(&(_, second))) => is_amount(c) && to_ascii_digit(second).is_some(),
             _ => false,
         };
-        let is_far_figure = self.before.is_some_and(char::is_whitespace)
-            && self.next.is_some_and(char::is_whitespace)
+        let is_far_figure = self.char_before.is_some_and(char::is_whitespace)
+            && self.next_char.is_some_and(char::is_whitespace)
             && self
                 .second_after
                 .is_some_and(|c| to_ascii_digit(c).is_some() || is_currency(c))
@@ -264,7 +271,7 @@ impl<'a> SignContext<'a> {
                 .adjacent_text
                 .chars()
                 .all(|c| to_ascii_digit(c).is_some());
-        let is_at_line_end = matches!(self.next, Some('\n' | '\r'));
+        let is_at_line_end = matches!(self.next_char, Some('\n' | '\r'));
         let may_join = |c: char| c.is_uppercase() || c.is_numeric() || is_figure || !is_upper;
         (is_grade || is_figure)
             && !is_wide
@@ -274,9 +281,9 @@ impl<'a> SignContext<'a> {
     // Returns the symbol if it is between two characters of this kind, without spaces, or between digits with a
     // space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
-        let sides = [self.before, self.next].map(|c| c.map(compatibility_form));
+        let sides = [self.char_before, self.next_char].map(|c| c.map(compatibility_form));
         let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));
-        let is_spaced = [self.before, self.next]
+        let is_spaced = [self.char_before, self.next_char]
             .iter()
             .all(|c| c.is_some_and(char::is_whitespace));
         let is_digit = |c: Option<char>| c.is_some_and(|c| to_ascii_digit(c).is_some());
@@ -306,18 +313,18 @@ impl<'a> SignContext<'a> {
                 || matches!(c, '.' | ',' | ' ' | '\u{A0}' | '%')
         };
         let inside: Vec<char> = self
-            .rest
+            .remaining
             .iter()
             .map(|&(_, c)| compatibility_form(c))
             .take(24)
             .take_while(|&c| is_inside(c))
             .collect();
         let is_closed = self
-            .rest
+            .remaining
             .get(inside.len())
             .is_some_and(|&(_, c)| matches!(c, ')' | '）'));
         let following: String = self
-            .rest
+            .remaining
             .iter()
             .skip(inside.len() + 1)
             .take(12)
@@ -338,14 +345,14 @@ impl<'a> SignContext<'a> {
     }
 
     fn is_link_bracket(&self) -> bool {
-        let mut lookahead = self.rest.iter().take(MAX_LINK);
+        let mut lookahead = self.remaining.iter().take(MAX_LINK);
         lookahead
             .position(|&(_, c)| c == '>' || c.is_whitespace())
-            .is_some_and(|end| self.rest[end].1 == '>' && is_link_text(&self.rest[..end]))
+            .is_some_and(|end| self.remaining[end].1 == '>' && is_link_text(&self.remaining[..end]))
     }
 
     fn is_before_digit(&self) -> bool {
-        self.next.is_some_and(|c| to_ascii_digit(c).is_some())
+        self.next_char.is_some_and(|c| to_ascii_digit(c).is_some())
     }
 }
 
@@ -418,18 +425,18 @@ mod tests {
 
     fn all_symbols(text: &str) -> String {
         let chars: Vec<(usize, char)> = text.char_indices().collect();
-        let mut found = String::new();
+        let mut symbols = String::new();
         let mut at = 0;
         while at < chars.len() {
             match read_symbol(&chars, at) {
                 Some(sign) => {
-                    found.push_str(&sign.plain);
+                    symbols.push_str(&sign.plain);
                     at += sign.length;
                 }
                 None => at += 1,
             }
         }
-        found
+        symbols
     }
 
     #[test]

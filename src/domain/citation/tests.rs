@@ -90,14 +90,14 @@ fn spans_lead_to_the_words() {
         member: Some(1),
         text: "“SHALL NOT enter without notice of 24\nhours” [D1:p2]",
     };
-    let found = check_citations(&plan_with_sources(), [text], &mut page);
-    let item = &found.items[0];
+    let citations = check_citations(&plan_with_sources(), [text], &mut page);
+    let item = &citations.items[0];
     assert_eq!((item.stage, item.member, item.page), (2, Some(1), 2));
     assert_eq!(
         &PAGES[1][item.start as usize..item.end as usize],
         "shall not enter without notice of 24 hours"
     );
-    assert_eq!(found.counts[&CitationState::Verified], 1);
+    assert_eq!(citations.counts[&CitationState::Verified], 1);
     let mut no_text = |_: &DocumentId, _: u32| None;
     assert_eq!(
         check_citations(&plan_with_sources(), [text], &mut no_text).items[0].state,
@@ -158,9 +158,9 @@ fn unknown_marks_are_struck_out() {
         member: None,
         text,
     };
-    let found = check_citations(&plan_with_sources(), [citing_text], &mut page);
+    let citations = check_citations(&plan_with_sources(), [citing_text], &mut page);
     assert_eq!(
-        strike_unknown_marks(text, &found),
+        strike_unknown_marks(text, &citations),
         "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2] ~~[D9:p2]~~."
     );
 }
@@ -186,7 +186,7 @@ fn letters_may_slip_only_on_recognized_pages() {
             member: None,
             text,
         };
-        let found = check_citations(&plan_with_sources(), [citing_text], &mut page);
-        assert_eq!(found.items[0].state, expected, "{is_recognized}");
+        let citations = check_citations(&plan_with_sources(), [citing_text], &mut page);
+        assert_eq!(citations.items[0].state, expected, "{is_recognized}");
     }
 }

@@ -91,8 +91,11 @@ fn mark_group_separators(words: &mut [PlainWord]) {
             CURRENCY_WORDS.contains(&word.plain.as_str())
                 || word.is_symbol && word.plain.chars().all(signs::is_currency)
         };
-        let before = at.checked_sub(1).and_then(|at| words.get(at));
-        let is_money = before.into_iter().chain(words.get(at + 1)).any(is_currency);
+        let word_before = at.checked_sub(1).and_then(|at| words.get(at));
+        let is_money = word_before
+            .into_iter()
+            .chain(words.get(at + 1))
+            .any(is_currency);
         let is_group = |first_group: &str, group: &str| {
             let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
             matches!(first_group.len(), 1..=3)
@@ -149,11 +152,11 @@ const SCALE_WORDS: &[&str] = &[
 // Marks words that continue the preceding number or word.
 fn bind_words(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
-        let (before, word) = (&words[at - 1], &words[at]);
-        let gap = text.get(before.end..word.start).unwrap_or_default();
-        let is_joined = clauses::continues_clause(before, word, gap);
+        let (word_before, word) = (&words[at - 1], &words[at]);
+        let gap = text.get(word_before.end..word.start).unwrap_or_default();
+        let is_joined = clauses::continues_clause(word_before, word, gap);
         words[at].is_bound_to_previous =
-            word.is_bound_to_previous || is_one_token(before, word, gap);
+            word.is_bound_to_previous || is_one_token(word_before, word, gap);
         words[at].is_after_space = !gap.is_empty() && gap.chars().all(char::is_whitespace);
         words[at].is_joined = is_joined;
     }
@@ -170,10 +173,10 @@ fn mark_initials(words: &mut [PlainWord], text: &str) {
 // and "No 2 people are alike" are negations. "No. 5" needs no mark, because its period separates the words.
 fn mark_number_signs(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len().saturating_sub(1) {
-        let (before, word) = (&words[at - 1], &words[at]);
-        let gap = text.get(before.end..word.start).unwrap_or_default();
+        let (word_before, word) = (&words[at - 1], &words[at]);
+        let gap = text.get(word_before.end..word.start).unwrap_or_default();
         let is_inside =
-            !before.is_symbol && gap.chars().all(|c| matches!(c, ' ' | '\u{A0}' | ',' | '('));
+            !word_before.is_symbol && gap.chars().all(|c| matches!(c, ' ' | '\u{A0}' | ',' | '('));
         let is_number = words[at + 1].plain.bytes().all(|b| b.is_ascii_digit());
         let is_sign = word.case_preserved.as_deref() == Some("No") && is_inside && is_number;
         words[at].is_number_sign |= is_sign;

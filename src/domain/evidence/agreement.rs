@@ -49,15 +49,15 @@ pub struct DraftAgreement {
     /// Number of claims with quoted words that were found.
     pub claims: usize,
     /// Number of further claims for which no member's quoted words were found.
-    pub dropped: usize,
+    pub dropped_claims: usize,
     /// Number of claims that every first answer makes, in words found there.
-    pub shared: usize,
+    pub shared_claims: usize,
     /// Number of further claims that, according to the judge alone, every first answer makes.
     pub unconfirmed: usize,
-    /// Number of claims on which they contradict each other.
+    /// Number of claims on which the first answers contradict each other.
     pub contradictions: usize,
     /// Number of further contradictions that the judge reports but no quoted words confirm.
-    pub unverified: usize,
+    pub unverified_contradictions: usize,
 }
 
 impl DraftAgreement {
@@ -75,11 +75,11 @@ impl DraftAgreement {
                 let shared_claims = map.claims.iter().filter(|claim| is_in_every_draft(claim));
                 Ok(Self {
                     claims: map.claims.len(),
-                    dropped: map.dropped as usize,
-                    shared,
+                    dropped_claims: map.dropped as usize,
+                    shared_claims: shared,
                     unconfirmed: shared_claims.count() - shared,
                     contradictions: map.contradictions.len(),
-                    unverified: map.unverified.len(),
+                    unverified_contradictions: map.unverified.len(),
                 })
             }
             _ => Err(map.reason.unwrap_or_default()),
@@ -88,20 +88,24 @@ impl DraftAgreement {
 
     /// Returns the number of claims on the judge's list.
     pub fn listed_claims(&self) -> usize {
-        self.claims + self.dropped
+        self.claims + self.dropped_claims
     }
 
     /// Returns the share of the listed claims that every first answer makes, 0 to 1; 0 without claims.
     pub fn shared_fraction(&self) -> f64 {
         match self.listed_claims() {
             0 => 0.0,
-            claims => self.shared as f64 / claims as f64,
+            claims => self.shared_claims as f64 / claims as f64,
         }
     }
 
     /// Formats how many claims they share, for a note.
     pub fn shared_note(&self) -> String {
-        let confirmed = format!("share {} of {} claims", self.shared, self.listed_claims());
+        let confirmed = format!(
+            "share {} of {} claims",
+            self.shared_claims,
+            self.listed_claims()
+        );
         match self.unconfirmed {
             0 => confirmed,
             count => format!(
@@ -112,14 +116,14 @@ impl DraftAgreement {
 
     /// Returns a clause for the result's notes: how many claims the answers contradict each other on.
     pub fn difference_note(&self) -> String {
-        let found = match self.contradictions {
+        let contradiction_text = match self.contradictions {
             0 => "contradict each other in none".to_owned(),
             count => format!("contradict each other in {count}"),
         };
-        match self.unverified {
-            0 => found,
+        match self.unverified_contradictions {
+            0 => contradiction_text,
             count => format!(
-                "{found} in words that confirm it, and in {count} only according to the judge"
+                "{contradiction_text} in words that confirm it, and in {count} only according to the judge"
             ),
         }
     }
@@ -128,7 +132,7 @@ impl DraftAgreement {
     /// only reported.
     pub fn reaches_threshold(&self, threshold: f64) -> bool {
         self.contradictions == 0
-            && self.unverified == 0
+            && self.unverified_contradictions == 0
             && self.claims > 0
             && self.shared_fraction() >= threshold
     }
@@ -188,8 +192,8 @@ fn is_abstention(line: &str) -> bool {
 fn closing_line(text: &str) -> Option<&str> {
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
     // A quoted line is someone else's answer.
-    let own = Some(last).filter(|last| !last.starts_with('>'))?;
-    let plain = own.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let own_line = Some(last).filter(|last| !last.starts_with('>'))?;
+    let plain = own_line.trim_start_matches(|c: char| !c.is_alphanumeric());
     let lower = plain.to_lowercase();
     let mut marks = ["answer", "final answer", "antwort"].into_iter();
     let mark = marks.find(|mark| lower.starts_with(mark))?;
@@ -241,7 +245,7 @@ mod tests {
     fn a_contradiction_rules_skipping_out() {
         let found = |claims, shared, contradictions| DraftAgreement {
             claims,
-            shared,
+            shared_claims: shared,
             contradictions,
             ..DraftAgreement::default()
         };
@@ -253,7 +257,7 @@ mod tests {
             "nothing was compared"
         );
         let reported = DraftAgreement {
-            unverified: 1,
+            unverified_contradictions: 1,
             ..found(1, 1, 0)
         };
         assert!(!reported.reaches_threshold(0.5));
@@ -265,7 +269,7 @@ mod tests {
             reported.difference_note()
         );
         let unfound = DraftAgreement {
-            dropped: 1,
+            dropped_claims: 1,
             ..found(1, 1, 0)
         };
         assert!(unfound.reaches_threshold(0.5) && !unfound.reaches_threshold(0.8));

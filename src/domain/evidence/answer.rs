@@ -18,23 +18,23 @@ const MIN_JUDGE_WORDS: usize = 2;
 
 /// Returns the sentences in order, without Markdown and without duplicates.
 pub fn sentences(answer: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+    let mut sentences: Vec<String> = Vec::new();
     let body = remove_meta_sections(prompt::without_introduction(answer.trim()));
     for block in parse_blocks(&body) {
         if !is_prose(&block) {
             continue;
         }
         for sentence in join_fragments(split_sentences(&to_plain_text(&block.text))) {
-            if found.len() == MAX_SENTENCES {
-                return found;
+            if sentences.len() == MAX_SENTENCES {
+                return sentences;
             }
             let sentence: String = sentence.chars().take(MAX_SENTENCE_LENGTH).collect();
-            if is_claim(&sentence) && !found.contains(&sentence) {
-                found.push(sentence);
+            if is_claim(&sentence) && !sentences.contains(&sentence) {
+                sentences.push(sentence);
             }
         }
     }
-    found
+    sentences
 }
 
 // A piece with a citation mark that is not a sentence belongs to the piece before it: the text was split after an
@@ -59,8 +59,8 @@ fn join_fragments(pieces: Vec<String>) -> Vec<String> {
 /// Whether a text in a judge's words makes a statement: it is not a heading, table row, formula, question, or
 /// lead-in.
 pub(super) fn is_statement(text: &str) -> bool {
-    let found = parse_blocks(text);
-    let is_one = found.len() == 1 && found.iter().all(is_prose);
+    let blocks = parse_blocks(text);
+    let is_one = blocks.len() == 1 && blocks.iter().all(is_prose);
     is_one && makes_statement(&to_plain_text(text), MIN_JUDGE_WORDS)
 }
 

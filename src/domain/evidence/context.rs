@@ -3,7 +3,7 @@
 
 use super::tokens::tokens;
 
-/// Maximum number of bytes read on either side.
+/// Maximum number of bytes of context read before and after a quotation.
 const CONTEXT_BYTES: usize = 400;
 /// Words that begin a condition.
 const CONDITION_WORDS: &[&str] = &[
@@ -112,13 +112,13 @@ const DOUBTING_VERBS: &[&str] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct QuoteContext<'a> {
     /// The sentence before the one in which the quotation begins.
-    previous: &'a str,
+    previous_sentence: &'a str,
     /// The quotation's sentence up to the quoted words.
-    before: &'a str,
+    text_before: &'a str,
     /// The text from the quoted words to the end of their sentence.
-    after: &'a str,
+    text_after: &'a str,
     /// The sentence that follows.
-    next: &'a str,
+    next_sentence: &'a str,
 }
 
 impl<'a> QuoteContext<'a> {
@@ -128,10 +128,10 @@ impl<'a> QuoteContext<'a> {
         let over = sentence_end(text, end);
         let earlier = text[..begin].trim_end_matches(|c: char| c.is_whitespace() || is_end(c));
         Self {
-            previous: &text[sentence_start(text, earlier.len())..begin],
-            before: &text[begin..start],
-            after: &text[end..over],
-            next: &text[over..sentence_end(text, over + leading_spaces(&text[over..]))],
+            previous_sentence: &text[sentence_start(text, earlier.len())..begin],
+            text_before: &text[begin..start],
+            text_after: &text[end..over],
+            next_sentence: &text[over..sentence_end(text, over + leading_spaces(&text[over..]))],
         }
     }
 
@@ -141,27 +141,32 @@ impl<'a> QuoteContext<'a> {
             let mut all = tokens(text).into_iter();
             all.any(|token| words.contains(&token.text.as_str()))
         };
-        let around = [self.before, self.after];
+        let around = [self.text_before, self.text_after];
         if has_condition(sentence) != has_condition(&around.join(" ")) && !has_condition(sentence) {
             return Some("the text says it only under a condition".to_owned());
         }
-        let next = self.next.trim_start().to_lowercase();
+        let next = self.next_sentence.trim_start().to_lowercase();
         let is_reversed = REVERSAL_PHRASES.iter().any(|words| next.starts_with(words))
             || next.contains("not apply")
             || next.contains("no longer appl")
             || next.contains("gilt nicht");
         let is_question =
-            self.after.trim_end().ends_with('?') && !sentence.trim_end().ends_with('?');
-        let plain = self.after.trim_matches(|c: char| !c.is_alphanumeric());
+            self.text_after.trim_end().ends_with('?') && !sentence.trim_end().ends_with('?');
+        let plain = self.text_after.trim_matches(|c: char| !c.is_alphanumeric());
         let is_turned = matches!(plain.to_lowercase().as_str(), "not" | "nicht");
-        let nearby = [self.before, self.after, self.next]
+        let nearby = [self.text_before, self.text_after, self.next_sentence]
             .join(" ")
             .to_lowercase();
         let is_reversed = is_reversed
             || is_question
             || is_turned
             || DOUBTING_VERBS.iter().any(|words| nearby.contains(words));
-        let all = [self.previous, self.before, self.after, self.next];
+        let all = [
+            self.previous_sentence,
+            self.text_before,
+            self.text_after,
+            self.next_sentence,
+        ];
         let is_doubted = all.iter().any(|text| contains_any(text, DOUBT_PHRASES))
             && !contains_any(sentence, DOUBT_PHRASES);
         (is_reversed || is_doubted).then(|| "the text around it calls it into question".to_owned())

@@ -43,8 +43,9 @@ pub(super) fn unverified_contradictions(
 ) -> Vec<UnverifiedContradiction> {
     let claim_of = |item: &ClaimOutcome<'_>| item.claim.map(|claim| &map.claims[claim]);
     let is_open = |item: &&ClaimOutcome<'_>| {
-        let mut listed = map.contradictions.iter();
-        let is_listed = item.claim.is_some() && listed.any(|known| item.claim == Some(known.claim));
+        let mut listed_contradictions = map.contradictions.iter();
+        let is_listed = item.claim.is_some()
+            && listed_contradictions.any(|known| item.claim == Some(known.claim));
         let is_split = claim_of(item).is_some_and(|claim| {
             has_stance(claim, Stance::Denies) && has_stance(claim, Stance::Unconfirmed)
         });
@@ -89,12 +90,12 @@ fn have_common_term(left: &str, right: &str) -> bool {
             .map(start)
             .collect()
     };
-    let (own, others) = (terms(left), terms(right));
+    let (left_terms, others) = (terms(left), terms(right));
     let has_no_spaces = left
         .chars()
         .any(|c| ('\u{e00}'..'\u{1e00}').contains(&c) || c >= '\u{2e80}');
-    let is_shared = own.iter().any(|term| others.contains(term));
-    own.is_empty() || others.is_empty() || has_no_spaces || is_shared
+    let is_shared = left_terms.iter().any(|term| others.contains(term));
+    left_terms.is_empty() || others.is_empty() || has_no_spaces || is_shared
 }
 
 fn has_stance(claim: &EvidenceClaim, stance: Stance) -> bool {

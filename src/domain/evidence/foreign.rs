@@ -134,10 +134,10 @@ pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
     if negates(sentence) != negates(quote) || parts(sentence) != parts(quote) {
         return Some("only one of the sentence and the quoted words has a negation".to_owned());
     }
-    let known = numeral_runs(quote);
+    let quote_numerals = numeral_runs(quote);
     if let Some(missing) = numeral_runs(sentence)
         .iter()
-        .find(|token| !known.contains(*token))
+        .find(|token| !quote_numerals.contains(*token))
     {
         return Some(format!("the number {missing} is not in the quoted words"));
     }

@@ -5,7 +5,7 @@ use super::answer::is_statement;
 use super::dispute::{ClaimOutcome, have_same_words, is_reported_for, unverified_contradictions};
 use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, letter_order};
 use super::read::{self, JudgeReply, JudgedClaim};
-use super::rules::{conflict, difference, is_about, objection, repeats};
+use super::rules::{conflict, difference, is_about, is_repetition, objection};
 use super::similarity::similarity;
 use super::support;
 use super::verify::SearchedText;
@@ -37,8 +37,8 @@ pub fn build_map(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) 
         let stage = plan.evidence_stage(call);
         answers.iter().find(|answer| answer.stage == stage)
     };
-    let checked = call(EvidenceCall::Passages);
-    let unchecked = checked.and_then(|answer| apply_check(plan, answer, &mut map));
+    let check_answer = call(EvidenceCall::Passages);
+    let unchecked = check_answer.and_then(|answer| apply_check(plan, answer, &mut map));
     // A draft that became the final answer was compared before it was chosen.
     let compared = call(EvidenceCall::Map).or_else(|| call(EvidenceCall::Drafts));
     match (&plan.evidence.judge, compared) {
@@ -51,7 +51,7 @@ pub fn build_map(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) 
             map.reason = Some(reason.map_or(OLDER_RUN_REASON, |reason| reason).to_owned());
         }
         // Only the passages had to be checked.
-        (Some(_), None) if checked.is_some() => {
+        (Some(_), None) if check_answer.is_some() => {
             map.status = match unchecked {
                 None => EvidenceStatus::Judged,
                 Some(_) => EvidenceStatus::Failed,
@@ -104,11 +104,11 @@ fn apply_check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Opti
         Err(why) => Some(format!("{} checked the passages, but {why}", answer.model)),
         Ok(verdicts) => {
             support::apply_verdicts(plan, &verdicts, &mut map.sentences);
-            let cited = map
+            let cited_sentences = map
                 .sentences
                 .iter()
                 .filter(|sentence| !sentence.cites.is_empty());
-            (cited.count() > MAX_SENTENCES)
+            (cited_sentences.count() > MAX_SENTENCES)
                 .then(|| format!("only the first {MAX_SENTENCES} cited sentences were checked"))
         }
     }
@@ -119,18 +119,19 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         .stage_name(plan.first_answer_stage())
         .unwrap_or_default();
     let order = letter_order(plan, drafts.len());
-    let searched: Vec<SearchedText> = drafts
+    let searched_drafts: Vec<SearchedText> = drafts
         .iter()
         .map(|entry| SearchedText::new(entry.text))
         .collect();
     let mut placed = Vec::new();
     for (index, claim) in reply.claims.iter().enumerate() {
-        let (stances, lost, unfound) = claim_stances(claim, drafts, &order, &searched, stage);
+        let (stances, lost, unfound) =
+            claim_stances(claim, drafts, &order, &searched_drafts, stage);
         let mut reported = reply.contradictions.iter();
         let sentence = sentence_of(claim, &map.sentences);
         let asserting_sentence =
             sentence.filter(|&at| objection(&claim.text, &map.sentences[at].text).is_none());
-        let mut place = ClaimOutcome {
+        let mut outcome = ClaimOutcome {
             text: &claim.text,
             claim: None,
             sentence,
@@ -143,9 +144,9 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         if !is_statement(&claim.text) {
             // A heading, a table row, or a lead-in is not a claim.
         } else if let Some(known) = find_repeated_claim(&map.claims, &claim.text, &stances) {
-            place.claim = Some(known);
+            outcome.claim = Some(known);
         } else if is_shown {
-            place.claim = Some(map.claims.len());
+            outcome.claim = Some(map.claims.len());
             if let Some(at) = asserting_sentence {
                 map.sentences[at].claim.get_or_insert(map.claims.len());
             }
@@ -157,9 +158,9 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         } else {
             map.dropped += 1;
         }
-        placed.push(place);
+        placed.push(outcome);
     }
-    relate_claims(map, &placed, &reply.unplaced);
+    relate_claims(map, &placed, &reply.unplaced_reasons);
     adjust_support(map, &placed);
     map.blind_spots = reply.blind_spots;
 }
@@ -173,10 +174,10 @@ fn find_repeated_claim(
     let kinds = |stances: &[MemberStance]| -> Vec<Stance> {
         stances.iter().map(|member| member.stance).collect()
     };
-    let own = kinds(stances);
+    let own_stances = kinds(stances);
     claims
         .iter()
-        .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
+        .position(|claim| kinds(&claim.stances) == own_stances && is_repetition(text, &claim.text))
 }
 
 /// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the denials
@@ -202,8 +203,10 @@ fn claim_stances(
         .iter()
         .filter(|judged| judged.stance != Stance::Silent)
     {
-        let place = (judged.letter as usize).checked_sub('A' as usize);
-        let index = place.and_then(|place| order.get(place)).copied();
+        let letter_index = (judged.letter as usize).checked_sub('A' as usize);
+        let index = letter_index
+            .and_then(|letter_index| order.get(letter_index))
+            .copied();
         let Some((index, found)) =
             index.and_then(|index| Some((index, searched[index].find(&judged.quote)?)))
         else {

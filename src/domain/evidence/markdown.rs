@@ -25,43 +25,43 @@ pub(super) enum TextBlockKind {
 
 /// Returns the blocks of a text in order.
 pub(super) fn parse_blocks(markdown: &str) -> Vec<MarkdownBlock> {
-    let mut found: Vec<MarkdownBlock> = Vec::new();
-    let (mut fenced, mut open) = (false, false);
+    let mut blocks: Vec<MarkdownBlock> = Vec::new();
+    let (mut fenced, mut is_open) = (false, false);
     for line in markdown.lines() {
         let trimmed = line.trim();
         if trimmed.starts_with("```") || trimmed.starts_with("~~~") {
             fenced = !fenced;
-            open = false;
+            is_open = false;
             continue;
         }
         if fenced || trimmed.is_empty() {
-            open = false;
+            is_open = false;
             continue;
         }
-        if found.len() == MAX_BLOCKS {
+        if blocks.len() == MAX_BLOCKS {
             break;
         }
         if is_rule(trimmed) {
-            apply_underline(&mut found, trimmed, open);
-            open = false;
+            apply_underline(&mut blocks, trimmed, is_open);
+            is_open = false;
             continue;
         }
         let block = parse_block(line, trimmed);
-        match (block.kind, found.last_mut()) {
+        match (block.kind, blocks.last_mut()) {
             // A line without a marker continues the line above.
-            (TextBlockKind::Paragraph, Some(above)) if open => {
+            (TextBlockKind::Paragraph, Some(above)) if is_open => {
                 above.text.push(' ');
                 above.text.push_str(&block.text);
             }
             (kind, _) => {
-                open = matches!(kind, TextBlockKind::Item(_) | TextBlockKind::Paragraph);
-                found.push(block);
+                is_open = matches!(kind, TextBlockKind::Item(_) | TextBlockKind::Paragraph);
+                blocks.push(block);
             }
         }
         // A forced line break: the next line is not the same sentence.
-        open &= !(line.ends_with("  ") || line.ends_with('\\'));
+        is_open &= !(line.ends_with("  ") || line.ends_with('\\'));
     }
-    found
+    blocks
 }
 
 fn parse_block(line: &str, trimmed: &str) -> MarkdownBlock {
@@ -125,12 +125,12 @@ fn is_rule(line: &str) -> bool {
 }
 
 // Handles a rule: a row above it becomes a table header, and a lone line above it becomes a heading.
-fn apply_underline(found: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
-    let Some(above) = found.last_mut() else {
+fn apply_underline(blocks: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
+    let Some(above) = blocks.last_mut() else {
         return;
     };
     if above.kind == TextBlockKind::Row && rule.contains('|') {
-        found.pop();
+        blocks.pop();
     } else if open
         && above.kind == TextBlockKind::Paragraph
         && above.text.chars().count() <= 60
@@ -221,12 +221,12 @@ mod tests {
             "Blind spots\n---",
             "Blind spots\n=====",
         ] {
-            let found = parse_blocks(text);
-            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            let blocks = parse_blocks(text);
+            assert_eq!(blocks.len(), 1, "{text}: {blocks:?}");
             assert!(
-                matches!(found[0].kind, TextBlockKind::Heading(_))
-                    && found[0].text == "Blind spots",
-                "{text}: {found:?}"
+                matches!(blocks[0].kind, TextBlockKind::Heading(_))
+                    && blocks[0].text == "Blind spots",
+                "{text}: {blocks:?}"
             );
         }
     }

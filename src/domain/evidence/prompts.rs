@@ -112,7 +112,7 @@ pub fn passage_check_request(
     checker: &Member,
     deadline: Duration,
 ) -> Option<ModelRequest> {
-    let cited: Vec<(usize, String, Vec<u32>)> = sentences(answer)
+    let cited_sentences: Vec<(usize, String, Vec<u32>)> = sentences(answer)
         .into_iter()
         .enumerate()
         .map(|(index, sentence)| {
@@ -122,10 +122,10 @@ pub fn passage_check_request(
         .filter(|(_, _, cites)| !cites.is_empty())
         .take(MAX_SENTENCES)
         .collect();
-    if cited.is_empty() {
+    if cited_sentences.is_empty() {
         return None;
     }
-    let mut numbers: Vec<u32> = cited
+    let mut numbers: Vec<u32> = cited_sentences
         .iter()
         .flat_map(|(_, _, cites)| cites.clone())
         .collect();
@@ -142,7 +142,7 @@ pub fn passage_check_request(
         );
         text += "\n\n";
     }
-    let lines = cited.iter().map(|(index, sentence, cites)| {
+    let lines = cited_sentences.iter().map(|(index, sentence, cites)| {
         let cites: Vec<String> = cites.iter().map(u32::to_string).collect();
         format!("{}. (passages {}) {sentence}", index + 1, cites.join(", "))
     });

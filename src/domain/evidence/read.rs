@@ -27,7 +27,7 @@ pub(super) struct JudgeReply {
     /// Index of the claim, and the reason.
     pub contradictions: Vec<(usize, String)>,
     /// Reasons for contradictions that name no claim on the list.
-    pub unplaced: Vec<String>,
+    pub unplaced_reasons: Vec<String>,
     pub blind_spots: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct JudgedVerdict {
     /// Number of the sentence, from 1.
     pub sentence: usize,
     /// Number of the passage; 0 if the checker named none.
-    pub passage: u32,
+    pub passage_number: u32,
     pub verdict: Entailment,
     pub quote: String,
 }
@@ -87,7 +87,7 @@ pub(super) fn parse_claims(reply: &str) -> Result<JudgeReply, String> {
     }
     Ok(JudgeReply {
         contradictions,
-        unplaced,
+        unplaced_reasons: unplaced,
         blind_spots: parse_list(&value["blind_spots"], MAX_BLIND_SPOTS)
             .iter()
             .map(|spot| parse_text(spot, MAX_TEXT_LENGTH))
@@ -118,7 +118,7 @@ pub(super) fn parse_verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> 
         let unnamed = (verdict == Entailment::Contradicts).then_some(0);
         Some(JudgedVerdict {
             sentence: parse_number(&entry["sentence"])?,
-            passage: passage.or(unnamed)?,
+            passage_number: passage.or(unnamed)?,
             verdict,
             quote: parse_text(&entry["quote"], MAX_QUOTE_LENGTH),
         })
@@ -199,7 +199,7 @@ mod tests {
                 .collect();
             assert_eq!(stances, [('B', Stance::Denies), ('C', Stance::Silent)]);
             assert_eq!(read.contradictions, [(0, "dates".to_owned())]);
-            assert_eq!(read.unplaced, [""], "claim 9 is not in the list");
+            assert_eq!(read.unplaced_reasons, [""], "claim 9 is not in the list");
             assert_eq!(read.blind_spots, ["rent"]);
         }
         for text in ["", "No.", "{}", "{\"claims\": 3}"] {
@@ -221,11 +221,11 @@ mod tests {
             stances,
             [(UNKNOWN_MEMBER, Stance::Denies), ('B', Stance::Denies)]
         );
-        assert_eq!(read.unplaced, ["dates", ""]);
+        assert_eq!(read.unplaced_reasons, ["dates", ""]);
         let verdict = json!({ "verdicts": [{ "sentence": 1, "passage": "D1", "verdict": "Contradicts" },
             { "sentence": 1, "passage": "D1", "verdict": "entails" }] });
         let read = parse_verdicts(&verdict.to_string()).expect("verdicts");
-        assert_eq!((read.len(), read[0].passage), (1, 0));
+        assert_eq!((read.len(), read[0].passage_number), (1, 0));
     }
 
     #[test]
@@ -244,6 +244,6 @@ mod tests {
         let reply = json!({ "verdicts": vec![verdict; 999] });
         let read = parse_verdicts(&reply.to_string()).expect("verdicts");
         assert_eq!(read.len(), MAX_VERDICTS);
-        assert_eq!((read[0].sentence, read[0].passage), (2, 1));
+        assert_eq!((read[0].sentence, read[0].passage_number), (2, 1));
     }
 }

@@ -7,7 +7,7 @@ use super::context::has_condition;
 use super::foreign;
 use super::tokens::{SentenceToken, token_texts, tokens};
 use super::words::{
-    self, OPPOSING_PREFIXES, date_word, direction, is_content_word, is_negation, word_class,
+    self, OPPOSING_PREFIXES, date_word, direction_of, is_content_word, is_negation, word_class,
 };
 
 mod conflict;
@@ -51,9 +51,9 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
         shared_word_mismatch,
         attribution_mismatch,
     ];
-    let found = rules.iter().find_map(|rule| rule(&pair));
-    let found = found.or_else(|| part_mismatch(sentence, &pair));
-    found.or_else(|| foreign::objection(sentence, quote))
+    let mismatch = rules.iter().find_map(|rule| rule(&pair));
+    let mismatch = mismatch.or_else(|| part_mismatch(sentence, &pair));
+    mismatch.or_else(|| foreign::objection(sentence, quote))
 }
 
 /// Returns why the numbers, dates, or names of two statements differ; `None` if they do not.
@@ -75,7 +75,7 @@ pub(super) fn is_about(sentence: &str, other: &str) -> bool {
 }
 
 /// Whether a claim repeats an earlier one or a part of it, in the same terms and order.
-pub(super) fn repeats(claim: &str, earlier: &str) -> bool {
+pub(super) fn is_repetition(claim: &str, earlier: &str) -> bool {
     let (own, known) = (
         content_words(&tokens(claim)),
         content_words(&tokens(earlier)),
@@ -125,13 +125,13 @@ fn figure_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 fn measured_values(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
     let measure = |at: usize| {
         let value = tokens[at].value?;
-        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+        let first = at.checked_sub(1).and_then(|at| tokens.get(at));
         let is_sign = |token: &&SentenceToken| {
             let unit = words::unit_of(&token.text);
             !token.text.starts_with(char::is_alphanumeric) || unit.is_some_and(words::is_currency)
         };
-        let before = before.filter(is_sign);
-        let around = before.into_iter().chain(tokens.iter().skip(at + 1).take(2));
+        let first = first.filter(is_sign);
+        let around = first.into_iter().chain(tokens.iter().skip(at + 1).take(2));
         let mut units = around.filter_map(|token| words::unit_of(&token.text));
         Some((value, units.next()?))
     };
@@ -172,9 +172,9 @@ fn clock_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 
 fn date_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let of = |token: &SentenceToken| date_word(&token.text, token.is_name);
-    let known: BTreeSet<usize> = pair.quote.iter().filter_map(of).collect();
+    let quote_days: BTreeSet<usize> = pair.quote.iter().filter_map(of).collect();
     let mut all = pair.sentence.iter();
-    let missing = all.find(|token| of(token).is_some_and(|date| !known.contains(&date)))?;
+    let missing = all.find(|token| of(token).is_some_and(|date| !quote_days.contains(&date)))?;
     Some(format!(
         "the date {} is not in the quoted words",
         missing.text
@@ -257,7 +257,7 @@ fn direction_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let of = |tokens: &[SentenceToken]| -> BTreeSet<(usize, bool)> {
         tokens
             .iter()
-            .filter_map(|token| direction(&token.text))
+            .filter_map(|token| direction_of(&token.text))
             .collect()
     };
     let (own, quoted) = (of(&pair.sentence), of(&pair.quote));
@@ -332,8 +332,8 @@ fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {
         return None;
     }
-    let place = |word: &str| quoted.iter().position(|known| is_same_word(known, word));
-    let places: Vec<usize> = own.iter().filter_map(|word| place(word)).collect();
+    let position_of = |word: &str| quoted.iter().position(|known| is_same_word(known, word));
+    let places: Vec<usize> = own.iter().filter_map(|word| position_of(word)).collect();
     if places.len() < own.len() {
         return None;
     }
@@ -348,16 +348,14 @@ fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 }
 
 fn is_passive(tokens: &[SentenceToken]) -> bool {
-    let contains_any = |words: &[&str]| {
+    let has = |words: &[&str]| {
         tokens
             .iter()
             .any(|token| words.contains(&token.text.as_str()))
     };
-    let english =
-        contains_any(&["is", "are", "was", "were", "been", "be"]) && contains_any(&["by"]);
+    let english = has(&["is", "are", "was", "were", "been", "be"]) && has(&["by"]);
     english
-        || contains_any(&["wird", "werden", "wurde", "wurden", "worden"])
-            && contains_any(&["von", "vom", "durch"])
+        || has(&["wird", "werden", "wurde", "wurden", "worden"]) && has(&["von", "vom", "durch"])
 }
 
 // Objects if the words are nearly the same, with one or two replaced between the same neighbors: "buyer" for
@@ -371,9 +369,9 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
             .map(|(at, _)| at)
             .collect()
     };
-    let (own_rest, quoted_rest) = (rest(&own, &quoted), rest(&quoted, &own));
-    let is_close = (1..=MAX_SUBSTITUTED_WORDS).contains(&own_rest.len());
-    if !is_close || 2 * (own.len() - own_rest.len()) < own.len() {
+    let (extra, missing) = (rest(&own, &quoted), rest(&quoted, &own));
+    let is_close = (1..=MAX_SUBSTITUTED_WORDS).contains(&extra.len());
+    if !is_close || 2 * (own.len() - extra.len()) < own.len() {
         return None;
     }
     // Neighbors are equal if they are the same word, both replaced, or both the end of the text.
@@ -390,21 +388,16 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         (left, right) => left == right,
     };
     let replaces = |&at: &usize, &other: &usize| {
-        let before =
+        let left =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
-        let after =
+        let right =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
-        same(
-            before(&own, &own_rest, at),
-            before(&quoted, &quoted_rest, other),
-        ) && same(
-            after(&own, &own_rest, at),
-            after(&quoted, &quoted_rest, other),
-        )
+        same(left(&own, &extra, at), left(&quoted, &missing, other))
+            && same(right(&own, &extra, at), right(&quoted, &missing, other))
     };
-    let mut pairs = own_rest
+    let mut pairs = extra
         .iter()
-        .flat_map(|at| quoted_rest.iter().map(move |other| (at, other)));
+        .flat_map(|at| missing.iter().map(move |other| (at, other)));
     let (at, other) = pairs.find(|(at, other)| replaces(at, other))?;
     Some(format!(
         "the quoted words say “{}” where the sentence says “{}”",
@@ -461,11 +454,11 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
     let is_foreign = |part: &&String| {
         let tokens = tokens(part);
         let is_german = words::is_german(tokens.iter().map(|token| token.text.as_str()));
-        let own = content_words(&tokens);
-        own.len() >= 2
-            && has_spaces(&own)
+        let part_words = content_words(&tokens);
+        part_words.len() >= 2
+            && has_spaces(&part_words)
             && is_german == quote_is_german
-            && count_shared_words(&own, &quoted) == 0
+            && count_shared_words(&part_words, &quoted) == 0
     };
     let part = parts.iter().find(is_foreign)?;
     Some(format!("the quoted words do not say “{}”", part.trim()))

@@ -60,20 +60,20 @@ const MONTH_PREFIXES: [&str; 16] = [
 /// Returns the sentences of a block without Markdown.
 pub(super) fn split_sentences(text: &str) -> Vec<String> {
     let enclosed = enclosed_ranges(text);
-    let mut found = Vec::new();
+    let mut sentences = Vec::new();
     let mut start = 0;
     for (at, character) in text.char_indices() {
         if at < start || !is_end(character) {
             continue;
         }
         if let Some(after) = end_of_sentence(text, start, at, character, &enclosed) {
-            found.push(text[start..after].trim().to_owned());
+            sentences.push(text[start..after].trim().to_owned());
             start = after;
         }
     }
-    found.push(text[start..].trim().to_owned());
-    found.retain(|sentence| !sentence.is_empty());
-    found
+    sentences.push(text[start..].trim().to_owned());
+    sentences.retain(|sentence| !sentence.is_empty());
+    sentences
 }
 
 fn is_end(c: char) -> bool {
@@ -102,17 +102,20 @@ fn end_of_sentence(
     };
     let after_mark = at + mark.len_utf8();
     let closing = text[after_mark..].chars().take_while(is_closing);
-    let after = after_mark + closing.map(char::len_utf8).sum::<usize>();
-    if enclosed.iter().any(|&(from, to)| from < at && after <= to) {
+    let sentence_end = after_mark + closing.map(char::len_utf8).sum::<usize>();
+    if enclosed
+        .iter()
+        .any(|&(from, to)| from < at && sentence_end <= to)
+    {
         return None;
     }
-    let rest = &text[after..];
-    let cited = mark_length(rest);
-    let end = after + cited;
+    let rest = &text[sentence_end..];
+    let mark_bytes = mark_length(rest);
+    let end = sentence_end + mark_bytes;
     let next = text[end..].trim_start();
     let is_spaced = rest.is_empty() || rest.starts_with(char::is_whitespace);
     // "It ends.[1] It begins."
-    let is_attached = cited > 0
+    let is_attached = mark_bytes > 0
         && rest.starts_with(['[', '【'])
         && (next.len() < text[end..].len()
             || next.starts_with(char::is_uppercase)
@@ -124,7 +127,9 @@ fn end_of_sentence(
         _ if next.starts_with(char::is_lowercase) => true,
         '…' => !next.is_empty() && !next.starts_with(char::is_uppercase),
         '.' if text[..at].ends_with('.') => next.starts_with(|c: char| c.is_ascii_digit()),
-        '.' => after == after_mark && cited == 0 && is_abbreviated(&text[start..at], next),
+        '.' => {
+            sentence_end == after_mark && mark_bytes == 0 && is_abbreviated(&text[start..at], next)
+        }
         '!' | '?' => COMPANY_ABBREVIATIONS.contains(&first_word(next).as_str()),
         _ => false,
     };
@@ -133,32 +138,32 @@ fn end_of_sentence(
 
 // Returns the ranges of quoted or bracketed text, from the opening mark to the closing one.
 fn enclosed_ranges(text: &str) -> Vec<(usize, usize)> {
-    let mut found = Vec::new();
-    let (mut done, mut before) = (0, ' ');
+    let mut ranges = Vec::new();
+    let (mut scanned_end, mut previous_char) = (0, ' ');
     for (at, open) in text.char_indices() {
-        let previous = std::mem::replace(&mut before, open);
-        if at < done {
+        let previous = std::mem::replace(&mut previous_char, open);
+        if at < scanned_end {
             continue;
         }
         let inside = at + open.len_utf8();
         let close = match open {
             '"' => closing_straight_mark(text, inside, previous),
             _ => {
-                let known = ENCLOSING_MARKS
+                let enclosing_mark = ENCLOSING_MARKS
                     .iter()
                     .find(|(opening, ..)| *opening == open);
-                known.and_then(|(_, close, max_bytes)| {
+                enclosing_mark.and_then(|(_, close, max_bytes)| {
                     let length = text[inside..].find(*close)?;
                     (length <= *max_bytes).then_some(inside + length)
                 })
             }
         };
         if let Some(close) = close {
-            found.push((at, close));
-            done = close + text[close..].chars().next().map_or(1, char::len_utf8);
+            ranges.push((at, close));
+            scanned_end = close + text[close..].chars().next().map_or(1, char::len_utf8);
         }
     }
-    found
+    ranges
 }
 
 // Returns the `"` that closes the one before `inside`; an inch mark opens nothing.

@@ -100,7 +100,7 @@ fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
 }
 
 fn find_quotations(sentence: &str) -> Vec<&str> {
-    let mut found = Vec::new();
+    let mut quotations = Vec::new();
     let mut rest = sentence;
     while let Some((at, open)) = rest
         .char_indices()
@@ -112,11 +112,11 @@ fn find_quotations(sentence: &str) -> Vec<&str> {
             .filter(|(opening, _)| *opening == open);
         let end = closing.filter_map(|&(_, close)| inside.find(close)).min();
         let Some(end) = end else { break };
-        found.push(&inside[..end]);
+        quotations.push(&inside[..end]);
         let close = inside[end..].chars().next().map_or(0, char::len_utf8);
         rest = &inside[end + close..];
     }
-    found
+    quotations
 }
 
 /// Applies the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
@@ -134,13 +134,13 @@ pub(super) fn apply_verdicts(
         };
         let sentence = &mut sentences[index];
         let is_against = verdict.verdict == Entailment::Contradicts && !sentence.cites.is_empty();
-        if !is_against && !sentence.cites.contains(&verdict.passage) {
+        if !is_against && !sentence.cites.contains(&verdict.passage_number) {
             continue;
         }
-        let (weight, checked) = checked_verdict(plan, verdict, sentence);
+        let (weight, checked_support) = checked_verdict(plan, verdict, sentence);
         if weight > weights[index] {
             weights[index] = weight;
-            *sentence = checked;
+            *sentence = checked_support;
         }
     }
     for sentence in sentences {
@@ -168,26 +168,27 @@ fn checked_verdict(
 ) -> (VerdictWeight, SentenceSupport) {
     let as_found = |verdict: Entailment, quote: &str, lowered: Option<&str>| SentenceSupport {
         verdict: Some(verdict),
-        passage: (sentence.cites.contains(&verdict_given.passage)).then_some(verdict_given.passage),
+        passage: (sentence.cites.contains(&verdict_given.passage_number))
+            .then_some(verdict_given.passage_number),
         quote: quote.to_owned(),
         lowered: lowered.map(str::to_owned),
         ..sentence.clone()
     };
     let neither = |why: Option<&str>| as_found(Entailment::Neither, "", why);
-    let cited = passage_text(plan, verdict_given.passage)
-        .filter(|_| sentence.cites.contains(&verdict_given.passage));
-    let searched = SearchedText::new(cited.unwrap_or_default());
-    let found = searched.find(&verdict_given.quote);
-    match (verdict_given.verdict, found) {
+    let cited_text = passage_text(plan, verdict_given.passage_number)
+        .filter(|_| sentence.cites.contains(&verdict_given.passage_number));
+    let searched_text = SearchedText::new(cited_text.unwrap_or_default());
+    let location = searched_text.find(&verdict_given.quote);
+    match (verdict_given.verdict, location) {
         (Entailment::Neither, _) => (VerdictWeight::Neither, neither(None)),
         (Entailment::Contradicts, None) => (
             VerdictWeight::Contested,
             neither(Some(QUOTE_NOT_FOUND_REASON)),
         ),
-        (Entailment::Contradicts, Some(found)) => {
+        (Entailment::Contradicts, Some(location)) => {
             let against = as_found(
                 verdict_given.verdict,
-                found.words,
+                location.words,
                 Some(CONTRADICTED_REASON),
             );
             (VerdictWeight::Contradicts, against)
@@ -196,11 +197,11 @@ fn checked_verdict(
             let why = "the quoted words are not in the passage";
             (VerdictWeight::Neither, neither(Some(why)))
         }
-        (Entailment::Entails, Some(found)) => match found.objection(&sentence.text) {
+        (Entailment::Entails, Some(location)) => match location.objection(&sentence.text) {
             Some(why) => (VerdictWeight::Neither, neither(Some(why.as_str()))),
             None => (
                 VerdictWeight::Entails,
-                as_found(verdict_given.verdict, found.words, None),
+                as_found(verdict_given.verdict, location.words, None),
             ),
         },
     }

@@ -26,24 +26,24 @@ pub(super) fn plan(members: usize, sources: &[&str], seed: u64) -> Plan {
         .map(|index| member(format!("p/{index}")))
         .collect();
     let sources: Vec<Value> = sources.iter().enumerate().map(source).collect();
-    let stored = json!({
+    let stored_plan = json!({
         "pattern": "gut", "question": "What is known?", "members": members,
         "synthesizer": member("p/w".to_owned()),
         "stages": [stage("initial", "members", "answer"), stage("ultra", "synthesizer", "synthesize")],
         "sources": sources, "nonce": "n0nce", "seed": seed, "cache": "on", "budget": null,
         "evidence": { "judge": member("p/w".to_owned()), "checkers": [member("p/0".to_owned()), member("p/w".to_owned())] },
     });
-    serde_json::from_value(stored).expect("a plan")
+    serde_json::from_value(stored_plan).expect("a plan")
 }
 
 /// Creates the answer of a call.
 pub(super) fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
-    let stored = json!({
+    let stored_answer = json!({
         "stage": stage, "member": member, "model": format!("p/{member}"), "text": text, "reasoning": "",
         "usage": { "input": 3, "output": 2 }, "cost": 0.5, "latency_ms": 10, "first_token_ms": null,
         "finish": "stop", "error": null, "cached": false,
     });
-    serde_json::from_value(stored).expect("an answer")
+    serde_json::from_value(stored_answer).expect("an answer")
 }
 
 /// Returns the map of a run with these first answers, synthesis, and replies of the judge and the checker.
@@ -72,11 +72,11 @@ pub(super) fn run_evidence(
 /// Creates a stance as the judge reports it, for the member with this index.
 pub(super) fn stance(plan: &Plan, count: usize, member: usize, stance: &str, quote: &str) -> Value {
     let order = letter_order(plan, count);
-    let place = order
+    let letter_index = order
         .iter()
         .position(|&index| index == member)
         .expect("a member");
-    json!({ "member": letter(place).to_string(), "stance": stance, "quote": quote })
+    json!({ "member": letter(letter_index).to_string(), "stance": stance, "quote": quote })
 }
 
 const DRAFTS: [&str; 3] = [
@@ -333,9 +333,13 @@ fn drafts_agree_by_the_judge_or_by_their_closing_lines() {
     assert!(DraftAgreement::from_answers(&plan, &answers).is_err());
     assert_eq!(shared_closing_answer(&plan, &answers), None);
     answers.push(answer(stage, 0, &judge.to_string()));
-    let found = DraftAgreement::from_answers(&plan, &answers).expect("a comparison");
+    let agreement = DraftAgreement::from_answers(&plan, &answers).expect("a comparison");
     assert_eq!(
-        (found.claims, found.shared, found.contradictions),
+        (
+            agreement.claims,
+            agreement.shared_claims,
+            agreement.contradictions
+        ),
         (3, 0, 1)
     );
     let closing = |texts: [&str; 2]| {
@@ -373,8 +377,8 @@ proptest! {
         let texts: Vec<&str> = drafts.iter().map(String::as_str).collect();
         let stances: Vec<Value> = quotes.iter().map(|(made_up, of, from, denies)| {
             // Half of the quotations are cut from a random draft, not always the one to which they are attributed.
-            let cut: String = drafts[of % drafts.len()].chars().skip(*from).take(30).collect();
-            let quote = if from % 2 == 0 { &cut } else { made_up };
+            let excerpt: String = drafts[of % drafts.len()].chars().skip(*from).take(30).collect();
+            let quote = if from % 2 == 0 { &excerpt } else { made_up };
             let letter = letter((of + from) % 5).to_string();
             json!({ "member": letter, "stance": if *denies { "denies" } else { "asserts" }, "quote": quote })
         }).collect();

@@ -19,7 +19,7 @@ pub(super) struct SentenceToken {
 /// Splits a sentence into tokens.
 pub(super) fn tokens(sentence: &str) -> Vec<SentenceToken> {
     let text = strip_citation_marks(sentence);
-    let mut found = Vec::new();
+    let mut sentence_tokens = Vec::new();
     let mut word = String::new();
     let mut characters = text.chars().peekable();
     let mut starts = true;
@@ -33,17 +33,17 @@ pub(super) fn tokens(sentence: &str) -> Vec<SentenceToken> {
             word.push(if c == '’' { '\'' } else { c });
             continue;
         }
-        push_token(&mut found, &mut word, &mut starts);
+        push_token(&mut sentence_tokens, &mut word, &mut starts);
         if matches!(c, '%' | '€' | '$' | '£' | '¥' | '°' | '<' | '>' | '≤' | '≥') {
-            found.push(token(&c.to_string(), false));
+            sentence_tokens.push(token(&c.to_string(), false));
         }
         starts |= matches!(c, '.' | '!' | '?' | '"' | '“' | '„');
     }
-    push_token(&mut found, &mut word, &mut starts);
-    found
+    push_token(&mut sentence_tokens, &mut word, &mut starts);
+    sentence_tokens
 }
 
-fn push_token(found: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bool) {
+fn push_token(sentence_tokens: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bool) {
     if word.is_empty() {
         return;
     }
@@ -54,12 +54,12 @@ fn push_token(found: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bo
         .count();
     let (figure, rest) = word.split_at(digits);
     if !figure.is_empty() && !rest.is_empty() && rest.chars().all(char::is_alphabetic) {
-        found.push(token(figure, *starts));
+        sentence_tokens.push(token(figure, *starts));
         if !["st", "nd", "rd", "th"].contains(&rest) {
-            found.push(token(rest, true));
+            sentence_tokens.push(token(rest, true));
         }
     } else {
-        found.push(token(word, *starts));
+        sentence_tokens.push(token(word, *starts));
     }
     *starts = false;
     word.clear();
@@ -80,12 +80,12 @@ fn token(word: &str, starts: bool) -> SentenceToken {
 // Removes citation marks and members' letters, such as [D1:p4] and (A, B), which carry no content.
 fn strip_citation_marks(sentence: &str) -> String {
     let mut text = String::with_capacity(sentence.len());
-    let mut done = 0;
+    let mut copied_end = 0;
     for cite in citation::find_mark_groups(sentence) {
-        text.push_str(&sentence[done..cite.start]);
-        done = cite.end;
+        text.push_str(&sentence[copied_end..cite.start]);
+        copied_end = cite.end;
     }
-    text.push_str(&sentence[done..]);
+    text.push_str(&sentence[copied_end..]);
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(at) = rest.find('(') {
@@ -215,20 +215,26 @@ mod tests {
             ("sechzig Meter", Some(60.0)),
             ("no figure", None),
         ] {
-            let found = tokens(text).into_iter().find_map(|token| token.value);
-            assert_eq!(found, expected, "{text}");
+            let value = tokens(text).into_iter().find_map(|token| token.value);
+            assert_eq!(value, expected, "{text}");
         }
     }
 
     #[test]
     fn marks_and_letters_are_no_words() {
-        let found = tokens("It’s 5km long [D1:p4], they say (A, B) in Rome.");
-        let texts: Vec<&str> = found.iter().map(|token| token.text.as_str()).collect();
+        let sentence_tokens = tokens("It’s 5km long [D1:p4], they say (A, B) in Rome.");
+        let texts: Vec<&str> = sentence_tokens
+            .iter()
+            .map(|token| token.text.as_str())
+            .collect();
         assert_eq!(
             texts,
             ["it's", "5", "km", "long", "they", "say", "in", "rome"]
         );
-        let names: Vec<&SentenceToken> = found.iter().filter(|token| token.is_name).collect();
+        let names: Vec<&SentenceToken> = sentence_tokens
+            .iter()
+            .filter(|token| token.is_name)
+            .collect();
         assert_eq!(names.len(), 1, "Rome");
     }
 }

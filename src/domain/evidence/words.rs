@@ -264,7 +264,7 @@ const DIRECTION_WORDS: &[(&[&str], &[&str])] = &[
 ];
 
 /// Returns the index of a word's pair of directions, and whether it is the first of the two.
-pub(super) fn direction(word: &str) -> Option<(usize, bool)> {
+pub(super) fn direction_of(word: &str) -> Option<(usize, bool)> {
     let mut pairs = DIRECTION_WORDS.iter().enumerate();
     pairs.find_map(|(index, (left, right))| {
         if left.contains(&word) {

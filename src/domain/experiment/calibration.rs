@@ -40,18 +40,18 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
         .collect();
     let kappa_of = |pairs: &[(usize, usize)]| cohen_kappa(pairs, 3, DisagreementWeighting::Linear);
     let labels = pairs.len();
-    let found = kappa_of(&numbers);
-    let trusted = found
+    let kappa_estimate = kappa_of(&numbers);
+    let trusted = kappa_estimate
         .filter(|_| labels >= MIN_LABELS)
         .map(|kappa| kappa >= MIN_KAPPA);
     let differ = pairs.iter().filter(|(left, right)| left != right).count();
     Calibration {
         labels,
-        kappa: found,
+        kappa: kappa_estimate,
         interval: interval(&numbers, kappa_of),
         errors: (labels > 0).then(|| differ as f64 / labels as f64),
         trusted,
-        words: calibration_sentence(labels, found, trusted),
+        words: calibration_sentence(labels, kappa_estimate, trusted),
     }
 }
 
@@ -91,17 +91,17 @@ fn interval(
         return None;
     }
     let mut random = Random::new(pairs.len() as u64);
-    let mut drawn: Vec<f64> = (0..RESAMPLES)
+    let mut resampled: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
             let again: Vec<_> = (0..pairs.len())
-                .map(|_| pairs[random.below(pairs.len())])
+                .map(|_| pairs[random.index_below(pairs.len())])
                 .collect();
             kappa_of(&again)
         })
         .collect();
-    drawn.sort_by(f64::total_cmp);
+    resampled.sort_by(f64::total_cmp);
     // Identical pairs show no variance when resampled, yet the next pair may differ.
-    let (from, to) = (!drawn.is_empty()).then(|| percentile_interval(&drawn, 0.95))?;
+    let (from, to) = (!resampled.is_empty()).then(|| percentile_interval(&resampled, 0.95))?;
     (to - from > 1e-9).then_some((from, to))
 }
 
@@ -129,15 +129,15 @@ mod tests {
     use Preferred::{First, Neither, Second};
 
     /// Simulates a judge that is right with the given probability and answers randomly otherwise.
-    fn judged(labels: usize, right: f64) -> Calibration {
+    fn calibration_of(labels: usize, right: f64) -> Calibration {
         let mut random = Random::new(5);
         let all = [First, Neither, Second];
         let pairs: Vec<_> = (0..labels)
             .map(|_| {
-                let person = all[random.below(3)];
+                let person = all[random.index_below(3)];
                 let judge = match random.next_unit() < right {
                     true => person,
-                    false => all[random.below(3)],
+                    false => all[random.index_below(3)],
                 };
                 (person, judge)
             })
@@ -148,42 +148,45 @@ mod tests {
     #[test]
     fn trust_falls_as_noise_grows() {
         let kappas: Vec<f64> = [1.0, 0.8, 0.5, 0.2, 0.0]
-            .map(|right| judged(300, right).kappa.expect("many labels"))
+            .map(|right| calibration_of(300, right).kappa.expect("many labels"))
             .to_vec();
         assert!(kappas.is_sorted_by(|a, b| a >= b), "{kappas:?}");
         assert!(
             (kappas[0] - 1.0).abs() < 1e-12 && kappas[4].abs() < 0.15,
             "{kappas:?}"
         );
-        assert_eq!(judged(300, 0.8).trusted, Some(true));
-        assert_eq!(judged(300, 0.2).trusted, Some(false));
-        assert!(judged(300, 0.2).words.starts_with("Not trusted:"));
+        assert_eq!(calibration_of(300, 0.8).trusted, Some(true));
+        assert_eq!(calibration_of(300, 0.2).trusted, Some(false));
+        assert!(calibration_of(300, 0.2).words.starts_with("Not trusted:"));
     }
 
     /// All 24 verdicts are against the judge.
     #[test]
     fn a_conclusion_from_scores_that_are_not_trusted_says_so() {
-        let found = calibrate(&[(First, Second); 24]);
-        assert_eq!((found.trusted, found.interval), (Some(false), None));
-        let words = found
+        let calibration = calibrate(&[(First, Second); 24]);
+        assert_eq!(
+            (calibration.trusted, calibration.interval),
+            (Some(false), None)
+        );
+        let words = calibration
             .qualify_conclusion("model p/b is better than the first configuration.".to_owned());
         assert_eq!(
             words,
             "Not trusted, because the scores agree poorly with your judgments on 24 pairs (\u{3ba} 0.00): model p/b is \
              better than the first configuration."
         );
-        let trusted = judged(300, 0.8);
+        let trusted = calibration_of(300, 0.8);
         assert_eq!(trusted.qualify_conclusion("It is.".to_owned()), "It is.");
     }
 
     #[test]
     fn few_labels_claim_nothing() {
         for labels in [0, 1, MIN_LABELS - 1] {
-            let found = judged(labels, 1.0);
-            assert_eq!((found.labels, found.trusted), (labels, None));
+            let calibration = calibration_of(labels, 1.0);
+            assert_eq!((calibration.labels, calibration.trusted), (labels, None));
         }
-        let (from, to) = judged(60, 0.8).interval.expect("labels");
-        let kappa = judged(60, 0.8).kappa.expect("labels");
+        let (from, to) = calibration_of(60, 0.8).interval.expect("labels");
+        let kappa = calibration_of(60, 0.8).kappa.expect("labels");
         assert!(
             from < kappa && kappa < to && to - from < 0.6,
             "{from} {kappa} {to}"

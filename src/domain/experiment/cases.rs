@@ -26,14 +26,14 @@ pub struct CasesError {
     /// Line number, from 1; `None` for the file as a whole.
     pub line: Option<usize>,
     /// Description of the error.
-    pub why: String,
+    pub reason: String,
 }
 
 impl std::fmt::Display for CasesError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.why),
-            None => f.write_str(&self.why),
+            Some(line) => write!(f, "line {line}: {}", self.reason),
+            None => f.write_str(&self.reason),
         }
     }
 }
@@ -119,7 +119,7 @@ pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
     if trimmed.starts_with('[') || is_single_object(trimmed) {
         let all: Value = crate::domain::json::parse(trimmed).map_err(|fault| CasesError {
             line: Some(fault.line()),
-            why: format!("not JSON: {fault}"),
+            reason: format!("not JSON: {fault}"),
         })?;
         let all = match all {
             Value::Object(mut one) => one.remove("cases").unwrap_or(Value::Object(one)),
@@ -143,7 +143,7 @@ pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
         }
         let invalid = |why: String| CasesError {
             line: line_number,
-            why,
+            reason: why,
         };
         let value: Value = crate::domain::json::parse(line)
             .map_err(|error| invalid(format!("not JSON: {error}")))?;
@@ -203,10 +203,10 @@ fn text_of(value: &Value) -> String {
 }
 
 fn add_case(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), CasesError> {
-    let place = read.cases.len() + 1;
+    let case_number = read.cases.len() + 1;
     let error = |why: String| match line {
-        Some(_) => CasesError { line, why },
-        None => file_error(&format!("case {place}: {why}")),
+        Some(_) => CasesError { line, reason: why },
+        None => file_error(&format!("case {case_number}: {why}")),
     };
     if case.prompt.trim().is_empty() {
         return Err(error("the question is missing".to_owned()));
@@ -246,7 +246,7 @@ fn check_not_empty(mut read: ParsedCases) -> Result<ParsedCases, CasesError> {
 fn file_error(why: &str) -> CasesError {
     CasesError {
         line: None,
-        why: why.to_owned(),
+        reason: why.to_owned(),
     }
 }
 

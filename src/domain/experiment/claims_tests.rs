@@ -68,7 +68,7 @@ fn the_rest_of_the_budget_is_spent_on_unused_cases() {
 #[test]
 fn intervals_of_the_leaderboard_cover_the_truth() {
     for graded in [false, true] {
-        let (mut covered, mut all, mut width) = (0.0, 0.0, 0.0);
+        let (mut covered_count, mut all, mut width) = (0.0, 0.0, 0.0);
         for seed in 0..150 {
             let mut random = Random::new(seed ^ 0xC0);
             let true_means: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * random.next_normal()).collect();
@@ -93,12 +93,12 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
             for (arm, true_means) in true_means.iter().enumerate() {
                 let values = race.values(arm, 120);
                 let (from, to) = mean_interval(&values);
-                covered += f64::from(u8::from(from <= *true_means && *true_means <= to));
+                covered_count += f64::from(u8::from(from <= *true_means && *true_means <= to));
                 width += to - from;
                 all += 1.0;
             }
         }
-        let coverage = covered / all;
+        let coverage = covered_count / all;
         assert!((0.93..=0.97).contains(&coverage), "{graded}: {coverage}");
         assert!(width / all < 0.5, "{graded}: {}", width / all);
     }
@@ -109,15 +109,18 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
 #[test]
 fn the_stated_difference_is_detected_at_the_stated_rate() {
     const RUNS: u64 = 400;
-    let stated = power::comparison_power(ScoreKind::YesNo, 60);
-    let difference = stated.difference.expect("enough cases");
+    let stated_power = power::comparison_power(ScoreKind::YesNo, 60);
+    let difference = stated_power.difference.expect("enough cases");
     let rates = [0.5 - difference / 2.0, 0.5 + difference / 2.0];
-    let found = (0..RUNS).filter(|&seed| {
+    let detections = (0..RUNS).filter(|&seed| {
         let (_, verdict) = run_race(yes_or_no_scores(&rates, 60, seed), 120, seed);
         verdict.finding == HoldoutFinding::Better
     });
-    let rate = found.count() as f64 / RUNS as f64;
-    assert!((rate - stated.power).abs() < 0.06, "{difference}: {rate}");
+    let rate = detections.count() as f64 / RUNS as f64;
+    assert!(
+        (rate - stated_power.power).abs() < 0.06,
+        "{difference}: {rate}"
+    );
 }
 
 /// Of two equal configurations, one is called better in at most 5% of races, however often the race is observed.

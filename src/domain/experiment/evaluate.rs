@@ -193,20 +193,20 @@ fn exact_text(text: &str) -> String {
 /// written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
 fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
-    let (actual, wanted) = (reader.read(answer), reader.parse_statement(expected));
+    let (actual, expected_number) = (reader.read(answer), reader.parse_statement(expected));
     let actual = actual.as_ref().and_then(AnswerValue::quantity);
-    let wanted = wanted.as_ref().and_then(AnswerValue::quantity);
+    let expected_number = expected_number.as_ref().and_then(AnswerValue::quantity);
     let mut pairs = Vec::new();
-    if let (Some(actual), Some(wanted)) = (actual, wanted)
-        && actual.unit.base == wanted.unit.base
+    if let (Some(actual), Some(expected_number)) = (actual, expected_number)
+        && actual.unit.base_symbol == expected_number.unit.base_symbol
     {
-        pairs.push((actual.amount.to_f64(), wanted.amount.to_f64()));
-        if !actual.is_percent || wanted.is_percent {
+        pairs.push((actual.amount.to_f64(), expected_number.amount.to_f64()));
+        if !actual.is_percent || expected_number.is_percent {
             return pairs;
         }
     }
-    let written = actual.and_then(|actual| actual.written_amount);
-    let actual = written.map(|number| number.to_f64());
+    let written_amount = actual.and_then(|actual| actual.written_amount);
+    let actual = written_amount.map(|number| number.to_f64());
     let actual = actual.or_else(|| last_stated(answer));
     pairs.extend(actual.zip(numbers_in(expected).pop()));
     pairs

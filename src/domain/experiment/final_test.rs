@@ -71,7 +71,7 @@ pub(super) fn compare(
     differences: &[f64],
     planned: bool,
 ) -> (HoldoutFinding, Option<PairedDifference>) {
-    let Some(mut found) = paired::paired_t_test(differences, 1.0 - SIGNIFICANCE_LEVEL) else {
+    let Some(mut t_test) = paired::paired_t_test(differences, 1.0 - SIGNIFICANCE_LEVEL) else {
         return (HoldoutFinding::NotTested, None);
     };
     let mut test = BettingTest::default();
@@ -79,22 +79,22 @@ pub(super) fn compare(
         .iter()
         .for_each(|&difference| test.add(difference));
     if test.p_value() <= EARLY_LEVEL || !planned {
-        found.p = (test.p_value() * SIGNIFICANCE_LEVEL / EARLY_LEVEL).min(1.0);
-        found.interval = betting::interval(differences, (-1.0, 1.0), SIGNIFICANCE_LEVEL);
+        t_test.p = (test.p_value() * SIGNIFICANCE_LEVEL / EARLY_LEVEL).min(1.0);
+        t_test.interval = betting::interval(differences, (-1.0, 1.0), SIGNIFICANCE_LEVEL);
     } else {
-        found.p = (final_p_value(differences) * SIGNIFICANCE_LEVEL
+        t_test.p = (final_p_value(differences) * SIGNIFICANCE_LEVEL
             / (SIGNIFICANCE_LEVEL - EARLY_LEVEL))
             .min(1.0);
-        found.interval = intervals::difference_interval(differences);
+        t_test.interval = intervals::difference_interval(differences);
     }
-    found.interval =
-        intervals::agree_with_test(found.interval, found.mean, found.p <= SIGNIFICANCE_LEVEL);
-    let finding = match found.p <= SIGNIFICANCE_LEVEL {
-        true if found.mean > 0.0 => HoldoutFinding::Better,
+    t_test.interval =
+        intervals::agree_with_test(t_test.interval, t_test.mean, t_test.p <= SIGNIFICANCE_LEVEL);
+    let finding = match t_test.p <= SIGNIFICANCE_LEVEL {
+        true if t_test.mean > 0.0 => HoldoutFinding::Better,
         true => HoldoutFinding::Worse,
         false => HoldoutFinding::NotDistinguishable,
     };
-    (finding, Some(found))
+    (finding, Some(t_test))
 }
 
 /// Whether a simulated comparison, checked like a real one, finds the leader better.
@@ -201,9 +201,9 @@ mod tests {
     fn an_overwhelming_difference_ends_it_and_a_small_one_does_not() {
         assert!(is_decided(&[1.0; 16]));
         assert!(!is_decided(&[1.0; 6]));
-        let (finding, found) = compare(&[1.0; 16], false);
+        let (finding, test) = compare(&[1.0; 16], false);
         assert_eq!(finding, HoldoutFinding::Better);
-        assert!(found.is_some_and(|found| found.p < 0.05 && found.interval.0 > 0.0));
+        assert!(test.is_some_and(|test| test.p < 0.05 && test.interval.0 > 0.0));
         // Six of six is significant only at a planned end.
         assert_eq!(compare(&[1.0; 6], true).0, HoldoutFinding::Better);
         let early = compare(&[1.0; 6], false).0;
@@ -219,7 +219,7 @@ mod tests {
         for cases in [20, 90] {
             let [mut yes_or_no, mut graded] = [0, 0];
             for _ in 0..SIMULATED_RUNS {
-                let sign = |random: &mut Random| [-1.0, 0.0, 0.0, 1.0][random.below(4)];
+                let sign = |random: &mut Random| [-1.0, 0.0, 0.0, 1.0][random.index_below(4)];
                 let signs: Vec<f64> = (0..cases).map(|_| sign(&mut random)).collect();
                 let marks: Vec<f64> = (0..cases).map(|_| 0.25 * random.next_normal()).collect();
                 // A significant result in either direction is an error.

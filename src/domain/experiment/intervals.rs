@@ -108,10 +108,10 @@ fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
 // Identical values show no variance, yet a value that differs may be missing from the sample: with 95% confidence,
 // such cases make up at most 1 - 0.05^(1/n) of all (Clopper and Pearson, for none in n).
 fn student_interval(values: &[f64]) -> (f64, f64) {
-    let Some(found) = paired::paired_t_test(values, 1.0 - ERROR_RATE) else {
+    let Some(test) = paired::paired_t_test(values, 1.0 - ERROR_RATE) else {
         return (-1.0, 1.0);
     };
-    let (from, to) = found.interval;
+    let (from, to) = test.interval;
     let missed = match to - from < 1e-12 {
         true => 1.0 - ERROR_RATE.powf(1.0 / values.len().max(1) as f64),
         false => 0.0,

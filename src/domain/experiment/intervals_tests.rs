@@ -60,16 +60,16 @@ fn differences_are_covered_at_every_number_of_cases() {
     for cases in 1..=12 {
         for (kind, mean) in TRUE_MEANS.into_iter().enumerate() {
             let mut random = Random::new(61 + cases as u64);
-            let mut known = KnownIntervals::default();
-            let covered = (0..SIMULATED_RUNS).filter(|_| {
+            let mut known_intervals = KnownIntervals::default();
+            let covered_runs = (0..SIMULATED_RUNS).filter(|_| {
                 let values: Vec<f64> = (0..cases).map(|_| difference(kind, &mut random)).collect();
                 let (from, to) = match kind <= LAST_EQUAL_SIZE_KIND {
-                    true => known.get_or_compute(&values, difference_interval),
+                    true => known_intervals.get_or_compute(&values, difference_interval),
                     false => difference_interval(&values),
                 };
                 (from - 1e-9..=to + 1e-9).contains(&mean)
             });
-            let rate = covered.count() as f64 / SIMULATED_RUNS as f64;
+            let rate = covered_runs.count() as f64 / SIMULATED_RUNS as f64;
             assert!(rate >= 0.944, "{cases} cases of kind {kind}: {rate}");
         }
     }
@@ -85,18 +85,18 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
             let mut wrong = 0;
             for _ in 0..400 {
                 let values: Vec<f64> = (0..cases).map(|_| difference(kind, &mut random)).collect();
-                let (finding, found) = final_test::compare(&values, true);
-                let found = found.expect("at least two cases");
-                let (from, to) = found.interval;
+                let (finding, test) = final_test::compare(&values, true);
+                let test = test.expect("at least two cases");
+                let (from, to) = test.interval;
                 let is_clear = from > 0.0 || to < 0.0;
                 match finding {
-                    HoldoutFinding::Better => assert!(from > 0.0 && found.mean > 0.0, "{found:?}"),
-                    HoldoutFinding::Worse => assert!(to < 0.0 && found.mean < 0.0, "{found:?}"),
-                    _ => assert!(!is_clear && found.p > 0.05, "{found:?}"),
+                    HoldoutFinding::Better => assert!(from > 0.0 && test.mean > 0.0, "{test:?}"),
+                    HoldoutFinding::Worse => assert!(to < 0.0 && test.mean < 0.0, "{test:?}"),
+                    _ => assert!(!is_clear && test.p > 0.05, "{test:?}"),
                 }
                 assert!(
-                    from <= found.mean + 1e-9 && found.mean <= to + 1e-9,
-                    "{found:?}"
+                    from <= test.mean + 1e-9 && test.mean <= to + 1e-9,
+                    "{test:?}"
                 );
                 wrong += usize::from(finding != HoldoutFinding::NotDistinguishable);
             }
@@ -129,8 +129,8 @@ fn means_of_few_cases_are_covered() {
         for rate in [0.03, 0.17, 0.5, 0.83, 0.97] {
             for graded in [false, true] {
                 let mut random = Random::new(81 + cases as u64);
-                let mut known = KnownIntervals::default();
-                let covered = (0..SIMULATED_RUNS).filter(|_| {
+                let mut known_intervals = KnownIntervals::default();
+                let covered_runs = (0..SIMULATED_RUNS).filter(|_| {
                     let score = |_| match random.next_unit() < rate {
                         true if graded => 0.9,
                         true => 1.0,
@@ -139,13 +139,13 @@ fn means_of_few_cases_are_covered() {
                     let values: Vec<f64> = (0..cases).map(score).collect();
                     let (from, to) = match graded {
                         true => mean_interval(&values),
-                        false => known.get_or_compute(&values, mean_interval),
+                        false => known_intervals.get_or_compute(&values, mean_interval),
                     };
                     let mean = if graded { 0.9 * rate } else { rate };
                     from <= mean && mean <= to
                 });
-                let found = covered.count() as f64 / SIMULATED_RUNS as f64;
-                assert!(found >= 0.944, "{cases} cases at {rate}: {found}");
+                let coverage = covered_runs.count() as f64 / SIMULATED_RUNS as f64;
+                assert!(coverage >= 0.944, "{cases} cases at {rate}: {coverage}");
             }
         }
     }

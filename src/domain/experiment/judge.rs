@@ -85,7 +85,7 @@ pub(super) struct Outlook {
 }
 
 /// Estimates the outlook by bootstrap. `None` with too few cases.
-pub(super) fn outlook(
+pub(super) fn judging_outlook(
     observations: &Observations,
     ranking: &[usize],
     cases: usize,
@@ -101,9 +101,14 @@ pub(super) fn outlook(
     let mut random = Random::new(design.seed ^ cases as u64);
     let (mut lead_count, mut gain) = (0, 0.0);
     for _ in 0..RESAMPLES {
-        let drawn: Vec<usize> = (0..cases).map(|_| random.below(cases)).collect();
-        let mean =
-            |values: &Vec<f64>| drawn.iter().map(|&case| values[case]).sum::<f64>() / cases as f64;
+        let resampled_cases: Vec<usize> = (0..cases).map(|_| random.index_below(cases)).collect();
+        let mean = |values: &Vec<f64>| {
+            resampled_cases
+                .iter()
+                .map(|&case| values[case])
+                .sum::<f64>()
+                / cases as f64
+        };
         let leader = mean(&values[0]);
         let best = values[1..].iter().map(mean).fold(leader, f64::max);
         lead_count += usize::from(best <= leader + design.indifference);

@@ -14,13 +14,16 @@ use super::successive_halving::SuccessiveHalving;
 #[derive(Clone, Copy)]
 pub struct MeasuredTrials<'a> {
     race: &'a SuccessiveHalving,
-    failed: &'a BTreeSet<Trial>,
+    failed_trials: &'a BTreeSet<Trial>,
 }
 
 impl<'a> MeasuredTrials<'a> {
     /// Creates the measurements of a race; `failed` holds the trials that ended in an error.
     pub fn new(race: &'a SuccessiveHalving, failed: &'a BTreeSet<Trial>) -> Self {
-        Self { race, failed }
+        Self {
+            race,
+            failed_trials: failed,
+        }
     }
 
     /// Returns the verdict on the measured trials, for a race that ended with `verdict`.
@@ -32,7 +35,7 @@ impl<'a> MeasuredTrials<'a> {
                 ..verdict
             };
         }
-        if verdict.difference.is_none() || self.unjudged() == 0 {
+        if verdict.difference.is_none() || self.unjudged_count() == 0 {
             return verdict;
         }
         let (order, holdout) = self.race.race_and_holdout_cases();
@@ -56,8 +59,8 @@ impl<'a> MeasuredTrials<'a> {
     pub(super) fn is_empty(self) -> bool {
         let mut scored_trials = self.race.results().keys().peekable();
         scored_trials.peek().is_some()
-            && (scored_trials.all(|trial| self.failed.contains(trial))
-                || (self.unjudged() > 0 && self.arms().len() < 2))
+            && (scored_trials.all(|trial| self.failed_trials.contains(trial))
+                || (self.unjudged_count() > 0 && self.arms().len() < 2))
     }
 
     /// Returns the configurations with a measured trial in the race.
@@ -79,8 +82,8 @@ impl<'a> MeasuredTrials<'a> {
     }
 
     /// Returns the number of answers that the judge could not judge.
-    pub(super) fn unjudged(self) -> usize {
-        let trials = self.failed.iter();
+    pub(super) fn unjudged_count(self) -> usize {
+        let trials = self.failed_trials.iter();
         trials.filter(|trial| self.is_unjudged(**trial)).count()
     }
 
@@ -88,13 +91,13 @@ impl<'a> MeasuredTrials<'a> {
     /// configuration with which a pairwise judge compares the others.
     pub(super) fn judged_counts(self) -> (usize, usize) {
         let current = self.race.design().current;
-        let has_current = self.failed.iter().any(|trial| trial.arm == current);
+        let has_current = self.failed_trials.iter().any(|trial| trial.arm == current);
         let submitted = self.race.results().keys().filter(|trial| {
-            let has_failed = self.failed.contains(trial) && !self.is_unjudged(**trial);
+            let has_failed = self.failed_trials.contains(trial) && !self.is_unjudged(**trial);
             (has_current || trial.arm != current) && !has_failed
         });
         let submitted = submitted.count();
-        (submitted.saturating_sub(self.unjudged()), submitted)
+        (submitted.saturating_sub(self.unjudged_count()), submitted)
     }
 
     fn differences_on(self, arm: usize, other: usize, cases: &[usize]) -> Vec<f64> {
@@ -112,6 +115,6 @@ impl<'a> MeasuredTrials<'a> {
     // An error with a nonzero score is the judge's: a failed answer scores 0.
     fn is_unjudged(self, trial: Trial) -> bool {
         let outcome = self.race.results().get(&trial);
-        self.failed.contains(&trial) && outcome.is_some_and(|outcome| outcome.score > 0.0)
+        self.failed_trials.contains(&trial) && outcome.is_some_and(|outcome| outcome.score > 0.0)
     }
 }

@@ -73,17 +73,17 @@ fn normalize_word(word: &str) -> String {
 }
 
 fn letter_after_mark(words: &[&str]) -> Option<usize> {
-    let before =
+    let word_before =
         |at: usize, count: usize| at.checked_sub(count).map(|at| normalize_word(words[at]));
     (1..words.len()).rev().find(|&at| {
-        let verb = before(at, 1).filter(|word| ANSWER_VERBS.contains(&word.as_str()));
+        let verb = word_before(at, 1).filter(|word| ANSWER_VERBS.contains(&word.as_str()));
         let mark_at = if verb.is_some() { 2 } else { 1 };
-        let mark = before(at, mark_at).unwrap_or_default();
+        let mark = word_before(at, mark_at).unwrap_or_default();
         // Matches "It is B." and "it's B", but not "it is a pity".
         let ends = words[at].ends_with(['.', ',', ';', '!']) || at + 1 == words.len();
         let is_it = ends
             && ((verb.is_some() && matches!(mark.as_str(), "it" | "es"))
-                || before(at, 1).is_some_and(|word| matches!(word.as_str(), "it's" | "it’s")));
+                || word_before(at, 1).is_some_and(|word| matches!(word.as_str(), "it's" | "it’s")));
         parse_letter(words[at]).is_some()
             && (ANSWER_WORDS.contains(&mark.as_str()) || is_it)
             && !is_refuted(words, at)
@@ -131,8 +131,8 @@ fn is_refuted(words: &[&str], at: usize) -> bool {
 }
 
 fn is_excluded(words: &[&str], mark: usize) -> bool {
-    let before = words[..mark].iter().rev().take(MAX_WORD_DISTANCE);
-    before
+    let words_before = words[..mark].iter().rev().take(MAX_WORD_DISTANCE);
+    words_before
         .take_while(|word| !word.ends_with(['.', ',', ';', ':', '!', '?']))
         .any(|word| {
             let word = normalize_word(word);

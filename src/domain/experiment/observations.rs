@@ -10,7 +10,7 @@ use super::{Trial, TrialOutcome};
 pub(super) struct Observations {
     pub design: Design,
     /// Cases in the order used for all configurations.
-    pub order: Vec<usize>,
+    pub case_order: Vec<usize>,
     /// Holdout cases.
     pub holdout: Vec<usize>,
     pub results: BTreeMap<Trial, TrialOutcome>,
@@ -21,7 +21,7 @@ pub(super) struct Observations {
 impl Observations {
     /// Returns the values of a configuration on the first `cases` cases, up to the first one without an outcome.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
-        let observed_cases = self.order.iter().take(cases);
+        let observed_cases = self.case_order.iter().take(cases);
         let outcomes = observed_cases.map_while(|&case| self.results.get(&Trial { arm, case }));
         outcomes
             .map(|outcome| self.design.objective.value(outcome))

@@ -20,11 +20,11 @@ pub struct Match {
     /// Index of the case that both answered.
     pub case: usize,
     /// Index of the first configuration.
-    pub first: usize,
+    pub first_index: usize,
     /// Index of the second configuration.
-    pub second: usize,
+    pub second_index: usize,
     /// Preferred side.
-    pub preferred: Preferred,
+    pub preferred_side: Preferred,
 }
 
 /// Preferred side of a comparison.
@@ -91,8 +91,8 @@ pub fn fit(
     seed: u64,
 ) -> Result<Strengths, ExperimentError> {
     let wrong = |comparison: &Match| {
-        comparison.first == comparison.second
-            || comparison.first.max(comparison.second) >= configurations
+        comparison.first_index == comparison.second_index
+            || comparison.first_index.max(comparison.second_index) >= configurations
     };
     if matches.iter().any(wrong) {
         return Err(ExperimentError::Evaluator(
@@ -104,16 +104,16 @@ pub fn fit(
     cases.sort_unstable();
     cases.dedup();
     let mut random = Random::new(seed);
-    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); configurations];
+    let mut resampled: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); configurations];
     for _ in 0..RESAMPLES {
         // Resample whole cases: matches on one case are not independent.
         let mut again = Vec::with_capacity(matches.len());
         for _ in 0..cases.len() {
-            let case = cases[random.below(cases.len())];
+            let case = cases[random.index_below(cases.len())];
             again.extend(matches.iter().filter(|comparison| comparison.case == case));
         }
         let (strengths, _) = solve(configurations, &again, PSEUDO_WINS);
-        for (all, strength) in drawn.iter_mut().zip(strengths) {
+        for (all, strength) in resampled.iter_mut().zip(strengths) {
             all.push(strength);
         }
     }
@@ -123,7 +123,7 @@ pub fn fit(
     };
     Ok(Strengths {
         strengths,
-        intervals: drawn.into_iter().map(interval).collect(),
+        intervals: resampled.into_iter().map(interval).collect(),
         ties,
     })
 }
@@ -131,36 +131,36 @@ pub fn fit(
 /// Match counts of a pair.
 #[derive(Debug, Clone, Copy, Default)]
 struct PairCount {
-    first: f64,
+    first_wins: f64,
     ties: f64,
-    second: f64,
+    second_wins: f64,
 }
 
 fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64>, f64) {
     let mut pairs = std::collections::BTreeMap::<(usize, usize), PairCount>::new();
     for comparison in matches {
-        let is_swapped = comparison.first > comparison.second;
+        let is_swapped = comparison.first_index > comparison.second_index;
         let key = (
-            comparison.first.min(comparison.second),
-            comparison.first.max(comparison.second),
+            comparison.first_index.min(comparison.second_index),
+            comparison.first_index.max(comparison.second_index),
         );
         let count = pairs.entry(key).or_insert(PairCount {
-            first: pseudo_wins,
+            first_wins: pseudo_wins,
             ties: 0.0,
-            second: pseudo_wins,
+            second_wins: pseudo_wins,
         });
-        match comparison.preferred {
+        match comparison.preferred_side {
             Preferred::Neither => count.ties += 1.0,
-            Preferred::First if is_swapped => count.second += 1.0,
-            Preferred::Second if !is_swapped => count.second += 1.0,
-            _ => count.first += 1.0,
+            Preferred::First if is_swapped => count.second_wins += 1.0,
+            Preferred::Second if !is_swapped => count.second_wins += 1.0,
+            _ => count.first_wins += 1.0,
         }
     }
     let mut won = vec![0.0; configurations];
     let mut tied = 0.0;
     for (&(i, j), count) in &pairs {
-        won[i] += count.first + count.ties / 2.0;
-        won[j] += count.second + count.ties / 2.0;
+        won[i] += count.first_wins + count.ties / 2.0;
+        won[j] += count.second_wins + count.ties / 2.0;
         tied += count.ties;
     }
     let mut force = vec![1.0_f64; configurations];
@@ -169,12 +169,12 @@ fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64
         let mut weight = vec![0.0; configurations];
         for (&(i, j), count) in &pairs {
             let root = (force[i] * force[j]).sqrt();
-            let share =
-                (count.first + count.ties + count.second) / (force[i] + force[j] + nu * root);
+            let share = (count.first_wins + count.ties + count.second_wins)
+                / (force[i] + force[j] + nu * root);
             weight[i] += share * (1.0 + nu / 2.0 * root / force[i]);
             weight[j] += share * (1.0 + nu / 2.0 * root / force[j]);
         }
-        let before = force.clone();
+        let previous_force = force.clone();
         for setting in 0..configurations {
             if weight[setting] > 0.0 {
                 force[setting] = (won[setting] / weight[setting]).clamp(1e-9, 1e9);
@@ -188,13 +188,13 @@ fn solve(configurations: usize, matches: &[Match], pseudo_wins: f64) -> (Vec<f64
         let mut room = 0.0;
         for (&(i, j), count) in &pairs {
             let root = (force[i] * force[j]).sqrt();
-            room += (count.first + count.ties + count.second) * root
+            room += (count.first_wins + count.ties + count.second_wins) * root
                 / (force[i] + force[j] + nu * root);
         }
         let ties = if room > 0.0 { tied / room } else { 0.0 };
         let moved = force
             .iter()
-            .zip(&before)
+            .zip(&previous_force)
             .map(|(a, b)| (a / b).ln().abs())
             .fold((ties - nu).abs(), f64::max);
         nu = ties;
@@ -225,9 +225,9 @@ mod tests {
                 ] {
                     let comparison = Match {
                         case: 0,
-                        first: number(0),
-                        second: number(1),
-                        preferred,
+                        first_index: number(0),
+                        second_index: number(1),
+                        preferred_side: preferred,
                     };
                     matches.extend((0..number(place)).map(|_| comparison));
                 }
@@ -271,24 +271,24 @@ mod tests {
                     };
                     matches.push(Match {
                         case,
-                        first,
-                        second,
-                        preferred,
+                        first_index: first,
+                        second_index: second,
+                        preferred_side: preferred,
                     });
                 }
             }
         }
-        let found = fit(8, &matches, 3).expect("sound");
+        let strengths = fit(8, &matches, 3).expect("sound");
         let swapped = (0..8)
             .flat_map(|second| (0..second).map(move |first| (first, second)))
-            .filter(|(first, second)| found.strengths[*first] > found.strengths[*second]);
-        assert!(swapped.count() <= 1, "{:?}", found.strengths);
-        let covered = planted
+            .filter(|(first, second)| strengths.strengths[*first] > strengths.strengths[*second]);
+        assert!(swapped.count() <= 1, "{:?}", strengths.strengths);
+        let covered_pairs = planted
             .iter()
-            .zip(&found.intervals)
+            .zip(&strengths.intervals)
             .filter(|(strength, (from, to))| from <= strength && *strength <= to);
-        assert!(covered.count() >= 6, "{found:?}");
-        assert!((found.ties - 0.5).abs() < 0.15, "{}", found.ties);
+        assert!(covered_pairs.count() >= 6, "{strengths:?}");
+        assert!((strengths.ties - 0.5).abs() < 0.15, "{}", strengths.ties);
     }
 
     #[test]
@@ -300,16 +300,16 @@ mod tests {
         assert_eq!(Preferred::from_both_orders(Neither, First), Neither);
         let comparison = Match {
             case: 0,
-            first: 0,
-            second: 1,
-            preferred: First,
+            first_index: 0,
+            second_index: 1,
+            preferred_side: First,
         };
         assert!(fit(1, &[comparison], 1).is_err());
         assert!(
             fit(
                 2,
                 &[Match {
-                    second: 0,
+                    second_index: 0,
                     ..comparison
                 }],
                 1

@@ -170,12 +170,12 @@ pub fn comparison_power(scores: ScoreKind, cases: usize) -> Power {
     static CACHED_POWER: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
     // Limits the size of the table: there are four kinds.
     let cases = cases.min(MAX_CASES);
-    let known = || CACHED_POWER.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(power) = known().get(&(scores, cases)) {
+    let cached_power = || CACHED_POWER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(power) = cached_power().get(&(scores, cases)) {
         return power.clone();
     }
     let power = simulate_power(scores, cases);
-    known().insert((scores, cases), power.clone());
+    cached_power().insert((scores, cases), power.clone());
     power
 }
 
@@ -188,11 +188,11 @@ pub fn detection_rate(
     seed: u64,
 ) -> f64 {
     let mut random = Random::new(seed);
-    let found = (0..runs).filter(|_| {
+    let detections = (0..runs).filter(|_| {
         let draw = |_| scores.draw(difference, &mut random);
         final_test::finds_better(&(0..cases).map(draw).collect::<Vec<f64>>())
     });
-    found.count() as f64 / runs.max(1) as f64
+    detections.count() as f64 / runs.max(1) as f64
 }
 
 fn simulate_power(scores: ScoreKind, cases: usize) -> Power {
@@ -200,12 +200,12 @@ fn simulate_power(scores: ScoreKind, cases: usize) -> Power {
     let rate_of =
         |difference: f64| detection_rate(scores, cases, difference, runs, SIMULATION_SEED);
     let largest = (scores.max_difference() * 1e3).round() as usize;
-    let found = |step: usize| rate_of(step as f64 / 1e3) >= REQUIRED_POWER;
-    let difference = (cases > 1 && found(largest)).then(|| {
+    let has_power = |step: usize| rate_of(step as f64 / 1e3) >= REQUIRED_POWER;
+    let difference = (cases > 1 && has_power(largest)).then(|| {
         let (mut less, mut enough) = (0, largest);
         while less + 1 < enough {
             let middle = usize::midpoint(less, enough);
-            if found(middle) {
+            if has_power(middle) {
                 enough = middle;
             } else {
                 less = middle;
@@ -244,16 +244,16 @@ mod tests {
     fn stated_power_holds_in_a_longer_simulation() {
         for kind in KINDS {
             for cases in [12, 60, 150] {
-                let stated = comparison_power(kind, cases);
-                let difference = stated.difference.expect("enough cases");
-                let found = detection_rate(kind, cases, difference, 3_000, 77);
+                let stated_power = comparison_power(kind, cases);
+                let difference = stated_power.difference.expect("enough cases");
+                let rate = detection_rate(kind, cases, difference, 3_000, 77);
                 assert!(
-                    (found - REQUIRED_POWER).abs() < 0.05,
-                    "{kind:?} {cases}: {found}"
+                    (rate - REQUIRED_POWER).abs() < 0.05,
+                    "{kind:?} {cases}: {rate}"
                 );
-                for one in &stated.rates {
-                    let found = detection_rate(kind, cases, one.difference, 3_000, 78);
-                    assert!((found - one.rate).abs() < 0.05, "{kind:?} {one:?} {found}");
+                for one in &stated_power.rates {
+                    let rate = detection_rate(kind, cases, one.difference, 3_000, 78);
+                    assert!((rate - one.rate).abs() < 0.05, "{kind:?} {one:?} {rate}");
                 }
             }
         }

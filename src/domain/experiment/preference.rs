@@ -32,13 +32,14 @@ pub fn estimate_preference(
     baseline: Baseline,
 ) -> Option<PersonPreference> {
     let current = race.design().current;
-    let own = judgments.iter().filter(|judgment| {
+    let own_judgments = judgments.iter().filter(|judgment| {
         judgment.judge.is_none()
-            && (judgment.first, judgment.second) == (leader.min(current), leader.max(current))
+            && (judgment.first_index, judgment.second_index)
+                == (leader.min(current), leader.max(current))
     });
-    let labels: BTreeMap<usize, f64> = own
+    let labels: BTreeMap<usize, f64> = own_judgments
         .map(|judgment| {
-            let first = match judgment.preferred {
+            let first = match judgment.preferred_side {
                 Preferred::First => 1.0,
                 Preferred::Neither => 0.0,
                 Preferred::Second => -1.0,
@@ -63,8 +64,8 @@ pub fn estimate_preference(
     }
     let estimate = sharpened_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;
     // A few identical verdicts show no variance, yet the next one may differ.
-    let own: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
-    let alone = difference_interval(&own);
+    let own_judgments: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
+    let alone = difference_interval(&own_judgments);
     let estimate = SharpenedMean {
         interval: match estimate.weight {
             0.0 => alone,

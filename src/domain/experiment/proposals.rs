@@ -13,30 +13,30 @@ const GOOD_FRACTION: f64 = 0.25;
 /// that share the fewest values with the ones already selected (a Latin design).
 pub(super) fn first_configurations(design: &Design, max_count: usize) -> Vec<usize> {
     let arms = &design.arms;
-    let mut chosen = vec![design.current];
+    let mut chosen_arms = vec![design.current];
     let mut rest: Vec<usize> = (0..arms.len())
         .filter(|&arm| arm != design.current)
         .collect();
     if arms.len() > max_count {
         Random::new(design.seed ^ 0xF1).shuffle(&mut rest);
-        while chosen.len() < max_count.max(2) && !rest.is_empty() {
+        while chosen_arms.len() < max_count.max(2) && !rest.is_empty() {
             let uses = |arm: usize| -> usize {
                 let shared = |&right: &usize| {
                     let both = arms[arm].0.iter().zip(&arms[right].0);
                     both.filter(|(left, right)| left == right).count()
                 };
-                chosen.iter().map(shared).sum()
+                chosen_arms.iter().map(shared).sum()
             };
             let fewest_shared = (0..rest.len())
                 .min_by_key(|&place| uses(rest[place]))
                 .unwrap_or(0);
-            chosen.push(rest.swap_remove(fewest_shared));
+            chosen_arms.push(rest.swap_remove(fewest_shared));
         }
     } else {
-        chosen.extend(rest);
+        chosen_arms.extend(rest);
     }
-    chosen.sort_unstable();
-    chosen
+    chosen_arms.sort_unstable();
+    chosen_arms
 }
 
 /// Proposes untried configurations, sampled in proportion to how promising they are. `tried` holds the mean of
@@ -65,21 +65,21 @@ pub(super) fn propose_configurations(
             continue;
         }
         let ratio = tables.iter().enumerate().map(|(axis, (good, rest))| {
-            let place = value_slot(design.arms[arm].0[axis]);
-            (good[place] / rest[place]).ln()
+            let slot = value_slot(design.arms[arm].0[axis]);
+            (good[slot] / rest[slot]).ln()
         });
         // Gumbel-max trick: the largest noisy score is a sample with probability proportional to its
         // exponential.
         scored.push((2.0 * ratio.sum::<f64>() + luck, arm));
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut chosen: Vec<usize> = scored
+    let mut chosen_arms: Vec<usize> = scored
         .into_iter()
         .take(max_count)
         .map(|(_, arm)| arm)
         .collect();
-    chosen.sort_unstable();
-    chosen
+    chosen_arms.sort_unstable();
+    chosen_arms
 }
 
 fn value_slot(place: Option<usize>) -> usize {

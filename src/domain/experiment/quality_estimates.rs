@@ -25,27 +25,27 @@ const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 /// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
 /// too many or no values are shared; the means over the common cases then determine the ranking.
 pub(super) fn estimate_quality(observations: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
-    let all = observations.order.len();
-    let tried: Vec<usize> = (0..observations.design.arms.len())
+    let all = observations.case_order.len();
+    let tried_arms: Vec<usize> = (0..observations.design.arms.len())
         .filter(|&arm| observations.states[arm] != super::design::ConfigurationState::Untried)
         .collect();
-    if tried.len() > MAX_CONFIGURATIONS || tried.len() < 3 {
+    if tried_arms.len() > MAX_CONFIGURATIONS || tried_arms.len() < 3 {
         return None;
     }
-    let values: Vec<Vec<f64>> = tried
+    let values: Vec<Vec<f64>> = tried_arms
         .iter()
         .map(|&arm| observations.values(arm, all))
         .collect();
-    let sharing = shared_values(observations, &tried);
+    let sharing = shared_values(observations, &tried_arms);
     if sharing.is_empty() {
         return None;
     }
-    let found = predict_levels(&CenteredScores::from_values(&values), &sharing);
+    let levels = predict_levels(&CenteredScores::from_values(&values), &sharing);
     let level = |arm: &usize| {
-        tried
+        tried_arms
             .iter()
             .position(|candidate| candidate == arm)
-            .map(|at| found[at])
+            .map(|at| levels[at])
     };
     arms.iter().map(level).collect()
 }
@@ -58,9 +58,10 @@ fn shared_values(observations: &Observations, tried: &[usize]) -> Vec<Vec<usize>
         .first()
         .map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
-        let place =
-            |&arm: &usize| observations.design.arms[arm].0[axis].map_or(0, |place| place + 1);
-        tried.iter().map(place).collect()
+        let value_index = |&arm: &usize| {
+            observations.design.arms[arm].0[axis].map_or(0, |value_index| value_index + 1)
+        };
+        tried.iter().map(value_index).collect()
     };
     let useful = |places: &Vec<usize>| {
         let mut distinct = places.clone();
@@ -76,7 +77,7 @@ struct CenteredScores {
     /// Information matrix of the configuration effects.
     information: SquareMatrix,
     /// Sum of each configuration's deviations from the case means.
-    above: Vec<f64>,
+    deviations: Vec<f64>,
     /// Sum of the squared deviations, and its degrees of freedom.
     squares: f64,
     count: f64,
@@ -88,7 +89,7 @@ impl CenteredScores {
         let size = values.len();
         let mut centered = Self {
             information: SquareMatrix::new(size),
-            above: vec![0.0; size],
+            deviations: vec![0.0; size],
             squares: 0.0,
             count: 0.0,
         };
@@ -108,7 +109,7 @@ impl CenteredScores {
                     * share;
                 for &at in &observed_at_depth {
                     let above = values[at][case] - middle;
-                    centered.above[at] += above;
+                    centered.deviations[at] += above;
                     centered.squares += above * above;
                 }
             });
@@ -116,8 +117,9 @@ impl CenteredScores {
             centered.count += cases * (observed_at_depth.len() as f64 - 1.0);
             for &row_arm in &observed_at_depth {
                 for &column_arm in &observed_at_depth {
-                    let own = if row_arm == column_arm { 1.0 } else { 0.0 };
-                    *centered.information.cell_mut(row_arm, column_arm) += cases * (own - share);
+                    let own_share = if row_arm == column_arm { 1.0 } else { 0.0 };
+                    *centered.information.cell_mut(row_arm, column_arm) +=
+                        cases * (own_share - share);
                 }
             }
             from = depth;
@@ -127,13 +129,13 @@ impl CenteredScores {
 }
 
 fn predict_levels(centered: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
-    let size = centered.above.len();
+    let size = centered.deviations.len();
     // Configuration effects are one more axis, on which all values are distinct.
-    let own: Vec<usize> = (0..size).collect();
+    let own_groups: Vec<usize> = (0..size).collect();
     let axes: Vec<&[usize]> = sharing
         .iter()
         .map(Vec::as_slice)
-        .chain([&own[..]])
+        .chain([&own_groups[..]])
         .collect();
     let usual = |axis: usize| {
         if axis < sharing.len() {
@@ -150,15 +152,18 @@ fn predict_levels(centered: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64>
         // (chance + known × prior)⁻¹ times `above`, and times `information`.
         let mut left = centered.information.multiply(&prior);
         (0..size).for_each(|at| *left.cell_mut(at, at) += random);
-        let (pull, weight) = left.solve(&centered.above, &centered.information);
+        let (pull, weight) = left.solve(&centered.deviations, &centered.information);
         levels = prior.multiply_vector(&pull);
         for (axis, places) in axes.iter().enumerate() {
-            let before = variances[axis];
+            let previous_variance = variances[axis];
             let (values, pulled, weighted) = axis_statistics(places, &pull, &weight);
-            let sum = before * values + before * before * (pulled - weighted);
+            let sum = previous_variance * values
+                + previous_variance * previous_variance * (pulled - weighted);
             variances[axis] = (sum + PRIOR_WEIGHT * usual(axis)) / (values + PRIOR_WEIGHT);
         }
-        let fitted: f64 = (0..size).map(|at| levels[at] * centered.above[at]).sum();
+        let fitted: f64 = (0..size)
+            .map(|at| levels[at] * centered.deviations[at])
+            .sum();
         let again = centered.information.multiply_vector(&levels);
         let rest: f64 = (0..size).map(|at| levels[at] * again[at]).sum();
         let explained = weight.trace_with(&prior);

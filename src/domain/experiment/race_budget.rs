@@ -11,8 +11,8 @@ const HOLDOUT_RESERVE: f64 = 0.2;
 
 /// Returns the number of configurations, including possible additions by a prompt search.
 pub fn configuration_count(design: &Design) -> usize {
-    let searched = |search: SearchDesign| search.given + search.max_proposals.max(2);
-    design.search.map_or(design.arms.len(), searched)
+    let search_size = |search: SearchDesign| search.given + search.max_proposals.max(2);
+    design.search.map_or(design.arms.len(), search_size)
 }
 
 /// Returns the fraction of the budget reserved for the holdout comparison. Two configurations are compared without

@@ -9,17 +9,17 @@ fn interrupted_races_end_like_uninterrupted_ones() {
     let mut random = Random::new(21);
     for seed in 0..15 {
         let axes = [
-            2 + random.below(5),
-            1 + random.below(5),
-            1 + random.below(4),
+            2 + random.index_below(5),
+            1 + random.index_below(5),
+            1 + random.index_below(4),
         ];
-        let (arms, cases) = (grid(&axes), 5 + random.below(60));
+        let (arms, cases) = (grid(&axes), 5 + random.index_below(60));
         let true_scores = truth::draw(&arms, cases, USUAL, &mut || random.next_normal());
         let prices: Vec<i64> = (0..arms.len())
-            .map(|_| 1 + random.below(900) as i64)
+            .map(|_| 1 + random.index_below(900) as i64)
             .collect();
-        let mut design = design(&arms, cases, 20 + random.below(300) as u64, seed);
-        design.budget.cost = Some(MicroDollars(20_000 + random.below(200_000) as i64));
+        let mut design = design(&arms, cases, 20 + random.index_below(300) as u64, seed);
+        design.budget.cost = Some(MicroDollars(20_000 + random.index_below(200_000) as i64));
         design.declared = prices
             .iter()
             .map(|&price| paid_outcome(0.0, price))
@@ -29,16 +29,17 @@ fn interrupted_races_end_like_uninterrupted_ones() {
         };
         let mut uninterrupted = SuccessiveHalving::new(design.clone());
         let mut interrupted = SuccessiveHalving::new(design.clone());
-        let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
+        let mut stored_results: Vec<(Trial, TrialOutcome)> = Vec::new();
         while let RaceStep::Evaluate(trials) = uninterrupted.next() {
             assert!(uninterrupted.record(trials[0], outcome(trials[0])));
         }
         while let RaceStep::Evaluate(trials) = interrupted.next() {
-            let trial = trials[random.below(trials.len())];
+            let trial = trials[random.index_below(trials.len())];
             assert!(interrupted.record(trial, outcome(trial)));
-            stored.push((trial, outcome(trial)));
-            if random.below(40) == 0 {
-                interrupted = SuccessiveHalving::resume(design.clone(), stored.iter().copied());
+            stored_results.push((trial, outcome(trial)));
+            if random.index_below(40) == 0 {
+                interrupted =
+                    SuccessiveHalving::resume(design.clone(), stored_results.iter().copied());
             }
         }
         assert_eq!(interrupted.next(), uninterrupted.next(), "{seed}");
@@ -60,7 +61,7 @@ fn the_current_configuration_wins_among_identical_ones() {
             .iter_mut()
             .for_each(|scores| scores.clone_from(&first_scores));
         let mut design = design(&arms, 30, 90 + 10 * seed, seed);
-        design.current = random.below(12);
+        design.current = random.index_below(12);
         let mut race = SuccessiveHalving::new(design);
         let verdict = run(&mut race, &true_scores);
         let expected = (race.design().current, HoldoutFinding::CurrentLeads);
@@ -118,10 +119,10 @@ fn intervals_hold_under_continuous_monitoring() {
 #[test]
 fn a_stored_verdict_is_kept() {
     let arms = grid(&[2]);
-    let stored: Vec<(Trial, TrialOutcome)> = [(0, 3), (1, 3), (1, 7), (0, 7)]
+    let stored_results: Vec<(Trial, TrialOutcome)> = [(0, 3), (1, 3), (1, 7), (0, 7)]
         .map(|(arm, case)| (Trial { arm, case }, paid_outcome(0.5, 10)))
         .to_vec();
-    let race = SuccessiveHalving::resume(design(&arms, 40, 100, 1), stored.clone());
+    let race = SuccessiveHalving::resume(design(&arms, 40, 100, 1), stored_results.clone());
     assert!(matches!(race.next(), RaceStep::Evaluate(_)));
     let verdict = RaceVerdict {
         leader: 1,
@@ -129,7 +130,7 @@ fn a_stored_verdict_is_kept() {
         finding: HoldoutFinding::NotDistinguishable,
         difference: None,
     };
-    let race = race.close(stored, verdict);
+    let race = race.close(stored_results, verdict);
     assert_eq!(race.next(), RaceStep::Done(verdict));
     assert_eq!((race.results().len(), race.spent().cost.0), (4, 40));
 }

@@ -69,7 +69,7 @@ pub struct Experiment {
     /// Creation time.
     pub created: Timestamp,
     /// End time.
-    pub finished: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
 }
 
 /// A row of the experiment list.
@@ -94,7 +94,7 @@ pub struct ExperimentSummary {
     /// Creation time.
     pub created: Timestamp,
     /// End time.
-    pub finished: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
 }
 
 /// A trial in progress or finished.
@@ -116,11 +116,11 @@ pub struct Judgment {
     /// Index of the case.
     pub case: usize,
     /// The configuration with the lower index.
-    pub first: usize,
+    pub first_index: usize,
     /// The other configuration.
-    pub second: usize,
+    pub second_index: usize,
     /// Preferred side.
-    pub preferred: super::pairwise::Preferred,
+    pub preferred_side: super::pairwise::Preferred,
     /// The judging model; `None` for a user.
     pub judge: Option<String>,
 }

@@ -103,30 +103,30 @@ fn is_same_expectation(question: &str, left: Option<&str>, right: Option<&str>) 
 
 /// Keeps the first case of each question, in the original order.
 pub fn remove_repeated(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
-    let mut found = RepeatedCases {
+    let mut repeated = RepeatedCases {
         given: cases.len(),
         ..RepeatedCases::default()
     };
-    let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut first_answers: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut unique = Vec::with_capacity(cases.len());
     for case in cases {
         let key = question_key(&case);
-        match known.get(&key) {
+        match first_answers.get(&key) {
             Some(expected) => {
-                found.repeats += 1;
-                found.conflicts += usize::from(!is_same_expectation(
+                repeated.repeats += 1;
+                repeated.conflicts += usize::from(!is_same_expectation(
                     &case.prompt,
                     expected.as_deref(),
                     case.expected.as_deref(),
                 ));
             }
             None => {
-                known.insert(key, case.expected.clone());
+                first_answers.insert(key, case.expected.clone());
                 unique.push(case);
             }
         }
     }
-    (unique, found)
+    (unique, repeated)
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_same_question_is_kept_once() {
-        let (unique_cases, found) = remove_repeated(vec![
+        let (unique_cases, repeated) = remove_repeated(vec![
             case("What is 2 + 2?", "4", &[]),
             case("  what is  2 + 2? ", "4", &[]),
             case("What is 2 - 2?", "0", &[]),
@@ -171,8 +171,11 @@ mod tests {
                 "Wie groß ist Österreich?"
             ]
         );
-        assert_eq!((found.given, found.repeats, found.conflicts), (11, 6, 1));
-        let words = found.warning().expect("repeats");
+        assert_eq!(
+            (repeated.given, repeated.repeats, repeated.conflicts),
+            (11, 6, 1)
+        );
+        let words = repeated.warning().expect("repeats");
         assert!(
             words.starts_with("6 of 11 cases repeat a question."),
             "{words}"
@@ -200,9 +203,9 @@ mod tests {
             .iter()
             .map(|prompt| case(prompt, "7", &[]))
             .collect();
-        let (unique_cases, found) = remove_repeated(cases);
+        let (unique_cases, repeated) = remove_repeated(cases);
         assert_eq!(
-            (unique_cases.len(), found.repeats),
+            (unique_cases.len(), repeated.repeats),
             (1, disguises.len() - 1)
         );
         let others = ["C", "C++", "C#", "2 - 2", "2 + 2"];
@@ -214,8 +217,8 @@ mod tests {
     #[test]
     fn copies_are_one_case_and_different_questions_none() {
         let copies = vec![case("case 1 please", "7", &[]); 60];
-        let (unique_cases, found) = remove_repeated(copies);
-        assert_eq!((unique_cases.len(), found.repeats), (1, 59));
+        let (unique_cases, repeated) = remove_repeated(copies);
+        assert_eq!((unique_cases.len(), repeated.repeats), (1, 59));
         let all = (0..60).map(|n| case(&format!("case {n} please"), "7", &[]));
         let (unique_cases, found) = remove_repeated(all.collect());
         assert_eq!((unique_cases.len(), found.warning()), (60, None));

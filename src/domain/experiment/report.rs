@@ -139,7 +139,7 @@ pub struct Strength {
 impl ExperimentReport {
     /// Returns the index of the recommended configuration: the leader, unless it did not score higher than the
     /// current one in the final comparison.
-    pub fn recommended(&self) -> Option<usize> {
+    pub fn recommended_configuration(&self) -> Option<usize> {
         let is_refuted = self
             .difference
             .is_some_and(|comparison| comparison.mean <= 1e-9);
@@ -163,15 +163,17 @@ pub fn build_report(
     let design = race.design();
     let measured = MeasuredTrials::new(race, failed);
     let verdict = supported_verdict(race, measured, reach);
-    let tried: Vec<usize> = (0..design.arms.len())
+    let tried_arms: Vec<usize> = (0..design.arms.len())
         .filter(|&arm| !race_values(race, arm).is_empty())
         .collect();
     let leader = match verdict {
         _ if measured.is_empty() => None,
         // A single configuration does not lead.
         None if measured.arms().len() < 2 => None,
-        Some(verdict) => tried.contains(&verdict.leader).then_some(verdict.leader),
-        None => find_leader(race, &tried),
+        Some(verdict) => tried_arms
+            .contains(&verdict.leader)
+            .then_some(verdict.leader),
+        None => find_leader(race, &tried_arms),
     };
     let mut rows: Vec<ConfigurationRow> = (0..design.arms.len())
         .map(|arm| ConfigurationRow {
@@ -191,9 +193,9 @@ pub fn build_report(
     ExperimentReport {
         sentence: RaceResult {
             halving: race,
-            measured,
+            measured_trials: measured,
             space,
-            failed,
+            failed_trials: failed,
             baseline,
             verdict: verdict.as_ref(),
             leader,
@@ -205,9 +207,9 @@ pub fn build_report(
         current: design.current,
         difference: verdict.and_then(|verdict| verdict.difference),
         pareto,
-        rounds: round_reports(race, &tried),
-        sensitivity: match measured.unjudged() {
-            0 => sensitivity::influences(race, space, &tried),
+        rounds: round_reports(race, &tried_arms),
+        sensitivity: match measured.unjudged_count() {
+            0 => sensitivity::influences(race, space, &tried_arms),
             _ => Vec::new(),
         },
         strengths: strengths(design.arms.len(), matches, design.seed),
@@ -267,18 +269,18 @@ fn configuration_row(
     arm: usize,
     leader: Option<usize>,
 ) -> ConfigurationRow {
-    let own = measured.values(arm);
+    let own_values = measured.values(arm);
     let outcomes: Vec<&TrialOutcome> = (race.results().iter())
         .filter(|(trial, _)| trial.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
     // Without a comparison there is no score: the reference of a pairwise judge always has the same one.
-    let is_measured = !own.is_empty() && !measured.is_empty();
+    let is_measured = !own_values.is_empty() && !measured.is_empty();
     let is_tried = !outcomes.is_empty();
     let each = |sum: u64| is_tried.then(|| sum / outcomes.len().max(1) as u64);
     let cost: i64 = outcomes.iter().map(|outcome| outcome.cost.0).sum();
     let level = leader.map_or_else(
-        || paired::mean(&own),
+        || paired::mean(&own_values),
         |leader| {
             paired::mean(&measured.values(leader))
                 + paired::mean(&measured.differences(arm, leader))
@@ -288,10 +290,10 @@ fn configuration_row(
         index: arm,
         setting: to_json(space, &race.design().arms[arm]),
         parent: race.parents()[arm],
-        mean: is_measured.then(|| paired::mean(&own)),
-        interval: is_measured.then(|| mean_interval(&own)),
+        mean: is_measured.then(|| paired::mean(&own_values)),
+        interval: is_measured.then(|| mean_interval(&own_values)),
         level: is_measured.then_some(level),
-        cases: if is_measured { own.len() } else { 0 },
+        cases: if is_measured { own_values.len() } else { 0 },
         failed: 0,
         cost_usd: is_tried.then(|| MicroDollars(cost / outcomes.len().max(1) as i64)),
         tokens: each(outcomes.iter().map(|outcome| outcome.tokens).sum()),
@@ -305,10 +307,13 @@ fn configuration_row(
 fn latency_summary(outcomes: &[&TrialOutcome]) -> Latency {
     let mut all: Vec<u64> = outcomes.iter().map(|outcome| outcome.latency_ms).collect();
     all.sort_unstable();
-    let place = (all.len() as f64 * 0.95).ceil() as usize;
+    let percentile_rank = (all.len() as f64 * 0.95).ceil() as usize;
     Latency {
         mean: all.iter().sum::<u64>() / all.len().max(1) as u64,
-        p95: all.get(place.saturating_sub(1)).copied().unwrap_or(0),
+        p95: all
+            .get(percentile_rank.saturating_sub(1))
+            .copied()
+            .unwrap_or(0),
     }
 }
 
@@ -357,8 +362,11 @@ fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
     };
     let mut front = Vec::new();
     for (row, point) in rows.iter_mut().zip(&points) {
-        let Some(own) = *point else { continue };
-        row.pareto = !points.iter().flatten().any(|&other| beats(other, own));
+        let Some(own_point) = *point else { continue };
+        row.pareto = !points
+            .iter()
+            .flatten()
+            .any(|&other| beats(other, own_point));
         if row.pareto {
             front.push(row.index);
         }
@@ -398,7 +406,7 @@ fn strengths(configurations: usize, matches: &[Match], seed: u64) -> Option<Vec<
         return None;
     }
     let compared: BTreeSet<usize> = (matches.iter())
-        .flat_map(|comparison| [comparison.first, comparison.second])
+        .flat_map(|comparison| [comparison.first_index, comparison.second_index])
         .filter(|&place| place < configurations)
         .collect();
     let compared: Vec<usize> = compared.into_iter().collect();
@@ -406,8 +414,8 @@ fn strengths(configurations: usize, matches: &[Match], seed: u64) -> Option<Vec<
     let place_of = |setting: usize| compared.binary_search(&setting).ok();
     let among = matches.iter().filter_map(|comparison| {
         Some(Match {
-            first: place_of(comparison.first)?,
-            second: place_of(comparison.second)?,
+            first_index: place_of(comparison.first_index)?,
+            second_index: place_of(comparison.second_index)?,
             ..*comparison
         })
     });

@@ -303,7 +303,7 @@ fn failed_evaluations_yield_no_leader() {
         "Nothing was measured: all 20 evaluations failed."
     );
     assert_eq!(
-        (all.leader, all.finding, all.recommended()),
+        (all.leader, all.finding, all.recommended_configuration()),
         (None, Some(HoldoutFinding::NotTested), None)
     );
     let some: BTreeSet<Trial> = failed.into_iter().filter(|trial| trial.arm == 1).collect();
@@ -326,14 +326,14 @@ fn unreadable_judgments_are_not_measurements() {
     // As the race records it: 0.5 for the current configuration by definition, and for trials that could not be
     // judged.
     let none = two_configuration_race(20, |_, _| 0.5);
-    let found = report_of(&none, &unreadable(&none, |_| true), Baseline::First);
+    let report = report_of(&none, &unreadable(&none, |_| true), Baseline::First);
     assert_eq!(
-        found.sentence,
+        report.sentence,
         "Nothing was compared: the judge's verdict could be read for 0 of 20 answers."
     );
-    assert_eq!((found.leader, found.difference), (None, None));
-    assert_eq!(found.finding, Some(HoldoutFinding::NotTested));
-    let row = found
+    assert_eq!((report.leader, report.difference), (None, None));
+    assert_eq!(report.finding, Some(HoldoutFinding::NotTested));
+    let row = report
         .leaderboard
         .iter()
         .find(|row| row.index == 1)
@@ -346,21 +346,23 @@ fn unreadable_judgments_are_not_measurements() {
         20,
         |arm, case| if arm == 1 && case % 2 == 1 { 1.0 } else { 0.5 },
     );
-    let found = report_of(
+    let report = report_of(
         &half,
         &unreadable(&half, |case| case % 2 == 0),
         Baseline::First,
     );
     assert!(
-        found.sentence.contains("on 10 cases it scored 0.50 higher")
-            && found
+        report
+            .sentence
+            .contains("on 10 cases it scored 0.50 higher")
+            && report
                 .sentence
                 .contains("could be read for 10 of 20 answers; the others are not counted"),
         "{}",
-        found.sentence
+        report.sentence
     );
-    assert_eq!(found.difference.map(|one| one.cases), Some(10));
-    let row = found
+    assert_eq!(report.difference.map(|one| one.cases), Some(10));
+    let row = report
         .leaderboard
         .iter()
         .find(|row| row.index == 1)
@@ -368,12 +370,12 @@ fn unreadable_judgments_are_not_measurements() {
     assert_eq!((row.mean, row.cases), (Some(1.0), 10));
     let rubric = two_configuration_race(10, |_, _| 0.5);
     let all: BTreeSet<Trial> = rubric.results().keys().copied().collect();
-    let found = report_of(&rubric, &all, Baseline::First);
+    let report = report_of(&rubric, &all, Baseline::First);
     assert_eq!(
-        found.sentence,
+        report.sentence,
         "Nothing was measured: all 20 evaluations failed."
     );
-    assert!(found.leaderboard.iter().all(|row| row.mean.is_none()));
+    assert!(report.leaderboard.iter().all(|row| row.mean.is_none()));
 }
 
 /// A single configuration does not lead, and a paused experiment is not reported as running.
@@ -390,20 +392,20 @@ fn a_single_configuration_does_not_lead() {
     for trial in trials.into_iter().filter(|trial| trial.arm == 0) {
         race.record(trial, outcome(0.5, 1, 1));
     }
-    let found = report_of(&race, &BTreeSet::new(), Baseline::First);
+    let report = report_of(&race, &BTreeSet::new(), Baseline::First);
     assert!(
-        found.sentence.starts_with(
+        report.sentence.starts_with(
             "Nothing was compared so far: only model p/a, temperature 0.0 was evaluated, on "
         ),
         "{}",
-        found.sentence
+        report.sentence
     );
     assert!(
-        found.sentence.ends_with("The experiment has not ended."),
+        report.sentence.ends_with("The experiment has not ended."),
         "{}",
-        found.sentence
+        report.sentence
     );
-    assert_eq!(found.leader, None);
+    assert_eq!(report.leader, None);
 }
 
 /// A tie is not a lead, and a configuration that the user did not name is not the current one.
@@ -481,14 +483,17 @@ fn a_leader_refuted_by_the_holdout_is_not_recommended() {
         .map(|(trial, one)| (*trial, *one))
         .collect();
     let race = SuccessiveHalving::new(race.design().clone()).close(results, verdict);
-    let found = report_of(&race, &BTreeSet::new(), Baseline::Current);
-    assert_eq!(found.finding, Some(HoldoutFinding::NotDistinguishable));
+    let report = report_of(&race, &BTreeSet::new(), Baseline::Current);
+    assert_eq!(report.finding, Some(HoldoutFinding::NotDistinguishable));
     assert!(
-        found
+        report
             .sentence
             .contains("did not score higher than your current configuration"),
         "{}",
-        found.sentence
+        report.sentence
     );
-    assert_eq!((found.leader, found.recommended()), (Some(1), Some(0)));
+    assert_eq!(
+        (report.leader, report.recommended_configuration()),
+        (Some(1), Some(0))
+    );
 }

@@ -53,7 +53,7 @@ pub(super) fn influences(
     let means: Vec<f64> = values.iter().map(|own| paired::mean(own)).collect();
     let middle = paired::mean(&means);
     let total: f64 = means.iter().map(|mean| (mean - middle).powi(2)).sum();
-    let mut found: Vec<Influence> = Vec::new();
+    let mut influences: Vec<Influence> = Vec::new();
     for axis in &space.0 {
         // Compare values, not indexes, so that an unsupported value and the default count as one.
         let value_of = |place: usize| {
@@ -82,7 +82,7 @@ pub(super) fn influences(
             .iter()
             .map(|value_effect| value_effect.settings as f64 * (value_effect.mean - middle).powi(2))
             .sum();
-        found.push(Influence {
+        influences.push(Influence {
             parameter: axis.parameter,
             share: if total > 0.0 {
                 (between / total).min(1.0)
@@ -93,8 +93,8 @@ pub(super) fn influences(
             cases: depth,
         });
     }
-    found.sort_by(|a, b| b.share.total_cmp(&a.share));
-    found
+    influences.sort_by(|a, b| b.share.total_cmp(&a.share));
+    influences
 }
 
 fn effect_of_value(value: Value, members: &[usize], values: &[Vec<f64>], depth: usize) -> Effect {

@@ -156,10 +156,10 @@ impl SearchSpace {
     /// Returns the value of a configuration's parameter; `None` at the default.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.parameter == dial)?;
-        let place = (*arm.0.get(axis)?)?;
+        let value_index = (*arm.0.get(axis)?)?;
         self.0[axis]
             .values
-            .get(place)
+            .get(value_index)
             .filter(|value| !value.is_null())
     }
     /// Returns the search for better prompts, if any.
@@ -185,12 +185,13 @@ impl SearchSpace {
             {
                 return Err(ExperimentError::Value(axis.parameter, bad.clone()));
             }
-            let again = (1..axis.values.len())
-                .find(|&place| axis.values[..place].contains(&axis.values[place]));
-            if let Some(place) = again {
+            let again = (1..axis.values.len()).find(|&duplicate_index| {
+                axis.values[..duplicate_index].contains(&axis.values[duplicate_index])
+            });
+            if let Some(duplicate_index) = again {
                 return Err(ExperimentError::DuplicateValue(
                     axis.parameter,
-                    axis.values[place].clone(),
+                    axis.values[duplicate_index].clone(),
                 ));
             }
         }
@@ -216,9 +217,9 @@ impl SearchSpace {
             _ => vec![""],
         };
         let places = self.0.iter().zip(places).map(|(axis, &place)| {
-            let refused = axis.parameter.is_model_parameter()
+            let is_refused = axis.parameter.is_model_parameter()
                 && !models.iter().all(|model| accepts(model, axis.parameter));
-            (!refused && !axis.values[place].is_null()).then_some(place)
+            (!is_refused && !axis.values[place].is_null()).then_some(place)
         });
         Configuration(places.collect())
     }
@@ -311,9 +312,9 @@ mod tests {
             _ => true,
         };
         let arms = space.enumerate_configurations(&accepts).expect("legal");
-        let listed: Vec<_> = arms.iter().map(|arm| arm.0.clone()).collect();
+        let listed_arms: Vec<_> = arms.iter().map(|arm| arm.0.clone()).collect();
         assert_eq!(
-            listed,
+            listed_arms,
             [
                 vec![Some(0), None, None],
                 vec![Some(0), Some(1), None],

@@ -92,11 +92,11 @@ impl ExperimentSpec {
     }
     fn proposal_of(&self, proposal: &PromptProposal) -> Proposal {
         let axis = (self.space.0.iter()).find(|axis| axis.parameter == Parameter::Prompt);
-        let place = axis
+        let case_position = axis
             .zip(proposal.prompt.as_ref())
             .and_then(|(axis, prompt)| axis.values.iter().position(|value| value == prompt));
         Proposal {
-            prompt_index: place,
+            prompt_index: case_position,
             bill: proposal.cost,
         }
     }
@@ -126,17 +126,17 @@ impl ExperimentSpec {
         }
         let fits = |arm: &Configuration, is_lenient: bool| {
             self.space.0.iter().zip(&arm.0).all(|(axis, place)| {
-                let requested = self.current.get(&axis.parameter).unwrap_or(&axis.values[0]);
+                let requested_value = self.current.get(&axis.parameter).unwrap_or(&axis.values[0]);
                 match place.and_then(|place| axis.values.get(place)) {
-                    Some(value) => value == requested,
-                    None => requested.is_null() || is_lenient,
+                    Some(value) => value == requested_value,
+                    None => requested_value.is_null() || is_lenient,
                 }
             })
         };
         // Parameters that the model does not accept are at their default, whatever was requested.
         let exact = arms.iter().position(|arm| fits(arm, false));
-        let found = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
-        found.ok_or_else(|| {
+        let index = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
+        index.ok_or_else(|| {
             ExperimentError::Current("it is not among the configurations".to_owned())
         })
     }

@@ -58,14 +58,14 @@ enum RacePhase {
 #[derive(Debug, Clone, PartialEq)]
 struct Round {
     arms: Vec<usize>,
-    from: usize,
-    end: usize,
+    first_case: usize,
+    end_case: usize,
 }
 
 /// State of a successive-halving run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuccessiveHalving {
-    seen: Observations,
+    observations: Observations,
     spent: TrialOutcome,
     phase: RacePhase,
     round: Round,
@@ -92,16 +92,16 @@ impl SuccessiveHalving {
             phase: RacePhase::Race,
             round: Round {
                 arms: Vec::new(),
-                from: 0,
-                end: 0,
+                first_case: 0,
+                end_case: 0,
             },
             completed_cases: 0,
             batch: Vec::new(),
             parents: vec![None; design.arms.len()],
             proposals_made: 0,
             feedback: 0,
-            seen: Observations {
-                order,
+            observations: Observations {
+                case_order: order,
                 holdout,
                 results: BTreeMap::new(),
                 states: vec![ConfigurationState::Untried; design.arms.len()],
@@ -143,8 +143,8 @@ impl SuccessiveHalving {
         }
         // Outcomes from an earlier version, whose races ran in a different order, are used when the race requests
         // them.
-        let known: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
-        while let Some((trial, outcome)) = race.next_known_trial(&known) {
+        let known_outcomes: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
+        while let Some((trial, outcome)) = race.next_known_trial(&known_outcomes) {
             race.record(trial, outcome);
             catch_up(&mut race);
         }
@@ -156,15 +156,19 @@ impl SuccessiveHalving {
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
         verdict: RaceVerdict,
     ) -> Self {
-        let arms = self.seen.states.len();
+        let arms = self.observations.states.len();
         for (trial, outcome) in results.into_iter().filter(|(trial, _)| trial.arm < arms) {
-            if self.seen.results.insert(trial, outcome).is_none() {
+            if self.observations.results.insert(trial, outcome).is_none() {
                 self.spent = add_usage(self.spent, outcome);
             }
         }
         for arm in 0..arms {
-            let is_tried = self.seen.results.keys().any(|trial| trial.arm == arm);
-            self.seen.states[arm] = match self.seen.states[arm] {
+            let is_tried = self
+                .observations
+                .results
+                .keys()
+                .any(|trial| trial.arm == arm);
+            self.observations.states[arm] = match self.observations.states[arm] {
                 ConfigurationState::Untried if is_tried => ConfigurationState::SetAside,
                 fate => fate,
             };
@@ -188,9 +192,9 @@ impl SuccessiveHalving {
         if !self.batch.contains(&trial) {
             return false;
         }
-        self.seen.results.insert(trial, outcome);
+        self.observations.results.insert(trial, outcome);
         self.spent = add_usage(self.spent, outcome);
-        self.seen.states[trial.arm] = match self.seen.states[trial.arm] {
+        self.observations.states[trial.arm] = match self.observations.states[trial.arm] {
             ConfigurationState::Untried if !self.is_on_trial(trial.arm) => {
                 ConfigurationState::Racing
             }
@@ -217,57 +221,59 @@ impl SuccessiveHalving {
     }
     /// Returns the current status of each configuration.
     pub fn states(&self) -> &[ConfigurationState] {
-        &self.seen.states
+        &self.observations.states
     }
     /// Returns all recorded outcomes.
     pub fn results(&self) -> &BTreeMap<Trial, TrialOutcome> {
-        &self.seen.results
+        &self.observations.results
     }
     /// Returns the design of the race.
     pub fn design(&self) -> &Design {
-        &self.seen.design
+        &self.observations.design
     }
     /// Returns the cases of the race, in order, and the holdout cases.
     pub fn race_and_holdout_cases(&self) -> (&[usize], &[usize]) {
-        (&self.seen.order, &self.seen.holdout)
+        (&self.observations.case_order, &self.observations.holdout)
     }
     /// Returns the values of a configuration on the first `cases` cases of the race.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
-        self.seen.values(arm, cases)
+        self.observations.values(arm, cases)
     }
 
     /// Returns an open trial whose outcome is known.
     fn next_known_trial(
         &self,
-        known: &BTreeMap<Trial, TrialOutcome>,
+        known_outcomes: &BTreeMap<Trial, TrialOutcome>,
     ) -> Option<(Trial, TrialOutcome)> {
-        let mut open = self.batch.iter();
-        open.find_map(|trial| Some((*trial, *known.get(trial)?)))
+        let mut batch_trials = self.batch.iter();
+        batch_trials.find_map(|trial| Some((*trial, *known_outcomes.get(trial)?)))
     }
     /// Returns the cases of the current phase.
     fn current_cases(&self) -> &[usize] {
         if matches!(self.phase, RacePhase::Confirm(..)) {
-            &self.seen.holdout
+            &self.observations.holdout
         } else {
-            &self.seen.order
+            &self.observations.case_order
         }
     }
     /// Counts the cases of the round for which all its configurations have outcomes.
     fn count_completed_cases(&mut self) {
-        let known = |&&case: &&usize| {
-            let trial = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
+        let is_measured = |&&case: &&usize| {
+            let trial = |&arm: &usize| self.observations.results.contains_key(&Trial { arm, case });
             self.round.arms.iter().all(trial)
         };
         let cases = self
             .current_cases()
-            .get(self.round.from..self.round.end)
+            .get(self.round.first_case..self.round.end_case)
             .unwrap_or_default();
-        self.completed_cases = cases.iter().take_while(known).count();
+        self.completed_cases = cases.iter().take_while(is_measured).count();
     }
     fn begin(&mut self) {
-        if self.seen.design.current >= self.seen.design.arms.len() || self.seen.order.is_empty() {
+        if self.observations.design.current >= self.observations.design.arms.len()
+            || self.observations.case_order.is_empty()
+        {
             let verdict = RaceVerdict {
-                leader: self.seen.design.current,
+                leader: self.observations.design.current,
                 stop: StopReason::Cases,
                 finding: HoldoutFinding::NotTested,
                 difference: None,
@@ -275,29 +281,29 @@ impl SuccessiveHalving {
             self.phase = RacePhase::Over(verdict);
             return;
         }
-        let arms = self.seen.design.arms.len();
-        if self.seen.design.search.is_some() {
+        let arms = self.observations.design.arms.len();
+        if self.observations.design.search.is_some() {
             let max_count = (self.remaining_evaluations() / 2).clamp(1, INITIAL_CONFIGURATIONS + 1);
             self.begin_search(proposals::first_configurations(
-                &self.seen.design,
+                &self.observations.design,
                 max_count,
             ));
         } else if arms == 2 {
             self.phase = RacePhase::Pair;
             self.round.arms = vec![0, 1];
-            self.round.end = final_test::next_check(0).min(self.seen.order.len());
+            self.round.end_case = final_test::next_check(0).min(self.observations.case_order.len());
         } else if arms <= MAX_EXHAUSTIVE_CONFIGURATIONS {
             // If the budget does not cover all: the current configuration and as many others as possible.
             let max_count = (self.remaining_evaluations() / 2).max(2);
-            self.round.arms = proposals::first_configurations(&self.seen.design, max_count);
-            self.round.end = 1;
+            self.round.arms = proposals::first_configurations(&self.observations.design, max_count);
+            self.round.end_case = 1;
         } else {
             self.phase = RacePhase::Explore;
             let max_count = (self.remaining_evaluations() / 3).clamp(2, INITIAL_CONFIGURATIONS + 1);
-            self.round.arms = proposals::first_configurations(&self.seen.design, max_count);
-            self.round.end = FIRST_TRY_CASES
+            self.round.arms = proposals::first_configurations(&self.observations.design, max_count);
+            self.round.end_case = FIRST_TRY_CASES
                 .min((self.remaining_evaluations() / (3 * max_count)).max(1))
-                .min(self.seen.order.len());
+                .min(self.observations.case_order.len());
         }
         self.advance();
     }
@@ -326,12 +332,12 @@ impl SuccessiveHalving {
     fn fill_batch(&mut self) -> bool {
         let cases = self
             .current_cases()
-            .get(self.round.from + self.completed_cases..self.round.end)
+            .get(self.round.first_case + self.completed_cases..self.round.end_case)
             .unwrap_or_default();
         let mut batch = Vec::new();
         for &case in cases {
             let row = self.round.arms.iter().map(|&arm| Trial { arm, case });
-            let row = row.filter(|trial| !self.seen.results.contains_key(trial));
+            let row = row.filter(|trial| !self.observations.results.contains_key(trial));
             if !self.can_afford(
                 batch.iter().copied().chain(row.clone()),
                 self.reserved_fraction(),
@@ -344,17 +350,17 @@ impl SuccessiveHalving {
         !self.batch.is_empty()
     }
     fn after_exploration(&mut self) {
-        let tried: Vec<usize> = (0..self.seen.states.len())
-            .filter(|&arm| self.seen.states[arm] == ConfigurationState::Racing)
+        let tried_arms: Vec<usize> = (0..self.observations.states.len())
+            .filter(|&arm| self.observations.states[arm] == ConfigurationState::Racing)
             .collect();
-        let glance = self.round.end;
+        let glance = self.round.end_case;
         let half_left = self.remaining_share() > 0.5 && self.completed_cases == glance;
-        let scores: Vec<(usize, f64)> = tried
+        let scores: Vec<(usize, f64)> = tried_arms
             .iter()
-            .map(|&arm| (arm, judge::mean_of(&self.seen, arm, glance)))
+            .map(|&arm| (arm, judge::mean_of(&self.observations, arm, glance)))
             .collect();
         let newcomers = if half_left {
-            proposals::propose_configurations(&self.seen.design, &scores, PROPOSED_PER_STEP)
+            proposals::propose_configurations(&self.observations.design, &scores, PROPOSED_PER_STEP)
         } else {
             Vec::new()
         };
@@ -362,13 +368,13 @@ impl SuccessiveHalving {
         if newcomers.is_empty() {
             self.phase = RacePhase::Race;
             // A proposed configuration that the budget stopped partway is not comparable.
-            let fully_evaluated = tried
+            let fully_evaluated = tried_arms
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
             self.round = Round {
                 arms: fully_evaluated.collect(),
-                from: 0,
-                end: glance,
+                first_case: 0,
+                end_case: glance,
             };
             self.completed_cases = glance;
             return;
@@ -376,23 +382,23 @@ impl SuccessiveHalving {
         self.round.arms = newcomers;
     }
     fn after_round(&mut self) {
-        let depth = self.round.from + self.completed_cases;
-        let cut_short = depth < self.round.end;
+        let depth = self.round.first_case + self.completed_cases;
+        let cut_short = depth < self.round.end_case;
         let comparable: Vec<usize> = self.round.arms.clone();
         // Nothing was evaluated: the budget does not cover one case for two configurations.
         if depth == 0 || comparable.is_empty() {
-            self.confirm(self.seen.design.current, StopReason::Budget);
+            self.confirm(self.observations.design.current, StopReason::Budget);
             return;
         }
         let looks = self.comparisons();
-        let standing = judge::rank_configurations(&self.seen, &comparable, depth, looks);
+        let standing = judge::rank_configurations(&self.observations, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
-            self.seen.states[*arm] = ConfigurationState::Beaten(*elimination);
+            self.observations.states[*arm] = ConfigurationState::Beaten(*elimination);
         }
         let mut left = standing.ranking;
-        left.retain(|&arm| self.seen.states[arm] == ConfigurationState::Racing);
+        left.retain(|&arm| self.observations.states[arm] == ConfigurationState::Racing);
         let Some(&leader) = left.first() else {
-            self.confirm(self.seen.design.current, StopReason::Budget);
+            self.confirm(self.observations.design.current, StopReason::Budget);
             return;
         };
         if let Some(stop) = self.reason_to_stop(&left, depth, cut_short) {
@@ -400,7 +406,7 @@ impl SuccessiveHalving {
             return;
         }
         for arm in left.split_off(self.survivor_count(left.len(), depth)) {
-            self.seen.states[arm] = ConfigurationState::SetAside;
+            self.observations.states[arm] = ConfigurationState::SetAside;
         }
         if left.len() == 1 {
             self.confirm(leader, StopReason::OneLeft);
@@ -409,8 +415,9 @@ impl SuccessiveHalving {
         left.sort_unstable();
         self.round = Round {
             arms: left,
-            from: depth,
-            end: (depth + (depth / CHECK_DIVISOR).max(1)).min(self.seen.order.len()),
+            first_case: depth,
+            end_case: (depth + (depth / CHECK_DIVISOR).max(1))
+                .min(self.observations.case_order.len()),
         };
         self.completed_cases = 0;
     }
@@ -419,10 +426,10 @@ impl SuccessiveHalving {
             return Some(StopReason::OneLeft);
         } else if cut_short {
             return Some(StopReason::Budget);
-        } else if depth == self.seen.order.len() {
+        } else if depth == self.observations.case_order.len() {
             return Some(StopReason::Cases);
         }
-        let outlook = judge::outlook(&self.seen, left, depth)?;
+        let outlook = judge::judging_outlook(&self.observations, left, depth)?;
         if outlook.close_enough {
             return Some(StopReason::CloseEnough);
         }
@@ -431,33 +438,34 @@ impl SuccessiveHalving {
     }
     /// Whether comparing these configurations further costs more than a better one is worth.
     fn is_not_worth(&self, left: &[usize], depth: usize) -> bool {
-        judge::outlook(&self.seen, left, depth)
+        judge::judging_outlook(&self.observations, left, depth)
             .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
     }
     fn costs_more(&self, gain: f64, count: usize, depth: usize) -> bool {
-        let open = count * (self.seen.order.len() - depth);
-        let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
-        let price = usual * open.min(self.remaining_evaluations()) as f64;
-        let gain_value = self.seen.design.objective.value_of_points(gain);
+        let open_cases = count * (self.observations.case_order.len() - depth);
+        let usual =
+            self.spent.whole_cost().dollars() / self.observations.results.len().max(1) as f64;
+        let price = usual * open_cases.min(self.remaining_evaluations()) as f64;
+        let gain_value = self.observations.design.objective.value_of_points(gain);
         gain_value.is_some_and(|gain_value| gain_value.dollars() < price)
     }
     /// Returns the number of possible comparisons with the best configuration, for the correction of the error
     /// probability.
     fn comparisons(&self) -> usize {
-        if self.seen.design.search.is_some() {
-            return configuration_count(&self.seen.design).max(2) - 1;
+        if self.observations.design.search.is_some() {
+            return configuration_count(&self.observations.design).max(2) - 1;
         }
-        let tried = self
-            .seen
+        let tried_arms = self
+            .observations
             .states
             .iter()
             .filter(|state| **state != ConfigurationState::Untried)
             .count();
         // In a large space the tried configurations depend on earlier outcomes, so all are counted.
-        if self.seen.states.len() > MAX_EXHAUSTIVE_CONFIGURATIONS {
-            self.seen.states.len()
+        if self.observations.states.len() > MAX_EXHAUSTIVE_CONFIGURATIONS {
+            self.observations.states.len()
         } else {
-            tried
+            tried_arms
         }
         .max(2)
             - 1
@@ -467,18 +475,18 @@ impl SuccessiveHalving {
     /// halving in continuous form: the ranking improves with each case, not only at each halving.
     fn survivor_count(&self, max_count: usize, depth: usize) -> usize {
         let left = self.remaining_evaluations();
-        let open = self.seen.order.len() - depth;
-        if left >= max_count * open {
+        let open_cases = self.observations.case_order.len() - depth;
+        if left >= max_count * open_cases {
             return max_count;
         }
         let cost_of = |count: usize| -> f64 {
-            let later = (depth + 1..=self.seen.order.len())
+            let later = (depth + 1..=self.observations.case_order.len())
                 .map(|cases| (count * (depth + 1)) as f64 / cases as f64);
             later.take_while(|&count| count >= 2.0).sum()
         };
-        let carried = (2..=max_count)
+        let carried_count = (2..=max_count)
             .rev()
             .find(|&some| cost_of(some) <= left as f64);
-        carried.unwrap_or(2.min(max_count))
+        carried_count.unwrap_or(2.min(max_count))
     }
 }

@@ -116,17 +116,17 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
 
 /// Finds the best mean after evaluating configurations on random cases, as a baseline.
 fn uniform_allocation(true_scores: &Truth, evaluations: usize, random: &mut Random) -> usize {
-    let mut observed: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let mut observed_scores: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
         let arm = turn % true_scores.scores.len();
-        let case = random.below(true_scores.scores[arm].len());
-        observed
+        let case = random.index_below(true_scores.scores[arm].len());
+        observed_scores
             .entry(arm)
             .or_default()
             .push(true_scores.scores[arm][case]);
     }
     let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-    let best = observed
+    let best = observed_scores
         .iter()
         .max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
     *best.expect("some were tried").0
@@ -232,22 +232,22 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
         let mut uninterrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
         let verdict = run(&mut uninterrupted, &true_scores);
         let mut interrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
-        let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
+        let mut stored_results: Vec<(Trial, TrialOutcome)> = Vec::new();
         let resumed = loop {
             match interrupted.next() {
                 RaceStep::Done(verdict) => break verdict,
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(trials) => {
                     // Outcomes arrive in any order.
-                    let trial = trials[random.below(trials.len())];
+                    let trial = trials[random.index_below(trials.len())];
                     let outcome = paid_outcome(true_scores.scores[trial.arm][trial.case], 0);
                     assert!(interrupted.record(trial, outcome));
                     assert!(!interrupted.record(trial, outcome), "a second time");
-                    stored.push((trial, outcome));
-                    if stored.len().is_multiple_of(every) {
-                        let (design, stored) =
-                            (interrupted.design().clone(), stored.iter().copied());
-                        interrupted = SuccessiveHalving::resume(design, stored);
+                    stored_results.push((trial, outcome));
+                    if stored_results.len().is_multiple_of(every) {
+                        let (design, stored_results) =
+                            (interrupted.design().clone(), stored_results.iter().copied());
+                        interrupted = SuccessiveHalving::resume(design, stored_results);
                     }
                 }
             }
@@ -272,15 +272,15 @@ fn the_budget_is_never_overrun_beyond_one_call() {
         let mut race = SuccessiveHalving::new(design);
         let honest = seed % 2 == 0;
         while let RaceStep::Evaluate(trials) = race.next() {
-            let before = race.spent().cost.0;
+            let cost_before = race.spent().cost.0;
             let trial = trials[0];
-            assert!(before + 1_000 <= limit, "{before} of {limit}");
+            assert!(cost_before + 1_000 <= limit, "{cost_before} of {limit}");
             let max_cost = if honest { 1_000 } else { 5_000 };
             race.record(
                 trial,
                 paid_outcome(
                     true_scores.scores[trial.arm][trial.case],
-                    random.below(max_cost) as i64 + 1,
+                    random.index_below(max_cost) as i64 + 1,
                 ),
             );
             assert!(!honest || race.spent().cost.0 <= limit);
@@ -303,16 +303,16 @@ fn a_large_space_is_searched() {
         shared: 0.9,
         ..USUAL
     };
-    let (mut race_regret, mut drawn) = (0.0, 0.0);
+    let (mut race_regret, mut drawn_regret) = (0.0, 0.0);
     for seed in 0..50 {
         let true_scores = truth::draw(&arms, 40, spread, &mut || random.next_normal());
         let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
         race_regret += true_scores.regret(run(&mut race, &true_scores).leader);
         // The best of 40 random configurations, with perfect knowledge of their values.
-        let lucky = (0..40).map(|_| true_scores.regret(random.below(arms.len())));
-        drawn += lucky.fold(f64::MAX, f64::min);
+        let lucky = (0..40).map(|_| true_scores.regret(random.index_below(arms.len())));
+        drawn_regret += lucky.fold(f64::MAX, f64::min);
     }
-    assert!(race_regret < drawn, "{race_regret} {drawn}");
+    assert!(race_regret < drawn_regret, "{race_regret} {drawn_regret}");
 }
 
 #[test]
@@ -459,7 +459,7 @@ mod any_request {
             for count in 0..400 {
                 let RaceStep::Evaluate(trials) = race.next() else { break };
                 prop_assert!(!trials.is_empty());
-                let trial = trials[random.below(trials.len())];
+                let trial = trials[random.index_below(trials.len())];
                 prop_assert!(race.record(trial, outcomes[count % outcomes.len()]));
             }
             prop_assert!(race.states().len() == race.design().arms.len());

@@ -45,10 +45,10 @@ impl Baseline {
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
     pub halving: &'a SuccessiveHalving,
-    pub measured: MeasuredTrials<'a>,
+    pub measured_trials: MeasuredTrials<'a>,
     pub space: &'a SearchSpace,
     /// Trials that ended in an error.
-    pub failed: &'a BTreeSet<Trial>,
+    pub failed_trials: &'a BTreeSet<Trial>,
     pub baseline: Baseline,
     pub verdict: Option<&'a RaceVerdict>,
     pub leader: Option<usize>,
@@ -58,26 +58,26 @@ impl RaceResult<'_> {
     /// Builds the sentence.
     pub fn sentence(&self) -> String {
         let trial_count = self.halving.results().len();
-        let unjudged = self.measured.unjudged();
-        let failed = self.failed.len().saturating_sub(unjudged);
+        let unjudged = self.measured_trials.unjudged_count();
+        let failed = self.failed_trials.len().saturating_sub(unjudged);
         let running = match self.verdict {
             Some(_) => "",
             None => " The experiment has not ended.",
         };
-        if trial_count > 0 && self.failed.len() == trial_count {
+        if trial_count > 0 && self.failed_trials.len() == trial_count {
             let evaluations = match trial_count {
                 1 => "the only evaluation".to_owned(),
                 trial_count => format!("all {trial_count} evaluations"),
             };
             return format!("Nothing was measured: {evaluations} failed.{running}");
         }
-        if self.measured.is_empty() {
-            let (judged, submitted) = self.measured.judged_counts();
+        if self.measured_trials.is_empty() {
+            let (judged_count, submitted) = self.measured_trials.judged_counts();
             return format!(
-                "Nothing was compared: the judge's verdict could be read for {judged} of {submitted} answers.{running}"
+                "Nothing was compared: the judge's verdict could be read for {judged_count} of {submitted} answers.{running}"
             );
         }
-        if let ([only], None) = (&self.measured.arms()[..], self.verdict)
+        if let ([only], None) = (&self.measured_trials.arms()[..], self.verdict)
             && self.halving.states().len() > 1
         {
             return format!(
@@ -86,7 +86,7 @@ impl RaceResult<'_> {
                 plural_suffix(self.values(*only).len())
             );
         }
-        let found = match (self.leader, self.verdict) {
+        let conclusion = match (self.leader, self.verdict) {
             (None, Some(_)) => {
                 "Nothing was evaluated: the budget does not cover one case of every configuration."
                     .to_owned()
@@ -102,16 +102,16 @@ impl RaceResult<'_> {
                 format!(" {some} of {trial_count} evaluations failed and count as a score of 0.")
             }
         };
-        let judged = match unjudged {
+        let judged_count = match unjudged {
             0 => String::new(),
             _ => {
-                let (judged, submitted) = self.measured.judged_counts();
+                let (judged_count, submitted) = self.measured_trials.judged_counts();
                 format!(
-                    " The judge's verdict could be read for {judged} of {submitted} answers; the others are not counted."
+                    " The judge's verdict could be read for {judged_count} of {submitted} answers; the others are not counted."
                 )
             }
         };
-        format!("{found}{failures}{judged}{running}")
+        format!("{conclusion}{failures}{judged_count}{running}")
     }
 
     fn interim_sentence(&self, leader: usize) -> String {
@@ -167,14 +167,15 @@ impl RaceResult<'_> {
 
     /// Describes the verdict that no configuration was found to be better than the baseline.
     fn baseline_sentence(&self, leader: usize, stop: StopReason) -> String {
-        let (baseline, own) = (self.baseline.capitalized_name(), self.values(leader));
-        let shared = |other: usize| plural_suffix(self.measured.differences(leader, other).len());
+        let (baseline, own_values) = (self.baseline.capitalized_name(), self.values(leader));
+        let shared =
+            |other: usize| plural_suffix(self.measured_trials.differences(leader, other).len());
         let arms = 0..self.halving.states().len();
         let others: Vec<usize> = arms
             .filter(|&arm| arm != leader && !self.values(arm).is_empty())
             .collect();
-        let cases = plural_suffix(own.len());
-        let (mean, priced) = (paired::mean(&own), self.price_phrase());
+        let cases = plural_suffix(own_values.len());
+        let (mean, priced) = (paired::mean(&own_values), self.price_phrase());
         match (&others[..], &self.tied_with(leader)[..]) {
             ([], _) => {
                 format!("{baseline} was compared with none: no other configuration was tried.")
@@ -191,7 +192,7 @@ impl RaceResult<'_> {
                 others.len()
             ),
             ([one], []) => {
-                let differences = self.measured.differences(leader, *one);
+                let differences = self.measured_trials.differences(leader, *one);
                 let planned = stop != StopReason::NotWorth;
                 let other = self.configuration_name(*one);
                 match final_test::compare(&differences, planned) {
@@ -282,7 +283,7 @@ impl RaceResult<'_> {
         label(self.space, &self.halving.design().arms[arm])
     }
     fn values(&self, arm: usize) -> Vec<f64> {
-        self.measured.values(arm)
+        self.measured_trials.values(arm)
     }
     /// Returns the other configurations with the same mean on the same cases.
     fn tied_with(&self, leader: usize) -> Vec<usize> {
@@ -292,7 +293,7 @@ impl RaceResult<'_> {
                 .len()
         };
         let is_tied = |arm: &usize| {
-            let paired_differences = self.measured.differences(leader, *arm);
+            let paired_differences = self.measured_trials.differences(leader, *arm);
             let is_same = !paired_differences.is_empty()
                 && paired::mean(&paired_differences).abs() <= SCORE_TOLERANCE;
             *arm != leader && is_same && trial_count(*arm) == trial_count(leader)

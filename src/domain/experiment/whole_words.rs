@@ -26,8 +26,8 @@ const fn is_hyphen(c: char) -> bool {
 
 // Whether the word or number that begins with `first` extends further to the left.
 fn extends_left(left: &str, first: char) -> bool {
-    let mut before = left.chars().rev();
-    let (nearest, far) = (before.next(), before.next());
+    let mut chars_before = left.chars().rev();
+    let (nearest, far) = (chars_before.next(), chars_before.next());
     let Some(nearest) = nearest else { return false };
     if NEGATIONS.iter().any(|prefix| left.ends_with(prefix)) && !is_letter(first) {
         return true;

@@ -39,12 +39,12 @@ pub(super) fn basis_sentence(map: &EvidenceMap) -> String {
                 .sentences
                 .iter()
                 .any(|support| support.verdict.is_some());
-            let checked = map.checker.as_ref().filter(|_| is_checked).map(|model| {
+            let checker_note = map.checker.as_ref().filter(|_| is_checked).map(|model| {
                 format!(" {model} compared the answer with the cited passages; what it made of them may be wrong.")
             });
             format!(
                 "Nothing is known about agreement: {reason}.{}",
-                checked.unwrap_or_default()
+                checker_note.unwrap_or_default()
             )
         }
         EvidenceStatus::Off | EvidenceStatus::NoJudge => {
@@ -61,12 +61,12 @@ pub(super) fn basis_sentence(map: &EvidenceMap) -> String {
 }
 
 /// Writes the section in Markdown.
-pub(super) fn markdown(out: &mut String, found: &Findings) {
-    let map = &found.evidence;
+pub(super) fn markdown(out: &mut String, findings: &Findings) {
+    let map = &findings.evidence;
     let _ = writeln!(
         out,
         "## Evidence\n\n{}\n\n{}\n",
-        found.note,
+        findings.note,
         basis_sentence(map)
     );
     if !map.claims.is_empty() {
@@ -127,7 +127,7 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
         );
     }
     out.push('\n');
-    for note in found.degraded.iter().chain(&found.notes) {
+    for note in findings.degraded.iter().chain(&findings.notes) {
         let _ = writeln!(out, "- {note}");
     }
     out.push('\n');
@@ -141,12 +141,12 @@ fn write_list(out: &mut String, title: &str, items: impl Iterator<Item = String>
 }
 
 /// Writes the section in HTML.
-pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
-    let map = &found.evidence;
+pub(super) fn html(out: &mut String, findings: &Findings, cite: Cite<'_>) {
+    let map = &findings.evidence;
     let _ = writeln!(
         out,
         "<section>\n<h2>Evidence</h2>\n<p class=\"note\">{} {}</p>",
-        escape(&found.note),
+        escape(&findings.note),
         escape(&basis_sentence(map))
     );
     write_claims(out, map, cite);
@@ -200,7 +200,7 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
         }
         out.push_str("</tbody></table>\n");
     }
-    let notes = found.degraded.iter().chain(&found.notes);
+    let notes = findings.degraded.iter().chain(&findings.notes);
     write_points(
         out,
         "How this answer came about",
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn exports_state_exactly_the_recorded_evidence() {
-        let found: Findings = serde_json::from_value(serde_json::json!({
+        let findings: Findings = serde_json::from_value(serde_json::json!({
             "notes": ["a note"],
             "evidence": {
                 "status": "judged", "judge": "p/judge", "checker": "p/a", "similarity": 0.8,
@@ -323,7 +323,7 @@ mod tests {
         }))
         .expect("findings");
         let mut out = String::new();
-        markdown(&mut out, &found);
+        markdown(&mut out, &findings);
         for part in [
             "p/judge compared the first answers; p/a compared the answer with the cited passages.",
             "Similar wording, 0.80.",
@@ -338,7 +338,7 @@ mod tests {
             assert!(out.contains(part), "{part} in {out}");
         }
         let (mut page, cite) = (String::new(), |_: &str| None);
-        html(&mut page, &found, &cite);
+        html(&mut page, &findings, &cite);
         let cell = "<td title=\"the fee is due (too few terms)\">says so, not confirmed by Quire's rules</td>";
         assert!(page.contains(cell), "{page}");
     }
@@ -350,14 +350,14 @@ mod tests {
             "demo models compare words, not meaning",
         );
         map.similarity = Some(1.0);
-        let found = Findings {
+        let findings = Findings {
             evidence: map,
             note: String::new(),
             ..Findings::default()
         };
         let (mut out, cite) = (String::new(), |_: &str| None);
-        markdown(&mut out, &found);
-        html(&mut out, &found, &cite);
+        markdown(&mut out, &findings);
+        html(&mut out, &findings, &cite);
         for word in ["agree", "verified", "very high", "supports", "contradict"] {
             assert!(!out.to_lowercase().contains(word), "{word} in {out}");
         }

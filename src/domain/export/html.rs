@@ -18,11 +18,11 @@ pub(super) const STYLE: &str = include_str!("page.css");
 pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let plan = &analysis.plan;
     let cite = |mark: &str| {
-        let named = |number: u32, own: &str| own == mark || mark.parse() == Ok(number);
+        let is_cited_source = |number: u32, own: &str| own == mark || mark.parse() == Ok(number);
         let source = plan
             .sources
             .iter()
-            .find(|source| named(source.number, &source.mark));
+            .find(|source| is_cited_source(source.number, &source.mark));
         source.map(|source| format!("#source-{}", source.number))
     };
     let title = escape(&first_line(&plan.question));
@@ -32,8 +32,8 @@ pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     write_head(&mut out, analysis, answers, &title);
     write_answer(&mut out, analysis, &cite);
-    if let Some(found) = &analysis.findings {
-        evidence::html(&mut out, found, &cite);
+    if let Some(findings) = &analysis.findings {
+        evidence::html(&mut out, findings, &cite);
     }
     write_drafts(&mut out, analysis, answers, &cite);
     write_sources(&mut out, analysis);
@@ -77,15 +77,15 @@ fn write_head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], ti
 fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     match &analysis.synthesis {
         Some(text) => {
-            let checked = match &analysis.citations {
-                Some(found) => citation::strike_unknown_marks(text, found),
+            let checked_text = match &analysis.citations {
+                Some(citation_list) => citation::strike_unknown_marks(text, citation_list),
                 None => text.clone(),
             };
             let _ = writeln!(
                 out,
                 "<h2>{}</h2>\n{}",
                 answer_title(analysis),
-                render_prose(&checked, 3, cite)
+                render_prose(&checked_text, 3, cite)
             );
         }
         None => {
@@ -96,10 +96,10 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
             let _ = writeln!(out, "<h2>No answer</h2>\n<p>{}</p>", escape(why));
         }
     }
-    let Some(found) = &analysis.citations else {
+    let Some(citation_list) = &analysis.citations else {
         return;
     };
-    let of_answer: Vec<_> = found
+    let of_answer: Vec<_> = citation_list
         .items
         .iter()
         .filter(|item| item.member.is_none())
@@ -227,7 +227,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         } else {
             String::new()
         };
-        let ended = match (answer.cached, answer.error.is_some()) {
+        let call_end = match (answer.cached, answer.error.is_some()) {
             (true, _) => "from the cache".to_owned(),
             (_, true) => "failed".to_owned(),
             _ => format!(
@@ -238,7 +238,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{ended}</td></tr>",
+            "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{call_end}</td></tr>",
             escape(stage_title(analysis, answer.stage)),
             escape(&answer.model),
             answer.usage.input,

@@ -26,8 +26,8 @@ pub fn escape(text: &str) -> String {
 /// Writes a run of text, with links for addresses and citation marks.
 pub fn write_words(text: &str, cite: Cite<'_>, out: &mut String) {
     let (mut at, mut plain) = (0, 0);
-    while let Some(found) = text[at..].find(['[', 'h', '@']) {
-        at += found;
+    while let Some(offset) = text[at..].find(['[', 'h', '@']) {
+        at += offset;
         let rest = &text[at..];
         let rest = &rest[..rest.floor_char_boundary(MAX_MARK_BYTES)];
         if rest.starts_with('@')
@@ -88,8 +88,8 @@ fn email_range(before: &str, rest: &str) -> Option<(usize, usize)> {
 }
 
 fn bare_link(rest: &str, before: Option<char>) -> Token {
-    let known = rest.starts_with("https://") || rest.starts_with("http://");
-    if !known || before.is_some_and(char::is_alphanumeric) {
+    let has_scheme = rest.starts_with("https://") || rest.starts_with("http://");
+    if !has_scheme || before.is_some_and(char::is_alphanumeric) {
         return None;
     }
     let ends = |letter: char| letter.is_whitespace() || "<>\"'`".contains(letter);
@@ -102,8 +102,8 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
 
 /// Whether the text is a web or mail address.
 pub fn is_web(address: &str) -> bool {
-    let known = ["http://", "https://", "mailto:"];
-    known.iter().any(|scheme| address.starts_with(scheme))
+    let web_schemes = ["http://", "https://", "mailto:"];
+    web_schemes.iter().any(|scheme| address.starts_with(scheme))
 }
 
 /// Renders a formula as written, in a monospaced font.

@@ -53,18 +53,18 @@ fn headings(text: &str) -> impl Iterator<Item = usize> + '_ {
 struct ProseWriter<'a> {
     text: &'a str,
     cite: Cite<'a>,
-    out: String,
+    output: String,
     /// The highest level of the text's own headings.
     top: usize,
     /// The level to which `top` is mapped in the file.
-    first: usize,
+    first_level: usize,
     /// The level of the last heading, so that no level is skipped on the way down.
-    last: usize,
+    last_level: usize,
     quotes: usize,
     is_head: bool,
     is_code: bool,
     /// Open paragraphs, items, links, and images, each with its start in `out`.
-    open: Vec<(usize, String)>,
+    open_elements: Vec<(usize, String)>,
     details: Details,
     /// Footnotes in the order of their first reference.
     notes: Vec<String>,
@@ -75,14 +75,14 @@ impl<'a> ProseWriter<'a> {
         Self {
             text,
             cite,
-            out: String::with_capacity(text.len() * 5 / 4),
+            output: String::with_capacity(text.len() * 5 / 4),
             top: 1,
-            first,
-            last: first - 1,
+            first_level: first,
+            last_level: first - 1,
             quotes: 0,
             is_head: false,
             is_code: false,
-            open: Vec::new(),
+            open_elements: Vec::new(),
             details: Details::default(),
             notes: Vec::new(),
         }
@@ -95,24 +95,24 @@ impl<'a> ProseWriter<'a> {
         for (place, (event, range)) in events.into_iter().enumerate() {
             match event {
                 Event::Start(Tag::Strikethrough) if self.is_approximation(&range) => {
-                    self.out.push('~')
+                    self.output.push('~')
                 }
                 Event::End(TagEnd::Strikethrough) if self.is_approximation(&range) => {
-                    self.out.push('~')
+                    self.output.push('~')
                 }
                 Event::InlineHtml(tag) if tags.contains(&place) => {
-                    self.out.push_str(&tag.to_ascii_lowercase());
+                    self.output.push_str(&tag.to_ascii_lowercase());
                 }
                 Event::InlineMath(text) if !is_formula(&text) || self.is_in_word(&range) => {
-                    self.out.push_str(&format!("${}$", escape(&text)));
+                    self.output.push_str(&format!("${}$", escape(&text)));
                 }
                 Event::Start(tag) => self.start_tag(tag),
                 Event::End(tag) => self.end_tag(tag),
                 event => self.handle_event(event),
             }
         }
-        self.details.close_all(&mut self.out);
-        self.out
+        self.details.close_all(&mut self.output);
+        self.output
     }
 
     /// Whether a single tilde means "about" or separates the ends of a range.
@@ -121,18 +121,19 @@ impl<'a> ProseWriter<'a> {
     }
 
     fn is_in_word(&self, range: &Range<usize>) -> bool {
-        let before = self.text[..range.start].chars().next_back();
-        let after = self.text[range.end..].chars().next();
-        before.is_some_and(char::is_alphanumeric) || after.is_some_and(char::is_alphanumeric)
+        let char_before = self.text[..range.start].chars().next_back();
+        let char_after = self.text[range.end..].chars().next();
+        char_before.is_some_and(char::is_alphanumeric)
+            || char_after.is_some_and(char::is_alphanumeric)
     }
 
     fn note_number(&mut self, label: &str) -> usize {
-        let known = self.notes.iter().position(|note| note == label);
-        let place = known.unwrap_or_else(|| {
+        let note_index = self.notes.iter().position(|note| note == label);
+        let index = note_index.unwrap_or_else(|| {
             self.notes.push(label.to_owned());
             self.notes.len() - 1
         });
-        place + 1
+        index + 1
     }
 
     fn start_tag(&mut self, tag: Tag<'_>) {
@@ -140,53 +141,53 @@ impl<'a> ProseWriter<'a> {
             Tag::HtmlBlock => self.open_element(String::new()),
             Tag::FootnoteDefinition(label) => {
                 let number = self.note_number(&label);
-                self.out.push_str(&format!(
+                self.output.push_str(&format!(
                     "<div class=\"note\"><sup>{number}</sup> {NOTE_MARKER}"
                 ));
             }
             Tag::Paragraph => {
                 // The first paragraph of an item is the item's text, without paragraph margins.
-                let tag = if self.out.ends_with(ITEM_TAG) || self.out.ends_with(NOTE_MARKER) {
+                let tag = if self.output.ends_with(ITEM_TAG) || self.output.ends_with(NOTE_MARKER) {
                     ""
                 } else {
                     PARAGRAPH_TAG
                 };
                 self.open_element(tag.to_owned());
-                self.out.push_str(tag);
+                self.output.push_str(tag);
             }
             Tag::Heading { level, .. } => {
                 let level = self.heading_level(level);
-                self.out.push_str(&format!("<h{level} dir=\"auto\">"));
+                self.output.push_str(&format!("<h{level} dir=\"auto\">"));
             }
             Tag::BlockQuote(_) => {
                 self.quotes += 1;
                 if self.quotes <= MAX_QUOTE_DEPTH {
-                    self.out.push_str("<blockquote>\n");
+                    self.output.push_str("<blockquote>\n");
                 }
             }
             Tag::CodeBlock(_) => {
                 self.is_code = true;
-                self.out.push_str("<pre><code>");
+                self.output.push_str("<pre><code>");
             }
             Tag::List(Some(start)) if start != 1 => {
-                self.out.push_str(&format!("<ol start=\"{start}\">\n"));
+                self.output.push_str(&format!("<ol start=\"{start}\">\n"));
             }
-            Tag::List(Some(_)) => self.out.push_str("<ol>\n"),
-            Tag::List(None) => self.out.push_str("<ul>\n"),
-            Tag::Item => self.out.push_str(ITEM_TAG),
-            Tag::Table(_) => self.out.push_str("<table>"),
+            Tag::List(Some(_)) => self.output.push_str("<ol>\n"),
+            Tag::List(None) => self.output.push_str("<ul>\n"),
+            Tag::Item => self.output.push_str(ITEM_TAG),
+            Tag::Table(_) => self.output.push_str("<table>"),
             Tag::TableHead => {
                 self.is_head = true;
-                self.out.push_str("<thead><tr>");
+                self.output.push_str("<thead><tr>");
             }
-            Tag::TableRow => self.out.push_str("<tr>"),
-            Tag::TableCell => self.out.push_str(match self.is_head {
+            Tag::TableRow => self.output.push_str("<tr>"),
+            Tag::TableCell => self.output.push_str(match self.is_head {
                 true => "<th dir=\"auto\">",
                 false => "<td dir=\"auto\">",
             }),
-            Tag::Emphasis => self.out.push_str("<em>"),
-            Tag::Strong => self.out.push_str("<strong>"),
-            Tag::Strikethrough => self.out.push_str("<del>"),
+            Tag::Emphasis => self.output.push_str("<em>"),
+            Tag::Strong => self.output.push_str("<strong>"),
+            Tag::Strikethrough => self.output.push_str("<del>"),
             Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => {
                 self.open_element(dest_url.into_string());
             }
@@ -198,34 +199,37 @@ impl<'a> ProseWriter<'a> {
         match tag {
             TagEnd::Paragraph => self.end_paragraph(),
             TagEnd::HtmlBlock => self.end_html(),
-            TagEnd::FootnoteDefinition => self.out.push_str("</div>\n"),
-            TagEnd::Heading(_) => self.out.push_str(&format!("</h{}>\n", self.last)),
+            TagEnd::FootnoteDefinition => self.output.push_str("</div>\n"),
+            TagEnd::Heading(_) => self.output.push_str(&format!("</h{}>\n", self.last_level)),
             TagEnd::BlockQuote(_) => {
                 if self.quotes <= MAX_QUOTE_DEPTH {
-                    self.out.push_str("</blockquote>\n");
+                    self.output.push_str("</blockquote>\n");
                 }
                 self.quotes -= 1;
             }
             TagEnd::CodeBlock => {
                 self.is_code = false;
-                let length = self.out.strip_suffix('\n').map_or(self.out.len(), str::len);
-                self.out.truncate(length);
-                self.out.push_str("</code></pre>\n");
+                let length = self
+                    .output
+                    .strip_suffix('\n')
+                    .map_or(self.output.len(), str::len);
+                self.output.truncate(length);
+                self.output.push_str("</code></pre>\n");
             }
-            TagEnd::List(true) => self.out.push_str("</ol>\n"),
-            TagEnd::List(false) => self.out.push_str("</ul>\n"),
-            TagEnd::Item => self.out.push_str("</li>\n"),
-            TagEnd::Table => self.out.push_str("</tbody></table>\n"),
+            TagEnd::List(true) => self.output.push_str("</ol>\n"),
+            TagEnd::List(false) => self.output.push_str("</ul>\n"),
+            TagEnd::Item => self.output.push_str("</li>\n"),
+            TagEnd::Table => self.output.push_str("</tbody></table>\n"),
             TagEnd::TableHead => {
                 self.is_head = false;
-                self.out.push_str("</tr></thead><tbody>\n");
+                self.output.push_str("</tr></thead><tbody>\n");
             }
-            TagEnd::TableRow => self.out.push_str("</tr>\n"),
-            TagEnd::TableCell if self.is_head => self.out.push_str("</th>"),
-            TagEnd::TableCell => self.out.push_str("</td>"),
-            TagEnd::Emphasis => self.out.push_str("</em>"),
-            TagEnd::Strong => self.out.push_str("</strong>"),
-            TagEnd::Strikethrough => self.out.push_str("</del>"),
+            TagEnd::TableRow => self.output.push_str("</tr>\n"),
+            TagEnd::TableCell if self.is_head => self.output.push_str("</th>"),
+            TagEnd::TableCell => self.output.push_str("</td>"),
+            TagEnd::Emphasis => self.output.push_str("</em>"),
+            TagEnd::Strong => self.output.push_str("</strong>"),
+            TagEnd::Strikethrough => self.output.push_str("</del>"),
             TagEnd::Link => self.end_link(),
             TagEnd::Image => self.end_image(),
             _ => {}
@@ -236,86 +240,87 @@ impl<'a> ProseWriter<'a> {
         match event {
             // The text of a link is already linked.
             Event::Text(text) if self.is_code || self.is_link() => {
-                self.out.push_str(&escape(&text));
+                self.output.push_str(&escape(&text));
             }
-            Event::Text(text) => write_words(&text, self.cite, &mut self.out),
-            Event::InlineHtml(text) if is_break(&text) => self.out.push_str("<br>"),
-            Event::Html(text) | Event::InlineHtml(text) => self.out.push_str(&escape(&text)),
+            Event::Text(text) => write_words(&text, self.cite, &mut self.output),
+            Event::InlineHtml(text) if is_break(&text) => self.output.push_str("<br>"),
+            Event::Html(text) | Event::InlineHtml(text) => self.output.push_str(&escape(&text)),
             Event::Code(text) => {
                 let html = format!("<code>{}</code>", escape(text.trim()));
-                self.out.push_str(&html);
+                self.output.push_str(&html);
             }
-            Event::TaskListMarker(is_done) => self.out.push_str(match is_done {
+            Event::TaskListMarker(is_done) => self.output.push_str(match is_done {
                 true => "<input type=\"checkbox\" checked disabled> ",
                 false => "<input type=\"checkbox\" disabled> ",
             }),
             Event::FootnoteReference(label) => {
                 let number = self.note_number(&label);
-                self.out.push_str(&format!("<sup>[{number}]</sup>"));
+                self.output.push_str(&format!("<sup>[{number}]</sup>"));
             }
             Event::InlineMath(text) | Event::DisplayMath(text) => {
-                self.out.push_str(&render_math(&text))
+                self.output.push_str(&render_math(&text))
             }
-            Event::SoftBreak => self.out.push('\n'),
-            Event::HardBreak => self.out.push_str("<br>\n"),
-            Event::Rule => self.out.push_str("<hr>\n"),
+            Event::SoftBreak => self.output.push('\n'),
+            Event::HardBreak => self.output.push_str("<br>\n"),
+            Event::Rule => self.output.push_str("<hr>\n"),
             _ => {}
         }
     }
 
     fn heading_level(&mut self, level: HeadingLevel) -> usize {
-        let level = self.first + level as usize - self.top;
-        self.last = level.min(self.last + 1).min(6);
-        self.last
+        let level = self.first_level + level as usize - self.top;
+        self.last_level = level.min(self.last_level + 1).min(6);
+        self.last_level
     }
 
     fn open_element(&mut self, what: String) {
-        self.open.push((self.out.len(), what));
+        self.open_elements.push((self.output.len(), what));
     }
 
     fn is_link(&self) -> bool {
-        let last = self.open.last();
+        let last = self.open_elements.last();
         last.is_some_and(|(_, what)| !what.is_empty() && what != PARAGRAPH_TAG)
     }
 
     // Ends a paragraph. If it consists of one formula, that is displayed as a block.
     fn end_paragraph(&mut self) {
-        let Some((start, tag)) = self.open.pop() else {
+        let Some((start, tag)) = self.open_elements.pop() else {
             return;
         };
-        let inside = &self.out[start + tag.len()..];
+        let inside = &self.output[start + tag.len()..];
         let formula = inside
             .strip_prefix("<code class=\"math\">")
             .and_then(|rest| rest.strip_suffix("</code>"))
             .filter(|formula| !formula.contains("</code>"));
         if let Some(formula) = formula {
             let html = format!("<pre class=\"math\">{formula}</pre>\n");
-            self.out.replace_range(start.., &html);
+            self.output.replace_range(start.., &html);
         } else if !tag.is_empty() {
-            self.out.truncate(self.out.trim_end_matches('\n').len());
-            self.out.push_str("</p>\n");
+            self.output
+                .truncate(self.output.trim_end_matches('\n').len());
+            self.output.push_str("</p>\n");
         }
     }
 
     // A block of HTML is a details element or a paragraph of text.
     fn end_html(&mut self) {
-        let Some((start, _)) = self.open.pop() else {
+        let Some((start, _)) = self.open_elements.pop() else {
             return;
         };
-        let html = self.out.split_off(start);
-        if !self.details.write(&html, &mut self.out) {
-            self.out
+        let html = self.output.split_off(start);
+        if !self.details.write(&html, &mut self.output) {
+            self.output
                 .push_str(&format!("{PARAGRAPH_TAG}{}</p>\n", html.trim_end()));
         }
     }
 
     // Writes an open link with its target.
     fn end_link(&mut self) {
-        let Some((start, address)) = self.open.pop() else {
+        let Some((start, address)) = self.open_elements.pop() else {
             return;
         };
-        let (words, escaped_address) = (self.out.split_off(start), escape(&address));
-        self.out.push_str(&match is_web(&address) {
+        let (words, escaped_address) = (self.output.split_off(start), escape(&address));
+        self.output.push_str(&match is_web(&address) {
             true if words == escaped_address => format!("<a href=\"{escaped_address}\" rel=\"noreferrer\">{escaped_address}</a>"),
             true => format!(
                 "<a href=\"{escaped_address}\" rel=\"noreferrer\">{words}</a> <small>({escaped_address})</small>"
@@ -327,14 +332,14 @@ impl<'a> ProseWriter<'a> {
 
     // Replaces the image by a link to it, because an exported page loads nothing.
     fn end_image(&mut self) {
-        let Some(&(start, _)) = self.open.last() else {
+        let Some(&(start, _)) = self.open_elements.last() else {
             return;
         };
-        if self.out.len() == start {
-            self.out.push_str("without a name");
+        if self.output.len() == start {
+            self.output.push_str("without a name");
         }
-        self.out.insert_str(start, "image: ");
-        if let Some((start, _)) = self.open.last_mut() {
+        self.output.insert_str(start, "image: ");
+        if let Some((start, _)) = self.open_elements.last_mut() {
             *start += "image: ".len();
         }
         self.end_link();

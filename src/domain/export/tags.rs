@@ -11,7 +11,7 @@ const MAX_OPEN_TAGS: usize = 20;
 /// Returns the positions of the tags that may be written unchanged: those opened and closed within the same
 /// element.
 pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
+    let mut tag_positions = BTreeSet::new();
     // A list of open tags for each open element.
     let mut levels: Vec<Vec<(String, usize)>> = vec![Vec::new()];
     for (place, event) in events.enumerate() {
@@ -28,14 +28,14 @@ pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BT
                         open.push((name, place));
                     }
                 } else if let Some(at) = open.iter().rposition(|(known, _)| *known == name) {
-                    found.extend([open[at].1, place]);
+                    tag_positions.extend([open[at].1, place]);
                     open.truncate(at);
                 }
             }
             _ => {}
         }
     }
-    found
+    tag_positions
 }
 
 /// Returns the name of an allowed tag, and whether it is a closing tag.
@@ -61,23 +61,23 @@ impl Details {
     /// Writes a block of escaped HTML if it consists only of details tags; returns whether it did.
     pub(super) fn write(&mut self, escaped: &str, out: &mut String) -> bool {
         let mut frame = String::new();
-        let mut open = self.open;
+        let mut open_details = self.open;
         let mut rest = escaped.trim();
         while !rest.is_empty() {
             if let Some(after) = strip_tag(rest, "&lt;details&gt;")
                 .or_else(|| strip_tag(rest, "&lt;details open&gt;"))
             {
-                (rest, open) = (after, open + 1);
+                (rest, open_details) = (after, open_details + 1);
                 frame.push_str("<details open>");
             } else if let Some(after) = strip_tag(rest, "&lt;/details&gt;") {
-                let Some(left) = open.checked_sub(1) else {
+                let Some(left) = open_details.checked_sub(1) else {
                     return false;
                 };
-                (rest, open) = (after, left);
+                (rest, open_details) = (after, left);
                 frame.push_str("</details>\n");
             } else if let Some((words, after)) = strip_tag(rest, "&lt;summary&gt;")
                 .and_then(|rest| rest.split_once("&lt;/summary&gt;"))
-                && open > 0
+                && open_details > 0
             {
                 rest = after.trim_start();
                 frame.push_str(&format!("<summary>{}</summary>", words.trim()));
@@ -85,7 +85,7 @@ impl Details {
                 return false;
             }
         }
-        self.open = open;
+        self.open = open_details;
         out.push_str(&frame);
         true
     }

@@ -49,7 +49,7 @@ const CHOICE_WORDS: &[&str] = &[
 
 /// Converts a text to the form shown in the comparison. Removes the letters that label the panel's members, unless
 /// the question itself offers lettered options.
-pub fn anonymized(text: &str, question: &str, members: usize) -> String {
+pub fn anonymize(text: &str, question: &str, members: usize) -> String {
     let text = prompt::without_introduction(text.trim());
     let lines = without_panel_tables(&answer_lines(text));
     let mut out = String::new();
@@ -75,8 +75,8 @@ pub fn anonymized(text: &str, question: &str, members: usize) -> String {
 fn answer_lines(text: &str) -> Vec<&str> {
     let headings: Vec<Option<(usize, String)>> = text.lines().map(heading).collect();
     let is_heading = |index: usize, names: &[&str]| {
-        let found = headings.get(index).and_then(Option::as_ref);
-        found
+        let heading_text = headings.get(index).and_then(Option::as_ref);
+        heading_text
             .filter(|(_, title)| names.contains(&title.as_str()))
             .map(|(level, _)| *level)
     };
@@ -89,8 +89,9 @@ fn answer_lines(text: &str) -> Vec<&str> {
     for (index, line) in lines.iter().enumerate() {
         let heading_here = headings.get(index).and_then(Option::as_ref);
         if let Some((first, level)) = begin {
-            let ended = index > first && heading_here.is_some_and(|(deep, _)| *deep <= level);
-            if ended {
+            let is_section_end =
+                index > first && heading_here.is_some_and(|(deep, _)| *deep <= level);
+            if is_section_end {
                 break;
             }
             if index > first {
@@ -116,11 +117,11 @@ pub(in crate::domain) fn heading(line: &str) -> Option<(usize, String)> {
     let depth = line.bytes().take_while(|&byte| byte == b'#').count();
     let bold = line.len() > 4 && line.starts_with("**");
     let title = line.trim_matches(['#', '*', ':', ' ']).to_lowercase();
-    let known =
+    let is_known_heading =
         || ASIDE_HEADINGS.contains(&title.as_str()) || ANSWER_HEADINGS.contains(&title.as_str());
     match depth {
         1..=6 if line[depth..].starts_with(' ') => Some((depth, title)),
-        0 if bold && known() => Some((7, title)),
+        0 if bold && is_known_heading() => Some((7, title)),
         _ => None,
     }
 }
@@ -145,15 +146,15 @@ fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 
 /// Whether a question offers lettered options: "(A) ink", "A. ink" on its own line, "option B".
 fn offers_lettered_options(question: &str, members: usize) -> bool {
-    let mut before = "";
+    let mut previous_line = "";
     question.lines().any(|line| {
         line.split_whitespace().enumerate().any(|(place, word)| {
             let bare_word = word.trim_matches(|c: char| !c.is_alphanumeric());
             let choice = is_member_letter(bare_word, members)
                 && (word.contains(')')
                     || (place == 0 && word.ends_with(['.', ':']))
-                    || CHOICE_WORDS.contains(&before.to_lowercase().as_str()));
-            before = bare_word;
+                    || CHOICE_WORDS.contains(&previous_line.to_lowercase().as_str()));
+            previous_line = bare_word;
             choice
         })
     })
@@ -163,9 +164,9 @@ fn offers_lettered_options(question: &str, members: usize) -> bool {
 fn is_member_letter(word: &str, members: usize) -> bool {
     let mut characters = word.chars();
     let letter = characters.next();
-    let known = letter
+    let is_letter = letter
         .is_some_and(|letter| (0..members.min(26)).any(|member| prompt::letter(member) == letter));
-    known && characters.as_str().len() <= 2 && characters.all(|c| c.is_ascii_digit())
+    is_letter && characters.as_str().len() <= 2 && characters.all(|c| c.is_ascii_digit())
 }
 
 /// Removes groups of member letters such as "(B)", "(A, C)", "(A and B3)".
@@ -246,7 +247,7 @@ mod tests {
             ("Two ways:\n  - (A) first", "Two ways:\n  - first"),
             ("", ""),
         ] {
-            let plain = anonymized(text, "How thick is the paper?", 3);
+            let plain = anonymize(text, "How thick is the paper?", 3);
             assert_eq!(plain, expected);
         }
     }
@@ -260,7 +261,7 @@ mod tests {
             "Choose:\nA. ink\nB. tea",
         ] {
             assert_eq!(
-                anonymized("It is (B).", question, 3),
+                anonymize("It is (B).", question, 3),
                 "It is (B).",
                 "{question}"
             );
@@ -271,7 +272,7 @@ mod tests {
             "May I?",
         ] {
             assert_eq!(
-                anonymized("It is so (B).", question, 3),
+                anonymize("It is so (B).", question, 3),
                 "It is so.",
                 "{question}"
             );
@@ -287,7 +288,7 @@ mod tests {
             let text: String = (0..8)
                 .map(|place| pieces[seed.wrapping_mul(7 + place * 31) / (place + 1) % pieces.len()])
                 .collect();
-            let once = anonymized(&text, "", 3);
+            let once = anonymize(&text, "", 3);
             assert!(once.len() <= text.len(), "{text:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::blind::anonymized;
+use super::blind::anonymize;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 
 /// A panel's answer and a single draft, without anything that reveals their origin.
@@ -11,7 +11,7 @@ pub struct AnswerPair {
     /// The panel's answer.
     pub panel: String,
     /// The single draft.
-    pub single: String,
+    pub single_draft: String,
 }
 
 /// Why an analysis cannot be compared.
@@ -59,12 +59,13 @@ impl AnswerPair {
         if plan.members.len() < 2 && plan.stages.len() < 2 {
             return Err(NotComparable::OnlyOneModel);
         }
-        let anonymize = |text: &str| anonymized(text, &plan.question, plan.members.len());
+        let anonymize = |text: &str| anonymize(text, &plan.question, plan.members.len());
         let pair = Self {
             panel: anonymize(synthesis),
-            single: anonymize(&draft.text),
+            single_draft: anonymize(&draft.text),
         };
-        if pair.panel.is_empty() || pair.single.is_empty() || pair.panel == pair.single {
+        if pair.panel.is_empty() || pair.single_draft.is_empty() || pair.panel == pair.single_draft
+        {
             return Err(NotComparable::SameText);
         }
         Ok(pair)

@@ -16,11 +16,11 @@ impl MultiplicityCorrection {
     /// more, place p gets the share 1 / ((p + 1)(p + 2)). All shares add up to at most 1 for any number of topics,
     /// so the bound also holds while topics are still being added (a Bonferroni correction of e-values with fixed
     /// weights: Vovk and Wang, "E-values: calibration, combination and applications", 2021).
-    pub fn for_topic(place: usize, topics: usize) -> Self {
-        let place = place as f64;
+    pub fn for_topic(topic_rank: usize, topics: usize) -> Self {
+        let topic_rank = topic_rank as f64;
         match topics {
             0 | 1 => Self::UNCORRECTED,
-            _ => Self((place + 1.0) * (place + 2.0)),
+            _ => Self((topic_rank + 1.0) * (topic_rank + 2.0)),
         }
     }
 
@@ -61,7 +61,7 @@ mod tests {
         is_corrected: bool,
         order: impl Fn(&mut Random) -> Vec<usize>,
     ) -> f64 {
-        let mut known: HashMap<(VoteTally, usize), bool> = HashMap::new();
+        let mut cached_verdicts: HashMap<(VoteTally, usize), bool> = HashMap::new();
         let mut misled_users = 0;
         for _ in 0..USERS {
             let mut tallies = [VoteTally::default(); TOPICS + 1];
@@ -70,12 +70,12 @@ mod tests {
                 if !seen_topics.contains(&topic) {
                     seen_topics.push(topic);
                 }
-                let place = 1 + seen_topics
+                let topic_rank = 1 + seen_topics
                     .iter()
                     .position(|candidate| *candidate == topic)
                     .unwrap_or_default();
                 let is_win = random.next_unit() < 0.5;
-                [0, place].into_iter().any(|at| {
+                [0, topic_rank].into_iter().any(|at| {
                     let tally = &mut tallies[at];
                     tally.wins += u64::from(is_win);
                     tally.losses += u64::from(!is_win);
@@ -90,7 +90,7 @@ mod tests {
                             MultiplicityCorrection::for_topic(at, topics),
                         )
                     };
-                    *known
+                    *cached_verdicts
                         .entry(key)
                         .or_insert_with(|| shows_pays() == PanelVerdict::Pays)
                 })

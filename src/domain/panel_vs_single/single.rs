@@ -76,15 +76,15 @@ pub fn best_draft(
     };
     let standings: Vec<MemberStanding> = drafts.iter().map(|&at| standing(at)).collect();
     let groups: Vec<Vec<usize>> = (0..drafts.len()).map(|at| vec![at]).collect();
-    let found = |at: usize, basis| {
+    let draft_of = |at: usize, basis| {
         let index = *drafts.get(at)?;
         Some(SingleDraft { index, basis })
     };
     if drafts.len() < 2 {
-        return found(0, SingleBasis::OnlyDraft);
+        return draft_of(0, SingleBasis::OnlyDraft);
     }
     if let Some((at, basis)) = standing::best_group(&standings, &groups) {
-        return found(
+        return draft_of(
             at,
             match basis {
                 StandingBasis::Experiments => SingleBasis::Experiments,
@@ -94,9 +94,9 @@ pub fn best_draft(
         );
     }
     let rank = |at: usize| {
-        let written =
+        let output_price =
             model_price(plan, &answers[drafts[at]].model).map_or(0.0, |price| price.output);
-        (standings[at].strength, written)
+        (standings[at].strength, output_price)
     };
     let order = |a: &(u32, f64), b: &(u32, f64)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1));
     let highest = (0..drafts.len()).map(rank).max_by(order)?;
@@ -104,10 +104,10 @@ pub fn best_draft(
         .filter(|&at| order(&rank(at), &highest).is_eq())
         .collect();
     match equal.as_slice() {
-        [only] => found(*only, SingleBasis::Catalog),
+        [only] => draft_of(*only, SingleBasis::Catalog),
         _ => {
-            let drawn = equal[Random::new(plan.seed).below(equal.len())];
-            found(drawn, SingleBasis::Random(equal.len()))
+            let drawn_index = equal[Random::new(plan.seed).index_below(equal.len())];
+            draft_of(drawn_index, SingleBasis::Random(equal.len()))
         }
     }
 }
@@ -118,8 +118,8 @@ pub fn uncached_cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> 
     if !answer.cached {
         return answer.cost;
     }
-    let listed = || model_price(plan, &answer.model).map(|price| price.cost(&answer.usage));
-    answer.usage.charged.or_else(listed)
+    let list_cost = || model_price(plan, &answer.model).map(|price| price.cost(&answer.usage));
+    answer.usage.charged.or_else(list_cost)
 }
 
 /// Returns the cost of all calls without the cache, including failed ones; `None` if any is unknown.
@@ -134,9 +134,9 @@ pub fn uncached_total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDolla
 
 fn model_price(plan: &Plan, model: &str) -> Option<Price> {
     let candidates = plan.members.iter().chain([&plan.synthesizer]);
-    let mut known = candidates.flat_map(|member| [member].into_iter().chain(&member.fallbacks));
-    let found: Option<&Member> = known.find(|member| member.model == model);
-    found.and_then(|member| member.price)
+    let mut members = candidates.flat_map(|member| [member].into_iter().chain(&member.fallbacks));
+    let priced_member: Option<&Member> = members.find(|member| member.model == model);
+    priced_member.and_then(|member| member.price)
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
     use crate::domain::panel_vs_single::tests::{answer, plan};
     use crate::domain::standing::StandingRecord;
 
-    fn priced(output: f64) -> Option<Price> {
+    fn output_price(output: f64) -> Option<Price> {
         Some(Price {
             input: 1.0,
             output,
@@ -169,7 +169,7 @@ mod tests {
             let mut plan = plan(&names);
             let mut answers = Vec::new();
             for (place, name) in names.iter().enumerate() {
-                plan.members[place].price = priced(prices[place]);
+                plan.members[place].price = output_price(prices[place]);
                 let mut answer = answer(0, place, name);
                 if failed == Some(place) {
                     answer.error = Some(CallError::new(CallErrorKind::Empty, "empty"));
@@ -182,15 +182,15 @@ mod tests {
                 let place = names.iter().position(|name| *name == model);
                 place.map_or(99, |place| strengths[place])
             };
-            let found = best_draft(&plan, &answers, strength).unwrap();
-            assert_eq!(found.basis, expected.1, "{strengths:?}");
+            let draft = best_draft(&plan, &answers, strength).unwrap();
+            assert_eq!(draft.basis, expected.1, "{strengths:?}");
             assert!(
-                expected.0.is_none_or(|index| index == found.index),
+                expected.0.is_none_or(|index| index == draft.index),
                 "{strengths:?}"
             );
             assert_eq!(
                 best_draft(&plan, &answers, strength),
-                Some(found),
+                Some(draft),
                 "the same each time"
             );
         }
@@ -202,14 +202,14 @@ mod tests {
         let names = ["p/a", "p/b", "p/c"];
         let mut plan = plan(&names);
         let answers: Vec<StageAnswer> = (0..3).map(|at| answer(0, at, names[at])).collect();
-        let mut drawn = [0_u32; 3];
+        let mut draw_counts = [0_u32; 3];
         for seed in 0..3_000 {
             plan.seed = seed;
-            drawn[best_draft(&plan, &answers, |_| 1).unwrap().index] += 1;
+            draw_counts[best_draft(&plan, &answers, |_| 1).unwrap().index] += 1;
         }
         assert!(
-            drawn.iter().all(|count| (850..1_150).contains(count)),
-            "{drawn:?}"
+            draw_counts.iter().all(|count| (850..1_150).contains(count)),
+            "{draw_counts:?}"
         );
     }
 
@@ -225,8 +225,8 @@ mod tests {
                 ..MemberStanding::default()
             })
             .to_vec();
-        let found = best_draft(&plan, &answers, |_| 0).unwrap();
-        assert_eq!((found.index, found.basis), (1, SingleBasis::Votes));
+        let draft = best_draft(&plan, &answers, |_| 0).unwrap();
+        assert_eq!((draft.index, draft.basis), (1, SingleBasis::Votes));
         plan.standings[0].votes.cases = 2;
         assert_eq!(best_draft(&plan, &answers, |_| 0).unwrap().index, 0);
     }
@@ -234,25 +234,25 @@ mod tests {
     #[test]
     fn costs_ignore_the_cache_and_are_unknown_if_any_is() {
         let mut plan = plan(&["p/a", "p/b"]);
-        plan.members[0].price = priced(2.0);
+        plan.members[0].price = output_price(2.0);
         let usage = Usage {
             input: 10,
             output: 5,
             ..Usage::default()
         };
-        let stored = StageAnswer {
+        let cached_answer = StageAnswer {
             cached: true,
             usage,
             cost: Some(MicroDollars(0)),
             ..answer(0, 0, "p/a")
         };
-        let asked = StageAnswer {
+        let answer = StageAnswer {
             cost: Some(MicroDollars(7)),
             ..answer(0, 1, "p/b")
         };
-        assert_eq!(uncached_cost(&plan, &stored), Some(MicroDollars(20)));
-        assert_eq!(uncached_cost(&plan, &asked), Some(MicroDollars(7)));
-        let mut both = vec![stored, asked];
+        assert_eq!(uncached_cost(&plan, &cached_answer), Some(MicroDollars(20)));
+        assert_eq!(uncached_cost(&plan, &answer), Some(MicroDollars(7)));
+        let mut both = vec![cached_answer, answer];
         assert_eq!(uncached_total(&plan, &both), Some(MicroDollars(27)));
         both[1].earlier.push(FailedAttemptRecord {
             model: "p/x".into(),

@@ -15,22 +15,22 @@ use crate::domain::statistics::random::Random;
 pub(super) fn plan(models: &[&str]) -> Plan {
     let member = |model: &&str| json!({ "model": model, "parameters": {}, "price": null });
     let members: Vec<Value> = models.iter().map(member).collect();
-    let stored = json!({
+    let stored_plan = json!({
         "pattern": "gut", "question": "How thick is paper?", "members": members,
         "synthesiser": { "model": "p/lead", "parameters": {}, "price": null },
         "stages": [], "sources": [], "nonce": "n", "seed": 1, "cache": "on", "budget": null,
     });
-    serde_json::from_value(stored).expect("a stored plan")
+    serde_json::from_value(stored_plan).expect("a stored plan")
 }
 
 /// Creates a stored answer.
 pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
-    let stored = json!({
+    let stored_answer = json!({
         "stage": stage, "member": member, "model": model, "text": "Thin.", "reasoning": "",
         "usage": { "input": 0, "output": 0 }, "cost": null, "latency_ms": 1, "first_token_ms": null,
         "finish": null, "error": null, "cached": false,
     });
-    serde_json::from_value(stored).expect("a stored answer")
+    serde_json::from_value(stored_answer).expect("a stored answer")
 }
 
 /// Number of simulated runs.
@@ -51,18 +51,24 @@ fn tally(wins: u64, ties: u64, losses: u64) -> VoteTally {
 
 /// Returns the fraction of 2,000 runs in which the interval contains the true rate.
 fn coverage(random: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Random) -> f64) -> f64 {
-    let mut known: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
-    let mut covered = 0;
+    let mut cached_intervals: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
+    let mut covered_count = 0;
     for _ in 0..RUNS {
         let rate = rate(random);
         let mut tally = VoteTally::default();
         (0..votes).for_each(|_| vote(random, &mut tally, rate, ties));
-        let (from, to) = *known.entry((tally.wins, tally.ties)).or_insert_with(|| {
-            interval::win_rate_interval(tally.wins as f64, tally.ties as f64, tally.losses as f64)
-        });
-        covered += u32::from(from <= rate && rate <= to);
+        let (from, to) = *cached_intervals
+            .entry((tally.wins, tally.ties))
+            .or_insert_with(|| {
+                interval::win_rate_interval(
+                    tally.wins as f64,
+                    tally.ties as f64,
+                    tally.losses as f64,
+                )
+            });
+        covered_count += u32::from(from <= rate && rate <= to);
     }
-    f64::from(covered) / f64::from(RUNS)
+    f64::from(covered_count) / f64::from(RUNS)
 }
 
 const RATES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
@@ -77,8 +83,8 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     for votes in [30, 50, 100, 200] {
         for ties in [0.1, 0.2] {
             // Rates that leave room for both wins and losses in addition to the ties.
-            let open = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
-            for rate in RATES.iter().filter(open) {
+            let is_open_rate = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
+            for rate in RATES.iter().filter(is_open_rate) {
                 let part = coverage(&mut random, votes, ties, |_| *rate);
                 assert_coverage(part, votes, *rate, ties);
             }
@@ -99,18 +105,19 @@ fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
     for votes in [50_u32, 75, 100, 150, 200] {
         let all = f64::from(votes);
         for rate in RATES {
-            let mut covered = 0.0;
+            let mut coverage_sum = 0.0;
             for wins in (0..=votes).map(f64::from) {
                 let (from, to) = interval::win_rate_interval(wins, 0.0, all - wins);
                 if from <= rate && rate <= to {
                     let ways =
                         ln_gamma(all + 1.0) - ln_gamma(wins + 1.0) - ln_gamma(all - wins + 1.0);
-                    covered += (ways + wins * rate.ln() + (all - wins) * (1.0 - rate).ln()).exp();
+                    coverage_sum +=
+                        (ways + wins * rate.ln() + (all - wins) * (1.0 - rate).ln()).exp();
                 }
             }
             assert!(
-                (0.93..=0.97).contains(&covered),
-                "{covered} at {votes}, {rate}"
+                (0.93..=0.97).contains(&coverage_sum),
+                "{coverage_sum} at {votes}, {rate}"
             );
         }
     }
@@ -119,7 +126,7 @@ fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
 #[test]
 fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
     let mut random = Random::new(5);
-    let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
+    let mut cached_verdicts: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     // A panel that is equal or slightly worse must not get the verdict that it pays; one that is equal must not
     // get the opposite verdict.
     for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
@@ -129,7 +136,9 @@ fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
             let (mut said_pays, mut said_not) = (false, false);
             for _ in 0..150 {
                 vote(&mut random, &mut tally, rate, ties);
-                let verdict = *known.entry(tally).or_insert_with(|| tally.judge_only());
+                let verdict = *cached_verdicts
+                    .entry(tally)
+                    .or_insert_with(|| tally.judge_only());
                 said_pays |= verdict == PanelVerdict::Pays;
                 said_not |= verdict == PanelVerdict::DoesNotPay;
             }
@@ -148,13 +157,16 @@ fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
 #[test]
 fn no_difference_is_wrong_in_fewer_than_5_percent() {
     let mut random = Random::new(6);
-    let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
+    let mut cached_verdicts: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     let mut wrong = 0;
     for _ in 0..RUNS {
         let mut tally = VoteTally::default();
         let had_verdict = (0..150).any(|_| {
             vote(&mut random, &mut tally, MIN_WIN_RATE, 0.0);
-            *known.entry(tally).or_insert_with(|| tally.judge_only()) == PanelVerdict::NoDifference
+            *cached_verdicts
+                .entry(tally)
+                .or_insert_with(|| tally.judge_only())
+                == PanelVerdict::NoDifference
         });
         wrong += u32::from(had_verdict);
     }
@@ -171,13 +183,13 @@ fn true_effects_are_found() {
         (0.25, 0.1, 60, PanelVerdict::DoesNotPay),
         (0.5, 0.6, 250, PanelVerdict::NoDifference),
     ] {
-        let found = (0..300).filter(|_| {
+        let detections = (0..300).filter(|_| {
             let mut tally = VoteTally::default();
             (0..votes).for_each(|_| vote(&mut random, &mut tally, rate, ties));
             tally.judge_only() == expected
         });
-        let found = found.count();
-        assert!(found > 240, "{expected:?} in {found} of 300");
+        let detections = detections.count();
+        assert!(detections > 240, "{expected:?} in {detections} of 300");
     }
 }
 
@@ -216,10 +228,10 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
     assert_eq!(tally(3, 0, 0).judge().votes_needed, Some(4));
     assert_eq!(tally(7, 0, 0).judge().votes_needed, None);
     for start in [tally(6, 2, 3), tally(12, 0, 8), tally(5, 5, 5)] {
-        let more = start.judge().votes_needed.unwrap() as f64;
+        let needed_votes = start.judge().votes_needed.unwrap() as f64;
         let votes = start.votes() as f64;
-        let after = |more: f64| {
-            let grown = |count: u64| count as f64 * (1.0 + more / votes);
+        let verdict_after = |needed_votes: f64| {
+            let grown = |count: u64| count as f64 * (1.0 + needed_votes / votes);
             verdict(
                 grown(start.wins),
                 grown(start.ties),
@@ -227,8 +239,16 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
                 several::MultiplicityCorrection::UNCORRECTED,
             )
         };
-        assert_eq!(after(more - 1.0), PanelVerdict::Unknown, "{start:?}");
-        assert_ne!(after(more), PanelVerdict::Unknown, "{start:?}");
+        assert_eq!(
+            verdict_after(needed_votes - 1.0),
+            PanelVerdict::Unknown,
+            "{start:?}"
+        );
+        assert_ne!(
+            verdict_after(needed_votes),
+            PanelVerdict::Unknown,
+            "{start:?}"
+        );
     }
     // The hardest rates are between "no difference" and "pays"; even they are settled eventually.
     let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().votes_needed);
@@ -310,14 +330,14 @@ fn functions_match_published_tables() {
 #[test]
 fn intervals_are_bounded_contain_the_rate_and_shrink() {
     for (wins, ties, losses) in [(0, 0, 1), (1, 0, 0), (0, 9, 0), (200, 0, 0), (3, 1, 2)] {
-        let judged = tally(wins, ties, losses).judge();
-        let ((from, to), rate) = (judged.interval.unwrap(), judged.win_rate.unwrap());
+        let judgment = tally(wins, ties, losses).judge();
+        let ((from, to), rate) = (judgment.interval.unwrap(), judgment.win_rate.unwrap());
         assert!(
             0.0 <= from && from <= rate && rate <= to && to <= 1.0,
-            "{judged:?}"
+            "{judgment:?}"
         );
     }
-    let width = |judged: PanelJudgment| judged.interval.map(|(from, to)| to - from).unwrap();
+    let width = |judgment: PanelJudgment| judgment.interval.map(|(from, to)| to - from).unwrap();
     assert!(width(tally(30, 0, 20).judge()) < width(tally(3, 0, 2).judge()));
     assert!(width(tally(5, 20, 5).judge()) < width(tally(15, 0, 15).judge()));
 }

@@ -95,7 +95,7 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
             members
         };
         let read = texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS);
-        let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
+        let own_tokens = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
         for (seat, member) in participants.into_iter().enumerate() {
             let documents = match stage.role {
                 StageRole::Readers => {
@@ -108,13 +108,13 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
             } else {
                 0
             };
-            let own = own + tools + earlier.get(&*member.model).copied().unwrap_or(0);
-            let input = documents + own + read;
+            let own_tokens = own_tokens + tools + earlier.get(&*member.model).copied().unwrap_or(0);
+            let input = documents + own_tokens + read;
             let output = member
                 .parameters
                 .max_tokens
                 .map_or(TYPICAL_ANSWER_TOKENS, u64::from);
-            let upper_bound = documents + own + texts * MAX_PEER_TOKENS;
+            let upper_bound = documents + own_tokens + texts * MAX_PEER_TOKENS;
             calls.push(CallEstimate {
                 stage: stage.name.clone(),
                 model: member.name(),
@@ -178,10 +178,10 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
         return Vec::new();
     };
     let members = plan.members.len() as u64;
-    let own = prompts::INSTRUCTION_TOKENS + estimate_tokens(&plan.question);
+    let own_tokens = prompts::INSTRUCTION_TOKENS + estimate_tokens(&plan.question);
     let call = |member: &Member, texts: u64, passages: u64| {
-        let input = own + texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS) + passages;
-        let upper_bound = own + texts * MAX_PEER_TOKENS + passages;
+        let input = own_tokens + texts * TYPICAL_ANSWER_TOKENS.min(MAX_PEER_TOKENS) + passages;
+        let upper_bound = own_tokens + texts * MAX_PEER_TOKENS + passages;
         CallEstimate {
             stage: EVIDENCE_STAGE.to_owned(),
             model: member.name(),
@@ -211,15 +211,15 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
 
 // Returns the tokens of the earlier conversation, by model.
 fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
-    let own = plan.turns.iter().take(plan.turns.len().saturating_sub(1));
-    let own = own.filter(|turn| turn.role == MessageRole::System);
-    let own: u64 = own.map(Message::tokens).sum();
+    let earlier_turns = plan.turns.iter().take(plan.turns.len().saturating_sub(1));
+    let earlier_turns = earlier_turns.filter(|turn| turn.role == MessageRole::System);
+    let earlier_turns: u64 = earlier_turns.map(Message::tokens).sum();
     let panel = plan.members.iter().chain(&plan.readers);
     let models: BTreeSet<&str> = panel
         .chain([&plan.synthesizer])
         .map(|member| &*member.model)
         .collect();
-    let tokens = |model| (model, own + plan.earlier_turns(model).tokens());
+    let tokens = |model| (model, earlier_turns + plan.earlier_turns(model).tokens());
     models.into_iter().map(tokens).collect()
 }
 

@@ -116,7 +116,7 @@ pub fn is_id(id: &str) -> bool {
 
 /// Returns problems that do not prevent a run but degrade its result.
 pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
-    let mut found = Vec::new();
+    let mut warnings = Vec::new();
     for (at, stage) in pattern.stages.iter().enumerate() {
         if stage.role != StageRole::Synthesizer {
             continue;
@@ -127,7 +127,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
             .filter(|heading| !stage.prompt.contains(heading))
             .collect();
         if !missing.is_empty() {
-            found.push(PatternError {
+            warnings.push(PatternError {
                 location: format!("stages.{at}.prompt"),
                 message: format!(
                     "does not ask for {}: the result shows agreement, contradictions and blind spots only if the synthesis has these headings",
@@ -136,7 +136,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
             });
         }
     }
-    found
+    warnings
 }
 
 impl Pattern {
@@ -148,17 +148,17 @@ impl Pattern {
         }
         self.check_flow(&mut faults);
         for (at, stage) in self.stages.iter().enumerate() {
-            let place = format!("stages.{at}.prompt");
+            let location = format!("stages.{at}.prompt");
             let placeholders = prompt::placeholders_in(&stage.prompt);
             if let Some(placeholder) = placeholders
                 .iter()
                 .find(|placeholder| !prompt::PLACEHOLDER_NAMES.contains(placeholder))
             {
-                let known = prompt::PLACEHOLDER_NAMES.join("}, {");
+                let placeholder_list = prompt::PLACEHOLDER_NAMES.join("}, {");
                 faults.push(pattern_error(
-                    &place,
+                    &location,
                     &format!(
-                        "unknown placeholder {{{placeholder}}}; the available ones are {{{known}}}"
+                        "unknown placeholder {{{placeholder}}}; the available ones are {{{placeholder_list}}}"
                     ),
                 ));
             }
@@ -170,19 +170,19 @@ impl Pattern {
                     .any(|name| needs(name))
             {
                 faults.push(pattern_error(
-                    &place,
+                    &location,
                     "first answers must not see each other, and members have no earlier answer of their own",
                 ));
             }
             if at == 0 && !needs("question") {
                 faults.push(pattern_error(
-                    &place,
+                    &location,
                     "the first stage must contain the placeholder {question}",
                 ));
             }
             if stage.role == StageRole::Synthesizer && !needs("peers") {
                 faults.push(pattern_error(
-                    &place,
+                    &location,
                     "the synthesis must contain the placeholder {peers}",
                 ));
             }
@@ -192,7 +192,7 @@ impl Pattern {
 
     fn check_flow(&self, errors: &mut Vec<PatternError>) {
         let last = self.stages.len() - 1;
-        let place = format!("stages.{last}.who");
+        let location = format!("stages.{last}.who");
         match self.arrangement {
             Arrangement::Single | Arrangement::Vote => {
                 if last > 0 || self.stages[0].role != StageRole::Members {
@@ -227,7 +227,7 @@ impl Pattern {
         }
         if self.stages[last].role != StageRole::Synthesizer {
             errors.push(pattern_error(
-                &place,
+                &location,
                 "the last stage must have who = synthesiser",
             ));
         }
@@ -266,14 +266,14 @@ fn parse_stages(
     let mut names: Vec<String> = Vec::new();
     let mut stages = Vec::new();
     for (at, stage) in list.iter().enumerate() {
-        let place = format!("stages.{at}");
+        let location = format!("stages.{at}");
         let Some(tree) = stage.as_object() else {
-            faults.push(pattern_error(&place, "a stage must be an object"));
+            faults.push(pattern_error(&location, "a stage must be an object"));
             continue;
         };
         let mut fields = TableFields {
             table: tree,
-            place: format!("{place}."),
+            place: format!("{location}."),
             errors: faults,
         };
         fields.reject_unknown(&["name", "who", "task", "help", "prompt"]);
@@ -336,8 +336,8 @@ struct TableFields<'a> {
 
 impl TableFields<'_> {
     fn add_error(&mut self, name: &str, message: &str) {
-        let place = format!("{}{name}", self.place);
-        self.errors.push(pattern_error(&place, message));
+        let location = format!("{}{name}", self.place);
+        self.errors.push(pattern_error(&location, message));
     }
 
     fn reject_unknown(&mut self, known: &[&str]) {

@@ -48,7 +48,7 @@ pub struct StagedRun {
     estimate: RunEstimate,
     open_calls: BTreeMap<usize, StagedCall>,
     outputs: VecDeque<RunOutput>,
-    started: Timestamp,
+    started_at: Timestamp,
     stage_started: Timestamp,
     notes: Vec<String>,
     /// Members waiting for a budget reservation.
@@ -68,8 +68,8 @@ pub struct StagedRun {
 
 #[derive(Debug, Clone)]
 struct StagedCall {
-    since: Timestamp,
-    until: Timestamp,
+    started_at: Timestamp,
+    deadline: Timestamp,
     first_token: Option<u64>,
     shown: bool,
     /// Whether part of the answer has arrived, which means that the prompt has been read.
@@ -83,7 +83,7 @@ struct StagedCall {
 /// Usage of a call.
 #[derive(Default)]
 struct CallUse {
-    cached: bool,
+    is_cached: bool,
     bill: CallBill,
 }
 
@@ -103,7 +103,7 @@ impl StagedRun {
             estimate,
             open_calls: BTreeMap::new(),
             outputs: VecDeque::new(),
-            started: moment,
+            started_at: moment,
             stage_started: moment,
             notes: Vec::new(),
             awaiting_reservation: Vec::new(),
@@ -126,7 +126,7 @@ impl StagedRun {
         results: Vec<StageAnswer>,
     ) -> Self {
         let mut run = Self {
-            started,
+            started_at: started,
             is_restored: true,
             ..Self::new(id, plan, estimate)
         };
@@ -176,11 +176,19 @@ impl StagedRun {
                 } else {
                     Ok(answer)
                 };
-                self.call_ended(now, call, result, CallUse { cached, bill });
+                self.call_ended(
+                    now,
+                    call,
+                    result,
+                    CallUse {
+                        is_cached: cached,
+                        bill,
+                    },
+                );
             }
             RunInput::Failed { call, error, bill } => {
                 let took = CallUse {
-                    cached: false,
+                    is_cached: false,
                     bill,
                 };
                 self.call_ended(now, call, Err(error), took);
@@ -228,7 +236,7 @@ impl StagedRun {
     /// Returns the next action; call it until it returns `Wait` or `Done`.
     pub fn poll(&mut self) -> RunOutput {
         self.outputs.pop_front().unwrap_or_else(|| {
-            let deadlines = self.open_calls.values().map(|open| open.until);
+            let deadlines = self.open_calls.values().map(|open| open.deadline);
             RunOutput::Wait(deadlines.chain(self.evidence.deadline()).min())
         })
     }
@@ -236,7 +244,7 @@ impl StagedRun {
     fn start(&mut self, now: Timestamp) {
         self.time_limit_start = now;
         if !self.is_restored {
-            self.started = now;
+            self.started_at = now;
             let event = self
                 .state
                 .started_event(self.id.clone(), self.estimate.clone());
@@ -257,20 +265,20 @@ impl StagedRun {
                 return self.synthesize(now);
             }
             let participants = self.state.participants();
-            let waiting: Vec<usize> = participants
+            let waiting_members: Vec<usize> = participants
                 .iter()
                 .copied()
                 .filter(|&member| self.state.result(member).is_none())
                 .collect();
-            let waiting = self.next_voters(waiting);
+            let waiting_members = self.next_voters(waiting_members);
             let is_late =
                 stage > self.state.plan.first_answer_stage() && self.time_left(now).is_zero();
-            if !waiting.is_empty() && is_late {
+            if !waiting_members.is_empty() && is_late {
                 return self.skip_to_last_stage(now);
             }
-            if !waiting.is_empty() {
+            if !waiting_members.is_empty() {
                 self.emit_stage_started();
-                return self.reserve(waiting);
+                return self.reserve(waiting_members);
             }
             if participants.is_empty() {
                 let note = format!(
@@ -293,31 +301,31 @@ impl StagedRun {
         if self.state.is_vote() && self.has_tried_to_break_tie(now) {
             return self.count_votes(now);
         }
-        let tried = (0..)
+        let tried_count = (0..)
             .take_while(|&attempt| self.state.result(attempt).is_some())
             .count();
-        if let Some(done) = tried
+        if let Some(previous_attempt) = tried_count
             .checked_sub(1)
             .and_then(|attempt| self.state.result(attempt))
             .filter(|result| result.answered())
         {
-            let text = done.text.clone();
+            let text = previous_attempt.text.clone();
             return self.finish_with_answer(now, text);
         }
-        if tried < self.state.writers().len() {
+        if tried_count < self.state.writers().len() {
             if self.time_left(now).is_zero() {
                 return self
                     .end_with_best_answer(now, "the analysis reached its time limit".to_owned());
             }
-            if tried == 0 {
+            if tried_count == 0 {
                 self.emit_stage_started();
             }
-            return self.reserve(vec![tried]);
+            return self.reserve(vec![tried_count]);
         }
         if self.state.is_single() {
             return self.fail_without_answers(now);
         }
-        let reason = (tried
+        let reason = (tried_count
             .checked_sub(1)
             .and_then(|attempt| self.state.result(attempt)))
         .and_then(|result| result.error.as_ref())
@@ -347,7 +355,7 @@ impl StagedRun {
         if call.stage != self.state.stage {
             return;
         }
-        let Some(open) = self.open_calls.remove(&call.member) else {
+        let Some(open_call) = self.open_calls.remove(&call.member) else {
             return;
         };
         self.release_held_back(now);
@@ -360,11 +368,11 @@ impl StagedRun {
         }
         let member = self.state.member(call.member);
         let (model, price) = (member.name(), member.price);
-        let latency_ms = now.since(open.since).as_millis() as u64;
+        let latency_ms = now.since(open_call.started_at).as_millis() as u64;
         if let Ok(answer) = &result {
-            self.emit_whole_answer(call.member, answer, &open);
+            self.emit_whole_answer(call.member, answer, &open_call);
         }
-        let mut stored = StageAnswer {
+        let mut stored_answer = StageAnswer {
             stage: call.stage,
             member: call.member,
             model,
@@ -374,10 +382,10 @@ impl StagedRun {
             usage: call_use.bill.usage,
             cost: usage::cost(&call_use.bill, price),
             latency_ms,
-            first_token_ms: open.first_token,
+            first_token_ms: open_call.first_token,
             finish: None,
             error: None,
-            cached: call_use.cached,
+            cached: call_use.is_cached,
             tries: call_use.bill.tries,
             dropped: call_use.bill.dropped,
             fallback_for: self.state.replaced_model(call.member),
@@ -391,26 +399,27 @@ impl StagedRun {
         match result {
             Ok(answer) => {
                 // A cached answer's usage is shown but not charged.
-                if call_use.cached {
-                    stored.usage = answer.usage;
+                if call_use.is_cached {
+                    stored_answer.usage = answer.usage;
                 }
-                stored.finish = Some(answer.finish);
-                stored.text = answer.text;
-                stored.reasoning = answer.reasoning;
-                stored.calls = answer.calls;
-                stored.extras = answer.extras;
+                stored_answer.finish = Some(answer.finish);
+                stored_answer.text = answer.text;
+                stored_answer.reasoning = answer.reasoning;
+                stored_answer.calls = answer.calls;
+                stored_answer.extras = answer.extras;
             }
             Err(error) => {
-                stored.text = match error.kind {
-                    CallErrorKind::Cancelled => open.text,
+                stored_answer.text = match error.kind {
+                    CallErrorKind::Cancelled => open_call.text,
                     _ => obeyed,
                 };
-                stored.error = Some(self.state.error_for_client(error));
+                stored_answer.error = Some(self.state.error_for_client(error));
             }
         }
-        self.state.results.insert(call, stored.clone());
-        self.emit_settled(&stored);
-        self.outputs.push_back(RunOutput::Store(Box::new(stored)));
+        self.state.results.insert(call, stored_answer.clone());
+        self.emit_settled(&stored_answer);
+        self.outputs
+            .push_back(RunOutput::Store(Box::new(stored_answer)));
         if self.is_stage_settled() {
             self.finish_stage(now);
         } else {
@@ -425,26 +434,26 @@ impl StagedRun {
         if self.state.is_last() && !self.state.has_any_answer(self.state.stage) {
             return self.synthesize(now);
         }
-        let (answered, failed) = self.state.answered_and_failed();
+        let (answered_count, failed) = self.state.answered_and_failed();
         let duration_ms = now.since(self.stage_started).as_millis() as u64;
         self.outputs
             .push_back(RunOutput::Emit(RunEvent::StageCompleted {
                 stage: self.state.name().to_owned(),
-                answered,
+                answered: answered_count,
                 failed,
                 duration_ms,
             }));
         if self.state.is_last() {
             return self.synthesize(now);
         }
-        if self.state.stage <= self.state.plan.first_answer_stage() && answered == 0 {
+        if self.state.stage <= self.state.plan.first_answer_stage() && answered_count == 0 {
             return self.fail_without_answers(now);
         }
         if self.state.is_reading() {
             // Readers and members are numbered separately.
             self.state.fallbacks_used.clear();
         }
-        if answered == 0 {
+        if answered_count == 0 {
             self.notes.push(format!(
                 "stage {} produced no texts: those of the previous stage are used",
                 self.state.name()

@@ -32,7 +32,7 @@ pub struct StoredPattern {
     /// Owner, for a user's own pattern.
     pub owner: Option<UserId>,
     /// Time of the last change, for a stored pattern.
-    pub changed: Option<Timestamp>,
+    pub changed_at: Option<Timestamp>,
 }
 
 impl StoredPattern {
@@ -42,7 +42,7 @@ impl StoredPattern {
             pattern: Arc::new(pattern),
             origin,
             owner: None,
-            changed: None,
+            changed_at: None,
         }
     }
 

@@ -97,14 +97,17 @@ fn common_words<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
         pattern.description
     )
     .to_lowercase();
-    let known: Vec<&str> = words(&about).collect();
-    let mut found: Vec<&str> = Vec::new();
+    let known_words: Vec<&str> = words(&about).collect();
+    let mut shared_words: Vec<&str> = Vec::new();
     for word in words(lower) {
-        if found.len() < MAX_COMMON_WORDS && known.contains(&word) && !found.contains(&word) {
-            found.push(word);
+        if shared_words.len() < MAX_COMMON_WORDS
+            && known_words.contains(&word)
+            && !shared_words.contains(&word)
+        {
+            shared_words.push(word);
         }
     }
-    found
+    shared_words
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

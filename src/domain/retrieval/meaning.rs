@@ -36,7 +36,7 @@ pub struct Rankings<T> {
     /// Keyword ranking of the rewritten question.
     pub rewriting: Vec<T>,
     /// Semantic ranking. Items without a vector are missing.
-    pub meaning: Vec<T>,
+    pub semantic: Vec<T>,
     /// Whether the question's terms hardly occur in any passage.
     pub is_weak: bool,
 }
@@ -52,7 +52,7 @@ impl<T: Ord + Clone> Rankings<T> {
         let lists = [
             (&self.words, 1.0),
             (&self.rewriting, REWRITING_WEIGHT),
-            (&self.meaning, meaning),
+            (&self.semantic, meaning),
         ];
         for (list, weight) in lists {
             for (rank, item) in list.iter().enumerate() {
@@ -115,13 +115,13 @@ mod tests {
     fn vectors_are_stored_with_length_one_and_compared() {
         let unit_vector = normalize(vec![3.0, 4.0]).expect("a direction");
         assert_eq!(unit_vector, [0.6, 0.8]);
-        let stored = to_bytes(&unit_vector);
-        assert_eq!(stored.len(), 8);
-        let same = similarity(&stored, &unit_vector).expect("equal dimensions");
+        let stored_bytes = to_bytes(&unit_vector);
+        assert_eq!(stored_bytes.len(), 8);
+        let same = similarity(&stored_bytes, &unit_vector).expect("equal dimensions");
         assert!((same - 1.0).abs() < 1e-6);
-        assert_eq!(similarity(&stored, &[1.0, 0.0]), Some(0.6));
+        assert_eq!(similarity(&stored_bytes, &[1.0, 0.0]), Some(0.6));
         for other in [&[][..], &[1.0], &[1.0, 0.0, 0.0]] {
-            assert_eq!(similarity(&stored, other), None);
+            assert_eq!(similarity(&stored_bytes, other), None);
         }
         assert_eq!(similarity(&[], &[]), None);
         for pointless in [
@@ -139,7 +139,7 @@ mod tests {
         let rankings = |is_weak| Rankings {
             words: vec!["a", "b", "c"],
             rewriting: Vec::new(),
-            meaning: vec!["d", "c", "a"],
+            semantic: vec!["d", "c", "a"],
             is_weak,
         };
         let order = |rankings: Rankings<&'static str>| -> Vec<&str> {

@@ -33,15 +33,15 @@ const MAX_JOINED_CHARS: usize = 3_600;
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and of
 /// their text, with neighboring passages joined. If not even one fits, returns the first passage, truncated.
 pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
-    let chosen = share_budget(candidates, budget);
+    let chosen_passages = share_budget(candidates, budget);
     let mut sources: Vec<SourcePassage> = Vec::new();
-    for (place, mut passages) in chosen.into_iter().enumerate() {
+    for (place, mut passages) in chosen_passages.into_iter().enumerate() {
         passages.sort_by_key(|passage| passage.ordinal);
-        let mut before: Option<&Passage> = None;
+        let mut previous_passage: Option<&Passage> = None;
         for passage in passages {
-            let joined = before
-                .zip(sources.last_mut())
-                .is_some_and(|(before, source)| merge_adjacent(source, before, passage));
+            let joined = previous_passage.zip(sources.last_mut()).is_some_and(
+                |(previous_passage, source)| merge_adjacent(source, previous_passage, passage),
+            );
             if !joined {
                 sources.push(source_passage(
                     candidates,
@@ -50,7 +50,7 @@ pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePas
                     sources.len() + 1,
                 ));
             }
-            before = Some(passage);
+            previous_passage = Some(passage);
         }
     }
     if sources.is_empty()
@@ -59,9 +59,9 @@ pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePas
             .enumerate()
             .find_map(|(place, candidate)| Some((place, candidate.passages.first()?)))
     {
-        let mut cut = source_passage(candidates, place, first, 1);
-        cut.text = cut.text.chars().take(budget.max(200)).collect();
-        sources.push(cut);
+        let mut excerpt = source_passage(candidates, place, first, 1);
+        excerpt.text = excerpt.text.chars().take(budget.max(200)).collect();
+        sources.push(excerpt);
     }
     sources
 }
@@ -89,7 +89,7 @@ fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passag
 /// Divides the budget: small documents get all they need first, then those without hits get their beginning; the
 /// remainder goes to the others.
 fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
-    let found = candidates
+    let with_hits = candidates
         .iter()
         .any(|candidate| !candidate.hits.is_empty());
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -99,15 +99,15 @@ fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
         let fits = whole_length <= budget / candidates.len().max(1);
         (!fits, !candidate.hits.is_empty(), whole_length)
     });
-    let mut chosen: Vec<Vec<&Passage>> = candidates.iter().map(|_| Vec::new()).collect();
+    let mut chosen_passages: Vec<Vec<&Passage>> = candidates.iter().map(|_| Vec::new()).collect();
     let mut selected_shingles: Vec<Shingles> = Vec::new();
     let mut left = budget;
     for (done, &index) in order.iter().enumerate() {
         let candidate = &candidates[index];
         let part = left / (order.len() - done);
-        chosen[index] = match whole_cost(candidate) {
+        chosen_passages[index] = match whole_cost(candidate) {
             Some(cost) if cost <= part => candidate.passages.iter().collect(),
-            _ if found && candidate.hits.is_empty() => candidate
+            _ if with_hits && candidate.hits.is_empty() => candidate
                 .passages
                 .iter()
                 .take(1)
@@ -115,12 +115,12 @@ fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
                 .collect(),
             _ => select_passages(candidate, part, &mut selected_shingles),
         };
-        left -= chosen[index]
+        left -= chosen_passages[index]
             .iter()
             .map(|passage| passage_cost(passage))
             .sum::<usize>();
     }
-    chosen
+    chosen_passages
 }
 
 /// Selects within one document: the first passage, then hits by rank, then (without hits) more from the
@@ -135,14 +135,16 @@ fn select_passages<'a>(
     let orientation =
         first.filter(|passage| candidate.hits.is_empty() || passage_cost(passage) * 4 <= budget);
     let mut left = budget;
-    let mut chosen: Vec<&Passage> = Vec::new();
+    let mut chosen_passages: Vec<&Passage> = Vec::new();
     if let Some(passage) = orientation.filter(|passage| passage_cost(passage) <= left) {
         left -= passage_cost(passage);
-        chosen.push(passage);
+        chosen_passages.push(passage);
     }
     for hit in &candidate.hits {
         let passage = &hit.passage;
-        let new = chosen.iter().all(|known| known.ordinal != passage.ordinal);
+        let new = chosen_passages
+            .iter()
+            .all(|known| known.ordinal != passage.ordinal);
         if !new || passage_cost(passage) > left {
             continue;
         }
@@ -152,18 +154,18 @@ fn select_passages<'a>(
             .all(|known| !known.is_near_duplicate(&shingles))
         {
             left -= passage_cost(passage);
-            chosen.push(passage);
+            chosen_passages.push(passage);
             selected_shingles.push(shingles);
         }
     }
-    let rest = candidate.passages.iter().skip(chosen.len());
+    let rest = candidate.passages.iter().skip(chosen_passages.len());
     for passage in rest.filter(|_| candidate.hits.is_empty()) {
         if passage_cost(passage) <= left {
             left -= passage_cost(passage);
-            chosen.push(passage);
+            chosen_passages.push(passage);
         }
     }
-    chosen
+    chosen_passages
 }
 
 fn whole_cost(candidate: &Candidate) -> Option<usize> {

@@ -100,7 +100,7 @@ fn the_heading_above_is_included() {
     );
 }
 
-fn sized(ordinal: u32, start: usize, text: &str) -> Passage {
+fn passage_of(ordinal: u32, start: usize, text: &str) -> Passage {
     Passage {
         ordinal,
         page: 1,
@@ -115,9 +115,9 @@ fn sized(ordinal: u32, start: usize, text: &str) -> Passage {
 fn adjacent_passages_become_one_source() {
     let mut single_candidate = candidate("a", 0, &[]);
     single_candidate.passages = vec![
-        sized(0, 0, "first"),
-        sized(1, 7, "second"),
-        sized(2, 14, "third"),
+        passage_of(0, 0, "first"),
+        passage_of(1, 7, "second"),
+        passage_of(2, 14, "third"),
     ];
     let sources = choose_passages(std::slice::from_ref(&single_candidate), 5_000);
     assert_eq!(sources.len(), 1);
@@ -145,7 +145,7 @@ fn near_duplicates_are_included_once() {
             name: "a".into(),
             passage: Passage {
                 page: ordinal,
-                ..sized(ordinal, 0, &text)
+                ..passage_of(ordinal, 0, &text)
             },
             score: 1.0,
         });
@@ -159,7 +159,7 @@ fn near_duplicates_are_included_once() {
 
 #[test]
 fn documents_without_hits_leave_their_share_to_the_others() {
-    let found = candidate("a", 50, &[9, 8, 7, 6]);
+    let with_hits = candidate("a", 50, &[9, 8, 7, 6]);
     let without_hits = candidate("b", 50, &[]);
-    check(&[found, without_hits], 6_000, "1a0 2a7 3a8 4a9 5b0");
+    check(&[with_hits, without_hits], 6_000, "1a0 2a7 3a8 4a9 5b0");
 }

@@ -23,7 +23,7 @@ pub struct Compiled(Arc<SharedSchema>);
 struct SharedSchema {
     validator: OnceLock<Result<Validator, String>>,
     /// Hashes of texts. They belong to one request, so the author of a colliding text deceives only themselves.
-    conforming: Mutex<VecDeque<u64>>,
+    conforming_hashes: Mutex<VecDeque<u64>>,
 }
 
 impl Compiled {
@@ -61,10 +61,10 @@ impl Compiled {
         if self.is_known(text) {
             return Ok(text);
         }
-        let (found, value) = super::locate_json(text).ok_or("there is no JSON object in it")?;
+        let (json_text, value) = super::locate_json(text).ok_or("there is no JSON object in it")?;
         self.validate(schema, &value)?;
-        self.remember(found);
-        Ok(found)
+        self.remember(json_text);
+        Ok(json_text)
     }
 
     /// Whether this entire text is an object that is known to conform.
@@ -84,12 +84,12 @@ impl Compiled {
     }
 
     fn with_known_texts<T>(&self, with: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
-        let mut known = self
+        let mut known_texts = self
             .0
-            .conforming
+            .conforming_hashes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        with(&mut known)
+        with(&mut known_texts)
     }
 
     #[cfg(test)]
@@ -170,10 +170,12 @@ mod tests {
             late.compiled.validator(&late.schema).expect("valid"),
         ));
         // A stored schema is compiled when it is first needed.
-        let stored: Format = serde_json::from_value(json!(format)).expect("stored");
-        assert_eq!(stored, format);
-        assert!(!stored.compiled.is_compiled());
-        assert!(stored.conforming("{\"n\": 1}").is_ok() && stored.compiled.is_compiled());
+        let stored_format: Format = serde_json::from_value(json!(format)).expect("stored");
+        assert_eq!(stored_format, format);
+        assert!(!stored_format.compiled.is_compiled());
+        assert!(
+            stored_format.conforming("{\"n\": 1}").is_ok() && stored_format.compiled.is_compiled()
+        );
     }
 
     #[test]

@@ -27,7 +27,7 @@ const MAX_NESTED: usize = 400;
 pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let mut meter = EffortMeter {
         root: schema,
-        known: HashMap::new(),
+        known_steps: HashMap::new(),
     };
     meter
         .steps(schema, value, 0)
@@ -38,7 +38,7 @@ pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
 struct EffortMeter<'a> {
     root: &'a Value,
     /// Steps by the addresses of a schema and a value; `None` while being computed.
-    known: HashMap<(usize, usize), Option<u64>>,
+    known_steps: HashMap<(usize, usize), Option<u64>>,
 }
 
 fn address(value: &Value) -> usize {
@@ -52,21 +52,21 @@ impl<'a> EffortMeter<'a> {
             return Some(1);
         };
         let pair = (address(schema), address(value));
-        match self.known.get(&pair) {
+        match self.known_steps.get(&pair) {
             Some(known) => return Some(known.unwrap_or(1)),
-            None if nested > MAX_NESTED || self.known.len() > MAX_PAIRS => return None,
-            None => self.known.insert(pair, None),
+            None if nested > MAX_NESTED || self.known_steps.len() > MAX_PAIRS => return None,
+            None => self.known_steps.insert(pair, None),
         };
         let mut steps = 1u64;
         for (name, rule) in rules {
-            let more = self.keyword_steps((name, rule), rules, value, nested + 1)?;
-            steps = steps.saturating_add(more);
+            let rule_steps = self.keyword_steps((name, rule), rules, value, nested + 1)?;
+            steps = steps.saturating_add(rule_steps);
         }
         // These keywords examine all adjacent keywords again.
         if rules.keys().any(|name| name.starts_with("unevaluated")) {
             steps = steps.saturating_mul(2);
         }
-        self.known.insert(pair, Some(steps));
+        self.known_steps.insert(pair, Some(steps));
         (steps <= MAX_STEPS).then_some(steps)
     }
 
@@ -78,7 +78,7 @@ impl<'a> EffortMeter<'a> {
             let name = Value::String(name.clone());
             let mut meter = EffortMeter {
                 root: self.root,
-                known: HashMap::new(),
+                known_steps: HashMap::new(),
             };
             steps = steps.saturating_add(meter.steps(rule, &name, nested)?);
             if steps > MAX_STEPS {
@@ -237,13 +237,13 @@ fn max_positions(pattern: &str) -> u64 {
 }
 
 // Resolves a JSON pointer or an anchor within the schema.
-fn resolve<'a>(root: &'a Value, place: &str) -> Option<&'a Value> {
-    let place = place.strip_prefix('#')?;
-    if place.is_empty() || place.starts_with('/') {
-        let place = place.replace("%25", "%").replace("%24", "$");
-        return root.pointer(&place);
+fn resolve<'a>(root: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let pointer = pointer.strip_prefix('#')?;
+    if pointer.is_empty() || pointer.starts_with('/') {
+        let pointer = pointer.replace("%25", "%").replace("%24", "$");
+        return root.pointer(&pointer);
     }
-    find_anchor(root, place)
+    find_anchor(root, pointer)
 }
 
 fn find_anchor<'a>(part: &'a Value, name: &str) -> Option<&'a Value> {

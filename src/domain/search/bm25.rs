@@ -63,12 +63,12 @@ impl TermStatistics {
 
     /// Returns the share of the query, by weight, that a passage contains. Bit n of `found` is set if it contains
     /// part n.
-    pub fn coverage(&self, found: u64) -> f64 {
+    pub fn coverage(&self, hit_count: u64) -> f64 {
         let weight = |parts: &mut dyn Iterator<Item = usize>| -> f64 {
             parts.map(|part| self.weight(part)).sum()
         };
         let all = weight(&mut (0..self.frequencies.len()));
-        let is_found = |part: &usize| *part < 64 && found & (1 << part) != 0;
+        let is_found = |part: &usize| *part < 64 && hit_count & (1 << part) != 0;
         weight(&mut (0..self.frequencies.len()).filter(is_found)) / all.max(f64::MIN_POSITIVE)
     }
 
@@ -87,15 +87,15 @@ pub struct WeighedPassage {
 
 /// Ranks passages by score, best first; ties keep text order.
 pub fn rank(
-    found: Vec<WeighedPassage>,
+    passages: Vec<WeighedPassage>,
     query: &SearchQuery,
     statistics: &TermStatistics,
 ) -> Vec<SearchHit> {
-    let lengths = found
+    let lengths = passages
         .iter()
         .map(|candidate| candidate.hit.passage.text.len());
-    let average = lengths.sum::<usize>() as f64 / found.len().max(1) as f64;
-    let mut hits: Vec<SearchHit> = found
+    let average = lengths.sum::<usize>() as f64 / passages.len().max(1) as f64;
+    let mut hits: Vec<SearchHit> = passages
         .into_iter()
         .map(|WeighedPassage { mut hit, parts }| {
             hit.score = score(&hit, parts, query, statistics, average);
@@ -120,10 +120,10 @@ fn score(
 ) -> f64 {
     let mut counts = vec![0.0; query.parts.len()];
     for found in query.find_matches(&hit.passage.text) {
-        counts[found.part] += 1.0;
+        counts[found.part_index] += 1.0;
     }
     for found in query.find_matches(&hit.passage.heading) {
-        counts[found.part] += HEADING_WEIGHT;
+        counts[found.part_index] += HEADING_WEIGHT;
     }
     let length = hit.passage.text.len() as f64 / average.max(1.0);
     let discount = TERM_SATURATION * (1.0 - LENGTH_NORMALIZATION + LENGTH_NORMALIZATION * length);
@@ -152,7 +152,7 @@ mod tests {
     use crate::domain::id::DocumentId;
     use crate::domain::time::Timestamp;
 
-    fn hit(ordinal: u32, text: &str) -> WeighedPassage {
+    fn hit_with(ordinal: u32, text: &str) -> WeighedPassage {
         WeighedPassage {
             hit: SearchHit {
                 document: DocumentId::new(Timestamp::from_millis(0), 0),
@@ -171,14 +171,17 @@ mod tests {
         }
     }
 
-    fn order(question: &str, frequencies: &[u64], texts: &[&str]) -> Vec<u32> {
+    fn ranked_ordinals(question: &str, frequencies: &[u64], texts: &[&str]) -> Vec<u32> {
         let query = SearchQuery::parse(question);
         let statistics = TermStatistics {
             passages: 100,
             frequencies: frequencies.to_vec(),
         };
-        let found = (0..).zip(texts).map(|(n, text)| hit(n, text)).collect();
-        let ranked = rank(found, &query, &statistics);
+        let hits = (0..)
+            .zip(texts)
+            .map(|(n, text)| hit_with(n, text))
+            .collect();
+        let ranked = rank(hits, &query, &statistics);
         assert!(
             ranked
                 .iter()
@@ -190,13 +193,16 @@ mod tests {
     #[test]
     fn rare_words_short_passages_full_matches_and_phrases_rank_first() {
         // "tax" is frequent, "levy" rare.
-        assert_eq!(order("tax levy", &[90, 2], &["a tax", "a levy"]), [1, 0]);
         assert_eq!(
-            order("tax", &[9], &["tax and much else besides", "tax"]),
+            ranked_ordinals("tax levy", &[90, 2], &["a tax", "a levy"]),
             [1, 0]
         );
         assert_eq!(
-            order("tax", &[9], &["tax once here", "tax tax tax"]),
+            ranked_ordinals("tax", &[9], &["tax and much else besides", "tax"]),
+            [1, 0]
+        );
+        assert_eq!(
+            ranked_ordinals("tax", &[9], &["tax once here", "tax tax tax"]),
             [1, 0]
         );
         let both = [
@@ -204,11 +210,17 @@ mod tests {
             "the levy of tax is due",
             "levy levy levy due",
         ];
-        assert_eq!(order("tax levy", &[9, 9], &both)[0], 1);
+        assert_eq!(ranked_ordinals("tax levy", &[9, 9], &both)[0], 1);
         let quoted = ["sky blue sky blue", "the sky is blue"];
-        assert_eq!(order(r#""sky is blue""#, &[1, 9, 9], &quoted)[0], 1);
+        assert_eq!(
+            ranked_ordinals(r#""sky is blue""#, &[1, 9, 9], &quoted)[0],
+            1
+        );
         // Equal scores keep text order.
-        assert_eq!(order("tax", &[9], &["no match", "nothing"]), [0, 1]);
+        assert_eq!(
+            ranked_ordinals("tax", &[9], &["no match", "nothing"]),
+            [0, 1]
+        );
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct TermMatch {
     /// End offset.
     pub end: usize,
     /// Index of the part in the query.
-    pub part: usize,
+    pub part_index: usize,
 }
 
 impl QueryPart {
@@ -80,7 +80,7 @@ impl SearchQuery {
 
     /// Locates the parts in a text, in text order.
     pub fn find_matches(&self, text: &str) -> Vec<TermMatch> {
-        let mut found = Vec::new();
+        let mut matches = Vec::new();
         for (part, gram) in self
             .parts
             .iter()
@@ -88,10 +88,10 @@ impl SearchQuery {
             .filter(|(_, part)| part.is_gram)
         {
             let needle = gram.words.first().map_or("", String::as_str);
-            found.extend(text.match_indices(needle).map(|(start, _)| TermMatch {
+            matches.extend(text.match_indices(needle).map(|(start, _)| TermMatch {
                 start,
                 end: start + needle.len(),
-                part,
+                part_index: part,
             }));
         }
         let plain: Vec<Vec<String>> = self
@@ -114,15 +114,15 @@ impl SearchQuery {
                 .enumerate()
                 .filter(|(_, part)| !part.is_gram)
             {
-                let wanted = &plain[index];
-                if !words[at].2.starts_with(wanted[0].as_str()) {
+                let wanted_part = &plain[index];
+                if !words[at].2.starts_with(wanted_part[0].as_str()) {
                     continue;
                 }
-                let Some(candidate) = words.get(at..at + wanted.len()) else {
+                let Some(candidate) = words.get(at..at + wanted_part.len()) else {
                     continue;
                 };
-                let last = wanted.len() - 1;
-                let same = wanted.iter().zip(candidate).enumerate().all(
+                let last = wanted_part.len() - 1;
+                let same = wanted_part.iter().zip(candidate).enumerate().all(
                     |(place, (want, (_, _, have)))| {
                         have == want
                             || (part.is_prefix && place == last && have.starts_with(want.as_str()))
@@ -130,16 +130,16 @@ impl SearchQuery {
                 );
                 if same {
                     let end = candidate[last].1;
-                    found.push(TermMatch {
+                    matches.push(TermMatch {
                         start,
                         end,
-                        part: index,
+                        part_index: index,
                     });
                 }
             }
         }
-        found.sort_by_key(|found| (found.start, found.end));
-        found
+        matches.sort_by_key(|matches| (matches.start, matches.end));
+        matches
     }
 
     fn add_phrase(&mut self, phrase: &str) {
@@ -315,11 +315,15 @@ fn quotations(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
-            let (at, open) = rest
-                .char_indices()
-                .find(|&(_, c)| QUOTATION_MARKS.iter().any(|&(open, _)| open == c))?;
-            rest = &rest[at + open.len_utf8()..];
-            let (_, ends) = QUOTATION_MARKS.iter().find(|&&(mark, _)| mark == open)?;
+            let (at, opening_mark) = rest.char_indices().find(|&(_, c)| {
+                QUOTATION_MARKS
+                    .iter()
+                    .any(|&(opening_mark, _)| opening_mark == c)
+            })?;
+            rest = &rest[at + opening_mark.len_utf8()..];
+            let (_, ends) = QUOTATION_MARKS
+                .iter()
+                .find(|&&(mark, _)| mark == opening_mark)?;
             let line = rest.split('\n').next().unwrap_or_default();
             if let Some(end) = line.find(*ends).filter(|&end| end > 0 && end <= 400) {
                 let inside = &rest[..end];

@@ -74,12 +74,12 @@ fn parts_are_located_in_a_text() {
         ("押金", "两个月的押金。", vec!["押金"]),
         ("nothing", "else", vec![]),
     ] {
-        let found: Vec<&str> = SearchQuery::parse(question)
+        let matched: Vec<&str> = SearchQuery::parse(question)
             .find_matches(text)
             .iter()
-            .map(|found| &text[found.start..found.end])
+            .map(|matched| &text[matched.start..matched.end])
             .collect();
-        assert_eq!(found, expected, "{question}");
+        assert_eq!(matched, expected, "{question}");
     }
 }
 

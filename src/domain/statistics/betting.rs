@@ -38,12 +38,12 @@ impl OneSidedBet {
         }
         let mut sum = 0.0;
         // Uses an index instead of an iterator: several times faster in tests, which are not optimized.
-        let mut place = 0;
-        while place < STAKE_COUNT {
-            let stake = (place as f64 + 0.5) / STAKE_COUNT as f64;
-            self.capital[place] *= 1.0 - stake + stake * ratio;
-            sum += self.capital[place];
-            place += 1;
+        let mut stake_index = 0;
+        while stake_index < STAKE_COUNT {
+            let stake = (stake_index as f64 + 0.5) / STAKE_COUNT as f64;
+            self.capital[stake_index] *= 1.0 - stake + stake * ratio;
+            sum += self.capital[stake_index];
+            stake_index += 1;
         }
         self.max_capital = self.max_capital.max(sum / STAKE_COUNT as f64);
     }
@@ -52,14 +52,14 @@ impl OneSidedBet {
 /// Two-sided test that the mean of values between -1 and 1 is 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BettingTest {
-    above: OneSidedBet,
+    above_bet: OneSidedBet,
     below: OneSidedBet,
 }
 
 impl Default for BettingTest {
     fn default() -> Self {
         Self {
-            above: OneSidedBet::new(),
+            above_bet: OneSidedBet::new(),
             below: OneSidedBet::new(),
         }
     }
@@ -71,13 +71,13 @@ impl BettingTest {
         let value = value.clamp(-1.0, 1.0);
         // A tie has no effect.
         if value != 0.0 {
-            self.above.add(1.0 + value);
+            self.above_bet.add(1.0 + value);
             self.below.add(1.0 - value);
         }
     }
     /// Returns the p-value, valid at all times at once.
     pub fn p_value(&self) -> f64 {
-        let max_capital_seen = self.above.max_capital.max(self.below.max_capital);
+        let max_capital_seen = self.above_bet.max_capital.max(self.below.max_capital);
         (2.0 / max_capital_seen).min(1.0)
     }
 }
@@ -133,7 +133,7 @@ mod tests {
                 let mut test = BettingTest::default();
                 let mut values = Vec::new();
                 for _ in 0..200 {
-                    let sign = [-1.0, 1.0][random.below(2)];
+                    let sign = [-1.0, 1.0][random.index_below(2)];
                     let value = if random.next_unit() < ties { 0.0 } else { sign };
                     test.add(value);
                     values.push(value);

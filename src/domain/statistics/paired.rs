@@ -73,9 +73,9 @@ pub fn paired_t_test_p_value(differences: &[f64]) -> f64 {
 /// Returns the central interval of sorted values at this confidence level, cutting equally at both ends.
 pub fn percentile_interval(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let last = sorted.len().saturating_sub(1);
-    let cut = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;
+    let tail_index = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;
     let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
-    (at(cut), at(last - cut.min(last)))
+    (at(tail_index), at(last - tail_index.min(last)))
 }
 
 /// Returns the p-values corrected for multiple comparisons (Holm 1979), in the order given.

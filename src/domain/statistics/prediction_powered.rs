@@ -42,8 +42,8 @@ pub fn sharpened_mean(
     let middle = mean(&residuals) + weight * mean(others);
     // One more parameter, the weight, was estimated from the labels. Also, if predictions are mostly right, few
     // residuals are nonzero: one extra residual, as large as without predictions, preserves coverage.
-    let own = standard_deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
-    let noise = (n * own + standard_deviation(&labels).powi(2)) / (n + 1.0) / n;
+    let own_variance = standard_deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
+    let noise = (n * own_variance + standard_deviation(&labels).powi(2)) / (n + 1.0) / n;
     let spread = match others.len() {
         0 => 0.0,
         _ => (weight * standard_deviation(others)).powi(2) / rest,
@@ -113,16 +113,17 @@ mod tests {
     fn measure_coverage(right: f64) -> (f64, f64) {
         const RUNS: usize = 2_000;
         let mut random = Random::new(51);
-        let (mut covered, mut width, mut alone) = (0, 0.0, 0.0);
+        let (mut covered_count, mut width, mut alone) = (0, 0.0, 0.0);
         for _ in 0..RUNS {
             let labeled: Vec<_> = (0..30).map(|_| draw_pair(&mut random, right)).collect();
             let others: Vec<f64> = (0..170).map(|_| draw_pair(&mut random, right).1).collect();
-            let found = sharpened_mean(&labeled, &others, 0.95).expect("labels");
-            covered += usize::from(found.interval.0 <= 0.15 && 0.15 <= found.interval.1);
-            width += found.interval.1 - found.interval.0;
-            alone += found.labels_alone.1 - found.labels_alone.0;
+            let estimate = sharpened_mean(&labeled, &others, 0.95).expect("labels");
+            covered_count +=
+                usize::from(estimate.interval.0 <= 0.15 && 0.15 <= estimate.interval.1);
+            width += estimate.interval.1 - estimate.interval.0;
+            alone += estimate.labels_alone.1 - estimate.labels_alone.0;
         }
-        (covered as f64 / RUNS as f64, width / alone)
+        (covered_count as f64 / RUNS as f64, width / alone)
     }
 
     #[test]
@@ -137,8 +138,11 @@ mod tests {
     #[test]
     fn without_use_the_predictions_are_left_out() {
         let constant: Vec<_> = (0..10).map(|place| (f64::from(place % 2), 1.0)).collect();
-        let found = sharpened_mean(&constant, &[1.0; 50], 0.95).expect("labels");
-        assert_eq!((found.weight, found.interval), (0.0, found.labels_alone));
+        let estimate = sharpened_mean(&constant, &[1.0; 50], 0.95).expect("labels");
+        assert_eq!(
+            (estimate.weight, estimate.interval),
+            (0.0, estimate.labels_alone)
+        );
         assert_eq!(sharpened_mean(&constant[..4], &[1.0; 50], 0.95), None);
         let none = sharpened_mean(&constant, &[], 0.95).expect("labels");
         assert_eq!(none.interval, none.labels_alone);

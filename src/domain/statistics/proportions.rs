@@ -38,7 +38,7 @@ const BLAKER_STEP: f64 = 5e-4;
 /// coverage is at least nominal. The work grows with the square of the cases. (0, 1) without cases.
 pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
-    let is_refuted = |rate: f64| acceptability(hits, cases, rate) < 1.0 - confidence;
+    let is_refuted = |rate: f64| acceptability_of(hits, cases, rate) < 1.0 - confidence;
     while hits > 0 && from + BLAKER_STEP < to && is_refuted(from + BLAKER_STEP) {
         from += BLAKER_STEP;
     }
@@ -49,7 +49,7 @@ pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
 }
 
 // Returns the smaller tail probability of a result, plus the largest opposite tail that is no more probable.
-fn acceptability(hits: u64, cases: u64, rate: f64) -> f64 {
+fn acceptability_of(hits: u64, cases: u64, rate: f64) -> f64 {
     let upper_tail = |from: u64| -> f64 {
         match from {
             0 => 1.0,

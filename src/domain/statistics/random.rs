@@ -23,7 +23,7 @@ impl Random {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
     /// Returns a uniform index into a list of this length; 0 if it is empty.
-    pub fn below(&mut self, length: usize) -> usize {
+    pub fn index_below(&mut self, length: usize) -> usize {
         // The high half of the product: uniform up to 64-bit precision, without a division.
         ((u128::from(self.next_u64()) * length as u128) >> 64) as usize
     }
@@ -35,7 +35,7 @@ impl Random {
     /// Shuffles a list uniformly (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
+            items.swap(last, self.index_below(last + 1));
         }
     }
 }
@@ -58,7 +58,7 @@ mod tests {
         let mut counts = [0_u32; 7];
         let (mut sum, mut squares) = (0.0, 0.0);
         for _ in 0..70_000 {
-            counts[random.below(7)] += 1;
+            counts[random.index_below(7)] += 1;
             let x = random.next_normal();
             (sum, squares) = (sum + x, squares + x * x);
         }
@@ -68,7 +68,7 @@ mod tests {
         );
         assert!((sum / 7e4_f64).abs() < 0.02);
         assert!((squares / 7e4_f64 - 1.0).abs() < 0.02);
-        assert_eq!(random.below(0), 0);
+        assert_eq!(random.index_below(0), 0);
         let mut order: Vec<u32> = (0..20).collect();
         random.shuffle(&mut order);
         assert_ne!(order, (0..20).collect::<Vec<_>>());

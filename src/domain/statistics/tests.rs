@@ -6,7 +6,7 @@ use super::agreement::{DisagreementWeighting, cohen_kappa};
 use super::random::Random;
 use super::{beta, paired, proportions};
 
-fn expected(part: &str) -> Vec<Value> {
+fn expected_rows(part: &str) -> Vec<Value> {
     let text = include_str!("../../../tests/data/statistics/expected.json");
     let all: Value = serde_json::from_str(text).expect("the fixture is JSON");
     let rows = all[part].as_array().expect("a list").clone();
@@ -43,21 +43,21 @@ fn normal_cdf(x: f64) -> f64 {
 
 #[test]
 fn distributions_are_those_of_scipy() {
-    for row in expected("normal") {
+    for row in expected_rows("normal") {
         assert_close(normal_cdf(number(&row[0])), number(&row[1]), &row);
     }
-    for row in expected("normal_quantile") {
+    for row in expected_rows("normal_quantile") {
         assert_close(
             beta::normal_quantile(number(&row[0])),
             number(&row[1]),
             &row,
         );
     }
-    for row in expected("student") {
+    for row in expected_rows("student") {
         let actual = beta::student_t_tail_probability(number(&row[0]), number(&row[1]));
         assert_close(actual, number(&row[2]), &row);
     }
-    for row in expected("student_quantile") {
+    for row in expected_rows("student_quantile") {
         let actual = beta::student_t_quantile(number(&row[0]), number(&row[1]));
         assert_close(actual, number(&row[2]), &row);
     }
@@ -65,14 +65,14 @@ fn distributions_are_those_of_scipy() {
 
 #[test]
 fn rates_are_those_of_statsmodels() {
-    for row in expected("wilson") {
+    for row in expected_rows("wilson") {
         let [hits, cases] = [0, 1].map(|place| row[place].as_u64().expect("a count"));
         let (from, to) = proportions::wilson_interval(hits, cases, number(&row[2]));
         assert_close(from, number(&row[3]), &row);
         assert_close(to, number(&row[4]), &row);
     }
     assert_eq!(proportions::wilson_interval(0, 0, 0.95), (0.0, 1.0));
-    for row in expected("mcnemar") {
+    for row in expected_rows("mcnemar") {
         let [first, second] = [0, 1].map(|place| row[place].as_u64().expect("a count"));
         assert_close(proportions::sign_test(first, second), number(&row[2]), &row);
         let mut pairs = vec![(true, true); 7];
@@ -86,7 +86,7 @@ fn rates_are_those_of_statsmodels() {
 
 #[test]
 fn differences_are_those_of_scipy() {
-    for row in expected("paired") {
+    for row in expected_rows("paired") {
         let values = numbers(&row["differences"]);
         let actual = paired::paired_t_test(&values, 0.95).expect("two cases or more");
         assert_close(actual.p, number(&row["p"]), &row);
@@ -103,7 +103,7 @@ fn differences_are_those_of_scipy() {
     assert_eq!((same.p, same.interval), (1.0, (0.0, 0.0)));
     let always = paired::paired_t_test(&[1.0; 5], 0.95).expect("five cases");
     assert!((always.p - 0.0625).abs() < 1e-9);
-    for row in expected("holm") {
+    for row in expected_rows("holm") {
         let actual = paired::holm_adjusted(&numbers(&row[0]));
         for (our, their) in actual.iter().zip(numbers(&row[1])) {
             assert_close(*our, their, &row);
@@ -113,7 +113,7 @@ fn differences_are_those_of_scipy() {
 
 #[test]
 fn agreement_is_that_of_scikit_learn() {
-    for row in expected("kappa") {
+    for row in expected_rows("kappa") {
         let kinds = row["kinds"].as_u64().expect("a count") as usize;
         let list = row["pairs"].as_array().expect("a list");
         let pairs: Vec<(usize, usize)> = list
@@ -144,15 +144,18 @@ fn agreement_is_that_of_scikit_learn() {
 fn intervals_cover_at_their_nominal_rate() {
     const RUNS: usize = 2_000;
     let mut random = Random::new(11);
-    let mut covered = 0;
+    let mut covered_count = 0;
     for _ in 0..RUNS {
         let values: Vec<f64> = (0..8).map(|_| 0.1 + 0.3 * random.next_normal()).collect();
         let (from, to) = paired::paired_t_test(&values, 0.95)
             .expect("eight")
             .interval;
-        covered += usize::from(from <= 0.1 && 0.1 <= to);
+        covered_count += usize::from(from <= 0.1 && 0.1 <= to);
     }
-    assert!(covered.abs_diff(RUNS * 95 / 100) < 35, "{covered}");
+    assert!(
+        covered_count.abs_diff(RUNS * 95 / 100) < 35,
+        "{covered_count}"
+    );
 }
 
 /// Blaker's interval covers every rate at least as often as promised, and lies inside Clopper and Pearson's.
@@ -189,8 +192,8 @@ fn blakers_interval_is_exact_and_narrower() {
             };
             let covers =
                 |&(_, &(from, to)): &(usize, &(f64, f64))| from - 1e-9 <= rate && rate <= to + 1e-9;
-            let covered = intervals.iter().enumerate().filter(covers);
-            let coverage: f64 = covered.map(|(hits, _)| random(hits)).sum();
+            let covered_intervals = intervals.iter().enumerate().filter(covers);
+            let coverage: f64 = covered_intervals.map(|(hits, _)| random(hits)).sum();
             assert!(coverage >= 0.949, "{cases} cases at {rate}: {coverage}");
         }
     }

@@ -70,11 +70,11 @@ fn each_limit_applies_alone_and_is_named() {
         cost: MicroDollars(cost),
         tokens,
     };
-    let spent = UserSpending {
+    let spent_amounts = UserSpending {
         day: amount(50, 500),
         month: amount(80, 800),
     };
-    let (reserved, requested) = (amount(10, 100), amount(5, 50));
+    let (reserved_total, requested_amount) = (amount(10, 100), amount(5, 50));
     let limits =
         |day_cost: Option<i64>, month_cost: Option<i64>, day_tokens, month_tokens| UserLimits {
             day_cost: day_cost.map(MicroDollars),
@@ -102,16 +102,25 @@ fn each_limit_applies_alone_and_is_named() {
             Some((LimitKind::MonthTokens, 0)),
         ),
     ] {
-        let found = check_limits(&limits, &spent, reserved, requested, now);
-        assert_eq!(found.err().map(|over| (over.kind, over.remaining())), over);
+        let exceeded = check_limits(
+            &limits,
+            &spent_amounts,
+            reserved_total,
+            requested_amount,
+            now,
+        );
+        assert_eq!(
+            exceeded.err().map(|over| (over.kind, over.remaining())),
+            over
+        );
     }
     // A run without cost is not blocked by an exhausted cost limit.
     let free = amount(0, 50);
     assert_eq!(
         check_limits(
             &limits(Some(1), None, None, None),
-            &spent,
-            reserved,
+            &spent_amounts,
+            reserved_total,
             free,
             now
         ),
@@ -119,8 +128,8 @@ fn each_limit_applies_alone_and_is_named() {
     );
     let text = check_limits(
         &limits(Some(1_000_000), None, None, None),
-        &spent,
-        reserved,
+        &spent_amounts,
+        reserved_total,
         amount(2_000_000, 0),
         now,
     )

@@ -83,12 +83,12 @@ impl CanonicalFields {
 
     /// Returns the names of the fields that differ from the stored hashes.
     pub fn differing_fields(&self, stored: &BTreeMap<String, String>) -> Vec<String> {
-        let own = self.hashes();
-        let names = own
+        let own_hashes = self.hashes();
+        let names = own_hashes
             .keys()
-            .chain(stored.keys().filter(|name| !own.contains_key(*name)));
+            .chain(stored.keys().filter(|name| !own_hashes.contains_key(*name)));
         names
-            .filter(|name| own.get(*name) != stored.get(*name))
+            .filter(|name| own_hashes.get(*name) != stored.get(*name))
             .cloned()
             .collect()
     }

@@ -83,8 +83,8 @@ pub fn charge(call: CallId, tokens: u64, ended: CallEnd) -> CallCharge {
     CallCharge {
         call,
         model: "p/m".into(),
-        at: clock::now(),
-        ended,
+        started_at: clock::now(),
+        outcome: ended,
         bill: CallBill {
             usage: Usage {
                 input: tokens,
@@ -116,20 +116,20 @@ proptest! {
                 .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
                 .collect();
             // Granted calls in progress, by run.
-            let mut open: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
+            let mut open_calls: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
             let mut of_run = [0u64; 3];
             for (number, (run, what, tokens, percent, flushes)) in steps.into_iter().enumerate() {
                 match what {
                     // A stage or a fallback starts.
                     0 | 1 => {
-                        let asked = call_of(number, tokens);
-                        let call = asked.0.call;
-                        if run_reservations[run].reserve(&[asked]).await.is_ok() {
-                            open[run].push((call, tokens));
+                        let request = call_of(number, tokens);
+                        let call = request.0.call;
+                        if run_reservations[run].reserve(&[request]).await.is_ok() {
+                            open_calls[run].push((call, tokens));
                         }
                     }
                     // A call ends: it is answered, fails, or is stopped, with a bill close to its reservation.
-                    2 => if let Some((call, reserved)) = open[run].pop() {
+                    2 => if let Some((call, reserved)) = open_calls[run].pop() {
                         let took = reserved * percent / 100;
                         record_usage(&store, &user, call, took, CallEnd::Failed);
                         run_reservations[run].close(call, MicroDollars(took as i64));
@@ -140,16 +140,16 @@ proptest! {
                     }
                     // The run is over, so open calls no longer cost anything.
                     _ => {
-                        open[run].clear();
+                        open_calls[run].clear();
                         of_run[run] = 0;
                         run_reservations[run] = BudgetReservation::new(book.clone(), Some(user.clone()), &terms);
                     }
                 }
             }
             let (id, today) = (user.clone(), clock::now().day());
-            let spent = store.read(move |db| usage::spent(db, &id, today)).await.unwrap();
+            let user_spending = store.read(move |db| usage::spent(db, &id, today)).await.unwrap();
             let with_margin = |cap: u64| cap + cap * RESERVATION_MARGIN_PERCENT / 100;
-            assert!(spent.day.tokens <= with_margin(cap), "{spent:?} of {cap}");
+            assert!(user_spending.day.tokens <= with_margin(cap), "{user_spending:?} of {cap}");
             assert!(of_run.iter().all(|took| *took <= with_margin(run_cap as u64)), "{of_run:?}");
             drop(run_reservations);
             assert_eq!(book.holder_count(), 0);
@@ -183,10 +183,10 @@ fn unpriced_calls_are_refused_under_a_dollar_limit() {
                 ..RunTerms::default()
             };
             let mut reservation = BudgetReservation::new(book, Some(user.clone()), &terms);
-            let mut asked = call_of(0, 5);
-            asked.0.cost = None;
-            asked.1 = own_key;
-            let result = reservation.reserve(&[asked]).await;
+            let mut request = call_of(0, 5);
+            request.0.cost = None;
+            request.1 = own_key;
+            let result = reservation.reserve(&[request]).await;
             assert_eq!(result.is_err(), refused, "{limits:?} {budget:?} {own_key}");
             if let Err(reason) = result {
                 assert!(reason.contains("p/m"), "{reason}");

@@ -20,36 +20,36 @@ pub(super) struct UnlimitedUsers(Mutex<KnownUsers>);
 struct KnownUsers {
     /// Number of times the cache has been cleared.
     epoch: u64,
-    since: HashMap<UserId, Instant>,
+    known_since: HashMap<UserId, Instant>,
 }
 
 impl UnlimitedUsers {
     /// Returns `Ok` if the user is known to have no budget, or else the epoch to pass to `insert`.
     pub fn find(&self, user: &UserId, now: Instant) -> Result<(), u64> {
-        let known = self.users();
-        match known.since.get(user) {
+        let users = self.users();
+        match users.known_since.get(user) {
             Some(since) if now.saturating_duration_since(*since) <= MAX_AGE => Ok(()),
-            _ => Err(known.epoch),
+            _ => Err(users.epoch),
         }
     }
 
     /// Caches a user without a budget, unless the cache was cleared after the query began.
     pub fn insert(&self, epoch: u64, user: &UserId, now: Instant) {
-        let mut known = self.users();
-        if known.epoch != epoch {
+        let mut users = self.users();
+        if users.epoch != epoch {
             return;
         }
-        if known.since.len() >= MAX_USERS {
-            known.since.clear();
+        if users.known_since.len() >= MAX_USERS {
+            users.known_since.clear();
         }
-        known.since.insert(user.clone(), now);
+        users.known_since.insert(user.clone(), now);
     }
 
     /// Clears the cache. Call this after a change has been committed.
     pub fn clear(&self) {
-        let mut known = self.users();
-        known.epoch += 1;
-        known.since.clear();
+        let mut users = self.users();
+        users.epoch += 1;
+        users.known_since.clear();
     }
 
     fn users(&self) -> MutexGuard<'_, KnownUsers> {

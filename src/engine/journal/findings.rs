@@ -35,28 +35,31 @@ impl Journal {
         let unstored_answers = [self.pending_answers(), self.answers.clone()].concat();
         let user = self.user.clone();
         let durations = self.durations.clone();
-        let found = self.store.read(move |db| {
+        let lookup = self.store.read(move |db| {
             let analysis = analyses::load_unfinished(db, &id)?.ok_or(StoreError::Missing)?;
             let mut answers = analyses::answers_of(db, &id)?;
             let is_newer = |answer: &StageAnswer| {
-                let place = |stored: &StageAnswer| (stored.stage, stored.member);
+                let slot = |stored: &StageAnswer| (stored.stage, stored.member);
                 unstored_answers
                     .iter()
-                    .any(|newer| place(newer) == place(answer))
+                    .any(|newer| slot(newer) == slot(answer))
             };
             answers.retain(|answer| !is_newer(answer));
             answers.extend(unstored_answers);
             answers.sort_by_key(|answer| (answer.stage, answer.member));
-            let found =
+            let lookup =
                 Findings::from_answers(&analysis.plan, &answers, outcome.synthesis.as_deref());
-            let cited = user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
+            let cited_answers =
+                user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
             Ok((
-                found.with_durations(&durations).with_notes(&outcome.totals),
-                cited.flatten(),
+                lookup
+                    .with_durations(&durations)
+                    .with_notes(&outcome.totals),
+                cited_answers.flatten(),
             ))
         });
-        match found.await {
-            Ok(found) => Some(found),
+        match lookup.await {
+            Ok(lookup) => Some(lookup),
             // The answer is useful even without findings.
             Err(error) => {
                 let error = format!("{error:?}");

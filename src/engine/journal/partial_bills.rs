@@ -8,8 +8,8 @@ use crate::domain::usage::CallCharge;
 pub(super) fn add_partial_bills(answers: &mut [StageAnswer], charges: &[CallCharge]) {
     let unbilled = |answers: &&mut StageAnswer| answers.is_partial() && answers.tries == 0;
     for partial in answers.iter_mut().filter(unbilled) {
-        let place = (partial.stage, partial.member);
-        let is_its = |charge: &&CallCharge| (charge.call.stage, charge.call.member) == place;
+        let slot = (partial.stage, partial.member);
+        let is_its = |charge: &&CallCharge| (charge.call.stage, charge.call.member) == slot;
         if let Some(charge) = charges.iter().find(is_its) {
             partial.usage = charge.bill.usage;
             partial.cost = charge.cost();

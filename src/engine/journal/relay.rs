@@ -32,16 +32,19 @@ impl Journal {
         if self.relay != Some(RelayAudience::Watcher) {
             return self.events.clear();
         }
-        let last = &mut self.last;
+        let last = &mut self.last_seq;
         let events = self.events.drain(..).map(|event| {
             *last += 1;
-            let stored = StoredEvent {
+            let stored_event = StoredEvent {
                 seq: *last,
                 kind: String::new(),
                 data: String::new(),
             };
             let event = Some(event);
-            PublishedEvent { stored, event }
+            PublishedEvent {
+                stored_event: stored_event,
+                event,
+            }
         });
         self.channel.publish_unstored(events.collect());
     }
@@ -62,7 +65,7 @@ impl Journal {
             batch,
             reservation,
             _leaders: leaders,
-            ended: clock::instant(),
+            ended_at: clock::instant(),
             is_reported: false,
         })
     }

@@ -19,7 +19,7 @@ use crate::store::cached_answers::CachedAnswer;
 /// This run's calls that are waiting for another caller's identical call.
 #[derive(Default)]
 pub(super) struct FollowedCalls {
-    waiting: BTreeSet<CallId>,
+    waiting_calls: BTreeSet<CallId>,
     leader_ended: JoinSet<(CallId, ModelRequest)>,
 }
 
@@ -30,7 +30,7 @@ impl FollowedCalls {
         request: ModelRequest,
         until: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.waiting.insert(call);
+        self.waiting_calls.insert(call);
         self.leader_ended.spawn(async move {
             until.await;
             (call, request)
@@ -39,14 +39,14 @@ impl FollowedCalls {
 
     /// Stops waiting for a call.
     pub fn stop(&mut self, call: CallId) {
-        self.waiting.remove(&call);
+        self.waiting_calls.remove(&call);
     }
 
     /// Waits for a followed call to become ready and returns it; never returns if there are none. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
             match self.leader_ended.join_next().await {
-                Some(Ok((call, request))) if self.waiting.remove(&call) => {
+                Some(Ok((call, request))) if self.waiting_calls.remove(&call) => {
                     return Some((call, request));
                 }
                 Some(_) => {}
@@ -110,19 +110,21 @@ impl Driver {
         let own_key = llm.uses_own_key(user, &request.model);
         let price = self.terms.price(&request.model);
         let limit = request.parameters.max_tokens;
-        let open = OpenCall::new(call, &request, self.watch.now());
+        let open_call = OpenCall::new(call, &request, self.stopwatch.now());
         let running = llm.start(number, user, request, self.events.clone());
-        let open = open.with_running_call(running);
-        let mut open = open.with_price(price, own_key).with_cache_key(key, leader);
-        if let Some(reserved) = self.reservation.reserved_output(call) {
+        let open_call = open_call.with_running_call(running);
+        let mut open_call = open_call
+            .with_price(price, own_key)
+            .with_cache_key(key, leader);
+        if let Some(reserved_tokens) = self.reservation.reserved_output(call) {
             // An answer with a limit from the caller is cut off there; any other answer is cut off once no budget has
             // room for more.
             match limit {
-                Some(_) => open.limit_output(usage::with_margin(reserved)),
-                None => open.watch_output(reserved),
+                Some(_) => open_call.limit_output(usage::with_margin(reserved_tokens)),
+                None => open_call.watch_output(reserved_tokens),
             }
         }
-        self.ledger.open(number, open);
+        self.ledger.open(number, open_call);
     }
 
     fn answer_from_cache(&mut self, call: CallId, key: &CacheKey, cached: CachedAnswer) {
@@ -139,13 +141,13 @@ impl Driver {
             cached: true,
             bill: CallBill::default(),
         };
-        self.machine.handle(self.watch.now(), input);
+        self.machine.handle(self.stopwatch.now(), input);
     }
 
     fn take_reusable(&mut self, request: &ModelRequest) -> Option<Answer> {
-        let mut known = self.reusable.iter();
-        let at = known.position(|(known, _)| known.is_same_question(request))?;
-        Some(self.reusable.swap_remove(at).1)
+        let mut reusable = self.reusable_answers.iter();
+        let at = reusable.position(|(reusable, _)| reusable.is_same_question(request))?;
+        Some(self.reusable_answers.swap_remove(at).1)
     }
 
     // Anonymous answers have no owner and are not cached.
@@ -178,7 +180,7 @@ impl Driver {
         let purge = self.shared.cache.add_bytes(cached.bytes(&whole));
         let keeping = AnswerToCache {
             key: whole,
-            kept: cached,
+            cached_answer: cached,
             ttl: self.shared.cache.limits.ttl,
             leader: open.leader,
         };

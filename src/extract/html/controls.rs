@@ -80,7 +80,7 @@ impl HiddenLabels {
                 && label.len() <= MAX_LABEL_BYTES
                 && self.0.len() < MAX_LABELS
             {
-                self.0.insert(fold(&label));
+                self.0.insert(fold_label(&label));
             }
         }
     }
@@ -90,12 +90,12 @@ impl HiddenLabels {
         if self.0.is_empty() || text.len() > MAX_COMPARED_BYTES {
             return self.0.len();
         }
-        let text = fold(text);
+        let text = fold_label(text);
         self.0.iter().filter(|label| !text.contains(*label)).count()
     }
 }
 
-fn fold(text: &str) -> String {
+fn fold_label(text: &str) -> String {
     text.to_lowercase()
         .split_whitespace()
         .collect::<Vec<_>>()

@@ -5,7 +5,7 @@ const MAX_DEPTH: usize = 16;
 
 /// An open list; `None` for an unordered one.
 struct Numbering {
-    next: i64,
+    next_number: i64,
     step: i64,
     style: char,
 }
@@ -13,14 +13,14 @@ struct Numbering {
 /// The open lists.
 #[derive(Default)]
 pub struct HtmlLists {
-    open: Vec<Option<Numbering>>,
+    open_lists: Vec<Option<Numbering>>,
     excess_depth: usize,
 }
 
 impl HtmlLists {
     /// Returns whether no list is open.
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.open_lists.is_empty()
     }
 
     /// Opens an unordered list.
@@ -31,15 +31,15 @@ impl HtmlLists {
     /// Opens an ordered list that starts at `start`; `style` is `1`, `a`, `A`, `i`, or `I`.
     pub fn open_numbered(&mut self, start: Option<i64>, style: char, is_reversed: bool) {
         self.push(Some(Numbering {
-            next: start.unwrap_or(1),
+            next_number: start.unwrap_or(1),
             step: if is_reversed { -1 } else { 1 },
             style,
         }));
     }
 
     fn push(&mut self, list: Option<Numbering>) {
-        if self.open.len() < MAX_DEPTH {
-            self.open.push(list);
+        if self.open_lists.len() < MAX_DEPTH {
+            self.open_lists.push(list);
         } else {
             self.excess_depth += 1;
         }
@@ -50,17 +50,17 @@ impl HtmlLists {
         if self.excess_depth > 0 {
             self.excess_depth -= 1;
         } else {
-            self.open.pop();
+            self.open_lists.pop();
         }
     }
 
     /// Returns the indentation and marker of the next item. `value` is the number that the item itself specifies.
     pub fn next_marker(&mut self, value: Option<i64>) -> String {
-        let indent = "  ".repeat(self.open.len().saturating_sub(1));
-        match self.open.last_mut() {
+        let indent = "  ".repeat(self.open_lists.len().saturating_sub(1));
+        match self.open_lists.last_mut() {
             Some(Some(list)) => {
-                let number = value.unwrap_or(list.next);
-                list.next = number.saturating_add(list.step);
+                let number = value.unwrap_or(list.next_number);
+                list.next_number = number.saturating_add(list.step);
                 format!("{indent}{}. ", format_number(number, list.style))
             }
             _ => format!("{indent}- "),

@@ -27,13 +27,13 @@ struct OpenMark {
 /// Open elements whose text is superscript, subscript, struck out, or a note reference.
 #[derive(Default)]
 pub struct InlineMarks {
-    open: Vec<OpenMark>,
+    open_marks: Vec<OpenMark>,
 }
 
 impl InlineMarks {
     /// Opens an element whose text starts at this offset of the page's text.
     pub fn open(&mut self, name: &str, attributes: &str, start: usize) {
-        if self.open.len() >= MAX_OPEN {
+        if self.open_marks.len() >= MAX_OPEN {
             return;
         }
         let effect = match name {
@@ -46,17 +46,21 @@ impl InlineMarks {
             _ => MarkEffect::None,
         };
         if name == "a" {
-            for outer in self.open.iter_mut().filter(|outer| outer.start == start) {
+            for outer in self
+                .open_marks
+                .iter_mut()
+                .filter(|outer| outer.start == start)
+            {
                 outer.has_link = true;
             }
         }
         // A link directly around superscript text also makes it a note reference.
         let has_link = name != "a"
             && self
-                .open
+                .open_marks
                 .iter()
                 .any(|outer| outer.name == "a" && outer.start == start);
-        self.open.push(OpenMark {
+        self.open_marks.push(OpenMark {
             name: name.to_owned(),
             effect,
             start,
@@ -66,7 +70,7 @@ impl InlineMarks {
 
     /// Closes an element and rewrites its text in `out`.
     pub fn close(&mut self, name: &str, out: &mut String) {
-        let Some(at) = self.open.iter().rposition(|mark| mark.name == name) else {
+        let Some(at) = self.open_marks.iter().rposition(|mark| mark.name == name) else {
             return;
         };
         let OpenMark {
@@ -74,7 +78,7 @@ impl InlineMarks {
             start,
             has_link,
             ..
-        } = self.open.remove(at);
+        } = self.open_marks.remove(at);
         // The row that contains the text may have rewritten it.
         let Some(text) = out.get(start..).filter(|text| !text.trim().contains('\n')) else {
             return;
@@ -85,10 +89,10 @@ impl InlineMarks {
         let indent = text.len() - text.trim_start().len();
         let (before, text) = (&out[..start + indent], &text[indent..]);
         let is_inside = self
-            .open
+            .open_marks
             .iter()
             .any(|outer| outer.effect == MarkEffect::Note);
-        let written = match effect {
+        let written_text = match effect {
             _ if is_inside => text.to_owned(),
             MarkEffect::Note if text.starts_with('[') || text.contains(' ') => text.to_owned(),
             MarkEffect::Note => raised::superscript(before, text, true),
@@ -98,21 +102,21 @@ impl InlineMarks {
             MarkEffect::None => text.to_owned(),
         };
         out.truncate(start + indent);
-        out.push_str(&written);
+        out.push_str(&written_text);
     }
 }
 
 /// Returns whether the page declares the element to be a note reference.
 fn is_reference(attributes: &str) -> bool {
-    let named = |name: &str, words: &[&str]| {
+    let name_contains = |name: &str, words: &[&str]| {
         attribute(attributes, name).is_some_and(|value| {
             let value = value.to_ascii_lowercase();
             words.iter().any(|word| value.contains(word))
         })
     };
-    named("epub:type", &["noteref"])
-        || named("role", &["doc-noteref"])
-        || named(
+    name_contains("epub:type", &["noteref"])
+        || name_contains("role", &["doc-noteref"])
+        || name_contains(
             "class",
             &["noteref", "footnote-ref", "fnref", "footnoteref"],
         )

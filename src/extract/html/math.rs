@@ -7,26 +7,27 @@ struct OpenElement {
     name: String,
     children: usize,
     /// Text to add at the end of the element.
-    end: &'static str,
+    end_text: &'static str,
 }
 
 /// The open elements of a formula; empty outside of formulas.
 #[derive(Default)]
 pub struct Formula {
-    open: Vec<OpenElement>,
+    open_elements: Vec<OpenElement>,
 }
 
 impl Formula {
     /// Opens an element, and returns the symbol before its text.
     pub fn open(&mut self, name: &str, closes_itself: bool) -> &'static str {
-        if (self.open.is_empty() && name != "math") || self.open.len() >= MAX_OPEN {
+        if (self.open_elements.is_empty() && name != "math") || self.open_elements.len() >= MAX_OPEN
+        {
             return "";
         }
         let is_group = matches!(
             name,
             "mrow" | "mfrac" | "msqrt" | "msup" | "msub" | "mstyle" | "mtable"
         );
-        let Some(parent) = self.open.last_mut() else {
+        let Some(parent) = self.open_elements.last_mut() else {
             self.push(name, "");
             return "";
         };
@@ -57,20 +58,24 @@ impl Formula {
     }
 
     fn push(&mut self, name: &str, end: &'static str) {
-        self.open.push(OpenElement {
+        self.open_elements.push(OpenElement {
             name: name.to_owned(),
             children: 0,
-            end,
+            end_text: end,
         });
     }
 
     /// Closes an element, and returns the symbol after its text.
     pub fn close(&mut self, name: &str) -> &'static str {
-        let Some(at) = self.open.iter().rposition(|open| open.name == name) else {
+        let Some(at) = self
+            .open_elements
+            .iter()
+            .rposition(|open| open.name == name)
+        else {
             return "";
         };
-        let end = self.open[at].end;
-        self.open.truncate(at);
+        let end = self.open_elements[at].end_text;
+        self.open_elements.truncate(at);
         end
     }
 }

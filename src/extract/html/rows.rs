@@ -43,7 +43,7 @@ struct HtmlTable {
 /// The open tables of a page.
 #[derive(Default)]
 pub struct HtmlTables {
-    open: Vec<HtmlTable>,
+    open_tables: Vec<HtmlTable>,
     excess_depth: usize,
 }
 
@@ -58,11 +58,11 @@ pub enum RowEnd {
 impl HtmlTables {
     /// Opens a table.
     pub fn open(&mut self) {
-        if let Some(outer) = self.open.last_mut() {
+        if let Some(outer) = self.open_tables.last_mut() {
             outer.is_nested = true;
         }
-        if self.open.len() < MAX_TABLES {
-            self.open.push(HtmlTable::default());
+        if self.open_tables.len() < MAX_TABLES {
+            self.open_tables.push(HtmlTable::default());
         } else {
             self.excess_depth += 1;
         }
@@ -74,7 +74,7 @@ impl HtmlTables {
             self.excess_depth -= 1;
             return None;
         }
-        let table = self.open.pop()?;
+        let table = self.open_tables.pop()?;
         (!table.has_rows && !table.column_names.is_empty()).then(|| table.column_names.join(" | "))
     }
 
@@ -108,7 +108,9 @@ impl HtmlTables {
     }
 
     fn table(&mut self) -> Option<&mut HtmlTable> {
-        self.open.last_mut().filter(|_| self.excess_depth == 0)
+        self.open_tables
+            .last_mut()
+            .filter(|_| self.excess_depth == 0)
     }
 }
 
@@ -178,7 +180,7 @@ impl HtmlTable {
                     break;
                 }
                 // A column's name includes every header cell above it; a value is written once per row.
-                let written = if column == 0 || is_header {
+                let cell_text = if column == 0 || is_header {
                     text_of_cell.clone()
                 } else {
                     String::new()
@@ -188,10 +190,10 @@ impl HtmlTable {
                     self.spanning.resize(self.spanning.len().max(at + 1), None);
                     self.spanning[at] = Some(SpanningCell {
                         rows: cell.rows,
-                        text: written.clone(),
+                        text: cell_text.clone(),
                     });
                 }
-                row.push(written);
+                row.push(cell_text);
             }
         }
         self.add_spanning_cells(&mut row);

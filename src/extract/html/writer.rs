@@ -51,7 +51,7 @@ pub fn is_block(name: &str) -> bool {
 #[derive(Default)]
 pub struct HtmlTextWriter {
     /// The text so far.
-    pub out: String,
+    pub output: String,
     title: String,
     pending_breaks: usize,
     has_pending_space: bool,
@@ -75,7 +75,7 @@ pub struct HtmlTextWriter {
     /// start.
     replacements: Vec<(usize, Option<String>)>,
     /// The expansion of the open abbreviation.
-    meaning: Option<String>,
+    expansion: Option<String>,
     /// The expansions of abbreviations that have been written.
     meanings: HashSet<String>,
 }
@@ -110,7 +110,7 @@ impl HtmlTextWriter {
         self.labels.add(name, attributes);
         match name {
             "title" => self.in_title = true,
-            "abbr" => self.meaning = attribute(attributes, "title"),
+            "abbr" => self.expansion = attribute(attributes, "title"),
             "textarea" => self.open_replaceable(placeholder(attributes)),
             "math" => self.open_replaceable(attribute(attributes, "alttext")),
             "area" => self.text(&format!(
@@ -120,7 +120,7 @@ impl HtmlTextWriter {
             "br" if !self.in_cell => self.end_line(1),
             "br" => self.has_pending_space = true,
             "sup" | "sub" | "s" | "strike" | "a" | "span" => {
-                self.marks.open(name, attributes, self.out.len());
+                self.marks.open(name, attributes, self.output.len());
             }
             "input" => {
                 if let Some(text) = control_text(attributes) {
@@ -173,7 +173,7 @@ impl HtmlTextWriter {
         }
         match name {
             "sup" | "sub" | "s" | "strike" | "a" | "span" => {
-                self.marks.close(name, &mut self.out);
+                self.marks.close(name, &mut self.output);
             }
             "title" => self.in_title = false,
             "abbr" => self.explain(),
@@ -218,13 +218,13 @@ impl HtmlTextWriter {
         /// Maximum number of open elements with replacement texts.
         const MAX_OPEN: usize = 64;
         if self.replacements.len() < MAX_OPEN {
-            self.replacements.push((self.out.len(), words));
+            self.replacements.push((self.output.len(), words));
         }
     }
 
     fn close_replaceable(&mut self) {
         if let Some((start, Some(words))) = self.replacements.pop()
-            && self.out.len() == start
+            && self.output.len() == start
         {
             self.text(&format!(" {words} "));
         }
@@ -232,7 +232,7 @@ impl HtmlTextWriter {
 
     /// Writes the expansion of an abbreviation, once per expansion.
     fn explain(&mut self) {
-        let meaning = self.meaning.take().unwrap_or_default();
+        let meaning = self.expansion.take().unwrap_or_default();
         let meaning = meaning.trim();
         if !meaning.is_empty() && self.meanings.insert(meaning.to_owned()) {
             self.text(&format!(" ({meaning})"));
@@ -262,7 +262,7 @@ impl HtmlTextWriter {
 
     fn cell(&mut self, name: &str, attributes: &str) {
         // The cells of a row stay on the same line.
-        if self.in_row && self.out.len() > self.row_start {
+        if self.in_row && self.output.len() > self.row_start {
             self.pending_breaks = 0;
         } else if !self.in_row {
             self.row_breaks = self.pending_breaks;
@@ -274,19 +274,19 @@ impl HtmlTextWriter {
             |name: &str| integer_attribute(attributes, name).and_then(|n| usize::try_from(n).ok());
         let (rows, columns) = (span("rowspan"), span("colspan"));
         let is_header = name == "th";
-        let start = self.out.len();
+        let start = self.output.len();
         self.tables
             .open_cell(start, is_header, rows.unwrap_or(1), columns.unwrap_or(1));
     }
 
     fn end_row(&mut self, breaks: usize) {
         (self.in_row, self.in_cell, self.pending_separators) = (false, false, 0);
-        if let RowEnd::Replace(row) = self.tables.end_row(&self.out) {
-            self.out.truncate(self.row_start.min(self.out.len()));
+        if let RowEnd::Replace(row) = self.tables.end_row(&self.output) {
+            self.output.truncate(self.row_start.min(self.output.len()));
             self.pending_breaks = self.row_breaks;
             self.write_line(&row);
         }
-        self.row_start = self.out.len();
+        self.row_start = self.output.len();
         self.end_line(breaks);
     }
 
@@ -294,7 +294,7 @@ impl HtmlTextWriter {
     fn write_line(&mut self, text: &str) {
         if !text.is_empty() {
             self.write_pending();
-            self.out.push_str(text);
+            self.output.push_str(text);
         }
     }
 
@@ -313,7 +313,7 @@ impl HtmlTextWriter {
         }
         for word in text.split(is_space).filter(|word| !word.is_empty()) {
             self.write_pending();
-            self.out.push_str(word);
+            self.output.push_str(word);
             self.has_pending_space = true;
         }
         self.has_pending_space =
@@ -325,7 +325,7 @@ impl HtmlTextWriter {
         while let Some(line) = lines.next() {
             if !line.is_empty() {
                 self.write_pending();
-                self.out.push_str(line);
+                self.output.push_str(line);
             }
             if lines.peek().is_some() {
                 self.pending_breaks += 1;
@@ -337,25 +337,26 @@ impl HtmlTextWriter {
     /// Writes the pending line breaks, spaces, and markers before a word.
     fn write_pending(&mut self) {
         if self.pending_breaks > 0 {
-            if !self.out.is_empty() {
-                self.out.truncate(self.out.trim_end_matches(' ').len());
-                self.out
+            if !self.output.is_empty() {
+                self.output
+                    .truncate(self.output.trim_end_matches(' ').len());
+                self.output
                     .extend(std::iter::repeat_n('\n', self.pending_breaks.min(3)));
             }
         } else if self.has_pending_space
             && self.pending_separators == 0
-            && !self.out.is_empty()
-            && !self.out.ends_with([' ', '\n'])
+            && !self.output.is_empty()
+            && !self.output.ends_with([' ', '\n'])
         {
-            self.out.push(' ');
+            self.output.push(' ');
         }
         // Bounded, because a row may contain any number of empty cells.
-        self.out
+        self.output
             .extend(std::iter::repeat_n(" | ", self.pending_separators.min(64)));
         self.pending_separators = 0;
         self.pending_breaks = 0;
         self.has_pending_space = false;
-        self.out.push_str(&std::mem::take(&mut self.prefix));
+        self.output.push_str(&std::mem::take(&mut self.prefix));
     }
 
     /// Returns the finished text.
@@ -363,7 +364,7 @@ impl HtmlTextWriter {
         if let Some(names) = self.tables.close() {
             self.write_line(&names);
         }
-        let text = self.out.trim_start_matches('\n').trim_end().to_owned();
+        let text = self.output.trim_start_matches('\n').trim_end().to_owned();
         RenderedPage {
             title: self.title,
             text,

@@ -70,14 +70,17 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
 pub struct MimeParameters {
     /// The value in lowercase.
     pub value: String,
-    named: Vec<(String, String)>,
+    parameters: Vec<(String, String)>,
 }
 
 impl MimeParameters {
     /// Returns the parameter's value, unless it is empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.named.iter().find(|(known, _)| known == name)?;
-        Some(found.1.as_str()).filter(|value| !value.is_empty())
+        let first_field = self
+            .parameters
+            .iter()
+            .find(|(header_field, _)| header_field == name)?;
+        Some(first_field.1.as_str()).filter(|value| !value.is_empty())
     }
 }
 
@@ -91,7 +94,7 @@ pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
     let value = pieces.next().unwrap_or_default().trim().to_lowercase();
     let mut result = MimeParameters {
         value,
-        named: Vec::new(),
+        parameters: Vec::new(),
     };
     for piece in pieces {
         let Some((key, value)) = piece.split_once('=') else {
@@ -111,16 +114,20 @@ pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
         );
         // `name*0*=UTF-8''…` and `name*1=…` are parts of the same value, some of them escaped (RFC 2231).
         let base = key.split('*').next().unwrap_or_default().to_owned();
-        let first = key == base || !result.named.iter().any(|(known, _)| *known == base);
+        let first = key == base || !result.parameters.iter().any(|(known, _)| *known == base);
         let piece = match key.ends_with('*') {
             true => decode_extended(&plain, first),
             false if key == base => decode_words(plain.as_bytes()),
             false => plain,
         };
-        match result.named.iter_mut().find(|(known, _)| *known == base) {
+        match result
+            .parameters
+            .iter_mut()
+            .find(|(known, _)| *known == base)
+        {
             Some((_, whole)) if key != base => whole.push_str(&piece),
             Some(_) => {}
-            None => result.named.push((base, piece)),
+            None => result.parameters.push((base, piece)),
         }
     }
     result

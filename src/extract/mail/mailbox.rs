@@ -20,7 +20,7 @@ pub fn is_mailbox(bytes: &[u8]) -> bool {
 pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let offsets: Vec<usize> = email_offsets(input.bytes).take(MAX_MAILS + 1).collect();
     if offsets.len() > MAX_MAILS {
-        out.note(format!("only the first {MAX_MAILS} emails are read"));
+        out.add_note(format!("only the first {MAX_MAILS} emails are read"));
     }
     for (index, &start) in offsets.iter().take(MAX_MAILS).enumerate() {
         let end = offsets.get(index + 1).copied().unwrap_or(input.bytes.len());

@@ -43,13 +43,13 @@ pub struct TableCell {
 struct BodyTable {
     grid: Grid,
     row: Vec<String>,
-    above: Vec<String>,
+    cells_above: Vec<String>,
     names: bool,
 }
 
 /// The text assembled so far.
 pub struct BodyText<'o, 's> {
-    out: &'o mut Output<'s>,
+    output: &'o mut Output<'s>,
     /// The title of the current page.
     pub title: String,
     heading: String,
@@ -68,7 +68,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Creates an empty text. `flows` is whether it may have page breaks; otherwise, only `end_page` ends a page.
     pub fn new(out: &'o mut Output<'s>, flows: bool) -> Self {
         Self {
-            out,
+            output: out,
             title: String::new(),
             heading: String::new(),
             text: String::new(),
@@ -84,22 +84,22 @@ impl<'o, 's> BodyText<'o, 's> {
 
     /// Adds a note for the user about the whole document.
     pub fn add_note(&mut self, note: String) {
-        self.out.note(note);
+        self.output.add_note(note);
     }
 
     /// Records a page without text, and the reason.
     pub fn add_gap(&mut self, number: u32, why: &str) {
-        self.out.add_textless_page(number, why, false);
+        self.output.add_textless_page(number, why, false);
     }
 
     /// Reports how much of the file has been read; the total may be in any unit.
     pub fn progress(&mut self, (done, total): (usize, usize)) {
-        self.out.progress(done, total);
+        self.output.progress(done, total);
     }
 
     /// Returns the number of the next page.
     pub fn next_page(&self) -> u32 {
-        self.out.next()
+        self.output.next()
     }
 
     /// Returns whether the current page is long enough to end, in a file without page breaks.
@@ -245,7 +245,7 @@ impl<'o, 's> BodyText<'o, 's> {
         if cell.continues
             && let Some(last) = table.row.last_mut()
             && last.is_empty()
-            && let Some(above) = table.above.get(column)
+            && let Some(above) = table.cells_above.get(column)
             && above.len() <= MAX_REPEATED_CELL_BYTES
         {
             *last = above.clone();
@@ -312,7 +312,7 @@ impl<'o, 's> BodyText<'o, 's> {
             return Ok(());
         };
         let mut cells = std::mem::take(&mut table.row);
-        table.above.clone_from(&cells);
+        table.cells_above.clone_from(&cells);
         if let [only] = &mut cells[..] {
             // A table with a single column is a frame around text, so its paragraphs keep their roles.
             let text = std::mem::take(only);
@@ -403,7 +403,7 @@ impl<'o, 's> BodyText<'o, 's> {
         if self.text.len() > MAX_PAGE_BYTES {
             self.flush()
         } else {
-            self.end_page(self.out.next())
+            self.end_page(self.output.next())
         }
     }
 
@@ -415,7 +415,7 @@ impl<'o, 's> BodyText<'o, 's> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
-        let result = self.out.page(number, &self.title, &text);
+        let result = self.output.page(number, &self.title, &text);
         self.carry_heading();
         result
     }
@@ -423,7 +423,7 @@ impl<'o, 's> BodyText<'o, 's> {
     fn flush(&mut self) -> Result<(), OutputFull> {
         let text = std::mem::take(&mut self.text);
         self.after_item = false;
-        let result = self.out.flow(&self.title, &text);
+        let result = self.output.add_sections(&self.title, &text);
         self.carry_heading();
         result
     }

@@ -16,7 +16,7 @@ use super::package::{Relation, relations};
 use super::sheet_cells::parse_script;
 use super::styles::{Lists, Numbered, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
-use super::{Pictures, damaged, embedded};
+use super::{Pictures, embedded, note_damage};
 use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::symbol_fonts;
@@ -41,10 +41,10 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         comments: notes(part_of_kind("comments"), "comment"),
         body: BodyText::new(out, true),
         links: &links,
-        open: Vec::new(),
+        open_paragraphs: Vec::new(),
         cells: Vec::new(),
         in_text: false,
-        hidden: false,
+        is_hidden: false,
         style: RunStyle::default(),
         font: String::new(),
         headers_and_footers: headers_and_footers(zip, &links),
@@ -54,7 +54,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         pictures: 0,
     };
     let Some(mut xml) = Xml::part(zip, part) else {
-        damaged(out, "its main part is missing");
+        note_damage(out, "its main part is missing");
         return Pictures(0);
     };
     // If the output is full, the text so far has been passed on.
@@ -63,7 +63,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let omitted = word.omitted;
     omitted.report(out);
     if xml.is_broken() {
-        damaged(out, "its text is read only up to the damage");
+        note_damage(out, "its text is read only up to the damage");
     }
     let files: Vec<Relation> = links
         .iter()
@@ -81,7 +81,7 @@ struct DocxParagraph {
     runs: RunBuffer,
     style: String,
     outline: Option<usize>,
-    numbered: Option<Numbered>,
+    numbering: Option<Numbered>,
     section_ends: bool,
     /// Texts of the text boxes anchored in the paragraph.
     boxes: Vec<String>,
@@ -97,10 +97,10 @@ struct DocxWord<'a, 'o, 's> {
     body: BodyText<'o, 's>,
     links: &'a [Relation],
     /// The open paragraphs: a text box inside a paragraph contains paragraphs of its own.
-    open: Vec<DocxParagraph>,
+    open_paragraphs: Vec<DocxParagraph>,
     cells: Vec<TableCell>,
     in_text: bool,
-    hidden: bool,
+    is_hidden: bool,
     style: RunStyle,
     /// The symbol font of the open run, if it has one.
     font: String,
@@ -144,11 +144,11 @@ impl DocxWord<'_, '_, '_> {
     }
 
     fn write_text(&mut self, text: &str) {
-        let Some(paragraph) = self.open.last_mut() else {
+        let Some(paragraph) = self.open_paragraphs.last_mut() else {
             return;
         };
-        if self.hidden {
-            self.omitted.hidden += usize::from(!text.trim().is_empty());
+        if self.is_hidden {
+            self.omitted.hidden_count += usize::from(!text.trim().is_empty());
         } else if paragraph.text.len() < MAX_PARAGRAPH_BYTES {
             let (text, lost) = symbol_fonts::replace_symbols(&self.font, text);
             self.omitted.symbols += lost;
@@ -158,7 +158,7 @@ impl DocxWord<'_, '_, '_> {
 
     /// Inserts an HTML or plain-text part at its position.
     fn insert_alt_chunk(&mut self, tag: &Tag) -> Result<(), OutputFull> {
-        let id = tag.prefixed("id").or_else(|| tag.get("id"));
+        let id = tag.prefixed_attribute("id").or_else(|| tag.get("id"));
         let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());
         let text = link.and_then(|link| alt_chunk_text(self.zip, link));
         for block in text.unwrap_or_default().split("\n\n") {
@@ -170,7 +170,7 @@ impl DocxWord<'_, '_, '_> {
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         match tag.name() {
             "t" => self.in_text = true,
-            "p" => self.open.push(DocxParagraph::default()),
+            "p" => self.open_paragraphs.push(DocxParagraph::default()),
             "pPr" => self.paragraph_properties(xml)?,
             "rPr" => self.run_properties(xml),
             "tab" | "ptab" => self.write_text("\t"),
@@ -225,7 +225,7 @@ impl DocxWord<'_, '_, '_> {
             }
             "subDoc" => self.omitted.parts += 1,
             "del" => {
-                self.omitted.deleted += 1;
+                self.omitted.deleted_count += 1;
                 xml.skip();
             }
             // Skips moved text, which is read at its new position, as well as fallback copies for old programs and
@@ -241,7 +241,7 @@ impl DocxWord<'_, '_, '_> {
         match name {
             "t" => self.in_text = false,
             "r" => {
-                self.hidden = false;
+                self.is_hidden = false;
                 self.style = RunStyle::default();
                 self.font.clear();
             }
@@ -273,7 +273,7 @@ impl DocxWord<'_, '_, '_> {
             match tag.name() {
                 "tblHeader" if tag.is_on() => self.body.names_columns(),
                 "del" => {
-                    self.omitted.deleted += 1;
+                    self.omitted.deleted_count += 1;
                     self.is_deleted_row = true;
                 }
                 _ => {}
@@ -283,7 +283,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn paragraph_properties(&mut self, xml: &mut Xml<'_>) -> Result<(), OutputFull> {
         let outside = xml.depth() - 1;
-        let mut paragraph = self.open.pop().unwrap_or_default();
+        let mut paragraph = self.open_paragraphs.pop().unwrap_or_default();
         let mut breaks = false;
         while xml.depth() > outside {
             let Some(piece) = xml.next() else { break };
@@ -292,9 +292,10 @@ impl DocxWord<'_, '_, '_> {
             match tag.name() {
                 "pStyle" => paragraph.style = value(),
                 "outlineLvl" => paragraph.outline = value().parse().ok(),
-                "numId" => paragraph.numbered.get_or_insert_default().list_id = value(),
+                "numId" => paragraph.numbering.get_or_insert_default().list_id = value(),
                 "ilvl" => {
-                    paragraph.numbered.get_or_insert_default().level = value().parse().unwrap_or(0);
+                    paragraph.numbering.get_or_insert_default().level =
+                        value().parse().unwrap_or(0);
                 }
                 "pageBreakBefore" => breaks = tag.is_on(),
                 "sectPr" => paragraph.section_ends = true,
@@ -304,8 +305,8 @@ impl DocxWord<'_, '_, '_> {
                 _ => {}
             }
         }
-        self.open.push(paragraph);
-        if breaks && self.open.len() == 1 && !self.body.is_blank() {
+        self.open_paragraphs.push(paragraph);
+        if breaks && self.open_paragraphs.len() == 1 && !self.body.is_blank() {
             self.body.break_page(false)?;
         }
         Ok(())
@@ -320,10 +321,10 @@ impl DocxWord<'_, '_, '_> {
             let Some(piece) = xml.next() else { break };
             let XmlPiece::Open(tag) = piece else { continue };
             match tag.name() {
-                "vanish" | "webHidden" => self.hidden = tag.is_on(),
+                "vanish" | "webHidden" => self.is_hidden = tag.is_on(),
                 "rStyle" => {
                     let style = tag.get("val").unwrap_or_default();
-                    self.hidden |= self.styles.is_hidden(&style);
+                    self.is_hidden |= self.styles.is_hidden(&style);
                     self.style = self.styles.run_style(&style);
                 }
                 "vertAlign" => {
@@ -358,10 +359,10 @@ impl DocxWord<'_, '_, '_> {
     /// Writes a character given by its code in a font.
     fn write_symbol(&mut self, tag: &Tag) {
         let code = u32::from_str_radix(&tag.get("char").unwrap_or_default(), 16).unwrap_or(0);
-        let known = symbol_fonts::text(&tag.get("font").unwrap_or_default(), code);
+        let symbol = symbol_fonts::text(&tag.get("font").unwrap_or_default(), code);
         let plain =
             char::from_u32(code).filter(|_| !(0xE000..=0xF8FF).contains(&code) && code > 0x20);
-        match (known, plain) {
+        match (symbol, plain) {
             (Some(text), _) => self.write_text(&text),
             (None, Some(character)) => self.write_text(character.encode_utf8(&mut [0; 4])),
             (None, None) => self.omitted.symbols += 1,
@@ -398,10 +399,10 @@ impl DocxWord<'_, '_, '_> {
 
     /// Ends a page inside a paragraph; the rest of the paragraph belongs to the next page.
     fn split_paragraph(&mut self, laid_out: bool) -> Result<(), OutputFull> {
-        if self.open.len() > 1 {
+        if self.open_paragraphs.len() > 1 {
             return Ok(());
         }
-        if let Some(mut paragraph) = self.open.pop() {
+        if let Some(mut paragraph) = self.open_paragraphs.pop() {
             paragraph.runs.flush(&mut paragraph.text);
             let rest = DocxParagraph {
                 style: paragraph.style.clone(),
@@ -411,12 +412,12 @@ impl DocxWord<'_, '_, '_> {
             };
             if paragraph.text.trim().is_empty() {
                 paragraph.text.clear();
-                self.open.push(paragraph);
+                self.open_paragraphs.push(paragraph);
             } else {
                 paragraph.section_ends = false;
                 self.add_paragraph(paragraph)?;
                 // The rest continues the text, so it is neither a second heading nor a second list item.
-                self.open.push(DocxParagraph {
+                self.open_paragraphs.push(DocxParagraph {
                     style: String::new(),
                     outline: None,
                     ..rest
@@ -427,12 +428,12 @@ impl DocxWord<'_, '_, '_> {
     }
 
     fn end_paragraph(&mut self) -> Result<(), OutputFull> {
-        self.hidden = false;
-        let Some(mut paragraph) = self.open.pop() else {
+        self.is_hidden = false;
+        let Some(mut paragraph) = self.open_paragraphs.pop() else {
             return Ok(());
         };
         paragraph.runs.flush(&mut paragraph.text);
-        if let Some(outer) = self.open.last_mut() {
+        if let Some(outer) = self.open_paragraphs.last_mut() {
             let text = paragraph.text.trim();
             if !text.is_empty() && outer.boxes.len() < 1_000 {
                 outer.boxes.push(text.to_owned());
@@ -469,7 +470,7 @@ impl DocxWord<'_, '_, '_> {
             .map(|level| (level < 9).then_some(level + 1));
         let heading = outline_level.unwrap_or_else(|| self.styles.heading_level(&paragraph.style));
         let styled = self.styles.numbering(&paragraph.style);
-        let numbered = paragraph.numbered.clone().map(|mut outline_level| {
+        let numbered = paragraph.numbering.clone().map(|mut outline_level| {
             // A paragraph may specify only the level, while its style specifies the list.
             if outline_level.list_id.is_empty() {
                 outline_level.list_id = styled

@@ -18,9 +18,9 @@ const MAX_HEADERS_OR_FOOTERS: usize = 60;
 #[derive(Debug, Default, Clone, Copy)]
 pub struct DocxOmitted {
     /// Number of passages deleted in tracked changes.
-    pub deleted: usize,
+    pub deleted_count: usize,
     /// Number of hidden passages.
-    pub hidden: usize,
+    pub hidden_count: usize,
     /// Number of omitted symbol font characters.
     pub symbols: usize,
     /// Number of master document parts, which are separate files.
@@ -32,15 +32,15 @@ impl DocxOmitted {
     pub fn report(self, out: &mut Output<'_>) {
         for (count, what) in [
             (
-                self.deleted,
+                self.deleted_count,
                 "passages deleted in tracked changes, left out",
             ),
-            (self.hidden, "hidden passages left out"),
+            (self.hidden_count, "hidden passages left out"),
             (self.symbols, "characters of symbol fonts without a text"),
             (self.parts, "parts in other files, not read"),
         ] {
             if count > 0 {
-                out.note(format!("{what}: {count}"));
+                out.add_note(format!("{what}: {count}"));
             }
         }
     }
@@ -86,16 +86,18 @@ pub fn alt_chunk_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
 /// Returns the text for a form check box, which shows whether it is checked.
 pub fn check_box_text(xml: &mut Xml<'_>) -> &'static str {
     let outside = xml.depth() - 1;
-    let (mut default, mut checked) = (false, None);
+    let (mut default, mut checked_state) = (false, None);
     while xml.depth() > outside {
         match xml.next() {
             Some(XmlPiece::Open(tag)) if tag.name() == "default" => default = tag.is_on(),
-            Some(XmlPiece::Open(tag)) if tag.name() == "checked" => checked = Some(tag.is_on()),
+            Some(XmlPiece::Open(tag)) if tag.name() == "checked" => {
+                checked_state = Some(tag.is_on())
+            }
             Some(_) => {}
             None => break,
         }
     }
-    if checked.unwrap_or(default) {
+    if checked_state.unwrap_or(default) {
         "[x]"
     } else {
         "[ ]"
@@ -123,8 +125,8 @@ pub fn field_code_text(code: &str) -> Option<String> {
                 .split('\\')
                 .next()
                 .unwrap_or_default();
-            let known = symbol_fonts::text(font.trim().trim_matches('"'), code);
-            known.map(|text| text.to_string()).or_else(|| {
+            let symbol = symbol_fonts::text(font.trim().trim_matches('"'), code);
+            symbol.map(|text| text.to_string()).or_else(|| {
                 let character = char::from_u32(code).filter(|c| !c.is_control())?;
                 Some(character.to_string())
             })

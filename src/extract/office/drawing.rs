@@ -12,9 +12,9 @@ const MAX_TEXT_BYTES: usize = 64 << 10;
 pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
     let is_chart = tag.name() == "chart";
     let id = if is_chart {
-        tag.prefixed("id")
+        tag.prefixed_attribute("id")
     } else {
-        tag.prefixed("dm")
+        tag.prefixed_attribute("dm")
     };
     let link = id.and_then(|id| links.iter().find(|link| link.id == id));
     let Some((link, xml)) = link.and_then(|link| Some((link, Xml::part(zip, &link.target)?)))
@@ -103,8 +103,8 @@ impl Series {
                 value.clone()
             }
         });
-        let named = Some(self.name.clone()).filter(|name| !name.is_empty());
-        let cells: Vec<String> = named.into_iter().chain(values).collect();
+        let object_name = Some(self.name.clone()).filter(|name| !name.is_empty());
+        let cells: Vec<String> = object_name.into_iter().chain(values).collect();
         (!cells.is_empty()).then(|| cells.join(" | "))
     }
 }

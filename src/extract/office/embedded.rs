@@ -17,12 +17,12 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     for link in files.take(MAX_FILES) {
         let name = link.target.rsplit('/').next().unwrap_or_default();
         if let Some(what) = unread_kind(link) {
-            out.note(format!("{what} {name} is not read"));
+            out.add_note(format!("{what} {name} is not read"));
             continue;
         }
         let limits = *out.limits();
         let Some(entry) = zip.find(&link.target) else {
-            out.note(format!("embedded file {name} is missing"));
+            out.add_note(format!("embedded file {name} is missing"));
             continue;
         };
         let (bytes, _) = zip.read(entry, limits.input);
@@ -33,7 +33,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
             limits: &limits,
         };
         if let Err(reason) = read_inner(&file, out) {
-            out.note(format!("embedded file {name}: {}", reason.message()));
+            out.add_note(format!("embedded file {name}: {}", reason.message()));
         }
         if out.is_full() {
             break;

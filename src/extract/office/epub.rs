@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::body::to_one_line;
 use super::package::resolve;
 use super::xml::{Xml, XmlPiece};
-use super::{Pictures, damaged};
+use super::{Pictures, note_damage};
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 use crate::extract::{Unreadable, charset, html};
@@ -22,7 +22,7 @@ const MAX_CHAPTER_BYTES: usize = 32 << 20;
 /// Returns [`Unreadable::Locked`] if every chapter is encrypted.
 pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable> {
     let Some(main) = main_part(zip) else {
-        damaged(out, "its list of chapters is missing");
+        note_damage(out, "its list of chapters is missing");
         return Ok(Pictures(0));
     };
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -37,21 +37,21 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
             continue;
         }
         let Some(entry) = zip.find(path) else {
-            damaged(out, &format!("chapter {path} is missing"));
+            note_damage(out, &format!("chapter {path} is missing"));
             continue;
         };
         let (bytes, error) = zip.read(entry, MAX_CHAPTER_BYTES);
         if let Some(error) = error {
-            damaged(out, &format!("chapter {path}: {}", error.message()));
+            note_damage(out, &format!("chapter {path}: {}", error.message()));
         }
         let Ok(decoded) = charset::decode(&bytes, None) else {
             continue;
         };
-        let page = html::body(&decoded.text, out.room(), true);
+        let page = html::body(&decoded.text, out.remaining_bytes(), true);
         omitted.add(path, &page.notes);
         let title = titles.get(path).cloned().unwrap_or(page.title);
         // The output is full; the text so far has been passed on.
-        if out.flow(&title, &page.text).is_err() {
+        if out.add_sections(&title, &page.text).is_err() {
             break;
         }
     }
@@ -67,12 +67,16 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         ("recordings not read", &book.recordings),
     ] {
         if !files.is_empty() {
-            let shown: Vec<&str> = files.iter().take(8).map(String::as_str).collect();
-            out.note(format!("{what}: {} ({})", files.len(), shown.join(", ")));
+            let first_files: Vec<&str> = files.iter().take(8).map(String::as_str).collect();
+            out.add_note(format!(
+                "{what}: {} ({})",
+                files.len(),
+                first_files.join(", ")
+            ));
         }
     }
     if locked > 0 {
-        out.note(format!("encrypted chapters omitted: {locked}"));
+        out.add_note(format!("encrypted chapters omitted: {locked}"));
     }
     Ok(Pictures(book.pictures))
 }
@@ -85,9 +89,10 @@ impl ChapterNotes {
     /// Adds the notes about a chapter; each note ends with a number.
     fn add(&mut self, path: &str, notes: &[String]) {
         for note in notes {
-            let counted = note.rsplit_once(": ");
-            let counted = counted.and_then(|(what, count)| Some((what, count.parse().ok()?)));
-            let (what, count) = counted.unwrap_or((note, 0));
+            let counted_note = note.rsplit_once(": ");
+            let counted_note =
+                counted_note.and_then(|(what, count)| Some((what, count.parse().ok()?)));
+            let (what, count) = counted_note.unwrap_or((note, 0));
             let (sum, chapters) = self.0.entry(what.to_owned()).or_default();
             *sum += count;
             chapters.insert(path.to_owned());
@@ -99,13 +104,13 @@ impl ChapterNotes {
         const MAX_NAMED: usize = 3;
         for (what, (sum, chapters)) in &self.0 {
             let names: Vec<&str> = chapters.iter().map(String::as_str).collect();
-            let place = match chapters.len() <= MAX_NAMED {
+            let chapter_list = match chapters.len() <= MAX_NAMED {
                 true => names.join(", "),
                 false => format!("{} chapters", chapters.len()),
             };
-            out.note(match sum {
-                0 => format!("{what} ({place})"),
-                sum => format!("{what}: {sum} ({place})"),
+            out.add_note(match sum {
+                0 => format!("{what} ({chapter_list})"),
+                sum => format!("{what}: {sum} ({chapter_list})"),
             });
         }
     }
@@ -123,11 +128,11 @@ fn main_part(zip: &Zip<'_>) -> Option<String> {
         }
     }
     // The package file may still be found by its extension.
-    let found = zip
+    let main_entry = zip
         .entries
         .iter()
         .find(|entry| entry.name.ends_with(".opf"));
-    found.map(|entry| entry.name.clone())
+    main_entry.map(|entry| entry.name.clone())
 }
 
 #[derive(Default)]
@@ -179,7 +184,7 @@ impl EpubBook {
             }
         }
         if xml.is_none_or(|xml| xml.is_broken()) {
-            damaged(out, "its list of chapters is incomplete");
+            note_damage(out, "its list of chapters is incomplete");
         }
         book.spine.iter().for_each(|path| drop(pages.take(path)));
         book.unlisted_pages = pages.into_iter().collect();
@@ -251,9 +256,9 @@ fn chapter_titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
 
 /// Returns the entries that the encryption list marks as encrypted.
 fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
-    let (mut found, mut method) = (Vec::new(), String::new());
+    let (mut encrypted, mut method) = (Vec::new(), String::new());
     let Some(mut xml) = Xml::part(zip, "META-INF/encryption.xml") else {
-        return found;
+        return encrypted;
     };
     while let Some(piece) = xml.next() {
         let XmlPiece::Open(tag) = piece else { continue };
@@ -263,7 +268,7 @@ fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
                 method = tag.get("Algorithm").unwrap_or_default()
             }
             "CipherReference" if !method.contains("embedding") && !method.ends_with("enc#RC") => {
-                found.push(resolve(
+                encrypted.push(resolve(
                     "",
                     &decode_percent(&tag.get("URI").unwrap_or_default()),
                 ));
@@ -271,7 +276,7 @@ fn encrypted_entries(zip: &Zip<'_>) -> Vec<String> {
             _ => {}
         }
     }
-    found
+    encrypted
 }
 
 #[cfg(test)]

@@ -23,15 +23,15 @@ struct MergedRange {
 #[derive(Debug, Default)]
 pub struct MergedCells {
     by_first_row: BTreeMap<u32, Vec<MergedRange>>,
-    open: Vec<(MergedRange, String)>,
+    open_ranges: Vec<(MergedRange, String)>,
 }
 
 impl MergedCells {
     /// Finds the merged cells in a sheet's markup, where they follow the regular cells, without parsing the rest.
     pub fn read(zip: &Zip<'_>, part: &str) -> Self {
-        let mut found = Self::default();
+        let mut merged = Self::default();
         let Some(entry) = zip.find(part) else {
-            return found;
+            return merged;
         };
         let mut count = 0;
         zip.scan(entry, OVERLAP_BYTES, &mut |text, is_last| {
@@ -44,10 +44,10 @@ impl MergedCells {
             };
             for at in memmem(text, b"mergeCell ").take_while(|at| *at < next) {
                 let tag = &text[at..(at + OVERLAP_BYTES).min(end)];
-                count += usize::from(count < MAX_MERGED && found.add(tag));
+                count += usize::from(count < MAX_MERGED && merged.add(tag));
             }
         });
-        found
+        merged
     }
 
     fn add(&mut self, tag: &[u8]) -> bool {
@@ -74,8 +74,9 @@ impl MergedCells {
 
     /// Fills in the cells of a row that are spanned by a merged cell from above.
     pub fn fill(&mut self, number: u32, row: &mut Vec<String>) {
-        self.open.retain(|(merged, _)| merged.last_row >= number);
-        for (merged, value) in &self.open {
+        self.open_ranges
+            .retain(|(merged, _)| merged.last_row >= number);
+        for (merged, value) in &self.open_ranges {
             if row.len() <= merged.column {
                 row.resize(merged.column + 1, String::new());
             }
@@ -86,7 +87,7 @@ impl MergedCells {
         for merged in self.by_first_row.remove(&number).unwrap_or_default() {
             let value = row.get(merged.column).cloned().unwrap_or_default();
             if !value.is_empty() && value.len() <= MAX_REPEATED_BYTES && merged.column < 4_096 {
-                self.open.push((merged, value));
+                self.open_ranges.push((merged, value));
             }
         }
     }

@@ -50,9 +50,9 @@ pub(super) fn read(
     out: &mut Output<'_>,
 ) -> Result<&'static str, Unreadable> {
     if zip.is_repaired {
-        damaged(out, "its directory is lost; what could be found is read");
+        note_damage(out, "its directory is lost; what could be found is read");
     }
-    let before = out.words;
+    let words_before = out.words;
     let (kind, pictures) = match package {
         Package::Word(part) => ("docx", docx::read(zip, part, out)),
         Package::Slides(part) => ("pptx", pptx::read(zip, part, out)),
@@ -61,16 +61,16 @@ pub(super) fn read(
         Package::Book => ("epub", epub::read(zip, out)?),
         Package::Archive => return Err(Unreadable::Unsupported("ZIP archive")),
     };
-    let empty = out.words == before;
+    let empty = out.words == words_before;
     match pictures.0 {
         0 => {}
         _ if empty => return Err(Unreadable::PicturesOnly),
-        count => out.note(format!("pictures whose inside is not read: {count}")),
+        count => out.add_note(format!("pictures whose inside is not read: {count}")),
     }
     Ok(kind)
 }
 
 /// Adds a note that the file is damaged.
-fn damaged(out: &mut Output<'_>, what: &str) {
-    out.note(format!("the file is damaged: {what}"));
+fn note_damage(out: &mut Output<'_>, what: &str) {
+    out.add_note(format!("the file is damaged: {what}"));
 }

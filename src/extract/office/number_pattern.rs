@@ -19,10 +19,10 @@ enum Slot {
 /// A format that shows more than the number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NumberPattern {
-    before: String,
+    prefix: String,
     slots: Vec<Slot>,
     decimals: usize,
-    after: String,
+    suffix: String,
     /// Number of times the number is divided by a thousand.
     thousands: i32,
 }
@@ -33,7 +33,7 @@ impl NumberPattern {
         if code.len() > MAX_CODE_BYTES {
             return None;
         }
-        let mut found = Self::default();
+        let mut pattern = Self::default();
         let mut pending = String::new();
         let (mut in_decimals, mut commas, mut general) = (false, 0, false);
         let section = code.replace("General", "\u{1}");
@@ -52,14 +52,14 @@ impl NumberPattern {
                     general |= character == '\u{1}';
                     let text = std::mem::take(&mut pending);
                     if in_decimals {
-                        found.decimals += 1;
-                    } else if found.slots.is_empty() {
-                        found.before = text;
+                        pattern.decimals += 1;
+                    } else if pattern.slots.is_empty() {
+                        pattern.prefix = text;
                     } else if !text.is_empty() {
-                        found.slots.push(Slot::Text(text));
+                        pattern.slots.push(Slot::Text(text));
                     }
                     if !in_decimals {
-                        found.slots.push(if character == '0' {
+                        pattern.slots.push(if character == '0' {
                             Slot::Zero
                         } else {
                             Slot::Digit
@@ -68,7 +68,7 @@ impl NumberPattern {
                     commas = 0;
                     continue;
                 }
-                '.' if !found.slots.is_empty() && !in_decimals => {
+                '.' if !pattern.slots.is_empty() && !in_decimals => {
                     in_decimals = true;
                     continue;
                 }
@@ -81,9 +81,9 @@ impl NumberPattern {
             };
             pending.push_str(&text);
         }
-        found.after = pending;
-        found.thousands = commas;
-        (!found.slots.is_empty() && found.is_special(general)).then_some(found)
+        pattern.suffix = pending;
+        pattern.thousands = commas;
+        (!pattern.slots.is_empty() && pattern.is_special(general)).then_some(pattern)
     }
 
     fn is_special(&self, general: bool) -> bool {
@@ -99,8 +99,8 @@ impl NumberPattern {
         (zeros > 1 && !general)
             || self.is_grouped()
             || self.thousands > 0
-            || shows_text(&self.before)
-            || shows_text(&self.after)
+            || shows_text(&self.prefix)
+            || shows_text(&self.suffix)
     }
 
     fn is_grouped(&self) -> bool {
@@ -125,7 +125,7 @@ impl NumberPattern {
             text.push('.');
             text.push_str(fraction);
         }
-        format!("{sign}{}{text}{}", self.before, self.after)
+        format!("{sign}{}{text}{}", self.prefix, self.suffix)
             .trim()
             .to_owned()
     }
@@ -181,8 +181,9 @@ mod tests {
             ("[>100]0000;0", 7.0, None),
             ("General", 5.0, None),
         ] {
-            let shown = NumberPattern::parse(code).map(|p| p.format(number, &number.to_string()));
-            assert_eq!(shown.as_deref(), expected, "{code}");
+            let formatted =
+                NumberPattern::parse(code).map(|p| p.format(number, &number.to_string()));
+            assert_eq!(formatted.as_deref(), expected, "{code}");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::odf_objects::{OdfObject, OdfObjects, content_of, report_programs};
 use super::odf_parts::{CoveredColumns, OdfOmitted, Repeated, is_hidden, text_and_child};
 use super::odf_styles::OdfStyles;
 use super::xml::{Tag, Xml, XmlPiece};
-use super::{Pictures, damaged};
+use super::{Pictures, note_damage};
 use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::zip::Zip;
@@ -30,7 +30,7 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     let mut rows_left = rows;
     let pictures = read_content(zip, "", &mut rows_left, out);
     if rows_left == 0 {
-        out.note(format!("only the first {rows} rows are shown"));
+        out.add_note(format!("only the first {rows} rows are shown"));
     }
     Pictures(pictures)
 }
@@ -38,14 +38,14 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
 /// Reads the content of the package, or of an object's folder in it. Returns the number of images.
 fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Output<'_>) -> usize {
     let Some(mut xml) = Xml::part(zip, &content_of(folder)) else {
-        damaged(out, "its content is missing");
+        note_damage(out, "its content is missing");
         return 0;
     };
     let mut reader = OdfReader {
         zip,
         body: BodyText::new(out, true),
         styles: OdfStyles::default(),
-        open: Vec::new(),
+        open_paragraphs: Vec::new(),
         lists: 0,
         starts_item: false,
         cell: Repeated::default(),
@@ -66,7 +66,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
         },
         footers: HashMap::new(),
         masters: HashMap::new(),
-        covered: CoveredColumns::default(),
+        covered_columns: CoveredColumns::default(),
         is_hidden_row: false,
         omitted: OdfOmitted::default(),
         objects: OdfObjects::default(),
@@ -78,14 +78,14 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
     let (omitted, objects) = (reader.omitted, reader.objects);
     omitted.report(out);
     if xml.is_broken() {
-        damaged(out, "its text is read only up to the damage");
+        note_damage(out, "its text is read only up to the damage");
     }
-    for folder in objects.folders() {
+    for folder in objects.into_folders() {
         if out.is_full() {
             break;
         }
         if out.depth() >= MAX_OBJECT_DEPTH {
-            out.note(format!("the embedded object {folder} is not read"));
+            out.add_note(format!("the embedded object {folder} is not read"));
             continue;
         }
         pictures += out.read_inside(&folder, |out| read_content(zip, &folder, rows_left, out));
@@ -111,7 +111,7 @@ struct OdfReader<'z, 'o, 's> {
     zip: &'z Zip<'z>,
     body: BodyText<'o, 's>,
     styles: OdfStyles,
-    open: Vec<OdfParagraph>,
+    open_paragraphs: Vec<OdfParagraph>,
     lists: usize,
     starts_item: bool,
     cell: Repeated,
@@ -133,7 +133,7 @@ struct OdfReader<'z, 'o, 's> {
     footers: HashMap<String, String>,
     /// Lines of the slide masters by name, until a slide shows them.
     masters: HashMap<String, Vec<String>>,
-    covered: CoveredColumns,
+    covered_columns: CoveredColumns,
     is_hidden_row: bool,
     omitted: OdfOmitted,
     objects: OdfObjects,
@@ -176,7 +176,7 @@ impl OdfReader<'_, '_, '_> {
 
     /// Writes text with each run of whitespace collapsed to a single space; additional spaces are encoded as tags.
     fn write_text(&mut self, text: &str) {
-        let Some(paragraph) = self.open.last_mut() else {
+        let Some(paragraph) = self.open_paragraphs.last_mut() else {
             return;
         };
         if paragraph.text.len() > MAX_PARAGRAPH_BYTES {
@@ -197,7 +197,7 @@ impl OdfReader<'_, '_, '_> {
     }
 
     fn push_character(&mut self, character: char, times: usize) {
-        if let Some(paragraph) = self.open.last_mut() {
+        if let Some(paragraph) = self.open_paragraphs.last_mut() {
             paragraph.runs.flush(&mut paragraph.text);
             paragraph
                 .text
@@ -218,7 +218,7 @@ impl OdfReader<'_, '_, '_> {
             "s" => self.push_character(' ', number("c").unwrap_or(1)),
             "tab" => self.push_character('\t', 1),
             "line-break" => self.push_character('\n', 1),
-            "soft-page-break" if self.open.len() < 2 => self.split()?,
+            "soft-page-break" if self.open_paragraphs.len() < 2 => self.split()?,
             "list" => self.lists += 1,
             "list-item" | "list-header" => self.starts_item = true,
             "note" => self.open_note(xml),
@@ -246,7 +246,7 @@ impl OdfReader<'_, '_, '_> {
             "object" | "object-ole" => self.object(tag, xml),
             "plugin" | "applet" | "floating-frame" => self.name_file(tag),
             "section" | "hidden-text" if is_hidden(tag) => {
-                self.omitted.hidden += 1;
+                self.omitted.hidden_count += 1;
                 xml.skip();
             }
             "forms" => {
@@ -254,7 +254,7 @@ impl OdfReader<'_, '_, '_> {
                     self.body.add_footnote(line);
                 }
             }
-            "desc" | "title" if self.open.is_empty() => {
+            "desc" | "title" if self.open_paragraphs.is_empty() => {
                 let words = to_one_line(&xml.inner_text());
                 if !words.is_empty() {
                     self.body.add_footnote(format!("[image: {words}]"));
@@ -270,22 +270,22 @@ impl OdfReader<'_, '_, '_> {
     }
 
     fn open_span(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
-        if self.styles.hides(tag) {
-            self.omitted.hidden += 1;
+        if self.styles.hides_text(tag) {
+            self.omitted.hidden_count += 1;
             return xml.skip();
         }
         let outer = self.spans.last().copied().unwrap_or_default();
-        let own = self.styles.run(tag);
+        let own_style = self.styles.run(tag);
         self.spans.push(RunStyle {
-            script: own.script.or(outer.script),
-            struck: own.struck || outer.struck,
+            script: own_style.script.or(outer.script),
+            struck: own_style.struck || outer.struck,
         });
     }
 
     fn open_page(&mut self, tag: &Tag) {
         self.number += 1;
         self.page_title.clear();
-        if self.styles.hides(tag) {
+        if self.styles.hides_text(tag) {
             self.body.add_note(format!(
                 "slide {} is hidden in the presentation",
                 self.number
@@ -308,7 +308,7 @@ impl OdfReader<'_, '_, '_> {
     /// Reads a formula in place, and keeps other objects for later.
     fn object(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match self.objects.take(self.zip, tag) {
-            OdfObject::Formula(words) if self.open.is_empty() => {
+            OdfObject::Formula(words) if self.open_paragraphs.is_empty() => {
                 self.body.add_footnote(format!("[formula: {words}]"));
             }
             OdfObject::Formula(words) => self.write_text(&format!(" [formula: {words}] ")),
@@ -331,7 +331,7 @@ impl OdfReader<'_, '_, '_> {
 
     /// Handles the element that determines whether the file is a text, a spreadsheet, or a presentation.
     fn set_kind(&mut self, tag: &Tag) {
-        if !self.open.is_empty() || self.number > 0 {
+        if !self.open_paragraphs.is_empty() || self.number > 0 {
             return;
         }
         self.kind = match tag.name() {
@@ -347,9 +347,9 @@ impl OdfReader<'_, '_, '_> {
 
     fn open_paragraph(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let style = tag.get("style-name").unwrap_or_default();
-        if self.open.is_empty()
+        if self.open_paragraphs.is_empty()
             && self.kind == OdfSort::Text
-            && self.styles.breaks(&style)
+            && self.styles.breaks_page(&style)
             && !self.body.is_blank()
         {
             self.body.break_page(false)?;
@@ -366,7 +366,7 @@ impl OdfReader<'_, '_, '_> {
         } else {
             ParagraphRole::Plain
         };
-        self.open.push(OdfParagraph {
+        self.open_paragraphs.push(OdfParagraph {
             text: String::new(),
             runs: RunBuffer::default(),
             role,
@@ -397,14 +397,14 @@ impl OdfReader<'_, '_, '_> {
             mut text,
             mut runs,
             mut role,
-        }) = self.open.pop()
+        }) = self.open_paragraphs.pop()
         else {
             return Ok(());
         };
         runs.flush(&mut text);
         let text = text.trim();
         self.headers_and_footers.remove_repeated(text);
-        if let Some(outer) = self.open.last_mut() {
+        if let Some(outer) = self.open_paragraphs.last_mut() {
             // The paragraph is in a text box inside another paragraph.
             if !text.is_empty() {
                 outer.text.push('\n');
@@ -437,7 +437,7 @@ impl OdfReader<'_, '_, '_> {
         if self.kind != OdfSort::Text {
             return Ok(());
         }
-        if let Some(paragraph) = self.open.last_mut() {
+        if let Some(paragraph) = self.open_paragraphs.last_mut() {
             paragraph.runs.flush(&mut paragraph.text);
             let text = std::mem::take(&mut paragraph.text);
             let role = std::mem::take(&mut paragraph.role);

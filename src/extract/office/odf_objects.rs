@@ -48,7 +48,7 @@ impl OdfObjects {
     }
 
     /// Returns the folders of the objects whose text follows that of the file, without duplicates.
-    pub fn folders(mut self) -> Vec<String> {
+    pub fn into_folders(mut self) -> Vec<String> {
         let mut seen_folders = std::collections::HashSet::new();
         self.folders
             .retain(|folder| seen_folders.insert(folder.clone()));
@@ -97,7 +97,7 @@ pub fn report_programs(zip: &Zip<'_>, out: &mut Output<'_>) {
         let is_program = (name.starts_with("Basic/") && name.ends_with(".xml") && !is_list)
             || (name.starts_with("Scripts/") && !name.ends_with('/'));
         if is_program {
-            out.note(format!("the program {name} is not read"));
+            out.add_note(format!("the program {name} is not read"));
         }
     }
 }

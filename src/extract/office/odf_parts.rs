@@ -14,9 +14,9 @@ const MAX_COLUMNS: usize = 1_000;
 pub struct OdfOmitted {
     /// Number of hidden sheets.
     pub sheets: usize,
-    deleted: usize,
+    deleted_count: usize,
     /// Number of hidden passages.
-    pub hidden: usize,
+    pub hidden_count: usize,
     /// Number of hidden rows, which are read nevertheless.
     pub hidden_rows: usize,
     /// Number of hidden columns, which are read nevertheless.
@@ -31,16 +31,16 @@ impl OdfOmitted {
         for (count, what) in [
             (self.sheets, "hidden sheets omitted"),
             (
-                self.deleted,
+                self.deleted_count,
                 "passages deleted in tracked changes, left out",
             ),
-            (self.hidden, "hidden passages left out"),
+            (self.hidden_count, "hidden passages left out"),
             (self.hidden_rows, "hidden rows, which are read"),
             (self.hidden_columns, "hidden columns, which are read"),
             (self.objects, "embedded objects not read"),
         ] {
             if count > 0 {
-                out.note(format!("{what}: {count}"));
+                out.add_note(format!("{what}: {count}"));
             }
         }
     }
@@ -53,7 +53,7 @@ impl OdfOmitted {
                 Some(XmlPiece::Open(tag))
                     if matches!(tag.name(), "deletion" | "cell-content-change") =>
                 {
-                    self.deleted += 1;
+                    self.deleted_count += 1;
                 }
                 Some(_) => {}
                 None => break,
@@ -66,7 +66,7 @@ impl OdfOmitted {
 #[derive(Default)]
 pub struct Repeated {
     /// Number of times the cell occurs.
-    pub times: usize,
+    pub repeat_count: usize,
     /// Whether a cell in a row above spans it.
     pub continues: bool,
     /// Content of a cell without text: its formula if it has no stored value, or else the value.
@@ -77,7 +77,7 @@ pub struct Repeated {
 #[derive(Default)]
 pub struct CoveredColumns {
     /// Number of rows still spanned, by column.
-    left: Vec<usize>,
+    rows_left: Vec<usize>,
     /// The next column of the open row.
     pub column: usize,
 }
@@ -88,12 +88,12 @@ impl CoveredColumns {
         let at = self.column;
         self.column = at.saturating_add(times);
         if is_covered {
-            let left = self.left.get_mut(at).filter(|left| **left > 0);
+            let left = self.rows_left.get_mut(at).filter(|left| **left > 0);
             return left.map(|left| *left -= 1).is_some();
         }
         if rows > 1 && at < MAX_COLUMNS {
-            self.left.resize(self.left.len().max(at + 1), 0);
-            self.left[at] = rows - 1;
+            self.rows_left.resize(self.rows_left.len().max(at + 1), 0);
+            self.rows_left[at] = rows - 1;
         }
         false
     }

@@ -45,12 +45,12 @@ impl OdfStyles {
     }
 
     /// Returns whether a page ends before a paragraph with this style.
-    pub fn breaks(&self, name: &str) -> bool {
+    pub fn breaks_page(&self, name: &str) -> bool {
         self.break_styles.contains(name)
     }
 
     /// Returns whether the style named by a tag hides its text.
-    pub fn hides(&self, tag: &Tag) -> bool {
+    pub fn hides_text(&self, tag: &Tag) -> bool {
         self.hidden_styles
             .contains(&tag.get("style-name").unwrap_or_default())
     }

@@ -54,7 +54,7 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
         .filter(|part| zip.find(part).is_some());
     let existing = |part: &str| zip.find(part).map(|entry| entry.name.clone());
     let types = content_types(zip);
-    let known = |words: &[&str]| {
+    let has_kind = |words: &[&str]| {
         let part = main.clone()?;
         let entry = types
             .iter()
@@ -63,7 +63,7 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
         Some(part)
     };
     if let Some(part) =
-        known(&["wordprocessingml", "ms-word"]).or_else(|| existing("word/document.xml"))
+        has_kind(&["wordprocessingml", "ms-word"]).or_else(|| existing("word/document.xml"))
     {
         return Ok(Package::Word(part));
     }
@@ -71,11 +71,11 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
         return Err(Unreadable::Unsupported("Excel binary workbook (XLSB)"));
     }
     if let Some(part) =
-        known(&["spreadsheetml", "ms-excel"]).or_else(|| existing("xl/workbook.xml"))
+        has_kind(&["spreadsheetml", "ms-excel"]).or_else(|| existing("xl/workbook.xml"))
     {
         return Ok(Package::Sheets(part));
     }
-    let slides = known(&["presentationml", "ms-powerpoint"]);
+    let slides = has_kind(&["presentationml", "ms-powerpoint"]);
     if let Some(part) = slides.or_else(|| existing("ppt/presentation.xml")) {
         return Ok(Package::Slides(part));
     }
@@ -138,26 +138,26 @@ pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
     } else {
         format!("{folder}/_rels/{file}.rels")
     };
-    let mut found = Vec::new();
+    let mut relations = Vec::new();
     let Some(mut xml) = Xml::part(zip, &name) else {
-        return found;
+        return relations;
     };
     while let Some(piece) = xml.next() {
         let XmlPiece::Open(tag) = piece else { continue };
         if tag.name() != "Relationship"
             || tag.get("TargetMode").as_deref() == Some("External")
-            || found.len() >= MAX_RELATIONS
+            || relations.len() >= MAX_RELATIONS
         {
             continue;
         }
         let kind = tag.get("Type").unwrap_or_default();
-        found.push(Relation {
+        relations.push(Relation {
             id: tag.get("Id").unwrap_or_default(),
             kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
             target: resolve(folder, &tag.get("Target").unwrap_or_default()),
         });
     }
-    found
+    relations
 }
 
 /// Resolves a path relative to a folder of the container; `..` above the root has no effect.

@@ -6,7 +6,7 @@ use super::drawing;
 use super::package::{Relation, relations};
 use super::slide_frames::SlideFrames;
 use super::xml::{Tag, Xml, XmlPiece};
-use super::{Pictures, damaged, embedded};
+use super::{Pictures, embedded, note_damage};
 use crate::extract::output::{Output, OutputFull};
 use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::zip::Zip;
@@ -37,15 +37,15 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         let mut reader = Slide::new(zip, &links, BodyText::new(out, false));
         reader.walk(&mut xml);
         reader.add_notes(&links);
-        let (shown, blank) = (reader.pictures, reader.is_blank());
+        let (picture_count, blank) = (reader.pictures, reader.is_blank());
         frames.add_layout(zip, &links);
         if !blank {
-            for line in frames.fresh(std::mem::take(&mut reader.footers)) {
+            for line in frames.new_footers(std::mem::take(&mut reader.footers)) {
                 reader.write_paragraph(&line, &ParagraphRole::Plain);
             }
         }
-        let (hidden, mut body, title) = (reader.hidden, reader.body, reader.title);
-        pictures += shown;
+        let (hidden, mut body, title) = (reader.is_hidden, reader.body, reader.title);
+        pictures += picture_count;
         body.title = if title.is_empty() {
             format!("slide {number}")
         } else {
@@ -56,7 +56,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             break;
         }
         if blank {
-            let why = if shown > 0 {
+            let why = if picture_count > 0 {
                 "a slide with pictures only"
             } else {
                 "an empty slide"
@@ -64,13 +64,13 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             out.add_textless_page(number, why, false);
         }
         if xml.is_broken() {
-            damaged(
+            note_damage(
                 out,
                 &format!("slide {number} is read only up to the damage"),
             );
         }
         if hidden {
-            out.note(format!("slide {number} is hidden in the presentation"));
+            out.add_note(format!("slide {number} is hidden in the presentation"));
         }
         files.extend(links);
     }
@@ -88,7 +88,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
         if tag.name() != "sldId" || slides.len() >= MAX_SLIDES {
             continue;
         }
-        let id = tag.prefixed("id");
+        let id = tag.prefixed_attribute("id");
         slides.extend(
             links
                 .iter()
@@ -112,7 +112,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
             .collect();
         found.sort();
         if !found.is_empty() {
-            damaged(
+            note_damage(
                 out,
                 "the order of the slides is lost; they are read by number",
             );
@@ -149,7 +149,7 @@ struct Slide<'a, 'o, 's> {
     in_table: usize,
     cells: Vec<TableCell>,
     pictures: usize,
-    hidden: bool,
+    is_hidden: bool,
     blank: bool,
     footers: Vec<String>,
 }
@@ -171,7 +171,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             in_table: 0,
             cells: Vec::new(),
             pictures: 0,
-            hidden: false,
+            is_hidden: false,
             blank: true,
             footers: Vec::new(),
         }
@@ -204,7 +204,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
 
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match tag.name() {
-            "sld" => self.hidden = tag.get("show").as_deref() == Some("0"),
+            "sld" => self.is_hidden = tag.get("show").as_deref() == Some("0"),
             "sp" | "graphicFrame" | "cxnSp" => self.place = PlaceholderType::Other,
             "ph" => {
                 self.place = match tag.get("type").as_deref() {
@@ -358,7 +358,7 @@ fn run_style(tag: &Tag) -> RunStyle {
 
 /// Returns the text of each element with this name, without the slide's image and number.
 fn note_texts(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
-    let (mut found, mut text) = (Vec::new(), String::new());
+    let (mut notes, mut text) = (Vec::new(), String::new());
     let (mut frame, mut inside) = (false, false);
     while let Some(piece) = xml.next() {
         match piece {
@@ -387,13 +387,13 @@ fn note_texts(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
                 "p" => text.push('\n'),
                 name if name == element => {
                     let note = text.trim();
-                    if !frame && !note.is_empty() && found.len() < 1_000 {
-                        found.push(note.to_owned());
+                    if !frame && !note.is_empty() && notes.len() < 1_000 {
+                        notes.push(note.to_owned());
                     }
                 }
                 _ => {}
             },
         }
     }
-    found
+    notes
 }

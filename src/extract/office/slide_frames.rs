@@ -17,9 +17,9 @@ const MAX_LINE_BYTES: usize = 4 << 10;
 pub struct SlideFrames {
     /// The layouts and masters that have been read.
     parts: HashSet<String>,
-    written: HashSet<String>,
+    written_texts: HashSet<String>,
     /// Lines of layouts that have not been written yet.
-    waiting: Vec<String>,
+    waiting_lines: Vec<String>,
 }
 
 impl SlideFrames {
@@ -39,15 +39,15 @@ impl SlideFrames {
                 && !self.parts.contains(&part.target)
                 && let Some(mut xml) = Xml::part(zip, &part.target)
             {
-                self.waiting.extend(shown_text(&mut xml));
+                self.waiting_lines.extend(shown_text(&mut xml));
                 self.parts.insert(part.target);
             }
         }
     }
 
     /// Returns the lines of layouts and of the slide's footers that have not been written yet.
-    pub fn fresh(&mut self, footers: Vec<String>) -> Vec<String> {
-        let layouts = std::mem::take(&mut self.waiting).into_iter();
+    pub fn new_footers(&mut self, footers: Vec<String>) -> Vec<String> {
+        let layouts = std::mem::take(&mut self.waiting_lines).into_iter();
         let lines = layouts.map(|words| format!("[layout: {words}]")).chain(
             footers
                 .into_iter()
@@ -55,7 +55,7 @@ impl SlideFrames {
         );
         let mut fresh = Vec::new();
         for line in lines {
-            if self.written.len() < MAX_LINES && self.written.insert(line.clone()) {
+            if self.written_texts.len() < MAX_LINES && self.written_texts.insert(line.clone()) {
                 fresh.push(line);
             }
         }

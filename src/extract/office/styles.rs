@@ -26,8 +26,8 @@ pub struct Numbered {
 struct Style {
     based_on: String,
     outline: Option<usize>,
-    numbered: Option<Numbered>,
-    hidden: bool,
+    numbering: Option<Numbered>,
+    is_hidden: bool,
     run: RunStyle,
 }
 
@@ -60,20 +60,21 @@ impl Styles {
 
     /// Returns the list that a style assigns to its paragraphs.
     pub fn numbering(&self, id: &str) -> Option<Numbered> {
-        self.find_inherited(id, |style| style.numbered.clone())
+        self.find_inherited(id, |style| style.numbering.clone())
     }
 
     /// Returns whether a style hides its text.
     pub fn is_hidden(&self, id: &str) -> bool {
-        self.find_inherited(id, |style| style.hidden.then_some(()))
+        self.find_inherited(id, |style| style.is_hidden.then_some(()))
             .is_some()
     }
 
     /// Returns the position and strikethrough that a style applies to its text.
     pub fn run_style(&self, id: &str) -> RunStyle {
         let plain = RunStyle::default();
-        let found = self.find_inherited(id, |style| (style.run != plain).then_some(style.run));
-        found.unwrap_or_default()
+        let inherited_style =
+            self.find_inherited(id, |style| (style.run != plain).then_some(style.run));
+        inherited_style.unwrap_or_default()
     }
 
     fn find_inherited<T>(&self, id: &str, property: impl Fn(&Style) -> Option<T>) -> Option<T> {
@@ -107,9 +108,9 @@ fn style(xml: &mut Xml<'_>) -> Style {
                     .filter(|&l| l < 9)
                     .map(|l: usize| l + 1)
             }
-            "numId" => style.numbered.get_or_insert_default().list_id = value(),
-            "ilvl" => style.numbered.get_or_insert_default().level = value().parse().unwrap_or(0),
-            "vanish" => style.hidden = tag.is_on(),
+            "numId" => style.numbering.get_or_insert_default().list_id = value(),
+            "ilvl" => style.numbering.get_or_insert_default().level = value().parse().unwrap_or(0),
+            "vanish" => style.is_hidden = tag.is_on(),
             "vertAlign" => {
                 style.run.script = match value().as_str() {
                     "superscript" => Some(Script::Superscript),
@@ -132,7 +133,7 @@ fn style(xml: &mut Xml<'_>) -> Style {
 
 #[derive(Debug, Clone, Default)]
 struct ListLevel {
-    start: u32,
+    start_number: u32,
     format: String,
     text: String,
 }
@@ -183,7 +184,7 @@ impl Lists {
                     let levels = lists.definitions.get_mut(&kind);
                     if let Some(level) = levels.and_then(|levels| levels.get_mut(level)) {
                         match name {
-                            "start" => level.start = value().parse().unwrap_or(1),
+                            "start" => level.start_number = value().parse().unwrap_or(1),
                             "numFmt" => level.format = value(),
                             _ => level.text = value(),
                         }
@@ -214,7 +215,7 @@ impl Lists {
         };
         let start = |level: usize| {
             let restart_at = restart.and_then(|starts| starts.get(level).copied().flatten());
-            restart_at.unwrap_or(levels[level].start)
+            restart_at.unwrap_or(levels[level].start_number)
         };
         let counts = self.counts.entry(key).or_default();
         for (level, count) in counts.iter_mut().enumerate().take(item.level) {
@@ -226,8 +227,8 @@ impl Lists {
         counts[item.level + 1..].fill(None);
         let mut mark = definition.text.clone();
         for (level, count) in counts.iter().enumerate().take(item.level + 1) {
-            let shown = format_count(&levels[level].format, count.unwrap_or(1));
-            mark = mark.replace(&format!("%{}", level + 1), &shown);
+            let marker_text = format_count(&levels[level].format, count.unwrap_or(1));
+            mark = mark.replace(&format!("%{}", level + 1), &marker_text);
         }
         Some(mark.trim().to_owned())
     }

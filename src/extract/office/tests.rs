@@ -27,7 +27,7 @@ fn texts(bytes: &[u8]) -> Vec<String> {
 
 const ROOT: &str = r#"<Relationships><Relationship Id="r1" Type="http://x/officeDocument" Target="word/document.xml"/></Relationships>"#;
 
-fn word(body: &str, more: &[(&str, &str)]) -> Vec<u8> {
+fn word(body: &str, extra_parts: &[(&str, &str)]) -> Vec<u8> {
     let document = format!(
         r#"<?xml version="1.0"?><w:document xmlns:w="w"><w:body>{body}</w:body></w:document>"#
     );
@@ -35,7 +35,11 @@ fn word(body: &str, more: &[(&str, &str)]) -> Vec<u8> {
         ("_rels/.rels", ROOT.as_bytes()),
         ("word/document.xml", document.as_bytes()),
     ];
-    parts.extend(more.iter().map(|(name, text)| (*name, text.as_bytes())));
+    parts.extend(
+        extra_parts
+            .iter()
+            .map(|(name, text)| (*name, text.as_bytes())),
+    );
     pack(&parts)
 }
 
@@ -68,12 +72,12 @@ fn tables_keep_rows_columns_and_merged_cells() {
         format!("<w:tr><w:trPr>{props}</w:trPr>{}</w:tr>", cells.concat())
     };
     let table = |rows: &[String]| format!("<w:tbl>{}</w:tbl>", rows.concat());
-    let named = table(&[
+    let named_columns = table(&[
         row("<w:tblHeader/>", &[cell("", "Name"), cell("", "Age")]),
         row("", &[cell("", "Ann"), cell("", "3")]),
     ]);
     assert_eq!(
-        texts(&word(&named, &[])),
+        texts(&word(&named_columns, &[])),
         ["Columns: Name | Age\nName: Ann | Age: 3"]
     );
     // Words above numbers are column names, but words above words may be a form.
@@ -139,8 +143,8 @@ fn each_break_ends_one_page() {
 #[test]
 fn damage_and_encryption_are_reported() {
     let intact_file = word(&(p("first words") + &p(&"more ".repeat(3_000))), &[]);
-    let cut = &intact_file[..intact_file.len() / 2];
-    match read(cut) {
+    let truncated_file = &intact_file[..intact_file.len() / 2];
+    match read(truncated_file) {
         Ok((report, _)) => assert!(
             report.notes.iter().any(|note| note.contains("damaged")),
             "{:?}",
@@ -398,7 +402,7 @@ fn books_are_read_in_spine_order_with_chapter_titles() {
 }
 
 /// Returns the progress reported while a file is read, as pairs of the amount done and the total.
-fn shares(bytes: &[u8]) -> Vec<(u64, u64)> {
+fn reported_shares(bytes: &[u8]) -> Vec<(u64, u64)> {
     let limits = ReadLimits::default();
     let input = FileInput {
         bytes,
@@ -467,7 +471,7 @@ fn office_files_report_the_share_that_has_been_read() {
         ("xlsx", book, 90),
         ("pptx", deck, 19),
     ] {
-        let reported_shares = shares(&bytes);
+        let reported_shares = reported_shares(&bytes);
         assert!(
             (least..=100).contains(&reported_shares.len()),
             "{kind}: {reported_shares:?}"
@@ -476,10 +480,10 @@ fn office_files_report_the_share_that_has_been_read() {
             reported_shares.is_sorted_by(|one, next| one.0 < next.0 && one.1 == next.1),
             "{kind}: {reported_shares:?}"
         );
-        let (done, total) = reported_shares[reported_shares.len() - 1];
+        let (done_bytes, total) = reported_shares[reported_shares.len() - 1];
         assert!(
-            done <= total && done * 10 > total * 9,
-            "{kind}: {done} of {total}"
+            done_bytes <= total && done_bytes * 10 > total * 9,
+            "{kind}: {done_bytes} of {total}"
         );
     }
 }

@@ -9,7 +9,7 @@ use super::numbers::Shapes;
 use super::package::{Relation, relations};
 use super::sheet_cells::{MAX_CELL_BYTES, column_index, decode_escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
-use super::{Pictures, damaged, embedded, xlsx_objects};
+use super::{Pictures, embedded, note_damage, xlsx_objects};
 use crate::extract::output::{Output, OutputFull};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
@@ -57,7 +57,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         reader.bytes_read = reader.bytes_read.saturating_add(size_of_part(zip, &target));
     }
     if reader.uncached_formulas > 0 {
-        out.note(format!(
+        out.add_note(format!(
             "formulas without a stored result, shown as formulas: {}",
             reader.uncached_formulas
         ));
@@ -97,25 +97,27 @@ fn sheets(
             "sheet" if sheets.len() < MAX_SHEETS => {
                 let name = to_one_line(&tag.get("name").unwrap_or_default());
                 if tag.get("state").is_some_and(|state| state != "visible") {
-                    out.note(format!("the hidden sheet {name} is omitted"));
+                    out.add_note(format!("the hidden sheet {name} is omitted"));
                     continue;
                 }
-                let id = tag.prefixed("id");
+                let id = tag.prefixed_attribute("id");
                 let link = links.iter().find(|link| Some(&link.id) == id.as_ref());
                 match link.map(|link| (&*link.kind, &link.target)) {
                     Some(("worksheet" | "chartsheet", target)) => {
                         sheets.push((name, target.clone()));
                     }
                     // Macros and dialogs of old versions are sheets too.
-                    Some(_) => out.note(format!("the sheet {name} is a program and is not read")),
-                    None => damaged(out, &format!("the sheet {name} is missing")),
+                    Some(_) => {
+                        out.add_note(format!("the sheet {name} is a program and is not read"))
+                    }
+                    None => note_damage(out, &format!("the sheet {name} is missing")),
                 }
             }
             _ => {}
         }
     }
     if xml.is_none_or(|xml| xml.is_broken()) {
-        damaged(out, "the list of its sheets is incomplete");
+        note_damage(out, "the list of its sheets is incomplete");
     }
     (sheets, from_1904)
 }
@@ -138,7 +140,7 @@ impl Strings {
                 rich_text(&mut xml, &mut strings.text);
                 strings.ends.push(strings.text.len() as u32);
                 if strings.text.len() > MAX_STRINGS_BYTES {
-                    out.note(format!(
+                    out.add_note(format!(
                         "only the first {} MB of the workbook's text are used",
                         MAX_STRINGS_BYTES >> 20
                     ));
@@ -147,7 +149,7 @@ impl Strings {
             }
         }
         if xml.is_broken() {
-            damaged(out, "some of the text in its cells is lost");
+            note_damage(out, "some of the text in its cells is lost");
         }
         strings
     }
@@ -224,8 +226,8 @@ impl XlsxSheet {
             "dataValidation" => self.open_rule(tag),
             "formula1" => self.add_choices(&xml.inner_text()),
             "hyperlink" => {
-                let place = tag.get("ref").unwrap_or_default();
-                self.hint("tip", &place, &tag.get("tooltip").unwrap_or_default());
+                let cell_range = tag.get("ref").unwrap_or_default();
+                self.hint("tip", &cell_range, &tag.get("tooltip").unwrap_or_default());
             }
             _ => {}
         }
@@ -233,13 +235,13 @@ impl XlsxSheet {
 
     /// Records the input messages of a data validation rule.
     fn open_rule(&mut self, rule: &Tag) {
-        let place = rule.get("sqref").unwrap_or_default();
+        let cell_range = rule.get("sqref").unwrap_or_default();
         for names in [["promptTitle", "prompt"], ["errorTitle", "error"]] {
             let words = names.map(|name| rule.get(name).unwrap_or_default());
-            self.hint("hint", &place, &words.join(" "));
+            self.hint("hint", &cell_range, &words.join(" "));
         }
         let is_list = rule.get("type").as_deref() == Some("list");
-        self.list_range = is_list.then_some(place);
+        self.list_range = is_list.then_some(cell_range);
     }
 
     /// Records the choices listed in a rule itself; other choices are in cells, which are read anyway.
@@ -290,7 +292,7 @@ impl XlsxReader {
         out: &mut Output<'_>,
     ) -> Result<(), OutputFull> {
         let Some(mut xml) = Xml::part(zip, part) else {
-            damaged(out, &format!("the sheet {name} is missing"));
+            note_damage(out, &format!("the sheet {name} is missing"));
             return Ok(());
         };
         let mut sheet = XlsxSheet {
@@ -313,7 +315,7 @@ impl XlsxReader {
                 },
                 XmlPiece::Close(name) if name == "row" => {
                     if self.rows_left == 0 {
-                        out.note(format!("only the first {} rows are shown", self.max_rows));
+                        out.add_note(format!("only the first {} rows are shown", self.max_rows));
                         break;
                     }
                     self.rows_left -= 1;
@@ -328,14 +330,14 @@ impl XlsxReader {
         }
         sheet.grid.end(&mut sheet.text);
         if xml.is_broken() {
-            damaged(
+            note_damage(
                 out,
                 &format!("the sheet {name} is read only up to the damage"),
             );
         }
         xlsx_objects::read(zip, part, &mut sheet.text);
         sheet.add_surroundings();
-        sheet.notes.drain(..).for_each(|note| out.note(note));
+        sheet.notes.drain(..).for_each(|note| out.add_note(note));
         if sheet.text.trim().is_empty() && sheet.parts == 0 {
             out.add_textless_page(out.next(), format!("the sheet {name} is empty"), false);
             return Ok(());
@@ -369,14 +371,14 @@ impl XlsxReader {
         }
         if let (Some(formula), None) = (&formula, value.as_deref().filter(|v| !v.is_empty())) {
             self.uncached_formulas += 1;
-            let shown = match formula.trim() {
+            let display_formula = match formula.trim() {
                 "" => "=…".to_owned(),
                 formula => format!("={formula}"),
             };
-            return place_cell(row, column, shown);
+            return place_cell(row, column, display_formula);
         }
         let value = value.unwrap_or_default();
-        let shown = match kind.as_str() {
+        let display_formula = match kind.as_str() {
             "s" => {
                 let index = value.trim().parse().unwrap_or(usize::MAX);
                 self.strings.get(index).to_owned()
@@ -392,7 +394,7 @@ impl XlsxReader {
                 .format_of(style)
                 .format_value(&value, self.from_1904),
         };
-        place_cell(row, column, shown);
+        place_cell(row, column, display_formula);
     }
 }
 

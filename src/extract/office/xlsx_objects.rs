@@ -40,9 +40,12 @@ fn add_comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, max_byt
         {
             let mut words = String::new();
             rich_text(xml, &mut words);
-            let place = tag.get("ref").unwrap_or_default();
+            let cell_reference = tag.get("ref").unwrap_or_default();
             if !(has_threads && words.starts_with("[Threaded comment]")) {
-                text.push_str(&format!("\n[comment on {place}: {}]", to_one_line(&words)));
+                text.push_str(&format!(
+                    "\n[comment on {cell_reference}: {}]",
+                    to_one_line(&words)
+                ));
             }
         }
     }
@@ -50,15 +53,15 @@ fn add_comments(xml: &mut Xml<'_>, has_threads: bool, text: &mut String, max_byt
 
 /// Adds the threaded comments and replies of newer programs.
 fn add_threads(xml: &mut Xml<'_>, text: &mut String, max_bytes: usize) {
-    let mut place = String::new();
+    let mut cell_reference = String::new();
     while let Some(piece) = xml.next() {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "threadedComment" => {
-                place = tag.get("ref").unwrap_or_default();
+                cell_reference = tag.get("ref").unwrap_or_default();
             }
             XmlPiece::Open(tag) if tag.name() == "text" && text.len() < max_bytes => {
                 let words = to_one_line(&xml.inner_text());
-                text.push_str(&format!("\n[comment on {place}: {words}]"));
+                text.push_str(&format!("\n[comment on {cell_reference}: {words}]"));
             }
             _ => {}
         }

@@ -44,7 +44,7 @@ impl Tag {
     }
 
     /// Returns the prefixed attribute with this local name, if one without a prefix also exists (`id` and `r:id`).
-    pub fn prefixed(&self, name: &str) -> Option<String> {
+    pub fn prefixed_attribute(&self, name: &str) -> Option<String> {
         self.find_attribute(name, |prefixed| prefixed)
     }
 
@@ -81,7 +81,7 @@ pub struct Xml<'z> {
     depth: usize,
     size: usize,
     is_broken: bool,
-    ended: bool,
+    has_ended: bool,
 }
 
 impl<'z> Xml<'z> {
@@ -113,8 +113,8 @@ impl<'z> Xml<'z> {
 
     /// Returns the number of bytes of the part read so far, and the total as given by the container.
     pub fn progress(&self) -> (usize, usize) {
-        let done = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
-        (done, self.size)
+        let done_bytes = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+        (done_bytes, self.size)
     }
 
     /// Creates a reader for markup that is already decoded.
@@ -136,13 +136,13 @@ impl<'z> Xml<'z> {
             depth: 0,
             size: 0,
             is_broken: false,
-            ended: false,
+            has_ended: false,
         }
     }
 
     /// Returns the next piece, or `None` at the end or if the rest cannot be read.
     pub fn next(&mut self) -> Option<XmlPiece> {
-        if self.ended {
+        if self.has_ended {
             return None;
         }
         // Releases a buffer that a long run of text has enlarged.
@@ -155,7 +155,7 @@ impl<'z> Xml<'z> {
             let event = match self.reader.read_event_into(&mut self.buffer) {
                 Ok(event) => event,
                 Err(_) => {
-                    (self.is_broken, self.ended) = (true, true);
+                    (self.is_broken, self.has_ended) = (true, true);
                     return None;
                 }
             };
@@ -163,13 +163,13 @@ impl<'z> Xml<'z> {
                 Event::Start(_) => {
                     self.depth += 1;
                     if self.depth > MAX_DEPTH {
-                        (self.is_broken, self.ended) = (true, true);
+                        (self.is_broken, self.has_ended) = (true, true);
                         return None;
                     }
                 }
                 Event::End(_) => self.depth = self.depth.saturating_sub(1),
                 Event::Eof => {
-                    (self.is_broken, self.ended) = (self.depth > 0, true);
+                    (self.is_broken, self.has_ended) = (self.depth > 0, true);
                     return None;
                 }
                 Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {}

@@ -55,7 +55,7 @@ pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
 fn comment_text(annotation: &Dict<'_>) -> String {
     let mut text = one_line(&string_entry(annotation, "Contents"));
     if text.is_empty() {
-        text = one_line(&rich(annotation.get::<Object<'_>>("RC")));
+        text = one_line(&rich_text(annotation.get::<Object<'_>>("RC")));
     }
     let author = one_line(&string_entry(annotation, "T"));
     match (text.is_empty(), author.is_empty()) {
@@ -81,7 +81,7 @@ pub fn has_text(annotation: &Dict<'_>) -> bool {
 }
 
 /// Returns the plain text of a rich-text value, which is XHTML.
-fn rich(value: Option<Object<'_>>) -> String {
+fn rich_text(value: Option<Object<'_>>) -> String {
     let page = value
         .map(|value| display_value(&value, None))
         .unwrap_or_default();
@@ -94,14 +94,14 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     const PUSH_BUTTON: u32 = 1 << 16;
     const PASSWORD: u32 = 1 << 13;
     const COMBO: u32 = 1 << 17;
-    let flags = match inherited(annotation, "Ff") {
+    let flags = match inherited_value(annotation, "Ff") {
         Some(Object::Number(flags)) => u32::try_from(flags.as_i64()).unwrap_or(0),
         _ => 0,
     };
-    let Some(Object::Name(kind)) = inherited(annotation, "FT") else {
+    let Some(Object::Name(kind)) = inherited_value(annotation, "FT") else {
         return AnnotationText::Appearance(String::new());
     };
-    let value = inherited(annotation, "V");
+    let value = inherited_value(annotation, "V");
     match Some(&*kind) {
         Some(b"Btn") if flags & PUSH_BUTTON == 0 => {
             let state = annotation.get::<Name<'_>>("AS");
@@ -115,14 +115,14 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
             AnnotationText::Box(state.is_some_and(|state| state != b"Off"))
         }
         Some(b"Tx" | b"Ch") if flags & PASSWORD == 0 => {
-            let options = match inherited(annotation, "Opt") {
+            let options = match inherited_value(annotation, "Opt") {
                 Some(Object::Array(options)) => Some(options),
                 _ => None,
             };
             let value = value
                 .map(|value| display_value(&value, options.as_ref()))
                 .filter(|value| !value.is_empty())
-                .unwrap_or_else(|| rich(inherited(annotation, "RV")));
+                .unwrap_or_else(|| rich_text(inherited_value(annotation, "RV")));
             let is_list = &*kind == b"Ch" && flags & COMBO == 0;
             AnnotationText::Appearance(match options {
                 Some(options) if is_list => list_options(&options, &value),
@@ -157,10 +157,10 @@ fn list_options(options: &Array<'_>, value: &str) -> String {
         }
         _ => String::new(),
     };
-    let chosen: Vec<&str> = value.split(", ").collect();
+    let chosen_options: Vec<&str> = value.split(", ").collect();
     let lines = options.iter::<Object<'_>>().take(MAX_NOTES).map(|option| {
         let label = label(option);
-        let is_chosen = !label.is_empty() && chosen.contains(&label.as_str());
+        let is_chosen = !label.is_empty() && chosen_options.contains(&label.as_str());
         if is_chosen {
             format!("[x] {label}")
         } else {
@@ -209,7 +209,7 @@ fn display_value(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
 }
 
 /// Returns an entry of the field, or of the nearest ancestor that has it.
-fn inherited<'a>(annotation: &Dict<'a>, key: &str) -> Option<Object<'a>> {
+fn inherited_value<'a>(annotation: &Dict<'a>, key: &str) -> Option<Object<'a>> {
     let mut dict = annotation.clone();
     for _ in 0..MAX_PARENTS {
         if let Some(found) = dict.get::<Object<'a>>(key) {
@@ -271,7 +271,7 @@ pub fn place_text(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str
 }
 
 /// Returns the appearance of an annotation, and the mapping from it to the page.
-pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
+pub fn appearance_of<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let appearances = annotation.get::<Dict<'a>>("AP")?;
     let stream = match appearances.get::<Object<'a>>("N")? {
         Object::Stream(stream) => stream,
@@ -281,7 +281,7 @@ pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
         }
         _ => return None,
     };
-    let place = rectangle(annotation, "Rect")?;
+    let target_rectangle = rectangle(annotation, "Rect")?;
     let matrix = matrix(stream.dict()).unwrap_or(Matrix::IDENTITY);
     let [x0, y0, x1, y1] = rectangle(stream.dict(), "BBox").unwrap_or([0.0, 0.0, 1.0, 1.0]);
     let corners =
@@ -291,9 +291,12 @@ pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let (left, right) = (minimum(|at| at.0), maximum(|at| at.0));
     let (bottom, top) = (minimum(|at| at.1), maximum(|at| at.1));
     let scale = |to: f64, from: f64| if from > 0.0 { to / from } else { 1.0 };
-    let scale_x = scale(place[2] - place[0], right - left);
-    let tall = scale(place[3] - place[1], top - bottom);
-    let (x, y) = (place[0] - left * scale_x, place[1] - bottom * tall);
+    let scale_x = scale(target_rectangle[2] - target_rectangle[0], right - left);
+    let tall = scale(target_rectangle[3] - target_rectangle[1], top - bottom);
+    let (x, y) = (
+        target_rectangle[0] - left * scale_x,
+        target_rectangle[1] - bottom * tall,
+    );
     let fit = Matrix([scale_x, 0.0, 0.0, tall, x, y]);
     fit.is_sane().then_some((stream, fit))
 }

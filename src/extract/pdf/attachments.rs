@@ -19,7 +19,7 @@ const MAX_FILE_DEPTH: usize = 2;
 /// The files attached to a document, without duplicates.
 #[derive(Default)]
 pub struct Attachments<'a> {
-    seen: HashSet<ObjectIdentifier>,
+    seen_objects: HashSet<ObjectIdentifier>,
     files: Vec<(String, Stream<'a>)>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Attachments<'a> {
     pub fn add(&mut self, specification: &Dict<'a>) {
         if self.files.len() < MAX_FILES
             && let Some((name, stream)) = annotations::embedded_file(specification)
-            && self.seen.insert(stream.obj_id())
+            && self.seen_objects.insert(stream.obj_id())
         {
             self.files.push((name, stream));
         }
@@ -87,11 +87,11 @@ impl<'a> Attachments<'a> {
                 break;
             }
             if out.depth() >= MAX_FILE_DEPTH {
-                out.note(format!("attached file {name} is not read"));
+                out.add_note(format!("attached file {name} is not read"));
                 continue;
             }
             let Ok(bytes) = stream.decoded_data() else {
-                out.note(format!("attached file {name} is damaged"));
+                out.add_note(format!("attached file {name} is damaged"));
                 continue;
             };
             let file = FileInput {
@@ -101,7 +101,7 @@ impl<'a> Attachments<'a> {
                 limits: &limits,
             };
             if let Err(reason) = read_inner(&file, out) {
-                out.note(format!("attached file {name}: {}", reason.message()));
+                out.add_note(format!("attached file {name}: {}", reason.message()));
             }
         }
     }

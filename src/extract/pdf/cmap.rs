@@ -38,7 +38,7 @@ impl CMap {
     /// Parses as much as possible; a damaged map has fewer entries.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut map = Self::default();
-        let tokens = CMapTokens { bytes, at: 0 };
+        let tokens = CMapTokens { bytes, position: 0 };
         let mut stack: Vec<CMapToken> = Vec::new();
         for token in tokens {
             let CMapToken::Word(word) = token else {
@@ -257,7 +257,7 @@ impl CMapToken<'_> {
 
 struct CMapTokens<'a> {
     bytes: &'a [u8],
-    at: usize,
+    position: usize,
 }
 
 impl<'a> Iterator for CMapTokens<'a> {
@@ -265,28 +265,30 @@ impl<'a> Iterator for CMapTokens<'a> {
 
     fn next(&mut self) -> Option<CMapToken<'a>> {
         loop {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
+            let byte = *self.bytes.get(self.position)?;
+            self.position += 1;
             match byte {
                 b'%' => {
                     self.take_while(|byte| byte != b'\n' && byte != b'\r');
                 }
                 b'[' => return Some(CMapToken::Open),
                 b']' => return Some(CMapToken::Close),
-                b'<' if self.bytes.get(self.at) != Some(&b'<') => return Some(self.next_hex()),
+                b'<' if self.bytes.get(self.position) != Some(&b'<') => {
+                    return Some(self.next_hex());
+                }
                 b'/' => return Some(CMapToken::Name(self.take_while(is_regular))),
                 b'(' => {
                     self.take_while(|byte| byte != b')');
                 }
                 _ if is_regular(byte) => {
-                    self.at -= 1;
+                    self.position -= 1;
                     let word = self.take_while(is_regular);
                     let digits = std::str::from_utf8(word)
                         .ok()
                         .and_then(|text| text.parse().ok());
                     return Some(digits.map_or(CMapToken::Word(word), CMapToken::Number));
                 }
-                b'<' => self.at += 1,
+                b'<' => self.position += 1,
                 _ => {}
             }
         }
@@ -295,12 +297,12 @@ impl<'a> Iterator for CMapTokens<'a> {
 
 impl<'a> CMapTokens<'a> {
     fn take_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'a [u8] {
-        let rest = &self.bytes[self.at..];
+        let rest = &self.bytes[self.position..];
         let length = rest
             .iter()
             .position(|&byte| !accepts(byte))
             .unwrap_or(rest.len());
-        self.at += length;
+        self.position += length;
         &rest[..length]
     }
 
@@ -310,7 +312,7 @@ impl<'a> CMapTokens<'a> {
             .iter()
             .filter_map(|&byte| char::from(byte).to_digit(16).map(|digit| digit as u8))
             .collect();
-        self.at += 1;
+        self.position += 1;
         let bytes = digits
             .chunks(2)
             .map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0))

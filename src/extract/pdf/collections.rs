@@ -63,8 +63,8 @@ impl CharacterCollection {
 
     /// Returns the character with this number.
     pub fn character(self, id: u32) -> Option<char> {
-        let found = self.0.get(usize::try_from(id).ok()?);
-        found.copied().filter(|character| *character != '\0')
+        let mapped = self.0.get(usize::try_from(id).ok()?);
+        mapped.copied().filter(|character| *character != '\0')
     }
 }
 
@@ -94,9 +94,9 @@ fn characters(
     for &(mut id, mut code, count) in runs {
         let end = id + count;
         while id < end && code < 0xFF00 {
-            let found = decode_code(encoding, code);
-            if found.is_none_or(|character| !DUPLICATE_HANJA.contains(&character)) {
-                map_code(id, found.unwrap_or('\0'));
+            let decoded = decode_code(encoding, code);
+            if decoded.is_none_or(|character| !DUPLICATE_HANJA.contains(&character)) {
+                map_code(id, decoded.unwrap_or('\0'));
                 id += 1;
             }
             code = next_code(code, encoding == BIG5);
@@ -117,11 +117,11 @@ fn characters(
 
 /// Parses the first number and the characters of a line, if it belongs to this collection.
 fn parse_listed_line<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
-    let (first, listed) = line
+    let (first, characters_text) = line
         .strip_prefix(name)?
         .strip_prefix(' ')?
         .split_once(' ')?;
-    Some((first.parse().ok()?, listed))
+    Some((first.parse().ok()?, characters_text))
 }
 
 fn decode_code(encoding: &'static Encoding, code: u16) -> Option<char> {
@@ -187,8 +187,10 @@ mod tests {
     fn numbers_give_the_characters_of_the_published_tables() {
         let of = |name: &[u8], ids: &[u32]| -> String {
             let collection = CharacterCollection::from_ordering(name).expect("a collection");
-            let found = ids.iter().map(|id| collection.character(*id));
-            found.map(|found| found.unwrap_or('·')).collect()
+            let characters = ids.iter().map(|id| collection.character(*id));
+            characters
+                .map(|characters| characters.unwrap_or('·'))
+                .collect()
         };
         // Values from poppler-data's `cidToUnicode`.
         let japan = [

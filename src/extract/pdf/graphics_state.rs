@@ -33,7 +33,7 @@ pub struct GraphicsState {
     /// Whether text is filled, and neither outlined nor used as a clip: rendering mode 0.
     pub is_filled: bool,
     /// The fill color.
-    pub fill: FillColor,
+    pub fill_color: FillColor,
     /// Bounds of the clipping area; `None` if there is no clip.
     pub clip: Option<[f64; 4]>,
     /// Whether the clipping area is exactly its bounds.
@@ -75,7 +75,7 @@ impl GraphicsState {
             rise: 0.0,
             is_invisible: false,
             is_filled: true,
-            fill: FillColor::Other,
+            fill_color: FillColor::Other,
             clip: None,
             clip_is_box: true,
             alpha: 1.0,
@@ -87,7 +87,7 @@ impl GraphicsState {
 
     /// Returns whether fills hide the content below.
     pub fn paints_opaquely(&self) -> bool {
-        self.fill != FillColor::Unknown && !self.is_transparent()
+        self.fill_color != FillColor::Unknown && !self.is_transparent()
     }
 
     /// Returns whether fills let the content below show through.

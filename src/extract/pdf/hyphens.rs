@@ -33,7 +33,7 @@ pub enum LineJoin {
 
 impl WordList {
     /// Remembers the words of a line.
-    pub fn learn(&mut self, text: &str) {
+    pub fn learn_words(&mut self, text: &str) {
         for word in text.split_whitespace() {
             let word = word
                 .trim_matches(|c: char| !c.is_alphanumeric())
@@ -50,7 +50,7 @@ impl WordList {
         }
     }
 
-    /// Returns how the text `next` continues a text with this ending.
+    /// Returns how to join the text `next` to a text with this ending.
     pub fn join(&self, text: &str, next: &str) -> LineJoin {
         let Some(hyphen) = text
             .chars()
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_hyphen_that_belongs_to_the_word_stays() {
         let mut words = WordList::default();
-        words.learn("a well-known rule of the re-election and the reelection");
+        words.learn_words("a well-known rule of the re-election and the reelection");
         for (text, next, expected) in [
             ("an exam-", "ple of", LineJoin::WithoutHyphen),
             ("infor\u{AD}", "mation", LineJoin::WithoutHyphen),

@@ -76,12 +76,12 @@ pub fn interpret_page<'a>(
     let mut canvas = runner.canvas;
     runner.painting.finish(&mut canvas);
     choose_invisible(&mut canvas);
-    let before = canvas.glyphs.len();
+    let glyph_count = canvas.glyphs.len();
     canvas.glyphs.retain(|glyph| {
         let inside = |at: f64, size: f64| (-0.1 * size..=1.1 * size).contains(&at);
         inside(glyph.x, width) && inside(glyph.y, height)
     });
-    canvas.hidden_count += before - canvas.glyphs.len();
+    canvas.hidden_count += glyph_count - canvas.glyphs.len();
     canvas.glyphs = overprint::remove_duplicates(std::mem::take(&mut canvas.glyphs));
     canvas
 }
@@ -297,7 +297,7 @@ impl<'a> PageInterpreter<'_, 'a> {
                 advance: map.transform_direction(along.0, along.1),
                 size: height,
                 is_raised: state.rise.abs() > 0.1 * size.abs(),
-                is_white: state.fill == FillColor::White && state.is_filled,
+                is_white: state.fill_color == FillColor::White && state.is_filled,
             };
             match state.is_invisible {
                 true => self.canvas.invisible.push(glyph),
@@ -445,7 +445,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             self.canvas.hidden_count += usize::from(annotations::has_text(annotation));
             return;
         }
-        let before = self.canvas.glyphs.len();
+        let glyph_count = self.canvas.glyphs.len();
         self.canvas.has_redactions |= annotations::has_subtype(annotation, b"Redact");
         match annotations::text(annotation) {
             AnnotationText::Box(is_checked) => {
@@ -456,13 +456,13 @@ impl<'a> PageInterpreter<'_, 'a> {
             AnnotationText::Media => self.canvas.has_media = true,
             AnnotationText::Appearance(value) | AnnotationText::Comment(value, true) => {
                 self.draw_appearance(annotation, base, resources);
-                if self.canvas.glyphs.len() == before && !value.trim().is_empty() {
+                if self.canvas.glyphs.len() == glyph_count && !value.trim().is_empty() {
                     annotations::place_text(&mut self.canvas, annotation, &value, base);
                 }
             }
             AnnotationText::Comment(value, false) => {
                 self.draw_appearance(annotation, base, resources);
-                if self.canvas.glyphs.len() == before {
+                if self.canvas.glyphs.len() == glyph_count {
                     annotations::add_comment(&mut self.canvas, value);
                 }
             }
@@ -470,7 +470,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     }
 
     fn draw_appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
-        if let Some((stream, fit)) = annotations::appearance(annotation) {
+        if let Some((stream, fit)) = annotations::appearance_of(annotation) {
             let mut state = GraphicsState::new(fit.then(base));
             // Viewers blend highlights with the page, and mark fields in their own ways.
             state.is_blended = annotations::has_subtype(annotation, b"Highlight")

@@ -15,7 +15,7 @@ const MAX_LAYERS: usize = 10_000;
 /// The layers that are off when the file is opened.
 #[derive(Debug, Default)]
 pub struct Layers {
-    off: HashSet<ObjectIdentifier>,
+    layers_off: HashSet<ObjectIdentifier>,
 }
 
 impl Layers {
@@ -28,12 +28,12 @@ impl Layers {
         };
         let default_config = all.get::<Dict<'_>>("D").unwrap_or_default();
         if default_config.get::<Name<'_>>("BaseState").as_deref() == Some(b"OFF") {
-            layers.off.extend(identifiers(&all, "OCGs"));
-            for id in identifiers(&default_config, "ON") {
-                layers.off.remove(&id);
+            layers.layers_off.extend(layer_ids(&all, "OCGs"));
+            for id in layer_ids(&default_config, "ON") {
+                layers.layers_off.remove(&id);
             }
         }
-        layers.off.extend(identifiers(&default_config, "OFF"));
+        layers.layers_off.extend(layer_ids(&default_config, "OFF"));
         // Layers that are only for printing or exporting.
         for group in all
             .get::<Array<'_>>("OCGs")
@@ -46,7 +46,7 @@ impl Layers {
                 .and_then(|usage| usage.get::<Dict<'_>>("View"));
             let state = view.and_then(|view| view.get::<Name<'_>>("ViewState"));
             if state.as_deref() == Some(b"OFF") && default_config.contains_key("AS") {
-                layers.off.extend(group.obj_id());
+                layers.layers_off.extend(group.obj_id());
             }
         }
         layers
@@ -54,7 +54,7 @@ impl Layers {
 
     /// Returns whether no layer is off.
     pub fn is_empty(&self) -> bool {
-        self.off.is_empty()
+        self.layers_off.is_empty()
     }
 
     /// Returns whether the content opened by a marked-content operator is hidden.
@@ -70,7 +70,7 @@ impl Layers {
         let layer = operands.next().and_then(name).filter(|_| is_layer);
         layer
             .and_then(|name| resources.properties.get::<Dict<'_>>(name))
-            .is_some_and(|layer| self.hides(&layer))
+            .is_some_and(|layer| self.hides_content(&layer))
     }
 
     /// Returns whether an object with an `OC` entry is hidden.
@@ -78,21 +78,23 @@ impl Layers {
         !self.is_empty()
             && dict
                 .get::<Dict<'_>>("OC")
-                .is_some_and(|layer| self.hides(&layer))
+                .is_some_and(|layer| self.hides_content(&layer))
     }
 
-    fn hides(&self, layer: &Dict<'_>) -> bool {
+    fn hides_content(&self, layer: &Dict<'_>) -> bool {
         if layer.get::<Name<'_>>("Type").as_deref() != Some(b"OCMD") {
-            return layer.obj_id().is_some_and(|id| self.off.contains(&id));
+            return layer
+                .obj_id()
+                .is_some_and(|id| self.layers_off.contains(&id));
         }
         let members = match layer.get::<Object<'_>>("OCGs") {
             Some(Object::Dict(group)) => group.obj_id().into_iter().collect(),
-            _ => identifiers(layer, "OCGs"),
+            _ => layer_ids(layer, "OCGs"),
         };
         if members.is_empty() {
             return false;
         }
-        let is_off = |id: &ObjectIdentifier| self.off.contains(id);
+        let is_off = |id: &ObjectIdentifier| self.layers_off.contains(id);
         match layer.get::<Name<'_>>("P").as_deref() {
             Some(b"AllOn") => members.iter().any(is_off),
             Some(b"AnyOff") => !members.iter().any(is_off),
@@ -102,7 +104,7 @@ impl Layers {
     }
 }
 
-fn identifiers(dict: &Dict<'_>, key: &str) -> Vec<ObjectIdentifier> {
+fn layer_ids(dict: &Dict<'_>, key: &str) -> Vec<ObjectIdentifier> {
     let array = dict.get::<Array<'_>>(key);
     let groups = array.iter().flat_map(|array| array.iter::<Dict<'_>>());
     groups

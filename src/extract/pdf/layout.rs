@@ -95,25 +95,25 @@ fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     let steps = 160;
     for step in 1..steps {
         let x = left + (right - left) * f64::from(step) / f64::from(steps);
-        let Some(found) = longest_gutter(&order, x) else {
+        let Some(gutter) = longest_gutter(&order, x) else {
             continue;
         };
-        let is_better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
+        let is_better = best.is_none_or(|best| gutter.lines > best.lines + best.lines / 10);
         // In a wide gutter, use the middle, so that overhanging text stays on its side.
-        let wider = best.is_some_and(|best| found.lines >= best.lines) && {
-            let room = clearance(&order, &found);
+        let wider = best.is_some_and(|best| gutter.lines >= best.lines) && {
+            let room = gutter_clearance(&order, &gutter);
             room > width
         };
         if is_better || wider {
-            width = clearance(&order, &found);
-            best = Some(found);
+            width = gutter_clearance(&order, &gutter);
+            best = Some(gutter);
         }
     }
     best
 }
 
 /// Returns the distance from the gutter's center line to the nearest text.
-fn clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
+fn gutter_clearance(order: &[&LinePiece], gutter: &Gutter) -> f64 {
     order
         .iter()
         .filter(|piece| (gutter.bottom..=gutter.top).contains(&piece.y))

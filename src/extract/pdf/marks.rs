@@ -14,20 +14,21 @@ const MAX_DEPTH: usize = 512;
 /// The open marked content and its replacement texts.
 #[derive(Default)]
 pub struct MarkedContent {
-    open: Vec<Option<(String, usize)>>,
+    open_marks: Vec<Option<(String, usize)>>,
 }
 
 impl MarkedContent {
     /// Opens marked content, with its replacement text if it has one.
     pub fn open(&mut self, text: Option<String>, canvas: &PageCanvas<'_>) {
-        if self.open.len() < MAX_DEPTH {
-            self.open.push(text.map(|text| (text, canvas.glyphs.len())));
+        if self.open_marks.len() < MAX_DEPTH {
+            self.open_marks
+                .push(text.map(|text| (text, canvas.glyphs.len())));
         }
     }
 
     /// Closes marked content: its first character gets the replacement text, and the others are removed.
     pub fn close(&mut self, canvas: &mut PageCanvas<'_>) {
-        let Some(Some((text, from))) = self.open.pop() else {
+        let Some(Some((text, from))) = self.open_marks.pop() else {
             return;
         };
         let Some(last) = canvas.glyphs.get(from..).and_then(<[Glyph]>::last).cloned() else {

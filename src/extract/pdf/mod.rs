@@ -84,20 +84,20 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         out.progress(index, count);
         let canvas = interpret::interpret_page(page, &mut fonts, &layers, &mut files);
         if canvas.is_truncated {
-            out.note(format!(
+            out.add_note(format!(
                 "page {number} is too crowded; only a part of it is read"
             ));
         }
         let reason = NoTextReason::from_canvas(&canvas);
         omitted.count(number, &canvas, reason.is_some());
         if canvas.is_recognized {
-            out.recognized(number);
-            omitted.recognized.push(number);
+            out.record_recognized(number);
+            omitted.recognized_pages.push(number);
         }
         let (_, height) = page_frame::upright_size(page);
         if let Some(reason) = reason {
-            lacks_character_map |= reason.why == NO_CHARACTER_MAP;
-            out.add_textless_page(number, reason.why, reason.page_image);
+            lacks_character_map |= reason.reason == NO_CHARACTER_MAP;
+            out.add_textless_page(number, reason.reason, reason.page_image);
         }
         if writer.push(number, lines(canvas), height, out).is_err() {
             return Ok(());
@@ -110,17 +110,17 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     };
     if let Some(values) = xfa::field_values(&pdf) {
         // If the output is full, the text so far has been passed on.
-        let _: Result<(), OutputFull> = out.flow("form data", &values);
-        out.note("the pages of an XFA form are not drawn; its data is read".to_owned());
+        let _: Result<(), OutputFull> = out.add_sections("form data", &values);
+        out.add_note("the pages of an XFA form are not drawn; its data is read".to_owned());
     }
     if left_out > 0 {
-        out.note(format!(
+        out.add_note(format!(
             "lines at the top or foot of pages that repeat, such as page numbers, are left out: {left_out}"
         ));
     }
     omitted.report(out);
     if programs::has_any(&pdf) {
-        out.note("the programs (JavaScript) in the file are not read".to_owned());
+        out.add_note("the programs (JavaScript) in the file are not read".to_owned());
     }
     let has_words = out.words > 0;
     files.read(out);
@@ -134,14 +134,14 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
 #[derive(Default)]
 struct OmittedPdfContent {
     layers: Vec<u32>,
-    covered: Vec<u32>,
+    covered_pages: Vec<u32>,
     redactions: Vec<u32>,
     /// Pages with a drawing, by the drawing's measures. A drawing shared by several pages is decoration.
     drawings: HashMap<(usize, u32), Vec<u32>>,
-    hidden: Vec<u32>,
+    hidden_pages: Vec<u32>,
     pictures: Vec<u32>,
     media: Vec<u32>,
-    recognized: Vec<u32>,
+    recognized_pages: Vec<u32>,
 }
 
 impl OmittedPdfContent {
@@ -150,7 +150,7 @@ impl OmittedPdfContent {
             self.layers.push(page);
         }
         if canvas.covered_count > 0 {
-            self.covered.push(page);
+            self.covered_pages.push(page);
         }
         if canvas.has_redactions {
             self.redactions.push(page);
@@ -159,7 +159,7 @@ impl OmittedPdfContent {
             self.drawings.entry(drawing).or_default().push(page);
         }
         if canvas.hidden_count > 0 {
-            self.hidden.push(page);
+            self.hidden_pages.push(page);
         }
         if canvas.has_media {
             self.media.push(page);
@@ -172,19 +172,19 @@ impl OmittedPdfContent {
     fn report(&self, out: &mut Output<'_>) {
         /// Minimum number of pages with the same drawing for it to count as decoration.
         const MIN_SHARING: usize = 3;
-        let own = self
+        let own_drawings = self
             .drawings
             .values()
             .filter(|pages| pages.len() < MIN_SHARING);
-        let mut drawings: Vec<u32> = own.flatten().copied().collect();
+        let mut drawings: Vec<u32> = own_drawings.flatten().copied().collect();
         drawings.sort_unstable();
         for (pages, what) in [
             (
                 &self.layers,
                 "layers that are switched off are left out on ",
             ),
-            (&self.hidden, "invisible text is left out on "),
-            (&self.covered, "text under boxes is left out on "),
+            (&self.hidden_pages, "invisible text is left out on "),
+            (&self.covered_pages, "text under boxes is left out on "),
             (
                 &self.redactions,
                 "text marked for redaction is still in the file and is read on ",
@@ -193,12 +193,12 @@ impl OmittedPdfContent {
             (&self.pictures, "pictures whose inside is not read are on "),
             (&self.media, "recordings and 3D models are not read on "),
             (
-                &self.recognized,
+                &self.recognized_pages,
                 "single letters may be wrong where text was recognized in scans: ",
             ),
         ] {
             if !pages.is_empty() {
-                out.note(format!("{what}{}", list_pages(pages)));
+                out.add_note(format!("{what}{}", list_pages(pages)));
             }
         }
     }
@@ -207,11 +207,11 @@ impl OmittedPdfContent {
 /// Formats a list of pages: `page 3`, or `pages 3, 5 and 12 more`.
 fn list_pages(pages: &[u32]) -> String {
     const MAX_LISTED: usize = 8;
-    let shown: Vec<String> = pages.iter().take(MAX_LISTED).map(u32::to_string).collect();
+    let listed_pages: Vec<String> = pages.iter().take(MAX_LISTED).map(u32::to_string).collect();
     match (pages.len(), pages.len().saturating_sub(MAX_LISTED)) {
-        (1, _) => format!("page {}", shown[0]),
-        (_, 0) => format!("pages {}", shown.join(", ")),
-        (_, more) => format!("pages {} and {more} more", shown.join(", ")),
+        (1, _) => format!("page {}", listed_pages[0]),
+        (_, 0) => format!("pages {}", listed_pages.join(", ")),
+        (_, more) => format!("pages {} and {more} more", listed_pages.join(", ")),
     }
 }
 
@@ -246,13 +246,13 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
 
 /// Why a page has no text.
 struct NoTextReason {
-    why: &'static str,
+    reason: &'static str,
     page_image: bool,
 }
 
 impl NoTextReason {
     fn from_canvas(canvas: &PageCanvas<'_>) -> Option<Self> {
-        let shown = canvas
+        let visible_glyphs = canvas
             .glyphs
             .iter()
             .filter(|glyph| !glyph.text.trim().is_empty())
@@ -261,17 +261,20 @@ impl NoTextReason {
             .largest_image
             .as_ref()
             .is_some_and(|(share, stream)| *share >= MIN_SCAN_SHARE && scan::is_decodable(stream));
-        let why = if canvas.unmapped > shown {
+        let why = if canvas.unmapped > visible_glyphs {
             NO_CHARACTER_MAP
-        } else if shown < MIN_WORDS * 4 && canvas.image_share >= MIN_SCAN_SHARE {
+        } else if visible_glyphs < MIN_WORDS * 4 && canvas.image_share >= MIN_SCAN_SHARE {
             "a scanned picture without text"
-        } else if shown == 0 && canvas.image_share > 0.0 {
+        } else if visible_glyphs == 0 && canvas.image_share > 0.0 {
             "only pictures"
-        } else if shown == 0 {
+        } else if visible_glyphs == 0 {
             "empty"
         } else {
             return None;
         };
-        Some(Self { why, page_image })
+        Some(Self {
+            reason: why,
+            page_image,
+        })
     }
 }

@@ -31,9 +31,9 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
         .filter_map(|(index, page)| Some((page.raw().obj_id()?, index)))
         .collect();
     let mut walk = OutlineWalk {
-        seen: HashSet::new(),
+        seen_objects: HashSet::new(),
         targets: HashMap::new(),
-        found: Vec::new(),
+        found_titles: Vec::new(),
     };
     if let Some(names) = root
         .get::<Dict<'_>>("Names")
@@ -54,7 +54,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
     }
     walk.read_entries(&outline, 0);
     let mut starts: Vec<(usize, String)> = walk
-        .found
+        .found_titles
         .into_iter()
         .filter_map(|(page, title)| Some((*number.get(&page)?, title)))
         .collect();
@@ -71,15 +71,16 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
 }
 
 struct OutlineWalk {
-    seen: HashSet<ObjectIdentifier>,
+    seen_objects: HashSet<ObjectIdentifier>,
     /// Named targets and their pages.
     targets: HashMap<Vec<u8>, ObjectIdentifier>,
-    found: Vec<(ObjectIdentifier, String)>,
+    found_titles: Vec<(ObjectIdentifier, String)>,
 }
 
 impl OutlineWalk {
     fn is_new(&mut self, dict: &Dict<'_>) -> bool {
-        self.seen.len() < MAX_ENTRIES && dict.obj_id().is_none_or(|id| self.seen.insert(id))
+        self.seen_objects.len() < MAX_ENTRIES
+            && dict.obj_id().is_none_or(|id| self.seen_objects.insert(id))
     }
 
     fn read_names(&mut self, node: &Dict<'_>, depth: usize) {
@@ -111,7 +112,7 @@ impl OutlineWalk {
     fn read_entries(&mut self, parent: &Dict<'_>, depth: usize) {
         let mut next = parent.get::<Dict<'_>>("First");
         while let Some(entry) = next {
-            if !self.is_new(&entry) || self.found.len() >= MAX_ENTRIES {
+            if !self.is_new(&entry) || self.found_titles.len() >= MAX_ENTRIES {
                 return;
             }
             if let (Some(title), Some(page)) =
@@ -120,7 +121,7 @@ impl OutlineWalk {
                 let title = decode_text(title.as_bytes());
                 let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
                 if !title.is_empty() {
-                    self.found
+                    self.found_titles
                         .push((page, title.chars().take(MAX_TITLE_CHARS).collect()));
                 }
             }

@@ -67,7 +67,7 @@ fn is_duplicate(first: &Glyph, second: &Glyph) -> bool {
 mod tests {
     use super::*;
 
-    fn drawn(text: &str, x: f64, y: f64) -> Vec<Glyph> {
+    fn drawn_glyphs(text: &str, x: f64, y: f64) -> Vec<Glyph> {
         let glyph = |(at, character): (usize, char)| Glyph {
             text: character.to_string(),
             x: x + 5.0 * at as f64,
@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn text_that_is_drawn_several_times_is_read_once() {
-        let mut all = drawn("all", 50.0, 700.0);
-        all.extend(drawn("all", 50.4, 700.0));
-        all.extend(drawn("all", 50.8, 699.4));
-        all.extend(drawn("all", 50.0, 688.0));
+        let mut all = drawn_glyphs("all", 50.0, 700.0);
+        all.extend(drawn_glyphs("all", 50.4, 700.0));
+        all.extend(drawn_glyphs("all", 50.8, 699.4));
+        all.extend(drawn_glyphs("all", 50.0, 688.0));
         let text: String = remove_duplicates(all)
             .into_iter()
             .map(|glyph| glyph.text)

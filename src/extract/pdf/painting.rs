@@ -59,12 +59,12 @@ struct PaintPath {
     clips: bool,
     segments: usize,
     /// Bounds of the subpaths that look like parts of a drawing.
-    drawn: Vec<Rectangle>,
+    drawn_bounds: Vec<Rectangle>,
 }
 
 struct SubPath {
-    start: (f64, f64),
-    at: (f64, f64),
+    start_point: (f64, f64),
+    current_point: (f64, f64),
     bounds: Rectangle,
     straight: usize,
     slanted: usize,
@@ -103,7 +103,9 @@ impl PagePainting {
             b"S" | b"s" => self.paint(state, glyphs, is_shown, false),
             b"n" => self.end_path(state),
             b"sh" if is_shown => self.add_ground(state.clip.unwrap_or(EVERYWHERE)),
-            b"g" | b"rg" | b"k" | b"sc" | b"scn" | b"cs" => state.fill = fill_color(instruction),
+            b"g" | b"rg" | b"k" | b"sc" | b"scn" | b"cs" => {
+                state.fill_color = fill_color(instruction)
+            }
             _ => return false,
         }
         true
@@ -111,19 +113,19 @@ impl PagePainting {
 
     /// Adds an image, which is painted on the unit square.
     pub fn add_image(&mut self, map: Matrix) {
-        self.add_ground(bounds(map, [0.0, 0.0, 1.0, 1.0]));
+        self.add_ground(mapped_bounds(map, [0.0, 0.0, 1.0, 1.0]));
     }
 
     fn paint(&mut self, state: &mut GraphicsState, glyphs: usize, is_shown: bool, is_filled: bool) {
         self.path.end_part();
         if is_shown {
             self.segments += self.path.segments;
-            for part in std::mem::take(&mut self.path.drawn) {
+            for part in std::mem::take(&mut self.path.drawn_bounds) {
                 self.mark_cells(part);
             }
             for (part, is_rectangle) in std::mem::take(&mut self.path.parts) {
                 let color = if is_filled {
-                    state.fill
+                    state.fill_color
                 } else {
                     FillColor::Unknown
                 };
@@ -139,16 +141,19 @@ impl PagePainting {
     }
 
     fn add_cover(&mut self, part: Rectangle, state: &GraphicsState, glyphs: usize) {
-        let place = match state.clip {
+        let covered_area = match state.clip {
             Some(clip) => intersection(part, clip),
             None => part,
         };
         if state.clip_is_box
             && self.covers.len() < MAX_COVERS
-            && place[0] < place[2]
-            && place[1] < place[3]
+            && covered_area[0] < covered_area[2]
+            && covered_area[1] < covered_area[3]
         {
-            self.covers.push(Cover { place, glyphs });
+            self.covers.push(Cover {
+                place: covered_area,
+                glyphs,
+            });
         }
     }
 
@@ -205,7 +210,7 @@ impl PagePainting {
     pub fn finish(mut self, canvas: &mut PageCanvas<'_>) {
         self.add_symbols(canvas);
         let mut index = 0;
-        let (mut covered, mut white) = (0, 0);
+        let (mut covered_count, mut white) = (0, 0);
         canvas.glyphs.retain(|glyph| {
             let at = index;
             index += 1;
@@ -216,9 +221,9 @@ impl PagePainting {
             if self
                 .covers
                 .iter()
-                .any(|cover| cover.glyphs > at && hides(cover.place, glyph))
+                .any(|cover| cover.glyphs > at && hides_glyph(cover.place, glyph))
             {
-                covered += 1;
+                covered_count += 1;
                 return false;
             }
             if glyph.is_white && !self.is_on_ground(glyph) {
@@ -227,7 +232,7 @@ impl PagePainting {
             }
             true
         });
-        canvas.covered_count = covered;
+        canvas.covered_count = covered_count;
         canvas.hidden_count += white;
         let touched = self.cells.iter().filter(|is_touched| **is_touched).count() as u32;
         if self.segments >= MIN_SEGMENTS && touched >= MIN_CELLS {
@@ -278,8 +283,8 @@ impl PaintPath {
                 self.end_part();
                 let [x, y, width, height] = numbers(instruction);
                 if self.parts.len() < MAX_PARTS {
-                    let place = bounds(map, [x, y, x + width, y + height]);
-                    self.parts.push((place, is_axis_parallel(map)));
+                    let bounds = mapped_bounds(map, [x, y, x + width, y + height]);
+                    self.parts.push((bounds, is_axis_parallel(map)));
                 }
             }
             b"m" => {
@@ -296,7 +301,7 @@ impl PaintPath {
             }
             b"h" => {
                 if let Some(open) = &mut self.open_subpath {
-                    open.line(open.start);
+                    open.line(open.start_point);
                 }
             }
             _ => {
@@ -305,8 +310,8 @@ impl PaintPath {
                 if let Some(open) = &mut self.open_subpath {
                     open.include(map.transform_point(a, b));
                     open.include(map.transform_point(c, d));
-                    open.at = map.transform_point(x, y);
-                    open.include(open.at);
+                    open.current_point = map.transform_point(x, y);
+                    open.include(open.current_point);
                     open.curves += 1;
                 }
             }
@@ -319,7 +324,7 @@ impl PaintPath {
         };
         if part.slanted > 0 || part.curves > MAX_ROUND_CURVES {
             self.segments += part.slanted + part.curves;
-            self.drawn.push(part.bounds);
+            self.drawn_bounds.push(part.bounds);
         }
         let is_rectangle =
             part.slanted == 0 && part.curves == 0 && (3..=4).contains(&part.straight);
@@ -330,8 +335,8 @@ impl PaintPath {
 impl SubPath {
     fn new(start: (f64, f64)) -> Self {
         Self {
-            start,
-            at: start,
+            start_point: start,
+            current_point: start,
             bounds: [start.0, start.1, start.0, start.1],
             straight: 0,
             slanted: 0,
@@ -340,13 +345,16 @@ impl SubPath {
     }
 
     fn line(&mut self, to: (f64, f64)) {
-        let (x, y) = ((to.0 - self.at.0).abs(), (to.1 - self.at.1).abs());
+        let (x, y) = (
+            (to.0 - self.current_point.0).abs(),
+            (to.1 - self.current_point.1).abs(),
+        );
         match (x > TOLERANCE, y > TOLERANCE) {
             (true, true) => self.slanted += 1,
             (false, false) => {}
             _ => self.straight += 1,
         }
-        self.at = to;
+        self.current_point = to;
         self.include(to);
     }
 
@@ -402,7 +410,7 @@ fn is_axis_parallel(map: Matrix) -> bool {
     (is_zero(b) && is_zero(c)) || (is_zero(a) && is_zero(d))
 }
 
-fn bounds(map: Matrix, [x0, y0, x1, y1]: Rectangle) -> Rectangle {
+fn mapped_bounds(map: Matrix, [x0, y0, x1, y1]: Rectangle) -> Rectangle {
     let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| map.transform_point(x, y));
     let points = corners.map(|(x, y)| [x, y, x, y]);
     points.into_iter().reduce(union).unwrap_or_default()
@@ -428,7 +436,7 @@ fn intersection(a: Rectangle, b: Rectangle) -> Rectangle {
 
 /// Returns whether a box hides a letter: both its ends, from the baseline to almost the height of a capital. A letter
 /// that extends above or below a box can still be read.
-fn hides(place: Rectangle, glyph: &Glyph) -> bool {
+fn hides_glyph(place: Rectangle, glyph: &Glyph) -> bool {
     let (along, size) = (glyph.advance, glyph.size);
     let length = along.0.hypot(along.1).max(0.01);
     let up_vector = (-along.1 / length * size, along.0 / length * size);

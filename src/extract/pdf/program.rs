@@ -35,10 +35,10 @@ fn parse_type1_encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
                 .collect(),
         );
     }
-    let mut found = false;
+    let mut has_encoding = false;
     while let Some(word) = words.next() {
         match word {
-            "def" | "readonly" if found => break,
+            "def" | "readonly" if has_encoding => break,
             "dup" => {
                 let code = words.next().and_then(|word| word.parse::<usize>().ok());
                 let name = words.next().and_then(|word| word.strip_prefix('/'));
@@ -46,13 +46,13 @@ fn parse_type1_encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
                     && let Some(slot) = texts.get_mut(code)
                 {
                     *slot = text_of_glyph(name.as_bytes()).map(|text| text.into_owned());
-                    found = true;
+                    has_encoding = true;
                 }
             }
             _ => {}
         }
     }
-    found.then_some(texts)
+    has_encoding.then_some(texts)
 }
 
 fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
@@ -77,7 +77,7 @@ fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
         (font.get(at..at + 4)? == b"cmap").then(|| u32_at(font, at + 8))?
     })? as usize;
     let subtables = usize::from(u16_at(font, cmap + 2)?);
-    let mut found = HashMap::new();
+    let mut characters = HashMap::new();
     for index in 0..subtables.min(32) {
         let at = cmap + 4 + 8 * index;
         let (platform, kind) = (u16_at(font, at)?, u16_at(font, at + 2)?);
@@ -86,16 +86,16 @@ fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
             continue;
         }
         match u16_at(font, start)? {
-            4 => read_format_4(font, start, &mut found),
-            12 => read_format_12(font, start, &mut found),
+            4 => read_format_4(font, start, &mut characters),
+            12 => read_format_12(font, start, &mut characters),
             _ => None,
         };
     }
-    Some(found)
+    Some(characters)
 }
 
 /// Reads format 4: ranges of characters with an offset to their glyphs, or a list of glyphs.
-fn read_format_4(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
+fn read_format_4(font: &[u8], start: usize, characters: &mut HashMap<u32, char>) -> Option<()> {
     let double_count = usize::from(u16_at(font, start + 6)?) & !1;
     for index in (0..double_count).step_by(2) {
         let end = u16_at(font, start + 14 + index)?;
@@ -111,14 +111,14 @@ fn read_format_4(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> O
                     _ => continue,
                 },
             };
-            record_character(found, u32::from(glyph), u32::from(code));
+            record_character(characters, u32::from(glyph), u32::from(code));
         }
     }
     Some(())
 }
 
 /// Reads format 12: ranges of characters with consecutive glyphs.
-fn read_format_12(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
+fn read_format_12(font: &[u8], start: usize, characters: &mut HashMap<u32, char>) -> Option<()> {
     let count = u32_at(font, start + 12)?.min(10_000) as usize;
     for index in 0..count {
         let at = start + 16 + 12 * index;
@@ -128,20 +128,20 @@ fn read_format_12(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> 
             u32_at(font, at + 8)?,
         );
         for code in first..=last.min(first.saturating_add(65_535)) {
-            record_character(found, glyph.wrapping_add(code - first), code);
+            record_character(characters, glyph.wrapping_add(code - first), code);
         }
     }
     Some(())
 }
 
 /// Records the first character of a glyph: the plain character comes before its variants.
-fn record_character(found: &mut HashMap<u32, char>, glyph: u32, code: u32) {
+fn record_character(characters: &mut HashMap<u32, char>, glyph: u32, code: u32) {
     if glyph != 0
-        && found.len() < 65_536
+        && characters.len() < 65_536
         && let Some(character) = char::from_u32(code)
         && !matches!(code, 0xE000..=0xF8FF)
     {
-        found.entry(glyph).or_insert(character);
+        characters.entry(glyph).or_insert(character);
     }
 }
 
@@ -190,10 +190,10 @@ mod tests {
         ] {
             font.extend(value.to_be_bytes());
         }
-        let found = unicode_table(&font).expect("a table");
-        assert_eq!(found.get(&3), Some(&'A'));
-        assert_eq!(found.get(&5), Some(&'C'));
-        assert_eq!(found.len(), 3);
+        let characters = unicode_table(&font).expect("a table");
+        assert_eq!(characters.get(&3), Some(&'A'));
+        assert_eq!(characters.get(&5), Some(&'C'));
+        assert_eq!(characters.len(), 3);
         for end in 0..font.len() {
             unicode_table(&font[..end]);
         }

@@ -173,7 +173,7 @@ impl ScanImage {
             line.push(0);
             for column in (0..self.width as usize).step_by(step) {
                 if gray {
-                    line.push(self.darkest(row, column, step));
+                    line.push(self.darkest_pixel(row, column, step));
                 } else {
                     line.extend(self.rgb(row, column));
                 }
@@ -194,7 +194,7 @@ impl ScanImage {
 
     /// Returns the brightness of a downsampled gray pixel: the darkest of the columns that it covers, because thin
     /// lines would disappear otherwise.
-    fn darkest(&self, row: &[u8], column: usize, step: usize) -> u8 {
+    fn darkest_pixel(&self, row: &[u8], column: usize, step: usize) -> u8 {
         (column..(column + step).min(self.width as usize))
             .map(|column| self.brightness(sample(row, column, self.bits)))
             .min()
@@ -394,9 +394,9 @@ mod tests {
         assert_eq!(sample(&row, 0, 4), 0b1001);
         let gray = image(1, Colors::Gray);
         assert_eq!((gray.brightness(0), gray.brightness(1)), (0, 255));
-        assert_eq!(gray.darkest(&row, 0, 1), 255);
+        assert_eq!(gray.darkest_pixel(&row, 0, 1), 255);
         assert_eq!(
-            gray.darkest(&row, 0, 2),
+            gray.darkest_pixel(&row, 0, 2),
             0,
             "the darkest of those that are left out"
         );

@@ -42,15 +42,15 @@ pub fn enclose(text: &str, script: Script) -> String {
 }
 
 /// Appends a text. Two adjacent texts with the same delimiters are merged.
-pub fn append(text: &mut String, more: &str) {
+pub fn append(text: &mut String, addition: &str) {
     for [open, close] in [RAISED, LOWERED] {
-        if more.starts_with(open) && text.ends_with(close) {
+        if addition.starts_with(open) && text.ends_with(close) {
             text.pop();
-            text.push_str(&more[open.len_utf8()..]);
+            text.push_str(&addition[open.len_utf8()..]);
             return;
         }
     }
-    text.push_str(more);
+    text.push_str(addition);
 }
 
 /// Returns the text without the delimiters.

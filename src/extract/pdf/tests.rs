@@ -31,7 +31,7 @@ fn stream(entries: &str, content: &str) -> String {
 }
 
 /// Builds a file with pages that have these contents, a font `/F`, and additional page entries.
-fn pages(contents: &[&str], fonts: &str, more: &str, others: &[String]) -> Vec<u8> {
+fn pages(contents: &[&str], fonts: &str, extra_entries: &str, others: &[String]) -> Vec<u8> {
     let kids: Vec<String> = (0..contents.len())
         .map(|index| format!("{} 0 R", 4 + 2 * index))
         .collect();
@@ -46,7 +46,7 @@ fn pages(contents: &[&str], fonts: &str, more: &str, others: &[String]) -> Vec<u
     ];
     for (index, content) in contents.iter().enumerate() {
         objects.push(format!(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 800] /Contents {} 0 R {more} >>",
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 800] /Contents {} 0 R {extra_entries} >>",
             5 + 2 * index
         ));
         objects.push(stream("", content));
@@ -75,8 +75,8 @@ fn read(bytes: &[u8]) -> Result<(ReadReport, Vec<PageText>), Unreadable> {
     Ok((report, pages))
 }
 
-fn check(content: &str, more: &str, expected: &str) {
-    let bytes = pages(&[content], HELVETICA, more, &[]);
+fn check(content: &str, extra_entries: &str, expected: &str) {
+    let bytes = pages(&[content], HELVETICA, extra_entries, &[]);
     let (report, pages) = read(&bytes).expect("readable");
     assert_eq!(
         (report.kind, pages[0].text.as_str()),
@@ -134,9 +134,14 @@ fn forms_are_followed_but_not_in_cycles() {
             &format!("BT /F 10 Tf 5 {y} Td ({words}) Tj ET /X Do"),
         )
     };
-    let more = "/Resources << /XObject << /X 6 0 R >> >>";
+    let extra_entries = "/Resources << /XObject << /X 6 0 R >> >>";
     let others = [form(7, 20, "outer"), form(6, 5, "inner")];
-    let bytes = pages(&["q 1 0 0 1 50 600 cm /X Do Q"], HELVETICA, more, &others);
+    let bytes = pages(
+        &["q 1 0 0 1 50 600 cm /X Do Q"],
+        HELVETICA,
+        extra_entries,
+        &others,
+    );
     let (_, pages) = read(&bytes).expect("readable");
     let words: Vec<&str> = pages[0].text.split_whitespace().collect();
     assert!(
@@ -152,11 +157,11 @@ fn pages_without_text_give_a_reason() {
         "/Type /XObject /Subtype /Image /Width 2 /Height 2 /BitsPerComponent 8 /ColorSpace /DeviceGray",
         "abcd",
     );
-    let more = "/Resources << /Font << /F 3 0 R >> /XObject << /I 10 0 R >> >>";
+    let extra_entries = "/Resources << /Font << /F 3 0 R >> /XObject << /I 10 0 R >> >>";
     let bytes = pages(
         &[text, "q 400 0 0 800 0 0 cm /I Do Q", ""],
         HELVETICA,
-        more,
+        extra_entries,
         &[scan],
     );
     let (report, pages) = read(&bytes).expect("readable");
@@ -192,7 +197,7 @@ fn unmapped_characters_are_not_text() {
 
 #[test]
 fn codes_of_a_character_collection_are_text() {
-    let shown = |encoding: &str, ordering: &str, codes: &str| {
+    let page_text = |encoding: &str, ordering: &str, codes: &str| {
         let font = format!(
             "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /{encoding} /DescendantFonts [<< /Type /Font /Subtype /CIDFontType0 /BaseFont /X /CIDSystemInfo << /Registry (Adobe) /Ordering ({ordering}) /Supplement 2 >> >>] >>"
         );
@@ -201,11 +206,14 @@ fn codes_of_a_character_collection_are_text() {
         pages[0].text.trim().to_owned()
     };
     // Hiragana, kanji of both levels, and Latin letters.
-    assert_eq!(shown("Identity-H", "Japan1", "034B04650FFA0022"), "あ亜弌A");
-    assert_eq!(shown("Identity-H", "GB1", "03AC1E16"), "啊齄");
-    assert_eq!(shown("Identity-H", "CNS1", "0253"), "一");
-    assert_eq!(shown("Identity-H", "Korea1", "043E0D6C"), "가伽");
-    assert_eq!(shown("H", "Japan1", "24223021"), "あ亜");
+    assert_eq!(
+        page_text("Identity-H", "Japan1", "034B04650FFA0022"),
+        "あ亜弌A"
+    );
+    assert_eq!(page_text("Identity-H", "GB1", "03AC1E16"), "啊齄");
+    assert_eq!(page_text("Identity-H", "CNS1", "0253"), "一");
+    assert_eq!(page_text("Identity-H", "Korea1", "043E0D6C"), "가伽");
+    assert_eq!(page_text("H", "Japan1", "24223021"), "あ亜");
 }
 
 #[test]

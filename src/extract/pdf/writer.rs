@@ -13,7 +13,7 @@ pub struct PdfPageWriter {
     body_size: BodySize,
     words: WordList,
     /// The last page, because the next page may continue its last word.
-    pending: Option<(u32, String)>,
+    pending_page: Option<(u32, String)>,
 }
 
 impl PdfPageWriter {
@@ -24,7 +24,7 @@ impl PdfPageWriter {
             window: Window::new(),
             body_size: BodySize::default(),
             words: WordList::default(),
-            pending: None,
+            pending_page: None,
         }
     }
 
@@ -40,7 +40,9 @@ impl PdfPageWriter {
         out: &mut Output<'_>,
     ) -> Result<(), OutputFull> {
         self.body_size.add_lines(&lines);
-        lines.iter().for_each(|line| self.words.learn(&line.text));
+        lines
+            .iter()
+            .for_each(|line| self.words.learn_words(&line.text));
         let ready = self.window.push(number, lines, height);
         self.write(ready, out)
     }
@@ -63,19 +65,19 @@ impl PdfPageWriter {
     ) -> Result<(), OutputFull> {
         for (number, lines) in pages {
             let mut text = layout::to_text(&lines, self.body_size.size(), &self.words);
-            if let Some((before, end)) = &mut self.pending
+            if let Some((before, end)) = &mut self.pending_page
                 && *before + 1 == number
             {
                 rejoin_split_word(end, &mut text, &self.words);
             }
             self.write_pending(out)?;
-            self.pending = Some((number, text));
+            self.pending_page = Some((number, text));
         }
         Ok(())
     }
 
     fn write_pending(&mut self, out: &mut Output<'_>) -> Result<(), OutputFull> {
-        let Some((number, text)) = self.pending.take() else {
+        let Some((number, text)) = self.pending_page.take() else {
             return Ok(());
         };
         let title = self

@@ -47,20 +47,20 @@ pub fn field_values(pdf: &Pdf) -> Option<String> {
 fn leaf_lines(xml: &str) -> String {
     let mut reader = quick_xml::Reader::from_str(xml);
     reader.config_mut().check_end_names = false;
-    let mut open: Vec<String> = Vec::new();
+    let mut open_names: Vec<String> = Vec::new();
     let (mut value, mut out, mut data) = (String::new(), String::new(), None);
     loop {
         match reader.read_event() {
             Ok(Event::Start(tag)) => {
                 let name = tag.local_name().into_inner().to_owned();
                 if name == "data" && data.is_none() {
-                    data = Some(open.len());
+                    data = Some(open_names.len());
                 }
                 value.clear();
-                if open.len() >= MAX_DEPTH {
+                if open_names.len() >= MAX_DEPTH {
                     break;
                 }
-                open.push(name);
+                open_names.push(name);
             }
             Ok(Event::Text(text)) if data.is_some() => value.push_str(&text.xml10_content()),
             Ok(Event::GeneralRef(name)) if data.is_some() => {
@@ -68,13 +68,13 @@ fn leaf_lines(xml: &str) -> String {
                 value.push_str(&crate::extract::entities::decode(&format!("&{name};")));
             }
             Ok(Event::End(_)) => {
-                let name = open.pop().unwrap_or_default();
+                let name = open_names.pop().unwrap_or_default();
                 let words = value.split_whitespace().collect::<Vec<_>>().join(" ");
-                if data.is_some_and(|depth| open.len() > depth) && !words.is_empty() {
+                if data.is_some_and(|depth| open_names.len() > depth) && !words.is_empty() {
                     out.push_str(&format!("{name}: {words}\n"));
                 }
                 value.clear();
-                if data == Some(open.len()) {
+                if data == Some(open_names.len()) {
                     break;
                 }
             }

@@ -19,7 +19,7 @@ const MAX_REPLACEMENT_BYTES: usize = 2_000;
 /// The macros of a document, by name.
 #[derive(Default)]
 pub struct TexMacros {
-    known: HashMap<String, TexMacro>,
+    known_macros: HashMap<String, TexMacro>,
     expansions: usize,
     expanded_bytes: usize,
 }
@@ -39,24 +39,25 @@ impl TexMacros {
         let mut rest = text;
         while let Some(at) = rest.find('\\') {
             let name = command_name(&rest[at..]);
-            let after = &rest[at + 1 + name.len()..];
+            let text_after = &rest[at + 1 + name.len()..];
             let parsed = match name {
-                "newcommand" | "renewcommand" | "providecommand" => parse_new(after),
-                "def" | "gdef" | "edef" => parse_old(after),
+                "newcommand" | "renewcommand" | "providecommand" => parse_new(text_after),
+                "def" | "gdef" | "edef" => parse_old(text_after),
                 _ => None,
             };
-            let Some((name, found, next)) = parsed else {
+            let Some((name, definition, next)) = parsed else {
                 // Skip at least the backslash and the character that it escapes.
-                let sign = after.chars().next().map_or(0, char::len_utf8);
+                let sign = text_after.chars().next().map_or(0, char::len_utf8);
                 let length = 1 + if name.is_empty() { sign } else { name.len() };
                 out.push_str(&rest[..at + length]);
                 rest = &rest[at + length..];
                 continue;
             };
             out.push_str(&rest[..at]);
-            let is_shown = has_words(&found.replacement) || self.uses_any(&found.replacement);
-            if self.known.len() < MAX_MACROS && is_shown {
-                self.known.insert(name.to_owned(), found);
+            let is_shown =
+                has_words(&definition.replacement) || self.uses_any(&definition.replacement);
+            if self.known_macros.len() < MAX_MACROS && is_shown {
+                self.known_macros.insert(name.to_owned(), definition);
             }
             rest = next;
         }
@@ -67,13 +68,15 @@ impl TexMacros {
     fn uses_any(&self, replacement: &str) -> bool {
         let is_short = replacement.len() <= MAX_REPLACEMENT_BYTES;
         is_short
-            && (replacement.match_indices('\\'))
-                .any(|(at, _)| self.known.contains_key(command_name(&replacement[at..])))
+            && (replacement.match_indices('\\')).any(|(at, _)| {
+                self.known_macros
+                    .contains_key(command_name(&replacement[at..]))
+            })
     }
 
     /// Replaces the macros in a text.
     pub fn expand(&mut self, text: &str) -> String {
-        if self.known.is_empty() {
+        if self.known_macros.is_empty() {
             return text.to_owned();
         }
         self.expand_level(text, 0)
@@ -85,8 +88,12 @@ impl TexMacros {
         while let Some(at) = rest.find('\\') {
             let name = command_name(&rest[at..]);
             let end = at + 1 + name.len();
-            let found = self.known.get(name).filter(|_| level < MAX_DEPTH).cloned();
-            let Some(found) = found.filter(|_| self.expansions < MAX_EXPANSIONS) else {
+            let definition = self
+                .known_macros
+                .get(name)
+                .filter(|_| level < MAX_DEPTH)
+                .cloned();
+            let Some(definition) = definition.filter(|_| self.expansions < MAX_EXPANSIONS) else {
                 let sign = rest[end..].chars().next().map_or(0, char::len_utf8);
                 let end = end + if name.is_empty() { sign } else { 0 };
                 out.push_str(&rest[..end]);
@@ -94,8 +101,8 @@ impl TexMacros {
                 continue;
             };
             out.push_str(&rest[..at]);
-            let (arguments, next) = found.arguments(&rest[end..]);
-            let bytes = found.max_bytes(&arguments);
+            let (arguments, next) = definition.arguments(&rest[end..]);
+            let bytes = definition.max_bytes(&arguments);
             if self.expanded_bytes.saturating_add(bytes) > MAX_EXPANDED_BYTES {
                 out.push_str(&rest[at..end]);
                 rest = &rest[end..];
@@ -103,7 +110,7 @@ impl TexMacros {
             }
             self.expansions += 1;
             self.expanded_bytes += bytes;
-            let replaced = found.replace(&arguments);
+            let replaced = definition.replace(&arguments);
             out.push_str(&self.expand_level(&replaced, level + 1));
             rest = next;
         }
@@ -114,23 +121,23 @@ impl TexMacros {
 impl TexMacro {
     /// Returns the arguments of a macro call, and the text after them.
     fn arguments<'a>(&self, after: &'a str) -> (Vec<String>, &'a str) {
-        let (mut found, mut rest) = (Vec::new(), after);
+        let (mut argument_list, mut rest) = (Vec::new(), after);
         if let Some(default) = &self.default {
             let argument = rest
                 .trim_start()
                 .strip_prefix('[')
                 .and_then(|rest| rest.split_once(']'));
             let value = argument.map_or(default.as_str(), |(value, _)| value);
-            found.push(value.to_owned());
+            argument_list.push(value.to_owned());
             rest = argument.map_or(rest, |(_, next)| next);
         }
-        while found.len() < self.arguments {
+        while argument_list.len() < self.arguments {
             let next = rest.trim_start();
             let Some((words, next)) = next.starts_with('{').then(|| braced_group(next)).flatten()
             else {
                 break;
             };
-            found.push(words.to_owned());
+            argument_list.push(words.to_owned());
             rest = next;
         }
         if self.arguments == 0 {
@@ -139,7 +146,7 @@ impl TexMacro {
                 .strip_prefix("{}")
                 .unwrap_or_else(|| rest.strip_prefix(' ').unwrap_or(rest));
         }
-        (found, rest)
+        (argument_list, rest)
     }
 
     /// Returns an upper bound on the size of the replacement with its arguments, in bytes.
@@ -158,8 +165,8 @@ impl TexMacro {
             let digit = rest[at + 1..].chars().next().and_then(|c| c.to_digit(10));
             match digit {
                 Some(digit) => {
-                    let place = (digit as usize).wrapping_sub(1);
-                    out.push_str(arguments.get(place).map_or("", String::as_str));
+                    let argument_index = (digit as usize).wrapping_sub(1);
+                    out.push_str(arguments.get(argument_index).map_or("", String::as_str));
                     rest = &rest[at + 2..];
                 }
                 None => {
@@ -195,12 +202,12 @@ fn parse_new(text: &str) -> Option<(&str, TexMacro, &str)> {
         rest = next;
     }
     let (replacement, next) = braced_group(rest.trim_start())?;
-    let found = TexMacro {
+    let definition = TexMacro {
         arguments: brackets.first().and_then(|n| n.parse().ok()).unwrap_or(0),
         default: brackets.get(1).map(|value| (*value).to_owned()),
         replacement: replacement.to_owned(),
     };
-    (!name.is_empty()).then_some((name, found, next))
+    (!name.is_empty()).then_some((name, definition, next))
 }
 
 /// Parses `\name#1#2{replacement}`.
@@ -208,17 +215,17 @@ fn parse_old(text: &str) -> Option<(&str, TexMacro, &str)> {
     let text = text.trim_start();
     let name = command_name(text.starts_with('\\').then_some(text)?);
     let rest = text.get(1 + name.len()..)?;
-    let open = rest.find('{')?;
-    let parameters = &rest[..open];
+    let brace = rest.find('{')?;
+    let parameters = &rest[..brace];
     // Other parameters are delimited by words, which only TeX can match.
     let is_plain = parameters.chars().all(|c| c == '#' || c.is_ascii_digit());
-    let (replacement, next) = braced_group(&rest[open..])?;
-    let found = TexMacro {
+    let (replacement, next) = braced_group(&rest[brace..])?;
+    let definition = TexMacro {
         arguments: parameters.matches('#').count(),
         default: None,
         replacement: replacement.to_owned(),
     };
-    (is_plain && !name.is_empty()).then_some((name, found, next))
+    (is_plain && !name.is_empty()).then_some((name, definition, next))
 }
 
 /// Returns whether a replacement contains words besides command names.

@@ -27,18 +27,24 @@ pub fn title_block(head: &str) -> String {
     for (name, mark) in PRINTED {
         let mut rest = head;
         while let Some(at) = rest.find('\\') {
-            let found = command_name(&rest[at..]);
+            let command = command_name(&rest[at..]);
             let sign = rest[at + 1..].chars().next().map_or(0, char::len_utf8);
-            rest = &rest[at + 1 + if found.is_empty() { sign } else { found.len() }..];
-            if found != name {
+            rest = &rest[at
+                + 1
+                + if command.is_empty() {
+                    sign
+                } else {
+                    command.len()
+                }..];
+            if command != name {
                 continue;
             }
             // A short form for running heads may precede in brackets.
-            let after = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-            let after = after.map_or(rest, |(_, after)| after);
-            if let Some((words, next)) = after
+            let after_option = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+            let after_option = after_option.map_or(rest, |(_, after_option)| after_option);
+            if let Some((words, next)) = after_option
                 .starts_with('{')
-                .then(|| braced_group(after))
+                .then(|| braced_group(after_option))
                 .flatten()
             {
                 out.push_str(&format!("{mark}{}\n\n", words.trim()));
@@ -48,8 +54,8 @@ pub fn title_block(head: &str) -> String {
     }
     for name in PRINTED_ENVIRONMENTS {
         let (begin, end) = (format!("\\begin{{{name}}}"), format!("\\end{{{name}}}"));
-        if let Some((_, after)) = head.split_once(&begin) {
-            let words = after.split(&end).next().unwrap_or_default();
+        if let Some((_, after_option)) = head.split_once(&begin) {
+            let words = after_option.split(&end).next().unwrap_or_default();
             out.push_str(&format!("{}\n\n", words.trim()));
         }
     }

@@ -260,7 +260,7 @@ pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<R
     let devices = accounts
         .change_password(&caller, current, new, &request_origin(&cx))
         .await?;
-    let reply = success("the password has been changed; all other sessions have ended")?;
+    let reply = success_reply("the password has been changed; all other sessions have ended")?;
     Ok(reply.cookie(&device_cookie(&cx, &devices)))
 }
 
@@ -292,7 +292,7 @@ pub(super) fn user_json(user: &User) -> Value {
 ///
 /// # Errors
 /// Never; the signature saves handlers an `Ok`.
-pub(super) fn success(message: &str) -> Result<Reply, ApiError> {
+pub(super) fn success_reply(message: &str) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({"status": "success", "success": true, "message": message}),
     ))

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::{no_store, request_origin, success, user_json};
+use super::accounts::{no_store, request_origin, success_reply, user_json};
 use crate::app::accounts::{NewAccount, random_password};
 use crate::app::admin::{AuditEntry, OneTimeLink, ResetRequest, UserChange};
 use crate::app::{Error, Kind};
@@ -131,7 +131,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
     // Last, because it may be the caller's own account.
     let reason = "its account was deleted";
     cx.app.stop_account(&id, reason).await?;
-    success("the account and its data have been deleted")
+    success_reply("the account and its data have been deleted")
 }
 
 /// `POST /api/admin/users/{id}/reset-link`: creates a password reset link.
@@ -160,8 +160,8 @@ pub async fn resets(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
         json!({
             "user_id": reset.user,
             "email": reset.email,
-            "requested_at": reset.requested,
-            "link_expires_at": reset.expires,
+            "requested_at": reset.requested_at,
+            "link_expires_at": reset.expires_at,
         })
     };
     let items: Vec<Value> = resets.iter().map(to_json).collect();

@@ -86,7 +86,7 @@ async fn run(
             None => reply,
         });
     }
-    let outcome = finished.outcome().await;
+    let outcome = finished.wait_for_outcome().await;
     if let Some(guard) = &mut guard {
         guard.disarm();
     }
@@ -252,7 +252,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         Some(text) => Some(text.to_owned()),
         None => cx.query("after"),
     };
-    let after = match last_id.as_deref().map(str::trim) {
+    let last_seq = match last_id.as_deref().map(str::trim) {
         None | Some("") => 0,
         Some(text) => text.parse().map_err(|_| {
             Error::field(
@@ -265,7 +265,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let watch = cx
         .app
         .analyses()
-        .watch(Some(&caller), &id_param(&cx)?, after)
+        .watch(Some(&caller), &id_param(&cx)?, last_seq)
         .await?;
     Ok(stream_events(&cx, watch, None))
 }
@@ -486,9 +486,9 @@ fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDro
         // A database error ends the stream without a final event, so the client reconnects.
         let events = watch.next().await.ok().flatten()?;
         let events = events.iter().map(|event| sse::SseEvent {
-            id: Some(event.stored.seq),
-            name: event.stored.kind.clone().into(),
-            data: event.stored.data.clone(),
+            id: Some(event.stored_event.seq),
+            name: event.stored_event.kind.clone().into(),
+            data: event.stored_event.data.clone(),
         });
         Some((events.collect(), (watch, guard)))
     })

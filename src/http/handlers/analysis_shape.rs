@@ -76,8 +76,8 @@ fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
         let member = stage.filter(|stage| stage.role == StageRole::Members);
         json!({
             "stage": analysis.plan.stage_name(charge.call.stage), "letter": member.map(|_| letter(charge.call.member)),
-            "model": charge.model, "outcome": charge.ended, "tries": bill.tries,
-            "started_at": charge.at, "offset_ms": charge.at.since(started).as_millis() as u64,
+            "model": charge.model, "outcome": charge.outcome, "tries": bill.tries,
+            "started_at": charge.started_at, "offset_ms": charge.started_at.since(started).as_millis() as u64,
             "latency_ms": bill.latency_ms, "time_to_first_token_ms": bill.first_token_ms,
             "usage": bill.usage, "cost_usd": call.cost,
         })
@@ -222,7 +222,7 @@ fn best_single_json(report: &AnalysisReport) -> Option<Value> {
     let draft = report.best_single()?;
     Some(json!({
         "model": draft.model, "letter": letter(draft.member), "text": draft.text, "cost_usd": draft.cost,
-        "rule": report.single.map(|single| single.basis.sentence()),
+        "rule": report.single_draft.map(|single| single.basis.sentence()),
     }))
 }
 

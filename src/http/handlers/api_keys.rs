@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::{no_store, request_origin, success};
+use super::accounts::{no_store, request_origin, success_reply};
 use crate::app::api_keys::NewKey;
 use crate::domain::user::{ApiKey, Caller};
 use crate::http::context::RequestContext;
@@ -38,11 +38,11 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
         total_budget_usd: body.budget_usd,
     };
     let accounts = cx.app.accounts();
-    let (key, stored) = accounts
+    let (key, stored_key) = accounts
         .create_key(&caller, params, &request_origin(&cx))
         .await?;
     let reply =
-        Reply::json(&json!({"status": "success", "key": key, "api_key": key_json(&stored)}));
+        Reply::json(&json!({"status": "success", "key": key, "api_key": key_json(&stored_key)}));
     Ok(no_store(reply.status(StatusCode::CREATED)))
 }
 
@@ -67,7 +67,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         .accounts()
         .delete_key(&caller, cx.param("id"), &request_origin(&cx))
         .await?;
-    success("the key has been deleted")
+    success_reply("the key has been deleted")
 }
 
 fn key_json(key: &ApiKey) -> Value {
@@ -77,7 +77,7 @@ fn key_json(key: &ApiKey) -> Value {
         "prefix": key.prefix,
         "created_at": key.created,
         "last_used_at": key.last_used,
-        "expires_at": key.expires,
+        "expires_at": key.expires_at,
         "scopes": key.scopes,
         "models": key.limits.models,
         "day_budget_usd": key.limits.daily_budget,

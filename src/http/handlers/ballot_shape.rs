@@ -33,7 +33,7 @@ pub fn ballot_json(report: &AnalysisReport) -> Option<Value> {
         .then(|| json!({ "calls": vote.skipped_members.len(), "cost_usd": vote.saved_cost }));
     Some(json!({
         "choices": outcome.count.choices.iter().map(choice).collect::<Vec<_>>(),
-        "votes": outcome.count.votes_cast(), "unread": letters(&outcome.count.unreadable),
+        "votes": outcome.count.votes_cast(), "unread": letters(&outcome.count.unreadable_members),
         "not_asked": letters(&vote.skipped_members), "saved": saved,
         "winner": outcome.winner().label, "tie": outcome.is_tie(), "decided_by": outcome.decision,
         "answer_by": letter(outcome.author),

@@ -56,7 +56,7 @@ pub async fn clear(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> 
     let selection = CacheSelection {
         user: user.transpose()?,
         model: body.model,
-        before: (body.older_than_s).map(|age| cx.now - Duration::from_secs(age.into())),
+        created_before: (body.older_than_s).map(|age| cx.now - Duration::from_secs(age.into())),
     };
     clear_selection(&cx, selection).await
 }
@@ -109,7 +109,7 @@ pub async fn explain(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 }
 
 fn lookup_json(lookup: &CacheLookup) -> Value {
-    let (differs, why) = match &lookup.miss {
+    let (differs, why) = match &lookup.miss_reason {
         None => (None, "given again".to_owned()),
         Some(CacheMiss::NoStoredAnswer) => (None, "nothing was cached at that time".to_owned()),
         Some(CacheMiss::Differs(fields)) if fields.is_empty() => (

@@ -184,7 +184,7 @@ async fn run_one(
     let mut started = completions
         .start(&caller, request, thread, clock::now(), None)
         .await?;
-    let mut ignored = std::mem::take(&mut started.ignored);
+    let mut ignored = std::mem::take(&mut started.ignored_fields);
     let analysis = started.run.id.clone();
     frame.id = vendor_id(api, &analysis);
     // A single model's answer does not belong to a thread.
@@ -226,7 +226,7 @@ async fn run_one(
     }
     // Held until the run ends: a client that disconnects drops this future, and the run with it.
     let _guard = started.run.guard;
-    let Some(outcome) = started.run.finished.outcome().await else {
+    let Some(outcome) = started.run.finished.wait_for_outcome().await else {
         let why = "the server is shutting down";
         return Err(Error::new(Kind::Unavailable, why)
             .resolve("try again in a minute")
@@ -238,7 +238,7 @@ async fn run_one(
     let reply = Reply::bytes(text.clone(), "application/json");
     ignored.extend(
         completion
-            .dropped
+            .dropped_fields
             .iter()
             .map(|name| openai::sanitize_field_name(name)),
     );

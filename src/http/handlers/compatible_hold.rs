@@ -103,11 +103,12 @@ mod tests {
         let runtime = { runtime }.build().unwrap();
         runtime.block_on(async {
             let (send, mut receive) = unbounded_channel();
-            let (mut held, mut results) = (Vec::new(), Vec::new());
-            let mut waiting = pin!(wait_for_start(&mut receive, &mut held));
+            let (mut held_events, mut results) = (Vec::new(), Vec::new());
+            let mut waiting_start = pin!(wait_for_start(&mut receive, &mut held_events));
             for event in events {
                 send.send(event).unwrap();
-                let now = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
+                let now =
+                    poll_fn(|context| Poll::Ready(waiting_start.as_mut().poll(context))).await;
                 match now {
                     Poll::Pending => results.push(None),
                     Poll::Ready(end) => {

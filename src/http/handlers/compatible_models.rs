@@ -26,11 +26,16 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         return Ok(Reply::json(&json!({ "object": "list", "data": rows })));
     }
     let limit = cx.query_number("limit", 1, 1_000, 20)? as usize;
-    let (after, before) = (cx.query("after_id"), cx.query("before_id"));
+    let (after_id, before_id) = (cx.query("after_id"), cx.query("before_id"));
     let rows = names
         .iter()
         .map(|name| wire::anthropic_row(&served_model(&cx, name)));
-    let page = wire::anthropic_page(rows.collect(), limit, after.as_deref(), before.as_deref());
+    let page = wire::anthropic_page(
+        rows.collect(),
+        limit,
+        after_id.as_deref(),
+        before_id.as_deref(),
+    );
     Ok(Reply::json(&page))
 }
 

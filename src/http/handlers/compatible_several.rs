@@ -35,7 +35,7 @@ struct Choice {
     body: Value,
     completion: Completion,
     /// Fields of the request that had no effect.
-    ignored: Vec<String>,
+    ignored_fields: Vec<String>,
 }
 
 /// The outcome of all runs.
@@ -56,7 +56,7 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
         let why = format!("a request can have at most {MAX_CHOICES} answers (prompts times n)");
         return Err(compatible_shape::invalid_field(RequestError {
             param: "n",
-            why,
+            reason: why,
         }));
     }
     let samples = requests.into_iter().flat_map(|request| {
@@ -81,12 +81,12 @@ pub(super) async fn run(
     requests: Vec<ChatRequest>,
     api: ClientApi,
 ) -> Result<(Reply, String), ApiError> {
-    let requested = requests.len();
+    let requested_count = requests.len();
     let (stream, usage) = requests
         .first()
         .map_or((false, false), |request| (request.stream, request.usage));
     let ChoiceSet { choices, failure } = run_all(cx, &caller, requests, api).await?;
-    let answered = choices.len();
+    let answered_count = choices.len();
     let Some(sum) = total_completion(&choices, failure.is_none()) else {
         let no_answer = || Error::internal("no answer was requested");
         return Err(failure.map_or_else(no_answer, |(_, error)| error).into());
@@ -104,8 +104,11 @@ pub(super) async fn run(
     if let Some((_, error)) = failure {
         let error = ApiError::from(error).vendor_body(ErrorFormat::OpenAi, &cx.id);
         body["incomplete"] =
-            json!({ "wanted": requested, "given": answered, "error": error["error"] });
-        headers.push(("x-quire-incomplete", format!("{answered} of {requested}")));
+            json!({ "wanted": requested_count, "given": answered_count, "error": error["error"] });
+        headers.push((
+            "x-quire-incomplete",
+            format!("{answered_count} of {requested_count}"),
+        ));
     }
     let (reply, text) = match stream {
         true => (stream_reply(cx, &body, usage), String::new()),
@@ -134,12 +137,12 @@ async fn run_all(
     let slots = requests.len().min(MAX_CONCURRENT);
     let reservation = Arc::new(cx.app.completions().reserve(caller, slots)?);
     let mut set = ChoiceSet::default();
-    let mut waiting = requests.into_iter().enumerate();
+    let mut waiting_requests = requests.into_iter().enumerate();
     let mut tasks = JoinSet::new();
     loop {
         while set.failure.is_none()
             && tasks.len() < slots
-            && let Some((index, request)) = waiting.next()
+            && let Some((index, request)) = waiting_requests.next()
         {
             let frame = compatible_shape::chunk_frame(cx, &request);
             let (app, caller, slot) = (cx.app.clone(), caller.clone(), reservation.clone());
@@ -177,11 +180,11 @@ async fn run_one(
     let started = completions
         .start(caller, request, None, clock::now(), Some(slot))
         .await?;
-    let (run, mut ignored) = (started.run, started.ignored);
+    let (run, mut ignored) = (started.run, started.ignored_fields);
     let is_passthrough = started.is_passthrough;
     // Held until the run ends.
     let _guard = run.guard;
-    let Some(outcome) = run.finished.outcome().await else {
+    let Some(outcome) = run.finished.wait_for_outcome().await else {
         let error = Error::new(Kind::Unavailable, "the server is shutting down");
         return Err(error.resolve("try again in a minute"));
     };
@@ -190,7 +193,7 @@ async fn run_one(
     frame.completed = Some(clock::now().millis() / 1_000);
     ignored.extend(
         completion
-            .dropped
+            .dropped_fields
             .iter()
             .map(|name| openai::sanitize_field_name(name)),
     );
@@ -199,7 +202,7 @@ async fn run_one(
         id: run.id,
         body: compatible_shape::response_body(api, &frame, &completion),
         completion,
-        ignored,
+        ignored_fields: ignored,
     })
 }
 
@@ -217,7 +220,7 @@ fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completio
 /// Returns the distinct names of the fields that any run ignored.
 fn ignored_fields(choices: &[Choice]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for name in choices.iter().flat_map(|choice| &choice.ignored) {
+    for name in choices.iter().flat_map(|choice| &choice.ignored_fields) {
         if !all.contains(name) {
             all.push(name.clone());
         }

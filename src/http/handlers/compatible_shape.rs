@@ -54,7 +54,7 @@ pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Com
     match api {
         ClientApi::Chat => openai::encode_completion(frame, &result),
         ClientApi::Completions => {
-            completions::encode_completion(frame, result.text, result.finish, result.usage)
+            completions::encode_completion(frame, result.text, result.finish_reason, result.usage)
         }
         ClientApi::Responses => responses::encode_response(frame, "completed", Some(&result)),
         ClientApi::Messages => anthropic::encode_message(frame, &result),
@@ -69,7 +69,7 @@ pub(super) fn complete_answer(completion: &Completion) -> CompleteAnswer<'_> {
         calls: &completion.calls,
         reasoning: &completion.reasoning,
         extras: &completion.extras,
-        finish: completion.finish,
+        finish_reason: completion.finish_reason,
         usage: &completion.usage,
     }
 }
@@ -99,7 +99,7 @@ pub(super) fn add_result_headers(
     reply
         .header(
             HeaderName::from_static("x-quire-cache"),
-            if completion.cached { "hit" } else { "miss" },
+            if completion.is_cached { "hit" } else { "miss" },
         )
         .header(
             HeaderName::from_static("x-quire-panel"),
@@ -125,5 +125,5 @@ pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
 
 /// Returns the error for a field that is not accepted.
 pub(super) fn invalid_field(error: RequestError) -> ApiError {
-    Error::field(&[error.param], "value_error", error.why).into()
+    Error::field(&[error.param], "value_error", error.reason).into()
 }

@@ -115,7 +115,7 @@ impl StreamDialect {
                 let mut events: Vec<SseEvent> = trailing.iter().map(unnamed_event).collect();
                 events.push(unnamed_event(&openai::finish_chunk(
                     frame,
-                    completion.finish,
+                    completion.finish_reason,
                 )));
                 if *usage {
                     events.push(unnamed_event(&openai::usage_chunk(
@@ -129,7 +129,7 @@ impl StreamDialect {
             Self::Completions { frame, usage } => {
                 let mut events = vec![unnamed_event(&completions::finish_chunk(
                     frame,
-                    completion.finish,
+                    completion.finish_reason,
                 ))];
                 if *usage {
                     events.push(unnamed_event(&completions::usage_chunk(
@@ -284,11 +284,11 @@ impl CompletionStream {
             HoldResult::Started => Ok(()),
             HoldResult::Stopped => Err(server_stopped_error().into()),
             HoldResult::Ended => {
-                let ended = self
+                let outcome = self
                     .wait_for_outcome()
                     .await
                     .ok_or_else(server_stopped_error)?;
-                Completion::from_outcome(&ended, self.is_passthrough)?;
+                Completion::from_outcome(&outcome, self.is_passthrough)?;
                 Ok(())
             }
         }
@@ -313,11 +313,11 @@ impl CompletionStream {
             StreamPhase::Body => {}
         }
         loop {
-            let held = std::mem::take(&mut self.held);
+            let held_events = std::mem::take(&mut self.held);
             // A database error, or a run that resumes after a restart, ends the stream with an error.
-            let next = match held.is_empty() {
+            let next = match held_events.is_empty() {
                 true => self.watch.next().await.ok().flatten(),
-                false => Some(held),
+                false => Some(held_events),
             };
             let Some(published) = next else {
                 return Some(self.fail_stream(&server_stopped_error().into()));
@@ -368,17 +368,17 @@ impl CompletionStream {
     /// Waits for the outcome of the run; `None` when the server stops first.
     async fn wait_for_outcome(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.run.take() {
-            self.outcome = finished.outcome().await.map(Arc::from);
+            self.outcome = finished.wait_for_outcome().await.map(Arc::from);
         }
         self.outcome.clone()
     }
 
     async fn end_stream(&mut self) -> Vec<SseEvent> {
         self.phase = StreamPhase::Ended;
-        let Some(ended) = self.wait_for_outcome().await else {
+        let Some(outcome) = self.wait_for_outcome().await else {
             return self.fail_stream(&server_stopped_error().into());
         };
-        match Completion::from_outcome(&ended, self.is_passthrough) {
+        match Completion::from_outcome(&outcome, self.is_passthrough) {
             Ok(completion) => {
                 let mut events = Vec::new();
                 // The answer of a vote arrives all at once.

@@ -438,9 +438,9 @@ fn progress_json(progress: &UploadProgress) -> Value {
         "sessionId": progress.id,
         "fileName": progress.file_name,
         "totalChunks": progress.total_chunks,
-        "receivedChunks": progress.received,
-        "complete": progress.received.len() == progress.total_chunks as usize,
-        "expires_at": progress.expires,
+        "receivedChunks": progress.received_parts,
+        "complete": progress.received_parts.len() == progress.total_chunks as usize,
+        "expires_at": progress.expires_at,
     })
 }
 

@@ -35,7 +35,11 @@ async fn respond(
 ) -> Result<(Reply, String), ApiError> {
     let (model, is_base64) = (request.model.clone(), request.is_base64);
     let result = cx.app.embeddings().embed(caller, request).await?;
-    let ignored = result.ignored.iter().take(MAX_IGNORED).map(String::as_str);
+    let ignored = result
+        .ignored_fields
+        .iter()
+        .take(MAX_IGNORED)
+        .map(String::as_str);
     let ignored = ignored.collect::<Vec<_>>().join(", ");
     let vectors = result.embedded.vectors.iter().enumerate();
     let rows: Vec<Value> = vectors

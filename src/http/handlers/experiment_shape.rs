@@ -41,7 +41,7 @@ pub fn list_item_json(item: &ExperimentSummary) -> Value {
         "id": item.id, "name": item.name, "status": item.state, "arms": item.arms, "cases": item.cases,
         "evaluations": item.evaluations, "cost_usd": item.cost,
         "finding": item.verdict.map(|verdict| verdict.finding),
-        "created_at": item.created, "finished_at": item.finished,
+        "created_at": item.created, "finished_at": item.finished_at,
     })
 }
 
@@ -51,7 +51,7 @@ pub fn full_json(view: &ExperimentView) -> Value {
     let spec = &experiment.spec;
     json!({
         "id": experiment.id, "name": spec.name, "status": experiment.state, "error": experiment.error,
-        "created_at": experiment.created, "finished_at": experiment.finished,
+        "created_at": experiment.created, "finished_at": experiment.finished_at,
         "space": spec.space, "base": spec.base, "evaluator": spec.evaluator, "objective": spec.objective,
         "budget": budget_json(spec), "indifference": spec.indifference, "wrong": spec.error_rate, "seed": spec.seed,
         "current": experiment.design.current, "baseline": spec.baseline(),
@@ -125,7 +125,7 @@ pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView
     json!({
         "done": false, "case": comparison.case, "prompt": case.prompt, "expected": case.expected,
         "left": { "text": left }, "right": { "text": right }, "token": comparison.token,
-        "judged": comparison.judged, "of": comparison.of,
+        "judged": comparison.judged_count, "of": comparison.offered_count,
     })
 }
 

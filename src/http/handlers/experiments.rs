@@ -434,7 +434,7 @@ async fn comparison_response(
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     cx.app.experiments().delete(&caller, &id, &origin).await?;
-    super::accounts::success("the experiment has been deleted")
+    super::accounts::success_reply("the experiment has been deleted")
 }
 
 fn status_reply(id: &ExperimentId, state: ExperimentState) -> Reply {

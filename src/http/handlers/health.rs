@@ -28,7 +28,7 @@ const CACHE_TTL: Duration = Duration::from_secs(1);
 pub fn show(shared: &SharedState, now: Instant) -> Reply {
     let cache = &shared.health;
     let mut cached = cache
-        .cached
+        .cached_response
         .lock()
         .unwrap_or_else(|broken| broken.into_inner());
     let (status, bytes) = match &*cached {
@@ -58,7 +58,7 @@ pub async fn watch(shared: &SharedState) {
             // The status changed: invalidate the cached response.
             *shared
                 .health
-                .cached
+                .cached_response
                 .lock()
                 .unwrap_or_else(|broken| broken.into_inner()) = None;
         }
@@ -347,7 +347,7 @@ pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
         // Percent of one CPU, averaged since the start.
         "cpu_percent": round_to_tenths(process.cpu.as_secs_f64() * 100.0 / uptime_seconds.max(0.01)),
         "open_files": process.open_files,
-        "connections": cx.shared.stats.open.load(Relaxed),
+        "connections": cx.shared.stats.open_connections.load(Relaxed),
         "threads": process.threads,
     })))
 }
@@ -383,7 +383,7 @@ struct RequestFigures {
     uptime: u64,
     requests: u64,
     seconds: f64,
-    open: usize,
+    open_count: usize,
     rejected: u64,
     cache_hits: u64,
     process: ProcessStats,
@@ -396,7 +396,7 @@ impl RequestFigures {
             uptime: uptime(&cx.app).as_secs(),
             requests: stats.total(),
             seconds: stats.seconds(),
-            open: stats.open.load(Relaxed),
+            open_count: stats.open_connections.load(Relaxed),
             rejected: stats.rejected.load(Relaxed),
             cache_hits: cx.app.health().cache_hits().await?,
             process: ProcessStats::now(),
@@ -416,7 +416,7 @@ impl RequestFigures {
                 "quire_connections",
                 "gauge",
                 "Connections open.",
-                self.open as f64,
+                self.open_count as f64,
             ),
             (
                 "quire_connections_refused_total",

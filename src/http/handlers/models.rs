@@ -35,7 +35,7 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
     let models = cx.app.models();
     let list = models.list(user);
     let to_json = |entry: &(Model, Availability)| {
-        let mut body = model_json(entry, models.retired(user, &entry.0.id));
+        let mut body = model_json(entry, models.retired_model(user, &entry.0.id));
         if models.failed_lately(user, &entry.0.id) {
             body["failed_lately"] = json!(true);
         }
@@ -103,7 +103,7 @@ fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
     };
     let failure = state.last_failure.as_ref().map(|failure| {
         let message = Some(&failure.message).filter(|_| shows_details);
-        json!({ "at": failure.at, "model": failure.model, "message": message })
+        json!({ "at": failure.failed_at, "model": failure.model, "message": message })
     });
     let circuits: Vec<Value> = state
         .held_models
@@ -119,8 +119,8 @@ fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
         .collect();
     json!({
         "status": state.status, "configured": state.configured, "source": source, "own": state.is_own,
-        "reachable": state.checked.map(|_| state.message.is_empty()), "models": state.models,
-        "checked_at": state.checked, "message": message, "last_failure": failure, "circuits": circuits,
+        "reachable": state.checked_at.map(|_| state.message.is_empty()), "models": state.models,
+        "checked_at": state.checked_at, "message": message, "last_failure": failure, "circuits": circuits,
     })
 }
 

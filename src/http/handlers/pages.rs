@@ -37,8 +37,8 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let scope = auth::CookieScope::from_app(&cx.app, cx.https);
     // The device cookie, because access tokens are short-lived. After sign-out, a wrong guess only preloads a few
     // cacheable files.
-    let known = [AuthCookie::Access, AuthCookie::Device];
-    let is_signed_in = (known.iter()).any(|cookie| cx.cookie(cookie.name(scope)).is_some());
+    let page_cookies = [AuthCookie::Access, AuthCookie::Device];
+    let is_signed_in = (page_cookies.iter()).any(|cookie| cx.cookie(cookie.name(scope)).is_some());
     let has_id = cx.query("id").is_some();
     Ok(
         match preload::links(cx.request.uri.path(), has_id, is_signed_in) {

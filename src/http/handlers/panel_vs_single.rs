@@ -111,7 +111,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         0 => Timestamp::default(),
         days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY_MS),
     };
-    let (every, own) = cx.app.comparisons().compare_interval(&caller).await?;
+    let (every, own_interval) = cx.app.comparisons().compare_interval(&caller).await?;
     let scope = ComparisonScope {
         user: (!all).then(|| caller.user.clone()),
         topic: cx.query("topic").unwrap_or_default().trim().to_owned(),
@@ -133,7 +133,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         "topics": topics,
         "votes": votes,
         "compare_every": every,
-        "compare_every_own": own,
+        "compare_every_own": own_interval,
         "method": METHOD_NOTE,
         "single": single::SELECTION_RULE,
         "verdict_wrong_at_most": ERROR_RATE,
@@ -164,9 +164,9 @@ pub async fn set_compare_interval(
     comparisons
         .set_compare_interval(&caller, compare_every)
         .await?;
-    let (every, own) = comparisons.compare_interval(&caller).await?;
+    let (every, own_interval) = comparisons.compare_interval(&caller).await?;
     Ok(no_store(Reply::json(&json!({
-        "status": "success", "compare_every": every, "compare_every_own": own,
+        "status": "success", "compare_every": every, "compare_every_own": own_interval,
     }))))
 }
 
@@ -217,7 +217,7 @@ fn comparison_json(view: &ComparisonView) -> Value {
         "analysis_id": comparison.analysis,
         "topic": comparison.topic,
         "left": { "text": view.left },
-        "right": { "text": view.right },
+        "right": { "text": view.right_text },
         "created_at": comparison.created,
         "reveal": reveal,
     })

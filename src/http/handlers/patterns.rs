@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::accounts::{no_store, request_origin, success};
+use super::accounts::{no_store, request_origin, success_reply};
 use crate::app::Error;
 use crate::app::error::FieldError;
 use crate::app::patterns::folder::{self, ParsedPattern, PatternProblem};
@@ -20,7 +20,7 @@ fn pattern_json(stored: &StoredPattern) -> Value {
     let stages: Vec<Value> = pattern.stages.iter().map(|stage| json!({ "name": stage.name, "who": stage.role, "task": stage.task, "help": stage.help })).collect();
     json!({
         "id": pattern.id, "name": pattern.name, "summary": pattern.summary, "description": pattern.description, "category": pattern.category,
-        "arrangement": pattern.arrangement, "origin": stored.origin, "changed_at": stored.changed,
+        "arrangement": pattern.arrangement, "origin": stored.origin, "changed_at": stored.changed_at,
         "stages": stages, "recommended_models": pattern.panel.0, "recommended_panel": { "from": pattern.panel.0, "to": pattern.panel.1 },
         "complexity": pattern.complexity, "use_cases": pattern.use_cases, "limitations": pattern.limitations,
     })
@@ -103,9 +103,9 @@ pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply
 /// `Missing` if there is no such pattern.
 pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let user = caller.as_ref().map(|caller| &caller.user);
-    let stored = cx.app.patterns().find_stored(user, cx.param("id")).await?;
-    let stored = stored.ok_or_else(Error::missing)?;
-    Ok(no_store(Reply::json(&full_json(&stored))))
+    let stored_pattern = cx.app.patterns().find_stored(user, cx.param("id")).await?;
+    let stored_pattern = stored_pattern.ok_or_else(Error::missing)?;
+    Ok(no_store(Reply::json(&full_json(&stored_pattern))))
 }
 
 /// `POST /api/patterns`: creates a pattern.
@@ -126,8 +126,8 @@ pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     let (pattern, warnings) = parse_body(body).map_err(invalid_pattern)?;
     let origin = request_origin(&cx);
     let app = cx.app.patterns();
-    let stored = app.add(&caller, pattern, team, &origin).await?;
-    let body = json!({ "status": "success", "pattern": full_json(&stored), "warnings": problems_json(&warnings) });
+    let stored_pattern = app.add(&caller, pattern, team, &origin).await?;
+    let body = json!({ "status": "success", "pattern": full_json(&stored_pattern), "warnings": problems_json(&warnings) });
     Ok(no_store(Reply::json(&body).status(StatusCode::CREATED)))
 }
 
@@ -143,10 +143,10 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     let (pattern, warnings) = parse_body(body).map_err(invalid_pattern)?;
     let origin = request_origin(&cx);
     let app = cx.app.patterns();
-    let stored = app
+    let stored_pattern = app
         .change(&caller, cx.param("id"), pattern, &origin)
         .await?;
-    let body = json!({ "status": "success", "pattern": full_json(&stored), "warnings": problems_json(&warnings) });
+    let body = json!({ "status": "success", "pattern": full_json(&stored_pattern), "warnings": problems_json(&warnings) });
     Ok(no_store(Reply::json(&body)))
 }
 
@@ -158,7 +158,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let origin = request_origin(&cx);
     let app = cx.app.patterns();
     app.delete(&caller, cx.param("id"), &origin).await?;
-    success("the pattern has been deleted")
+    success_reply("the pattern has been deleted")
 }
 
 /// `POST /api/patterns/check`: validates a pattern without storing it.

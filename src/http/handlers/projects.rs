@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::success;
+use super::accounts::success_reply;
 use crate::app::Error;
 use crate::app::projects::ProjectChange;
 use crate::clock;
@@ -58,8 +58,8 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (projects, id) = (cx.app.projects(), project_id(&cx)?);
     let project = projects.show(&caller, &id).await?;
-    let spent = projects.spent_this_month(&caller, &id, clock::now());
-    let (usd, is_unpriced) = spent.await?;
+    let month_spending = projects.spent_this_month(&caller, &id, clock::now());
+    let (usd, is_unpriced) = month_spending.await?;
     let mut body = project_json(&project, &caller);
     body["spent_this_month"] = json!({ "cost_usd": usd, "unpriced": is_unpriced });
     Ok(Reply::json(&body))
@@ -83,7 +83,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `Missing` if the project does not belong to the caller.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.projects().delete(&caller, &project_id(&cx)?).await?;
-    success("project deleted")
+    success_reply("project deleted")
 }
 
 fn change_of(body: ProjectBody) -> ProjectChange {
@@ -98,8 +98,8 @@ fn change_of(body: ProjectBody) -> ProjectChange {
 fn project_json(project: &Project, caller: &Caller) -> Value {
     json!({
         "project_id": project.id, "name": project.name, "instructions": project.instructions,
-        "document_ids": project.documents, "members": project.people, "own": project.owner == caller.user,
-        "created_at": project.created, "changed_at": project.changed,
+        "document_ids": project.documents, "members": project.member_emails, "own": project.owner == caller.user,
+        "created_at": project.created, "changed_at": project.changed_at,
     })
 }
 

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::accounts::{no_store, request_origin, success};
+use super::accounts::{no_store, request_origin, success_reply};
 use crate::app::fallbacks::Chains;
 use crate::app::providers::{ProviderParams, ProviderScope, Providers, WellKnown};
 use crate::domain::provider::{Additions, StoredProvider};
@@ -64,13 +64,13 @@ fn model_names(models: Option<ModelsBody>) -> Option<Vec<String>> {
 }
 
 fn provider_json(app: &Providers, provider: &StoredProvider) -> Value {
-    let (has_key, added) = app.summary(provider);
+    let (has_key, added_fields) = app.summary(provider);
     json!({
         "id": provider.id, "name": provider.name,
         "kind": Some(&provider.kind).filter(|kind| !kind.is_empty()),
-        "base_url": provider.base_url, "has_key": has_key, "added": added,
+        "base_url": provider.base_url, "has_key": has_key, "added": added_fields,
         "key_end": provider.key_suffix, "models": provider.models, "concurrency": provider.concurrency,
-        "created_at": provider.created, "changed_at": provider.changed,
+        "created_at": provider.created, "changed_at": provider.changed_at,
     })
 }
 
@@ -87,18 +87,18 @@ fn installation_scope(admin: &Admin) -> ProviderScope {
 
 async fn list(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let providers = cx.app.providers();
-    let stored = providers.list(&scope).await?;
-    let items: Vec<Value> = stored
+    let stored_providers = providers.list(&scope).await?;
+    let items: Vec<Value> = stored_providers
         .iter()
         .map(|provider| provider_json(&providers, provider))
         .collect();
-    let known: Vec<Value> = providers
+    let known_providers: Vec<Value> = providers
         .known(&scope)
         .iter()
         .map(well_known_json)
         .collect();
     Ok(no_store(Reply::json(&json!({
-        "providers": items, "next_cursor": null, "known": known, "kinds": wire::ApiFormat::ALL.map(wire::ApiFormat::as_str),
+        "providers": items, "next_cursor": null, "known": known_providers, "kinds": wire::ApiFormat::ALL.map(wire::ApiFormat::as_str),
         "takes_addresses": providers.takes_addresses(&scope),
     }))))
 }
@@ -148,12 +148,12 @@ async fn remove(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiEr
     let origin = request_origin(&cx);
     let app = cx.app.providers();
     app.remove(&scope, cx.param("id"), &origin).await?;
-    success("the provider has been removed")
+    success_reply("the provider has been removed")
 }
 
 async fn test(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let message = cx.app.providers().test(&scope, cx.param("id")).await?;
-    success(&message)
+    success_reply(&message)
 }
 
 /// `GET /api/admin/providers`: lists the installation's providers.

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::accounts::{no_store, request_origin, success};
+use super::accounts::{no_store, request_origin, success_reply};
 use crate::app::Error;
 use crate::app::recipes::RecipeChange;
 use crate::domain::recipe::Recipe;
@@ -33,17 +33,20 @@ struct DefaultBody {
 ///
 /// # Errors
 /// `BadInput` if a field is unknown, has the wrong type, or cannot be part of a recipe.
-fn change_to(known: &Request, mut body: Map<String, Value>) -> Result<RecipeChange, Error> {
+fn change_to(
+    stored_request: &Request,
+    mut body: Map<String, Value>,
+) -> Result<RecipeChange, Error> {
     let head = ["name", "shared"].into_iter();
     let head = head.filter_map(|name| body.remove_entry(name)).collect();
     let RecipeHead { name, shared } = from_value(Value::Object(head))?;
     for value in body.values_mut().filter(|value| **value == "") {
         *value = Value::Null;
     }
-    let body: Request = from_value(known.merged(body))?;
+    let body: Request = from_value(stored_request.merged(body))?;
     if let Some(name) = body.field_beyond_recipe() {
-        let known = RECIPE_FIELDS.join(", ");
-        let why = format!("is not a recipe setting; expected {known}");
+        let stored_request = RECIPE_FIELDS.join(", ");
+        let why = format!("is not a recipe setting; expected {stored_request}");
         return Err(Error::field(&["body", &name], "unknown_field", why));
     }
     Ok(RecipeChange {
@@ -54,7 +57,7 @@ fn change_to(known: &Request, mut body: Map<String, Value>) -> Result<RecipeChan
 }
 
 fn recipe_json(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
-    let body = &recipe.body;
+    let body = &recipe.settings;
     let models = cx.app.models();
     let retired = models.retired_of(&caller.user, body);
     let retired = retired
@@ -62,8 +65,8 @@ fn recipe_json(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
         .map(|(name, model)| json!({ "model": name, "successor": model.successor }));
     let retired: Vec<Value> = retired.collect();
     json!({
-        "id": recipe.id, "name": recipe.name, "version": recipe.version, "shared": recipe.shared,
-        "own": recipe.owner == caller.user, "created_at": recipe.created, "saved_at": recipe.saved,
+        "id": recipe.id, "name": recipe.name, "version": recipe.version, "shared": recipe.is_shared,
+        "own": recipe.owner == caller.user, "created_at": recipe.created, "saved_at": recipe.saved_at,
         "pattern": body.pattern, "models": body.models, "ultra_model": body.ultra_model,
         "parameters": body.parameters, "model_parameters": body.model_parameters, "preset": body.preset,
         "depth": body.depth, "stop_when_agreed": body.stop_when_agreed, "adaptive": body.adaptive,
@@ -141,8 +144,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     let id = cx.param("id");
-    let known = cx.app.recipes().find_own(&caller, id).await?;
-    let (change, origin) = (change_to(&known.body, body)?, request_origin(&cx));
+    let own_recipe = cx.app.recipes().find_own(&caller, id).await?;
+    let (change, origin) = (change_to(&own_recipe.settings, body)?, request_origin(&cx));
     let editor = cx.app.recipe_editor();
     let recipe = editor.change(&caller, id, change, &origin).await?;
     let body = json!({ "status": "success", "recipe": recipe_json(&cx, &recipe, &caller) });
@@ -158,7 +161,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let origin = request_origin(&cx);
     let app = cx.app.recipes();
     app.delete(&caller, cx.param("id"), &origin).await?;
-    success("the recipe has been deleted")
+    success_reply("the recipe has been deleted")
 }
 
 /// `GET /api/recipes/{id}/versions`: lists all versions of a recipe.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::accounts::{no_store, request_origin, success};
+use super::accounts::{no_store, request_origin, success_reply};
 use crate::domain::user::{Caller, Session};
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
@@ -13,8 +13,8 @@ use crate::http::reply::Reply;
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let open = cx.app.accounts().open_sessions(&caller, cx.now).await?;
-    let items: Vec<Value> = open
+    let session_list = cx.app.accounts().open_sessions(&caller, cx.now).await?;
+    let items: Vec<Value> = session_list
         .iter()
         .map(|session| session_json(session, &caller))
         .collect();
@@ -32,7 +32,7 @@ pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> 
     accounts
         .end_session_by_id(&caller, cx.param("id"), &request_origin(&cx))
         .await?;
-    success("the session has ended")
+    success_reply("the session has ended")
 }
 
 /// `DELETE /api/users/me/sessions`: ends all sessions except the current one.
@@ -40,14 +40,14 @@ pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> 
 /// # Errors
 /// `Forbidden` if the caller uses an API key.
 pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let ended = cx
+    let ended_sessions = cx
         .app
         .accounts()
         .end_other_sessions(&caller, &request_origin(&cx))
         .await?;
     Ok(no_store(Reply::json(&json!({
-        "status": "success", "success": true, "ended": ended,
-        "message": format!("{ended} other sessions have ended"),
+        "status": "success", "success": true, "ended": ended_sessions,
+        "message": format!("{ended_sessions} other sessions have ended"),
     }))))
 }
 
@@ -62,7 +62,7 @@ fn session_json(session: &Session, caller: &Caller) -> Value {
         "client": session.client,
         "created_at": session.created,
         "last_used_at": used,
-        "expires_at": session.expires,
+        "expires_at": session.expires_at,
         "current": caller.session.as_ref() == Some(&session.id),
     })
 }

@@ -21,7 +21,7 @@ pub fn report_json(report: &ThreadReport) -> Value {
 pub(super) fn row_json(row: &ThreadRow) -> Value {
     json!({
         "thread_id": row.id, "title": row.title, "created_at": row.created, "updated_at": row.updated,
-        "pinned": row.pinned, "archived": row.archived, "project_id": row.project, "shared": row.shared,
+        "pinned": row.is_pinned, "archived": row.archived, "project_id": row.project, "shared": row.shared,
         "turns": row.turns,
     })
 }
@@ -30,7 +30,7 @@ pub(super) fn row_json(row: &ThreadRow) -> Value {
 pub fn listed_json(listed: &ListedThread) -> Value {
     let mut item = row_json(&listed.row);
     item["cost_usd"] = json!(listed.row.cost);
-    if let Some((newest, status)) = &listed.row.newest {
+    if let Some((newest, status)) = &listed.row.newest_turn {
         item["newest"] =
             json!({ "analysis_id": newest, "status": status, "members": listed.members });
     }

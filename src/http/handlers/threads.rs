@@ -4,7 +4,7 @@ use hyper::header::CONTENT_DISPOSITION;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::accounts::{no_store, success};
+use super::accounts::{no_store, success_reply};
 use super::analyses::link_json;
 use super::analysis_shape as shape;
 use super::history;
@@ -49,12 +49,12 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         scope: scope_param(&cx)?,
         with_answers: bool_param(&cx, "answers")? == Some(true),
     };
-    let mut listed = cx.app.threads().list(&caller, query).await?;
-    let has_more = listed.len() > limit as usize;
-    listed.truncate(limit as usize);
-    let next = listed.last().filter(|_| has_more);
+    let mut thread_rows = cx.app.threads().list(&caller, query).await?;
+    let has_more = thread_rows.len() > limit as usize;
+    thread_rows.truncate(limit as usize);
+    let next = thread_rows.last().filter(|_| has_more);
     let next = next.map(|last| format!("{}.{}", last.row.updated.millis(), last.row.id));
-    let items: Vec<Value> = listed.iter().map(listed_json).collect();
+    let items: Vec<Value> = thread_rows.iter().map(listed_json).collect();
     Ok(Reply::json(
         &json!({ "threads": items, "next_cursor": next }),
     ))
@@ -86,11 +86,13 @@ struct ThreadBody {
     title: Option<String>,
     pinned: Option<bool>,
     archived: Option<bool>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "deserialize_nullable")]
     project: Option<Option<String>>,
 }
 
-fn nullable<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+fn deserialize_nullable<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(from).map(Some)
 }
 
@@ -130,7 +132,7 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     threads
         .delete(&caller, &thread_id(&cx)?, clock::now())
         .await?;
-    success("thread deleted")
+    success_reply("thread deleted")
 }
 
 /// The part of a thread to share; the whole thread if no turn is given.
@@ -169,7 +171,7 @@ pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
 /// `Missing` if the caller has no such thread.
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.threads().unshare(&caller, &thread_id(&cx)?).await?;
-    success("the link has been revoked")
+    success_reply("the link has been revoked")
 }
 
 /// `GET /api/threads/{id}/export?format=&turn=`: downloads a thread, or one turn of it, as Markdown, HTML, or JSON.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::accounts::{no_store, request_origin, success};
+use super::accounts::{no_store, request_origin, success_reply};
 use super::cache;
 use crate::app::usage::{BudgetStanding, CallRecord, DailyUsage};
 use crate::app::{Error, Kind};
@@ -148,11 +148,11 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// `Missing` if there is no such account.
 pub async fn budget_of(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let user = user_id(cx.param("id"))?;
-    let own = cx.app.usage().budget(&user).await?;
+    let own_budget = cx.app.usage().budget(&user).await?;
     let standing = cx.app.usage().budget_status(&user).await?;
     let mut body = budget_json(&standing, cx.now);
     body["user_id"] = json!(user);
-    body["own"] = json!(own.is_some());
+    body["own"] = json!(own_budget.is_some());
     Ok(no_store(Reply::json(&body)))
 }
 
@@ -190,15 +190,15 @@ pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     usage
         .set_budget(actor, &user, None, &request_origin(&cx))
         .await?;
-    success("the default budget now applies to this account")
+    success_reply("the default budget now applies to this account")
 }
 
 /// Returns a budget as JSON: limits, spent and reserved amounts, and when they reset.
 pub fn budget_json(standing: &BudgetStanding, now: Timestamp) -> Value {
     json!({
         "limits": standing.limits,
-        "spent": standing.spent,
-        "reserved": standing.reserved,
+        "spent": standing.spending,
+        "reserved": standing.reserved_amount,
         "day_resets_at": day_end(now),
         "month_resets_at": month_end(now),
     })
@@ -349,12 +349,12 @@ fn usage_json(row: &DailyUsage) -> Value {
 fn call_json(call: &CallRecord) -> Value {
     let (charge, bill) = (&call.charge, &call.charge.bill);
     json!({
-        "at": charge.at,
+        "at": charge.started_at,
         "analysis_id": call.analysis,
         "stage": charge.call.stage,
         "member": charge.call.member,
         "model": charge.model,
-        "outcome": charge.ended,
+        "outcome": charge.outcome,
         "tries": bill.tries,
         "usage": bill.usage,
         "cost_usd": call.cost,

@@ -162,10 +162,10 @@ pub fn answer_kind(question: &str) -> Option<(&'static str, AnswerKind)> {
         .map(|word| word.text.to_lowercase())
         .collect();
     let question = format!(" {} ", words.join(" "));
-    let mut found = QUESTION_WORDS
+    let mut kinds = QUESTION_WORDS
         .iter()
         .filter(|(word, _)| question.contains(&format!(" {word} ")));
-    found.next().copied()
+    kinds.next().copied()
 }
 
 /// Returns whether the figure is a year such as `1998`, or a date that starts with one.
@@ -199,8 +199,8 @@ mod tests {
             ("Summarise this", None),
             ("whenever", None),
         ] {
-            let found = answer_kind(question).map(|found| found.1);
-            assert_eq!(found, expected, "{question}");
+            let kind = answer_kind(question).map(|kind| kind.1);
+            assert_eq!(kind, expected, "{question}");
         }
     }
 

@@ -22,13 +22,13 @@ pub struct ClaimCheck {
     /// The line that supports or contradicts the claim, or else the closest line, if any.
     pub line: Option<usize>,
     /// The reason, for users; empty if the line speaks for itself.
-    pub why: String,
+    pub reason: String,
 }
 
 /// Checks a claim. Without sources, nothing can be verified.
 pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     if reading.has_no_sources {
-        return unverifiable(None, "there is no document to check against");
+        return unverifiable_check(None, "there is no document to check against");
     }
     if let Some(line) = verbatim_line(claim, reading) {
         let source = reading.lines[line].source;
@@ -41,7 +41,7 @@ pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
         return ClaimCheck {
             verdict: ClaimVerdict::Supported,
             line: Some(line),
-            why: why.to_owned(),
+            reason: why.to_owned(),
         };
     }
     compare(claim, reading)
@@ -50,44 +50,44 @@ pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
 /// Compares the claim with the closest line.
 fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     let Some((line, share)) = nearest_line(claim, reading) else {
-        return unverifiable(None, "no passage uses its words");
+        return unverifiable_check(None, "no passage uses its words");
     };
     if share < MIN_SUBJECT_OVERLAP {
         let nearest = (share >= 0.4).then_some(line);
-        return unverifiable(nearest, "no passage says this");
+        return unverifiable_check(nearest, "no passage says this");
     }
     let line_values = numbers::values(&reading.lines[line].text);
     if !claim.values.is_subset(&line_values) {
-        let mut found = unverifiable(Some(line), "the figures differ");
+        let mut verdict = unverifiable_check(Some(line), "the figures differ");
         if !line_values.is_empty() && claim.values.is_disjoint(&line_values) {
-            found.verdict = ClaimVerdict::Contradicted;
+            verdict.verdict = ClaimVerdict::Contradicted;
         }
-        return found;
+        return verdict;
     }
     if claim.quoted {
         let why = "it is presented as a quotation, but no passage contains these words";
-        return unverifiable(Some(line), why);
+        return unverifiable_check(Some(line), why);
     }
     let words = text::words(&reading.lines[line].text);
     let denies = words.iter().any(|word| stop::is_negation(word.text));
     if denies != claim.negated {
-        return unverifiable(Some(line), "one of the two denies what the other states");
+        return unverifiable_check(Some(line), "one of the two denies what the other states");
     }
     if share < MIN_WORD_OVERLAP {
-        return unverifiable(Some(line), "a passage mentions it, in other words");
+        return unverifiable_check(Some(line), "a passage mentions it, in other words");
     }
     ClaimCheck {
         verdict: ClaimVerdict::Supported,
         line: Some(line),
-        why: "the same content words".to_owned(),
+        reason: "the same content words".to_owned(),
     }
 }
 
-fn unverifiable(line: Option<usize>, why: &str) -> ClaimCheck {
+fn unverifiable_check(line: Option<usize>, why: &str) -> ClaimCheck {
     ClaimCheck {
         verdict: ClaimVerdict::Unverifiable,
         line,
-        why: why.to_owned(),
+        reason: why.to_owned(),
     }
 }
 
@@ -174,19 +174,19 @@ mod tests {
     #[test]
     fn a_wrong_citation_is_reported() {
         let claim = parse_claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
-        let found = check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT])));
-        assert_eq!(found.verdict, ClaimVerdict::Supported);
-        assert!(found.why.contains("another passage"));
+        let verdict = check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT])));
+        assert_eq!(verdict.verdict, ClaimVerdict::Supported);
+        assert!(verdict.reason.contains("another passage"));
     }
 
     #[test]
     fn without_documents_nothing_is_verified() {
         let claim = parse_claims("The sky is blue and green today.").remove(0);
-        let found = check(
+        let verdict = check(
             &claim,
             &PromptReading::of(&brief("The sky is blue and green today.", &[])),
         );
-        assert_eq!(found.verdict, ClaimVerdict::Unverifiable);
+        assert_eq!(verdict.verdict, ClaimVerdict::Unverifiable);
     }
 
     #[test]

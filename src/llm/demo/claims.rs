@@ -44,16 +44,16 @@ pub struct ReviewEntry {
     /// The reviewer's verdict.
     pub verdict: ClaimVerdict,
     /// The label of the reviewed text, if the review has headings.
-    pub about: Option<char>,
+    pub reviewed_letter: Option<char>,
     /// Whether the reviewed text omits the claim.
-    pub missing: bool,
+    pub is_omission: bool,
 }
 
 /// Parses the claims of a text, in order and without duplicates.
 pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
     // A demo text's own remarks are not claims about the subject; only its quotations are.
     let quotes_only = markdown.contains(REVIEW_MARK);
-    let mut found: Vec<DraftClaim> = Vec::new();
+    let mut claims: Vec<DraftClaim> = Vec::new();
     for line in markdown.lines() {
         let line = line.trim();
         if is_not_claim(line) {
@@ -77,20 +77,20 @@ pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
         for (wording, quoted) in wording {
             let terms = text::terms(&wording);
             if terms.len() >= 3
-                && found.len() < MAX_CLAIMS
-                && !found.iter().any(|known| known.terms == terms)
+                && claims.len() < MAX_CLAIMS
+                && !claims.iter().any(|known| known.terms == terms)
             {
-                found.push(new_claim(wording, quoted, cites.clone(), terms));
+                claims.push(new_claim(wording, quoted, cites.clone(), terms));
             }
         }
     }
-    found
+    claims
 }
 
 /// Parses the critiques of a review in the format that the patterns ask for: `claim:` and `verdict:`, or `missing:` for
 /// an omission.
 pub fn parse_critiques(markdown: &str) -> Vec<ReviewEntry> {
-    let mut found: Vec<ReviewEntry> = Vec::new();
+    let mut entries: Vec<ReviewEntry> = Vec::new();
     let mut about = None;
     for line in markdown.lines().map(str::trim) {
         if line.starts_with('#') {
@@ -98,27 +98,27 @@ pub fn parse_critiques(markdown: &str) -> Vec<ReviewEntry> {
         }
         let missing = labeled_field(line, "missing");
         if let Some((head, claim)) = missing.or_else(|| labeled_field(line, "claim")) {
-            if found.len() == MAX_CLAIMS {
+            if entries.len() == MAX_CLAIMS {
                 break;
             }
             let digits: String = head.chars().filter(char::is_ascii_digit).take(4).collect();
             let quote = long_quotations(claim)
                 .first()
                 .map(|quote| (*quote).to_owned());
-            found.push(ReviewEntry {
-                number: digits.parse().unwrap_or(found.len() as u32 + 1),
+            entries.push(ReviewEntry {
+                number: digits.parse().unwrap_or(entries.len() as u32 + 1),
                 claim: quote.unwrap_or_else(|| strip_markup(claim)),
                 verdict: ClaimVerdict::Unverifiable,
-                about,
-                missing: missing.is_some(),
+                reviewed_letter: about,
+                is_omission: missing.is_some(),
             });
         } else if let (Some((_, verdict)), Some(last)) =
-            (labeled_field(line, "verdict"), found.last_mut())
+            (labeled_field(line, "verdict"), entries.last_mut())
         {
             last.verdict = ClaimVerdict::parse(verdict);
         }
     }
-    found
+    entries
 }
 
 /// Returns whether a text is a review rather than an answer.
@@ -168,35 +168,35 @@ fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     if !label.is_char_boundary(begins) || !label[begins..].eq_ignore_ascii_case(name) {
         return None;
     }
-    let before = &label[..begins];
-    if before.chars().any(char::is_alphabetic) {
+    let text_before = &label[..begins];
+    if text_before.chars().any(char::is_alphabetic) {
         return None;
     }
     Some((
-        before,
+        text_before,
         line[colon + 1..].trim_start_matches(['*', '_', ' ']),
     ))
 }
 
 /// Returns the quotations in a line that are long enough to be statements.
 fn long_quotations(line: &str) -> Vec<&str> {
-    let mut found = Vec::new();
+    let mut quotations = Vec::new();
     let mut rest = line;
     while let Some(open) = rest.find('“') {
         let inner = &rest[open + '“'.len_utf8()..];
         let close = closing_quote(inner).unwrap_or(inner.len());
-        found.push(&inner[..close]);
+        quotations.push(&inner[..close]);
         rest = inner.get(close + '”'.len_utf8()..).unwrap_or("");
     }
-    if found.is_empty() {
+    if quotations.is_empty() {
         let mut parts = line.split('"');
         parts.next();
         while let (Some(inside), Some(_)) = (parts.next(), parts.next()) {
-            found.push(inside);
+            quotations.push(inside);
         }
     }
-    found.retain(|quote| text::words(quote).len() >= 4);
-    found
+    quotations.retain(|quote| text::words(quote).len() >= 4);
+    quotations
 }
 
 /// Finds the end of an open quotation, skipping nested ones.
@@ -215,17 +215,17 @@ fn closing_quote(inner: &str) -> Option<usize> {
 
 /// Returns the numbers in square brackets.
 fn cited_numbers(line: &str) -> BTreeSet<u32> {
-    let mut found = BTreeSet::new();
+    let mut numbers = BTreeSet::new();
     for part in line.split('[').skip(1) {
         if let Some((inside, _)) = part.split_once(']') {
-            found.extend(
+            numbers.extend(
                 inside
                     .split(',')
                     .filter_map(|number| number.trim().parse::<u32>().ok()),
             );
         }
     }
-    found
+    numbers
 }
 
 /// Strips bullets, emphasis, citations, and bracketed member labels from a line.
@@ -277,11 +277,11 @@ mod tests {
 
     #[track_caller]
     fn assert_claims(markdown: &str, expected: &[&str]) {
-        let found: Vec<String> = parse_claims(markdown)
+        let claims: Vec<String> = parse_claims(markdown)
             .into_iter()
             .map(|claim| claim.text)
             .collect();
-        assert_eq!(found, expected, "{markdown}");
+        assert_eq!(claims, expected, "{markdown}");
     }
 
     #[test]
@@ -328,10 +328,10 @@ mod tests {
     #[test]
     fn critiques_are_parsed_in_the_patterns_format() {
         let review = "## On answer A\n1. claim: \"fees are due in 60 days\"\n   verdict: contradicted\n   evidence: \"30 days\" [1]\n   fix: fees are due in 30 days\n2. **Claim:** “cats sleep all day long”\n   **Verdict:** supported\n   **Fix:** keep\n3. missing: “dogs bark at the moon” [1]";
-        let found = parse_critiques(review);
-        let read: Vec<(u32, ClaimVerdict, &str, bool)> = found
+        let entries = parse_critiques(review);
+        let read: Vec<(u32, ClaimVerdict, &str, bool)> = entries
             .iter()
-            .map(|one| (one.number, one.verdict, one.claim.as_str(), one.missing))
+            .map(|one| (one.number, one.verdict, one.claim.as_str(), one.is_omission))
             .collect();
         assert_eq!(
             read,
@@ -346,7 +346,7 @@ mod tests {
                 (3, ClaimVerdict::Unverifiable, "dogs bark at the moon", true),
             ]
         );
-        assert!(found.iter().all(|one| one.about == Some('A')));
+        assert!(entries.iter().all(|one| one.reviewed_letter == Some('A')));
         assert!(!is_review("## Answer\nThe claim: is fine"));
     }
 }

@@ -11,9 +11,9 @@ use super::text;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FigureDifference {
     /// Index of the earlier line.
-    pub left: usize,
+    pub first_line: usize,
     /// Index of the later line.
-    pub right: usize,
+    pub second_line: usize,
     /// The two figures with what they count, such as `30 days`.
     pub figures: (String, String),
 }
@@ -32,7 +32,7 @@ pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDiffe
             }
         }
     }
-    let mut found: Vec<(f64, FigureDifference)> = Vec::new();
+    let mut differences: Vec<(f64, FigureDifference)> = Vec::new();
     for mentions in by_unit.values() {
         for (place, (left, first)) in mentions.iter().enumerate() {
             for (right, second) in &mentions[place + 1..] {
@@ -42,12 +42,16 @@ pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDiffe
                 }
                 let likeness = text::jaccard_similarity(a, b);
                 let wordings = (with_unit(first), with_unit(second));
-                if likeness >= 0.25 && !found.iter().any(|(_, known)| known.figures == wordings) {
-                    found.push((
+                if likeness >= 0.25
+                    && !differences
+                        .iter()
+                        .any(|(_, known)| known.figures == wordings)
+                {
+                    differences.push((
                         likeness,
                         FigureDifference {
-                            left: *left,
-                            right: *right,
+                            first_line: *left,
+                            second_line: *right,
                             figures: wordings,
                         },
                     ));
@@ -55,8 +59,11 @@ pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDiffe
             }
         }
     }
-    found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.left.cmp(&b.1.left)));
-    found
+    differences.sort_by(|a, b| {
+        b.0.total_cmp(&a.0)
+            .then(a.1.first_line.cmp(&b.1.first_line))
+    });
+    differences
         .into_iter()
         .take(max_count)
         .map(|(_, difference)| difference)
@@ -64,7 +71,7 @@ pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDiffe
 }
 
 fn with_unit(figure: &Figure) -> String {
-    format!("{} {}", figure.text, figure.counted)
+    format!("{} {}", figure.text, figure.counted_word)
         .trim_end()
         .to_owned()
 }

@@ -37,7 +37,7 @@ struct Algorithm {
     title: &'static str,
     aliases: &'static [&'static str],
     /// Description for the first line of the answers.
-    nature: &'static str,
+    description: &'static str,
     strength: u32,
     answer: fn(&PromptReading) -> String,
     focus: ReviewFocus,
@@ -48,7 +48,7 @@ const ALGORITHMS: &[Algorithm] = &[
         name: "extract",
         title: "Extractive summarizer (demo)",
         aliases: &["mock"],
-        nature: "extractive summary",
+        description: "extractive summary",
         strength: 2,
         answer: rank::answer,
         focus: ReviewFocus::Relevance,
@@ -57,7 +57,7 @@ const ALGORITHMS: &[Algorithm] = &[
         name: "phrases",
         title: "Key-phrase and question analyst (demo)",
         aliases: &[],
-        nature: "key phrases and coverage of the question",
+        description: "key phrases and coverage of the question",
         strength: 1,
         answer: phrases::answer,
         focus: ReviewFocus::Words,
@@ -66,7 +66,7 @@ const ALGORITHMS: &[Algorithm] = &[
         name: "sceptic",
         title: "Sceptic (demo)",
         aliases: &[],
-        nature: "figures, hedges, and absolute words",
+        description: "figures, hedges, and absolute words",
         strength: 1,
         answer: sceptic::answer,
         focus: ReviewFocus::Figures,
@@ -75,7 +75,7 @@ const ALGORITHMS: &[Algorithm] = &[
         name: "merge",
         title: "Consensus weaver (demo)",
         aliases: &[],
-        nature: "alignment of statements",
+        description: "alignment of statements",
         strength: 3,
         answer: weave::answer,
         focus: ReviewFocus::Shared,
@@ -161,7 +161,7 @@ fn number_sources(brief: &Brief) -> Brief {
         text: plain(&peer.text),
     };
     Brief {
-        own: brief.own.as_deref().map(plain),
+        own_text: brief.own_text.as_deref().map(plain),
         peers: brief.peers.iter().map(peer).collect(),
         reviews: brief.reviews.iter().map(peer).collect(),
         ..brief.clone()
@@ -183,7 +183,7 @@ fn write_answer(algorithm: &Algorithm, brief: &Brief) -> String {
     };
     format!(
         "*Local demo algorithm ({}), not a language model.*\n\n{}\n\n{body}",
-        algorithm.nature,
+        algorithm.description,
         claims::REVIEW_MARK
     )
 }

@@ -11,7 +11,7 @@ pub struct Figure {
     /// The figure as written, with its currency or percent sign.
     pub text: String,
     /// The following word as written, if the figure counts it.
-    pub counted: String,
+    pub counted_word: String,
     /// Stem of the unit: the next content word, `%`, or a currency sign.
     pub unit: Option<String>,
 }
@@ -19,30 +19,31 @@ pub struct Figure {
 /// Finds the figures of a sentence in order, except section and page numbers.
 pub fn figures(sentence: &str) -> Vec<Figure> {
     let words = text::words(sentence);
-    let mut found = Vec::new();
+    let mut figures = Vec::new();
     for (index, word) in words.iter().enumerate() {
         if !word.text.starts_with(|first: char| first.is_ascii_digit()) {
             continue;
         }
-        let before = sentence[..word.at].chars().next_back();
-        let after = sentence[word.at + word.text.len()..].chars().next();
+        let char_before = sentence[..word.offset].chars().next_back();
+        let after = sentence[word.offset + word.text.len()..].chars().next();
         let previous = index.checked_sub(1).map(|previous| words[previous].text);
-        let listed = matches!(before, Some('(' | '[')) && matches!(after, Some(')' | ']'));
-        if listed
+        let is_list_number =
+            matches!(char_before, Some('(' | '[')) && matches!(after, Some(')' | ']'));
+        if is_list_number
             || previous.is_some_and(stop::is_reference_noun)
-            || matches!(before, Some('§' | '/'))
+            || matches!(char_before, Some('§' | '/'))
         {
             continue;
         }
-        let sign = before.filter(|sign| matches!(sign, '$' | '€' | '£' | '¥'));
+        let sign = char_before.filter(|sign| matches!(sign, '$' | '€' | '£' | '¥'));
         let after_sign = after.filter(|sign| matches!(sign, '%' | '‰' | '€' | '£' | '$' | '°'));
         let next = words.get(index + 1).filter(|next| {
-            let between = &sentence[word.at + word.text.len()..next.at];
+            let between = &sentence[word.offset + word.text.len()..next.offset];
             between.chars().all(|gap| gap == ' ' || gap == '-')
         });
-        let counted = next
+        let counted_word = next
             .filter(|next| !stop::is_stop(next.text) && !next.text.as_bytes()[0].is_ascii_digit());
-        let unit = match (sign.or(after_sign), counted) {
+        let unit = match (sign.or(after_sign), counted_word) {
             (Some(sign), _) => Some(sign.to_string()),
             (None, next) => next.map(|next| text::stem(next.text)),
         };
@@ -52,14 +53,14 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
             word.text,
             after_sign.map(String::from).unwrap_or_default()
         );
-        let counted = counted.map_or(String::new(), |next| next.text.to_owned());
-        found.push(Figure {
+        let counted_word = counted_word.map_or(String::new(), |next| next.text.to_owned());
+        figures.push(Figure {
             text,
-            counted,
+            counted_word: counted_word,
             unit,
         });
     }
-    found
+    figures
 }
 
 /// Returns the figures of a sentence as bare digits, for comparison.
@@ -86,12 +87,12 @@ mod tests {
             ("a 3-year term", vec![("3-year", Some("term"))]),
             ("no figures", vec![]),
         ] {
-            let found = figures(sentence);
-            let found: Vec<(&str, Option<&str>)> = found
+            let values = figures(sentence);
+            let values: Vec<(&str, Option<&str>)> = values
                 .iter()
                 .map(|f| (f.text.as_str(), f.unit.as_deref()))
                 .collect();
-            assert_eq!(found, expected, "{sentence}");
+            assert_eq!(values, expected, "{sentence}");
         }
     }
 }

@@ -15,7 +15,7 @@ pub struct Phrase {
     /// The phrase as first written.
     pub text: String,
     /// Number of occurrences.
-    pub times: usize,
+    pub count: usize,
     /// Numbers of the sources that contain the phrase, in order.
     pub sources: BTreeSet<u32>,
     score: f64,
@@ -28,7 +28,7 @@ pub fn answer(reading: &PromptReading) -> String {
     let used = reading
         .question_terms
         .iter()
-        .filter(|asked| !asked.found.is_empty())
+        .filter(|asked| !asked.matching_stems.is_empty())
         .count();
     if !phrases.is_empty() {
         let top: Vec<String> = phrases
@@ -67,38 +67,41 @@ pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
                 for words in run.windows(length) {
                     let key: Vec<String> = words.iter().map(|word| text::stem(word.text)).collect();
                     let (first, last) = (words[0], words[length - 1]);
-                    let written = || line.text[first.at..last.at + last.text.len()].to_owned();
+                    let written_phrase =
+                        || line.text[first.offset..last.offset + last.text.len()].to_owned();
                     let entry = found.entry(key.join(" ")).or_insert_with(|| Phrase {
-                        text: written(),
-                        times: 0,
+                        text: written_phrase(),
+                        count: 0,
                         sources: BTreeSet::new(),
                         score: 0.0,
                     });
                     // A title in capitals is the same phrase; prefer the lowercase form.
-                    if entry.times > 0 && !entry.text.chars().any(char::is_lowercase) {
-                        entry.text = written();
+                    if entry.count > 0 && !entry.text.chars().any(char::is_lowercase) {
+                        entry.text = written_phrase();
                     }
-                    entry.times += 1;
+                    entry.count += 1;
                     entry.sources.insert(line.source);
                 }
             }
         }
     }
-    let asked: BTreeSet<&String> = reading
+    let question_stems: BTreeSet<&String> = reading
         .question_terms
         .iter()
-        .flat_map(|asked| &asked.found)
+        .flat_map(|question_stems| &question_stems.matching_stems)
         .collect();
     let least = if reading.lines.len() > 12 { 2 } else { 1 };
     let mut phrases: Vec<(String, Phrase)> = found
         .into_iter()
-        .filter(|(_, phrase)| phrase.times >= least)
+        .filter(|(_, phrase)| phrase.count >= least)
         .collect();
     for (key, phrase) in &mut phrases {
         // A single word means little, but a repeated phrase is rarely a coincidence.
         let length = [1.0, 3.5, 6.0, 8.0][key.split(' ').count().clamp(1, 4) - 1];
-        let wanted = key.split(' ').any(|stem| asked.contains(&stem.to_owned()));
-        phrase.score = phrase.times as f64 * length * if wanted { 1.5 } else { 1.0 };
+        let is_wanted = key
+            .split(' ')
+            .any(|stem| question_stems.contains(&stem.to_owned()));
+        phrase.score = phrase.count as f64 * length * if is_wanted { 1.5 } else { 1.0 };
     }
     phrases.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then(a.0.cmp(&b.0)));
     let mut chosen: Vec<(String, Phrase)> = Vec::new();
@@ -110,7 +113,7 @@ pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
                 .filter(|stem| that.contains(&format!(" {stem} ")))
                 .count();
             let longer = common > 1 || (this.contains(&that) && other.contains(' '));
-            longer || (that.contains(&this) && phrase.times <= 2 * known.times)
+            longer || (that.contains(&this) && phrase.count <= 2 * known.count)
         };
         if chosen.len() < max_count && !chosen.iter().any(repeats) {
             chosen.push((key, phrase));
@@ -125,14 +128,14 @@ fn content_runs(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
     let mut end = 0;
     for word in text::words(line) {
         let plain = word.text.starts_with(char::is_alphabetic) && !stop::is_stop(word.text);
-        let broken = line.get(end..word.at) != Some(" ");
+        let broken = line.get(end..word.offset) != Some(" ");
         if (!plain || broken) && runs.last().is_some_and(|run| !run.is_empty()) {
             runs.push(Vec::new());
         }
         if let (true, Some(run)) = (plain, runs.last_mut()) {
             run.push(word);
         }
-        end = word.at + word.text.len();
+        end = word.offset + word.text.len();
     }
     runs.retain(|run| !run.is_empty());
     runs
@@ -146,11 +149,11 @@ fn describe_phrase(phrase: &Phrase) -> String {
         .take(6)
         .map(|&source| cite(source))
         .collect();
-    let more = if phrase.sources.len() > 6 { " …" } else { "" };
+    let ellipsis = if phrase.sources.len() > 6 { " …" } else { "" };
     format!(
-        "**{}** ({}×){}{more}",
+        "**{}** ({}×){}{ellipsis}",
         phrase.text,
-        phrase.times,
+        phrase.count,
         places.concat()
     )
 }
@@ -165,10 +168,10 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
     for asked in reading
         .question_terms
         .iter()
-        .filter(|asked| !asked.found.is_empty())
+        .filter(|asked| !asked.matching_stems.is_empty())
         .take(5)
     {
-        let places = reading.lines_containing(&asked.found);
+        let places = reading.lines_containing(&asked.matching_stems);
         let nearness = |place: &usize| rank::question_relevance(reading, *place);
         let fresh = places
             .iter()
@@ -179,7 +182,7 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
             quoted.insert(place);
             format!(", most relevant: {}", reading.quote(&reading.lines[place]))
         });
-        let form = match asked.found.first() {
+        let form = match asked.matching_stems.first() {
             Some(found) if *found != text::stem(&asked.word) => format!(" (as “{found}…”)"),
             _ => String::new(),
         };
@@ -195,7 +198,7 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
 /// Returns for the first phrases the most central line that contains them.
 fn central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
-    let mut shown: Vec<usize> = Vec::new();
+    let mut line_indexes: Vec<usize> = Vec::new();
     for phrase in phrases.iter().take(4) {
         let stems = text::terms(&phrase.text);
         let has_terms = |place: &&usize| {
@@ -203,9 +206,9 @@ fn central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
             text::count_shared(&stems, terms) == stems.len()
         };
         let fresh: Vec<usize> = order.iter().filter(has_terms).copied().collect();
-        shown.extend(rank::choose_distinct(reading, &fresh, 1, &shown));
+        line_indexes.extend(rank::choose_distinct(reading, &fresh, 1, &line_indexes));
     }
-    shown
+    line_indexes
         .iter()
         .map(|&place| reading.quote(&reading.lines[place]))
         .collect()
@@ -257,14 +260,14 @@ mod tests {
 
     #[test]
     fn finds_the_phrases_of_a_real_text() {
-        let found: Vec<String> = phrases(&PromptReading::of(&brief("", &[gpl()])), 9)
+        let phrase_texts: Vec<String> = phrases(&PromptReading::of(&brief("", &[gpl()])), 9)
             .into_iter()
             .map(|phrase| phrase.text.to_lowercase())
             .collect();
         for expected in ["covered work", "corresponding source", "object code"] {
             assert!(
-                found.iter().any(|phrase| phrase.contains(expected)),
-                "{expected} in {found:?}"
+                phrase_texts.iter().any(|phrase| phrase.contains(expected)),
+                "{expected} in {phrase_texts:?}"
             );
         }
     }
@@ -275,11 +278,11 @@ mod tests {
             "",
             &["Covered work here. Covered work there. A covered work."],
         ));
-        let found: Vec<(String, usize)> = phrases(&reading, 9)
+        let phrase_counts: Vec<(String, usize)> = phrases(&reading, 9)
             .into_iter()
-            .map(|p| (p.text, p.times))
+            .map(|p| (p.text, p.count))
             .collect();
-        assert_eq!(found, [("Covered work".to_owned(), 3)]);
+        assert_eq!(phrase_counts, [("Covered work".to_owned(), 3)]);
     }
 
     #[test]

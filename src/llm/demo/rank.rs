@@ -26,8 +26,8 @@ pub fn answer(reading: &PromptReading) -> String {
     } else {
         choose_distinct(reading, &sort_by_relevance(reading, relevant_lines), 4, &[])
     };
-    let wanted = if nearest.is_empty() { 7 } else { 3 };
-    let mut central = choose_distinct(reading, &ranked, wanted, &nearest);
+    let wanted_count = if nearest.is_empty() { 7 } else { 3 };
+    let mut central = choose_distinct(reading, &ranked, wanted_count, &nearest);
     central.sort_unstable();
     let quotes = |places: &[usize]| -> Vec<String> {
         places

@@ -32,7 +32,7 @@ pub struct SubjectWord {
     /// The word as written.
     pub word: String,
     /// Stems in the text that match this word; empty if there are none.
-    pub found: Vec<String>,
+    pub matching_stems: Vec<String>,
 }
 
 /// A preprocessed request.
@@ -131,22 +131,22 @@ impl PromptReading {
 
     /// Returns a line's relevance to the question, 0 to 1: its share of the matched words' weight.
     pub fn relevance(&self, terms: &[String]) -> f64 {
-        let (mut held, mut all) = (0.0, 0.0);
+        let (mut matched_weight, mut all) = (0.0, 0.0);
         for asked in &self.question_terms {
-            let Some((first, others)) = asked.found.split_first() else {
+            let Some((first, others)) = asked.matching_stems.split_first() else {
                 continue;
             };
             let question_weight = self.weight(first);
             let has_stem = |stem: &String| terms.binary_search(stem).is_ok();
             all += question_weight;
             // A word that only starts the same way is weaker evidence than the word itself.
-            held += match (has_stem(first), others.iter().any(has_stem)) {
+            matched_weight += match (has_stem(first), others.iter().any(has_stem)) {
                 (true, _) => question_weight,
                 (false, true) => question_weight * 0.6,
                 (false, false) => 0.0,
             };
         }
-        if all > 0.0 { held / all } else { 0.0 }
+        if all > 0.0 { matched_weight / all } else { 0.0 }
     }
 
     /// Returns the lines that contain any of the stems, in order.
@@ -164,7 +164,7 @@ impl PromptReading {
     /// weigh as much as the rarest one; otherwise an invented claim would look covered.
     pub fn closest_line(&self, terms: &[String]) -> Option<(usize, f64)> {
         let rarest = (1.0 + self.lines.len() as f64).ln();
-        let mut held: BTreeMap<usize, f64> = BTreeMap::new();
+        let mut weight_by_line: BTreeMap<usize, f64> = BTreeMap::new();
         let mut all = 0.0;
         for term in terms {
             let Some(places) = self.postings.get(term) else {
@@ -174,10 +174,10 @@ impl PromptReading {
             let weight = self.weight(term);
             all += weight;
             for &place in places {
-                *held.entry(place).or_default() += weight;
+                *weight_by_line.entry(place).or_default() += weight;
             }
         }
-        let best = held
+        let best = weight_by_line
             .into_iter()
             .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
         Some((best.0, best.1 / all))
@@ -199,7 +199,7 @@ impl PromptReading {
         let missing = self
             .question_terms
             .iter()
-            .filter(|asked| asked.found.is_empty());
+            .filter(|asked| asked.matching_stems.is_empty());
         missing.map(|asked| asked.word.as_str()).collect()
     }
 
@@ -232,7 +232,7 @@ fn is_markup(text: &str) -> bool {
 
 fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<SubjectWord> {
     let mut seen_words = BTreeSet::new();
-    let mut asked = Vec::new();
+    let mut terms = Vec::new();
     for word in text::words(question) {
         let stem = text::stem(word.text);
         if stop::is_stop(word.text)
@@ -241,33 +241,33 @@ fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Ve
         {
             continue;
         }
-        asked.push(SubjectWord {
+        terms.push(SubjectWord {
             word: word.text.to_owned(),
-            found: related_terms(&stem, postings),
+            matching_stems: related_terms(&stem, postings),
         });
         // A pasted essay is not a list of search terms.
-        if asked.len() == 40 {
+        if terms.len() == 40 {
             break;
         }
     }
-    asked
+    terms
 }
 
 /// Finds the stem itself and terms that start the same way: "terminate" and "termination".
 fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut related = Vec::new();
     if postings.contains_key(stem) {
-        found.push(stem.to_owned());
+        related.push(stem.to_owned());
     }
     let letters = stem.chars().count();
     let Some((end, _)) = stem
         .char_indices()
         .nth(6.max(letters * 3 / 4).min(letters.saturating_sub(1)))
     else {
-        return found;
+        return related;
     };
     if letters < 7 {
-        return found;
+        return related;
     }
     let start = &stem[..end];
     let alike = postings
@@ -275,8 +275,8 @@ fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Str
         .take_while(|(term, _)| term.starts_with(start));
     let similar_terms =
         alike.filter(|(term, _)| *term != stem && term.chars().count() <= letters + 4);
-    found.extend(similar_terms.take(8).map(|(term, _)| term.clone()));
-    found
+    related.extend(similar_terms.take(8).map(|(term, _)| term.clone()));
+    related
 }
 
 #[cfg(test)]
@@ -294,12 +294,12 @@ mod tests {
             ("What about warranty?", vec![("warranty", false)]),
         ] {
             let reading = PromptReading::of(&brief(question, &[text]));
-            let found: Vec<(&str, bool)> = reading
+            let term_states: Vec<(&str, bool)> = reading
                 .question_terms
                 .iter()
-                .map(|a| (a.word.as_str(), !a.found.is_empty()))
+                .map(|a| (a.word.as_str(), !a.matching_stems.is_empty()))
                 .collect();
-            assert_eq!(found, expected, "{question}");
+            assert_eq!(term_states, expected, "{question}");
         }
     }
 

@@ -91,13 +91,13 @@ pub fn weight(
     match focus {
         ReviewFocus::Relevance => relevance,
         ReviewFocus::Words => {
-            let held = reading.question_terms.iter().filter(|asked| {
+            let matched_terms = reading.question_terms.iter().filter(|asked| {
                 asked
-                    .found
+                    .matching_stems
                     .iter()
                     .any(|stem| claim.terms.binary_search(stem).is_ok())
             });
-            held.count() as f64 + relevance
+            matched_terms.count() as f64 + relevance
         }
         ReviewFocus::Figures => relevance + if claim.values.is_empty() { 0.0 } else { 1.0 },
         ReviewFocus::Shared => relevance + sharers as f64,
@@ -144,11 +144,11 @@ fn write_section(
     let flawed = order
         .iter()
         .filter(|(_, finding)| finding.verdict != ClaimVerdict::Supported);
-    let shown = flawed
+    let shown_claims = flawed
         .count()
         .clamp(MIN_LISTED, CLAIMS_PER_TEXT)
         .min(order.len());
-    for (claim, finding) in &order[..shown] {
+    for (claim, finding) in &order[..shown_claims] {
         *number += 1;
         section.push_str(&format!(
             "\n{number}. claim: “{}”",
@@ -166,9 +166,9 @@ fn write_section(
         let left_out = reading.quote(&reading.lines[line]);
         section.push_str(&format!("\n{number}. missing: {left_out}"));
     }
-    let rest = order.len() - shown;
+    let rest = order.len() - shown_claims;
     if rest > 0 {
-        let fine = order[shown..]
+        let fine = order[shown_claims..]
             .iter()
             .filter(|(_, finding)| finding.verdict == ClaimVerdict::Supported)
             .count();
@@ -181,10 +181,10 @@ fn write_section(
 }
 
 fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptReading) -> String {
-    let why = if finding.why.is_empty() {
+    let why = if finding.reason.is_empty() {
         String::new()
     } else {
-        format!(" ({})", finding.why)
+        format!(" ({})", finding.reason)
     };
     match finding.line.map(|line| &reading.lines[line]) {
         // The claim itself is the evidence; repeating it would only lengthen the text.
@@ -198,7 +198,7 @@ fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptR
 
 fn suggest_fix(finding: &ClaimCheck, reading: &PromptReading) -> String {
     match (finding.verdict, finding.line) {
-        (ClaimVerdict::Supported, Some(line)) if !finding.why.is_empty() => {
+        (ClaimVerdict::Supported, Some(line)) if !finding.reason.is_empty() => {
             format!("keep, cite{}", reading.cite(&reading.lines[line]))
         }
         (ClaimVerdict::Supported, _) => "keep".to_owned(),
@@ -224,10 +224,10 @@ fn shared_claims(read: &[CheckedClaims], max_claims: usize) -> Vec<String> {
                 })
                 .map(|other| other.letter.to_string())
                 .collect();
-            let known = shared
+            let listed_claim = shared
                 .iter()
-                .any(|(_, known)| is_same_statement(known, claim));
-            if letters.len() > 1 && !known && shared.len() < max_claims {
+                .any(|(_, listed_claim)| is_same_statement(listed_claim, claim));
+            if letters.len() > 1 && !listed_claim && shared.len() < max_claims {
                 shared.push((
                     format!(
                         "“{}” ({})",
@@ -255,7 +255,8 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading
         .question_terms
         .iter()
         .filter(|asked| {
-            !is_mentioned(&text::stem(&asked.word)) && !asked.found.iter().any(is_mentioned)
+            !is_mentioned(&text::stem(&asked.word))
+                && !asked.matching_stems.iter().any(is_mentioned)
         })
         .map(|asked| asked.word.as_str())
         .collect();
@@ -318,7 +319,7 @@ mod tests {
         let critiques = claims::parse_critiques(&review_text);
         let verdicts: Vec<(u32, ClaimVerdict, bool)> = critiques
             .iter()
-            .map(|one| (one.number, one.verdict, one.missing))
+            .map(|one| (one.number, one.verdict, one.is_omission))
             .collect();
         let expected = [
             (1, ClaimVerdict::Contradicted, false),

@@ -17,14 +17,14 @@ const MAX_ADDED: usize = 2;
 
 /// Writes the revision. `first` is the algorithm's own first answer, used if its last text was a review.
 pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first: &str) -> String {
-    let own = match brief.own.as_deref() {
+    let own = match brief.own_text.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
         _ => first,
     };
     let critiques = critiques(brief);
     let mut kept_claims = Vec::new();
     let mut changes = Vec::new();
-    let mut refused = Vec::new();
+    let mut refused_claims = Vec::new();
     let mut own_claims: Vec<DraftClaim> = claims::parse_claims(own);
     own_claims.truncate(MAX_KEPT);
     for claim in &own_claims {
@@ -44,10 +44,10 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
             &finding,
             &names,
             reading,
-            (&mut kept_claims, &mut changes, &mut refused),
+            (&mut kept_claims, &mut changes, &mut refused_claims),
         );
     }
-    for (name, line) in additions(brief, reading, focus, &critiques, &own_claims) {
+    for (name, line) in find_additions(brief, reading, focus, &critiques, &own_claims) {
         let line = &reading.lines[line];
         kept_claims.push(format!("{} (following {name})", reading.quote(line)));
         changes.push(format!(
@@ -62,7 +62,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
         "Nothing in the first answer can be checked against a passage; it is unchanged.",
     );
     draft.list_or("Changes", changes, "None.");
-    draft.list_or("Critiques not followed", refused, "None.");
+    draft.list_or("Critiques not followed", refused_claims, "None.");
     draft.finish()
 }
 
@@ -121,35 +121,38 @@ fn critiques(brief: &Brief) -> Vec<(char, ReviewEntry)> {
 
 fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
     let quoted = critique.claim.trim_end_matches(['…', ' ']);
-    !critique.missing
+    !critique.is_omission
         && !quoted.is_empty()
         && (claim.text.contains(quoted)
             || text::jaccard_similarity(&text::terms(quoted), &claim.terms) >= 0.8)
 }
 
 /// Returns lines from reviews or other answers that its own text lacks, with the names of their sources.
-fn additions(
+fn find_additions(
     brief: &Brief,
     reading: &PromptReading,
     focus: ReviewFocus,
     critiques: &[(char, ReviewEntry)],
     own_claims: &[DraftClaim],
 ) -> Vec<(String, usize)> {
-    let mut added: Vec<(String, usize)> = Vec::new();
+    let mut added_lines: Vec<(String, usize)> = Vec::new();
     let asked_for = reported_missing(brief, reading, critiques);
     for (name, line) in asked_for
         .into_iter()
         .chain(supporting_lines(brief, reading, focus))
     {
         let terms = &reading.lines[line].terms;
-        let known = own_claims
+        let own_texts = own_claims
             .iter()
             .any(|own| text::jaccard_similarity(&own.terms, terms) > 0.5);
-        if !known && added.len() < MAX_ADDED && added.iter().all(|(_, other)| *other != line) {
-            added.push((name, line));
+        if !own_texts
+            && added_lines.len() < MAX_ADDED
+            && added_lines.iter().all(|(_, other)| *other != line)
+        {
+            added_lines.push((name, line));
         }
     }
-    added
+    added_lines
 }
 
 /// Returns lines that reviews of this text report as missing, with the name of the critique. This text's label is the
@@ -162,12 +165,12 @@ fn reported_missing(
     let is_own = |about: char| brief.peers.iter().all(|peer| peer.letter != about);
     let missed = critiques
         .iter()
-        .filter(|(_, one)| one.missing && one.about.is_some_and(is_own));
-    let found = missed.filter_map(|(letter, one)| {
+        .filter(|(_, one)| one.is_omission && one.reviewed_letter.is_some_and(is_own));
+    let omissions = missed.filter_map(|(letter, one)| {
         let line = reading.verbatim_line(&one.claim)?;
         Some((format!("{letter}{}", one.number), line))
     });
-    found.collect()
+    omissions.collect()
 }
 
 /// Returns lines that support other answers, most relevant to the question first.
@@ -176,7 +179,7 @@ fn supporting_lines(
     reading: &PromptReading,
     focus: ReviewFocus,
 ) -> Vec<(String, usize)> {
-    let mut found: Vec<(f64, char, usize)> = Vec::new();
+    let mut supporting: Vec<(f64, char, usize)> = Vec::new();
     let answers = brief
         .peers
         .iter()
@@ -186,15 +189,15 @@ fn supporting_lines(
             let finding = check::check(&claim, reading);
             if let (ClaimVerdict::Supported, Some(line)) = (finding.verdict, finding.line) {
                 let weight = review::weight(&claim, reading, focus, 0);
-                found.push((weight, peer.letter, line));
+                supporting.push((weight, peer.letter, line));
             }
         }
     }
-    found.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let named = found
+    supporting.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let named_lines = supporting
         .into_iter()
         .map(|(_, letter, line)| (letter.to_string(), line));
-    named.collect()
+    named_lines.collect()
 }
 
 #[cfg(test)]
@@ -207,7 +210,7 @@ mod tests {
 
     fn revise_text(own: &str, peers: &[&str]) -> String {
         let mut brief = with_peers(brief("When are fees due?", &[SOURCE_TEXT]), peers);
-        brief.own = Some(own.to_owned());
+        brief.own_text = Some(own.to_owned());
         revise(
             &brief,
             &PromptReading::of(&brief),

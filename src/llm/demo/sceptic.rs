@@ -108,8 +108,8 @@ pub fn describe_difference(reading: &PromptReading, pair: &FigureDifference) -> 
         "{} or {}: {} — {}",
         pair.figures.0,
         pair.figures.1,
-        reading.quote(&reading.lines[pair.left]),
-        reading.quote(&reading.lines[pair.right]),
+        reading.quote(&reading.lines[pair.first_line]),
+        reading.quote(&reading.lines[pair.second_line]),
     )
 }
 
@@ -119,10 +119,13 @@ fn questions(
     absolute: &[usize],
     differences: &[FigureDifference],
 ) -> Vec<String> {
-    let mut asked = Vec::new();
+    let mut questions = Vec::new();
     if let Some(pair) = differences.first() {
-        let (left, right) = (&reading.lines[pair.left], &reading.lines[pair.right]);
-        asked.push(format!(
+        let (left, right) = (
+            &reading.lines[pair.first_line],
+            &reading.lines[pair.second_line],
+        );
+        questions.push(format!(
             "Which applies when: {}{} or {}{}?",
             pair.figures.0,
             reading.cite(left),
@@ -136,7 +139,7 @@ fn questions(
             .into_iter()
             .next()
             .map_or(String::new(), |figure| figure.text);
-        asked.push(format!(
+        questions.push(format!(
             "Where does the figure {first} come from{}?",
             reading.cite(line)
         ));
@@ -144,19 +147,19 @@ fn questions(
     if let Some(&place) = absolute.first() {
         let line = &reading.lines[place];
         let word = first_listed_word(&line.text, ABSOLUTES).unwrap_or_default();
-        asked.push(format!(
+        questions.push(format!(
             "Is there really no exception to *{word}*{}?",
             reading.cite(line)
         ));
     }
     let missing = reading.missing_words();
     if !missing.is_empty() && !reading.has_no_sources {
-        asked.push(format!(
+        questions.push(format!(
             "Why does the text never use: {}?",
             missing.join(", ")
         ));
     }
-    asked
+    questions
 }
 
 #[cfg(test)]

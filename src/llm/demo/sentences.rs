@@ -17,7 +17,7 @@ pub struct Sentence {
 
 /// Splits a text into sentences, in order.
 pub fn sentences(text: &str) -> Vec<Sentence> {
-    let mut found = Vec::new();
+    let mut sentence_list = Vec::new();
     let mut paragraph = String::new();
     let mut lines = 0;
     for line in text.lines().chain(std::iter::once("")) {
@@ -30,32 +30,32 @@ pub fn sentences(text: &str) -> Vec<Sentence> {
             lines += 1;
             continue;
         }
-        flush(&mut paragraph, lines == 1, &mut found);
+        flush(&mut paragraph, lines == 1, &mut sentence_list);
         lines = 0;
         if !line.is_empty() {
             paragraph = line;
-            flush(&mut paragraph, true, &mut found);
+            flush(&mut paragraph, true, &mut sentence_list);
         }
     }
-    found
+    sentence_list
 }
 
-fn flush(paragraph: &mut String, one_line: bool, found: &mut Vec<Sentence>) {
+fn flush(paragraph: &mut String, one_line: bool, sentence_list: &mut Vec<Sentence>) {
     if paragraph.is_empty() {
         return;
     }
     if one_line && is_heading(paragraph) {
-        found.push(Sentence {
+        sentence_list.push(Sentence {
             text: paragraph.trim_start_matches(['#', ' ']).to_owned(),
             heading: true,
         });
     } else {
-        split_paragraph(paragraph, found);
+        split_paragraph(paragraph, sentence_list);
     }
     paragraph.clear();
 }
 
-fn split_paragraph(paragraph: &str, found: &mut Vec<Sentence>) {
+fn split_paragraph(paragraph: &str, sentence_list: &mut Vec<Sentence>) {
     let mut start = 0;
     let mut length = 0;
     let mut characters = paragraph.char_indices().peekable();
@@ -82,16 +82,16 @@ fn split_paragraph(paragraph: &str, found: &mut Vec<Sentence>) {
         {
             continue;
         }
-        push_sentence(&paragraph[start..end], found);
+        push_sentence(&paragraph[start..end], sentence_list);
         (start, length) = (end, 0);
     }
-    push_sentence(&paragraph[start..], found);
+    push_sentence(&paragraph[start..], sentence_list);
 }
 
-fn push_sentence(text: &str, found: &mut Vec<Sentence>) {
+fn push_sentence(text: &str, sentence_list: &mut Vec<Sentence>) {
     let text = text.trim();
     if text.chars().any(char::is_alphanumeric) {
-        found.push(Sentence {
+        sentence_list.push(Sentence {
             text: text.to_owned(),
             heading: false,
         });
@@ -179,8 +179,8 @@ mod tests {
 
     #[track_caller]
     fn check_sentences(text: &str, expected: &[&str]) {
-        let found: Vec<String> = sentences(text).into_iter().map(|s| s.text).collect();
-        assert_eq!(found, expected, "{text:?}");
+        let texts: Vec<String> = sentences(text).into_iter().map(|s| s.text).collect();
+        assert_eq!(texts, expected, "{text:?}");
     }
 
     #[test]
@@ -227,18 +227,18 @@ mod tests {
             ("a,b,c", false),
             ("12 345", false),
         ] {
-            let found = sentences(line);
-            assert_eq!(found.first().map(|s| s.heading), Some(heading), "{line}");
+            let headings = sentences(line);
+            assert_eq!(headings.first().map(|s| s.heading), Some(heading), "{line}");
         }
     }
 
     #[test]
     fn unpunctuated_text_is_cut() {
         let text = "word ".repeat(1_000);
-        let found = sentences(&text);
-        assert!(found.len() > 5);
+        let parts = sentences(&text);
+        assert!(parts.len() > 5);
         assert!(
-            found
+            parts
                 .iter()
                 .all(|s| s.text.chars().count() <= MAX_SENTENCE_CHARS + 6)
         );

@@ -124,7 +124,7 @@ fn lead_paragraph(
     brief: &Brief,
     reading: &PromptReading,
     clusters: &[StatementGroup],
-    shown: usize,
+    shown_count: usize,
 ) -> String {
     let members = count_text(brief.peers.len(), "text");
     if clusters.is_empty() {
@@ -135,7 +135,7 @@ fn lead_paragraph(
             "*Without a document, nothing in the {members} can be checked. The statements below are the members', unverified.*"
         );
     }
-    if shown == 0 {
+    if shown_count == 0 {
         return format!(
             "*None of the {} in the {members} occurs in the passages, not even in similar words. They are listed below, unverified.*",
             count_text(clusters.len(), "statement")
@@ -192,14 +192,14 @@ fn letters(cluster: &StatementGroup) -> String {
 
 /// Returns contradictions between claims and passages, among claims, and among passages.
 fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut contradictions = Vec::new();
     for cluster in clusters
         .iter()
         .filter(|cluster| cluster.verdict == ClaimVerdict::Contradicted)
     {
         if let Some(line) = cluster.line {
             let wording = text::shorten(&cluster.claim.text, 160);
-            found.push(format!(
+            contradictions.push(format!(
                 "({}) “{wording}”; the passage: {}",
                 letters(cluster),
                 reading.quote(&reading.lines[line])
@@ -218,8 +218,12 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
             let wordings = [left, right]
                 .iter()
                 .any(|one| one.verdict == ClaimVerdict::Contradicted);
-            if apart && !wordings && found.len() < 4 && ((figures && likeness >= 0.5) || denied) {
-                found.push(format!(
+            if apart
+                && !wordings
+                && contradictions.len() < 4
+                && ((figures && likeness >= 0.5) || denied)
+            {
+                contradictions.push(format!(
                     "{} — against {}",
                     describe_group_briefly(left, reading),
                     describe_group_briefly(right, reading)
@@ -228,14 +232,14 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
         }
     }
     let within = differ::differences(reading, 2);
-    found.extend(within.iter().map(|pair| {
+    contradictions.extend(within.iter().map(|pair| {
         format!(
             "within the passages, {}",
             sceptic::describe_difference(reading, pair)
         )
     }));
-    found.truncate(5);
-    found
+    contradictions.truncate(5);
+    contradictions
 }
 
 fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
@@ -257,7 +261,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
         );
     }
     if let Some((word, kind)) = reading.kind.filter(|_| !reading.has_no_sources) {
-        let answered = read
+        let answered_terms = read
             .iter()
             .flat_map(|peer| &peer.claims)
             .any(|(claim, finding)| {
@@ -267,7 +271,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
                     .map_or(&claim.text, |line| &reading.lines[line].text);
                 kind.matches_kind(line) && reading.relevance(&claim.terms) > 0.0
             });
-        if !answered {
+        if !answered_terms {
             spots.push(format!(
                 "“{word}” asks for {}; no member gives one.",
                 kind.name()
@@ -278,18 +282,18 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
 }
 
 /// Lists the documents of the cited numbers.
-fn sources(reading: &PromptReading, shown: &[&StatementGroup]) -> String {
-    let lines = shown.iter().filter_map(|cluster| cluster.line);
-    let cited: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();
-    let cited = reading
+fn sources(reading: &PromptReading, groups: &[&StatementGroup]) -> String {
+    let lines = groups.iter().filter_map(|cluster| cluster.line);
+    let cited_sources: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();
+    let cited_sources = reading
         .source_locations
         .iter()
-        .filter(|(number, ..)| cited.contains(number));
+        .filter(|(number, ..)| cited_sources.contains(number));
     let mut source_lines: Vec<String> = Vec::new();
-    let mut listed = BTreeSet::new();
-    for (number, document, page) in cited {
+    let mut listed_sources = BTreeSet::new();
+    for (number, document, page) in cited_sources {
         // Several passages from the same page count as one source.
-        if listed.insert((document, page)) {
+        if listed_sources.insert((document, page)) {
             let name = text::shorten(document, 60);
             source_lines.push(format!("[{number}] {name}, p. {page}"));
         }

@@ -102,7 +102,7 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
                     text: prompt::without_model_names(&before[other]),
                 };
                 brief.peers = (0..3).filter(|&other| other != index).map(peer).collect();
-                brief.own = firsts.get(index).cloned();
+                brief.own_text = firsts.get(index).cloned();
             }
             last[index] = ask(name, brief);
             outputs.push((name, task, last[index].clone()));
@@ -254,7 +254,7 @@ fn large_sources_are_read_completely() {
     for task in ALL_TASKS {
         let mut brief = with_peers(brief("warranty", &[&large]), &[GPL_TEXT, GPL_TEXT]);
         brief.task = task;
-        brief.own = Some(GPL_TEXT.to_owned());
+        brief.own_text = Some(GPL_TEXT.to_owned());
         assert!(!ask("demo/sceptic", brief).is_empty());
     }
 }
@@ -270,7 +270,7 @@ proptest! {
             for task in ALL_TASKS {
                 let mut brief = with_peers(brief(&question, &[&first, &second]), &[&second, &own, &first]);
                 brief.task = task;
-                brief.own = Some(own.clone());
+                brief.own_text = Some(own.clone());
                 let answer_text = ask(&model.id, brief.clone());
                 prop_assert!(answer_text.starts_with("*Local demo algorithm (") && answer_text.contains(claims::REVIEW_MARK));
                 prop_assert_eq!(answer_text, ask(&model.id, brief));

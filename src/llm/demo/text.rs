@@ -9,12 +9,12 @@ pub struct TextWord<'a> {
     /// The word as written.
     pub text: &'a str,
     /// Byte offset of its first character.
-    pub at: usize,
+    pub offset: usize,
 }
 
 /// Splits a text into words. In scripts without spaces, overlapping pairs of characters count as words.
 pub fn words(text: &str) -> Vec<TextWord<'_>> {
-    let mut found = Vec::new();
+    let mut word_list = Vec::new();
     let mut characters = text.char_indices().peekable();
     while let Some((start, first)) = characters.next() {
         if !first.is_alphanumeric() {
@@ -33,15 +33,15 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
         }
         let run = &text[start..end];
         if dense {
-            push_pairs(run, start, &mut found);
+            push_pairs(run, start, &mut word_list);
         } else {
-            found.push(TextWord {
+            word_list.push(TextWord {
                 text: run,
-                at: start,
+                offset: start,
             });
         }
     }
-    found
+    word_list
 }
 
 /// Returns a word's stem for comparisons: lowercase, without the most common English endings. Deliberately crude,
@@ -136,11 +136,11 @@ pub fn shorten(text: &str, max_chars: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(max_chars) else {
         return text.to_owned();
     };
-    let cut = match text[..end].rfind(' ') {
+    let cut_end = match text[..end].rfind(' ') {
         Some(blank) if blank > end / 2 => blank,
         _ => end,
     };
-    format!("{} …", text[..cut].trim_end())
+    format!("{} …", text[..cut_end].trim_end())
 }
 
 fn is_joiner(character: char) -> bool {
@@ -172,19 +172,19 @@ fn is_unspaced_script(character: char) -> bool {
         | '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
 }
 
-fn push_pairs<'a>(run: &'a str, start: usize, found: &mut Vec<TextWord<'a>>) {
+fn push_pairs<'a>(run: &'a str, start: usize, word_list: &mut Vec<TextWord<'a>>) {
     let places: Vec<usize> = run.char_indices().map(|(at, _)| at).collect();
     if places.len() == 1 {
-        found.push(TextWord {
+        word_list.push(TextWord {
             text: run,
-            at: start,
+            offset: start,
         });
     }
     for (index, &from) in places.iter().enumerate().take(places.len() - 1) {
         let to = places.get(index + 2).copied().unwrap_or(run.len());
-        found.push(TextWord {
+        word_list.push(TextWord {
             text: &run[from..to],
-            at: start + from,
+            offset: start + from,
         });
     }
 }
@@ -207,8 +207,8 @@ mod tests {
             ("हिन्दी भाषा", vec!["हिन्दी", "भाषा"]),
             ("'--'", vec![]),
         ] {
-            let found: Vec<&str> = words(text).iter().map(|word| word.text).collect();
-            assert_eq!(found, expected, "{text}");
+            let word_texts: Vec<&str> = words(text).iter().map(|word| word.text).collect();
+            assert_eq!(word_texts, expected, "{text}");
         }
     }
 

@@ -125,15 +125,15 @@ fn word_coverage(reading: &PromptReading) -> Vec<String> {
     for asked in reading
         .question_terms
         .iter()
-        .filter(|asked| !asked.found.is_empty())
+        .filter(|asked| !asked.matching_stems.is_empty())
         .take(6)
     {
         let sources: BTreeSet<u32> = reading
-            .lines_containing(&asked.found)
+            .lines_containing(&asked.matching_stems)
             .into_iter()
             .map(|place| reading.lines[place].source)
             .collect();
-        let cited: Vec<String> = sources
+        let citations: Vec<String> = sources
             .iter()
             .take(8)
             .map(|source| format!("[{source}]"))
@@ -143,7 +143,7 @@ fn word_coverage(reading: &PromptReading) -> Vec<String> {
             asked.word,
             sources.len(),
             count_text(reading.source_locations.len(), "passage"),
-            cited.join(" ")
+            citations.join(" ")
         ));
     }
     coverage_lines

@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn addresses_are_parsed() {
-        for (text, more, expected) in [
+        for (text, extra_settings, expected) in [
             (
                 "s3://bucket",
                 "",
@@ -250,7 +250,7 @@ mod tests {
                 "s3://bucket/x/ at https://a.example/storage/v1/s3/bucket in auto",
             ),
         ] {
-            let read = parse_with(text, &format!("{TEST_CREDENTIALS} {more}"));
+            let read = parse_with(text, &format!("{TEST_CREDENTIALS} {extra_settings}"));
             assert_eq!(format!("{:?}", read.expect(text)), expected, "{text}");
         }
     }

@@ -103,7 +103,7 @@ impl BucketClient {
             secret: &settings.secret,
             token: settings.token.as_deref(),
         };
-        let added = sigv4::sign(&request, &credentials, &settings.region, clock::now());
+        let signed_headers = sigv4::sign(&request, &credentials, &settings.region, clock::now());
         let scheme = if settings.secure { "https" } else { "http" };
         let mark = if query.is_empty() { "" } else { "?" };
         let uri = format!("{scheme}://{}{path}{mark}{query}", settings.host);
@@ -111,7 +111,7 @@ impl BucketClient {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        for (name, value) in added {
+        for (name, value) in signed_headers {
             request = request.header(name, value);
         }
         let result = match bucket_request.body {

@@ -152,22 +152,22 @@ impl S3 {
         let Ok(response) = self.send(key, content, true) else {
             return;
         };
-        let found = match response.status() {
+        let support = match response.status() {
             StatusCode::PRECONDITION_FAILED => CONDITIONS_SUPPORTED,
             status if status.is_success() => CONDITIONS_UNSUPPORTED,
             _ => CONDITIONS_UNKNOWN,
         };
         response::finish(response);
-        self.conditions.store(found, Ordering::Relaxed);
+        self.conditions.store(support, Ordering::Relaxed);
     }
 
     /// Whether the stored object equals this content.
     fn has_content(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
-        let mut stored = Download::start(&self.client, key)?;
+        let mut download = Download::start(&self.client, key)?;
         let mut hasher = sha256::Hasher::new();
         let mut piece = vec![0; 16 * 1024];
         loop {
-            match stored.read(&mut piece) {
+            match download.read(&mut piece) {
                 Ok(0) => return Ok(hex(&hasher.finish()) == content.hash),
                 Ok(read) => hasher.update(&piece[..read]),
                 Err(error) => return Err(TargetError::Failed(error.to_string())),
@@ -262,7 +262,7 @@ impl Target for S3 {
                 }
                 last = key;
             }
-            match page.next {
+            match page.next_token {
                 None => return Ok(()),
                 next if next == token => {
                     return Err(TargetError::Failed("the store's listing has no end".into()));

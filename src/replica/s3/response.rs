@@ -26,7 +26,7 @@ const MAX_DEPTH: usize = 32;
 pub(super) struct ListPage {
     pub entries: Vec<TargetEntry>,
     /// Token of the next page.
-    pub next: Option<String>,
+    pub next_token: Option<String>,
 }
 
 /// Reads a page.
@@ -36,7 +36,7 @@ pub(super) struct ListPage {
 pub(super) fn parse_page(body: &mut Body) -> Result<ListPage, TargetError> {
     let text = read_limited(body, MAX_PAGE_BYTES).map_err(TargetError::Failed)?;
     let mut page = ListPage::default();
-    let (mut key, mut bytes, mut more) = (None, None, false);
+    let (mut key, mut bytes, mut has_more) = (None, None, false);
     let root = for_each_leaf(&text, &mut |parent, name, text| match (parent, name) {
         ("Contents", "Key") => key = Some(text),
         ("Contents", "Size") => bytes = text.trim().parse().ok(),
@@ -45,13 +45,13 @@ pub(super) fn parse_page(body: &mut Body) -> Result<ListPage, TargetError> {
                 page.entries.push(TargetEntry { name, bytes });
             }
         }
-        ("ListBucketResult", "IsTruncated") => more = text.trim() == "true",
-        ("ListBucketResult", "NextContinuationToken") => page.next = Some(text),
+        ("ListBucketResult", "IsTruncated") => has_more = text.trim() == "true",
+        ("ListBucketResult", "NextContinuationToken") => page.next_token = Some(text),
         _ => {}
     });
     match root.as_deref() {
-        Some("ListBucketResult") if !more => page.next = None,
-        Some("ListBucketResult") if page.next.is_some() => {}
+        Some("ListBucketResult") if !has_more => page.next_token = None,
+        Some("ListBucketResult") if page.next_token.is_some() => {}
         Some("ListBucketResult") => {
             let why = "the listing continues, but the response does not say where";
             return Err(TargetError::Refused(why.into()));
@@ -135,16 +135,16 @@ impl BucketRefusal {
             ) => return TargetError::Failed(self.error_message(settings, "")),
             _ => {}
         }
-        TargetError::Refused(self.error_message(settings, &self.advice(settings)))
+        TargetError::Refused(self.error_message(settings, &self.advice_for(settings)))
     }
 
-    fn advice(&self, settings: &BucketSettings) -> String {
+    fn advice_for(&self, settings: &BucketSettings) -> String {
         let code = self.code.as_str();
         if code == "NoSuchBucket" {
             return format!("create the bucket {}, or use another one", settings.bucket);
         }
         if let Some(region) = self.region.as_ref().filter(|r| **r != settings.region) {
-            return format!("set AWS_REGION={}", sanitized(region, settings));
+            return format!("set AWS_REGION={}", sanitize(region, settings));
         }
         let advice = match code {
             "InvalidAccessKeyId" => "the store does not know AWS_ACCESS_KEY_ID",
@@ -172,9 +172,9 @@ impl BucketRefusal {
     fn error_message(&self, settings: &BucketSettings, advice: &str) -> String {
         let mut text = match self.code.as_str() {
             "" => format!("the store answered with status {}", self.status),
-            code => format!("the store says {}", sanitized(code, settings)),
+            code => format!("the store says {}", sanitize(code, settings)),
         };
-        let message = sanitized(&self.message, settings);
+        let message = sanitize(&self.message, settings);
         for (before, more) in [(": ", message.trim_end_matches('.')), ("; ", advice)] {
             if !more.is_empty() {
                 text.push_str(before);
@@ -186,7 +186,7 @@ impl BucketRefusal {
 }
 
 /// Returns one line of third-party text, with our secrets removed.
-fn sanitized(text: &str, settings: &BucketSettings) -> String {
+fn sanitize(text: &str, settings: &BucketSettings) -> String {
     let mut text = text.replace(&settings.secret, "…");
     if let Some(token) = &settings.token {
         text = text.replace(token, "…");
@@ -222,7 +222,7 @@ fn for_each_leaf(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Optio
     loop {
         buffer.clear();
         let event = reader.read_event_into(&mut buffer).ok()?;
-        let more = match event {
+        let is_open = match event {
             Event::Start(start) if open.len() < MAX_DEPTH => {
                 let name = start.local_name().into_inner().to_owned();
                 open.push((name, String::new()));
@@ -247,7 +247,7 @@ fn for_each_leaf(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Optio
             _ => continue,
         };
         if let Some((_, text)) = open.last_mut() {
-            text.push_str(&more);
+            text.push_str(&is_open);
         }
     }
 }

@@ -55,11 +55,11 @@ fn read(target: &S3, name: &str) -> Result<Vec<u8>> {
 }
 
 fn names(target: &S3, beginning: &str) -> Result<Vec<String>> {
-    let mut found = Vec::new();
+    let mut names = Vec::new();
     target.list(beginning, &mut |entry| {
-        found.push(format!("{} {}", entry.name, entry.bytes));
+        names.push(format!("{} {}", entry.name, entry.bytes));
     })?;
-    Ok(found)
+    Ok(names)
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn a_listing_is_requested_page_by_page() {
     for name in ["p/a", "p/b", "p/c", "p/d", "p/e", "q/f"] {
         bucket.store_directly(name, b"1");
     }
-    let found = names(&plain(&bucket), "").expect("a list");
-    assert_eq!(found, ["a 1", "b 1", "c 1", "d 1", "e 1"]);
+    let names_listed = names(&plain(&bucket), "").expect("a list");
+    assert_eq!(names_listed, ["a 1", "b 1", "c 1", "d 1", "e 1"]);
     assert_eq!(bucket.requests().len(), 3);
 }
 
@@ -263,9 +263,9 @@ fn a_wrong_secret_is_reported_and_not_shown() {
         why.contains("AWS_SECRET_ACCESS_KEY does not match"),
         "{why}"
     );
-    let shown = format!("{:?} {why}", target.settings());
+    let debug_text = format!("{:?} {why}", target.settings());
     for secret in [KEY, "another", "lent"] {
-        assert!(!shown.contains(secret), "{shown}");
+        assert!(!debug_text.contains(secret), "{debug_text}");
     }
 }
 
@@ -381,8 +381,8 @@ fn a_real_store_works() {
     assert_eq!(target.put("one/none", &file(b""), true), Ok(()));
     assert_eq!(target.put("one/none", &file(b""), false), Ok(()));
     assert_eq!(names(&target, "many/").expect("a list").len(), 1002);
-    let found = names(&target, "one/").expect("a list");
-    assert_eq!(found, ["one/a b+ü 9000000", "one/none 0"]);
+    let names_listed = names(&target, "one/").expect("a list");
+    assert_eq!(names_listed, ["one/a b+ü 9000000", "one/none 0"]);
     assert!(read(&target, "one/a b+ü") == Ok(large), "it comes back");
     assert_eq!(read(&target, "one/none"), Ok(Vec::new()));
     assert_eq!(read(&target, "many/0007"), Ok(b"many/0007".to_vec()));

@@ -41,18 +41,28 @@ pub(in crate::store) fn write(db: &Writer, id: &str) -> Result<()> {
 /// Returns an error if the database cannot be written.
 pub(super) fn link(db: &Writer, id: &str, request: &str, is_listed: bool) -> Result<()> {
     // An unreadable request is not linked to anything: a single old row must not keep a database from opening.
-    let named: IndexedRequest = serde_json::from_str(request).unwrap_or_default();
+    let indexed_request: IndexedRequest = serde_json::from_str(request).unwrap_or_default();
     if is_listed {
-        link_models(db, id, named.models.iter().chain(&named.ultra_model))?;
+        link_models(
+            db,
+            id,
+            indexed_request
+                .models
+                .iter()
+                .chain(&indexed_request.ultra_model),
+        )?;
     }
-    named.document_ids.iter().try_for_each(|document| {
-        db.run(
-            "INSERT INTO analysis_documents (document_id, analysis_id) VALUES (?1, ?2)
+    indexed_request
+        .document_ids
+        .iter()
+        .try_for_each(|document| {
+            db.run(
+                "INSERT INTO analysis_documents (document_id, analysis_id) VALUES (?1, ?2)
              ON CONFLICT DO NOTHING",
-            (document, id),
-        )
-        .map(drop)
-    })
+                (document, id),
+            )
+            .map(drop)
+        })
 }
 
 /// Links an analysis in the history to its models.

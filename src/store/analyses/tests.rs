@@ -135,13 +135,13 @@ fn an_analysis_ends_exactly_once() {
         insert(db, &new)?;
         new.context.thread = Some(ThreadId::from_first_analysis(&new.id));
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(new.clone())));
-        assert_eq!(unfinished(db), Ok(vec![new.id.clone()]));
+        assert_eq!(list_unfinished(db), Ok(vec![new.id.clone()]));
         assert_eq!(load_unfinished(db, &new.id), Ok(Some(new.clone())));
 
         set_started(db, &new.id, at(50))?;
         set_started(db, &new.id, at(60))?;
-        let stored = r#"{"notes":["careful"],"evidence":{}}"#;
-        let found: Findings = serde_json::from_str(stored).expect("findings");
+        let stored_findings = r#"{"notes":["careful"],"evidence":{}}"#;
+        let findings: Findings = serde_json::from_str(stored_findings).expect("findings");
         let end = AnalysisEnd {
             status: Status::Completed,
             synthesis: Some("because"),
@@ -152,7 +152,7 @@ fn an_analysis_ends_exactly_once() {
             },
             cost: MicroDollars(9),
             citations: None,
-            findings: Some(&found),
+            findings: Some(&findings),
         };
         finish(db, &new.id, &end, at(70))?;
         let over = Analysis {
@@ -163,14 +163,14 @@ fn an_analysis_ends_exactly_once() {
             started: Some(at(50)),
             finished: Some(at(70)),
             citations: None,
-            findings: Some(found.clone()),
+            findings: Some(findings.clone()),
             ..new.clone()
         };
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(over)));
         let missing = Err(StoreError::Missing);
         assert_eq!(finish(db, &new.id, &end, at(80)), missing, "over already");
         assert_eq!(set_started(db, &new.id, at(80)), missing);
-        assert_eq!(unfinished(db), Ok(vec![]));
+        assert_eq!(list_unfinished(db), Ok(vec![]));
         Ok(())
     });
 }
@@ -222,15 +222,15 @@ fn other_users_analyses_are_inaccessible() {
 fn a_share_link_works_until_revoked() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
-        let stored = analysis(1, Some(1), "why?");
-        insert(db, &stored)?;
-        set_share(db, &user(1).id, &stored.id, Some(&[7; 32]))?;
+        let shared_analysis = analysis(1, Some(1), "why?");
+        insert(db, &shared_analysis)?;
+        set_share(db, &user(1).id, &shared_analysis.id, Some(&[7; 32]))?;
         assert_eq!(
-            by_share(db, &[7; 32])?.map(|stored| stored.share_token_hash),
+            by_share(db, &[7; 32])?.map(|shared_analysis| shared_analysis.share_token_hash),
             Some(Some([7; 32]))
         );
         assert!(list_of(db, &user(1).id, 9, None, &HistoryFilter::default())?[0].shared);
-        set_share(db, &user(1).id, &stored.id, None)?;
+        set_share(db, &user(1).id, &shared_analysis.id, None)?;
         assert_eq!(by_share(db, &[7; 32]), Ok(None));
         Ok(())
     });
@@ -262,7 +262,7 @@ fn history_search_ignores_case() {
                     .collect::<Vec<_>>(),
             )
         };
-        let found = |search: Option<&str>, status| {
+        let search_ids = |search: Option<&str>, status| {
             let search = search.map(str::to_owned);
             with(HistoryFilter {
                 search,
@@ -270,13 +270,16 @@ fn history_search_ignores_case() {
                 ..HistoryFilter::default()
             })
         };
-        assert_eq!(found(None, None)?.len(), 4);
-        assert_eq!(found(Some("100%"), None)?, ["100% sure?"]);
-        assert_eq!(found(Some("under_"), None)?, ["under_score"]);
-        assert_eq!(found(Some("under"), None)?, ["UNDER score", "under_score"]);
-        assert_eq!(found(Some("\\"), None)?, [""; 0]);
-        assert_eq!(found(None, Some(Status::Cancelled))?, ["100 times"]);
-        assert_eq!(found(Some("sure"), Some(Status::Cancelled))?, [""; 0]);
+        assert_eq!(search_ids(None, None)?.len(), 4);
+        assert_eq!(search_ids(Some("100%"), None)?, ["100% sure?"]);
+        assert_eq!(search_ids(Some("under_"), None)?, ["under_score"]);
+        assert_eq!(
+            search_ids(Some("under"), None)?,
+            ["UNDER score", "under_score"]
+        );
+        assert_eq!(search_ids(Some("\\"), None)?, [""; 0]);
+        assert_eq!(search_ids(None, Some(Status::Cancelled))?, ["100 times"]);
+        assert_eq!(search_ids(Some("sure"), Some(Status::Cancelled))?, [""; 0]);
 
         let of_pattern = |pattern: &str| {
             with(HistoryFilter {
@@ -316,8 +319,8 @@ fn history_search_ignores_case() {
 fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
-        let stored = analysis(1, Some(1), "why?");
-        insert(db, &stored)?;
+        let own_analysis = analysis(1, Some(1), "why?");
+        insert(db, &own_analysis)?;
         let failed = StageAnswer {
             error: Some(CallError::new(CallErrorKind::Timeout, "too slow")),
             finish: None,
@@ -330,38 +333,41 @@ fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
             answer(0, 0, "old"),
             answer(0, 0, "a"),
         ] {
-            put_answer(db, &stored.id, &stage_answer)?;
+            put_answer(db, &own_analysis.id, &stage_answer)?;
         }
         let all = vec![answer(0, 0, "a"), failed, answer(1, 0, "c")];
-        assert_eq!(answers_of(db, &stored.id), Ok(all));
+        assert_eq!(answers_of(db, &own_analysis.id), Ok(all));
 
         let event = |seq: u64| StoredEvent {
             seq,
             kind: "member.delta".into(),
             data: format!("{{\"n\":{seq}}}"),
         };
-        assert_eq!(events::last_seq(db, &stored.id), Ok(0));
-        events::append(db, &stored.id, &[event(1), event(2), event(3)])?;
-        assert_eq!(events::after(db, &stored.id, 1, 1), Ok(vec![event(2)]));
-        assert_eq!(events::last_seq(db, &stored.id), Ok(3));
-        let double = db.attempt(|db| events::append(db, &stored.id, &[event(3)]));
+        assert_eq!(events::last_seq(db, &own_analysis.id), Ok(0));
+        events::append(db, &own_analysis.id, &[event(1), event(2), event(3)])?;
+        assert_eq!(
+            events::list_after(db, &own_analysis.id, 1, 1),
+            Ok(vec![event(2)])
+        );
+        assert_eq!(events::last_seq(db, &own_analysis.id), Ok(3));
+        let double = db.attempt(|db| events::append(db, &own_analysis.id, &[event(3)]));
         assert_eq!(double, Err(StoreError::Conflict("event")));
 
-        put_vote(db, &user(1).id, &stored.id, "demo/a", at(5))?;
-        put_vote(db, &user(1).id, &stored.id, "synthesis", at(6))?;
+        put_vote(db, &user(1).id, &own_analysis.id, "demo/a", at(5))?;
+        put_vote(db, &user(1).id, &own_analysis.id, "synthesis", at(6))?;
         assert_eq!(
-            vote_of(db, &user(1).id, &stored.id),
+            vote_of(db, &user(1).id, &own_analysis.id),
             Ok(Some("synthesis".into()))
         );
 
-        delete(db, Some(&user(1).id), &stored.id)?;
-        assert_eq!(answers_of(db, &stored.id), Ok(vec![]));
-        assert_eq!(events::last_seq(db, &stored.id), Ok(0));
-        assert_eq!(vote_of(db, &user(1).id, &stored.id), Ok(None));
+        delete(db, Some(&user(1).id), &own_analysis.id)?;
+        assert_eq!(answers_of(db, &own_analysis.id), Ok(vec![]));
+        assert_eq!(events::last_seq(db, &own_analysis.id), Ok(0));
+        assert_eq!(vote_of(db, &user(1).id, &own_analysis.id), Ok(None));
         let missing = Err(StoreError::Missing);
-        let late = db.attempt(|db| events::append(db, &stored.id, &[event(4)]));
+        let late = db.attempt(|db| events::append(db, &own_analysis.id, &[event(4)]));
         assert_eq!(late, missing);
-        let late = db.attempt(|db| put_answer(db, &stored.id, &answer(0, 0, "late")));
+        let late = db.attempt(|db| put_answer(db, &own_analysis.id, &answer(0, 0, "late")));
         assert_eq!(late, missing);
         Ok(())
     });

@@ -116,7 +116,7 @@ fn votes_are_counted_by_topic_user_pattern_and_time() {
             user: Some(user(1).id),
             ..ComparisonScope::default()
         };
-        let shown =
+        let counts_shown =
             |scope: &ComparisonScope, by_topic: bool| -> Result<Vec<(String, u64, u64, u64)>> {
                 let rows = blind_votes(db, scope, by_topic)?.into_iter();
                 let row = |one: TopicCount| {
@@ -127,10 +127,13 @@ fn votes_are_counted_by_topic_user_pattern_and_time() {
             };
         let row = |topic: &str, wins, ties, losses| (topic.to_owned(), wins, ties, losses);
         let tea = row("tea", 1, 1, 0);
-        assert_eq!(shown(&ada, true)?, [tea.clone(), row("ink", 0, 0, 1)]);
-        assert_eq!(shown(&ada, false)?, [row("", 1, 1, 1)]);
         assert_eq!(
-            shown(&ComparisonScope::default(), false)?,
+            counts_shown(&ada, true)?,
+            [tea.clone(), row("ink", 0, 0, 1)]
+        );
+        assert_eq!(counts_shown(&ada, false)?, [row("", 1, 1, 1)]);
+        assert_eq!(
+            counts_shown(&ComparisonScope::default(), false)?,
             [row("", 2, 1, 1)]
         );
         let only = |change: fn(&mut ComparisonScope)| {
@@ -139,12 +142,15 @@ fn votes_are_counted_by_topic_user_pattern_and_time() {
             scope
         };
         assert_eq!(
-            shown(&only(|scope| scope.topic = "TEA".into()), true)?,
+            counts_shown(&only(|scope| scope.topic = "TEA".into()), true)?,
             [tea]
         );
-        assert_eq!(shown(&only(|scope| scope.pattern = "x".into()), true)?, []);
+        assert_eq!(
+            counts_shown(&only(|scope| scope.pattern = "x".into()), true)?,
+            []
+        );
         let late = only(|scope| scope.since = at(3));
-        assert_eq!(shown(&late, true)?, [row("ink", 0, 0, 1)]);
+        assert_eq!(counts_shown(&late, true)?, [row("ink", 0, 0, 1)]);
 
         let all = &blind_votes(db, &ada, false)?[0];
         let costs = (all.priced_votes, all.panel_cost, all.single_cost);
@@ -217,13 +223,13 @@ fn a_question_counts_once() {
             ..ComparisonScope::default()
         };
         for by_topic in [false, true] {
-            let found = blind_votes(db, &scope, by_topic)?;
+            let votes = blind_votes(db, &scope, by_topic)?;
             let tally = VoteTally {
                 wins: 1,
                 ties: 0,
                 losses: 1,
             };
-            assert_eq!(found[0].tally, tally, "{by_topic}");
+            assert_eq!(votes[0].tally, tally, "{by_topic}");
         }
         Ok(())
     });

@@ -56,9 +56,11 @@ fn every_query_checks_the_owner() {
             Ok(Some(document_row.clone()))
         );
         assert_eq!(list_of(db, &owner, 9, None), Ok(vec![document_row.clone()]));
-        let stored = pages_of(db, &owner, &document_row.id)?;
-        let stored = stored.into_iter().map(|page| (page.number, page.text));
-        assert!(stored.eq(pages));
+        let stored_pages = pages_of(db, &owner, &document_row.id)?;
+        let stored_pages = stored_pages
+            .into_iter()
+            .map(|page| (page.number, page.text));
+        assert!(stored_pages.eq(pages));
 
         assert_eq!(by_id(db, &other, &document_row.id), Ok(None));
         assert_eq!(by_sha(db, &other, &document_row.sha256), Ok(None));

@@ -60,12 +60,12 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
                 (format!("an_{at}"), user(1).id, choice),
             )?;
         }
-        let found = of_user(db, &user(1).id, &["p/a", "p/b"])?;
+        let standings = of_user(db, &user(1).id, &["p/a", "p/b"])?;
         let record = |points, cases| Some(&StandingRecord { points, cases }).copied();
-        assert_eq!(found.experiments.get("p/a").copied(), record(1.5, 2));
-        assert_eq!(found.experiments.get("p/b").copied(), record(0.0, 1));
-        assert_eq!(found.votes.get("p/b").copied(), record(1.5, 3));
-        assert_eq!(found.votes.len(), 1);
+        assert_eq!(standings.experiments.get("p/a").copied(), record(1.5, 2));
+        assert_eq!(standings.experiments.get("p/b").copied(), record(0.0, 1));
+        assert_eq!(standings.votes.get("p/b").copied(), record(1.5, 3));
+        assert_eq!(standings.votes.len(), 1);
         Ok(())
     });
 }
@@ -77,7 +77,11 @@ fn records_are_of_questions_that_all_models_answered() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         let mut number = 0;
-        let mut asked = |experiment: &str, place: u32, model: &str, prompt: &str, score: f64| {
+        let mut add_answer = |experiment: &str,
+                              place: u32,
+                              model: &str,
+                              prompt: &str,
+                              score: f64| {
             number += 1;
             let id = format!("an_{number}");
             let request = format!("{{\"models\": [\"{model}\"], \"prompt\": \"{prompt}\"}}");
@@ -107,20 +111,20 @@ fn records_are_of_questions_that_all_models_answered() {
                     ),
                 )?;
                 let prompt = format!("case {place}");
-                asked(experiment, place, "p/a", &prompt, 0.0)?;
-                asked(experiment, place, "p/b", &prompt, 1.0)?;
+                add_answer(experiment, place, "p/a", &prompt, 0.0)?;
+                add_answer(experiment, place, "p/b", &prompt, 1.0)?;
                 // A prompt that only one of them received.
-                asked(experiment, place, "p/a", &format!("Bad. {prompt}"), 0.0)?;
+                add_answer(experiment, place, "p/a", &format!("Bad. {prompt}"), 0.0)?;
             }
-            asked(experiment, 0, "p/b", "only for b", 1.0)?;
+            add_answer(experiment, 0, "p/b", "only for b", 1.0)?;
         }
-        let found = of_user(db, &user(1).id, &["p/a", "p/b"])?;
+        let standings = of_user(db, &user(1).id, &["p/a", "p/b"])?;
         let record = |points, cases| Some(StandingRecord { points, cases });
-        assert_eq!(found.experiments.get("p/a").copied(), record(0.0, 4));
-        assert_eq!(found.experiments.get("p/b").copied(), record(4.0, 4));
+        assert_eq!(standings.experiments.get("p/a").copied(), record(0.0, 4));
+        assert_eq!(standings.experiments.get("p/b").copied(), record(4.0, 4));
         // Never compared with p/c.
-        let found = of_user(db, &user(1).id, &["p/a", "p/c"])?;
-        assert!(found.experiments.is_empty());
+        let standings = of_user(db, &user(1).id, &["p/a", "p/c"])?;
+        assert!(standings.experiments.is_empty());
         Ok(())
     });
 }

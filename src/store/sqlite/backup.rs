@@ -155,17 +155,17 @@ fn count_rows(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
 
 fn has_same_rows(
     wanted: &BTreeMap<String, u64>,
-    found: &BTreeMap<String, u64>,
+    restored_rows: &BTreeMap<String, u64>,
 ) -> Result<(), BackupError> {
     let different = wanted
         .iter()
-        .find(|(name, rows)| found.get(*name) != Some(rows));
+        .find(|(name, rows)| restored_rows.get(*name) != Some(rows));
     match different {
-        None if wanted.len() == found.len() => Ok(()),
+        None if wanted.len() == restored_rows.len() => Ok(()),
         None => Err(BackupError::Damaged("it has other tables".into())),
         Some((name, rows)) => {
-            let found = found.get(name).copied().unwrap_or_default();
-            let why = format!("{name} has {found} rows in it, and {rows} in the database");
+            let restored_rows = restored_rows.get(name).copied().unwrap_or_default();
+            let why = format!("{name} has {restored_rows} rows in it, and {rows} in the database");
             Err(BackupError::Damaged(why))
         }
     }

@@ -272,20 +272,20 @@ mod tests {
     fn a_cached_statement_is_planned_once() {
         let folder = Folder::new();
         let store = folder.open_file();
-        let counted = store.write_now(|db| {
+        let plan_counts = store.write_now(|db| {
             users::insert(db, &user(1))?;
             let sql = "SELECT u.id FROM users u LEFT JOIN sessions s ON s.user_id = u.id
                        WHERE u.id = ?1 AND u.disabled = 0";
             for n in 1..20 {
-                let found =
+                let email =
                     db.query_optional(sql, [user(n % 2).id], |row| row.get::<_, String>(0))?;
-                assert_eq!(found.is_some(), n % 2 == 1);
+                assert_eq!(email.is_some(), n % 2 == 1);
             }
             let statement = db.sqlite()?.raw().prepare_cached(sql)?;
             assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
             assert_eq!(statement.get_status(StatementStatus::Run), 19);
             Ok(())
         });
-        counted.expect("the test's statements");
+        plan_counts.expect("the test's statements");
     }
 }

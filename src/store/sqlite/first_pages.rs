@@ -84,8 +84,8 @@ mod tests {
             std::fs::write(&path, damaged).expect("written");
             let path = path.clone();
             let store = Store::open(&StoreSettings { path }).expect("its schema is sound");
-            let found = store.find_damage().expect("read");
-            assert!(found.is_some(), "{table}");
+            let damage = store.find_damage().expect("read");
+            assert!(damage.is_some(), "{table}");
             store.close_to_changes();
         }
         std::fs::write(&path, intact_bytes).expect("written");

@@ -25,7 +25,7 @@ type MigrationStep = fn(&Writer) -> Result<()>;
 const MIGRATION_STEPS: &[MigrationStep] = &[
     votes_and_encodings,
     providers_and_money,
-    panels,
+    migrate_panels,
     documents,
     experiments,
     sign_in_networks,
@@ -107,7 +107,7 @@ fn providers_and_money(db: &Writer) -> Result<()> {
     )
 }
 
-fn panels(db: &Writer) -> Result<()> {
+fn migrate_panels(db: &Writer) -> Result<()> {
     db.run_batch(
         "ALTER TABLE analyses ADD COLUMN findings TEXT NOT NULL DEFAULT '';
          ALTER TABLE analyses ADD COLUMN topic TEXT NOT NULL DEFAULT '';

@@ -47,8 +47,11 @@ impl Folder {
 
 fn run_on(server: &str, sql: &str) {
     let mut psql = std::process::Command::new("psql");
-    let done = psql.args(["-X", "-q", "-d", server, "-c", sql]).output();
-    assert!(done.is_ok_and(|done| done.status.success()), "{sql}");
+    let psql_output = psql.args(["-X", "-q", "-d", server, "-c", sql]).output();
+    assert!(
+        psql_output.is_ok_and(|psql_output| psql_output.status.success()),
+        "{sql}"
+    );
 }
 
 impl Drop for Folder {

@@ -100,8 +100,8 @@ mod tests {
             |delta: &str| format!(r#"{{"id":"c","choices":[{{"index":1,"delta":{delta}}}]}}"#);
         let plain =
             |data: &str| plain_text(data).map(|plain| (plain.choice, plain.text.into_owned()));
-        let found = plain(&chunk(r#"{"role":"assistant","content":"a\n"}"#));
-        assert_eq!(found, Some((1, "a\n".to_owned())));
+        let plain_parts = plain(&chunk(r#"{"role":"assistant","content":"a\n"}"#));
+        assert_eq!(plain_parts, Some((1, "a\n".to_owned())));
         for other in [
             chunk(r#"{"content":""}"#),
             chunk(r#"{"content":null}"#),

@@ -99,9 +99,9 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
 }
 
 /// Returns the finish reason: a string, a list, or an object, which is SGLang's own form.
-fn finish_reason(found: &Value) -> Option<&str> {
-    let found = found.get(0).unwrap_or(found);
-    let places = [found, &found["type"], &found["reason"]];
+fn finish_reason(choice: &Value) -> Option<&str> {
+    let choice = choice.get(0).unwrap_or(choice);
+    let places = [choice, &choice["type"], &choice["reason"]];
     places.into_iter().find_map(Value::as_str)
 }
 
@@ -176,8 +176,8 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
 }
 
 /// Returns the text of a thought, which is a string or inside an object.
-fn thought_text(found: &Value) -> &str {
-    let places = [found, &found["content"], &found["text"]];
+fn thought_text(thought: &Value) -> &str {
+    let places = [thought, &thought["content"], &thought["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);
     texts.find(|text| !text.is_empty()).unwrap_or_default()
 }

@@ -134,11 +134,11 @@ fn kind(body: &str) -> Result<Finish, CallErrorKind> {
 #[test]
 fn finish_reasons_are_distinguished() {
     use CallErrorKind::*;
-    let done = chunk("[DONE]");
+    let done_chunk = chunk("[DONE]");
     for (name, body, expected) in [
         (
             "proper",
-            chunk(HELLO_CHUNK) + &chunk(STOP_CHUNK) + &done,
+            chunk(HELLO_CHUNK) + &chunk(STOP_CHUNK) + &done_chunk,
             Ok(Finish::Stop),
         ),
         (
@@ -148,13 +148,13 @@ fn finish_reasons_are_distinguished() {
         ),
         (
             "DONE without a reason",
-            chunk(HELLO_CHUNK) + &done,
+            chunk(HELLO_CHUNK) + &done_chunk,
             Err(Truncated),
         ),
         ("cut", chunk(HELLO_CHUNK), Err(Truncated)),
         ("nothing", String::new(), Err(Truncated)),
-        ("only DONE", done.clone(), Err(Truncated)),
-        ("empty answer", chunk(STOP_CHUNK) + &done, Err(Empty)),
+        ("only DONE", done_chunk.clone(), Err(Truncated)),
+        ("empty answer", chunk(STOP_CHUNK) + &done_chunk, Err(Empty)),
         (
             "garbage",
             chunk(HELLO_CHUNK) + &chunk("{oops"),
@@ -244,9 +244,12 @@ fn usage_is_counted_as_each_vendor_defines_it() {
         let silent = chunk(HELLO_CHUNK)
             + &chunk(STOP_CHUNK)
             + &chunk(&format!(r#"{{"choices":[],"usage":{usage}}}"#));
-        let counted = decode(silent.as_bytes(), 0).2.unwrap().usage;
-        assert!(counted.estimated, "{usage}");
-        assert!(counted.input > 0 && counted.output > 0, "{usage}");
+        let counted_usage = decode(silent.as_bytes(), 0).2.unwrap().usage;
+        assert!(counted_usage.estimated, "{usage}");
+        assert!(
+            counted_usage.input > 0 && counted_usage.output > 0,
+            "{usage}"
+        );
     }
 }
 
@@ -261,8 +264,8 @@ fn only_accepted_parameters_are_sent_under_the_providers_names() {
     let body = |accepted: &[&str], refused: &[&str], quirks| -> Value {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let capabilities = ModelCapabilities {
-            accepted: owned(accepted),
-            refused: owned(refused),
+            accepted_parameters: owned(accepted),
+            refused_fields: owned(refused),
             ..ModelCapabilities::default()
         };
         super::request_body("m", &request_of(parameters.clone()), &capabilities, quirks)

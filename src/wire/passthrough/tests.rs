@@ -70,9 +70,9 @@ fn a_field_reaches_the_providers_that_may_accept_it() {
             &request(from, fields.clone()),
             &ModelCapabilities::default(),
         );
-        let found = ["min_p", "metadata", "models"].into_iter();
-        let found: Vec<&str> = found.filter(|name| !body[*name].is_null()).collect();
-        assert_eq!(found, expected, "{from:?} to {to:?}");
+        let accepted = ["min_p", "metadata", "models"].into_iter();
+        let accepted: Vec<&str> = accepted.filter(|name| !body[*name].is_null()).collect();
+        assert_eq!(accepted, expected, "{from:?} to {to:?}");
     }
 }
 
@@ -96,12 +96,12 @@ fn own_fields_are_kept_and_refused_ones_skipped() {
     assert_eq!((&body["n"], &body["api_key"]), (&Value::Null, &Value::Null));
     assert_eq!(body["stream_options"], json!({ "include_usage": true }));
     assert_eq!(body["reasoning"], json!({ "max_tokens": 9 }));
-    let refused = ModelCapabilities {
-        refused: vec!["min_p".into()],
+    let refusal = ModelCapabilities {
+        refused_fields: vec!["min_p".into()],
         ..ModelCapabilities::default()
     };
     assert_eq!(
-        sent_body(ApiFormat::OpenAi, &request, &refused)["min_p"],
+        sent_body(ApiFormat::OpenAi, &request, &refusal)["min_p"],
         Value::Null
     );
 }
@@ -111,7 +111,7 @@ fn settings_are_merged_into_a_body_but_not_over_the_request() {
     let body =
         json!({ "model": "x", "options": { "num_gpu": 0 }, "keep_alive": "5m", "temperature": 0 });
     let capabilities = ModelCapabilities {
-        body: body.as_object().expect("an object").clone(),
+        body_fields: body.as_object().expect("an object").clone(),
         ..ModelCapabilities::default()
     };
     let request = request(ApiFormat::OpenAi, json!({ "repetition_penalty": 1.1 }));
@@ -165,8 +165,8 @@ fn a_refused_field_is_found_in_providers_messages() {
             None,
         ),
     ] {
-        let found = refused_field_among(&body.to_string(), &names);
-        assert_eq!(found.as_deref(), expected, "{body}");
+        let refusal = refused_field_among(&body.to_string(), &names);
+        assert_eq!(refusal.as_deref(), expected, "{body}");
     }
 }
 
@@ -250,7 +250,7 @@ fn surcharged_and_vendor_run_fields_require_settings() {
             "{from:?} to {to:?}: {body}"
         );
         let capabilities = ModelCapabilities {
-            body: Map::from_iter([("service_tier".to_owned(), json!("flex"))]),
+            body_fields: Map::from_iter([("service_tier".to_owned(), json!("flex"))]),
             ..ModelCapabilities::default()
         };
         assert_eq!(

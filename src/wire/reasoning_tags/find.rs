@@ -16,7 +16,7 @@ const MAX_TAG_BYTES: usize = 128;
 
 /// Whether a text begins with a marker, ignoring case; a tag may have attributes.
 fn match_mark(text: &str, mark: &str) -> MarkFound<()> {
-    let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
+    let (bytes, mark_bytes) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')
         && name[1..].starts_with(|first: char| first.is_ascii_alphabetic())
         && bytes.get(name.len()) == Some(&b' ')
@@ -24,10 +24,10 @@ fn match_mark(text: &str, mark: &str) -> MarkFound<()> {
     {
         return match_tag(text);
     }
-    let length = bytes.len().min(wanted.len());
-    match bytes[..length].eq_ignore_ascii_case(&wanted[..length]) {
+    let length = bytes.len().min(mark_bytes.len());
+    match bytes[..length].eq_ignore_ascii_case(&mark_bytes[..length]) {
         false => MarkFound::Nothing,
-        true if length == wanted.len() => MarkFound::Mark((), length),
+        true if length == mark_bytes.len() => MarkFound::Mark((), length),
         true => MarkFound::Incomplete,
     }
 }

@@ -3,8 +3,8 @@
 /// A pair of markers.
 pub(super) struct Marks {
     /// Opening marker; empty if the model never writes one.
-    pub open: &'static str,
-    pub close: &'static str,
+    pub opening: &'static str,
+    pub closing: &'static str,
     /// Whether it never occurs in answers for another reason. It is then recognized at the beginning of any line,
     /// and its closing marker ends reasoning that no marker has opened (as with chat templates that open it in the
     /// prompt). Other markers are plain XML names, recognized only at the beginning of the answer.
@@ -13,8 +13,8 @@ pub(super) struct Marks {
 
 const fn new_marks(open: &'static str, close: &'static str, distinct: bool) -> Marks {
     Marks {
-        open,
-        close,
+        opening: open,
+        closing: close,
         distinct,
     }
 }
@@ -74,22 +74,22 @@ pub(super) struct BareChannels {
     /// Part of the model's ID, in lowercase.
     pub model: &'static str,
     /// Beginning of the text: the name of the reasoning channel.
-    pub open: &'static str,
+    pub opening: &'static str,
     /// Separator between the reasoning and the answer.
-    pub close: &'static str,
+    pub closing: &'static str,
 }
 
 /// The models that write in channels. For all other models, such text is part of the answer.
 pub(super) const BARE_CHANNELS: &[BareChannels] = &[
     BareChannels {
         model: "gpt-oss",
-        open: "analysis",
-        close: "assistantfinal",
+        opening: "analysis",
+        closing: "assistantfinal",
     },
     BareChannels {
         model: "gpt_oss",
-        open: "analysis",
-        close: "assistantfinal",
+        opening: "analysis",
+        closing: "assistantfinal",
     },
 ];
 

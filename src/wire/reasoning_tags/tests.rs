@@ -142,9 +142,9 @@ fn reasoning_opened_in_the_prompt_is_held_until_closed() {
         for cut in 0..=full_text.len() {
             let mut splitter = ReasoningSplitter::default();
             splitter.expect_close();
-            let found = split_pieces_with(splitter, &[&full_text[..cut], &full_text[cut..]]);
+            let split_text = split_pieces_with(splitter, &[&full_text[..cut], &full_text[cut..]]);
             assert_eq!(
-                found,
+                split_text,
                 (reasoning.to_owned(), answer.to_owned()),
                 "{full_text} at {cut}"
             );
@@ -161,9 +161,9 @@ fn reasoning_opened_in_the_prompt_is_held_until_closed() {
 fn with_a_reasoning_field_closing_marks_belong_to_the_answer() {
     let mut splitter = ReasoningSplitter::default();
     splitter.set_separate_reasoning();
-    let found = split_pieces_with(splitter, &["the mark </think> ends it"]);
+    let split_text = split_pieces_with(splitter, &["the mark </think> ends it"]);
     assert_eq!(
-        found,
+        split_text,
         (String::new(), "the mark </think> ends it".to_owned())
     );
 }
@@ -212,11 +212,11 @@ fn channels_without_marks_depend_on_the_models_name() {
     ] {
         let expected = (reasoning.to_owned(), answer.to_owned());
         for cut in (0..=full_text.len()).filter(|&cut| full_text.is_char_boundary(cut)) {
-            let found = of(
+            let split_text = of(
                 "openai/GPT-OSS-20b",
                 &[&full_text[..cut], &full_text[cut..]],
             );
-            assert_eq!(found, expected, "{full_text} at {cut}");
+            assert_eq!(split_text, expected, "{full_text} at {cut}");
         }
         let single: Vec<String> = full_text.chars().map(String::from).collect();
         let single: Vec<&str> = single.iter().map(String::as_str).collect();
@@ -236,7 +236,7 @@ fn channels_without_marks_depend_on_the_models_name() {
 fn every_mark_begins_with_a_known_character() {
     let pairs = REASONING_MARKS
         .iter()
-        .flat_map(|marks| [marks.open, marks.close]);
+        .flat_map(|marks| [marks.opening, marks.closing]);
     let all = pairs.chain(CHANNEL_BEGINNINGS.iter().chain(CHANNEL_ENDS).copied());
     for mark in all.chain([MESSAGE_MARKER]).filter(|mark| !mark.is_empty()) {
         assert!(mark.starts_with(FIRST_CHARACTERS), "{mark}");
@@ -255,7 +255,7 @@ fn held_text_is_scanned_once_and_bounded() {
     for _ in 0..MAX_AWAITED_BYTES / 8 {
         splitter.push("a < b </", &mut out);
         // Only text that may begin a marker is scanned again.
-        assert!(splitter.held.len() - splitter.scanned < 32);
+        assert!(splitter.held_text.len() - splitter.scanned < 32);
     }
     assert_eq!(out, []);
     splitter.push("think>yes", &mut out);
@@ -266,9 +266,17 @@ fn held_text_is_scanned_once_and_bounded() {
     let (mut splitter, mut out) = (expecting_close(), Vec::new());
     let text = "a<think></think>".repeat(MAX_AWAITED_BYTES / 64);
     splitter.push(&"x".repeat(MAX_AWAITED_BYTES + 1), &mut out);
-    assert!(splitter.held.len() <= STEP_BYTES, "{}", splitter.held.len());
+    assert!(
+        splitter.held_text.len() <= STEP_BYTES,
+        "{}",
+        splitter.held_text.len()
+    );
     splitter.push(&text, &mut out);
-    assert!(splitter.held.len() <= STEP_BYTES, "{}", splitter.held.len());
+    assert!(
+        splitter.held_text.len() <= STEP_BYTES,
+        "{}",
+        splitter.held_text.len()
+    );
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn cached_tokens_are_counted_separately() {
         calls: &[],
         reasoning: "",
         extras: &Extras::default(),
-        finish: Finish::Length,
+        finish_reason: Finish::Length,
         usage: &usage,
     };
     let ending = events.end_events(&answer);

@@ -18,7 +18,7 @@ pub struct ResponseEvents {
     number: u64,
     /// Number of complete items, which is also the index of the open one.
     place: usize,
-    open: OpenItem,
+    open_item: OpenItem,
     /// Complete reasoning items.
     thoughts: Vec<Value>,
     /// Whether the message has begun.
@@ -43,7 +43,7 @@ impl ResponseEvents {
             frame,
             number: 0,
             place: 0,
-            open: OpenItem::None,
+            open_item: OpenItem::None,
             thoughts: Vec::new(),
             has_message: false,
         }
@@ -66,15 +66,15 @@ impl ResponseEvents {
     /// Encodes a piece of reasoning.
     pub fn reasoning_events(&mut self, text: &str) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
-        if !matches!(self.open, OpenItem::Reasoning(_)) {
+        if !matches!(self.open_item, OpenItem::Reasoning(_)) {
             events.extend(self.close_item(None));
-            self.open = OpenItem::Reasoning(String::new());
+            self.open_item = OpenItem::Reasoning(String::new());
             let item = reasoning_item(&self.frame, self.thoughts.len(), &[]);
             events.push(self.item_event("response.output_item.added", item));
             let part = self.with_summary_position(json!({ "part": summary_part("") }));
             events.push(self.numbered_event("response.reasoning_summary_part.added", part));
         }
-        if let OpenItem::Reasoning(known) = &mut self.open {
+        if let OpenItem::Reasoning(known) = &mut self.open_item {
             known.push_str(text);
         }
         let delta = self.with_summary_position(json!({ "delta": text }));
@@ -89,7 +89,7 @@ impl ResponseEvents {
         };
         // A block without text does not end an item that began with text.
         let is_worded = block["type"] != "redacted_thinking";
-        if matches!(self.open, OpenItem::Reasoning(_)) && is_worded {
+        if matches!(self.open_item, OpenItem::Reasoning(_)) && is_worded {
             return self.close_item(Some(&item));
         }
         let mut events = self.close_item(None);
@@ -107,16 +107,16 @@ impl ResponseEvents {
     /// Encodes a piece of text.
     pub fn text_events(&mut self, text: &str) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
-        if !matches!(self.open, OpenItem::Message(_)) {
+        if !matches!(self.open_item, OpenItem::Message(_)) {
             events.extend(self.close_item(None));
-            self.open = OpenItem::Message(String::new());
+            self.open_item = OpenItem::Message(String::new());
             self.has_message = true;
             let item = message_item(&self.frame, "in_progress", None);
             events.push(self.item_event("response.output_item.added", item));
             let part = self.with_message_position(json!({ "part": text_part("") }));
             events.push(self.numbered_event("response.content_part.added", part));
         }
-        if let OpenItem::Message(known) = &mut self.open {
+        if let OpenItem::Message(known) = &mut self.open_item {
             known.push_str(text);
         }
         let delta = self.with_message_position(json!({ "delta": text, "logprobs": [] }));
@@ -127,13 +127,16 @@ impl ResponseEvents {
     // Ends the open item. `sealed` is the vendor's own reasoning item.
     fn close_item(&mut self, sealed: Option<&Value>) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
-        match std::mem::take(&mut self.open) {
+        match std::mem::take(&mut self.open_item) {
             OpenItem::None => return events,
             OpenItem::Reasoning(text) => {
-                let done = self.with_summary_position(json!({ "text": text }));
-                events.push(self.numbered_event("response.reasoning_summary_text.done", done));
-                let done = self.with_summary_position(json!({ "part": summary_part(&text) }));
-                events.push(self.numbered_event("response.reasoning_summary_part.done", done));
+                let done_fields = self.with_summary_position(json!({ "text": text }));
+                events
+                    .push(self.numbered_event("response.reasoning_summary_text.done", done_fields));
+                let done_fields =
+                    self.with_summary_position(json!({ "part": summary_part(&text) }));
+                events
+                    .push(self.numbered_event("response.reasoning_summary_part.done", done_fields));
                 let number = self.thoughts.len();
                 let own = || reasoning_item(&self.frame, number, &[summary_part(&text)]);
                 let mut item = sealed.cloned().unwrap_or_else(own);
@@ -143,10 +146,11 @@ impl ResponseEvents {
                 events.push(self.item_event("response.output_item.done", item));
             }
             OpenItem::Message(text) => {
-                let done = self.with_message_position(json!({ "text": text, "logprobs": [] }));
-                events.push(self.numbered_event("response.output_text.done", done));
-                let done = self.with_message_position(json!({ "part": text_part(&text) }));
-                events.push(self.numbered_event("response.content_part.done", done));
+                let done_fields =
+                    self.with_message_position(json!({ "text": text, "logprobs": [] }));
+                events.push(self.numbered_event("response.output_text.done", done_fields));
+                let done_fields = self.with_message_position(json!({ "part": text_part(&text) }));
+                events.push(self.numbered_event("response.content_part.done", done_fields));
                 let item = message_item(&self.frame, "completed", Some(&text));
                 events.push(self.item_event("response.output_item.done", item));
             }
@@ -176,7 +180,7 @@ impl ResponseEvents {
             ..*answer
         };
         let response = encode_response(&self.frame, "completed", Some(&answer));
-        let last = match answer.finish {
+        let last = match answer.finish_reason {
             Finish::Length => "response.incomplete",
             _ => "response.completed",
         };
@@ -192,8 +196,10 @@ impl ResponseEvents {
                 continue;
             };
             let sealed = &item["encrypted_content"];
-            let mut known = self.thoughts.iter();
-            if !sealed.is_null() && !known.any(|known| known["encrypted_content"] == *sealed) {
+            let mut thoughts = self.thoughts.iter();
+            if !sealed.is_null()
+                && !thoughts.any(|thoughts| thoughts["encrypted_content"] == *sealed)
+            {
                 events.extend(self.reasoning_end_events(block));
             }
         }
@@ -202,14 +208,14 @@ impl ResponseEvents {
 
     fn call_events(&mut self, place: usize, call: &ToolCall) -> [(&'static str, Value); 4] {
         let id = format!("fc_{}", call.id);
-        let added = json!({ "output_index": place, "item": call_item(call, "in_progress") });
+        let added_fields = json!({ "output_index": place, "item": call_item(call, "in_progress") });
         let delta = json!({ "item_id": id, "output_index": place, "delta": call.arguments });
-        let done = json!({ "item_id": id, "output_index": place, "name": call.name, "arguments": call.arguments });
+        let done_fields = json!({ "item_id": id, "output_index": place, "name": call.name, "arguments": call.arguments });
         let over = json!({ "output_index": place, "item": call_item(call, "completed") });
         [
-            self.numbered_event("response.output_item.added", added),
+            self.numbered_event("response.output_item.added", added_fields),
             self.numbered_event("response.function_call_arguments.delta", delta),
-            self.numbered_event("response.function_call_arguments.done", done),
+            self.numbered_event("response.function_call_arguments.done", done_fields),
             self.numbered_event("response.output_item.done", over),
         ]
     }
@@ -272,7 +278,7 @@ mod tests {
             calls: &[],
             reasoning: "",
             extras: &Extras::default(),
-            finish: Finish::Stop,
+            finish_reason: Finish::Stop,
             usage: &Usage::default(),
         };
         all.extend(events.end_events(&answer));

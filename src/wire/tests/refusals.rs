@@ -31,10 +31,10 @@ fn errors_within_a_stream_are_errors() {
         let error = decode(kind, &[body.as_bytes()], &request_with(Parameters::default())).2.expect_err(&body);
         assert_eq!(error.kind, expected, "{body}");
     }
-    let cut = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"hel\"}\n\ndata: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}\n\n";
+    let cut_stream = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"hel\"}\n\ndata: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}\n\n";
     let answer = decode(
         ApiFormat::Responses,
-        &[cut.as_bytes()],
+        &[cut_stream.as_bytes()],
         &request_with(Parameters::default()),
     )
     .2
@@ -85,9 +85,9 @@ fn recorded_refusals_are_classified() {
             "the question with its documents is longer than the model can read (413)",
         ),
     ] {
-        let found = error(status, &|_| None, body);
+        let refusal = error(status, &|_| None, body);
         assert_eq!(
-            (found.kind, found.detail.as_str()),
+            (refusal.kind, refusal.detail.as_str()),
             (kind, expected_message),
             "{body}"
         );

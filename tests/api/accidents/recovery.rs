@@ -149,8 +149,8 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     let (code, text) = doctor();
     assert_eq!(code, Some(1), "{text}");
     let line = |what: &str| {
-        let found = text.lines().find(|line| line.contains(what));
-        found
+        let report_line = text.lines().find(|line| line.contains(what));
+        report_line
             .unwrap_or_else(|| panic!("{what} in {text}"))
             .to_owned()
     };
@@ -185,8 +185,8 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
         list_files(&data_folder(&folder).join("orphans")),
         Vec::<PathBuf>::new()
     );
-    let stored: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
-    assert!(stored.iter().all(|path| path.exists()));
+    let stored_paths: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
+    assert!(stored_paths.iter().all(|path| path.exists()));
 }
 
 /// The documented recovery: the database comes from the replica, and the files still in the folder are kept.

@@ -194,9 +194,9 @@ fn run_with_timeout(mut command: Command) -> (String, Option<i32>) {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    let ended = child.wait_with_output().unwrap();
-    let text = [ended.stdout, ended.stderr].concat();
-    (String::from_utf8(text).unwrap(), ended.status.code())
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (String::from_utf8(text).unwrap(), output.status.code())
 }
 
 #[test]

@@ -128,12 +128,12 @@ fn user_can_update_own_profile() {
     let server = Server::start();
     let mut user = server.user("a@b.co");
     server.user("taken@b.co");
-    let changed = user.put(
+    let profile = user.put(
         "/api/users/me",
         json!({"name": "  Ada  ", "email": "New@b.co"}),
     );
     assert_eq!(
-        (&changed.json()["name"], &changed.json()["email"]),
+        (&profile.json()["name"], &profile.json()["email"]),
         (&json!("Ada"), &json!("new@b.co"))
     );
     user.put("/api/users/me", json!({"email": "taken@b.co"}))

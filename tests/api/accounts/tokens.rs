@@ -79,8 +79,8 @@ fn sign_out_invalidates_tokens_immediately() {
         200,
         "by the refresh cookie alone"
     );
-    let stored: Vec<_> = browser.cookies.keys().collect();
-    assert_eq!(stored, ["quire_device"], "both tokens are taken back");
+    let cookie_names: Vec<_> = browser.cookies.keys().collect();
+    assert_eq!(cookie_names, ["quire_device"], "both tokens are taken back");
 }
 
 #[test]

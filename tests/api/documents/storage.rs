@@ -7,15 +7,15 @@ fn upload_parts_arrive_out_of_order_and_resume() {
     let users = TwoUsers::new();
     let text = "part ".repeat(500);
     let announced = |size: usize, chunk: usize, total: u32| json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
-    let opened = users
+    let upload_session = users
         .post(
             0,
             "/api/create-document-session",
             announced(2_500, 1_000, 3),
         )
         .expect(200);
-    assert_eq!(opened["fileName"], "long.txt");
-    let id = opened["sessionId"].as_str().expect("an id");
+    assert_eq!(upload_session["fileName"], "long.txt");
+    let id = upload_session["sessionId"].as_str().expect("an id");
     let part = |user_index: usize, number: usize, bytes: &str| {
         let number = number.to_string();
         let form = Form::default()
@@ -110,14 +110,14 @@ fn deleting_an_account_deletes_its_documents() {
 fn images_are_stored_unchanged_and_damaged_ones_are_reported() {
     let users = TwoUsers::new();
     let picture = include_bytes!("../../data/screenshot.png");
-    let stored = users.send(0, "a.txt", picture).json();
+    let document = users.send(0, "a.txt", picture).json();
     assert_eq!(
-        (&stored["status"], &stored["kind"], &stored["words"]),
+        (&document["status"], &document["kind"], &document["words"]),
         (&json!("processed"), &json!("image"), &json!(0)),
-        "{stored}"
+        "{document}"
     );
-    assert_eq!(stored["content_type"], "image/png");
-    assert!(stored["message"].as_str().unwrap().contains("pixels"));
+    assert_eq!(document["content_type"], "image/png");
+    assert!(document["message"].as_str().unwrap().contains("pixels"));
     let damaged = users.send(0, "b.png", &picture[..20]).json();
     assert_eq!(damaged["status"], "failed");
     assert!(damaged["message"].as_str().unwrap().contains("damaged"));
@@ -127,9 +127,9 @@ fn images_are_stored_unchanged_and_damaged_ones_are_reported() {
 fn document_pages_are_shown_and_the_document_is_reread() {
     let users = TwoUsers::new();
     let text = b"caf\xe9 one\x0C\x0Cthree pages";
-    let sent = users.send(0, "menu.txt", text).json();
-    let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
-    assert_eq!(sent["encoding"], "windows-1252", "{sent}");
+    let document = users.send(0, "menu.txt", text).json();
+    let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
+    assert_eq!(document["encoding"], "windows-1252", "{document}");
     let first = users.get(0, &format!("{path}/pages/1")).json();
     assert_eq!(
         (&first["text"], &first["next"], &first["previous"]),
@@ -185,10 +185,10 @@ fn the_text_names_its_parts() {
     let mail = "From: a@b.c\nSubject: Two files\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n\
                 --b\nContent-Type: text/plain\n\nHere.\n--b\nContent-Type: text/csv\nContent-Disposition: attachment; \
                 filename*0*=UTF-8''%C3%9Cber; filename*1=sicht.csv\n\nName,Units\nWidget,12\n--b--\n";
-    let sent = users.send(0, "two.eml", mail.as_bytes()).json();
+    let document = users.send(0, "two.eml", mail.as_bytes()).json();
     let path = format!(
         "/api/documents/{}/text",
-        sent["id"].as_str().expect("an id")
+        document["id"].as_str().expect("an id")
     );
     let pages = users.get(0, &path).json()["pages"].clone();
     let titles: Vec<_> = (pages.as_array().expect("pages").iter())
@@ -201,16 +201,16 @@ fn the_text_names_its_parts() {
 fn deleting_says_which_analyses_quote_it() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
-    let sent = person
+    let document = person
         .upload("/api/upload-document", "a.txt", b"The fee is 40 euros.")
         .json();
-    let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
-    let request = json!({"prompt": "What is the fee?", "models": ["demo/extract"], "document_ids": [sent["id"]], "pattern": "summarize"});
-    let done = person.post("/api/analyze", request).json();
+    let path = format!("/api/documents/{}", document["id"].as_str().expect("an id"));
+    let request = json!({"prompt": "What is the fee?", "models": ["demo/extract"], "document_ids": [document["id"]], "pattern": "summarize"});
+    let analysis = person.post("/api/analyze", request).json();
     let uses = person.get(&format!("{path}/uses")).json();
     assert_eq!(
         (&uses["count"], &uses["analyses"][0]["id"]),
-        (&json!(1), &done["analysis_id"]),
+        (&json!(1), &analysis["analysis_id"]),
         "{uses}"
     );
     let deletion = person.delete(&path).json();
@@ -227,8 +227,11 @@ fn originals_come_in_parts_and_only_once() {
     let server = Server::start();
     let mut person = server.user("a@example.org");
     let text = b"0123456789abcdef";
-    let sent = person.upload("/api/upload-document", "a.txt", text).json();
-    let path = format!("/api/documents/{}/content", sent["id"].as_str().unwrap());
+    let document = person.upload("/api/upload-document", "a.txt", text).json();
+    let path = format!(
+        "/api/documents/{}/content",
+        document["id"].as_str().unwrap()
+    );
     let full = person.get(&path);
     let etag = full.header("etag").to_owned();
     assert_eq!((full.status, &full.bytes[..]), (200, &text[..]));
@@ -259,7 +262,7 @@ fn originals_come_in_parts_and_only_once() {
         let part = ask(&[("range", "bytes=4-7"), ("if-range", tag)]);
         assert_eq!(part.status, status, "{tag}");
     }
-    let known = ask(&[("if-none-match", &etag)]);
-    assert_eq!((known.status, known.bytes.len()), (304, 0));
+    let unchanged = ask(&[("if-none-match", &etag)]);
+    assert_eq!((unchanged.status, unchanged.bytes.len()), (304, 0));
     assert_eq!(ask(&[("if-none-match", "\"other\"")]).status, 200);
 }

@@ -81,9 +81,9 @@ fn unsupported_content_is_refused_rather_than_dropped() {
             path,
             merge_objects(json!({ "model": "p/any" }), body.clone()),
         );
-        let found = &answer.json()["error"]["param"];
+        let parameter = &answer.json()["error"]["param"];
         assert_eq!(
-            (answer.status, found),
+            (answer.status, parameter),
             (400, &json!(param)),
             "{body}: {}",
             answer.text()

@@ -112,10 +112,10 @@ fn nonstandard_tool_calls_are_parsed() {
             &[OSLO],
         ),
     ];
-    let rest = |reason: &str| [end(reason), usual(), done()];
+    let rest = |reason: &str| [end(reason), usual_usage(), done()];
     let mut played: Vec<Case> = { cases.iter() }
         .map(|(model, pieces, _)| {
-            whole(
+            complete_case(
                 model,
                 sse(&pieces
                     .iter()
@@ -143,18 +143,18 @@ fn nonstandard_tool_calls_are_parsed() {
         (
             "an/at-once",
             anthropic(&[
-                started(json!({})),
+                message_start(json!({})),
                 json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "tool_use", "id": "a1", "name": "weather", "input": { "city": "Oslo" } } }),
-                stopped("tool_use", json!({})),
+                message_delta("tool_use", json!({})),
                 message_stop(),
             ]),
         ),
     ];
     played.extend(
         own.iter()
-            .map(|(model, line)| whole(model, line.clone(), None)),
+            .map(|(model, line)| complete_case(model, line.clone(), None)),
     );
-    let (_provider, server) = playing(&played);
+    let (_provider, server) = start_playing(&played);
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     let own = own
@@ -170,10 +170,10 @@ fn nonstandard_tool_calls_are_parsed() {
             .as_array()
             .cloned()
             .unwrap_or_default();
-        let found: Vec<&str> = { calls.iter() }
+        let argument_texts: Vec<&str> = { calls.iter() }
             .map(|call| call["function"]["arguments"].as_str().unwrap())
             .collect();
-        assert_eq!(found, expected, "{model}: {response}");
+        assert_eq!(argument_texts, expected, "{model}: {response}");
         let ids: std::collections::BTreeSet<_> = calls
             .iter()
             .map(|call| call["id"].as_str().unwrap())
@@ -201,20 +201,20 @@ fn reasoning_is_forwarded_from_every_known_field() {
     ];
     let cases: Vec<Case> = { names.iter() }
         .map(|name| {
-            whole(
+            complete_case(
                 name,
                 sse(&[
                     chunk(json!({ *name: "Okay." }), Value::Null),
                     text(T),
                     end("stop"),
-                    usual(),
+                    usual_usage(),
                     done(),
                 ]),
                 None,
             )
         })
         .collect();
-    let (_provider, server) = playing(&cases);
+    let (_provider, server) = start_playing(&cases);
     let mut client = server.user("ada@example.com");
     key(&mut client);
     for name in names {

@@ -13,35 +13,35 @@ fn nonstandard_token_counts_and_prices_are_parsed() {
     };
     let tokens = json!({ "prompt_tokens": 100, "completion_tokens": 7 });
     check(&[
-        whole(
+        complete_case(
             "cohere",
-            counted(
+            usage_line(
                 json!({ "billed_units": { "input_tokens": 90, "output_tokens": 7 }, "tokens": { "input_tokens": 100, "output_tokens": 7 } }),
             ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "bedrock",
             with(
                 json!({ "amazon-bedrock-invocationMetrics": { "inputTokenCount": 100, "outputTokenCount": 7 } }),
             ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "llama-cpp",
             with(
                 json!({ "timings": { "prompt_n": 20, "cache_n": 80, "predicted_n": 7, "predicted_ms": 12.5 } }),
             ),
             CACHED,
         ),
-        whole(
+        complete_case(
             "groq",
             with(
                 json!({ "x_groq": { "usage": { "prompt_tokens": 100, "completion_tokens": 7 } } }),
             ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "in-delta",
             sse(&[
                 text(T),
@@ -50,114 +50,120 @@ fn nonstandard_token_counts_and_prices_are_parsed() {
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "camel",
-            counted(
+            usage_line(
                 json!({ "promptTokens": 100, "completionTokens": 7, "promptTokensDetails": { "cachedTokens": 80 } }),
             ),
             CACHED,
         ),
-        whole(
+        complete_case(
             "deepseek",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 100, "completion_tokens": 7, "prompt_cache_hit_tokens": 80, "prompt_cache_miss_tokens": 20 }),
             ),
             CACHED,
         ),
-        whole("total-only", counted(json!({ "total_tokens": 107 })), None),
-        whole(
+        complete_case(
+            "total-only",
+            usage_line(json!({ "total_tokens": 107 })),
+            None,
+        ),
+        complete_case(
             "no-output",
-            counted(json!({ "prompt_tokens": 100, "total_tokens": 107 })),
+            usage_line(json!({ "prompt_tokens": 100, "total_tokens": 107 })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "zero-output",
-            counted(json!({ "prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 107 })),
+            usage_line(
+                json!({ "prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 107 }),
+            ),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "null-counts",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": null, "completion_tokens": null, "total_tokens": null }),
             ),
             None,
         ),
-        whole(
+        complete_case(
             "half-tokens",
-            counted(json!({ "prompt_tokens": 99.5, "completion_tokens": "7.5" })),
+            usage_line(json!({ "prompt_tokens": 99.5, "completion_tokens": "7.5" })),
             None,
         ),
-        whole(
+        complete_case(
             "absurd",
-            counted(json!({ "prompt_tokens": 1e14, "completion_tokens": 7 })),
+            usage_line(json!({ "prompt_tokens": 1e14, "completion_tokens": 7 })),
             None,
         ),
-        whole(
+        complete_case(
             "each",
             sse(&[
                 text("Seven plus five "),
                 usage(json!({ "prompt_tokens": 100, "completion_tokens": 3 })),
                 text("is twelve."),
                 end("stop"),
-                usual(),
+                usual_usage(),
                 done(),
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "xai",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost_in_usd_ticks": 123_000_000 }),
             ),
             Some((100, 7, 0, "0.012300")),
         ),
-        whole(
+        complete_case(
             "dollars",
-            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "$0.0123" })),
+            usage_line(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "$0.0123" })),
             Some((100, 7, 0, "0.012300")),
         ),
-        whole(
+        complete_case(
             "cost-object",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": { "total_cost": 0.0123 } }),
             ),
             Some((100, 7, 0, "0.012300")),
         ),
-        whole(
+        complete_case(
             "an/texts",
             anthropic(&[
-                started(json!({ "input_tokens": "100" })),
+                message_start(json!({ "input_tokens": "100" })),
                 block(T),
-                stopped("end_turn", json!({ "output_tokens": "7" })),
+                message_delta("end_turn", json!({ "output_tokens": "7" })),
                 message_stop(),
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "an/none",
             anthropic(&[
-                started(json!(null)),
+                message_start(json!(null)),
                 block(T),
-                stopped("end_turn", json!(null)),
+                message_delta("end_turn", json!(null)),
                 message_stop(),
             ]),
             None,
         ),
-        whole(
+        complete_case(
             "ge/total",
             sse(&[
                 json!({ "candidates": [{ "content": { "parts": [{ "text": T }] }, "finishReason": "STOP" }], "usageMetadata": { "promptTokenCount": 100, "totalTokenCount": 107 } }),
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "ge/thoughts",
             sse(&[
                 json!({ "candidates": [{ "content": { "parts": [{ "text": "So.", "thought": true }, { "text": T }] }, "finishReason": "STOP" }], "usageMetadata": { "promptTokenCount": 100, "candidatesTokenCount": 3, "thoughtsTokenCount": 4 } }),
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "ol/no-prompt",
             ollama(&[
                 json!({ "message": { "content": T }, "done": false }),
@@ -165,7 +171,7 @@ fn nonstandard_token_counts_and_prices_are_parsed() {
             ]),
             None,
         ),
-        whole(
+        complete_case(
             "rs/cached",
             responses(&[
                 json!({ "type": "response.output_text.delta", "delta": T }),

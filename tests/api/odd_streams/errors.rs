@@ -3,80 +3,80 @@
 use super::*;
 
 /// Returns an answer that breaks off with this chunk after its first words.
-fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
-    broken(model, sse(&[text(HALF), last, done()]), status, words)
+fn breaking_case(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
+    broken_case(model, sse(&[text(HALF), last, done()]), status, words)
 }
 
 #[test]
 fn irregular_stream_errors_are_detected() {
     let raw = |model, last: &str, status, words| {
         let body = events(&[text(HALF)]) + last;
-        broken(model, on("").sse(&body), status, words)
+        broken_case(model, on("").sse(&body), status, words)
     };
     check(&[
-        breaks(
+        breaking_case(
             "error-list",
             json!({ "errors": ["worker lost"] }),
             503,
             FAULT,
         ),
-        breaks("error-number", json!({ "error": 500 }), 503, FAULT),
-        breaks(
+        breaking_case("error-number", json!({ "error": 500 }), 503, FAULT),
+        breaking_case(
             "error-nested",
             json!({ "error": { "error": { "message": "lost", "code": 500 } } }),
             503,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "ok-false",
             json!({ "ok": false, "message": "lost" }),
             503,
             FAULT,
         ),
-        breaks("err", json!({ "err": "lost" }), 503, FAULT),
-        breaks(
+        breaking_case("err", json!({ "err": "lost" }), 503, FAULT),
+        breaking_case(
             "exception",
             json!({ "exception": "RuntimeError: CUDA" }),
             503,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "status-error",
             json!({ "status": "error", "message": "lost" }),
             503,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "status-number",
             json!({ "statusCode": 503, "message": "lost", "error": "Service Unavailable" }),
             503,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "in-delta",
             chunk(json!({ "error": { "message": "lost" } }), Value::Null),
             503,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "type-error",
             json!({ "type": "error", "message": "lost" }),
             503,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "choices-and-error",
             json!({ "choices": [], "error": { "message": "lost", "code": "server_error" } }),
             503,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "error-and-text",
             json!({ "choices": [{ "index": 0, "delta": { "content": "x" } }], "error": { "message": "lost", "code": 502 } }),
             502,
             FAULT,
         ),
-        breaks(
+        breaking_case(
             "too-many",
             json!({ "error": { "type": "too_many_requests", "message": "slow down", "code": 429 } }),
             429,
@@ -113,10 +113,10 @@ fn irregular_stream_errors_are_detected() {
             "not a chat completion",
         ),
         raw("error-field", "error: upstream lost\n\n", 502, BROKE),
-        broken(
+        broken_case(
             "an/bare",
             anthropic(&[
-                started(json!({})),
+                message_start(json!({})),
                 block(HALF),
                 json!({ "type": "error", "message": "lost" }),
             ]),
@@ -223,12 +223,12 @@ fn irregular_tool_calls_are_parsed() {
             &[OSLO, ROME],
         ),
     ];
-    let rest = || [end("tool_calls"), usual(), done()];
+    let rest = || [end("tool_calls"), usual_usage(), done()];
     let played = cases.iter().map(|(model, pieces, _)| {
         let all = pieces.iter().cloned().chain(rest());
-        whole(model, sse(&all.collect::<Vec<_>>()), None)
+        complete_case(model, sse(&all.collect::<Vec<_>>()), None)
     });
-    let (_provider, server) = playing(&played.collect::<Vec<_>>());
+    let (_provider, server) = start_playing(&played.collect::<Vec<_>>());
     let mut client = server.user("ada@example.com");
     let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
     let mut wrong = Vec::new();
@@ -238,14 +238,14 @@ fn irregular_tool_calls_are_parsed() {
         let calls = response["choices"][0]["message"]["tool_calls"].as_array();
         let calls = calls.cloned().unwrap_or_default();
         let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-        let found: Vec<Value> = { calls.iter() }
+        let argument_values: Vec<Value> = { calls.iter() }
             .map(|call| parsed(call["function"]["arguments"].as_str().unwrap()))
             .collect();
         let expected: Vec<Value> = expected.iter().map(|text| parsed(text)).collect();
         let named = calls
             .iter()
             .all(|call| call["function"]["name"] == "weather");
-        if found != expected || !named {
+        if argument_values != expected || !named {
             wrong.push(format!("{model}: {response}"));
         }
     }

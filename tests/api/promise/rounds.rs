@@ -24,7 +24,7 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// Returns `None` if this machine does not permit mounting.
-    fn under(path: &Path) -> Option<Self> {
+    fn fill_disk_under(path: &Path) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(path).output();
         mounted
@@ -56,7 +56,7 @@ impl Drop for SmallDisk {
 struct SeededRandom(u64);
 
 impl SeededRandom {
-    fn below(&mut self, bound: u64) -> u64 {
+    fn number_below(&mut self, bound: u64) -> u64 {
         // Knuth's constants (MMIX) for a linear congruential generator.
         self.0 = self
             .0
@@ -77,7 +77,7 @@ struct Model {
 
 impl Model {
     fn make_change(&mut self, client: &mut Client, chance: &mut SeededRandom, number: u64) {
-        match chance.below(5) {
+        match chance.number_below(5) {
             0 | 1 => {
                 let answer = client.put("/api/users/me", json!({ "name": number.to_string() }));
                 if answer.status == 200 {
@@ -85,7 +85,7 @@ impl Model {
                 }
             }
             2 | 3 => {
-                let length = 1 + chance.below(300_000) as usize;
+                let length = 1 + chance.number_below(300_000) as usize;
                 let mut bytes = format!("Sheet {number}. ").into_bytes();
                 bytes.resize(length.max(bytes.len()), b'a');
                 if let Some(id) = upload(client, &format!("{number}.txt"), &bytes) {
@@ -127,9 +127,9 @@ impl Model {
             if stored.as_str() < moment && deleted.is_none() {
                 promised += 1;
                 assert!(is_listed, "{context}: {id} of {stored} is missing");
-                let (status, found) = document_content(client, id);
+                let (status, content) = document_content(client, id);
                 assert!(
-                    status == 200 && found == *bytes,
+                    status == 200 && content == *bytes,
                     "{context}: the original of {id}: {status}"
                 );
             }
@@ -155,7 +155,7 @@ impl ReplicatedFolder {
     /// Creates a data folder and a replica that share a disk that can be full.
     fn on_a_small_disk() -> Self {
         let folder = Folder::new();
-        let disk = SmallDisk::under(folder.path());
+        let disk = SmallDisk::fill_disk_under(folder.path());
         if disk.is_none() {
             eprintln!("no full disk: this machine lets nobody mount a disk in memory");
         }
@@ -201,9 +201,9 @@ impl ReplicatedFolder {
 
     fn break_something(&self, client: &mut Client, chance: &mut SeededRandom) {
         if let Some(bucket) = &self.bucket {
-            return outage(bucket, chance);
+            return simulate_outage(bucket, chance);
         }
-        match (chance.below(4), &self.disk) {
+        match (chance.number_below(4), &self.disk) {
             // Both sides are full, and may have space again before the end.
             (0 | 1, Some(disk)) => disk.fill(),
             (2, _) => self.lose_a_file(client, chance),
@@ -219,7 +219,7 @@ impl ReplicatedFolder {
             files.extend(entries.into_iter().flatten().flatten());
         }
         if !files.is_empty() {
-            let number = chance.below(files.len() as u64) as usize;
+            let number = chance.number_below(files.len() as u64) as usize;
             let _ = fs::remove_file(files[number].path());
         }
         let lost = current_time();
@@ -239,10 +239,10 @@ impl ReplicatedFolder {
 }
 
 /// Makes the bucket fail until it is healed.
-fn outage(bucket: &Bucket, chance: &mut SeededRandom) {
+fn simulate_outage(bucket: &Bucket, chance: &mut SeededRandom) {
     let all: [Option<&'static str>; 3] = [Some("PUT"), Some("PUT"), None];
-    let methods = all[chance.below(3) as usize];
-    let trouble = match chance.below(7) {
+    let methods = all[chance.number_below(3) as usize];
+    let trouble = match chance.number_below(7) {
         0 => BucketFault::Says(500, "InternalError", "We encountered an internal error."),
         1 => BucketFault::Says(503, "SlowDown", "Please reduce your request rate."),
         2 => BucketFault::Says(403, "AccessDenied", "Access Denied"),
@@ -262,23 +262,23 @@ fn change_with_fault(
     model: &mut Model,
     chance: &mut SeededRandom,
 ) -> String {
-    let when = chance.below(20);
-    let healed = when + chance.below(10);
+    let when = chance.number_below(20);
+    let healed = when + chance.number_below(10);
     let mut moment = String::new();
-    for step in 0..20 + chance.below(10) {
+    for step in 0..20 + chance.number_below(10) {
         if step == when {
             life.break_something(client, chance);
         }
         if step == healed {
             life.heal();
         }
-        let number = chance.below(1 << 30);
+        let number = chance.number_below(1 << 30);
         model.make_change(client, chance, number);
-        if chance.below(3) == 0 {
+        if chance.number_below(3) == 0 {
             moment = whole_at(client);
         }
     }
-    if chance.below(2) == 0 {
+    if chance.number_below(2) == 0 {
         // Killed at the very moment when the replication time advances.
         life.heal();
         let before = whole_at(client);
@@ -294,9 +294,9 @@ fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let rounds = number("ATTACK_ROUNDS").unwrap_or(4);
     let first = number("ATTACK_SEED").unwrap_or(15);
-    let (mut done, mut promised) = (0, 0);
-    while done < rounds {
-        let seed = first + done / ROUNDS_OF_A_LIFE;
+    let (mut done_rounds, mut promised) = (0, 0);
+    while done_rounds < rounds {
+        let seed = first + done_rounds / ROUNDS_OF_A_LIFE;
         let life = life();
         let (mut chance, mut model) = (SeededRandom(seed), Model::default());
         let mut server = life.start();
@@ -305,7 +305,7 @@ fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
         wait_for_health(&mut client, "whole", |health| {
             is_whole_after(health, &started)
         });
-        for round in 0..ROUNDS_OF_A_LIFE.min(rounds - done) {
+        for round in 0..ROUNDS_OF_A_LIFE.min(rounds - done_rounds) {
             let moment = change_with_fault(&life, &mut client, &mut model, &mut chance);
             server.kill();
             life.heal();
@@ -318,7 +318,7 @@ fn run_rounds(life: impl Fn() -> ReplicatedFolder) {
                 is_whole_after(health, &back)
             });
         }
-        done += ROUNDS_OF_A_LIFE;
+        done_rounds += ROUNDS_OF_A_LIFE;
     }
     eprintln!("{rounds} rounds, {promised} promised documents compared: all were there");
 }

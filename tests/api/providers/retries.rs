@@ -131,12 +131,12 @@ fn a_field_refused_by_a_model_is_omitted_and_remembered() {
     };
     assert!(start_call(&llm, warm("m")).result().is_ok());
     assert!(start_call(&llm, warm("m")).result().is_ok());
-    let sent: Vec<bool> = provider
+    let sent_temperatures: Vec<bool> = provider
         .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
-    assert_eq!(sent, [true, false, false]);
+    assert_eq!(sent_temperatures, [true, false, false]);
     // A provider that still refuses a field that is no longer sent is not retried.
     assert_eq!(start_call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
 }
@@ -184,7 +184,7 @@ fn demo_models_stream_their_answer() {
                     task,
                     question: "What must be done when source code is conveyed? ".repeat(1_000),
                     sources: sources.clone(),
-                    own: Some(LARGE_TEXT.to_owned()),
+                    own_text: Some(LARGE_TEXT.to_owned()),
                     peers: vec![Peer {
                         letter: 'A',
                         text: LARGE_TEXT.to_owned(),
@@ -220,7 +220,7 @@ async fn a_provider_says_which_models_it_has() {
         (llm.providers(None)[0].status, llm.providers(None)[0].models),
         ("ready", 2)
     );
-    let named = |name: &str| llm.find(None, name).map(|model| model.id);
+    let find_id = |name: &str| llm.find(None, name).map(|model| model.id);
     for (name, id) in [
         ("p/big", Some("p/big")),
         ("big", Some("p/big")),
@@ -234,7 +234,7 @@ async fn a_provider_says_which_models_it_has() {
         ("", None),
         ("p/\u{7}", None),
     ] {
-        assert_eq!(named(name).as_deref(), id, "{name:?}");
+        assert_eq!(find_id(name).as_deref(), id, "{name:?}");
     }
     llm.refresh().await;
     let state = llm.providers(None).remove(0);

@@ -65,8 +65,8 @@ impl Client {
     /// Returns the authorization header, for requests written by hand.
     pub fn authorization(&self) -> &str {
         let mut headers = self.headers.iter();
-        let found = headers.find(|(name, _)| name == "authorization");
-        found.map_or("", |(_, value)| value)
+        let header = headers.find(|(name, _)| name == "authorization");
+        header.map_or("", |(_, value)| value)
     }
     /// Sends this header with every later request.
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -184,8 +184,9 @@ impl Client {
 
     /// Returns the status, or why there was no response.
     pub fn try_status(&self, path: &str) -> Result<u16, String> {
-        let sent = self.sent("GET", path, None);
-        sent.map(|answer| answer.status().as_u16())
+        let response = self.sent("GET", path, None);
+        response
+            .map(|answer| answer.status().as_u16())
             .map_err(|error| error.to_string())
     }
 
@@ -195,8 +196,8 @@ impl Client {
         path: &str,
         body: Option<(&str, &[u8])>,
     ) -> ureq::http::Response<Body> {
-        let sent = self.sent(method, path, body);
-        sent.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        let response = self.sent(method, path, body);
+        response.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     fn sent(

@@ -59,8 +59,8 @@ impl Executable {
     }
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill").args([name, &id]).status().unwrap();
-        assert!(sent.success());
+        let kill_status = Command::new("kill").args([name, &id]).status().unwrap();
+        assert!(kill_status.success());
     }
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -21,7 +21,7 @@ pub(super) enum Step {
 #[derive(Clone)]
 pub struct ScriptLine {
     pub(super) model: String,
-    pub(super) left: usize,
+    pub(super) remaining_uses: usize,
     pub(super) optional: bool,
     headers: String,
     pub(super) steps: Vec<Step>,
@@ -31,7 +31,7 @@ pub struct ScriptLine {
 pub fn on(model: &str) -> ScriptLine {
     ScriptLine {
         model: model.to_owned(),
-        left: 1,
+        remaining_uses: 1,
         optional: false,
         headers: String::new(),
         steps: Vec::new(),
@@ -50,7 +50,7 @@ const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 impl ScriptLine {
     /// Plays the line this many times.
     pub fn times(mut self, times: usize) -> Self {
-        self.left = times;
+        self.remaining_uses = times;
         self
     }
     /// Does not fail if the line is never requested.

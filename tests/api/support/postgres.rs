@@ -51,10 +51,10 @@ fn psql(server: &str, sql: &str) -> Output {
 }
 
 fn run(server: &str, sql: &str) {
-    let done = psql(server, sql);
+    let psql_output = psql(server, sql);
     assert!(
-        done.status.success(),
+        psql_output.status.success(),
         "{sql}: {}",
-        String::from_utf8_lossy(&done.stderr)
+        String::from_utf8_lossy(&psql_output.stderr)
     );
 }

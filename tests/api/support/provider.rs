@@ -45,7 +45,7 @@ enum ResponseSource {
 struct State {
     play: ResponseSource,
     connections: usize,
-    /// Number of these that sent no request.
+    /// Number of connections that sent no request.
     broken_off: usize,
     asked: Vec<ReceivedRequest>,
     faults: Vec<String>,
@@ -241,7 +241,7 @@ impl Drop for Provider {
         };
         let unplayed: Vec<&String> = lines
             .iter()
-            .filter(|line| line.left > 0 && !line.optional)
+            .filter(|line| line.remaining_uses > 0 && !line.optional)
             .map(|line| &line.model)
             .collect();
         assert!(unplayed.is_empty(), "never asked for: {unplayed:?}");
@@ -268,11 +268,11 @@ impl State {
         let ResponseSource::Script(lines) = &mut self.play else {
             return Vec::new();
         };
-        let found = lines
+        let script_line = lines
             .iter_mut()
-            .find(|line| line.left > 0 && line.model == model);
-        if let Some(line) = found {
-            line.left -= 1;
+            .find(|line| line.remaining_uses > 0 && line.model == model);
+        if let Some(line) = script_line {
+            line.remaining_uses -= 1;
             return line.steps.clone();
         }
         self.faults.push(model.to_owned());
@@ -299,19 +299,19 @@ fn serve(socket: TcpStream, shared: &Shared) {
         Some(certificate) => certificate.accept(socket),
         None => Box::new(socket),
     };
-    let Some(asked) = read(&mut *pipe) else {
+    let Some(request) = read(&mut *pipe) else {
         shared.state.lock().unwrap().broken_off += 1;
         shared.changed.notify_all();
         return;
     };
-    let model = asked.model();
+    let model = request.model();
     let mut state = shared.state.lock().unwrap();
-    let answered = match &state.play {
-        ResponseSource::Answer(answer) => Some(answer(&asked).steps),
+    let scripted_steps = match &state.play {
+        ResponseSource::Answer(answer) => Some(answer(&request).steps),
         _ => acted,
     };
-    state.asked.push(asked);
-    let steps = answered.unwrap_or_else(|| state.line(&model));
+    state.asked.push(request);
+    let steps = scripted_steps.unwrap_or_else(|| state.line(&model));
     state.open += 1;
     drop(state);
     shared.changed.notify_all();
@@ -387,12 +387,12 @@ fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Re
             }
         },
         Step::Hang => {
-            socket.patience(POLL_INTERVAL)?;
+            socket.set_timeout(POLL_INTERVAL)?;
             shared.state.lock().unwrap().hanging += 1;
             shared.changed.notify_all();
-            let ended = shared.hang(socket);
+            let hang_result = shared.hang(socket);
             shared.state.lock().unwrap().hanging -= 1;
-            return ended;
+            return hang_result;
         }
         // Handled before the request was read.
         Step::Reset => {}
@@ -401,7 +401,7 @@ fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Re
 }
 
 fn read(socket: &mut dyn Connection) -> Option<ReceivedRequest> {
-    socket.patience(WAIT_TIMEOUT).ok()?;
+    socket.set_timeout(WAIT_TIMEOUT).ok()?;
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {

@@ -203,12 +203,12 @@ impl Request {
         self.header("content-length").parse().unwrap_or(0)
     }
 
-    fn asks(&self, name: &str) -> Option<String> {
+    fn query_value(&self, name: &str) -> Option<String> {
         let mut pairs = self
             .query
             .split('&')
             .filter_map(|pair| pair.split_once('='));
-        Some(decoded(pairs.find(|(found, _)| *found == name)?.1))
+        Some(percent_decode(pairs.find(|(found, _)| *found == name)?.1))
     }
 
     fn is_signed(&self) -> bool {
@@ -263,7 +263,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
         if stop.load(Ordering::SeqCst) {
             return;
         }
-        let trouble = note(&request, state);
+        let trouble = record_request(&request, state);
         if let Some(BucketFault::Silence(length)) = trouble {
             std::thread::sleep(length);
             return;
@@ -303,7 +303,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
         if let Some(BucketFault::Late(length)) = trouble {
             std::thread::sleep(length);
         }
-        let answer = done(&request, body, &mut state.lock().unwrap());
+        let answer = answer_success(&request, body, &mut state.lock().unwrap());
         if matches!(trouble, Some(BucketFault::Lost)) {
             return;
         }
@@ -314,7 +314,7 @@ fn serve(socket: &TcpStream, state: &Mutex<State>, stop: &AtomicBool) {
     }
 }
 
-fn note(request: &Request, state: &Mutex<State>) -> Option<BucketFault> {
+fn record_request(request: &Request, state: &Mutex<State>) -> Option<BucketFault> {
     let mut state = state.lock().unwrap();
     let mark = if request.query.is_empty() { "" } else { "?" };
     let Request {
@@ -329,11 +329,11 @@ fn note(request: &Request, state: &Mutex<State>) -> Option<BucketFault> {
     {
         return Some(trouble.clone());
     }
-    let found = state
+    let outage = state
         .troubles
         .iter()
         .position(|(failing_method, _)| failing_method == method)?;
-    Some(state.troubles.remove(found).1)
+    Some(state.troubles.remove(outage).1)
 }
 
 /// Sends a response with 1/`part` of its body.
@@ -356,8 +356,8 @@ fn send(mut socket: &TcpStream, request: &Request, answer: Answer, part: usize) 
     let _ = socket.write_all(&[head.as_bytes(), body].concat());
 }
 
-fn done(request: &Request, body: Vec<u8>, state: &mut State) -> Answer {
-    let path = decoded(&request.path);
+fn answer_success(request: &Request, body: Vec<u8>, state: &mut State) -> Answer {
+    let path = percent_decode(&request.path);
     let bucket = format!("/{BUCKET}");
     let Some(rest) = path.strip_prefix(&bucket) else {
         return error(404, "NoSuchBucket", "The specified bucket does not exist");
@@ -420,13 +420,16 @@ fn get(request: &Request, key: &str, state: &State) -> Answer {
 }
 
 fn list(request: &Request, state: &State) -> Answer {
-    let prefix = request.asks("prefix").unwrap_or_default();
-    let after = request.asks("continuation-token").unwrap_or_default();
-    let found = state.files.iter();
-    let mut found = found.filter(|(key, _)| key.starts_with(&prefix) && **key > after);
+    let prefix = request.query_value("prefix").unwrap_or_default();
+    let after = request
+        .query_value("continuation-token")
+        .unwrap_or_default();
+    let listed_files = state.files.iter();
+    let mut listed_files =
+        listed_files.filter(|(key, _)| key.starts_with(&prefix) && **key > after);
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult>".to_owned();
     let mut last = String::new();
-    for (key, bytes) in found.by_ref().take(state.page) {
+    for (key, bytes) in listed_files.by_ref().take(state.page) {
         let body = key.replace('&', "&amp;").replace('<', "&lt;");
         let bytes = bytes.len();
         write!(
@@ -436,7 +439,7 @@ fn list(request: &Request, state: &State) -> Answer {
         .unwrap();
         last.clone_from(key);
     }
-    let extra = found.next().is_some();
+    let extra = listed_files.next().is_some();
     write!(text, "<IsTruncated>{extra}</IsTruncated>").unwrap();
     if extra {
         let last = last.replace('&', "&amp;").replace('<', "&lt;");
@@ -450,7 +453,7 @@ fn list(request: &Request, state: &State) -> Answer {
     (200, String::new(), text.into_bytes())
 }
 
-fn decoded(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::new();
     let mut at = 0;

@@ -77,9 +77,9 @@ pub fn short_run(models: &[&str]) -> Value {
 }
 
 /// Like [`short_run`], with additional fields.
-pub fn short_run_with(models: &[&str], more: Value) -> Value {
+pub fn short_run_with(models: &[&str], extra_fields: Value) -> Value {
     let mut body = short_run(models);
-    for (name, value) in more.as_object().unwrap() {
+    for (name, value) in extra_fields.as_object().unwrap() {
         body[name] = value.clone();
     }
     body

@@ -141,9 +141,9 @@ impl Server {
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {
-            let ended = thread.join();
+            let join_result = thread.join();
             if !std::thread::panicking() {
-                ended.expect("the server ends without a panic");
+                join_result.expect("the server ends without a panic");
             }
         }
     }

@@ -11,17 +11,17 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// A plain or TLS connection.
 pub trait Connection: Read + Write + Send {
     /// Sets the timeout of later reads.
-    fn patience(&self, length: Duration) -> std::io::Result<()>;
+    fn set_timeout(&self, length: Duration) -> std::io::Result<()>;
 }
 
 impl Connection for TcpStream {
-    fn patience(&self, length: Duration) -> std::io::Result<()> {
+    fn set_timeout(&self, length: Duration) -> std::io::Result<()> {
         self.set_read_timeout(Some(length))
     }
 }
 
 impl Connection for StreamOwned<ServerConnection, TcpStream> {
-    fn patience(&self, length: Duration) -> std::io::Result<()> {
+    fn set_timeout(&self, length: Duration) -> std::io::Result<()> {
         self.sock.set_read_timeout(Some(length))
     }
 }

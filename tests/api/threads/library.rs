@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn threads_are_searched_by_answer_text_page_by_page() {
-    let provider = Provider::answering(|asked| {
-        let question = messages_of(asked).pop().unwrap().1;
+    let provider = Provider::answering(|request| {
+        let question = messages_of(request).pop().unwrap().1;
         let fact = if question.contains("alpha") {
             "A kestrel hovers."
         } else {
@@ -18,11 +18,19 @@ fn threads_are_searched_by_answer_text_page_by_page() {
     for prompt in ["alpha", "beta", "gamma"] {
         ask_and_wait(&mut client, first_question(prompt));
     }
-    let found = client.get("/api/threads?q=kestrel+submarine").json();
-    assert_eq!(found["threads"], json!([]), "every word is required");
-    let found = client.get("/api/threads?q=KESTREL").json();
-    assert_eq!(found["threads"].as_array().unwrap().len(), 1, "{found}");
-    let hit = &found["threads"][0];
+    let matching_threads = client.get("/api/threads?q=kestrel+submarine").json();
+    assert_eq!(
+        matching_threads["threads"],
+        json!([]),
+        "every word is required"
+    );
+    let matching_threads = client.get("/api/threads?q=KESTREL").json();
+    assert_eq!(
+        matching_threads["threads"].as_array().unwrap().len(),
+        1,
+        "{matching_threads}"
+    );
+    let hit = &matching_threads["threads"][0];
     assert_eq!(
         (&hit["title"], &hit["snippet"]["in"]),
         (&json!("alpha"), &json!("answer"))
@@ -56,8 +64,8 @@ fn threads_are_searched_by_answer_text_page_by_page() {
 
 #[test]
 fn threads_are_searched_by_the_texts_of_members() {
-    let provider = Provider::answering(|asked| {
-        let fact = match asked.body["model"].as_str() {
+    let provider = Provider::answering(|request| {
+        let fact = match request.body["model"].as_str() {
             Some("a") => "Herons stand still.",
             Some("b") => "**Kestrels** hover above motorways.",
             _ => "Birds differ.",
@@ -71,20 +79,20 @@ fn threads_are_searched_by_the_texts_of_members() {
         "ultra_model": "p/c", "evidence": "off",
     });
     ask_and_wait(&mut client, question);
-    let found = client.get("/api/threads?q=kestrels+motorways").json();
-    let hit = &found["threads"][0];
+    let matching_threads = client.get("/api/threads?q=kestrels+motorways").json();
+    let hit = &matching_threads["threads"][0];
     let snippet = &hit["snippet"];
     assert_eq!(
         (&snippet["in"], &snippet["member"]),
         (&json!("member"), &json!("B")),
-        "{found}"
+        "{matching_threads}"
     );
     assert_eq!(snippet["text"], "**Kestrels** hover above motorways.");
     assert_eq!(snippet["matches"], json!([[2, 10], [25, 34]]));
     assert_eq!(hit["newest"]["members"], 2);
     let count = |query: &str, client: &mut Client| {
-        let found = client.get(&format!("/api/threads?{query}")).json();
-        found["threads"].as_array().map(Vec::len)
+        let matching_threads = client.get(&format!("/api/threads?{query}")).json();
+        matching_threads["threads"].as_array().map(Vec::len)
     };
     assert_eq!(count("q=herons&in=answers", &mut client), Some(1));
     assert_eq!(count("q=herons&in=questions", &mut client), Some(0));
@@ -112,8 +120,8 @@ fn threads_are_searched_by_the_texts_of_members() {
 
 #[test]
 fn threads_are_searched_by_questions_or_by_answers_only() {
-    let provider = Provider::answering(|asked| {
-        let fact = match messages_of(asked).pop().unwrap().1.contains("Kestrels") {
+    let provider = Provider::answering(|request| {
+        let fact = match messages_of(request).pop().unwrap().1.contains("Kestrels") {
             true => "They hover.",
             false => "## Answer\n\n**Kestrels hover.** Owls 東京 do not.",
         };
@@ -127,9 +135,9 @@ fn threads_are_searched_by_questions_or_by_answers_only() {
     );
     ask_and_wait(&mut client, first_question("Which birds hover?"));
     let mut titles = |query: &str| {
-        let found = client.get(&format!("/api/threads?{query}")).json();
-        let found = found["threads"].as_array().unwrap().clone();
-        found
+        let matching_threads = client.get(&format!("/api/threads?{query}")).json();
+        let matching_threads = matching_threads["threads"].as_array().unwrap().clone();
+        matching_threads
             .iter()
             .map(|each| {
                 let title = each["title"].as_str().unwrap().to_owned();
@@ -172,9 +180,9 @@ fn a_thread_or_one_turn_is_shared_and_exported() {
     let path = format!("/api/threads/{}", answer["thread_id"].as_str().unwrap());
     let link = client.post(&format!("{path}/share"), json!({})).json();
     let shared = format!("/api/shared/{}", link["token"].as_str().unwrap());
-    let observed = server.client().get(&shared).json();
-    assert_eq!(observed["turns"].as_array().unwrap().len(), 2);
-    assert_eq!(observed["results"][1]["prompt"], "And a ream?");
+    let shared_thread = server.client().get(&shared).json();
+    assert_eq!(shared_thread["turns"].as_array().unwrap().len(), 2);
+    assert_eq!(shared_thread["results"][1]["prompt"], "And a ream?");
     assert_eq!(client.delete(&format!("{path}/share")).status, 200);
     assert_eq!(server.client().get(&shared).status, 404);
     let turn = json!({"turn": two["analysis_id"]});

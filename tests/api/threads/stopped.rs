@@ -79,8 +79,8 @@ fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
     // The full answer becomes the context, and the panel has both members again.
     let body = json!({"prompt": "And then?", "follow_up_to": new["analysis_id"], "models": ["p/b"], "cache": "off"});
     ask_and_wait(&mut client, body);
-    let carried = messages_of(&provider.requests().pop().unwrap());
-    assert_eq!(carried[1].1, "It is thin, as paper is.");
+    let carried_messages = messages_of(&provider.requests().pop().unwrap());
+    assert_eq!(carried_messages[1].1, "It is thin, as paper is.");
 }
 
 #[test]

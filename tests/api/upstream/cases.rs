@@ -2,26 +2,31 @@
 
 use super::*;
 
-pub(super) fn truncated() -> Vec<Case> {
+pub(super) fn truncated_cases() -> Vec<Case> {
     let vllm = json!({ "object": "error", "message": "EngineCore died", "type": "InternalServerError", "code": 500 });
     vec![
-        broken("ds-busy", ended("insufficient_system_resource"), 502, BROKE),
-        broken("fin-error", ended("error"), 502, BROKE),
-        broken("fin-abort", ended("abort"), 502, BROKE),
-        broken("fin-network", ended("network_error"), 502, BROKE),
-        broken(
-            "no-reason",
-            sse(&[text("Seven plus "), usual(), done()]),
+        broken_case(
+            "ds-busy",
+            end_line("insufficient_system_resource"),
             502,
             BROKE,
         ),
-        broken(
+        broken_case("fin-error", end_line("error"), 502, BROKE),
+        broken_case("fin-abort", end_line("abort"), 502, BROKE),
+        broken_case("fin-network", end_line("network_error"), 502, BROKE),
+        broken_case(
+            "no-reason",
+            sse(&[text("Seven plus "), usual_usage(), done()]),
+            502,
+            BROKE,
+        ),
+        broken_case(
             "vllm-error",
             sse(&[text("Seven plus "), vllm, done()]),
             500,
             "the provider has a temporary problem",
         ),
-        broken(
+        broken_case(
             "detail",
             sse(&[
                 text("Seven plus "),
@@ -31,57 +36,57 @@ pub(super) fn truncated() -> Vec<Case> {
             503,
             "the provider has a temporary problem",
         ),
-        broken(
+        broken_case(
             "proxy-words",
             on("").sse(&(events(&[text("Seven plus ")]) + "data: upstream connect error\n\n")),
             503,
             "the provider has a temporary problem",
         ),
-        broken(
+        broken_case(
             "garbage",
             on("").sse(&(events(&[text("Seven plus ")]) + "data: {\"choices\": [\n\n")),
             502,
             "not a chat completion",
         ),
-        both(
+        case_for_both(
             "fin-caps",
-            vec![ended("MAX_TOKENS")],
+            vec![end_line("MAX_TOKENS")],
             Answer("Seven plus ", "length"),
             COUNTED,
         ),
-        both(
+        case_for_both(
             "fin-length",
-            vec![ended("LENGTH")],
+            vec![end_line("LENGTH")],
             Answer("Seven plus ", "length"),
             COUNTED,
         ),
-        both(
+        case_for_both(
             "fin-stop-caps",
-            vec![sse(&[text(T), end("STOP"), usual(), done()])],
+            vec![sse(&[text(T), end("STOP"), usual_usage(), done()])],
             Answer(T, "stop"),
             COUNTED,
         ),
-        broken(
+        broken_case(
             "an/nostop",
             anthropic(&[
-                started(json!({})),
+                message_start(json!({})),
                 block("Seven plus "),
                 json!({ "type": "message_stop" }),
             ]),
             502,
             BROKE,
         ),
-        broken(
+        broken_case(
             "an/overloaded",
             anthropic(&[
-                started(json!({})),
+                message_start(json!({})),
                 block("Seven plus "),
                 json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }),
             ]),
             503,
             "the provider has a temporary problem",
         ),
-        broken(
+        broken_case(
             "ge/other",
             sse(&[
                 gemini(json!([{ "text": "Seven plus " }]), Value::Null),
@@ -90,7 +95,7 @@ pub(super) fn truncated() -> Vec<Case> {
             502,
             BROKE,
         ),
-        broken(
+        broken_case(
             "ge/unspecified",
             sse(&[gemini(
                 json!([{ "text": "Seven plus " }]),
@@ -99,7 +104,7 @@ pub(super) fn truncated() -> Vec<Case> {
             502,
             BROKE,
         ),
-        broken(
+        broken_case(
             "ge/error",
             sse(&[
                 gemini(json!([{ "text": "Seven plus " }]), Value::Null),
@@ -108,7 +113,7 @@ pub(super) fn truncated() -> Vec<Case> {
             503,
             "the provider has a temporary problem",
         ),
-        broken(
+        broken_case(
             "ol/error",
             ollama(&[
                 json!({ "message": { "content": "Seven plus " }, "done": false }),
@@ -121,14 +126,14 @@ pub(super) fn truncated() -> Vec<Case> {
         Case {
             model: "busy-once",
             lines: vec![
-                ended("insufficient_system_resource"),
-                sse(&[text(T), end("stop"), usual(), done()]),
+                end_line("insufficient_system_resource"),
+                sse(&[text(T), end("stop"), usual_usage(), done()]),
             ],
-            whole: Answer(T, "stop"),
+            expected: Answer(T, "stop"),
             stream: Broken("Seven plus ", BROKE),
             count: None,
         },
-        both(
+        case_for_both(
             "ge/safety",
             vec![sse(&[
                 gemini(json!([{ "text": T }]), Value::Null),
@@ -148,34 +153,34 @@ pub(super) fn counts() -> Vec<Case> {
         chunk
     };
     vec![
-        whole(
+        complete_case(
             "zero",
-            counted(json!({ "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 })),
+            usage_line(json!({ "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 })),
             None,
         ),
-        whole("empty", counted(json!({})), None),
-        whole(
+        complete_case("empty", usage_line(json!({})), None),
+        complete_case(
             "negative",
-            counted(json!({ "prompt_tokens": -100, "completion_tokens": -7 })),
+            usage_line(json!({ "prompt_tokens": -100, "completion_tokens": -7 })),
             None,
         ),
-        whole("none", sse(&[text(T), end("stop"), done()]), None),
-        whole(
+        complete_case("none", sse(&[text(T), end("stop"), done()]), None),
+        complete_case(
             "floats",
-            counted(json!({ "prompt_tokens": 100.0, "completion_tokens": 7.0 })),
+            usage_line(json!({ "prompt_tokens": 100.0, "completion_tokens": 7.0 })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "digits",
-            counted(json!({ "prompt_tokens": "100", "completion_tokens": "7" })),
+            usage_line(json!({ "prompt_tokens": "100", "completion_tokens": "7" })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "other-names",
-            counted(json!({ "input_tokens": 100, "output_tokens": 7 })),
+            usage_line(json!({ "input_tokens": 100, "output_tokens": 7 })),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "with-choice",
             sse(&[
                 text(T),
@@ -185,7 +190,7 @@ pub(super) fn counts() -> Vec<Case> {
             ]),
             CACHED,
         ),
-        whole(
+        complete_case(
             "details-lost",
             sse(&[
                 with(text(T), &details),
@@ -195,7 +200,7 @@ pub(super) fn counts() -> Vec<Case> {
             ]),
             CACHED,
         ),
-        whole(
+        complete_case(
             "in-choice",
             sse(&[
                 text(T),
@@ -204,48 +209,50 @@ pub(super) fn counts() -> Vec<Case> {
             ]),
             CACHED,
         ),
-        whole(
+        complete_case(
             "top-level-cache",
-            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 80 })),
+            usage_line(
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "cached_tokens": 80 }),
+            ),
             CACHED,
         ),
-        whole(
+        complete_case(
             "anthropic-like",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "cache_read_input_tokens": 80 }),
             ),
             CACHED,
         ),
-        whole(
+        complete_case(
             "cost-text",
-            counted(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "0.0123" })),
+            usage_line(json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": "0.0123" })),
             Some((100, 7, 0, "0.012300")),
         ),
-        whole(
+        complete_case(
             "cost-byok",
-            counted(
+            usage_line(
                 json!({ "prompt_tokens": 100, "completion_tokens": 7, "cost": 0, "is_byok": true, "cost_details": { "upstream_inference_cost": 0.0123 } }),
             ),
             Some((100, 7, 0, "0.012300")),
         ),
-        whole(
+        complete_case(
             "an/zero",
             anthropic(&[
-                started(json!({ "input_tokens": 0, "output_tokens": 0 })),
+                message_start(json!({ "input_tokens": 0, "output_tokens": 0 })),
                 block(T),
-                stopped("end_turn", json!({ "output_tokens": 7 })),
+                message_delta("end_turn", json!({ "output_tokens": 7 })),
                 json!({ "type": "message_stop" }),
             ]),
             None,
         ),
-        whole(
+        complete_case(
             "an/later",
             anthropic(&[
-                started(
+                message_start(
                     json!({ "input_tokens": 10, "cache_creation_input_tokens": 90, "cache_read_input_tokens": 0, "output_tokens": 1 }),
                 ),
                 block(T),
-                stopped(
+                message_delta(
                     "end_turn",
                     json!({ "input_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 80, "output_tokens": 7 }),
                 ),
@@ -260,27 +267,27 @@ pub(super) fn reasoning() -> Vec<Case> {
     let message = |pieces: &[&str]| {
         let pieces = pieces.iter().map(|piece| text(piece));
         sse(&pieces
-            .chain([end("stop"), usual(), done()])
+            .chain([end("stop"), usual_usage(), done()])
             .collect::<Vec<_>>())
     };
     vec![
-        whole(
+        complete_case(
             "noopen",
             message(&["Okay, 7+5", " is 12.\n</think>\n\n", T]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "bracket",
             message(&["[THINK]Okay, 7+5.", "[/THINK]", T]),
             COUNTED,
         ),
-        whole("kimi", message(&["◁think▷Okay, 7+5.◁/think▷", T]), COUNTED),
-        whole(
+        complete_case("kimi", message(&["◁think▷Okay, 7+5.◁/think▷", T]), COUNTED),
+        complete_case(
             "seed",
             message(&["<seed:think>Okay", ".</seed:think>", T]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "twice",
             message(&[
                 "<think>Okay.</think>Seven plus ",
@@ -288,7 +295,7 @@ pub(super) fn reasoning() -> Vec<Case> {
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "harmony",
             message(&[
                 "<|channel|>analysis<|message|>7+5.<|end|><|start|>assistant<|channel|>final<|message|>",
@@ -296,7 +303,7 @@ pub(super) fn reasoning() -> Vec<Case> {
             ]),
             COUNTED,
         ),
-        whole(
+        complete_case(
             "empty-name",
             sse(&[
                 chunk(
@@ -305,7 +312,7 @@ pub(super) fn reasoning() -> Vec<Case> {
                 ),
                 text(T),
                 end("stop"),
-                usual(),
+                usual_usage(),
                 done(),
             ]),
             COUNTED,
@@ -314,42 +321,42 @@ pub(super) fn reasoning() -> Vec<Case> {
 }
 
 pub(super) fn streams() -> Vec<Case> {
-    let plain = || [text(T), end("stop"), usual(), done()];
+    let plain = || [text(T), end("stop"), usual_usage(), done()];
     let whole_json = json!({ "choices": [{ "index": 0, "message": { "content": T }, "finish_reason": "stop" }], "usage": { "prompt_tokens": 100, "completion_tokens": 7 } });
     vec![
-        whole("plain", sse(&plain()), COUNTED),
-        whole("json", on("").status(200, JSON, &whole_json.to_string()), COUNTED),
-        whole("no-space", on("").sse(&events(&plain()).replace("data: ", "data:")), COUNTED),
-        whole("one-newline", on("").sse(&events_with(&[text("Seven plus "), text("five is twelve."), end("stop"), usual(), done()], "\n")), COUNTED),
-        whole("crlf", on("").sse(&events_with(&plain(), "\r\n\r\n")), COUNTED),
-        whole("no-blank-end", on("").sse(events(&[text(T), usual(), end("stop")]).trim_end()), COUNTED),
-        whole("empty-data", on("").sse(&(events(&[text("Seven plus ")]) + "data:\n\ndata: \n\n" + &events(&[text("five is twelve."), end("stop"), usual(), done()]))), COUNTED),
-        whole("keep-alive", on("").sse(&("data: : keep-alive\n\nevent: ping\ndata: {}\n\n: soon\n\n".to_owned() + &events(&plain()))), COUNTED),
-        whole("done-quoted", sse(&[text(T), end("stop"), usual(), json!("\"[DONE]\" ")]), COUNTED),
-        whole("surrogates", on("").sse(&("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Seven plus five is twelve\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\ude00\"}}]}\n\n".to_owned() + &events(&plain()[1..]))), COUNTED).expecting("Seven plus five is twelve😀"),
-        whole("gzip", gzip(&events(&plain())), COUNTED),
-        whole("null-fields", sse(&[json!({ "choices": null, "usage": null }), json!({ "choices": [{ "index": 0, "delta": null }] }), text(T), end("stop"), usual(), done()]), COUNTED),
-        whole("index-1", on("").sse(&events(&plain()).replace("\"index\":0", "\"index\":1")), COUNTED),
-        whole("end-twice", sse(&[text("Seven plus "), chunk(json!({ "content": "five " }), json!("stop")), chunk(json!({ "content": "is twelve." }), json!("stop")), usual(), done()]), COUNTED),
-        whole("empty-reason", sse(&[chunk(json!({ "content": T }), json!("")), end("stop"), usual(), done()]), COUNTED),
-        whole("cut-behind", on("").cut(&events(&[text(T), usual(), end("stop")])), COUNTED),
-        whole("ge/array", on("").status(200, JSON, &json!([gemini(json!([{ "text": "Seven plus " }]), Value::Null), gemini(json!([{ "text": "five is twelve." }]), json!("STOP"))]).to_string()), None),
-        whole("ol/plain", ollama(&[json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 })]), None),
+        complete_case("plain", sse(&plain()), COUNTED),
+        complete_case("json", on("").status(200, JSON, &whole_json.to_string()), COUNTED),
+        complete_case("no-space", on("").sse(&events(&plain()).replace("data: ", "data:")), COUNTED),
+        complete_case("one-newline", on("").sse(&events_with(&[text("Seven plus "), text("five is twelve."), end("stop"), usual_usage(), done()], "\n")), COUNTED),
+        complete_case("crlf", on("").sse(&events_with(&plain(), "\r\n\r\n")), COUNTED),
+        complete_case("no-blank-end", on("").sse(events(&[text(T), usual_usage(), end("stop")]).trim_end()), COUNTED),
+        complete_case("empty-data", on("").sse(&(events(&[text("Seven plus ")]) + "data:\n\ndata: \n\n" + &events(&[text("five is twelve."), end("stop"), usual_usage(), done()]))), COUNTED),
+        complete_case("keep-alive", on("").sse(&("data: : keep-alive\n\nevent: ping\ndata: {}\n\n: soon\n\n".to_owned() + &events(&plain()))), COUNTED),
+        complete_case("done-quoted", sse(&[text(T), end("stop"), usual_usage(), json!("\"[DONE]\" ")]), COUNTED),
+        complete_case("surrogates", on("").sse(&("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Seven plus five is twelve\\ud83d\"}}]}\n\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\\ude00\"}}]}\n\n".to_owned() + &events(&plain()[1..]))), COUNTED).expecting("Seven plus five is twelve😀"),
+        complete_case("gzip", gzip(&events(&plain())), COUNTED),
+        complete_case("null-fields", sse(&[json!({ "choices": null, "usage": null }), json!({ "choices": [{ "index": 0, "delta": null }] }), text(T), end("stop"), usual_usage(), done()]), COUNTED),
+        complete_case("index-1", on("").sse(&events(&plain()).replace("\"index\":0", "\"index\":1")), COUNTED),
+        complete_case("end-twice", sse(&[text("Seven plus "), chunk(json!({ "content": "five " }), json!("stop")), chunk(json!({ "content": "is twelve." }), json!("stop")), usual_usage(), done()]), COUNTED),
+        complete_case("empty-reason", sse(&[chunk(json!({ "content": T }), json!("")), end("stop"), usual_usage(), done()]), COUNTED),
+        complete_case("cut-behind", on("").cut(&events(&[text(T), usual_usage(), end("stop")])), COUNTED),
+        complete_case("ge/array", on("").status(200, JSON, &json!([gemini(json!([{ "text": "Seven plus " }]), Value::Null), gemini(json!([{ "text": "five is twelve." }]), json!("STOP"))]).to_string()), None),
+        complete_case("ol/plain", ollama(&[json!({ "message": { "content": T }, "done": false }), json!({ "done": true, "done_reason": "stop", "prompt_eval_count": 100, "eval_count": 7 })]), None),
     ]
 }
 
-pub(super) fn failures() -> Vec<Case> {
+pub(super) fn failure_cases() -> Vec<Case> {
     let vllm = json!({ "object": "error", "message": "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.", "type": "BadRequestError", "code": 400 });
-    let empty = || sse(&[end("stop"), usual(), done()]);
-    let first = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual(), done()])];
+    let empty = || sse(&[end("stop"), usual_usage(), done()]);
+    let first = |line: ScriptLine| vec![line, sse(&[text(T), end("stop"), usual_usage(), done()])];
     vec![
-        both(
+        case_for_both(
             "context-200",
             vec![on("").status(200, JSON, &vllm.to_string())],
             Refused(400, "4096"),
             None,
         ),
-        both(
+        case_for_both(
             "context-text-200",
             vec![on("").status(
                 200,
@@ -359,44 +366,44 @@ pub(super) fn failures() -> Vec<Case> {
             Refused(400, "4096"),
             None,
         ),
-        both(
+        case_for_both(
             "context-400",
             vec![on("").status(400, JSON, &vllm.to_string())],
             Refused(400, "4096"),
             None,
         ),
-        both(
+        case_for_both(
             "loading-200",
             vec![on("").status(200, JSON, "{\"error\":\"model is loading\"}")],
             Refused(503, "the provider has a temporary problem"),
             None,
         ),
-        both(
+        case_for_both(
             "busy",
             vec![on("").header("retry-after", "3600").status(429, JSON, "{}")],
             Refused(429, "the provider requires"),
             None,
         ),
-        both(
+        case_for_both(
             "down",
             vec![on("").status(502, "text/html", "<html>")],
             Refused(502, "the provider has a temporary problem"),
             None,
         ),
-        both(
+        case_for_both(
             "page",
             vec![on("").status(200, "text/html", "<!doctype html>")],
             Refused(502, "web page"),
             None,
         ),
-        both(
+        case_for_both(
             "nothing",
             vec![on("").raw(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")],
             Refused(502, "response is empty"),
             None,
         ),
-        both("empty", vec![empty()], Refused(502, "empty answer"), None),
-        both(
+        case_for_both("empty", vec![empty()], Refused(502, "empty answer"), None),
+        case_for_both(
             "ge/blocked",
             vec![sse(&[
                 json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" } }),
@@ -404,32 +411,32 @@ pub(super) fn failures() -> Vec<Case> {
             Refused(400, "blocked the question"),
             None,
         ),
-        both("empty-once", first(empty()), Answer(T, "stop"), None),
-        both(
+        case_for_both("empty-once", first(empty()), Answer(T, "stop"), None),
+        case_for_both(
             "empty-stream-once",
             first(on("").sse("")),
             Answer(T, "stop"),
             None,
         ),
-        both(
+        case_for_both(
             "an/empty-once",
             vec![
                 anthropic(&[
-                    started(json!({})),
-                    stopped("end_turn", json!({})),
+                    message_start(json!({})),
+                    message_delta("end_turn", json!({})),
                     json!({ "type": "message_stop" }),
                 ]),
                 anthropic(&[
-                    started(json!({})),
+                    message_start(json!({})),
                     block(T),
-                    stopped("end_turn", json!({})),
+                    message_delta("end_turn", json!({})),
                     json!({ "type": "message_stop" }),
                 ]),
             ],
             Answer(T, "stop"),
             None,
         ),
-        both(
+        case_for_both(
             "error-once",
             first(sse(&[
                 json!({ "error": { "message": "Provider returned error", "code": 502 } }),

@@ -23,7 +23,7 @@ pub fn usage(usage: Value) -> Value {
     json!({ "id": "c1", "choices": [], "usage": usage })
 }
 
-pub fn usual() -> Value {
+pub fn usual_usage() -> Value {
     usage(json!({ "prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107 }))
 }
 
@@ -48,7 +48,7 @@ pub fn sse(objects: &[Value]) -> ScriptLine {
 }
 
 /// Returns a complete answer with this token usage.
-pub fn counted(tokens: Value) -> ScriptLine {
+pub fn usage_line(tokens: Value) -> ScriptLine {
     sse(&[text(T), end("stop"), usage(tokens), done()])
 }
 
@@ -68,7 +68,7 @@ pub fn anthropic(objects: &[Value]) -> ScriptLine {
     on("").sse(&objects.iter().map(one).collect::<String>())
 }
 
-pub fn started(usage: Value) -> Value {
+pub fn message_start(usage: Value) -> Value {
     json!({ "type": "message_start", "message": { "id": "m1", "type": "message", "role": "assistant",
         "content": [], "stop_reason": null, "usage": usage } })
 }
@@ -77,7 +77,7 @@ pub fn block(text: &str) -> Value {
     json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } })
 }
 
-pub fn stopped(reason: &str, usage: Value) -> Value {
+pub fn message_delta(reason: &str, usage: Value) -> Value {
     json!({ "type": "message_delta", "delta": { "stop_reason": reason }, "usage": usage })
 }
 

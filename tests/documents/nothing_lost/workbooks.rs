@@ -38,7 +38,7 @@ fn workbooks_lose_nothing() {
     let first = row(1, "", &(cell("A1", "North") + &cell("B1", "Q1")));
     let second = row(2, "", &cell("B2", "Q2"));
     let plain = |sheet: &str| xlsx(sheet, &[], &[], "");
-    let drawn = |kind: &str, content: &str| {
+    let drawn_sheet = |kind: &str, content: &str| {
         xlsx(
             &data(&first, ""),
             &[(kind, "../parts/a.xml")],
@@ -97,7 +97,7 @@ fn workbooks_lose_nothing() {
         ),
         (
             "a comment",
-            drawn(
+            drawn_sheet(
                 "comments",
                 "<comments><comment ref='A1'><text><t>planted</t></text></comment></comments>",
             ),
@@ -106,7 +106,7 @@ fn workbooks_lose_nothing() {
         ),
         (
             "a threaded comment",
-            drawn(
+            drawn_sheet(
                 "threadedComment",
                 "<ThreadedComments><threadedComment ref='A1'><text>planted</text></threadedComment></ThreadedComments>",
             ),
@@ -128,7 +128,7 @@ fn workbooks_lose_nothing() {
         ),
         (
             "a text box",
-            drawn(
+            drawn_sheet(
                 "drawing",
                 "<wsDr><sp><p><r><t>planted</t></r></p></sp></wsDr>",
             ),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn with(devices: &str, seconds: i64) -> RequestOrigin {
+fn origin_with(devices: &str, seconds: i64) -> RequestOrigin {
     RequestOrigin {
         devices: devices.to_owned(),
         ..visit(seconds)
@@ -35,13 +35,15 @@ fn a_flood_from_its_own_address_does_not_slow_a_device() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let devices = signed_in(accounts, "a@b.co").await.device_cookie;
+        let devices = sign_in(accounts, "a@b.co").await.device_cookie;
         let guesses = flood(accounts, "a@b.co").await;
         assert!(!is_free(accounts, "a@b.co", &visit(0)).await);
         let mut devices = devices;
         for _ in 0..15 {
             let began = std::time::Instant::now();
-            let owner = accounts.login("a@b.co", PASSWORD, &with(&devices, 0)).await;
+            let owner = accounts
+                .login("a@b.co", PASSWORD, &origin_with(&devices, 0))
+                .await;
             devices = owner.expect("signed in").device_cookie;
             assert!(began.elapsed() < Duration::from_secs(2), "it did not wait");
         }
@@ -54,12 +56,12 @@ fn only_a_token_for_this_account_and_password_counts() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let own = signed_in(accounts, "a@b.co").await;
-        let other = signed_in(accounts, "b@b.co").await.device_cookie;
+        let own_sign_in = sign_in(accounts, "a@b.co").await;
+        let other = sign_in(accounts, "b@b.co").await.device_cookie;
         let forged = device::DeviceTokens::new("another secret").token(
-            own.user.id.as_str(),
-            own.session.as_str(),
-            &own.user.password_hash,
+            own_sign_in.user.id.as_str(),
+            own_sign_in.session.as_str(),
+            &own_sign_in.user.password_hash,
         );
         for _ in 0..10 {
             let _ = accounts.login("a@b.co", OTHER, &visit(0)).await;
@@ -70,30 +72,41 @@ fn only_a_token_for_this_account_and_password_counts() {
             "~~~~",
             &other,
             &forged,
-            &own.refresh_token,
-            &own.access_token,
+            &own_sign_in.refresh_token,
+            &own_sign_in.access_token,
         ] {
             assert!(
-                !is_free(accounts, "a@b.co", &with(strange, 0)).await,
+                !is_free(accounts, "a@b.co", &origin_with(strange, 0)).await,
                 "{strange}"
             );
         }
-        assert!(is_free(accounts, "a@b.co", &with(&own.device_cookie, 0)).await);
+        assert!(
+            is_free(
+                accounts,
+                "a@b.co",
+                &origin_with(&own_sign_in.device_cookie, 0)
+            )
+            .await
+        );
         // Two users share one browser.
         let both = accounts
-            .login("b@b.co", PASSWORD, &with(&own.device_cookie, 0))
+            .login(
+                "b@b.co",
+                PASSWORD,
+                &origin_with(&own_sign_in.device_cookie, 0),
+            )
             .await;
         let both = both.expect("signed in").device_cookie;
-        assert!(is_free(accounts, "a@b.co", &with(&both, 0)).await);
-        assert!(is_free(accounts, "b@b.co", &with(&both, 0)).await);
+        assert!(is_free(accounts, "a@b.co", &origin_with(&both, 0)).await);
+        assert!(is_free(accounts, "b@b.co", &origin_with(&both, 0)).await);
 
-        let id = own.user.id.clone();
+        let id = own_sign_in.user.id.clone();
         let set = accounts
             .set_password(None, &id, OTHER, false, &visit(0))
             .await;
         set.expect("set");
         assert!(
-            !is_free(accounts, "a@b.co", &with(&both, 0)).await,
+            !is_free(accounts, "a@b.co", &origin_with(&both, 0)).await,
             "a person with the old password may have it"
         );
     });
@@ -107,15 +120,17 @@ fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
         let mut devices = String::new();
         for n in 0..6 {
             let email = format!("{n}@b.co");
-            let registration = accounts.register(account(&email), &with(&devices, 0)).await;
+            let registration = accounts
+                .register(account(&email), &origin_with(&devices, 0))
+                .await;
             let registration = registration.expect("registered");
-            let cookie = accounts.first_device_cookie(&registration, &with(&devices, 0));
+            let cookie = accounts.first_device_cookie(&registration, &origin_with(&devices, 0));
             devices = cookie.expect("randomness");
         }
         for n in 0..6 {
-            let origin = with(&devices, 0);
-            let known = accounts.known_device(&format!("{n}@b.co"), &origin).await;
-            assert_eq!(known.expect("read").is_some(), n >= 2, "{n}");
+            let origin = origin_with(&devices, 0);
+            let known_device = accounts.known_device(&format!("{n}@b.co"), &origin).await;
+            assert_eq!(known_device.expect("read").is_some(), n >= 2, "{n}");
         }
         assert!(devices.len() < 1000, "{}", devices.len());
     });
@@ -126,10 +141,10 @@ fn guesses_with_a_device_token_are_bounded() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let own = signed_in(accounts, "a@b.co").await;
+        let own_sign_in = sign_in(accounts, "a@b.co").await;
         let thief = |seconds| RequestOrigin {
             peer: Some([203, 0, 113, 1].into()),
-            ..with(&own.device_cookie, seconds)
+            ..origin_with(&own_sign_in.device_cookie, seconds)
         };
         let mut free = 0;
         for second in 0..600 {
@@ -139,11 +154,13 @@ fn guesses_with_a_device_token_are_bounded() {
         // Attempts beyond the limit take turns, one every 3 s, and do not delay anyone else.
         assert!(is_free(accounts, "a@b.co", &visit(600)).await);
         // Renewing a session does not yield a new device for guessing.
-        let renewed = accounts.refresh(&own.refresh_token, &thief(600)).await;
+        let renewed = accounts
+            .refresh(&own_sign_in.refresh_token, &thief(600))
+            .await;
         let renewed = renewed.expect("renewed").device_cookie;
         assert_eq!(
             accounts.known_device_session(&renewed),
-            accounts.known_device_session(&own.device_cookie)
+            accounts.known_device_session(&own_sign_in.device_cookie)
         );
         // Signing in yields one, so that a stolen cookie cannot slow the owner down.
         while is_free(accounts, "a@b.co", &thief(600)).await {}
@@ -155,7 +172,7 @@ fn guesses_with_a_device_token_are_bounded() {
         accounts.await_turn(&mut attempt).await.expect("a turn");
         let again = accounts.login("a@b.co", PASSWORD, &visit(600)).await;
         let again = again.expect("signed in").device_cookie;
-        assert!(is_free(accounts, "a@b.co", &with(&again, 600)).await);
+        assert!(is_free(accounts, "a@b.co", &origin_with(&again, 600)).await);
     });
 }
 
@@ -164,16 +181,16 @@ fn a_password_can_be_changed_during_a_flood() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let own = signed_in(accounts, "a@b.co").await;
-        let owner = caller(accounts, &own.access_token, 0)
+        let own_sign_in = sign_in(accounts, "a@b.co").await;
+        let owner = caller(accounts, &own_sign_in.access_token, 0)
             .await
             .expect("let in");
         let guesses = flood(accounts, "a@b.co").await;
         let now = visit(0);
-        let changed = accounts.change_password(&owner, PASSWORD, OTHER, &now);
-        let changed = tokio::time::timeout(Duration::from_secs(2), changed).await;
-        let devices = changed.expect("at once").expect("changed");
-        assert!(is_free(accounts, "a@b.co", &with(&devices, 0)).await);
+        let password_change = accounts.change_password(&owner, PASSWORD, OTHER, &now);
+        let password_change = tokio::time::timeout(Duration::from_secs(2), password_change).await;
+        let devices = password_change.expect("at once").expect("changed");
+        assert!(is_free(accounts, "a@b.co", &origin_with(&devices, 0)).await);
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
         // Password guesses in a stolen session are bounded.
         for _ in 0..10 {
@@ -182,7 +199,7 @@ fn a_password_can_be_changed_during_a_flood() {
                 .await;
             assert_eq!(kind(wrong), Some(Kind::BadRequest));
         }
-        let session = own.session.clone();
+        let session = own_sign_in.session.clone();
         let attempt = accounts.register_device_attempt(session, visit(0).now);
         assert!(attempt.turn.is_some());
     });
@@ -193,16 +210,18 @@ fn rehashing_a_password_keeps_its_device() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let own = signed_in(accounts, "a@b.co").await;
+        let own_sign_in = sign_in(accounts, "a@b.co").await;
         let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
-        let id = own.user.id.clone();
+        let id = own_sign_in.user.id.clone();
         let set = accounts
             .store
             .write(move |db| users::set_password_hash(db, &id, &weaker));
         set.await.expect("set");
         let again = accounts.login("a@b.co", PASSWORD, &visit(0)).await;
         let devices = again.expect("signed in").device_cookie;
-        let known = accounts.known_device("a@b.co", &with(&devices, 0)).await;
-        assert!(known.expect("read").is_some());
+        let known_device = accounts
+            .known_device("a@b.co", &origin_with(&devices, 0))
+            .await;
+        assert!(known_device.expect("read").is_some());
     });
 }

@@ -72,7 +72,7 @@ fn account(email: &str) -> NewAccount {
     }
 }
 
-async fn signed_in(accounts: &Accounts, email: &str) -> SignedIn {
+async fn sign_in(accounts: &Accounts, email: &str) -> SignedIn {
     accounts
         .register(account(email), &visit(0))
         .await
@@ -97,7 +97,7 @@ fn kind<T>(result: Result<T>) -> Option<Kind> {
 fn every_failed_sign_in_looks_the_same() {
     let fixture_data = fixture(Registration::Open);
     run(async {
-        signed_in(&fixture_data.accounts, "a@b.co").await;
+        sign_in(&fixture_data.accounts, "a@b.co").await;
         let long = "x".repeat(5000);
         let mut errors = Vec::new();
         for (email, password) in [
@@ -136,7 +136,7 @@ fn too_many_attempts_on_one_account_are_throttled() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        signed_in(accounts, "a@b.co").await;
+        sign_in(accounts, "a@b.co").await;
         for _ in 0..20 {
             accounts
                 .login("a@b.co", PASSWORD, &visit(0))
@@ -164,13 +164,13 @@ fn too_many_attempts_on_one_account_are_throttled() {
         );
         let later = accounts.login("a@b.co", PASSWORD, &stranger(6)).await;
         assert!(later.is_ok());
-        let mut refused = None;
+        let mut first_refusal = None;
         for n in 0..60 {
-            refused = kind(accounts.login(&format!("{n}@b.co"), OTHER, &visit(6)).await)
+            first_refusal = kind(accounts.login(&format!("{n}@b.co"), OTHER, &visit(6)).await)
                 .filter(|k| *k == Kind::TooFast);
         }
         assert_eq!(
-            refused,
+            first_refusal,
             Some(Kind::TooFast),
             "one address tries many accounts"
         );
@@ -182,21 +182,24 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        signed_in(accounts, "a@b.co").await;
+        sign_in(accounts, "a@b.co").await;
         let from = |address: &str| RequestOrigin {
             peer: Some(address.parse().expect("an address")),
             ..visit(0)
         };
-        let own = from("2001:db8:7:7::1");
-        accounts.login("a@b.co", PASSWORD, &own).await.expect("in");
+        let own_origin = from("2001:db8:7:7::1");
+        accounts
+            .login("a@b.co", PASSWORD, &own_origin)
+            .await
+            .expect("in");
         for n in 0..200 {
             let stranger = from(&format!("203.0.113.{n}"));
             let guess = accounts.login("a@b.co", OTHER, &stranger).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded), "{n}");
         }
         for stranger in ["203.0.113.250", "2001:db8:7:8::1"] {
-            let refused = accounts.login("a@b.co", PASSWORD, &from(stranger)).await;
-            assert_eq!(kind(refused), Some(Kind::TooFast), "{stranger}");
+            let refusal = accounts.login("a@b.co", PASSWORD, &from(stranger)).await;
+            assert_eq!(kind(refusal), Some(Kind::TooFast), "{stranger}");
         }
         for _ in 0..15 {
             for known in ["2001:db8:7:7::1", "2001:db8:7:7:5::9", "192.0.2.1"] {
@@ -206,10 +209,10 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
         }
         // The owner's own wrong guesses count, but only on the network they come from.
         for _ in 0..10 {
-            let guess = accounts.login("a@b.co", OTHER, &own).await;
+            let guess = accounts.login("a@b.co", OTHER, &own_origin).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
         }
-        let slowed = accounts.register_attempt(Some("a@b.co"), &own).await;
+        let slowed = accounts.register_attempt(Some("a@b.co"), &own_origin).await;
         assert!(slowed.expect("not refused").turn.is_some());
         let elsewhere = accounts.register_attempt(Some("a@b.co"), &visit(0)).await;
         assert!(elsewhere.expect("not refused").turn.is_none());
@@ -221,7 +224,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        signed_in(accounts, "a@b.co").await;
+        sign_in(accounts, "a@b.co").await;
         for _ in 0..10 {
             let guess = accounts.login("a@b.co", OTHER, &visit(0)).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
@@ -260,13 +263,13 @@ fn a_network_with_many_failures_still_admits_its_own_users() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        signed_in(accounts, "a@b.co").await;
-        let mut refused = 0;
+        sign_in(accounts, "a@b.co").await;
+        let mut refusals = 0;
         for n in 0..60 {
             let guess = accounts.login(&format!("{n}@b.co"), OTHER, &visit(0)).await;
-            refused += usize::from(kind(guess) == Some(Kind::TooFast));
+            refusals += usize::from(kind(guess) == Some(Kind::TooFast));
         }
-        assert!(refused > 0, "guesses from one network are not bounded");
+        assert!(refusals > 0, "guesses from one network are not bounded");
         assert!(accounts.login("a@b.co", PASSWORD, &visit(0)).await.is_ok());
     });
 }
@@ -276,7 +279,7 @@ fn logout_takes_effect_immediately() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first = signed_in(accounts, "a@b.co").await;
+        let first = sign_in(accounts, "a@b.co").await;
         let second = accounts
             .login("a@b.co", PASSWORD, &visit(0))
             .await
@@ -314,7 +317,7 @@ fn a_session_ended_by_another_process_ends_soon() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first = signed_in(accounts, "a@b.co").await;
+        let first = sign_in(accounts, "a@b.co").await;
         caller(accounts, &first.access_token, 1)
             .await
             .expect("let in");
@@ -333,7 +336,7 @@ fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let original = signed_in(accounts, "a@b.co").await;
+        let original = sign_in(accounts, "a@b.co").await;
         let first = accounts
             .refresh(&original.refresh_token, &visit(100))
             .await
@@ -374,7 +377,7 @@ fn an_old_refresh_token_counts_as_reuse() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let original = signed_in(accounts, "a@b.co").await;
+        let original = sign_in(accounts, "a@b.co").await;
         let first = accounts
             .refresh(&original.refresh_token, &visit(1))
             .await
@@ -399,7 +402,7 @@ fn an_invalid_refresh_token_changes_nothing() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let original = signed_in(accounts, "a@b.co").await;
+        let original = sign_in(accounts, "a@b.co").await;
         for bad in [
             "",
             "x",
@@ -434,7 +437,7 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first = signed_in(accounts, "a@b.co").await;
+        let first = sign_in(accounts, "a@b.co").await;
         assert!(caller(accounts, &first.access_token, 899).await.is_ok());
         for (token, seconds) in [
             (first.access_token.as_str(), 900),
@@ -458,7 +461,7 @@ fn weak_hashes_are_upgraded_at_login() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first = signed_in(accounts, "a@b.co").await;
+        let first = sign_in(accounts, "a@b.co").await;
         let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
         let id = first.user.id.clone();
         accounts
@@ -485,15 +488,15 @@ fn no_session_starts_with_an_outdated_password() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first = signed_in(accounts, "a@b.co").await;
+        let first = sign_in(accounts, "a@b.co").await;
         // Read before the password is changed.
-        let before = accounts.user_by_email("a@b.co").await.expect("there");
+        let user_before = accounts.user_by_email("a@b.co").await.expect("there");
         let id = first.user.id.clone();
         accounts
             .set_password(None, &id, OTHER, false, &visit(1))
             .await
             .expect("set");
-        let late = accounts.begin_session(before, None, &visit(1)).await;
+        let late = accounts.begin_session(user_before, None, &visit(1)).await;
         assert_eq!(kind(late), Some(Kind::SignInNeeded));
     });
 }

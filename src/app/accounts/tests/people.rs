@@ -5,7 +5,7 @@ use crate::app::admin::UserChange;
 use crate::app::api_keys::NewKey;
 use crate::domain::user::Role;
 
-fn named(name: &str, days: Option<u32>) -> NewKey {
+fn new_key(name: &str, days: Option<u32>) -> NewKey {
     NewKey {
         name: name.to_owned(),
         days,
@@ -96,12 +96,15 @@ fn invalid_registrations_are_rejected() {
 
 #[test]
 fn registration_can_be_closed_or_by_invitation() {
-    let closed = fixture(Registration::Closed);
+    let closed_fixture = fixture(Registration::Closed);
     let invited = fixture(Registration::Invite);
     run(async {
-        let refused = closed.accounts.register(account("a@b.co"), &visit(0)).await;
-        assert_eq!(kind(refused), Some(Kind::Forbidden));
-        let registration = closed
+        let refusal = closed_fixture
+            .accounts
+            .register(account("a@b.co"), &visit(0))
+            .await;
+        assert_eq!(kind(refusal), Some(Kind::Forbidden));
+        let registration = closed_fixture
             .accounts
             .create_user(
                 None,
@@ -152,7 +155,7 @@ fn a_reset_link_works_once() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first_session = signed_in(accounts, "a@b.co").await;
+        let first_session = sign_in(accounts, "a@b.co").await;
         let second_session = accounts
             .login("a@b.co", PASSWORD, &visit(0))
             .await
@@ -238,12 +241,12 @@ fn api_keys_cannot_take_over_an_account() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first_session = signed_in(accounts, "a@b.co").await;
+        let first_session = sign_in(accounts, "a@b.co").await;
         let owner = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         let (text, key) = accounts
-            .create_key(&owner, named("ci", None), &visit(0))
+            .create_key(&owner, new_key("ci", None), &visit(0))
             .await
             .expect("made");
         assert!(text.starts_with(&key.prefix) && key.prefix.len() < 15);
@@ -255,10 +258,7 @@ fn api_keys_cannot_take_over_an_account() {
                 .authenticate(credential, visit(1).now)
                 .await
                 .expect("let in");
-            assert_eq!(
-                (by_key.user, by_key.session),
-                (owner.user.clone(), None)
-            );
+            assert_eq!((by_key.user, by_key.session), (owner.user.clone(), None));
         }
         let by_key = accounts
             .authenticate(Credential::ApiKey(text.clone()), visit(1).now)
@@ -267,7 +267,7 @@ fn api_keys_cannot_take_over_an_account() {
         assert_eq!(
             kind(
                 accounts
-                    .create_key(&by_key, named("x", None), &visit(1))
+                    .create_key(&by_key, new_key("x", None), &visit(1))
                     .await
             ),
             Some(Kind::Forbidden)
@@ -281,9 +281,9 @@ fn api_keys_cannot_take_over_an_account() {
             Some(Kind::BadRequest)
         );
 
-        let listed = accounts.keys(&owner).await.expect("listed");
-        assert_eq!(listed[0].last_used, Some(visit(1).now));
-        let stranger = signed_in(accounts, "b@b.co").await;
+        let key_list = accounts.keys(&owner).await.expect("listed");
+        assert_eq!(key_list[0].last_used, Some(visit(1).now));
+        let stranger = sign_in(accounts, "b@b.co").await;
         let stranger = caller(accounts, &stranger.access_token, 1)
             .await
             .expect("let in");
@@ -309,8 +309,8 @@ fn one_administrator_always_remains() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let admin = signed_in(accounts, "a@b.co").await;
-        let user = signed_in(accounts, "b@b.co").await;
+        let admin = sign_in(accounts, "a@b.co").await;
+        let user = sign_in(accounts, "b@b.co").await;
         let id = user.user.id.clone();
         let change = |role, disabled| UserChange { role, disabled };
         let by = Some(&admin.user.id);
@@ -378,21 +378,21 @@ fn an_expired_key_is_rejected() {
     let fixture_data = fixture(Registration::Open);
     run(async {
         let accounts = &fixture_data.accounts;
-        let first_session = signed_in(accounts, "a@b.co").await;
+        let first_session = sign_in(accounts, "a@b.co").await;
         let owner = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         for days in [0, 3_651] {
             let new_key = accounts
-                .create_key(&owner, named("ci", Some(days)), &visit(0))
+                .create_key(&owner, new_key("ci", Some(days)), &visit(0))
                 .await;
             assert_eq!(kind(new_key), Some(Kind::BadInput), "{days}");
         }
         let new_key = accounts
-            .create_key(&owner, named("ci", Some(1)), &visit(0))
+            .create_key(&owner, new_key("ci", Some(1)), &visit(0))
             .await;
         let (text, key) = new_key.expect("made");
-        assert_eq!(key.expires, Some(visit(86_400).now));
+        assert_eq!(key.expires_at, Some(visit(86_400).now));
         for (second, let_in) in [(86_399, true), (86_410, false)] {
             let credential = Credential::ApiKey(text.clone());
             let by_key = accounts.authenticate(credential, visit(second).now).await;

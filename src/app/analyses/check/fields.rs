@@ -12,16 +12,16 @@ use crate::domain::request::Request;
 use crate::domain::schema;
 
 pub(super) async fn check_format(
-    requested: Option<&Value>,
+    requested_format: Option<&Value>,
     errors: &mut Vec<FieldError>,
 ) -> Option<Format> {
-    let requested = requested?;
+    let requested_format = requested_format?;
     let location = &["body", "response_format"];
-    let (name, schema) = match requested["type"].as_str() {
+    let (name, schema) = match requested_format["type"].as_str() {
         Some("text") => return None,
         Some("json_object") => ("answer", json!({ "type": "object" })),
         Some("json_schema") => {
-            let inner = &requested["json_schema"];
+            let inner = &requested_format["json_schema"];
             (
                 inner["name"].as_str().unwrap_or("answer"),
                 inner["schema"].clone(),
@@ -41,8 +41,8 @@ pub(super) async fn check_format(
     let format = Format {
         name: name.to_owned(),
         schema,
-        strict: requested["json_schema"]["strict"].as_bool(),
-        any: requested["type"] == "json_object",
+        strict: requested_format["json_schema"]["strict"].as_bool(),
+        any: requested_format["type"] == "json_object",
         ..Format::default()
     };
     if let Err(why) = compile_format(&format).await {
@@ -58,8 +58,8 @@ async fn compile_format(format: &Format) -> Result<(), String> {
     }
     // The clone shares the compiled schema.
     let format = format.clone();
-    let checked = tokio::task::spawn_blocking(move || format.check()).await;
-    checked.unwrap_or_else(|_| Err("the schema cannot be read".to_owned()))
+    let check_result = tokio::task::spawn_blocking(move || format.check()).await;
+    check_result.unwrap_or_else(|_| Err("the schema cannot be read".to_owned()))
 }
 
 /// Trims the topic; an empty one becomes none.

@@ -32,7 +32,7 @@ impl Analyses<'_> {
             return Err(no_model_left_error(&request.models));
         }
         let retirement_hint = |name: &str| {
-            let retired = llm.retired(user, name);
+            let retired = llm.retired_model(user, name);
             retired.map_or_else(String::new, |retired| retired.hint())
         };
         let mut notes = Vec::new();

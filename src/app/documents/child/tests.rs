@@ -61,7 +61,7 @@ impl Program {
                 text: 1 << 20,
                 input: 1 << 20,
             },
-            running: RunningChildren::default(),
+            running_processes: RunningChildren::default(),
             user: None,
             progress: Arc::default(),
         }
@@ -106,8 +106,8 @@ fn stopping_a_user_stops_only_their_processes() {
     let (own, other) = (Program::new("own", script), Program::new("other", script));
     let reader = own.reader();
     let (readers, running) = (
-        [reader.of(&user(1)), reader.of(&user(2))],
-        reader.running.clone(),
+        [reader.for_user(&user(1)), reader.for_user(&user(2))],
+        reader.running_processes.clone(),
     );
     let other_reader = ChildReader {
         program: other.0.join("reader"),

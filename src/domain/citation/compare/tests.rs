@@ -362,8 +362,8 @@ fn a_number_sign_is_not_a_negation() {
         ("It rains. No 2 people are alike.", "2 people are alike"),
         ("There is no house on the hill.", "house on the hill"),
     ] {
-        let found = locate(quote, &ComparableText::from_text(page)).unwrap();
-        assert!(!found.omitted.is_empty(), "{page}");
+        let quote_match = locate(quote, &ComparableText::from_text(page)).unwrap();
+        assert!(!quote_match.omitted.is_empty(), "{page}");
     }
     assert!(verify("See rule № 5 of the house.", "rule No. 5 of the house").is_some());
 }

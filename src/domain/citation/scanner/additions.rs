@@ -19,7 +19,7 @@ impl Scanner<'_> {
         // A footnote letter directly after its word.
         let is_letter = matches!(inside.as_str(), "a" | "b" | "c" | "d")
             && c == '['
-            && self.open.is_some()
+            && self.open_word.is_some()
             && !self.next(3).is_some_and(char::is_alphabetic);
         (is_note || is_letter).then(|| inside.chars().count() + 2)
     }
@@ -30,7 +30,7 @@ impl Scanner<'_> {
             '(' => ')',
             _ => return None,
         };
-        let rest = self.chars[self.at + 1..]
+        let rest = self.chars[self.position + 1..]
             .iter()
             .map(|&(_, c)| c)
             .take(MAX_NOTE_CHARS);
@@ -53,9 +53,9 @@ impl Scanner<'_> {
         };
         let length = inside.chars().count();
         let is_within =
-            self.open.is_some() || self.next(length + 2).is_some_and(char::is_alphabetic);
+            self.open_word.is_some() || self.next(length + 2).is_some_and(char::is_alphabetic);
         if is_within {
-            self.dropped_brackets = vec![self.at + length + 1];
+            self.dropped_brackets = vec![self.position + length + 1];
         }
         is_within
     }
@@ -65,7 +65,7 @@ impl Scanner<'_> {
         if c != '$' {
             return false;
         }
-        let rest = self.chars[self.at + 1..]
+        let rest = self.chars[self.position + 1..]
             .iter()
             .map(|&(_, c)| c)
             .take(MAX_FORMULA_CHARS);
@@ -75,7 +75,7 @@ impl Scanner<'_> {
             && inside.trim() == inside
             && self.next(length + 1) == Some('$');
         if is_formula {
-            self.dropped_brackets = vec![self.at + length + 1];
+            self.dropped_brackets = vec![self.position + length + 1];
         }
         is_formula
     }

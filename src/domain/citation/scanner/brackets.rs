@@ -19,15 +19,18 @@ pub(super) struct MeaningfulBrackets {
     /// Positions of commas that separate the values of a list, and so are not decimal separators.
     separators: BTreeSet<usize>,
     /// Positions after an opening bracket up to and including its closing bracket.
-    inside: BTreeSet<usize>,
+    inside_positions: BTreeSet<usize>,
 }
 
 impl MeaningfulBrackets {
     pub fn find(chars: &[(usize, char)]) -> Self {
-        let mut found = Self::default();
+        let mut brackets = Self::default();
         let mut at = 0;
         while at < chars.len() {
-            let place = BracketCursor { chars, at };
+            let place = BracketCursor {
+                chars,
+                position: at,
+            };
             let list = place.list_end();
             let end = list.as_ref().map(|(end, _)| *end);
             match end
@@ -35,20 +38,20 @@ impl MeaningfulBrackets {
                 .or_else(|| place.factor_end())
             {
                 Some(end) => {
-                    found
+                    brackets
                         .separators
                         .extend(list.into_iter().flat_map(|(_, commas)| commas));
-                    found
+                    brackets
                         .signs
                         .extend([at, end].map(|at| (at, plain(chars[at].1))));
-                    found.inside.extend(at + 1..=end);
+                    brackets.inside_positions.extend(at + 1..=end);
                     // An expression may contain others; a list may not.
                     at += 1;
                 }
                 None => at += 1,
             }
         }
-        found
+        brackets
     }
 
     /// Returns the bracket at this position, if it counts as a word.
@@ -58,7 +61,7 @@ impl MeaningfulBrackets {
 
     /// Whether this position is between two such brackets, or at the second.
     pub fn contains(&self, at: usize) -> bool {
-        self.inside.contains(&at)
+        self.inside_positions.contains(&at)
     }
 
     /// Returns where a number that begins at `at` must end at the latest.
@@ -90,7 +93,7 @@ fn plain(c: char) -> char {
 
 struct BracketCursor<'a> {
     chars: &'a [(usize, char)],
-    at: usize,
+    position: usize,
 }
 
 impl BracketCursor<'_> {
@@ -98,30 +101,37 @@ impl BracketCursor<'_> {
         self.chars.get(at).map(|&(_, c)| plain(c))
     }
 
-    fn before(&self) -> Option<char> {
-        self.get(self.at.checked_sub(1)?)
+    fn char_before(&self) -> Option<char> {
+        self.get(self.position.checked_sub(1)?)
     }
 
     // Returns the closing bracket of a list of two or more values that opens here, and its separators.
     fn list_end(&self) -> Option<(usize, Vec<usize>)> {
-        let open = self.get(self.at)?;
+        let open = self.get(self.position)?;
         let closing: &[char] = match open {
             '[' => &[']', ')', '['],
             '(' => &[')', ']'],
             '{' => &['}'],
             // `]0, 1[` has no space at its brackets, unlike the end of an aside.
-            ']' if self.get(self.at + 1).is_some_and(|c| !c.is_whitespace()) => &['[', ']'],
+            ']' if self
+                .get(self.position + 1)
+                .is_some_and(|c| !c.is_whitespace()) =>
+            {
+                &['[', ']']
+            }
             _ => return None,
         };
-        let (mut at, mut separators) = (self.at + 1, Vec::new());
+        let (mut at, mut separators) = (self.position + 1, Vec::new());
         // Between semicolons, a comma is a decimal separator.
-        let mut lookahead = self.chars[self.at + 1..].iter().take(MAX_BRACKETED_CHARS);
+        let mut lookahead = self.chars[self.position + 1..]
+            .iter()
+            .take(MAX_BRACKETED_CHARS);
         let end = lookahead.position(|&(_, c)| closing.contains(&plain(c)))?;
-        let has_semicolon = self.chars[self.at + 1..self.at + 1 + end]
+        let has_semicolon = self.chars[self.position + 1..self.position + 1 + end]
             .iter()
             .any(|&(_, c)| c == ';');
         let mut sign = has_semicolon.then_some(';');
-        while at < self.at + MAX_BRACKETED_CHARS {
+        while at < self.position + MAX_BRACKETED_CHARS {
             at = self.value_end(at, has_semicolon)?;
             match self.get(at)? {
                 c @ (',' | ';') if sign.is_none_or(|sign| sign == c) => {
@@ -130,7 +140,7 @@ impl BracketCursor<'_> {
                     at += 1;
                 }
                 c if closing.contains(&c) && !separators.is_empty() => {
-                    let inside = &self.chars[self.at + 1..at];
+                    let inside = &self.chars[self.position + 1..at];
                     let is_amount = open == '(' && c == ')' && is_grouped(inside);
                     return (!is_amount).then_some((at, separators));
                 }
@@ -179,12 +189,13 @@ impl BracketCursor<'_> {
 
     // Returns the closing bracket of an index that opens here: directly after a variable or an identifier.
     fn index_end(&self) -> Option<usize> {
-        let is_variable = || is_index_base(self.chars[..self.at].iter().rev().map(|&(_, c)| c));
-        if self.get(self.at)? != '[' || !is_variable() {
+        let is_variable =
+            || is_index_base(self.chars[..self.position].iter().rev().map(|&(_, c)| c));
+        if self.get(self.position)? != '[' || !is_variable() {
             return None;
         }
         let end = self.closing_bracket('[', ']')?;
-        let inside = &self.chars[self.at + 1..end];
+        let inside = &self.chars[self.position + 1..end];
         let is_part = |c: char| c.is_alphanumeric() || matches!(c, '+' | '-' | ':' | ',' | ' ');
         let has_figure = inside.iter().any(|&(_, c)| to_ascii_digit(c).is_some());
         (has_figure && inside.iter().all(|&(_, c)| is_part(c)) && names_are_short(inside))
@@ -194,11 +205,11 @@ impl BracketCursor<'_> {
     // Returns the closing bracket of a sum or product that opens here, if a name, number, or operator outside applies
     // to it.
     fn factor_end(&self) -> Option<usize> {
-        if self.get(self.at)? != '(' {
+        if self.get(self.position)? != '(' {
             return None;
         }
         let end = self.closing_bracket('(', ')')?;
-        let inside = &self.chars[self.at + 1..end];
+        let inside = &self.chars[self.position + 1..end];
         let is_part = |c: char| {
             c.is_alphanumeric() || is_operator(c) || matches!(c, ' ' | '.' | ',' | '(' | ')' | '_')
         };
@@ -215,9 +226,9 @@ impl BracketCursor<'_> {
 
     // Whether a name, a number, or an operator touches the brackets from outside.
     fn is_applied(&self, end: usize) -> bool {
-        let before = self.before();
+        let before = self.char_before();
         let is_touched = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
-        let far_before = (0..self.at).rev().map_while(|at| self.get(at));
+        let far_before = (0..self.position).rev().map_while(|at| self.get(at));
         let far_before = far_before.take(3).find(|c| !c.is_whitespace());
         let after = self.get(end + 1);
         let second_after = self.get(self.skip_spaces(end + 1));
@@ -234,7 +245,7 @@ impl BracketCursor<'_> {
 
     fn closing_bracket(&self, open: char, close: char) -> Option<usize> {
         let mut depth = 0;
-        for at in self.at + 1..self.at + MAX_BRACKETED_CHARS {
+        for at in self.position + 1..self.position + MAX_BRACKETED_CHARS {
             match self.get(at)? {
                 c if c == open => depth += 1,
                 c if c == close && depth == 0 => return Some(at),
@@ -302,8 +313,8 @@ mod tests {
             ("as shown [3], 4, [5] and [3] 4, 5 [x]", ""),
         ] {
             let chars: Vec<(usize, char)> = text.char_indices().collect();
-            let found = MeaningfulBrackets::find(&chars);
-            let signs: String = found.signs.values().collect();
+            let brackets = MeaningfulBrackets::find(&chars);
+            let signs: String = brackets.signs.values().collect();
             assert_eq!(signs, expected, "{text}");
         }
     }

@@ -26,16 +26,16 @@ const ADDRESS_SIGNS: &[(char, &str)] = &[
 
 impl CodeSigns {
     pub fn find(chars: &[(usize, char)]) -> Self {
-        let mut found = Self::default();
+        let mut code_signs = Self::default();
         let mut start = 0;
         for end in 0..=chars.len() {
             let ends = chars.get(end).is_none_or(|&(_, c)| !is_part(c));
             if ends {
-                found.scan_run(chars, start, end);
+                code_signs.scan_run(chars, start, end);
                 start = end + 1;
             }
         }
-        found
+        code_signs
     }
 
     /// Returns the sign at this position, if it counts as a word.
@@ -130,8 +130,8 @@ mod tests {
             ("well-known e.g. 3.5, and/or; ends.The", ""),
         ] {
             let chars: Vec<(usize, char)> = text.char_indices().collect();
-            let found = CodeSigns::find(&chars);
-            let signs: String = found.0.values().copied().collect();
+            let code_signs = CodeSigns::find(&chars);
+            let signs: String = code_signs.0.values().copied().collect();
             assert_eq!(signs, expected, "{text}");
         }
     }

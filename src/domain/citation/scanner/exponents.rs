@@ -8,7 +8,7 @@ impl Scanner<'_> {
     // Returns the run of superscripts here, or of the characters raised by a caret, as plain characters with its
     // length.
     pub(super) fn superscript_run(&self) -> Option<(String, usize)> {
-        let rest = &self.chars[self.at..];
+        let rest = &self.chars[self.position..];
         let run: String = rest
             .iter()
             .map_while(|&(_, c)| from_superscript(c))
@@ -21,12 +21,12 @@ impl Scanner<'_> {
         let is_caret = self.next(0) == Some('^');
         let is_power = (self.next(0), self.next(1)) == (Some('*'), Some('*'));
         let skipped = usize::from(is_caret) + 2 * usize::from(is_power && !is_caret);
-        let is_behind = self.open.is_some() || self.is_behind_figure();
+        let is_behind = self.open_word.is_some() || self.is_behind_figure();
         if skipped == 0 || !is_behind {
             return None;
         }
         let opening = self.next(skipped).filter(|c| matches!(c, '{' | '('));
-        let inside = self.at + skipped + usize::from(opening.is_some());
+        let inside = self.position + skipped + usize::from(opening.is_some());
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '−');
         let run: String = self.chars[inside.min(self.chars.len())..]
             .iter()
@@ -36,7 +36,7 @@ impl Scanner<'_> {
             .map(|c| if c == '−' { '-' } else { c })
             .collect();
         let is_figure = run.chars().any(|c| c.is_ascii_digit()) || (is_caret && run.len() == 1);
-        let length = inside - self.at + run.chars().count();
+        let length = inside - self.position + run.chars().count();
         let is_closed = opening.is_some() && matches!(self.next(length), Some('}' | ')'));
         let length = length + usize::from(is_closed);
         is_figure.then_some((run.to_lowercase(), length))
@@ -45,7 +45,7 @@ impl Scanner<'_> {
     pub(super) fn is_behind_figure(&self) -> bool {
         let offset = self
             .chars
-            .get(self.at)
+            .get(self.position)
             .map_or(self.text.len(), |&(at, _)| at);
         self.words
             .last()
@@ -54,10 +54,10 @@ impl Scanner<'_> {
 
     // Adds an exponent to the word before it; after an ordinary word, it is a footnote number.
     pub(super) fn push_superscript(&mut self, run: &str, offset: usize, length: usize) {
-        self.at += length;
+        self.position += length;
         let end = self
             .chars
-            .get(self.at)
+            .get(self.position)
             .map_or(self.text.len(), |&(at, _)| at);
         let is_long =
             |open: &PartialWord| open.raw.chars().filter(|c| c.is_alphabetic()).count() >= 4;
@@ -65,7 +65,7 @@ impl Scanner<'_> {
             |c: char| matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '”' | '"' | '’' | '»');
         let is_behind_stop = || self.text[..offset].ends_with(is_stop);
         let is_note = run.chars().all(|c| c.is_ascii_digit())
-            && self.open.as_ref().map_or_else(is_behind_stop, is_long);
+            && self.open_word.as_ref().map_or_else(is_behind_stop, is_long);
         // 1ˢᵗ is 1st; 10ⁿ is a power.
         let is_ordinal = run.chars().all(char::is_alphabetic)
             && (run.len() > 1 || matches!(run, "o" | "a" | "e"));
@@ -77,7 +77,7 @@ impl Scanner<'_> {
         let is_charge = |open: &PartialWord| {
             matches!(run, "+" | "-") && open.exponent.is_empty() && is_formula(&open.raw)
         };
-        if self.open.as_ref().is_some_and(is_charge) {
+        if self.open_word.as_ref().is_some_and(is_charge) {
             self.close_word();
             self.push(PlainWord {
                 plain: run.to_owned(),
@@ -88,7 +88,7 @@ impl Scanner<'_> {
             });
             return;
         }
-        match (&mut self.open, self.words.last_mut()) {
+        match (&mut self.open_word, self.words.last_mut()) {
             (Some(open), _) if !is_note => {
                 open.exponent.push_str(&exponent);
                 open.end = end;
@@ -113,7 +113,7 @@ impl Scanner<'_> {
 
     // Whether to drop the underscore of `x_1` and `x_{1}`, which equal x₁.
     pub(super) fn drops_underscore(&self, c: char) -> bool {
-        let is_symbol = self.open.as_ref().is_some_and(|open| {
+        let is_symbol = self.open_word.as_ref().is_some_and(|open| {
             let is_short =
                 open.raw.chars().count() <= 2 && open.raw.chars().all(char::is_alphabetic);
             is_short || is_formula(&open.raw)
@@ -129,9 +129,9 @@ impl Scanner<'_> {
     // Adds a subscript: part of the word in a formula (H₂O is H2O), the base after a number.
     pub(super) fn push_subscript(&mut self, lowered: char, offset: usize, c: char) {
         let is_letter = lowered.is_alphabetic();
-        if self.open.is_some() && !is_letter {
+        if self.open_word.is_some() && !is_letter {
             self.extend(offset, lowered);
-            if let Some(open) = &mut self.open {
+            if let Some(open) = &mut self.open_word {
                 open.end = offset + c.len_utf8();
             }
             return;
@@ -139,7 +139,7 @@ impl Scanner<'_> {
         self.close_word();
         let is_base = self.is_behind_figure();
         let end = offset + c.len_utf8();
-        self.at += 1;
+        self.position += 1;
         if let (true, Some(word)) = (is_base, self.words.last_mut()) {
             word.plain.push('_');
             word.plain.push(lowered);
@@ -157,10 +157,11 @@ impl Scanner<'_> {
 
 // Whether the word is a chemical formula such as H2O: one or two letters for each element.
 fn is_formula(raw: &str) -> bool {
-    let mut before = None;
+    let mut previous_char = None;
     raw.chars().all(|c| {
-        let is_second = c.is_ascii_lowercase() && before.is_some_and(|c: char| c.is_uppercase());
-        before = Some(c);
+        let is_second =
+            c.is_ascii_lowercase() && previous_char.is_some_and(|c: char| c.is_uppercase());
+        previous_char = Some(c);
         c.is_ascii_uppercase() || c.is_ascii_digit() || is_second
     }) && raw.starts_with(|c: char| c.is_ascii_uppercase())
 }

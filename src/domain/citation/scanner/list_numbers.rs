@@ -62,12 +62,15 @@ mod tests {
 
     #[test]
     fn numbers_of_items_have_a_neighbor() {
-        let found = |text: &str| -> Vec<String> {
+        let numbers_in = |text: &str| -> Vec<String> {
             let ranges = find_list_numbers(text).into_iter();
             ranges.map(|range| text[range].to_owned()).collect()
         };
-        assert_eq!(found("1. The rent.\n2. The deposit."), ["1", "2"]);
-        assert_eq!(found("a\n  9) Rent\n 10) Deposit\n12. Other"), ["9", "10"]);
+        assert_eq!(numbers_in("1. The rent.\n2. The deposit."), ["1", "2"]);
+        assert_eq!(
+            numbers_in("a\n  9) Rent\n 10) Deposit\n12. Other"),
+            ["9", "10"]
+        );
         for text in [
             "The rent is\n5. It is due.",
             "1. Mai: frei\n2. Mai: offen",
@@ -75,7 +78,7 @@ mod tests {
             "1. apple\n2. pear",
             "",
         ] {
-            assert!(found(text).is_empty(), "{text}");
+            assert!(numbers_in(text).is_empty(), "{text}");
         }
     }
 }

@@ -20,8 +20,8 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
         SentenceAndQuote::new(sentence, other),
         SentenceAndQuote::new(other, sentence),
     );
-    let (own, others) = (content_words(&pair.sentence), content_words(&pair.quote));
-    if !has_spaces(&own) || !has_spaces(&others) {
+    let (sentence_words, others) = (content_words(&pair.sentence), content_words(&pair.quote));
+    if !has_spaces(&sentence_words) || !has_spaces(&others) {
         return share_characters(sentence, other)
             .then(|| foreign::objection(sentence, other))
             .flatten();
@@ -34,17 +34,19 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
             .cloned()
             .collect()
     };
-    if !share_terms(&own, &others) && !share_terms(&names_only(&own), &names_only(&others)) {
+    if !share_terms(&sentence_words, &others)
+        && !share_terms(&names_only(&sentence_words), &names_only(&others))
+    {
         return None;
     }
     // A statement that lacks a number or a date of the other does not conflict with it.
     let both = |rule: fn(&SentenceAndQuote) -> Option<String>| {
         rule(&pair).and_then(|why| rule(&reversed_pair).map(|_| why))
     };
-    let found = negation_mismatch(&pair)
+    let mismatch = negation_mismatch(&pair)
         .or_else(|| direction_mismatch(&pair))
         .or_else(|| word_order_mismatch(&pair));
-    found
+    mismatch
         .or_else(|| both(figure_mismatch))
         .or_else(|| both(unit_mismatch))
         .or_else(|| both(date_mismatch))
@@ -75,9 +77,9 @@ fn quantifier_conflict(pair: &SentenceAndQuote) -> Option<String> {
             .filter_map(|token| word_class(&token.text))
             .collect()
     };
-    let (own, others) = (classes(&pair.sentence), classes(&pair.quote));
-    let only_own = own.difference(&others).next()?;
-    let only_others = others.difference(&own).next()?;
+    let (sentence_classes, others) = (classes(&pair.sentence), classes(&pair.quote));
+    let only_own = sentence_classes.difference(&others).next()?;
+    let only_others = others.difference(&sentence_classes).next()?;
     Some(format!("one says “{only_own}”, the other “{only_others}”"))
 }
 

@@ -168,10 +168,12 @@ fn each_rule_detects_its_kind_of_mismatch() {
             "too few",
         ),
     ] {
-        let found = objection(sentence, quote);
+        let objection_text = objection(sentence, quote);
         assert!(
-            found.as_ref().is_some_and(|found| found.contains(expected)),
-            "{sentence} / {quote}: {found:?}"
+            objection_text
+                .as_ref()
+                .is_some_and(|objection_text| objection_text.contains(expected)),
+            "{sentence} / {quote}: {objection_text:?}"
         );
     }
 }
@@ -225,9 +227,9 @@ fn a_claim_in_the_same_terms_is_a_repetition() {
         ("The lease ends on 30 June 2028.", false),
         ("The rent is 900 euros.", false),
     ] {
-        assert_eq!(repeats(claim, full_claim), expected, "{claim}");
+        assert_eq!(is_repetition(claim, full_claim), expected, "{claim}");
     }
-    assert!(!repeats(
+    assert!(!is_repetition(
         "The lease ends on 30 June 2027 in Rome.",
         full_claim
     ));

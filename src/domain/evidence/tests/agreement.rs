@@ -21,13 +21,14 @@ fn entailing_verdict(quote: &str) -> Value {
 fn both_drafts_say(drafts: &str, sentence: &str) -> EvidenceMap {
     let plan = plan(2, &[sentence], 4);
     let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", drafts));
-    let cited = format!("{} [D1:p1].", sentence.trim_end_matches('.'));
-    let judge = json!({ "claims": [{ "text": drafts, "answer": cited, "stances": stances }] });
+    let cited_sentence = format!("{} [D1:p1].", sentence.trim_end_matches('.'));
+    let judge =
+        json!({ "claims": [{ "text": drafts, "answer": cited_sentence, "stances": stances }] });
     let checker = entailing_verdict(sentence);
     run_evidence(
         &plan,
         &[drafts, drafts],
-        &cited,
+        &cited_sentence,
         Some(&judge),
         Some(&checker),
     )
@@ -65,12 +66,12 @@ fn the_sentence_itself_is_held_against_the_members_words() {
         ),
     ] {
         let map = both_drafts_say(draft, sentence);
-        let found = &map.sentences[0];
-        assert_eq!(found.level, expected, "{draft} / {sentence}: {found:?}");
+        let support = &map.sentences[0];
+        assert_eq!(support.level, expected, "{draft} / {sentence}: {support:?}");
         assert_eq!(map.consensus, [0], "they do agree on the claim");
         let is_made = expected == SupportedAgreed || sentence.contains(" and ");
-        assert_eq!(found.claim.is_some(), is_made, "{draft} / {sentence}");
-        assert!(!found.disputed);
+        assert_eq!(support.claim.is_some(), is_made, "{draft} / {sentence}");
+        assert!(!support.disputed);
     }
 }
 
@@ -84,11 +85,11 @@ fn words_of_two_claims_carry_a_sentence_together() {
         json!({ "text": text, "answer": sentence, "stances": stances })
     };
     let judge = json!({ "claims": [claim("The lease ends on 30 June 2027."), claim("The rent is 900 euros.")] });
-    let cited = format!("{sentence} [D1:p1].");
+    let cited_sentence = format!("{sentence} [D1:p1].");
     let map = run_evidence(
         &plan,
         &[draft, draft],
-        &cited,
+        &cited_sentence,
         Some(&judge),
         Some(&entailing_verdict(sentence)),
     );
@@ -110,9 +111,9 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
             [0, 1, 2].map(|member| stance(&plan, 3, member, kinds[member], texts[member]));
         json!({ "text": claim, "answer": answer, "stances": stances })
     };
-    let cited = "The seller pays the shipping costs [D1:p1].";
+    let cited_sentence = "The seller pays the shipping costs [D1:p1].";
     let both = [
-        of(PAYS, ["asserts", "asserts", "silent"], cited),
+        of(PAYS, ["asserts", "asserts", "silent"], cited_sentence),
         of(buyer, ["denies", "denies", "asserts"], ""),
     ];
     let single_claim = [of(PAYS, ["asserts", "asserts", "denies"], "")];
@@ -122,7 +123,7 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
         let map = run_evidence(
             &plan,
             &drafts,
-            cited,
+            cited_sentence,
             Some(&judge),
             Some(&entailing_verdict(PAYS)),
         );
@@ -149,8 +150,8 @@ fn members_who_contradict_each_other_skip_no_stage() {
             &reply.to_string(),
         ),
     ];
-    let found = DraftAgreement::from_answers(&plan, &answers).expect("a comparison");
-    assert_eq!(found.shared, 0, "{found:?}");
+    let agreement = DraftAgreement::from_answers(&plan, &answers).expect("a comparison");
+    assert_eq!(agreement.shared_claims, 0, "{agreement:?}");
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn one_model_does_not_agree_with_itself() {
     let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", PAYS));
     let judge = json!({ "claims": [{ "text": PAYS, "answer": PAYS, "stances": stances }] });
     plan.members[1] = plan.members[0].clone();
-    let cited = "The seller pays the shipping costs [D1:p1].";
+    let cited_sentence = "The seller pays the shipping costs [D1:p1].";
     let of = |model: &str| {
         let mut second = answer(0, 1, PAYS);
         model.clone_into(&mut second.model);
@@ -170,7 +171,7 @@ fn one_model_does_not_agree_with_itself() {
             reply(EvidenceCall::Map, &judge),
             reply(EvidenceCall::Passages, &entailing_verdict(PAYS)),
         ];
-        let map = crate::domain::evidence::build_map(&plan, &answers, Some(cited));
+        let map = crate::domain::evidence::build_map(&plan, &answers, Some(cited_sentence));
         map.sentences[0].level
     };
     assert_eq!(of("p/0"), SupportLevel::Supported);
@@ -179,18 +180,18 @@ fn one_model_does_not_agree_with_itself() {
 }
 
 // Returns the agreement of two drafts that share one claim, with additional judge output about who pays.
-fn drafts_compared(plan: &Plan, more: Value) -> DraftAgreement {
+fn drafts_compared(plan: &Plan, extra_fields: Value) -> DraftAgreement {
     let first = format!("{FLAT} {PAYS}");
     let second = format!("{FLAT} The buyer pays the shipping costs.");
     let shared = [0, 1].map(|member| stance(plan, 2, member, "asserts", FLAT));
     let mut reply = json!({ "claims": [{ "text": FLAT, "stances": shared }] });
-    if let Some(claim) = more.get("claim") {
+    if let Some(claim) = extra_fields.get("claim") {
         reply["claims"]
             .as_array_mut()
             .expect("claims")
             .push(claim.clone());
     }
-    reply["contradictions"] = more["contradictions"].clone();
+    reply["contradictions"] = extra_fields["contradictions"].clone();
     let stage = plan.evidence_stage(EvidenceCall::Drafts);
     let answers: [StageAnswer; 3] = [
         answer(0, 0, &first),
@@ -220,11 +221,18 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
         json!({ "contradictions": reported(-1) }),
         json!({ "contradictions": ["they differ"] }),
     ] {
-        let found = drafts_compared(&plan, more.clone());
-        assert_eq!((found.contradictions, found.unverified), (0, 1), "{more}");
-        assert!(!found.reaches_threshold(0.1), "{more}");
+        let agreement = drafts_compared(&plan, more.clone());
+        assert_eq!(
+            (
+                agreement.contradictions,
+                agreement.unverified_contradictions
+            ),
+            (0, 1),
+            "{more}"
+        );
+        assert!(!agreement.reaches_threshold(0.1), "{more}");
         assert!(
-            found
+            agreement
                 .difference_note()
                 .contains("in 1 only according to the judge"),
             "{more}"
@@ -232,44 +240,58 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
     }
     // A claim whose quoted words were not found is not shared either.
     let unfound = json!({ "text": PAYS, "stances": [of(0, "asserts", "seller has to pay"), of(1, "asserts", "seller has to pay")] });
-    let found = drafts_compared(&plan, json!({ "claim": unfound }));
+    let agreement = drafts_compared(&plan, json!({ "claim": unfound }));
     assert_eq!(
-        (found.listed_claims(), found.shared, found.unverified),
+        (
+            agreement.listed_claims(),
+            agreement.shared_claims,
+            agreement.unverified_contradictions
+        ),
         (2, 1, 0)
     );
-    let known = pays(PAYS, "The buyer pays the shipping costs");
-    let found = drafts_compared(
+    let pays_stance = pays(PAYS, "The buyer pays the shipping costs");
+    let agreement = drafts_compared(
         &plan,
-        json!({ "claim": known, "contradictions": reported(1) }),
+        json!({ "claim": pays_stance, "contradictions": reported(1) }),
     );
-    assert_eq!((found.contradictions, found.unverified), (1, 0));
+    assert_eq!(
+        (
+            agreement.contradictions,
+            agreement.unverified_contradictions
+        ),
+        (1, 0)
+    );
 }
 
 #[test]
 fn a_denial_without_words_that_were_found_rules_agreement_out() {
     let plan = plan(3, &[PAYS], 4);
     let other = "No: it is the buyer who has to pay for shipping, as clause 4 states.";
-    let map = |quote: &str, more: Value| {
+    let map = |quote: &str, extra_fields: Value| {
         let mut stances = vec![
             stance(&plan, 3, 0, "asserts", PAYS),
             stance(&plan, 3, 1, "asserts", PAYS),
             stance(&plan, 3, 2, "denies", quote),
         ];
-        stances.extend(more.as_array().cloned().unwrap_or_default());
-        let cited = "The seller pays the shipping costs [D1:p1].";
-        let judge = json!({ "claims": [{ "text": PAYS, "answer": cited, "stances": stances }] });
+        stances.extend(extra_fields.as_array().cloned().unwrap_or_default());
+        let cited_sentence = "The seller pays the shipping costs [D1:p1].";
+        let judge =
+            json!({ "claims": [{ "text": PAYS, "answer": cited_sentence, "stances": stances }] });
         run_evidence(
             &plan,
             &[PAYS, PAYS, other],
-            cited,
+            cited_sentence,
             Some(&judge),
             Some(&entailing_verdict(PAYS)),
         )
     };
-    let found = map("it is the buyer who has to pay for shipping", json!([]));
-    assert_eq!((found.contradictions.len(), found.unverified.len()), (1, 0));
-    assert!(found.sentences[0].disputed);
-    for (quote, more) in [
+    let map_result = map("it is the buyer who has to pay for shipping", json!([]));
+    assert_eq!(
+        (map_result.contradictions.len(), map_result.unverified.len()),
+        (1, 0)
+    );
+    assert!(map_result.sentences[0].disputed);
+    for (quote, extra_fields) in [
         ("it is the buyer who pays for shipping", json!([])),
         ("", json!([])),
         // The same words for both stances of one member.
@@ -278,11 +300,15 @@ fn a_denial_without_words_that_were_found_rules_agreement_out() {
             json!([stance(&plan, 3, 2, "asserts", "as clause 4 states")]),
         ),
     ] {
-        let found = map(quote, more);
-        assert_eq!(found.sentences[0].level, SupportLevel::Supported, "{quote}");
-        assert_eq!(found.unverified[0].claim, Some(0), "{quote}");
-        assert!(found.consensus.is_empty() && !found.sentences[0].disputed);
-        assert_eq!(found.claims[0].stances[2].stance, Stance::Silent);
+        let map_result = map(quote, extra_fields);
+        assert_eq!(
+            map_result.sentences[0].level,
+            SupportLevel::Supported,
+            "{quote}"
+        );
+        assert_eq!(map_result.unverified[0].claim, Some(0), "{quote}");
+        assert!(map_result.consensus.is_empty() && !map_result.sentences[0].disputed);
+        assert_eq!(map_result.claims[0].stances[2].stance, Stance::Silent);
     }
 }
 
@@ -301,23 +327,29 @@ fn contradicting_passage_rules_out_support() {
         let map = run_evidence(&plan, &[PAYS, PAYS], answer, None, Some(&checker));
         map.sentences[0].clone()
     };
-    let found = checked(
+    let checked_claim = checked(
         "contradicts",
         json!(2),
         "it is the buyer who pays the shipping costs",
     );
-    assert_eq!((found.level, found.passage), (SupportLevel::Cited, Some(2)));
-    assert_eq!(found.lowered.as_deref(), Some("the passage says otherwise"));
+    assert_eq!(
+        (checked_claim.level, checked_claim.passage),
+        (SupportLevel::Cited, Some(2))
+    );
+    assert_eq!(
+        checked_claim.lowered.as_deref(),
+        Some("the passage says otherwise")
+    );
     assert!(
-        found.reason().contains("says otherwise"),
+        checked_claim.reason().contains("says otherwise"),
         "{}",
-        found.reason()
+        checked_claim.reason()
     );
     for passage in [json!(2), json!("p2"), json!(9)] {
-        let found = checked("contradicts", passage.clone(), "buyer pays shipping");
-        assert_eq!(found.level, SupportLevel::Cited, "{passage}");
+        let checked_claim = checked("contradicts", passage.clone(), "buyer pays shipping");
+        assert_eq!(checked_claim.level, SupportLevel::Cited, "{passage}");
         assert!(
-            found
+            checked_claim
                 .lowered
                 .is_some_and(|why| why.contains("contradicts it"))
         );
@@ -343,7 +375,7 @@ fn support_reasons_state_the_verdict_of_the_checker() {
         ("entails", passage, "does not count as support"),
         ("unknown", "", "no model found"),
     ] {
-        let found = reason(verdict, quote);
-        assert!(found.contains(expected), "{verdict}: {found}");
+        let reason_text = reason(verdict, quote);
+        assert!(reason_text.contains(expected), "{verdict}: {reason_text}");
     }
 }

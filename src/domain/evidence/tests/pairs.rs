@@ -186,10 +186,10 @@ fn without_judge(pairs: &[Pair]) -> usize {
 
 #[test]
 fn contradictions_are_seldom_called_supported_or_agreed() {
-    let own: Vec<Pair> = serde_json::from_str(OWN_PAIRS).expect("pairs");
-    assert!(own.len() >= 40);
-    let counts = measure("tests/data/evidence/pairs.json", &own);
-    let without = without_judge(&own);
+    let own_pairs: Vec<Pair> = serde_json::from_str(OWN_PAIRS).expect("pairs");
+    assert!(own_pairs.len() >= 40);
+    let counts = measure("tests/data/evidence/pairs.json", &own_pairs);
+    let without = without_judge(&own_pairs);
     println!("claims about meaning without a judge: {without} (target 0)");
     check_targets(&counts);
     assert_eq!(without, 0);

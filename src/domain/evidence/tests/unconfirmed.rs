@@ -65,14 +65,14 @@ fn a_date_in_another_order_is_the_same_date() {
 // A and B say that the seller pays, C that the buyer does; no member is reported to deny anything.
 fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
     let plan = plan(3, &[SELLER], 4);
-    let cited = "The seller pays the shipping costs [D1:p1].";
+    let cited_sentence = "The seller pays the shipping costs [D1:p1].";
     let asserted = [0, 1].map(|member| stance(&plan, 3, member, "asserts", SELLER));
-    let mut claims = vec![json!({ "text": SELLER, "answer": cited, "stances": asserted })];
+    let mut claims = vec![json!({ "text": SELLER, "answer": cited_sentence, "stances": asserted })];
     claims.extend(more.as_array().cloned().unwrap_or_default());
     let judge = json!({ "claims": claims, "contradictions": contradictions });
     let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": SELLER }] });
     let drafts = [SELLER, SELLER, BUYER];
-    run_evidence(&plan, &drafts, cited, Some(&judge), Some(&checker))
+    run_evidence(&plan, &drafts, cited_sentence, Some(&judge), Some(&checker))
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn a_member_whose_words_conflict_keeps_a_sentence_from_the_top_level() {
         ),
     ] {
         let map = who_pays(more, &json!([]));
-        let found = &map.sentences[0];
-        assert_eq!(found.level, expected, "{more}: {found:?}");
+        let sentence = &map.sentences[0];
+        assert_eq!(sentence.level, expected, "{more}: {sentence:?}");
         assert_eq!(map.unverified.len(), 0, "{more}");
     }
 }

@@ -12,24 +12,24 @@ impl SuccessiveHalving {
         if matches!(self.phase, RacePhase::Confirm(..)) {
             0.0
         } else {
-            reserved_fraction(&self.seen.design)
+            reserved_fraction(&self.observations.design)
         }
     }
     pub(super) fn can_afford(&self, trials: impl Iterator<Item = Trial>, keep: f64) -> bool {
-        let (mut after, mut count) = (self.spent, self.seen.results.len() as u64);
+        let (mut spent_after, mut count) = (self.spent, self.observations.results.len() as u64);
         for trial in trials {
             let declared = self
-                .seen
+                .observations
                 .design
                 .declared
                 .get(trial.arm)
                 .copied()
                 .unwrap_or(ZERO_USAGE);
-            after = add_usage(after, declared);
+            spent_after = add_usage(spent_after, declared);
             count += 1;
         }
-        let limits = budget_limits(&self.seen.design.budget);
-        let wants = usage_amounts(&after, count);
+        let limits = budget_limits(&self.observations.design.budget);
+        let wants = usage_amounts(&spent_after, count);
         limits
             .iter()
             .zip(wants)
@@ -37,47 +37,49 @@ impl SuccessiveHalving {
     }
     /// Whether the race can afford a proposal with this upper bound.
     pub(super) fn can_afford_bill(&self, bill: JudgeCost) -> bool {
-        let mut after = self.spent;
-        after.judged = after.judged.saturating_add(bill);
-        let wants = usage_amounts(&after, self.seen.results.len() as u64);
+        let mut spent_after = self.spent;
+        spent_after.judged = spent_after.judged.saturating_add(bill);
+        let wants = usage_amounts(&spent_after, self.observations.results.len() as u64);
         let race_share = 1.0 - self.reserved_fraction();
-        let mut limits = budget_limits(&self.seen.design.budget)
+        let mut limits = budget_limits(&self.observations.design.budget)
             .into_iter()
             .zip(wants);
         limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * race_share))
     }
     /// Returns the estimated number of evaluations that the race can still afford, from average or declared usage.
     pub(super) fn remaining_evaluations(&self) -> usize {
-        let done = self.seen.results.len() as u64;
-        let usual = if done > 0 {
-            usage_amounts(&self.spent, done).map(|all| all / done as f64)
+        let evaluation_count = self.observations.results.len() as u64;
+        let usual = if evaluation_count > 0 {
+            usage_amounts(&self.spent, evaluation_count).map(|all| all / evaluation_count as f64)
         } else {
-            mean_declared_usage(&self.seen.design)
+            mean_declared_usage(&self.observations.design)
         };
-        let used = usage_amounts(&self.spent, done);
+        let used = usage_amounts(&self.spent, evaluation_count);
         let mut left = f64::from(u32::MAX);
-        for ((limit, used), usual) in budget_limits(&self.seen.design.budget)
+        for ((limit, used), usual) in budget_limits(&self.observations.design.budget)
             .into_iter()
             .zip(used)
             .zip(usual)
         {
             if let Some(limit) = limit.filter(|_| usual > 0.0) {
-                left =
-                    left.min((limit * (1.0 - reserved_fraction(&self.seen.design)) - used) / usual);
+                left = left.min(
+                    (limit * (1.0 - reserved_fraction(&self.observations.design)) - used) / usual,
+                );
             }
         }
         left.max(0.0) as usize
     }
     /// Returns the remaining fraction of the race's budget, at most 1.
     pub(super) fn remaining_share(&self) -> f64 {
-        let used = usage_amounts(&self.spent, self.seen.results.len() as u64);
-        let parts = budget_limits(&self.seen.design.budget)
+        let used = usage_amounts(&self.spent, self.observations.results.len() as u64);
+        let parts = budget_limits(&self.observations.design.budget)
             .into_iter()
             .zip(used);
         parts
             .filter_map(|(limit, used)| {
                 limit.map(|limit| {
-                    1.0 - used / (limit * (1.0 - reserved_fraction(&self.seen.design))).max(1e-9)
+                    1.0 - used
+                        / (limit * (1.0 - reserved_fraction(&self.observations.design))).max(1e-9)
                 })
             })
             .fold(1.0, f64::min)

@@ -13,34 +13,35 @@ impl SuccessiveHalving {
     /// Starts the comparison of the leader with the current configuration.
     pub(super) fn confirm(&mut self, leader: usize, stop: StopReason) {
         self.completed_cases = 0;
-        let mut arms = vec![leader, self.seen.design.current];
+        let mut arms = vec![leader, self.observations.design.current];
         arms.dedup();
         // Cases that the race has not used are as good as those held out. If more evaluations are not worth their
         // price, only the reserved ones are made.
         if stop != StopReason::NotWorth {
             let fresh = self.cases_seen();
-            let fresh = self.seen.order.split_off(fresh);
-            self.seen.holdout.extend(fresh);
+            let fresh = self.observations.case_order.split_off(fresh);
+            self.observations.holdout.extend(fresh);
         }
         // The current configuration is not compared with itself.
         let to = match arms.len() {
-            2 => final_test::next_check(0).min(self.seen.holdout.len()),
+            2 => final_test::next_check(0).min(self.observations.holdout.len()),
             _ => 0,
         };
         self.round = Round {
             arms,
-            from: 0,
-            end: to,
+            first_case: 0,
+            end_case: to,
         };
         self.phase = RacePhase::Confirm(leader, stop);
     }
     /// Ends the comparison on the holdout or continues with its next block.
     pub(super) fn after_block(&mut self, leader: usize, stop: StopReason) {
-        let depth = self.round.from + self.completed_cases;
-        let differences = self.differences(leader, &self.seen.holdout[..depth]);
-        let is_last = depth < self.round.end || depth == self.seen.holdout.len();
+        let depth = self.round.first_case + self.completed_cases;
+        let differences = self.differences(leader, &self.observations.holdout[..depth]);
+        let is_last = depth < self.round.end_case || depth == self.observations.holdout.len();
         if is_last || self.round.arms.len() < 2 || final_test::is_decided(&differences) {
-            let same = leader == self.seen.design.current && !self.seen.results.is_empty();
+            let same =
+                leader == self.observations.design.current && !self.observations.results.is_empty();
             let (finding, difference) = match same {
                 true => (HoldoutFinding::CurrentLeads, None),
                 false => final_test::compare(&differences, true),
@@ -53,22 +54,22 @@ impl SuccessiveHalving {
             });
             return;
         }
-        self.next_block(depth, self.seen.holdout.len());
+        self.next_block(depth, self.observations.holdout.len());
     }
     /// Ends the comparison of two configurations or continues with its next block.
     pub(super) fn after_pair(&mut self) {
-        let depth = self.round.from + self.completed_cases;
-        let current = self.seen.design.current;
+        let depth = self.round.first_case + self.completed_cases;
+        let current = self.observations.design.current;
         let other = 1 - current.min(1);
-        let differences = self.differences(other, &self.seen.order[..depth]);
-        let is_short = depth < self.round.end;
+        let differences = self.differences(other, &self.observations.case_order[..depth]);
+        let is_short = depth < self.round.end_case;
         let is_decided = final_test::is_decided(&differences);
         let stop = match depth {
             _ if is_decided => StopReason::OneLeft,
             _ if is_short => StopReason::Budget,
-            depth if depth == self.seen.order.len() => StopReason::Cases,
+            depth if depth == self.observations.case_order.len() => StopReason::Cases,
             depth if self.is_not_worth(&[other, current], depth) => StopReason::NotWorth,
-            depth => return self.next_block(depth, self.seen.order.len()),
+            depth => return self.next_block(depth, self.observations.case_order.len()),
         };
         let mean = paired::mean(&differences);
         // Floating-point noise is a tie, and a tie goes to the current configuration.
@@ -80,7 +81,7 @@ impl SuccessiveHalving {
                 true => (-to, -from),
                 false => (from, to),
             };
-            self.seen.states[trailing] = ConfigurationState::Beaten(Elimination {
+            self.observations.states[trailing] = ConfigurationState::Beaten(Elimination {
                 by: leader,
                 cases: depth,
                 interval,
@@ -100,28 +101,29 @@ impl SuccessiveHalving {
     }
 
     fn next_block(&mut self, depth: usize, max_cases: usize) {
-        self.round.from = depth;
-        self.round.end = final_test::next_check(depth).min(max_cases);
+        self.round.first_case = depth;
+        self.round.end_case = final_test::next_check(depth).min(max_cases);
         self.completed_cases = 0;
     }
     /// Returns the differences in value between a configuration and the current one on these cases.
     fn differences(&self, leader: usize, cases: &[usize]) -> Vec<f64> {
         let value = |arm: usize, case: usize| {
-            let outcome = self.seen.results.get(&Trial { arm, case })?;
-            Some(self.seen.design.objective.value(outcome))
+            let outcome = self.observations.results.get(&Trial { arm, case })?;
+            Some(self.observations.design.objective.value(outcome))
         };
-        let pair =
-            |&case: &usize| Some(value(leader, case)? - value(self.seen.design.current, case)?);
+        let pair = |&case: &usize| {
+            Some(value(leader, case)? - value(self.observations.design.current, case)?)
+        };
         cases.iter().filter_map(pair).collect()
     }
     /// Returns the number of cases of the race up to the last one that any configuration has seen.
     fn cases_seen(&self) -> usize {
         let is_case_seen = |case: &usize| {
-            let arms = 0..self.seen.states.len();
+            let arms = 0..self.observations.states.len();
             let mut trials = arms.map(|arm| Trial { arm, case: *case });
-            trials.any(|trial| self.seen.results.contains_key(&trial))
+            trials.any(|trial| self.observations.results.contains_key(&trial))
         };
-        let last = self.seen.order.iter().rposition(is_case_seen);
+        let last = self.observations.case_order.iter().rposition(is_case_seen);
         last.map_or(0, |last| last + 1)
     }
 }

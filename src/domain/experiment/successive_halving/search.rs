@@ -35,13 +35,13 @@ impl SuccessiveHalving {
     /// Adds a proposal. Returns false and changes nothing if the race does not wait for one.
     pub fn propose(&mut self, proposal: Proposal) -> bool {
         let (RacePhase::Search(SearchStep::Waiting(parent)), Some(search)) =
-            (self.phase, self.seen.design.search)
+            (self.phase, self.observations.design.search)
         else {
             return false;
         };
         self.proposals_made += 1;
         self.spent.judged = self.spent.judged.saturating_add(proposal.bill);
-        let design = &mut self.seen.design;
+        let design = &mut self.observations.design;
         let child = proposal.prompt_index.map(|place| {
             let mut child = design.arms[parent].clone();
             child.0[search.axis] = Some(place);
@@ -52,7 +52,7 @@ impl SuccessiveHalving {
                 let arm = design.arms.len();
                 design.arms.push(child);
                 design.declared.push(design.declared[parent]);
-                self.seen.states.push(ConfigurationState::Untried);
+                self.observations.states.push(ConfigurationState::Untried);
                 self.parents.push(Some(parent));
                 self.phase = RacePhase::Search(SearchStep::FirstTry(arm));
                 self.evaluate_on(vec![arm], 0, TRIAL_CASES.min(self.feedback));
@@ -76,12 +76,13 @@ impl SuccessiveHalving {
     }
     /// Creates the request for the next proposal.
     pub(super) fn reflection(&self, parent: usize) -> Reflection {
-        let mut trials: Vec<(f64, Trial)> = (self.seen.order.iter().take(self.feedback))
-            .zip(self.values(parent, self.feedback))
-            .map(|(&case, value)| (value, Trial { arm: parent, case }))
-            .collect();
+        let mut trials: Vec<(f64, Trial)> =
+            (self.observations.case_order.iter().take(self.feedback))
+                .zip(self.values(parent, self.feedback))
+                .map(|(&case, value)| (value, Trial { arm: parent, case }))
+                .collect();
         // Reshuffled for each proposal, so that the writer does not always see the same failures.
-        Random::new(self.seen.design.seed ^ (self.proposals_made as u64) << 16)
+        Random::new(self.observations.design.seed ^ (self.proposals_made as u64) << 16)
             .shuffle(&mut trials);
         trials.sort_by(|a, b| a.0.total_cmp(&b.0));
         let failed = trials.iter().filter(|(value, _)| *value < 1.0);
@@ -95,7 +96,7 @@ impl SuccessiveHalving {
     }
     /// Starts the search with these given configurations.
     pub(super) fn begin_search(&mut self, arms: Vec<usize>) {
-        let cases = self.seen.order.len();
+        let cases = self.observations.case_order.len();
         let affordable = self.remaining_evaluations() / (2 * arms.len().max(1));
         self.feedback = (cases / 3)
             .clamp(FEEDBACK_CASES_RANGE.0, FEEDBACK_CASES_RANGE.1)
@@ -106,25 +107,25 @@ impl SuccessiveHalving {
     }
     /// Continues after a step of the search.
     pub(super) fn after_search(&mut self, step: SearchStep) {
-        let is_whole = self.round.from + self.completed_cases == self.round.end;
+        let is_whole = self.round.first_case + self.completed_cases == self.round.end_case;
         match step {
             SearchStep::Waiting(_) => {}
             // The budget does not even cover the given configurations: nothing is left to improve them with.
             SearchStep::GivenConfigurations if !is_whole => self.phase = RacePhase::Race,
             SearchStep::GivenConfigurations => self.choose_parent(),
             SearchStep::FirstTry(arm) => {
-                let sum = |arm: usize| self.values(arm, self.round.end).iter().sum::<f64>();
+                let sum = |arm: usize| self.values(arm, self.round.end_case).iter().sum::<f64>();
                 let parent = self.parents[arm].unwrap_or(arm);
                 if is_whole && sum(arm) >= sum(parent) - 1e-9 {
                     self.phase = RacePhase::Search(SearchStep::AllFeedbackCases(arm));
-                    self.evaluate_on(vec![arm], self.round.end, self.feedback);
+                    self.evaluate_on(vec![arm], self.round.end_case, self.feedback);
                 } else {
-                    self.seen.states[arm] = ConfigurationState::SetAside;
+                    self.observations.states[arm] = ConfigurationState::SetAside;
                     self.choose_parent();
                 }
             }
             SearchStep::AllFeedbackCases(arm) => {
-                self.seen.states[arm] = match is_whole {
+                self.observations.states[arm] = match is_whole {
                     true => ConfigurationState::Racing,
                     false => ConfigurationState::SetAside,
                 };
@@ -135,12 +136,12 @@ impl SuccessiveHalving {
 
     /// Waits for a proposal for a configuration on the Pareto front, or ends the search.
     fn choose_parent(&mut self) {
-        let pool: Vec<(usize, Vec<f64>)> = (0..self.seen.states.len())
-            .filter(|&arm| self.seen.states[arm] == ConfigurationState::Racing)
+        let pool: Vec<(usize, Vec<f64>)> = (0..self.observations.states.len())
+            .filter(|&arm| self.observations.states[arm] == ConfigurationState::Racing)
             .map(|arm| (arm, self.values(arm, self.feedback)))
             .filter(|(_, values)| values.len() == self.feedback)
             .collect();
-        let search = self.seen.design.search;
+        let search = self.observations.design.search;
         let may_go_on = search.is_some_and(|search| {
             self.proposals_made < search.max_proposals
                 && self.remaining_share() > RACE_PART
@@ -154,7 +155,7 @@ impl SuccessiveHalving {
         }
         let arms: Vec<usize> = pool.into_iter().map(|(arm, _)| arm).collect();
         if arms.is_empty() {
-            self.confirm(self.seen.design.current, StopReason::Budget);
+            self.confirm(self.observations.design.current, StopReason::Budget);
             return;
         }
         self.phase = RacePhase::Race;
@@ -179,20 +180,20 @@ impl SuccessiveHalving {
             return None;
         }
         let all: usize = weighted.iter().map(|(_, weight)| weight).sum();
-        let seed = self.seen.design.seed ^ 0x9A7E ^ (self.proposals_made as u64) << 8;
-        let mut drawn = Random::new(seed).below(all);
-        let found = weighted.iter().find(|(_, weight)| {
-            let is_here = drawn < *weight;
-            drawn = drawn.saturating_sub(*weight);
+        let seed = self.observations.design.seed ^ 0x9A7E ^ (self.proposals_made as u64) << 8;
+        let mut draw = Random::new(seed).index_below(all);
+        let parent = weighted.iter().find(|(_, weight)| {
+            let is_here = draw < *weight;
+            draw = draw.saturating_sub(*weight);
             is_here
         });
-        found.map(|(arm, _)| *arm)
+        parent.map(|(arm, _)| *arm)
     }
     fn evaluate_on(&mut self, arms: Vec<usize>, from: usize, to: usize) {
         self.round = Round {
             arms,
-            from,
-            end: to,
+            first_case: from,
+            end_case: to,
         };
         self.completed_cases = 0;
     }

@@ -6,7 +6,7 @@ mod searched;
 use crate::domain::experiment;
 use crate::domain::experiment::design::{HoldoutFinding, RaceStep};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
-use searched::{Script, design, searched};
+use searched::{Script, design, run_search};
 
 const PLAIN_SCRIPT: Script = Script {
     cases: 150,
@@ -23,16 +23,16 @@ fn better_prompts_are_found_and_confirmed() {
     const RUNS: u64 = 60;
     let (mut gained, mut improved_count, mut rollouts) = (0.0, 0, 0);
     for seed in 0..RUNS {
-        let found = searched(Script {
+        let outcome = run_search(Script {
             seed,
             ..PLAIN_SCRIPT
         });
-        gained += (found.leader - found.given) / RUNS as f64;
-        improved_count += u64::from(found.verdict.finding == HoldoutFinding::Better);
-        rollouts += found.race.results().len() as u64;
-        assert!(found.race.results().len() <= 400 && found.proposals.len() <= 8);
+        gained += (outcome.leader - outcome.given) / RUNS as f64;
+        improved_count += u64::from(outcome.verdict.finding == HoldoutFinding::Better);
+        rollouts += outcome.race.results().len() as u64;
+        assert!(outcome.race.results().len() <= 400 && outcome.proposals.len() <= 8);
         // The holdout is disjoint from the cases that the writer was shown and the race has used.
-        let (order, holdout) = found.race.race_and_holdout_cases();
+        let (order, holdout) = outcome.race.race_and_holdout_cases();
         assert!(holdout.iter().all(|case| !order.contains(case)));
     }
     assert!(gained > 0.15, "{gained}");
@@ -56,10 +56,10 @@ fn useless_proposals_are_not_called_better() {
         };
         script.cases = 90;
         script.evaluations = 240;
-        let found = searched(script);
+        let outcome = run_search(script);
         // Only the given prompts differ in quality; a leader derived from the current one must not win.
-        let is_equal = found.leader <= found.current;
-        is_equal && found.verdict.finding == HoldoutFinding::Better
+        let is_equal = outcome.leader <= outcome.current;
+        is_equal && outcome.verdict.finding == HoldoutFinding::Better
     });
     let wrong = wrong.count() as u64;
     assert!(wrong * 20 <= RUNS, "{wrong} of {RUNS}");
@@ -73,14 +73,14 @@ fn an_interrupted_search_has_the_same_family() {
             seed,
             ..PLAIN_SCRIPT
         };
-        let uninterrupted = searched(script);
+        let uninterrupted = run_search(script);
         let stops = [0, 1, 30, 77, uninterrupted.results.len()];
         for stop in stops {
-            let known = uninterrupted.results[..stop].iter().copied();
+            let known_results = uninterrupted.results[..stop].iter().copied();
             // All proposals are known, but the race takes only those requested so far.
             let mut race = SuccessiveHalving::replay(
                 design(script, 2),
-                known,
+                known_results,
                 uninterrupted.proposals.iter().copied(),
             );
             for (trial, outcome) in &uninterrupted.results[stop..] {
@@ -104,8 +104,8 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
             cases: 9,
             ..PLAIN_SCRIPT
         };
-        let found = searched(script);
-        assert!(found.race.results().len() as u64 <= evaluations);
+        let outcome = run_search(script);
+        assert!(outcome.race.results().len() as u64 <= evaluations);
     }
     let mut race = SuccessiveHalving::new(design(PLAIN_SCRIPT, 1));
     assert!(!race.propose(experiment::prompt_search::Proposal {
@@ -118,10 +118,10 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
             RaceStep::Done(_) => break,
             RaceStep::Propose(_) => {
                 // Unreadable replies and known prompts use up proposals and nothing else.
-                let place = (proposed % 2 == 0).then_some(0);
+                let parent_index = (proposed % 2 == 0).then_some(0);
                 let bill = experiment::JudgeCost::default();
                 assert!(race.propose(experiment::prompt_search::Proposal {
-                    prompt_index: place,
+                    prompt_index: parent_index,
                     bill
                 }));
                 proposed += 1;

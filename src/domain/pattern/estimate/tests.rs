@@ -125,15 +125,15 @@ proptest! {
                 prop_assert!(MicroDollars(0) <= cost && cost <= bound, "{:?}", call);
             }
         }
-        let (sum, bound, known) = (total_estimate(&calls), upper_bound(&calls), known_cost(&calls));
+        let (sum, bound, known_sum) = (total_estimate(&calls), upper_bound(&calls), known_cost(&calls));
         prop_assert_eq!(sum.calls as usize, calls.len());
         prop_assert_eq!(sum.cost_usd.is_some(), bound.is_some());
         if let (Some(cost), Some(bound)) = (sum.cost_usd, bound) {
             prop_assert!(MicroDollars(0) <= cost && cost <= bound);
-            prop_assert_eq!(cost, known);
+            prop_assert_eq!(cost, known_sum);
             prop_assert!(first_stage_bound(&calls).cost <= bound);
         }
-        prop_assert!(known >= MicroDollars(0));
+        prop_assert!(known_sum >= MicroDollars(0));
         for member in plan.members.iter().chain([&plan.synthesizer]) {
             prop_assert!(document_tokens_of(&plan, member) <= beginning_tokens_of(&plan, member));
         }

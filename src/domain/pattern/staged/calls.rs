@@ -20,7 +20,7 @@ impl StagedRun {
         let request = self.state.request(member, limit);
         self.expect_call(now, member);
         if let Some(open) = self.open_calls.get_mut(&member) {
-            open.until = now + limit + RESPONSE_GRACE;
+            open.deadline = now + limit + RESPONSE_GRACE;
         }
         let (stage, model) = (
             self.state.name().to_owned(),
@@ -46,36 +46,36 @@ impl StagedRun {
     }
 
     pub(super) fn expect_call(&mut self, now: Timestamp, member: usize) {
-        let open = StagedCall {
-            since: now,
-            until: now + DEFAULT_CALL_TIMEOUT,
+        let open_call = StagedCall {
+            started_at: now,
+            deadline: now + DEFAULT_CALL_TIMEOUT,
             first_token: None,
             shown: false,
             has_read: false,
             restarts: 0,
             text: String::new(),
         };
-        self.open_calls.insert(member, open);
+        self.open_calls.insert(member, open_call);
     }
 
     pub(super) fn forward_delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
         if call.stage != self.state.stage {
             return;
         }
-        let Some(open) = self.open_calls.get_mut(&call.member) else {
+        let Some(open_call) = self.open_calls.get_mut(&call.member) else {
             return;
         };
         if delta == Delta::Restart {
-            open.restarts += 1;
-            open.shown = false;
+            open_call.restarts += 1;
+            open_call.shown = false;
         }
-        open.append_text(&delta);
-        let restarts = open.restarts;
-        if open.first_token.is_none() && matches!(delta, Delta::Text(_)) {
-            open.first_token = Some(now.since(open.since).as_millis() as u64);
+        open_call.append_text(&delta);
+        let restarts = open_call.restarts;
+        if open_call.first_token.is_none() && matches!(delta, Delta::Text(_)) {
+            open_call.first_token = Some(now.since(open_call.started_at).as_millis() as u64);
         }
-        open.shown |= matches!(delta, Delta::Text(_));
-        open.has_read = true;
+        open_call.shown |= matches!(delta, Delta::Text(_));
+        open_call.has_read = true;
         let attempt = self.attempt_number(call.member) + restarts;
         let event = self.state.text_event(call.member, delta, attempt);
         self.outputs.push_back(RunOutput::Emit(event));

@@ -15,12 +15,12 @@ impl StagedRun {
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.state.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
-        let reserved = match self.state.is_last() {
+        let reserved_time = match self.state.is_last() {
             true => Duration::ZERO,
             false => run / SYNTHESIS_RESERVE,
         };
         let of_stage = stage.saturating_sub(now.since(self.stage_started));
-        let of_run = (run - reserved).saturating_sub(now.since(self.time_limit_start));
+        let of_run = (run - reserved_time).saturating_sub(now.since(self.time_limit_start));
         of_stage.min(of_run)
     }
 
@@ -58,7 +58,7 @@ impl StagedRun {
         let late: Vec<usize> = self
             .open_calls
             .iter()
-            .filter(|(_, open)| open.until <= now)
+            .filter(|(_, open)| open.deadline <= now)
             .map(|(&member, _)| member)
             .collect();
         for member in late {

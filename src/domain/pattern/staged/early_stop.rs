@@ -215,9 +215,9 @@ impl StagedRun {
         if self.state.is_last() {
             return;
         }
-        let open: Vec<usize> = self.open_calls.keys().copied().collect();
+        let open_members: Vec<usize> = self.open_calls.keys().copied().collect();
         let of_model = |&member: &usize| self.state.member(member).name() == model;
-        let Some(member) = open.into_iter().find(of_model) else {
+        let Some(member) = open_members.into_iter().find(of_model) else {
             return;
         };
         let stage = self.state.stage;
@@ -230,8 +230,8 @@ impl StagedRun {
     fn skip_open_calls(&mut self, now: Timestamp) {
         self.held_back.clear();
         let stage = self.state.stage;
-        let open: Vec<usize> = self.open_calls.keys().copied().collect();
-        for member in open {
+        let open_members: Vec<usize> = self.open_calls.keys().copied().collect();
+        for member in open_members {
             // Settling one call may have skipped the others already.
             if self.state.stage != stage || !self.open_calls.contains_key(&member) {
                 return;

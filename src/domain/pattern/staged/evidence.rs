@@ -20,17 +20,17 @@ const CALL_TIME_LIMIT: Duration = Duration::from_secs(180);
 #[derive(Debug, Clone, Default)]
 pub(super) struct EvidencePhase {
     pub results: BTreeMap<CallId, StageAnswer>,
-    open: BTreeMap<CallId, EvidenceAttempt>,
+    open_calls: BTreeMap<CallId, EvidenceAttempt>,
     /// Calls waiting for a budget reservation, requested one by one.
     awaiting_reservation: VecDeque<EvidenceCall>,
-    next: AfterEvidence,
+    next_phase: AfterEvidence,
 }
 
 /// A call in progress.
 #[derive(Debug, Clone)]
 struct EvidenceAttempt {
-    since: Timestamp,
-    until: Timestamp,
+    started_at: Timestamp,
+    deadline: Timestamp,
 }
 
 /// Next action of the run after its evidence calls.
@@ -48,12 +48,12 @@ enum AfterEvidence {
 impl EvidencePhase {
     /// Whether calls are waiting for a reservation or in progress.
     pub fn is_active(&self) -> bool {
-        !matches!(self.next, AfterEvidence::Nothing)
+        !matches!(self.next_phase, AfterEvidence::Nothing)
     }
 
     /// Whether the run ends after these calls.
     pub fn is_final(&self) -> bool {
-        matches!(self.next, AfterEvidence::Finish(_))
+        matches!(self.next_phase, AfterEvidence::Finish(_))
     }
 
     /// Whether a reservation has been requested.
@@ -63,7 +63,7 @@ impl EvidencePhase {
 
     /// Returns the earliest deadline of an open call.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.open.values().map(|open| open.until).min()
+        self.open_calls.values().map(|open| open.deadline).min()
     }
 }
 
@@ -78,7 +78,7 @@ impl StagedRun {
                     .evidence_request(call, &answer, CALL_TIME_LIMIT)
                     .is_some()
         });
-        self.evidence.next = AfterEvidence::Finish(answer);
+        self.evidence.next_phase = AfterEvidence::Finish(answer);
         self.start_evidence_calls(now, calls);
     }
 
@@ -90,7 +90,7 @@ impl StagedRun {
         if is_done || self.evidence_request(call, "", CALL_TIME_LIMIT).is_none() {
             return false;
         }
-        self.evidence.next = AfterEvidence::Decide(stage);
+        self.evidence.next_phase = AfterEvidence::Decide(stage);
         self.start_evidence_calls(now, vec![call]);
         true
     }
@@ -106,7 +106,7 @@ impl StagedRun {
     // Requests the reservation for the next call; if there is none, continues when all calls are settled.
     fn reserve_next_call(&mut self, now: Timestamp) {
         let Some(&call) = self.evidence.awaiting_reservation.front() else {
-            if self.evidence.open.is_empty() {
+            if self.evidence.open_calls.is_empty() {
                 self.finish_evidence(now);
             }
             return;
@@ -136,11 +136,11 @@ impl StagedRun {
         let answer = self.final_answer();
         if let Some(request) = self.evidence_request(call, &answer, limit) {
             let id = self.evidence_id(call);
-            let open = EvidenceAttempt {
-                since: now,
-                until: now + limit + RESPONSE_GRACE,
+            let attempt = EvidenceAttempt {
+                started_at: now,
+                deadline: now + limit + RESPONSE_GRACE,
             };
-            self.evidence.open.insert(id, open);
+            self.evidence.open_calls.insert(id, attempt);
             self.outputs
                 .push_back(RunOutput::Call(id, Box::new(request)));
         }
@@ -164,27 +164,27 @@ impl StagedRun {
         result: Result<Answer, CallError>,
         usage: CallUse,
     ) {
-        if !self.evidence.open.contains_key(&id) {
+        if !self.evidence.open_calls.contains_key(&id) {
             return;
         }
         self.store_evidence_answer(now, id, result, usage);
-        if self.evidence.open.is_empty() && self.evidence.awaiting_reservation.is_empty() {
+        if self.evidence.open_calls.is_empty() && self.evidence.awaiting_reservation.is_empty() {
             self.finish_evidence(now);
         }
     }
 
     /// Abandons unanswered calls and records the reason.
     pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
-        let open: Vec<CallId> = self.evidence.open.keys().copied().collect();
-        for &id in &open {
+        let open_calls: Vec<CallId> = self.evidence.open_calls.keys().copied().collect();
+        for &id in &open_calls {
             self.outputs.push_back(RunOutput::Stop(id));
         }
         let asking = std::mem::take(&mut self.evidence.awaiting_reservation);
-        let requested: Vec<CallId> = asking
+        let requested_calls: Vec<CallId> = asking
             .into_iter()
             .map(|call| self.evidence_id(call))
             .collect();
-        for id in open.into_iter().chain(requested) {
+        for id in open_calls.into_iter().chain(requested_calls) {
             let error = CallError::new(CallErrorKind::Cancelled, reason);
             self.store_evidence_answer(now, id, Err(error), CallUse::default());
         }
@@ -193,17 +193,17 @@ impl StagedRun {
 
     /// Stops the open calls of a run that is canceled.
     pub(super) fn stop_evidence(&mut self) {
-        for (id, _) in std::mem::take(&mut self.evidence.open) {
+        for (id, _) in std::mem::take(&mut self.evidence.open_calls) {
             self.outputs.push_back(RunOutput::Stop(id));
         }
         self.evidence.awaiting_reservation.clear();
-        self.evidence.next = AfterEvidence::Nothing;
+        self.evidence.next_phase = AfterEvidence::Nothing;
     }
 
     /// Stops evidence calls that are past their deadline and settles them as timed out, in case the LLM client never reports back.
     pub(super) fn expire_evidence(&mut self, now: Timestamp) {
-        let is_late = |(_, open): &(&CallId, &EvidenceAttempt)| open.until <= now;
-        let late: Vec<CallId> = (self.evidence.open.iter().filter(is_late))
+        let is_late = |(_, open): &(&CallId, &EvidenceAttempt)| open.deadline <= now;
+        let late: Vec<CallId> = (self.evidence.open_calls.iter().filter(is_late))
             .map(|(&id, _)| id)
             .collect();
         for id in late {
@@ -214,7 +214,7 @@ impl StagedRun {
     }
 
     fn finish_evidence(&mut self, now: Timestamp) {
-        match std::mem::take(&mut self.evidence.next) {
+        match std::mem::take(&mut self.evidence.next_phase) {
             AfterEvidence::Nothing => {}
             AfterEvidence::Decide(stage) => self.after_stage(now, stage),
             AfterEvidence::Finish(text) => self.finish(now, Status::Completed, Some(text), None),
@@ -228,12 +228,12 @@ impl StagedRun {
         result: Result<Answer, CallError>,
         call_use: CallUse,
     ) {
-        let open = self.evidence.open.remove(&id);
+        let attempt = self.evidence.open_calls.remove(&id);
         let call = self.state.plan.evidence_call(id.stage);
         let Some(member) = call.and_then(|call| self.evidence_member(call)) else {
             return;
         };
-        let mut stored = StageAnswer {
+        let mut stored_answer = StageAnswer {
             stage: id.stage,
             member: id.member,
             model: member.name(),
@@ -241,11 +241,13 @@ impl StagedRun {
             reasoning: String::new(),
             usage: call_use.bill.usage,
             cost: usage::cost(&call_use.bill, member.price),
-            latency_ms: open.map_or(0, |open| now.since(open.since).as_millis() as u64),
+            latency_ms: attempt.map_or(0, |attempt| {
+                now.since(attempt.started_at).as_millis() as u64
+            }),
             first_token_ms: call_use.bill.first_token_ms,
             finish: None,
             error: None,
-            cached: call_use.cached,
+            cached: call_use.is_cached,
             tries: call_use.bill.tries,
             dropped: call_use.bill.dropped,
             fallback_for: None,
@@ -255,17 +257,18 @@ impl StagedRun {
         };
         match result {
             Ok(answer) => {
-                if call_use.cached {
-                    stored.usage = answer.usage;
+                if call_use.is_cached {
+                    stored_answer.usage = answer.usage;
                 }
-                stored.finish = Some(answer.finish);
-                stored.text = answer.text;
-                stored.reasoning = answer.reasoning;
+                stored_answer.finish = Some(answer.finish);
+                stored_answer.text = answer.text;
+                stored_answer.reasoning = answer.reasoning;
             }
-            Err(error) => stored.error = Some(error),
+            Err(error) => stored_answer.error = Some(error),
         }
-        self.evidence.results.insert(id, stored.clone());
-        self.outputs.push_back(RunOutput::Store(Box::new(stored)));
+        self.evidence.results.insert(id, stored_answer.clone());
+        self.outputs
+            .push_back(RunOutput::Store(Box::new(stored_answer)));
     }
 
     fn evidence_id(&self, call: EvidenceCall) -> CallId {
@@ -286,8 +289,8 @@ impl StagedRun {
             return candidates.find(works).or(Some(judge));
         }
         let last = self.state.plan.stages.len().saturating_sub(1);
-        let written = self.state.results.values();
-        let writer = written
+        let written_answers = self.state.results.values();
+        let writer = written_answers
             .filter(|answer| answer.stage == last && answer.answered())
             .map(|answer| answer.model.as_str())
             .next();
@@ -346,7 +349,7 @@ impl StagedRun {
     }
 
     fn final_answer(&self) -> String {
-        match &self.evidence.next {
+        match &self.evidence.next_phase {
             AfterEvidence::Finish(text) => text.clone(),
             _ => String::new(),
         }
@@ -355,12 +358,12 @@ impl StagedRun {
     /// Returns the requests of the answered evidence calls, so that a rerun can reuse them.
     pub(super) fn answered_evidence_requests(&self) -> Vec<(StageAnswer, ModelRequest)> {
         let last = self.state.plan.stages.len().saturating_sub(1);
-        let written = self.state.results.values();
-        let answer = written
+        let written_answers = self.state.results.values();
+        let answer = written_answers
             .filter(|answer| answer.stage == last && answer.answered())
             .map(|answer| answer.text.as_str())
             .next();
-        let answered = self
+        let evidence_answers = self
             .evidence
             .results
             .values()
@@ -371,6 +374,6 @@ impl StagedRun {
                 self.evidence_request(call, answer.unwrap_or_default(), CALL_TIME_LIMIT)?;
             Some((stored.clone(), request))
         };
-        answered.filter_map(with_request).collect()
+        evidence_answers.filter_map(with_request).collect()
     }
 }

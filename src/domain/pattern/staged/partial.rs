@@ -43,12 +43,12 @@ impl StagedRun {
     /// Keeps the partial texts of open calls before they are stopped.
     pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
         let stage = self.state.stage;
-        let open = self
+        let open_call = self
             .open_calls
             .iter()
-            .filter(|(_, open)| !open.text.is_empty());
-        let partial_answers: Vec<StageAnswer> = open
-            .map(|(&member, open)| self.partial_answer(now, member, open, reason))
+            .filter(|(_, open_call)| !open_call.text.is_empty());
+        let partial_answers: Vec<StageAnswer> = open_call
+            .map(|(&member, open_call)| self.partial_answer(now, member, open_call, reason))
             .collect();
         for partial_answers in partial_answers {
             let member = partial_answers.member;
@@ -85,7 +85,7 @@ impl StagedRun {
             reasoning: String::new(),
             usage: Usage::default(),
             cost: Some(MicroDollars(0)),
-            latency_ms: now.since(open.since).as_millis() as u64,
+            latency_ms: now.since(open.started_at).as_millis() as u64,
             first_token_ms: open.first_token,
             finish: None,
             error: Some(CallError::new(CallErrorKind::Cancelled, reason)),

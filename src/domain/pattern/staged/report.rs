@@ -145,14 +145,15 @@ impl StagedRun {
             false => format!("{answer_prefix}{text}"),
         });
         // Canceled before the start: no time has passed.
-        let began = if self.started == Timestamp::default() {
+        let began = if self.started_at == Timestamp::default() {
             now
         } else {
-            self.started
+            self.started_at
         };
         let answers: Vec<StageAnswer> = self.state.results.values().cloned().collect();
-        let covered = reading::ReadCoverage::from_answers(&self.state.plan, &answers);
-        self.notes.extend(covered.map(|covered| covered.sentence()));
+        let coverage_report = reading::ReadCoverage::from_answers(&self.state.plan, &answers);
+        self.notes
+            .extend(coverage_report.map(|coverage_report| coverage_report.sentence()));
         let mut totals = self
             .state
             .totals(now.since(began).as_millis() as u64, &self.notes);
@@ -247,7 +248,7 @@ impl StagedRun {
                 } else {
                     None
                 };
-                let place = if self.state.is_last() && self.state.is_vote() {
+                let slot = if self.state.is_last() && self.state.is_vote() {
                     "could not break the tie"
                 } else if self.state.is_last() {
                     "could not write the synthesis"
@@ -258,7 +259,7 @@ impl StagedRun {
                     .as_ref()
                     .map_or_else(String::new, |model| format!("; {model} takes its place"));
                 self.notes
-                    .push(format!("{model} {place} in stage {stage}: {error}{next}"));
+                    .push(format!("{model} {slot} in stage {stage}: {error}{next}"));
                 RunEvent::MemberFailed {
                     stage,
                     model,

@@ -14,7 +14,7 @@ impl StagedRun {
         earlier: &Plan,
         answers: &[StageAnswer],
     ) -> Vec<StageAnswer> {
-        let mut known = Self::answered_requests(earlier, answers);
+        let mut answered = Self::answered_requests(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         let mut spared = Vec::new();
@@ -24,23 +24,23 @@ impl StagedRun {
                 StageRole::Members => plan.members.len(),
                 StageRole::Synthesizer => 1,
             };
-            let mut found = Vec::new();
+            let mut reusable = Vec::new();
             for member in 0..seats {
                 let request = run.state.build_request(stage, member);
-                let same = known
+                let same = answered
                     .iter()
                     .position(|(_, known_request)| known_request.is_same_question(&request));
                 let Some(at) = same else { continue };
-                let (answer, _) = known.swap_remove(at);
-                found.push(StageAnswer {
+                let (answer, _) = answered.swap_remove(at);
+                reusable.push(StageAnswer {
                     stage,
                     member,
                     ..answer
                 });
             }
-            let complete = found.len() == seats;
-            run.state.restore(found.clone());
-            spared.extend(found);
+            let complete = reusable.len() == seats;
+            run.state.restore(reusable.clone());
+            spared.extend(reusable);
             if !complete {
                 break;
             }

@@ -60,15 +60,15 @@ impl RunState {
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
         let stand_ins = texts.iter().map(|&(member, _)| self.model_in_slot(member));
-        let chosen = &self.plan.synthesizer;
-        let first = std::iter::once(chosen).chain(&chosen.fallbacks);
+        let synthesizer = &self.plan.synthesizer;
+        let first = std::iter::once(synthesizer).chain(&synthesizer.fallbacks);
         if self.is_vote() {
             // A voter would break the tie in favor of its own vote.
             let voters: Vec<&Member> = stand_ins.collect();
             let voted = |model: &str| voters.iter().any(|voter| voter.model == model);
             return first.filter(|writer| !voted(&writer.model)).collect();
         }
-        let limit = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
+        let limit = SYNTHESIS_ATTEMPTS + synthesizer.fallbacks.len();
         let mut writers: Vec<&Member> = Vec::new();
         for writer in first.chain(stand_ins) {
             if writers.len() < limit && writers.iter().all(|other| other.model != writer.model) {
@@ -137,7 +137,7 @@ impl RunState {
     pub fn brief(&self, member: usize) -> Brief {
         let task = self.plan.stages[self.stage].task;
         let mut peers: Vec<Peer> = Vec::new();
-        let mut own = None;
+        let mut own_text = None;
         let newest = self.newest_before(self.stage);
         // Unused critiques are shown with the texts they criticize.
         let unheeded = newest.filter(|&stage| self.is_last() && self.is_review(stage));
@@ -148,7 +148,7 @@ impl RunState {
         if let Some(stage) = read {
             for (author, text) in self.texts_of(stage) {
                 if author == member && !self.is_last() {
-                    own = Some(text.to_owned());
+                    own_text = Some(text.to_owned());
                 } else {
                     let mut peer = new_peer(author, text);
                     peer.text += self.truncation_note(stage, author);
@@ -168,13 +168,13 @@ impl RunState {
         // A revision starts from the member's reviewed answer, not from its review of the others.
         if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
             let first = self.text_at(self.plan.first_answer_stage(), member);
-            own = Some(first.to_owned()).filter(|text| !text.is_empty());
+            own_text = Some(first.to_owned()).filter(|text| !text.is_empty());
         }
         Brief {
             task,
             question: self.plan.question.clone(),
             sources: self.sources(member).into_owned(),
-            own,
+            own_text: own_text,
             peers,
             reviews,
         }
@@ -228,10 +228,10 @@ impl RunState {
         let newest = answers.iter().map(|result| result.stage).max()?;
         let mut of_newest = answers.into_iter().filter(|answer| answer.stage == newest);
         let first = of_newest.next()?;
-        let chosen = &self.plan.synthesizer.model;
+        let synthesizer_model = &self.plan.synthesizer.model;
         std::iter::once(first)
             .chain(of_newest)
-            .find(|answer| answer.model == *chosen)
+            .find(|answer| answer.model == *synthesizer_model)
             .or(Some(first))
     }
 
@@ -255,13 +255,13 @@ impl RunState {
     }
 
     fn newest_answers_before(&self, stage: usize) -> Option<usize> {
-        let mut before = (self.plan.first_answer_stage()..stage).rev();
-        before.find(|&stage| !self.is_review(stage) && self.has_any_answer(stage))
+        let mut earlier_stages = (self.plan.first_answer_stage()..stage).rev();
+        earlier_stages.find(|&stage| !self.is_review(stage) && self.has_any_answer(stage))
     }
 
     fn newest_before(&self, stage: usize) -> Option<usize> {
-        let mut before = (self.plan.first_answer_stage()..stage).rev();
-        before.find(|&stage| self.has_any_answer(stage))
+        let mut earlier_stages = (self.plan.first_answer_stage()..stage).rev();
+        earlier_stages.find(|&stage| self.has_any_answer(stage))
     }
 
     fn task_before(&self, stage: usize) -> Option<Task> {
@@ -352,15 +352,15 @@ impl RunState {
     pub fn request(&self, member: usize, deadline: Duration) -> ModelRequest {
         let participant = self.member(member).clone();
         let brief = self.brief(member);
-        let before = self.texts_before(self.stage);
-        let own = before
+        let earlier_texts = self.texts_before(self.stage);
+        let own_text = earlier_texts
             .iter()
             .find(|(author, _)| *author == member && !self.is_last());
         let placeholders = prompt::Placeholders {
             brief: &brief,
-            own: own.map_or("", |(_, text)| text),
+            own_text: own_text.map_or("", |(_, text)| text),
             own_initial: self.text_at(self.plan.first_answer_stage(), member),
-            members: before.len(),
+            members: earlier_texts.len(),
             nonce: &self.plan.nonce,
         };
         let mut user = prompt::user_message(&self.plan.stages[self.stage].prompt, &placeholders);
@@ -414,11 +414,11 @@ impl RunState {
         let is_itself = |result: &StageAnswer| {
             result.stage >= self.plan.first_answer_stage() || result.fallback_for.is_none()
         };
-        let answered = results
+        let answered_calls = results
             .into_iter()
             .filter(|result| result.answered() && is_itself(result));
-        let answered: Vec<StageAnswer> = answered.collect();
-        answered
+        let answered_calls: Vec<StageAnswer> = answered_calls.collect();
+        answered_calls
             .into_iter()
             .map(|result| {
                 self.stage = result.stage;
@@ -487,8 +487,8 @@ impl RunState {
     pub fn answered_and_failed(&self) -> (usize, usize) {
         let all = self.results.values();
         let of_stage = all.filter(|result| result.stage == self.stage);
-        let (answered, failed): (Vec<_>, Vec<_>) = of_stage.partition(|result| result.answered());
-        (answered.len(), failed.len())
+        let (answers, failed): (Vec<_>, Vec<_>) = of_stage.partition(|one| one.answered());
+        (answers.len(), failed.len())
     }
 }
 

@@ -128,7 +128,7 @@ fn answer(text: &str) -> Answer {
     }
 }
 
-fn answered(stage: usize, member: usize, text: &str) -> RunInput {
+fn answer_input(stage: usize, member: usize, text: &str) -> RunInput {
     RunInput::Answered {
         call: CallId { stage, member },
         answer: answer(text),
@@ -146,7 +146,7 @@ fn bill() -> CallBill {
     }
 }
 
-fn failed(stage: usize, member: usize) -> RunInput {
+fn failure_input(stage: usize, member: usize) -> RunInput {
     failed_with(
         CallId { stage, member },
         CallError::new(CallErrorKind::Overloaded, "busy"),
@@ -208,33 +208,33 @@ fn four_stages_flow_into_one_answer() {
         ["+initial", "call 0 a", "call 0 b", "call 0 c"]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 1, answered(0, 1, "B0")),
+        outputs_as_text(&mut machine, 1, answer_input(0, 1, "B0")),
         [""; 0]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 2, answered(0, 0, "A0")),
+        outputs_as_text(&mut machine, 2, answer_input(0, 0, "A0")),
         [""; 0]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 3, answered(0, 2, "C0")),
+        outputs_as_text(&mut machine, 3, answer_input(0, 2, "C0")),
         ["-initial 3/0", "+meta", "call 1 a", "call 1 b", "call 1 c"]
     );
     for member in 0..2 {
-        outputs_as_text(&mut machine, 4, answered(1, member, "M"));
+        outputs_as_text(&mut machine, 4, answer_input(1, member, "M"));
     }
     assert_eq!(
-        outputs_as_text(&mut machine, 5, answered(1, 2, "M")),
+        outputs_as_text(&mut machine, 5, answer_input(1, 2, "M")),
         ["-meta 3/0", "+hyper", "call 2 a", "call 2 b", "call 2 c"]
     );
     for member in 0..2 {
-        outputs_as_text(&mut machine, 6, answered(2, member, "H"));
+        outputs_as_text(&mut machine, 6, answer_input(2, member, "H"));
     }
     assert_eq!(
-        outputs_as_text(&mut machine, 7, answered(2, 2, "H")),
+        outputs_as_text(&mut machine, 7, answer_input(2, 2, "H")),
         ["-hyper 3/0", "+ultra", "call 3 s"]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 8, answered(3, 0, "U")),
+        outputs_as_text(&mut machine, 8, answer_input(3, 0, "U")),
         ["synthesis 'U'", "-ultra 1/0", "completed Some(\"U\")"]
     );
 }
@@ -256,11 +256,11 @@ fn first_answers_are_independent_and_later_readers_see_letters_only() {
             .collect()
     };
     for request in calls(drain(&mut machine)) {
-        assert!(request.brief.peers.is_empty() && request.brief.own.is_none());
+        assert!(request.brief.peers.is_empty() && request.brief.own_text.is_none());
     }
-    machine.handle(at(1), answered(0, 0, "As Claude, I say alpha"));
-    machine.handle(at(1), answered(0, 1, "beta"));
-    machine.handle(at(1), answered(0, 2, "gamma"));
+    machine.handle(at(1), answer_input(0, 0, "As Claude, I say alpha"));
+    machine.handle(at(1), answer_input(0, 1, "beta"));
+    machine.handle(at(1), answer_input(0, 2, "gamma"));
     let reviews = calls(drain(&mut machine));
     let mut seen_peers: Vec<(char, &str)> = reviews[1]
         .brief
@@ -270,7 +270,7 @@ fn first_answers_are_independent_and_later_readers_see_letters_only() {
         .collect();
     seen_peers.sort_unstable();
     assert_eq!(seen_peers, [('A', "I say alpha"), ('C', "gamma")]);
-    assert_eq!(reviews[1].brief.own.as_deref(), Some("beta"));
+    assert_eq!(reviews[1].brief.own_text.as_deref(), Some("beta"));
     assert!(reviews[1].messages[1].text.contains("beta|beta"));
 }
 
@@ -281,7 +281,10 @@ fn revision_prompt_separates_the_draft_from_the_review() {
     for (stage, text) in [(0, "first"), (1, "review")] {
         for member in 0..3 {
             drain(&mut machine);
-            machine.handle(at(1), answered(stage, member, &format!("{text} {member}")));
+            machine.handle(
+                at(1),
+                answer_input(stage, member, &format!("{text} {member}")),
+            );
         }
     }
     let outputs = drain(&mut machine);
@@ -301,23 +304,23 @@ fn revision_prompt_separates_the_draft_from_the_review() {
         "{}",
         request.messages[1].text
     );
-    assert_eq!(request.brief.own.as_deref(), Some("first 1"));
+    assert_eq!(request.brief.own_text.as_deref(), Some("first 1"));
 }
 
 #[test]
 fn a_failed_member_is_dropped_and_the_run_continues() {
     let mut machine = new_run(plan_of_four());
     outputs_as_text(&mut machine, 0, RunInput::Started);
-    outputs_as_text(&mut machine, 1, answered(0, 0, "A"));
-    outputs_as_text(&mut machine, 1, failed(0, 1));
+    outputs_as_text(&mut machine, 1, answer_input(0, 0, "A"));
+    outputs_as_text(&mut machine, 1, failure_input(0, 1));
     assert_eq!(
-        outputs_as_text(&mut machine, 2, answered(0, 2, "C")),
+        outputs_as_text(&mut machine, 2, answer_input(0, 2, "C")),
         ["-initial 2/1", "+meta", "call 1 a", "call 1 c"]
     );
-    outputs_as_text(&mut machine, 3, failed(1, 0));
+    outputs_as_text(&mut machine, 3, failure_input(1, 0));
     // A single text has nothing to be compared with: the run goes straight to the synthesis.
     assert_eq!(
-        outputs_as_text(&mut machine, 4, answered(1, 2, "M")),
+        outputs_as_text(&mut machine, 4, answer_input(1, 2, "M")),
         ["-meta 1/1", "+ultra", "call 3 s"]
     );
 }
@@ -327,11 +330,11 @@ fn a_failed_stage_passes_on_the_previous_answers() {
     let mut machine = new_run(plan_of_four());
     outputs_as_text(&mut machine, 0, RunInput::Started);
     for member in 0..3 {
-        outputs_as_text(&mut machine, 1, answered(0, member, "first"));
+        outputs_as_text(&mut machine, 1, answer_input(0, member, "first"));
     }
-    outputs_as_text(&mut machine, 2, failed(1, 0));
-    outputs_as_text(&mut machine, 2, failed(1, 1));
-    machine.handle(at(3), failed(1, 2));
+    outputs_as_text(&mut machine, 2, failure_input(1, 0));
+    outputs_as_text(&mut machine, 2, failure_input(1, 1));
+    machine.handle(at(3), failure_input(1, 2));
     let outputs = drain(&mut machine);
     let Some(RunOutput::Call(_, request)) = outputs
         .iter()
@@ -350,8 +353,8 @@ fn a_failed_stage_passes_on_the_previous_answers() {
 fn run_without_any_answer_fails_with_every_reason() {
     let mut machine = new_run(two_stage_plan(&["a", "b"], "s"));
     outputs_as_text(&mut machine, 0, RunInput::Started);
-    outputs_as_text(&mut machine, 1, failed(0, 0));
-    machine.handle(at(2), answered(0, 1, "  \n"));
+    outputs_as_text(&mut machine, 1, failure_input(0, 0));
+    machine.handle(at(2), answer_input(0, 1, "  \n"));
     let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over")
     };
@@ -366,18 +369,18 @@ fn another_member_writes_when_the_synthesizer_fails() {
     let mut machine = new_run(two_stage_plan(&["a", "s", "b"], "s"));
     outputs_as_text(&mut machine, 0, RunInput::Started);
     for member in 0..3 {
-        outputs_as_text(&mut machine, 1, answered(0, member, "x"));
+        outputs_as_text(&mut machine, 1, answer_input(0, member, "x"));
     }
     assert_eq!(
-        outputs_as_text(&mut machine, 2, failed(1, 0)),
+        outputs_as_text(&mut machine, 2, failure_input(1, 0)),
         ["failed s then Some(\"a\")", "call 1 a"]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 3, failed(1, 1)),
+        outputs_as_text(&mut machine, 3, failure_input(1, 1)),
         ["failed a then Some(\"b\")", "call 1 b"]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 4, failed(1, 2))
+        outputs_as_text(&mut machine, 4, failure_input(1, 2))
             .last()
             .map(String::as_str),
         Some("completed Some(\"x\")")
@@ -388,13 +391,13 @@ fn another_member_writes_when_the_synthesizer_fails() {
 fn canceling_stops_every_open_call_and_nothing_follows() {
     let mut machine = new_run(two_stage_plan(&["a", "b"], "s"));
     outputs_as_text(&mut machine, 0, RunInput::Started);
-    outputs_as_text(&mut machine, 1, answered(0, 0, "x"));
+    outputs_as_text(&mut machine, 1, answer_input(0, 0, "x"));
     assert_eq!(
         outputs_as_text(&mut machine, 2, RunInput::Cancelled("stop".into())),
         ["stop 0 1", "cancelled None"]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 3, answered(0, 1, "y")),
+        outputs_as_text(&mut machine, 3, answer_input(0, 1, "y")),
         [""; 0]
     );
 }
@@ -424,17 +427,17 @@ fn a_restored_run_makes_only_missing_calls() {
     let mut outputs = Vec::new();
     for input in [
         RunInput::Started,
-        answered(0, 0, "A"),
-        answered(0, 1, "B"),
-        failed(0, 2),
-        answered(1, 0, "M"),
+        answer_input(0, 0, "A"),
+        answer_input(0, 1, "B"),
+        failure_input(0, 2),
+        answer_input(1, 0, "M"),
     ] {
         first.handle(at(1), input);
         outputs.extend(drain(&mut first));
     }
-    let stored = outputs.into_iter().filter_map(|output| {
-        if let RunOutput::Store(stored) = output {
-            Some(*stored)
+    let stored_answers = outputs.into_iter().filter_map(|output| {
+        if let RunOutput::Store(stored_answers) = output {
+            Some(*stored_answers)
         } else {
             None
         }
@@ -444,14 +447,14 @@ fn a_restored_run_makes_only_missing_calls() {
         plan_of_four(),
         RunEstimate::default(),
         at(0),
-        stored.collect(),
+        stored_answers.collect(),
     );
     assert_eq!(
         outputs_as_text(&mut second, 9, RunInput::Started),
         ["+meta", "call 1 b"]
     );
     assert_eq!(
-        outputs_as_text(&mut second, 10, answered(1, 1, "M")),
+        outputs_as_text(&mut second, 10, answer_input(1, 1, "M")),
         ["-meta 2/0", "+hyper", "call 2 a", "call 2 b"]
     );
 }

@@ -53,10 +53,10 @@ impl StagedRun {
         if !self.state.is_vote() || self.state.stage != self.state.plan.first_answer_stage() {
             return false;
         }
-        let waiting = (0..self.state.plan.members.len())
+        let waiting_members = (0..self.state.plan.members.len())
             .filter(|&member| self.state.result(member).is_none())
             .collect();
-        let next = self.next_voters(waiting);
+        let next = self.next_voters(waiting_members);
         if next.is_empty() || self.time_left(now).is_zero() {
             return false;
         }
@@ -82,10 +82,10 @@ impl StagedRun {
 
     /// Whether the tie has been broken, or no call that could break it is left.
     pub(super) fn has_tried_to_break_tie(&self, now: Timestamp) -> bool {
-        let tried = (0..)
+        let tried_count = (0..)
             .take_while(|&attempt| self.state.result(attempt).is_some())
             .count();
-        tried >= self.state.writers().len()
+        tried_count >= self.state.writers().len()
             || self.state.has_any_answer(self.state.stage)
             || self.time_left(now).is_zero()
     }

@@ -56,7 +56,7 @@ const MAX_SHORT_WORDS: usize = 12;
 
 /// Detects the forms of a question given in lowercase; `length` is that of the whole question, in characters.
 pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
-    let mut found = Vec::new();
+    let mut forms = Vec::new();
     let any = |words: &[&str]| words.iter().any(|word| has_word_prefix(lower, word));
     let decision = any(&[
         "should we",
@@ -71,30 +71,30 @@ pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
         "soll der",
         "soll das",
     ]);
-    let closed = !decision
+    let is_closed_question = !decision
         && (begins_like_closed_question(lower) || has_options(lower) || any(QUANTITY_WORDS));
-    if closed {
-        found.push(CLOSED_QUESTION);
+    if is_closed_question {
+        forms.push(CLOSED_QUESTION);
     }
     if decision {
-        found.push(DECISION_QUESTION);
+        forms.push(DECISION_QUESTION);
     }
     if any(CALCULATION_WORDS) {
-        found.push(CALCULATION_QUESTION);
+        forms.push(CALCULATION_QUESTION);
     }
     let question_marks = lower.matches('?').count();
     if question_marks > 1 {
-        found.push(MANY_QUESTIONS);
+        forms.push(MANY_QUESTIONS);
     } else if question_marks == 1
         && lower.split_whitespace().count() <= MAX_SHORT_WORDS
         && !decision
     {
-        found.push(SHORT_QUESTION);
+        forms.push(SHORT_QUESTION);
     }
     if length >= MIN_LONG_CHARS {
-        found.push(LONG_QUESTION);
+        forms.push(LONG_QUESTION);
     }
-    found
+    forms
 }
 
 const QUANTITY_WORDS: &[&str] = &[

@@ -8,8 +8,8 @@ use super::*;
 fn embedded() -> Vec<StoredPattern> {
     let text = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
     let list: Vec<Pattern> = serde_json::from_str(text).expect("the embedded patterns");
-    let stored = |pattern| StoredPattern::without_owner(pattern, PatternOrigin::Embedded);
-    list.into_iter().map(stored).collect()
+    let stored_pattern = |pattern| StoredPattern::without_owner(pattern, PatternOrigin::Embedded);
+    list.into_iter().map(stored_pattern).collect()
 }
 
 #[rustfmt::skip]
@@ -70,7 +70,7 @@ const QUESTIONS_AND_PATTERNS: &[(&str, &str)] = &[
 #[test]
 fn ordinary_questions_rank_their_pattern_in_the_top_three() {
     let patterns = embedded();
-    let mut covered = BTreeSet::new();
+    let mut covered_patterns = BTreeSet::new();
     let mut missed = Vec::new();
     for (id, question) in QUESTIONS_AND_PATTERNS {
         if !patterns.iter().any(|stored| stored.id() == *id) {
@@ -84,7 +84,7 @@ fn ordinary_questions_rank_their_pattern_in_the_top_three() {
             .map(|one| one.pattern.id.as_str())
             .collect();
         if first.contains(id) {
-            covered.insert(*id);
+            covered_patterns.insert(*id);
             let one = ranked
                 .iter()
                 .find(|one| one.pattern.id == *id)
@@ -101,7 +101,7 @@ fn ordinary_questions_rank_their_pattern_in_the_top_three() {
     let left: Vec<&str> = patterns
         .iter()
         .map(StoredPattern::id)
-        .filter(|id| !covered.contains(id))
+        .filter(|id| !covered_patterns.contains(id))
         .collect();
     assert!(left.is_empty(), "no question for {left:?}");
     assert!(QUESTIONS_AND_PATTERNS.len() >= 40);
@@ -139,8 +139,11 @@ fn a_custom_pattern_is_found_by_its_description() {
     let mut patterns = embedded();
     let tree = serde_json::json!({ "id": "leases", "name": "Lease review", "use_cases": ["Commercial leases and their indexation"], "stages": [
         { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" } ] });
-    let own = crate::domain::pattern::file::parse_pattern(&tree).expect("a pattern");
-    patterns.push(StoredPattern::without_owner(own, PatternOrigin::Own));
+    let own_pattern = crate::domain::pattern::file::parse_pattern(&tree).expect("a pattern");
+    patterns.push(StoredPattern::without_owner(
+        own_pattern,
+        PatternOrigin::Own,
+    ));
     let ranked = rank(&patterns, "Check the indexation of our commercial leases");
     assert_eq!(ranked[0].pattern.id, "leases");
     assert!(

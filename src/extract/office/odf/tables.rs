@@ -13,7 +13,7 @@ impl OdfReader<'_, '_, '_> {
             "table" => self.open_table(tag, xml),
             "table-row" => {
                 self.row_repeats = number("number-rows-repeated").unwrap_or(1);
-                self.covered.column = 0;
+                self.covered_columns.column = 0;
                 let visibility = tag.get("visibility");
                 self.is_hidden_row = matches!(visibility.as_deref(), Some("collapse" | "filter"));
                 self.body.open_row(self.in_header);
@@ -24,8 +24,8 @@ impl OdfReader<'_, '_, '_> {
                 let rows = number("number-rows-spanned").unwrap_or(1);
                 let is_covered = tag.name() == "covered-table-cell";
                 self.cell = Repeated {
-                    times,
-                    continues: self.covered.next(is_covered, rows, times),
+                    repeat_count: times,
+                    continues: self.covered_columns.next(is_covered, rows, times),
                     content: content(tag),
                 };
                 self.body.open_cell();
@@ -36,7 +36,7 @@ impl OdfReader<'_, '_, '_> {
 
     pub(super) fn open_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         if self.kind == OdfSort::Sheets && self.tables == 0 {
-            if self.styles.hides(tag) {
+            if self.styles.hides_text(tag) {
                 self.omitted.sheets += 1;
                 self.number += 1;
                 return xml.skip();
@@ -44,13 +44,13 @@ impl OdfReader<'_, '_, '_> {
             self.body.title = to_one_line(&tag.get("name").unwrap_or_default());
         }
         self.tables += 1;
-        self.covered = CoveredColumns::default();
+        self.covered_columns = CoveredColumns::default();
         self.body.open_table(self.kind == OdfSort::Sheets);
     }
 
     pub(super) fn close_cell(&mut self) -> Result<(), OutputFull> {
         let Repeated {
-            times,
+            repeat_count: times,
             continues,
             content,
         } = std::mem::take(&mut self.cell);

@@ -15,7 +15,7 @@ const RECORDED_STREAMS: &[(&str, &str)] = recordings!(
     "zai-thinking.sse"
 );
 
-fn recorded(name: &str) -> &'static str {
+fn recording(name: &str) -> &'static str {
     RECORDED_STREAMS
         .iter()
         .find(|(known, _)| *known == name)
@@ -93,7 +93,7 @@ fn recorded_answers_are_complete() {
         ("xai-text.sse", "Grok", 0, (12, 342, 11, 340)),
         ("zai-thinking.sse", "4", 0, (13, 564, 0, 561)),
     ] {
-        let (text, reasoning, result) = decode(recorded(name).as_bytes(), 0);
+        let (text, reasoning, result) = decode(recording(name).as_bytes(), 0);
         let answer = result.unwrap_or_else(|error| panic!("{name}: {error:?}"));
         assert!(answer.text.starts_with(begins), "{name}: {}", answer.text);
         assert_eq!(
@@ -107,8 +107,8 @@ fn recorded_answers_are_complete() {
             reasoning.len()
         );
         let usage = answer.usage;
-        let found = (usage.input, usage.output, usage.cached, usage.reasoning);
-        assert_eq!(found, counts, "{name}");
+        let token_counts = (usage.input, usage.output, usage.cached, usage.reasoning);
+        assert_eq!(token_counts, counts, "{name}");
         assert_eq!(answer.finish, Finish::Stop, "{name}");
     }
 }
@@ -119,7 +119,7 @@ fn recorded_failures_are_failures() {
         ("openai-tool.sse", CallErrorKind::Empty),
         ("groq-error.sse", CallErrorKind::Rejected),
     ] {
-        let error = decode(recorded(name).as_bytes(), 0).2.unwrap_err();
+        let error = decode(recording(name).as_bytes(), 0).2.unwrap_err();
         assert_eq!(error.kind, kind, "{name}: {error:?}");
     }
 }

@@ -77,9 +77,9 @@ fn text() -> impl Strategy<Value = String> {
 // Returns the letters and digits of a text without accents. A superscript digit counts only after a number: elsewhere
 // it may be a footnote number.
 fn letters(text: &str) -> String {
-    let mut before = ' ';
+    let mut previous_char = ' ';
     let is_kept = |c: &char| {
-        let last = std::mem::replace(&mut before, *c);
+        let last = std::mem::replace(&mut previous_char, *c);
         *c != '²' || last.is_ascii_digit()
     };
     let filtered: String = text.chars().filter(is_kept).collect();

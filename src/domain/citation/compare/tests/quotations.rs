@@ -106,8 +106,8 @@ fn omitted_words_of_an_ellipsis_are_reported() {
             &["3.5"],
         ),
     ] {
-        let found = locate(quote, &ComparableText::from_text(text)).expect("found");
-        let left_out: Vec<&str> = found
+        let quote_match = locate(quote, &ComparableText::from_text(text)).expect("found");
+        let left_out: Vec<&str> = quote_match
             .omitted
             .iter()
             .map(|range| text[range.clone()].trim_matches(|c: char| !c.is_alphanumeric()))

@@ -26,11 +26,11 @@ fn broken_stream(stage: usize, member: usize) -> RunInput {
 }
 
 fn stored_answers(outputs: &[RunOutput]) -> Vec<StageAnswer> {
-    let stored = outputs.iter().filter_map(|output| match output {
-        RunOutput::Store(stored) => Some((**stored).clone()),
+    let stored_events = outputs.iter().filter_map(|output| match output {
+        RunOutput::Store(stored_events) => Some((**stored_events).clone()),
         _ => None,
     });
-    stored.collect()
+    stored_events.collect()
 }
 
 fn outcome(outputs: &[RunOutput]) -> Option<PatternOutcome> {
@@ -57,7 +57,7 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
     });
     assert_eq!(failed, Some(("a".into(), true, Some("x".into()))));
     assert!(outputs.iter().any(|output| matches!(output, RunOutput::Call(CallId { stage: 0, member: 0 }, request) if request.model == "x")));
-    run.handle(at(2), answered(0, 0, "by x"));
+    run.handle(at(2), answer_input(0, 0, "by x"));
     let answer = stored_answers(&drain(&mut run)).remove(0);
     assert_eq!(
         (answer.model.as_str(), answer.fallback_for.as_deref()),
@@ -67,8 +67,8 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
         (answer.earlier.len(), answer.earlier[0].model.as_str()),
         (1, "a")
     );
-    run.handle(at(3), answered(0, 1, "B"));
-    run.handle(at(3), answered(0, 2, "C"));
+    run.handle(at(3), answer_input(0, 1, "B"));
+    run.handle(at(3), answer_input(0, 2, "C"));
     let outputs = drain(&mut run);
     let models: Vec<&str> = outputs
         .iter()
@@ -103,8 +103,8 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
         broken_stream(0, 0),
         broken_stream(0, 0),
         broken_stream(0, 0),
-        answered(0, 1, "B"),
-        answered(0, 2, "C"),
+        answer_input(0, 1, "B"),
+        answer_input(0, 2, "C"),
     ] {
         run.handle(at(1), input);
         outputs.extend(drain(&mut run));
@@ -118,10 +118,10 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
     let mut outputs = Vec::new();
     for input in [
         RunInput::Started,
-        answered(0, 0, "A"),
+        answer_input(0, 0, "A"),
         broken_stream(0, 1),
-        answered(0, 1, "by z"),
-        answered(0, 2, "C"),
+        answer_input(0, 1, "by z"),
+        answer_input(0, 2, "C"),
     ] {
         run.handle(at(1), input);
         outputs.extend(drain(&mut run));
@@ -154,9 +154,9 @@ fn an_unaffordable_fallback_drops_only_its_member() {
     run.handle(at(1), RunInput::Denied("the money is used up".into()));
     let dropped = stored_answers(&drain(&mut run)).remove(0);
     assert_eq!(dropped.error.unwrap().detail, "the money is used up");
-    run.handle(at(2), answered(0, 1, "B"));
+    run.handle(at(2), answer_input(0, 1, "B"));
     assert_eq!(
-        outputs_as_text(&mut run, 2, answered(0, 2, "C")),
+        outputs_as_text(&mut run, 2, answer_input(0, 2, "C")),
         ["-initial 2/1", "+meta", "call 1 b", "call 1 c"]
     );
 }
@@ -167,8 +167,8 @@ fn the_synthesizer_s_fallback_comes_before_the_members() {
     plan.synthesizer.fallbacks = vec![member("t")];
     let mut run = new_run(plan);
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "A"));
-    outputs_as_text(&mut run, 1, answered(0, 1, "B"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "A"));
+    outputs_as_text(&mut run, 1, answer_input(0, 1, "B"));
     run.handle(at(2), broken_stream(1, 0));
     let outputs = drain(&mut run);
     assert!(
@@ -176,7 +176,7 @@ fn the_synthesizer_s_fallback_comes_before_the_members() {
             .iter()
             .any(|output| matches!(output, RunOutput::Call(_, request) if request.model == "t"))
     );
-    run.handle(at(3), answered(1, 1, "by t"));
+    run.handle(at(3), answer_input(1, 1, "by t"));
     let answer = stored_answers(&drain(&mut run)).remove(0);
     assert_eq!(answer.fallback_for.as_deref(), Some("s"));
 }
@@ -206,7 +206,7 @@ fn call_timeout_is_the_time_left_in_its_stage_and_run() {
     // A fifth is reserved for the synthesis.
     assert_eq!(call_limits_s(&drain(&mut run)), [240, 240, 240]);
     for member in 0..3 {
-        run.handle(at(100 * MS_PER_SECOND), answered(0, member, "text"));
+        run.handle(at(100 * MS_PER_SECOND), answer_input(0, member, "text"));
     }
     assert_eq!(call_limits_s(&drain(&mut run)), [140, 140, 140]);
 }
@@ -215,8 +215,8 @@ fn call_timeout_is_the_time_left_in_its_stage_and_run() {
 fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
     let mut run = run_with_limits(plan_of_four(), 600, 300);
     outputs_as_text(&mut run, 0, RunInput::Started);
-    run.handle(at(239 * MS_PER_SECOND), answered(0, 0, "A"));
-    run.handle(at(239 * MS_PER_SECOND), answered(0, 1, "B"));
+    run.handle(at(239 * MS_PER_SECOND), answer_input(0, 0, "A"));
+    run.handle(at(239 * MS_PER_SECOND), answer_input(0, 1, "B"));
     let late = CallError::new(CallErrorKind::Timeout, "slow");
     run.handle(
         at(240 * MS_PER_SECOND),
@@ -234,7 +234,7 @@ fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
         "the stage reached its time limit"
     );
     assert_eq!(call_limits_s(&outputs), [60]);
-    run.handle(at(250 * MS_PER_SECOND), answered(3, 0, "the synthesis"));
+    run.handle(at(250 * MS_PER_SECOND), answer_input(3, 0, "the synthesis"));
     let outcome = outcome(&drain(&mut run)).unwrap();
     assert_eq!(outcome.synthesis.as_deref(), Some("the synthesis"));
     assert!(outcome.totals.degraded.unwrap().contains("nearly reached"));
@@ -244,8 +244,8 @@ fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
 fn a_run_whose_writers_all_fail_keeps_the_best_draft() {
     let mut run = new_run(two_stage_plan(&["a", "b"], "s"));
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "draft A"));
-    outputs_as_text(&mut run, 1, answered(0, 1, "draft B"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "draft A"));
+    outputs_as_text(&mut run, 1, answer_input(0, 1, "draft B"));
     let mut outputs = Vec::new();
     for attempt in 0..3 {
         run.handle(at(2), broken_stream(1, attempt));
@@ -281,8 +281,8 @@ fn response_format_applies_only_to_the_final_answer() {
             .collect()
     };
     assert_eq!(shapes(&drain(&mut run)), [false, false]);
-    run.handle(at(1), answered(0, 0, "A"));
-    run.handle(at(1), answered(0, 1, "B"));
+    run.handle(at(1), answer_input(0, 0, "A"));
+    run.handle(at(1), answer_input(0, 1, "B"));
     assert_eq!(shapes(&drain(&mut run)), [true]);
 }
 
@@ -298,8 +298,8 @@ proptest! {
         }
         plan.synthesizer.fallbacks = vec![member("t")];
         let mut machine = new_run(plan);
-        let mut open: Vec<CallId> = Vec::new();
-        let (mut now, mut done) = (0, 0);
+        let mut open_calls: Vec<CallId> = Vec::new();
+        let (mut now, mut finished_runs) = (0, 0);
         machine.handle(at(0), RunInput::Started);
         let mut script = script.into_iter();
         for _ in 0..500 {
@@ -314,25 +314,25 @@ proptest! {
                         machine.handle(at(now), if deny { RunInput::Denied("no money".into()) } else { RunInput::Granted });
                     }
                     RunOutput::Call(call, request) => {
-                        prop_assert_eq!(done, 0);
+                        prop_assert_eq!(finished_runs, 0);
                         prop_assert!(request.deadline <= std::time::Duration::from_secs(200));
-                        open.push(call);
+                        open_calls.push(call);
                     }
-                    RunOutput::Stop(call) => open.retain(|&other| other != call),
-                    RunOutput::Store(stored) => open.retain(|&other| other != CallId { stage: stored.stage, member: stored.member }),
-                    RunOutput::Done(_) => done += 1,
+                    RunOutput::Stop(call) => open_calls.retain(|&other| other != call),
+                    RunOutput::Store(stored) => open_calls.retain(|&other| other != CallId { stage: stored.stage, member: stored.member }),
+                    RunOutput::Done(_) => finished_runs += 1,
                     RunOutput::Emit(_) => {}
                 }
             }
-            prop_assert!(open.len() <= 3 && asking <= 3);
-            if done > 0 { break }
-            prop_assert!(!open.is_empty(), "stuck");
+            prop_assert!(open_calls.len() <= 3 && asking <= 3);
+            if finished_runs > 0 { break }
+            prop_assert!(!open_calls.is_empty(), "stuck");
             let (which, what, later) = script.next().unwrap_or((0, 0, 0));
-            let call = open[which % open.len()];
+            let call = open_calls[which % open_calls.len()];
             now += later * MS_PER_SECOND;
             let fails = |kind| failed_with(call, CallError::new(kind, "gone"));
             let input = match what {
-                0 | 1 => answered(call.stage, call.member, "text"),
+                0 | 1 => answer_input(call.stage, call.member, "text"),
                 2 => fails(CallErrorKind::Connect),
                 3 => fails(CallErrorKind::Timeout),
                 4 => RunInput::Tick,
@@ -340,11 +340,11 @@ proptest! {
             };
             // The driver forgets a call that has ended.
             if !matches!(input, RunInput::Tick) {
-                open.retain(|&other| other != call);
+                open_calls.retain(|&other| other != call);
             }
             machine.handle(at(now), input);
         }
-        prop_assert_eq!(done, 1);
-        prop_assert!(open.is_empty(), "{:?} still open", open);
+        prop_assert_eq!(finished_runs, 1);
+        prop_assert!(open_calls.is_empty(), "{:?} still open", open_calls);
     }
 }

@@ -31,9 +31,9 @@ fn cascade_plan() -> Plan {
 /// Handles the first answers and the synthesis; returns the last actions.
 fn synthesis_texts(run: &mut StagedRun) -> Vec<String> {
     outputs_as_text(run, 0, RunInput::Started);
-    outputs_as_text(run, 1, answered(0, 0, "The fee is 30 euros."));
-    outputs_as_text(run, 1, answered(0, 1, "The fee is 40 euros."));
-    outputs_as_text(run, 2, answered(1, 0, "The fee is 30 or 40 euros."))
+    outputs_as_text(run, 1, answer_input(0, 0, "The fee is 30 euros."));
+    outputs_as_text(run, 1, answer_input(0, 1, "The fee is 40 euros."));
+    outputs_as_text(run, 2, answer_input(1, 0, "The fee is 30 or 40 euros."))
 }
 
 /// Returns the judge's reply on the members' statements about the fee, labeled with either letter because the order
@@ -53,11 +53,11 @@ fn judge_reply(second: &str) -> String {
 }
 
 fn outcome(run: &mut StagedRun) -> PatternOutcome {
-    let done = drain(run).into_iter().find_map(|output| match output {
+    let pattern_outcome = drain(run).into_iter().find_map(|output| match output {
         RunOutput::Done(outcome) => Some(*outcome),
         _ => None,
     });
-    done.expect("it is over")
+    pattern_outcome.expect("it is over")
 }
 
 const MAP_STAGE: usize = 2;
@@ -68,8 +68,15 @@ fn the_run_ends_once_the_answers_are_compared() {
     let mut run = new_run(judged_plan());
     let text = "synthesis 'The fee is 30 or 40 euros.'";
     assert_eq!(synthesis_texts(&mut run), [text, "-ultra 1/0", "call 2 s"]);
-    let done = outputs_as_text(&mut run, 3, answered(MAP_STAGE, 0, &judge_reply("denies")));
-    assert_eq!(done, ["completed Some(\"The fee is 30 or 40 euros.\")"]);
+    let final_outputs = outputs_as_text(
+        &mut run,
+        3,
+        answer_input(MAP_STAGE, 0, &judge_reply("denies")),
+    );
+    assert_eq!(
+        final_outputs,
+        ["completed Some(\"The fee is 30 or 40 euros.\")"]
+    );
     let (plan, answers) = run.into_parts();
     assert_eq!(plan.evidence_call(MAP_STAGE), Some(EvidenceCall::Map));
     let map = build_map(&plan, &answers, Some("The fee is 30 or 40 euros."));
@@ -83,10 +90,14 @@ fn the_run_ends_once_the_answers_are_compared() {
 fn a_model_that_failed_before_is_not_the_judge() {
     let mut run = new_run(judged_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
-    outputs_as_text(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
-    outputs_as_text(&mut run, 2, failed(1, 0));
-    let outputs = outputs_as_text(&mut run, 3, answered(1, 1, "The fee is 30 or 40 euros."));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "The fee is 30 euros."));
+    outputs_as_text(&mut run, 1, answer_input(0, 1, "The fee is 40 euros."));
+    outputs_as_text(&mut run, 2, failure_input(1, 0));
+    let outputs = outputs_as_text(
+        &mut run,
+        3,
+        answer_input(1, 1, "The fee is 30 or 40 euros."),
+    );
     assert_eq!(
         outputs.last().map(String::as_str),
         Some("call 2 a"),
@@ -98,7 +109,7 @@ fn a_model_that_failed_before_is_not_the_judge() {
 fn totals_include_the_cost_of_the_comparison() {
     let mut run = new_run(judged_plan());
     synthesis_texts(&mut run);
-    run.handle(at(3), answered(MAP_STAGE, 0, &judge_reply("denies")));
+    run.handle(at(3), answer_input(MAP_STAGE, 0, &judge_reply("denies")));
     let totals = outcome(&mut run).totals;
     assert_eq!(totals.cost_usd, MicroDollars(4 * 20));
     assert_eq!(
@@ -112,14 +123,17 @@ fn totals_include_the_cost_of_the_comparison() {
 fn a_failed_comparison_keeps_the_answer() {
     let late = Duration::from_secs(600);
     for (input, why) in [
-        (failed(MAP_STAGE, 0), "busy"),
-        (answered(MAP_STAGE, 0, "  "), "an empty answer"),
+        (failure_input(MAP_STAGE, 0), "busy"),
+        (answer_input(MAP_STAGE, 0, "  "), "an empty answer"),
         (RunInput::FinishEarly, "user's request"),
         (
             RunInput::Cancelled("stopped by its owner".into()),
             "stopped by its owner",
         ),
-        (answered(MAP_STAGE, 0, "no JSON at all"), "no JSON object"),
+        (
+            answer_input(MAP_STAGE, 0, "no JSON at all"),
+            "no JSON object",
+        ),
         (RunInput::Tick, "time limit"),
     ] {
         let mut run = new_run(judged_plan());
@@ -143,7 +157,7 @@ fn a_failed_comparison_keeps_the_answer() {
 fn an_exhausted_budget_skips_only_the_comparison() {
     let mut run = new_run(judged_plan());
     run.handle(at(0), RunInput::Started);
-    let mut reserved = 0;
+    let mut reserved_calls = 0;
     let mut texts = ["The fee is 30 euros.", "The fee is 40 euros.", "Both."].into_iter();
     loop {
         match run.poll() {
@@ -153,13 +167,13 @@ fn an_exhausted_budget_skips_only_the_comparison() {
                 run.handle(at(3), RunInput::Denied("the budget is spent".into()));
             }
             RunOutput::Reserve { .. } => {
-                reserved += 1;
+                reserved_calls += 1;
                 run.handle(at(1), RunInput::Granted);
             }
             RunOutput::Call(call, _) => {
                 run.handle(
                     at(2),
-                    answered(call.stage, call.member, texts.next().expect("a call")),
+                    answer_input(call.stage, call.member, texts.next().expect("a call")),
                 );
             }
             RunOutput::Done(outcome) => {
@@ -170,7 +184,7 @@ fn an_exhausted_budget_skips_only_the_comparison() {
             _ => {}
         }
     }
-    assert_eq!(reserved, 2, "the members and the writer");
+    assert_eq!(reserved_calls, 2, "the members and the writer");
     let (plan, answers) = run.into_parts();
     let map = build_map(&plan, &answers, Some("Both."));
     assert!(
@@ -195,12 +209,12 @@ fn a_restored_run_resumes_its_comparison() {
     let inputs = || {
         vec![
             RunInput::Started,
-            answered(0, 0, "The fee is 30 euros."),
-            answered(0, 1, "The fee is 40 euros."),
-            answered(1, 0, "Both."),
+            answer_input(0, 0, "The fee is 30 euros."),
+            answer_input(0, 1, "The fee is 40 euros."),
+            answer_input(1, 0, "Both."),
         ]
     };
-    let before = stored_answers(&mut new_run(judged_plan()), inputs());
+    let answers_before = stored_answers(&mut new_run(judged_plan()), inputs());
     let restore = |stored_answers| {
         StagedRun::restore(
             id(),
@@ -210,17 +224,17 @@ fn a_restored_run_resumes_its_comparison() {
             stored_answers,
         )
     };
-    let mut again = restore(before);
+    let mut again = restore(answers_before);
     assert_eq!(
         outputs_as_text(&mut again, 9, RunInput::Started),
         ["call 2 s"]
     );
     let all = inputs()
         .into_iter()
-        .chain([answered(MAP_STAGE, 0, &judge_reply("denies"))]);
-    let after = stored_answers(&mut new_run(judged_plan()), all.collect());
-    assert_eq!(after.len(), 4);
-    let mut again = restore(after);
+        .chain([answer_input(MAP_STAGE, 0, &judge_reply("denies"))]);
+    let answers_after = stored_answers(&mut new_run(judged_plan()), all.collect());
+    assert_eq!(answers_after.len(), 4);
+    let mut again = restore(answers_after);
     assert_eq!(
         outputs_as_text(&mut again, 9, RunInput::Started),
         ["completed Some(\"Both.\")"]
@@ -243,13 +257,13 @@ fn a_cascade_calls_the_judge_before_it_decides() {
     ] {
         let mut run = new_run(cascade_plan());
         outputs_as_text(&mut run, 0, RunInput::Started);
-        outputs_as_text(&mut run, 1, answered(0, 0, texts[0]));
-        let asked = outputs_as_text(&mut run, 1, answered(0, 1, texts[1]));
-        assert_eq!(asked, ["-initial 2/0", "call 4 s"]);
+        outputs_as_text(&mut run, 1, answer_input(0, 0, texts[0]));
+        let judge_request = outputs_as_text(&mut run, 1, answer_input(0, 1, texts[1]));
+        assert_eq!(judge_request, ["-initial 2/0", "call 4 s"]);
         let outputs = outputs_as_text(
             &mut run,
             2,
-            answered(DRAFTS_STAGE, 0, &judge_reply(judgment)),
+            answer_input(DRAFTS_STAGE, 0, &judge_reply(judgment)),
         );
         assert!(outputs.iter().any(|line| line == expected), "{outputs:?}");
         let notes = run.notes.join("; ");
@@ -269,9 +283,9 @@ fn a_cascade_without_a_judgment_compares_closing_lines() {
     ] {
         let mut run = new_run(cascade_plan());
         outputs_as_text(&mut run, 0, RunInput::Started);
-        outputs_as_text(&mut run, 1, answered(0, 0, text));
-        outputs_as_text(&mut run, 1, answered(0, 1, text));
-        let outputs = outputs_as_text(&mut run, 2, failed(DRAFTS_STAGE, 0));
+        outputs_as_text(&mut run, 1, answer_input(0, 0, text));
+        outputs_as_text(&mut run, 1, answer_input(0, 1, text));
+        let outputs = outputs_as_text(&mut run, 2, failure_input(DRAFTS_STAGE, 0));
         assert!(
             outputs.iter().any(|line| line.starts_with(expected)),
             "{outputs:?}"
@@ -288,8 +302,8 @@ fn a_cascade_without_a_judgment_compares_closing_lines() {
 fn finish_early_does_not_wait_for_the_judge() {
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
-    outputs_as_text(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "The fee is 30 euros."));
+    outputs_as_text(&mut run, 1, answer_input(0, 1, "The fee is 40 euros."));
     let outputs = outputs_as_text(&mut run, 2, RunInput::FinishEarly);
     assert_eq!(outputs, ["stop 4 0", "+ultra", "call 1 s"]);
 }

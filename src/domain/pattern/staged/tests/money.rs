@@ -9,7 +9,7 @@ fn cached_answers_are_free() {
         ..two_stage_plan(&["a", "b"], "s")
     });
     outputs_as_text(&mut capped, 0, RunInput::Started);
-    outputs_as_text(&mut capped, 1, answered(0, 0, "x"));
+    outputs_as_text(&mut capped, 1, answer_input(0, 0, "x"));
     let call = CallId {
         stage: 0,
         member: 1,
@@ -36,18 +36,18 @@ fn cached_answers_are_free() {
 fn a_failed_call_is_billed_for_its_tokens() {
     let mut run = new_run(two_stage_plan(&["a", "b"], "s"));
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "x"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "x"));
     let call = CallId {
         stage: 0,
         member: 1,
     };
     let error = CallError::new(CallErrorKind::Truncated, "cut");
-    let cut = RunInput::Failed {
+    let failed_input = RunInput::Failed {
         call,
         error,
         bill: bill(),
     };
-    run.handle(at(1), cut);
+    run.handle(at(1), failed_input);
     run.handle(at(1), RunInput::Cancelled("enough".into()));
     let totals = drain(&mut run).into_iter().find_map(|output| match output {
         RunOutput::Done(outcome) => Some(outcome.totals),
@@ -78,12 +78,12 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);
     for member in 0..3 {
-        run.handle(at(1), answered(0, member, &format!("draft {member}")));
+        run.handle(at(1), answer_input(0, member, &format!("draft {member}")));
     }
     reserve_and_grant(&mut run);
     run.handle(at(1), RunInput::Granted);
     for member in 0..3 {
-        run.handle(at(2), answered(1, member, "review"));
+        run.handle(at(2), answer_input(1, member, "review"));
     }
     reserve_and_grant(&mut run);
     run.handle(at(2), denied());

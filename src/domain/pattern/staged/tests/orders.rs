@@ -84,9 +84,9 @@ proptest! {
         threshold in prop::option::of(0.0..1.0),
     ) {
         let mut machine = new_run(any_plan(kind, members, threshold));
-        let mut open: Vec<CallId> = Vec::new();
-        let mut done = 0;
-        let mut asked = BTreeSet::new();
+        let mut open_calls: Vec<CallId> = Vec::new();
+        let mut done_count = 0;
+        let mut requested_calls = BTreeSet::new();
         let mut cost = MicroDollars(0);
         machine.handle(at(0), RunInput::Started);
         let mut script = script.into_iter();
@@ -94,31 +94,31 @@ proptest! {
             for output in drain(&mut machine) {
                 match output {
                     RunOutput::Call(call, request) => {
-                        prop_assert_eq!(done, 0);
-                        prop_assert!(asked.insert((call, request.model)), "{:?} asked twice", call);
+                        prop_assert_eq!(done_count, 0);
+                        prop_assert!(requested_calls.insert((call, request.model)), "{:?} asked twice", call);
                         // A fallback replaces its member.
-                        open.retain(|&other| other != call);
-                        open.push(call);
+                        open_calls.retain(|&other| other != call);
+                        open_calls.push(call);
                     }
-                    RunOutput::Stop(call) => open.retain(|&other| other != call),
+                    RunOutput::Stop(call) => open_calls.retain(|&other| other != call),
                     RunOutput::Store(kept) => {
                         let earlier = kept.earlier.iter().filter_map(|attempt| attempt.cost);
                         cost = earlier.chain(kept.cost).fold(cost, MicroDollars::saturating_add);
-                        open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
+                        open_calls.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
                     }
                     RunOutput::Done(outcome) => {
                         // Only usage of actual calls is charged.
                         prop_assert_eq!(outcome.totals.cost_usd, cost);
-                        done += 1;
+                        done_count += 1;
                     }
                     _ => {}
                 }
             }
-            prop_assert!(open.len() <= 3);
-            if done > 0 { break }
-            prop_assert!(!open.is_empty(), "stuck");
+            prop_assert!(open_calls.len() <= 3);
+            if done_count > 0 { break }
+            prop_assert!(!open_calls.is_empty(), "stuck");
             let (which, what) = script.next().unwrap_or((0, 0));
-            let call = open[which % open.len()];
+            let call = open_calls[which % open_calls.len()];
             machine.handle(at(step), match what {
                 0 | 1 => RunInput::Answered { call, answer: answer(ANSWER_TEXTS[which]), cached: what == 1, bill: bill() },
                 2 => failed_with(call, CallError::new(CallErrorKind::Connect, "gone")),
@@ -129,8 +129,8 @@ proptest! {
                 _ => RunInput::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
             });
         }
-        prop_assert_eq!(done, 1);
-        prop_assert!(open.is_empty());
+        prop_assert_eq!(done_count, 1);
+        prop_assert!(open_calls.is_empty());
         // Inputs after the end have no effect.
         machine.handle(at(9_999), RunInput::FinishEarly);
         machine.handle(at(9_999), RunInput::Started);

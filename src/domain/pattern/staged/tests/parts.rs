@@ -43,18 +43,18 @@ fn each_part_is_read_once_and_replaced_by_its_notes() {
     let mut machine = new_run(in_parts(two_stage_plan(&["a", "b"], "s"), 3));
     machine.handle(at(0), RunInput::Started);
     let began = drain(&mut machine);
-    let asked = calls(&began);
-    let models: Vec<&str> = asked.iter().map(|request| &*request.model).collect();
+    let requests = calls(&began);
+    let models: Vec<&str> = requests.iter().map(|request| &*request.model).collect();
     assert_eq!(models, ["a", "b", "a"]);
-    for (number, request) in (1..).zip(&asked) {
-        let shown = &request.messages[0].text;
-        assert!(shown.contains(&format!("text of page {number}")));
-        assert_eq!(shown.matches("text of page").count(), 1);
+    for (number, request) in (1..).zip(&requests) {
+        let prompt = &request.messages[0].text;
+        assert!(prompt.contains(&format!("text of page {number}")));
+        assert_eq!(prompt.matches("text of page").count(), 1);
         assert_eq!(request.brief.task, Task::Read);
     }
-    outputs_as_text(&mut machine, 1, answered(0, 2, "third [D1:p3]"));
-    outputs_as_text(&mut machine, 1, answered(0, 0, "first [D1:p1]"));
-    machine.handle(at(2), answered(0, 1, "second [D1:p2]"));
+    outputs_as_text(&mut machine, 1, answer_input(0, 2, "third [D1:p3]"));
+    outputs_as_text(&mut machine, 1, answer_input(0, 0, "first [D1:p1]"));
+    machine.handle(at(2), answer_input(0, 1, "second [D1:p2]"));
     let next = drain(&mut machine);
     let first_answers = calls(&next);
     assert_eq!(first_answers.len(), 2);
@@ -69,17 +69,23 @@ fn each_part_is_read_once_and_replaced_by_its_notes() {
         assert!(!request.messages[0].text.contains("text of page"));
         assert_eq!(request.brief.peers.len(), 0, "notes are nobody's answers");
     }
-    outputs_as_text(&mut machine, 3, answered(1, 0, "A"));
-    machine.handle(at(3), answered(1, 1, "B"));
+    outputs_as_text(&mut machine, 3, answer_input(1, 0, "A"));
+    machine.handle(at(3), answer_input(1, 1, "B"));
     let last = drain(&mut machine);
     assert_eq!(calls(&last)[0].brief.peers.len(), 2);
-    machine.handle(at(4), answered(2, 0, "S"));
+    machine.handle(at(4), answer_input(2, 0, "S"));
     let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
     assert_eq!(outcome.synthesis.as_deref(), Some("S"));
-    let covered = "every part of the documents was read: 3 of 3";
-    assert!(outcome.totals.notes.iter().any(|note| note == covered));
+    let coverage_note = "every part of the documents was read: 3 of 3";
+    assert!(
+        outcome
+            .totals
+            .notes
+            .iter()
+            .any(|note| note == coverage_note)
+    );
 }
 
 #[test]
@@ -88,18 +94,18 @@ fn unread_parts_go_to_another_reader_or_are_reported() {
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
     assert_eq!(
-        outputs_as_text(&mut machine, 1, failed(0, 0)),
+        outputs_as_text(&mut machine, 1, failure_input(0, 0)),
         ["failed a then Some(\"b\")", "call 0 b"]
     );
-    outputs_as_text(&mut machine, 2, failed(0, 0));
+    outputs_as_text(&mut machine, 2, failure_input(0, 0));
     // Members are still called when their readers had nothing to read: slots of members and readers are separate.
     assert_eq!(
-        outputs_as_text(&mut machine, 3, answered(0, 1, "second")),
+        outputs_as_text(&mut machine, 3, answer_input(0, 1, "second")),
         ["-reading 1/1", "+initial", "call 1 a", "call 1 b"]
     );
-    outputs_as_text(&mut machine, 4, answered(1, 0, "A"));
-    outputs_as_text(&mut machine, 4, answered(1, 1, "B"));
-    machine.handle(at(5), answered(2, 0, "S"));
+    outputs_as_text(&mut machine, 4, answer_input(1, 0, "A"));
+    outputs_as_text(&mut machine, 4, answer_input(1, 1, "B"));
+    machine.handle(at(5), answer_input(2, 0, "S"));
     let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
@@ -116,8 +122,8 @@ fn a_run_that_read_no_part_fails() {
     let mut machine = new_run(in_parts(two_stage_plan(&["a"], "s"), 2));
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    outputs_as_text(&mut machine, 1, failed(0, 0));
-    machine.handle(at(2), failed(0, 1));
+    outputs_as_text(&mut machine, 1, failure_input(0, 0));
+    machine.handle(at(2), failure_input(0, 1));
     let Some(RunOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
@@ -130,7 +136,7 @@ fn an_interrupted_run_resumes_reading() {
     let mut machine = new_run(plan.clone());
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    machine.handle(at(1), answered(0, 1, "second"));
+    machine.handle(at(1), answer_input(0, 1, "second"));
     let stored_answers: Vec<StageAnswer> = drain(&mut machine)
         .into_iter()
         .filter_map(|output| match output {
@@ -156,10 +162,10 @@ fn finish_early_waits_for_the_first_answers() {
         outputs_as_text(&mut machine, 1, RunInput::FinishEarly),
         [""; 0]
     );
-    outputs_as_text(&mut machine, 1, answered(0, 0, "first"));
-    outputs_as_text(&mut machine, 1, answered(0, 1, "second"));
+    outputs_as_text(&mut machine, 1, answer_input(0, 0, "first"));
+    outputs_as_text(&mut machine, 1, answer_input(0, 1, "second"));
     assert_eq!(
-        outputs_as_text(&mut machine, 2, answered(1, 1, "B")),
+        outputs_as_text(&mut machine, 2, answer_input(1, 1, "B")),
         [
             "stop 1 0",
             "failed a then None",
@@ -177,7 +183,7 @@ fn one_member_is_skipped_on_request() {
     let mut machine = new_run(plan_of_four());
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    outputs_as_text(&mut machine, 1, answered(0, 0, "A"));
+    outputs_as_text(&mut machine, 1, answer_input(0, 0, "A"));
     assert_eq!(
         outputs_as_text(&mut machine, 2, RunInput::SkipModel("nobody".into())),
         [""; 0]
@@ -191,7 +197,7 @@ fn one_member_is_skipped_on_request() {
         [""; 0],
         "once is enough"
     );
-    let next = outputs_as_text(&mut machine, 4, answered(0, 2, "C"));
+    let next = outputs_as_text(&mut machine, 4, answer_input(0, 2, "C"));
     assert_eq!(next[0], "-initial 2/1");
 }
 
@@ -211,13 +217,13 @@ fn one_model_alone_reads_and_answers() {
     ));
     machine.handle(at(0), RunInput::Started);
     drain(&mut machine);
-    outputs_as_text(&mut machine, 1, answered(0, 0, "first"));
+    outputs_as_text(&mut machine, 1, answer_input(0, 0, "first"));
     assert_eq!(
-        outputs_as_text(&mut machine, 1, answered(0, 1, "second")),
+        outputs_as_text(&mut machine, 1, answer_input(0, 1, "second")),
         ["-reading 2/0", "+initial", "call 1 a"]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 2, answered(1, 0, "Yes.")),
+        outputs_as_text(&mut machine, 2, answer_input(1, 0, "Yes.")),
         [
             "synthesis 'Yes.'",
             "-initial 1/0",

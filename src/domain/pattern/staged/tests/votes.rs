@@ -32,8 +32,8 @@ fn a_majority_is_called_first_and_the_rest_only_if_needed() {
     let mut run = new_run(vote_plan(&["a", "b", "c"]));
     let started = outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(started, ["+initial", "call 0 a", "call 0 b"]);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: $1,200.00"));
-    run.handle(at(2), answered(0, 1, "Answer: $1.2k"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: $1,200.00"));
+    run.handle(at(2), answer_input(0, 1, "Answer: $1.2k"));
     let expected_notes = notes(&mut run);
     assert!(
         expected_notes.contains("2 of 2 votes for $1,200.00 (A, B)"),
@@ -46,13 +46,13 @@ fn a_majority_is_called_first_and_the_rest_only_if_needed() {
 
     let mut run = new_run(vote_plan(&["a", "b", "c"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
     assert_eq!(
-        outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6")),
+        outputs_as_text(&mut run, 2, answer_input(0, 1, "Answer: 6")),
         ["call 0 c"]
     );
     assert_eq!(
-        outputs_as_text(&mut run, 3, answered(0, 2, "Six.\nAnswer: 6.0")),
+        outputs_as_text(&mut run, 3, answer_input(0, 2, "Six.\nAnswer: 6.0")),
         [
             "-initial 3/0",
             "synthesis 'Answer: 6'",
@@ -62,9 +62,11 @@ fn a_majority_is_called_first_and_the_rest_only_if_needed() {
     // A failure in the first wave leaves the decision to the second.
     let mut run = new_run(vote_plan(&["a", "b", "c"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
     assert_eq!(
-        outputs_as_text(&mut run, 2, failed(0, 1)).last().unwrap(),
+        outputs_as_text(&mut run, 2, failure_input(0, 1))
+            .last()
+            .unwrap(),
         "call 0 c"
     );
     // All members at once, if the plan is not adaptive.
@@ -80,14 +82,14 @@ fn a_majority_is_called_first_and_the_rest_only_if_needed() {
 fn the_synthesizer_breaks_a_tie_without_writing_the_answer() {
     let mut run = new_run(vote_plan(&["a", "b"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Five.\nAnswer: 5"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Five.\nAnswer: 5"));
     assert_eq!(
-        outputs_as_text(&mut run, 2, answered(0, 1, "Six.\nAnswer: 6")),
+        outputs_as_text(&mut run, 2, answer_input(0, 1, "Six.\nAnswer: 6")),
         ["-initial 2/0", "+tie", "call 1 s"]
     );
     run.handle(
         at(3),
-        answered(1, 0, "The second step of the other is wrong.\nAnswer: 6.0"),
+        answer_input(1, 0, "The second step of the other is wrong.\nAnswer: 6.0"),
     );
     let out = drain(&mut run);
     let texts: Vec<String> = out.iter().filter_map(output_text).collect();
@@ -114,9 +116,9 @@ fn standings_break_a_tie_without_a_call() {
     plan.standings[1].strength = 3;
     let mut run = new_run(plan);
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
     assert_eq!(
-        outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6")),
+        outputs_as_text(&mut run, 2, answer_input(0, 1, "Answer: 6")),
         [
             "-initial 2/0",
             "synthesis 'Answer: 6'",
@@ -129,10 +131,10 @@ fn standings_break_a_tie_without_a_call() {
 fn an_unbroken_tie_is_drawn_and_reported() {
     let mut run = new_run(vote_plan(&["a", "b"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
-    outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 2, answer_input(0, 1, "Answer: 6"));
     // Only the synthesizer is called: a member would choose its own vote.
-    run.handle(at(3), failed(1, 0));
+    run.handle(at(3), failure_input(1, 0));
     let notes = notes(&mut run);
     assert!(notes.contains("broken by a random draw"), "{notes}");
     assert!(notes.contains("s could not break the tie"), "{notes}");
@@ -144,8 +146,8 @@ fn a_voter_does_not_break_its_own_tie() {
     plan.synthesizer.model = plan.members[0].model.clone();
     let mut run = new_run(plan);
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
-    run.handle(at(2), answered(0, 1, "Answer: 6"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
+    run.handle(at(2), answer_input(0, 1, "Answer: 6"));
     let notes = notes(&mut run);
     assert!(notes.contains("broken by a random draw"), "{notes}");
     assert!(notes.contains("because it voted itself"), "{notes}");
@@ -156,9 +158,9 @@ fn a_resumed_vote_decides_the_same() {
     let plan = vote_plan(&["a", "b", "c"]);
     let mut run = new_run(plan.clone());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
-    outputs_as_text(&mut run, 2, answered(0, 1, "Answer: 6"));
-    outputs_as_text(&mut run, 3, failed(0, 2));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 2, answer_input(0, 1, "Answer: 6"));
+    outputs_as_text(&mut run, 3, failure_input(0, 2));
     // Interrupted while the tie was being broken.
     let (_, results) = run.clone().into_parts();
     let mut resumed = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), results);
@@ -166,10 +168,10 @@ fn a_resumed_vote_decides_the_same() {
         outputs_as_text(&mut resumed, 9, RunInput::Started),
         ["+tie", "call 1 s"]
     );
-    let end = outputs_as_text(&mut resumed, 10, answered(1, 0, "Answer: 5"));
+    let end = outputs_as_text(&mut resumed, 10, answer_input(1, 0, "Answer: 5"));
     assert_eq!(
         end,
-        outputs_as_text(&mut run, 10, answered(1, 0, "Answer: 5"))
+        outputs_as_text(&mut run, 10, answer_input(1, 0, "Answer: 5"))
     );
 }
 
@@ -177,10 +179,10 @@ fn a_resumed_vote_decides_the_same() {
 fn a_budget_spent_in_the_first_wave_counts_the_votes_so_far() {
     let mut run = new_run(vote_plan(&["a", "b", "c"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Answer: 5"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
     run.handle(
         at(2),
-        answered(0, 1, "It is hard to say how many there are."),
+        answer_input(0, 1, "It is hard to say how many there are."),
     );
     let asks = (0..50).any(|_| matches!(run.poll(), RunOutput::Reserve { .. }));
     assert!(asks, "the third member was not asked");

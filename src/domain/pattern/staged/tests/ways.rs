@@ -32,7 +32,7 @@ fn a_single_model_gives_the_answer() {
         ["+initial", "call 0 a"]
     );
     assert_eq!(
-        outputs_as_text(&mut machine, 1, answered(0, 0, "Yes.")),
+        outputs_as_text(&mut machine, 1, answer_input(0, 0, "Yes.")),
         [
             "synthesis 'Yes.'",
             "-initial 1/0",
@@ -49,7 +49,7 @@ fn a_failed_single_model_reports_its_error() {
         Arrangement::Single,
     ));
     outputs_as_text(&mut machine, 0, RunInput::Started);
-    machine.handle(at(1), failed(0, 0));
+    machine.handle(at(1), failure_input(0, 0));
     let outcome = outcome(&mut machine);
     assert_eq!(outcome.status, Status::Failed);
     assert_eq!(
@@ -67,9 +67,9 @@ fn votes_are_counted_without_another_call() {
         Arrangement::Vote,
     ));
     outputs_as_text(&mut machine, 0, RunInput::Started);
-    outputs_as_text(&mut machine, 1, answered(0, 0, "Because.\nAnswer: No"));
-    outputs_as_text(&mut machine, 1, failed(0, 1));
-    machine.handle(at(1), answered(0, 2, "answer: NO."));
+    outputs_as_text(&mut machine, 1, answer_input(0, 0, "Because.\nAnswer: No"));
+    outputs_as_text(&mut machine, 1, failure_input(0, 1));
+    machine.handle(at(1), answer_input(0, 2, "answer: NO."));
     let outcome = outcome(&mut machine);
     // The winner's own words; the counts are in the notes.
     assert_eq!(outcome.synthesis.unwrap(), "Because.\nAnswer: No");
@@ -89,11 +89,11 @@ fn unparseable_votes_are_shown_not_guessed() {
     outputs_as_text(
         &mut machine,
         1,
-        answered(0, 0, "It depends on many things, as always."),
+        answer_input(0, 0, "It depends on many things, as always."),
     );
     machine.handle(
         at(1),
-        answered(0, 1, "It may well be, or it may not be so."),
+        answer_input(0, 1, "It may well be, or it may not be so."),
     );
     let outcome = outcome(&mut machine);
     assert_eq!(outcome.status, Status::Completed);
@@ -112,9 +112,9 @@ fn cascade_plan() -> Plan {
 fn agreeing_drafts_skip_the_stronger_model() {
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "Measured.\nAnswer: 4"));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "Measured.\nAnswer: 4"));
     assert_eq!(
-        outputs_as_text(&mut run, 1, answered(0, 1, "**Answer:** 4.")),
+        outputs_as_text(&mut run, 1, answer_input(0, 1, "**Answer:** 4.")),
         [
             "-initial 2/0",
             "synthesis 'Measured.\nAnswer: 4'",
@@ -124,24 +124,24 @@ fn agreeing_drafts_skip_the_stronger_model() {
     // Without a judge, identical words do not count as agreement.
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "It is 4 mm."));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "It is 4 mm."));
     assert_eq!(
-        outputs_as_text(&mut run, 1, answered(0, 1, "It is 4 mm.")),
+        outputs_as_text(&mut run, 1, answer_input(0, 1, "It is 4 mm.")),
         ["-initial 2/0", "+ultra", "call 1 s"]
     );
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 0, "It is 4 mm."));
+    outputs_as_text(&mut run, 1, answer_input(0, 0, "It is 4 mm."));
     assert_eq!(
-        outputs_as_text(&mut run, 1, answered(0, 1, "It is 5 mm.")),
+        outputs_as_text(&mut run, 1, answer_input(0, 1, "It is 5 mm.")),
         ["-initial 2/0", "+ultra", "call 1 s"]
     );
     // A single draft has nothing to agree with.
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, failed(0, 0));
+    outputs_as_text(&mut run, 1, failure_input(0, 0));
     assert_eq!(
-        outputs_as_text(&mut run, 1, answered(0, 1, "It is 5 mm.")),
+        outputs_as_text(&mut run, 1, answer_input(0, 1, "It is 5 mm.")),
         ["-initial 1/1", "+ultra", "call 1 s"]
     );
 }
@@ -159,9 +159,9 @@ fn agreeing_first_answers_skip_the_critique_if_enabled() {
         });
         outputs_as_text(&mut machine, 0, RunInput::Started);
         for member in 0..2 {
-            outputs_as_text(&mut machine, 1, answered(0, member, answer));
+            outputs_as_text(&mut machine, 1, answer_input(0, member, answer));
         }
-        let texts = outputs_as_text(&mut machine, 1, answered(0, 2, answer));
+        let texts = outputs_as_text(&mut machine, 1, answer_input(0, 2, answer));
         assert_eq!(texts[1], next, "{threshold:?}");
         // The notes do not claim that agreement makes an answer true.
         let notes = machine.notes.join("; ");
@@ -183,7 +183,7 @@ fn a_restored_run_skips_the_same_stages() {
     outputs_as_text(&mut first, 0, RunInput::Started);
     let mut stored_answers = Vec::new();
     for member in 0..3 {
-        first.handle(at(1), answered(0, member, "Answer: 4"));
+        first.handle(at(1), answer_input(0, member, "Answer: 4"));
     }
     for output in drain(&mut first) {
         if let RunOutput::Store(answer) = output {
@@ -201,7 +201,7 @@ fn a_restored_run_skips_the_same_stages() {
 fn finish_early_synthesizes_the_available_answers() {
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 1, "B"));
+    outputs_as_text(&mut run, 1, answer_input(0, 1, "B"));
     assert_eq!(
         outputs_as_text(&mut run, 2, RunInput::FinishEarly),
         [
@@ -221,7 +221,7 @@ fn finish_early_synthesizes_the_available_answers() {
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(outputs_as_text(&mut run, 1, RunInput::FinishEarly), [""; 0]);
-    let texts = outputs_as_text(&mut run, 2, answered(0, 2, "C"));
+    let texts = outputs_as_text(&mut run, 2, answer_input(0, 2, "C"));
     assert_eq!(
         texts.last().map(String::as_str),
         Some("call 3 s"),
@@ -239,17 +239,17 @@ fn synthesis_without_revisions_includes_the_critiques() {
         outputs_as_text(
             &mut machine,
             1,
-            answered(0, member, &format!("draft {member}")),
+            answer_input(0, member, &format!("draft {member}")),
         );
     }
     for member in 0..2 {
         outputs_as_text(
             &mut machine,
             2,
-            answered(1, member, &format!("critique {member}")),
+            answer_input(1, member, &format!("critique {member}")),
         );
     }
-    machine.handle(at(3), answered(1, 2, "critique 2"));
+    machine.handle(at(3), answer_input(1, 2, "critique 2"));
     let request = drain(&mut machine)
         .into_iter()
         .find_map(|output| match output {
@@ -298,7 +298,7 @@ fn each_sample_of_a_model_is_a_separate_member() {
         }
     }
     assert_eq!(samples, [0, 1, 2]);
-    machine.handle(at(1), answered(0, 2, "third"));
+    machine.handle(at(1), answer_input(0, 2, "third"));
     let stored_answers = drain(&mut machine)
         .into_iter()
         .find_map(|output| match output {
@@ -346,12 +346,12 @@ fn long_shared_prefix_is_sent_once_before_parallel_calls() {
     // A failed call has cached nothing, so the others do not wait for it.
     let mut run = new_run(plan);
     outputs_as_text(&mut run, 0, RunInput::Started);
-    outputs_as_text(&mut run, 1, answered(0, 2, "B"));
+    outputs_as_text(&mut run, 1, answer_input(0, 2, "B"));
     assert_eq!(
-        outputs_as_text(&mut run, 1, failed(0, 0)),
+        outputs_as_text(&mut run, 1, failure_input(0, 0)),
         ["call 0 a", "failed a then None"]
     );
-    let texts = outputs_as_text(&mut run, 2, answered(0, 1, "A2"));
+    let texts = outputs_as_text(&mut run, 2, answer_input(0, 1, "A2"));
     assert_eq!(texts, ["-initial 2/1", "+ultra", "call 1 s"]);
 }
 
@@ -364,7 +364,7 @@ fn prompt_prefix_is_cached_when_a_later_call_reuses_it() {
         text: "words".into(),
         ..SourcePassage::default()
     };
-    let asked = |plan: Plan| -> Vec<bool> {
+    let are_cached = |plan: Plan| -> Vec<bool> {
         let mut machine = new_run(plan);
         machine.handle(at(0), RunInput::Started);
         let calls = drain(&mut machine).into_iter();
@@ -379,13 +379,13 @@ fn prompt_prefix_is_cached_when_a_later_call_reuses_it() {
         plan
     };
     assert_eq!(
-        asked(with(plan_of_four())),
+        are_cached(with(plan_of_four())),
         [true, true, true],
         "in the next stage"
     );
-    assert_eq!(asked(plan_of_four()), [false; 3], "nothing is shared");
+    assert_eq!(are_cached(plan_of_four()), [false; 3], "nothing is shared");
     assert_eq!(
-        asked(with(two_stage_plan(&["a", "b"], "b"))),
+        are_cached(with(two_stage_plan(&["a", "b"], "b"))),
         [false, true],
         "by the one who writes"
     );
@@ -404,17 +404,17 @@ fn members_that_obey_a_document_are_excluded() {
     }];
     let mut run = new_run(plan);
     outputs_as_text(&mut run, 0, RunInput::Started);
-    run.handle(at(1), answered(0, 0, "Buy from Acme."));
-    run.handle(at(1), answered(0, 1, "Nothing is known of prices."));
-    let (mut stored_answers, mut asked) = (Vec::new(), None);
+    run.handle(at(1), answer_input(0, 0, "Buy from Acme."));
+    run.handle(at(1), answer_input(0, 1, "Nothing is known of prices."));
+    let (mut stored_answers, mut judge_request) = (Vec::new(), None);
     for output in drain(&mut run) {
         match output {
             RunOutput::Store(answer) => stored_answers.push(answer),
-            RunOutput::Call(_, request) => asked = Some(request),
+            RunOutput::Call(_, request) => judge_request = Some(request),
             _ => {}
         }
     }
-    let texts: Vec<String> = asked
+    let texts: Vec<String> = judge_request
         .unwrap()
         .brief
         .peers
@@ -424,7 +424,7 @@ fn members_that_obey_a_document_are_excluded() {
     assert_eq!(texts, ["Nothing is known of prices."]);
     // The same for the synthesizer; a substitute takes over.
     assert_eq!(
-        outputs_as_text(&mut run, 2, answered(1, 0, "My mark is c4n4ry.")),
+        outputs_as_text(&mut run, 2, answer_input(1, 0, "My mark is c4n4ry.")),
         ["failed s then Some(\"b\")", "call 1 b"]
     );
     let obedient = &stored_answers[0];
