@@ -153,6 +153,57 @@ fn a_commit_whose_answer_is_lost_is_reported_as_it_was() {
 }
 
 #[test]
+fn all_changes_of_one_commit_are_reported_alike() {
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let store = proxy.open(&cluster);
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, running) = std::sync::mpsc::channel::<()>();
+    // It keeps the writer busy until the others wait together.
+    let (holder, fault) = (store.clone(), Arc::clone(&proxy.fault));
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            holder.write_now(move |_| {
+                let _ = begun.send(());
+                wait.recv().map_err(|_| StoreError::Closed)
+            })
+        });
+        running.recv().unwrap();
+        let changes: Vec<_> = (1..=4)
+            .map(|number| {
+                let (store, fault) = (store.clone(), Arc::clone(&fault));
+                scope.spawn(move || {
+                    store.write_now(move |db| {
+                        fault.store(CUT_AFTER, Ordering::SeqCst);
+                        // The third one fails by itself.
+                        users::insert(db, &user(if number == 3 { 9 } else { number }))?;
+                        if number == 3 {
+                            Err(StoreError::Missing)
+                        } else {
+                            Ok(())
+                        }
+                    })
+                })
+            })
+            .collect();
+        while store.commits().1 < 4 {
+            std::thread::yield_now();
+        }
+        go.send(()).unwrap();
+        for (number, change) in (1..).zip(changes) {
+            let expected = if number == 3 {
+                Err(StoreError::Missing)
+            } else {
+                Ok(())
+            };
+            assert_eq!(change.join().unwrap(), expected, "{number}");
+        }
+    });
+    assert_eq!(count(&cluster), 3);
+    close(&store);
+}
+
+#[test]
 fn without_the_server_the_outcome_is_unknown() {
     let cluster = Cluster::start();
     let proxy = Proxy::start(&cluster);

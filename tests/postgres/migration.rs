@@ -1,6 +1,7 @@
 //! `quire migrate`: a database moves from a folder to a server and back, completely or not at all.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -277,7 +278,25 @@ fn what_is_in_use_or_not_empty_is_refused() {
     assert_eq!(server.code(), Some(0));
     assert!(has_no_tables(&cluster));
     refused(&source, "/nowhere/x", "in a data folder already");
-    migrated(&source, &address);
+    // The address from stdin; the table and the next step for people.
+    let mut child = command(&source, &["migrate", "--to", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("{address}\n").as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let next = format!(
+        "QUIRE_SECRET set to the content of {}",
+        data.join("secret").display()
+    );
+    assert!(
+        output.status.success() && printed.contains(&next) && printed.contains("original files"),
+        "{printed}"
+    );
     refused(&source, &address, "it has rows in");
     let from_server = [
         ("QUIRE_DATA", data.to_str().unwrap()),
