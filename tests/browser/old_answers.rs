@@ -62,7 +62,8 @@ fn an_answer_is_found_again() {
     wait_until("the thread", || {
         browser.url().contains("/t/thread_").then_some(())
     });
-    browser.wait(".answer .citation.verified");
+    browser.wait_text(".view-note", "The words of A are marked");
+    browser.wait_text(".revealed", "unverifiable");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
     browser.cdp(
         "Emulation.setDeviceMetricsOverride",
