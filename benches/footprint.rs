@@ -103,7 +103,7 @@ fn measure_starts(report: &mut Report, quire: &Path, hello: &Path) {
         (Some(ours), Some(floor)) => {
             report.row("start, binary not in memory", ours, Some(floor));
         }
-        _ => report.unmeasured(
+        _ => report.add_unmeasured(
             "start, binary not in memory",
             "the system keeps its pages, or dd and fincore are missing",
         ),
