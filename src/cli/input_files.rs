@@ -72,7 +72,7 @@ pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailur
     let mut files = Vec::new();
     for name in names {
         let new_file = |display_name: String, source| InputFile {
-            display_name: display_name,
+            display_name,
             source,
         };
         match *name {

@@ -349,7 +349,7 @@ impl Journal {
                 data,
             };
             events.push(PublishedEvent {
-                stored_event: stored_event,
+                stored_event,
                 event: Some(event),
             });
         }

@@ -15,10 +15,7 @@ pub(super) struct EventSink {
 
 impl EventSink {
     pub fn new(key: u64, events: Sender<(u64, CallEvent)>) -> Self {
-        Self {
-            key,
-            events: events,
-        }
+        Self { key, events }
     }
 
     /// Sends a piece of the answer. Cancels the call if the reader is gone.

@@ -163,7 +163,7 @@ impl Llm {
             queue: CallQueue::new(settings.max_calls),
             settings,
             registry,
-            catalog: catalog,
+            catalog,
         }))
     }
 

@@ -274,7 +274,7 @@ impl RegisteredProvider {
             checked_at: state.checked_at,
             message: state.last_error.clone().unwrap_or_default(),
             last_failure: state.last_failure.clone(),
-            held_models: held_models,
+            held_models,
         }
     }
 }

@@ -60,10 +60,7 @@ impl KeepAliveProvider {
                 std::thread::spawn(move || serve_connection(socket, number, act, &all));
             }
         });
-        Self {
-            address,
-            counters: counters,
-        }
+        Self { address, counters }
     }
 
     fn server(&self) -> Server {

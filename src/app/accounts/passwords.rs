@@ -144,7 +144,7 @@ fn start(rounds: u32) -> PasswordQueue {
         .stack_size(128 * 1024)
         .spawn(move || run_worker(&ticket_receiver, [&known_jobs, &other_jobs], rounds));
     PasswordQueue {
-        known_queue: known_queue,
+        known_queue,
         unknown,
         tickets,
     }

@@ -274,7 +274,7 @@ impl ResolvedPosition {
             thread,
             follows,
             project,
-            carried_thread: carried_thread,
+            carried_thread,
         }))
     }
 }

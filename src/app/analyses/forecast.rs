@@ -84,7 +84,7 @@ impl Analyses<'_> {
             no_model_sees_images: is_unseen,
             too_small: self.too_small(user, &calls),
             budget_standing: standing,
-            refusal: refusal,
+            refusal,
             calls,
             plan,
         })

@@ -211,7 +211,7 @@ pub(super) fn plan_and_answers(chat: &ForeignConversation) -> (Plan, Vec<StageAn
     };
     let stage = |name: &str, role, task| Stage {
         name: name.to_owned(),
-        role: role,
+        role,
         task,
         prompt: "{question}".to_owned(),
     };

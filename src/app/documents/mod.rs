@@ -223,7 +223,7 @@ impl DocumentService {
             name: names::sanitize_file_name(name),
             received_file: received,
             now,
-            max_documents: max_documents,
+            max_documents,
         };
         let (document, is_new) = self
             .storing_worker

@@ -57,7 +57,7 @@ impl<'a> CitationChecker<'a> {
             }
         }
         Self {
-            given_pages: given_pages,
+            given_pages,
             sources,
             load_page: page,
             cached_page: None,

@@ -170,7 +170,7 @@ impl<'a> SignContext<'a> {
         Some(Self {
             remaining: rest,
             char,
-            char_before: char_before,
+            char_before,
             next_char: next,
             second_before: far_before.map(|&(_, c)| compatibility_form(c)),
             second_after: far_next.map(|&(_, c)| compatibility_form(c)),

@@ -303,7 +303,7 @@ fn parse_stages(
         let help = fields.text_field("help", 300, Some(""));
         stages.push(StageText {
             name,
-            role: role,
+            role,
             task,
             help,
             prompt,

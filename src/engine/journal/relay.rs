@@ -42,7 +42,7 @@ impl Journal {
             };
             let event = Some(event);
             PublishedEvent {
-                stored_event: stored_event,
+                stored_event,
                 event,
             }
         });

@@ -56,7 +56,7 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
         let counted_word = counted_word.map_or(String::new(), |next| next.text.to_owned());
         figures.push(Figure {
             text,
-            counted_word: counted_word,
+            counted_word,
             unit,
         });
     }

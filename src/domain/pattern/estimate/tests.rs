@@ -77,7 +77,7 @@ fn stage() -> impl Strategy<Value = Stage> {
     ];
     (role, ".{0,60}").prop_map(|(role, prompt)| Stage {
         name: "stage".to_owned(),
-        role: role,
+        role,
         task: Task::Answer,
         prompt,
     })

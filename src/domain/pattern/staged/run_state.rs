@@ -174,7 +174,7 @@ impl RunState {
             task,
             question: self.plan.question.clone(),
             sources: self.sources(member).into_owned(),
-            own_text: own_text,
+            own_text,
             peers,
             reviews,
         }

@@ -34,7 +34,7 @@ fn member(model: &str) -> Member {
 fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) -> Plan {
     let stage = |&(name, role, task): &(&str, StageRole, Task)| Stage {
         name: name.into(),
-        role: role,
+        role,
         task,
         prompt: "{question}\n{own_initial}|{own}\n{peers}".into(),
     };
