@@ -48,7 +48,7 @@ function DatabaseFacts(database) {
   const { connections, servers } = database;
   return [
     ["Connections", connections && `${count(connections.used)} of ${count(connections.max)}, ${count(connections.used_by_quire)} by Quire${database.is_pooled ? ", through a pooler" : ""}`],
-    ["Replication lag", database.lag_seconds !== null && duration(database.lag_seconds * 1000)],
+    ["Replicas", database.replicas > 0 && `${count(database.replicas)}${database.replica_lag_bytes === null ? "" : `, ${bytes(database.replica_lag_bytes)} behind`}`],
     ["Servers", servers.map((server) => `${server.version || "earlier version"}, up ${duration(server.age_seconds * 1000)}${server.is_this ? " (this one)" : ""}`).join("; ")],
   ];
 }

@@ -27,7 +27,8 @@ pub async fn show(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
         "engine": database.engine,
         "connections": server.as_ref().map(connections_json),
         "is_pooled": server.as_ref().is_some_and(|server| server.is_pooled),
-        "lag_seconds": server.as_ref().and_then(|server| server.lag).map(|lag| lag.as_secs_f64()),
+        "replicas": server.as_ref().map_or(0, |server| server.replicas),
+        "replica_lag_bytes": server.as_ref().and_then(|server| server.replica_lag_bytes),
         "servers": servers,
     }))))
 }

@@ -12,14 +12,14 @@ use crate::store::version::VERSION;
 const SCHEMA_LOCK: i64 = 0x5175_6972_6501;
 /// Pause between two attempts to take the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// Maximum number of attempts; one minute in total.
+/// Maximum number of attempts; at least one minute in total.
 const LOCK_ATTEMPTS: u32 = 300;
 
 /// Creates the tables that there are not yet, under a lock, so that servers that start together do it once.
 ///
 /// # Errors
-/// Returns `Newer`, `Foreign`, or `Damaged` for a database that must not be touched, `Busy` if another process holds
-/// the lock, or another error if the database cannot be written.
+/// Returns `Newer`, `Foreign`, or `Damaged` for a database that must not be touched, or another error if another process
+/// holds the lock or the database cannot be written.
 pub(in crate::store) fn migrate(
     db: &Writer,
     sqlite_schema: &str,
@@ -29,13 +29,19 @@ pub(in crate::store) fn migrate(
         let created = create_locked(db, sqlite_schema);
         let is_done = matches!(created, Ok(true));
         db.run_control(if is_done { "COMMIT" } else { "ROLLBACK" })?;
-        if created? {
-            return Ok(());
+        match created {
+            Ok(true) => return Ok(()),
+            // Tries instead of waiting, so that no transaction stays open while another process works.
+            Ok(false) => {}
+            Err(OpenError::Busy) if !db.is_broken() => {}
+            Err(error) => return Err(error),
         }
-        // Tries instead of waiting, so that no transaction stays open while another process works.
         std::thread::sleep(LOCK_PAUSE);
     }
-    Err(OpenError::Busy)
+    Err(OpenError::Failed(
+        "another program, such as pg_dump, has locked its tables: start Quire when it has finished"
+            .into(),
+    ))
 }
 
 /// Creates the tables that there are not yet in the current transaction, which keeps the lock. Returns false if another

@@ -41,6 +41,9 @@ pub(super) fn run(db: &Writer) -> std::result::Result<(), OpenError> {
         }
     };
     let missing = STEPS.get(done as usize..).unwrap_or_default();
+    if done > 0 && !missing.is_empty() {
+        take_tables(db)?;
+    }
     for step in missing {
         db.run_batch(step)?;
     }
@@ -49,6 +52,14 @@ pub(super) fn run(db: &Writer) -> std::result::Result<(), OpenError> {
         db.run(sql, [STEPS.len() as i64])?;
     }
     Ok(())
+}
+
+/// Locks the tables that running servers use all the time, always in the same order. Waits only briefly, because they
+/// wait behind this, and would count as failed.
+fn take_tables(db: &Writer) -> Result<()> {
+    db.run_batch(
+        "SET LOCAL lock_timeout = '500ms'; LOCK TABLE servers, leases IN ACCESS EXCLUSIVE MODE",
+    )
 }
 
 /// Returns how many steps a database without a count has.

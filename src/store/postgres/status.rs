@@ -16,8 +16,11 @@ pub struct DatabaseServerStatus {
     pub max_connections: u64,
     /// Whether a pooler is in between.
     pub is_pooled: bool,
-    /// How far it lags behind, if it is a replica.
-    pub lag: Option<Duration>,
+    /// Number of its replicas.
+    pub replicas: u64,
+    /// How many bytes of its log the slowest replica has not applied yet; `None` without replicas, or if its user may
+    /// not know.
+    pub replica_lag_bytes: Option<u64>,
     /// The Quire servers that are alive, oldest first.
     pub servers: Vec<LiveServer>,
 }
@@ -44,19 +47,19 @@ pub(in crate::store) fn status(db: &Reader, lifetime: Duration) -> Result<Databa
     let counts = "SELECT count(*),
             CAST(coalesce(sum(CASE WHEN datname = current_database() AND application_name = 'quire'
                                    THEN 1 ELSE 0 END), 0) AS BIGINT),
-            CAST(current_setting('max_connections') AS BIGINT),
-            CASE WHEN pg_is_in_recovery() THEN CAST(coalesce(extract(epoch FROM clock_timestamp()
-                     - pg_last_xact_replay_timestamp()) * 1000, 0) AS BIGINT) ELSE -1 END
+            CAST(current_setting('max_connections') AS BIGINT)
          FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL";
     let count = |number: i64| number.unsigned_abs();
-    let (connections, own_connections, max_connections, lag) = db.query_one(counts, [], |row| {
-        Ok((
-            count(row.get(0)?),
-            count(row.get(1)?),
-            count(row.get(2)?),
-            row.get::<_, i64>(3)?,
-        ))
+    let (connections, own_connections, max_connections) = db.query_one(counts, [], |row| {
+        Ok((count(row.get(0)?), count(row.get(1)?), count(row.get(2)?)))
     })?;
+    // Quire connects to a primary only.
+    let (replicas, lag) = db.query_one(
+        "SELECT count(*), CAST(coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), -1) AS BIGINT)
+         FROM pg_stat_replication",
+        [],
+        |row| Ok((count(row.get(0)?), row.get::<_, i64>(1)?)),
+    )?;
     let servers = db.all(
         "SELECT boot, version, quire_now() - started, ?1 - (until - quire_now())
          FROM servers WHERE until > quire_now() ORDER BY started, boot",
@@ -75,7 +78,8 @@ pub(in crate::store) fn status(db: &Reader, lifetime: Duration) -> Result<Databa
         own_connections,
         max_connections,
         is_pooled: db.is_pooled(),
-        lag: u64::try_from(lag).ok().map(Duration::from_millis),
+        replicas,
+        replica_lag_bytes: u64::try_from(lag).ok(),
         servers,
     })
 }

@@ -10,6 +10,9 @@ const SUBJECT: &str = "database";
 /// Share of the connections, in percent, above which there is little room for more servers.
 const CROWDED_PERCENT: u64 = 80;
 
+/// Megabytes of the log that a replica may be behind before it is a warning.
+const MAX_LAG_MB: u64 = 64;
+
 /// Runs the checks; there are none for a file.
 pub(super) async fn examine(store: &Store) -> Vec<CheckResult> {
     match store.database_server_status().await {
@@ -36,9 +39,18 @@ fn findings(status: &DatabaseServerStatus) -> Vec<CheckResult> {
         text.push_str("; each server needs up to seven: raise max_connections or use a pooler");
     }
     let mut all = vec![finding(SUBJECT, state, text)];
-    if let Some(lag) = status.lag {
-        let text = format!("it is a replica, {} behind", shown(lag));
-        all.push(finding(SUBJECT, CheckState::Warning, text));
+    if status.replicas > 0 {
+        let lag = status.replica_lag_bytes.map(|bytes| bytes / 1_000_000);
+        let (state, lag) = match lag {
+            None => (CheckState::Ok, "an unknown amount".to_owned()),
+            Some(lag) if lag < MAX_LAG_MB => (CheckState::Ok, format!("{lag} MB")),
+            Some(lag) => (CheckState::Warning, format!("{lag} MB")),
+        };
+        let text = format!(
+            "replicas: {}; the slowest is {lag} of the log behind",
+            status.replicas
+        );
+        all.push(finding(SUBJECT, state, text));
     }
     let servers: Vec<String> = status.servers.iter().map(described).collect();
     let text = match &servers[..] {
@@ -84,7 +96,8 @@ mod tests {
             own_connections: 12,
             max_connections: 100,
             is_pooled: true,
-            lag: Some(Duration::from_secs(180)),
+            replicas: 2,
+            replica_lag_bytes: Some(80_000_000),
             servers: vec![server("0.3.0", 7300), server("", 60)],
         };
         let shown: Vec<String> = findings(&status)
@@ -96,7 +109,7 @@ mod tests {
             [
                 "database: Warning: 80 of 100 connections are in use, 12 of them by Quire; a pooler is in between, so \
                  events reach other servers up to a quarter of a second later; each server needs up to seven: raise max_connections or use a pooler",
-                "database: Warning: it is a replica, 3 min behind",
+                "database: Warning: replicas: 2; the slowest is 80 MB of the log behind",
                 "servers: Ok: 2 are running: 0.3.0 for 2 h, an earlier version for 60 s",
             ]
         );
