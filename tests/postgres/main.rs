@@ -53,7 +53,7 @@ const FILLED: &[(&str, &str)] = &[
         "INSERT INTO invites (hash, created, expires) VALUES (?1, ?2, ?3)",
     ),
     ("FROM {} WHERE", "FROM analyses WHERE"),
-    ("{named} = ", "id = "),
+    ("{id_column} = ", "id = "),
     ("VALUES {}", "VALUES (?2, ?1, ?3, ?4, ?5)"),
     (
         "INSERT INTO {} ({}) VALUES ({})",
