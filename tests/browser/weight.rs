@@ -85,6 +85,18 @@ fn all_requests(browser: &Browser) -> Vec<(String, u64)> {
     loaded_files(browser)
 }
 
+/// Fails if the page preloads a style sheet that it does not use.
+fn check_preloads(browser: &Browser, path: &str) {
+    let unused = browser.run(
+        "const links = (await fetch(location.href)).headers.get('link') ?? '';
+         const styles = [...links.matchAll(/<([^>]+)>; rel=preload; as=style/g)].map(([, path]) => path);
+         const used = [...document.styleSheets].map((sheet) => sheet.href && new URL(sheet.href).pathname);
+         return styles.filter((path) => !used.includes(path));",
+        json!([]),
+    );
+    assert_eq!(unused, json!([]), "{path} preloads what it does not use");
+}
+
 fn check_shift(browser: &Browser, path: &str) {
     let shift = browser.value("window.shifted").as_f64().unwrap();
     assert!(shift <= MAX_SHIFT, "{path} moves by {shift}");
@@ -130,6 +142,7 @@ fn check_result(browser: &Browser, address: &str, name: &str) {
     let top = browser
         .value("document.querySelector('.answer p, .sheet .prose p').getBoundingClientRect().top");
     assert!(top.as_f64().unwrap() <= MAX_TOP, "{name}: {top}");
+    check_preloads(browser, name);
     check_shift(browser, name);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
@@ -174,6 +187,7 @@ fn other_pages_stay_within_their_network_budget() {
         eprintln!("{path}: {count} requests, {bytes} bytes");
         assert!(count <= MAX_REQUESTS, "{path}: {count} requests: {all:#?}");
         assert!(bytes <= MAX_BYTES, "{path}: {bytes} bytes: {all:#?}");
+        check_preloads(&browser, path);
         check_shift(&browser, path);
     }
     assert_eq!(browser.console_errors(), Vec::<String>::new());
