@@ -37,7 +37,7 @@ pub(super) struct IdempotencyKeys {
 enum KeyState {
     /// The request is being processed.
     Answering,
-    /// The request was processed, but the response could not be stored.
+    /// The request was or may have been processed, but there is no stored response.
     OutcomeUnknown,
 }
 
@@ -204,13 +204,18 @@ impl Idempotency<'_> {
                 "answer not stored under its idempotency key",
                 &[("fault", why)],
             );
-            let mut states = self.keys.states();
-            if states.len() >= MAX_LOST_RESPONSES {
-                states.retain(|_, state| *state == KeyState::Answering);
-            }
-            states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
+            self.refuse_repeats(&claim);
         }
         store_result.is_ok()
+    }
+
+    /// Refuses the key of a request from now on, because nobody knows whether it was carried out, or it was paid for.
+    pub fn refuse_repeats(&self, claim: &IdempotencyClaim) {
+        let mut states = self.keys.states();
+        if states.len() >= MAX_LOST_RESPONSES {
+            states.retain(|_, state| *state == KeyState::Answering);
+        }
+        states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
     }
 
     async fn try_store_response(

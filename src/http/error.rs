@@ -95,6 +95,10 @@ impl ApiError {
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Error::new(kind, public).into()
     }
+    /// Whether the request must not be repeated, because it was or may have been carried out.
+    pub(super) fn is_final(&self) -> bool {
+        self.0.error.is_final
+    }
     /// Creates a 405 error: the path exists, but not with this method.
     pub fn method_not_allowed(allow: String) -> Self {
         let text = format!("this path accepts only {allow}");

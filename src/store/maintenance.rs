@@ -29,8 +29,9 @@ impl Store {
         self.between_commits(|db| db.free_cache()).await
     }
 
-    /// Reads with the writer's connection, which is always open. Use this for what an idle server reads regularly: it
-    /// would keep a reading connection, and therefore its memory, from being closed.
+    /// Reads a file with the writer's connection, which is always open. Use this for what an idle server reads regularly:
+    /// it would keep a reading connection, and therefore its memory, from being closed. From a database server, reads as
+    /// usual, because changes must not wait for it.
     ///
     /// # Errors
     /// Returns `Closed`, or an error from the query.
@@ -39,7 +40,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Reader) -> Result<T> + Send + 'static,
     {
-        self.between_commits(|db| ask(db)).await
+        match self.is_embedded() {
+            true => self.between_commits(|db| ask(db)).await,
+            false => self.read(ask).await,
+        }
     }
 
     async fn between_commits<T: Send + 'static>(

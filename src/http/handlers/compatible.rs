@@ -147,7 +147,10 @@ pub(super) async fn with_idempotency_key(
     let (reply, text) = match work.await {
         Ok(response) => response,
         Err(error) => {
-            cx.app.idempotency().release(claim).await;
+            match error.is_final() {
+                true => cx.app.idempotency().refuse_repeats(&claim),
+                false => cx.app.idempotency().release(claim).await,
+            }
             return Err(error);
         }
     };
