@@ -71,6 +71,8 @@ fn from_the_first_account_to_the_exported_answer() {
         "what was written is read again after a restart: {second}"
     );
 
+    // Again, so that the request does not meet the end of the session.
+    browser.wait_text(".composer-price", "free");
     account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
     assert_eq!(browser.console_errors(), Vec::<String>::new());
