@@ -36,14 +36,14 @@ pub struct TransferSource(Writer);
 pub struct TransferTarget(Writer);
 
 impl TransferSource {
-    /// Opens a file, which keeps every other process from writing to it. Blocks.
+    /// Opens a file, which keeps every other process from writing to it. Neither the file nor its log is changed.
+    /// Blocks.
     ///
     /// # Errors
     /// `Open` if it is not a database of Quire, or another process writes to it for long; `Older` if it must be migrated
     /// first; `UnknownTable` if it has a table that would be lost.
     pub fn open_file(path: &Path) -> Result<Self> {
-        // Without checkpoints of our own, so that only its log index changes.
-        let db = Writer::open_sqlite(path, true)?;
+        let db = Writer::open_unchanged(path)?;
         file::check_version(&db)?;
         db.run_control("BEGIN IMMEDIATE")?;
         Self::checked(db, file::TABLES_QUERY, &[])
@@ -216,4 +216,43 @@ fn table_names() -> Vec<&'static str> {
     lines
         .filter_map(|line| Some(line.strip_prefix("CREATE TABLE ")?.split_once(' ')?.0))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::tests::Folder;
+    use crate::store::{Store, StoreSettings, settings};
+
+    /// A process that was killed leaves a log, and a backup that was copied into place has none and another mode.
+    #[test]
+    fn a_source_is_not_changed() {
+        let folder = Folder::new();
+        let path = folder.path().join("quire.db");
+        let store = Store::open(&StoreSettings { path: path.clone() }).expect("a new file");
+        let text = "x".repeat(100_000);
+        let written = store.write_now(move |db| settings::set(db, "long", &text));
+        written.expect("the test's statements");
+        let killed = folder.path().join("killed.db");
+        let log = |path: &Path| format!("{}-wal", path.display());
+        fs::copy(&path, &killed).expect("a copy");
+        fs::copy(log(&path), log(&killed)).expect("a copy");
+        store.close_to_changes();
+        let copied = folder.path().join("copied.db");
+        let sql = format!("VACUUM INTO '{}'", copied.display());
+        let original = Writer::open_sqlite(&path, false).expect("the file");
+        original.run_batch(&sql).expect("a backup");
+        for source in [&killed, &copied] {
+            let content = || (fs::read(source).ok(), fs::read(log(source)).ok());
+            let before = content();
+            let opened = TransferSource::open_file(source);
+            let opened = opened.unwrap_or_else(|error| panic!("{error}"));
+            let value = settings::get(opened.reader(), "long").expect("the test's statements");
+            assert_eq!(value.map(|text| text.len()), Some(100_000));
+            drop(opened);
+            assert!(content() == before, "{}", source.display());
+        }
+    }
 }
