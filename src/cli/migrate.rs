@@ -22,7 +22,7 @@ pub(super) const DETAILS: &str = "Stop all servers first. Moves the database tha
      or DATABASE_URL, with the original files of the documents, to an empty database\n\
      or folder of the other kind: postgres://USER:PASSWORD@HOST/NAME, or FOLDER. With\n\
      --to -, the target is read from stdin, so that no list of processes shows the\n\
-     password. The source is never changed. Afterward, every table is read back, and\n\
+     password. The source's content is not changed. Afterward, every table is read back, and\n\
      the number of its rows and a hash of them must be the same on both sides. If one\n\
      differs, or the command is interrupted, the target stays without a database.";
 
@@ -101,6 +101,11 @@ fn report(migration: &Migration) -> Outcome {
             "warning: the original files of some documents are not in the source, and so not in the target: {missing}"
         ));
     }
+    if let Some(damaged) = summarize_list(&migration.damaged) {
+        print_progress(&format!(
+            "warning: the original files of some documents are damaged in the source, and were copied as they are: {damaged}"
+        ));
+    }
     print(match &migration.secret {
         NeededSecret::Same => {
             "Next: start the server on the target with the same QUIRE_SECRET as before.".to_owned()
@@ -127,5 +132,6 @@ fn as_json(migration: &Migration) -> serde_json::Value {
             "column": texts.column, "rows": texts.rows, "keys": texts.keys,
         })).collect::<Vec<_>>(),
         "missing_originals": migration.missing,
+        "damaged_originals": migration.damaged,
     })
 }

@@ -351,6 +351,41 @@ fn a_copy_that_differs_is_not_kept_and_its_table_is_named() {
     assert_eq!(cluster.run(kept), "");
 }
 
+/// A server that is killed while it moves a file from its folder to the database leaves the file, and its first pieces.
+#[test]
+fn an_original_is_copied_whole_or_named_as_damaged() {
+    let filled = Filled::new();
+    let cluster = Cluster::start();
+    let (address, data) = (cluster.address("postgres"), filled.data());
+    let there = migrated(&[("QUIRE_DATA", data.to_str().unwrap())], &address);
+    assert_eq!(there["damaged_originals"], json!([]));
+    assert_eq!(
+        cluster.run("DELETE FROM document_bytes WHERE piece > 0;"),
+        ""
+    );
+    let from_server = [
+        ("QUIRE_DATA", data.to_str().unwrap()),
+        ("DATABASE_URL", address.as_str()),
+    ];
+    let original = |folder: &Path| folder.join("documents").join(&filled.document);
+    let bytes = std::fs::read(original(&data)).unwrap();
+    for has_file in [true, false] {
+        let back = Folder::new();
+        let target = back.path().join("data");
+        if !has_file {
+            std::fs::remove_file(original(&data)).unwrap();
+        }
+        let here = migrated(&from_server, target.to_str().unwrap());
+        let damaged = match has_file {
+            true => json!([]),
+            false => json!([filled.document]),
+        };
+        assert_eq!(here["damaged_originals"], damaged);
+        let copied = std::fs::read(original(&target)).unwrap();
+        assert!(bytes.starts_with(&copied) && (copied.len() == bytes.len()) == has_file);
+    }
+}
+
 /// Kills it after longer and longer times, until it has completed.
 #[test]
 fn a_killed_migration_leaves_no_database_and_can_be_repeated() {

@@ -1,5 +1,5 @@
-//! Moves the database and the documents' original files between a data folder and a PostgreSQL server. The source is
-//! never changed. A target that is not complete and verified cannot be started: on a server, everything is one
+//! Moves the database and the documents' original files between a data folder and a PostgreSQL server, which are not
+//! changed in the source. A target that is not complete and verified cannot be started: on a server, everything is one
 //! transaction; in a folder, the files get their names at the end.
 
 mod messages;
@@ -89,6 +89,8 @@ pub struct Migration {
     pub changed: Vec<ChangedTexts>,
     /// Documents without an original file in the source.
     pub missing: Vec<String>,
+    /// Documents whose original file has another content than was uploaded; it was copied as it is.
+    pub damaged: Vec<String>,
     /// The secret that the target needs.
     pub secret: NeededSecret,
 }
@@ -151,10 +153,12 @@ fn to_server(
     copying.compare_originals(&copied, found)?;
     let (tables, changed) = (copying.tables, copying.changed);
     target.finish().map_err(|error| target_error(&error))?;
+    let findings = originals.into_findings();
     Ok(Migration {
         tables,
         changed,
-        missing: originals.into_missing(),
+        missing: findings.missing,
+        damaged: findings.damaged,
         secret: match config.secret {
             Some(_) => NeededSecret::Same,
             None => NeededSecret::ContentOf(secret::path(folder)),
@@ -185,10 +189,12 @@ fn to_folder(
     let (tables, changed) = (copying.tables, copying.changed);
     target.finish().map_err(|error| target_error(&error))?;
     staged.publish()?;
+    let findings = originals.into_findings();
     Ok(Migration {
         tables,
         changed,
-        missing: originals.into_missing(),
+        missing: findings.missing,
+        damaged: findings.damaged,
         secret,
     })
 }
