@@ -56,10 +56,23 @@ impl StagedFolder {
             );
             return Err(Error::new(Kind::Conflict, text).resolve("use an empty folder"));
         }
+        target.check_documents_folder()?;
         private_folder(&target.staging)
             .and_then(|()| private_folder(&target.documents()))
             .map_err(|error| target.io_error(&error))?;
         Ok(target)
+    }
+
+    /// Makes room for the folder of the documents, which is moved there at the end. A link or a mount cannot be replaced.
+    fn check_documents_folder(&self) -> Result<()> {
+        let documents = self.folder.join("documents");
+        ignore_missing(fs::remove_dir(&documents)).map_err(|error| {
+            let reason = folder::io_reason(&error);
+            let text = format!("cannot replace the empty {}: {reason}", documents.display());
+            Error::new(Kind::Conflict, text).resolve(
+                "migrate to a folder without links and mounts in it, and move its documents to another disk afterward",
+            )
+        })
     }
 
     /// Returns the path of the new database.
@@ -119,7 +132,15 @@ impl StagedFolder {
     pub(super) fn publish(self) -> Result<()> {
         verify(&self.database())
             .map_err(|error| Error::new(Kind::Internal, format!("the copy: {error}")))?;
-        self.put_in_place().map_err(|error| self.io_error(&error))
+        if let Err(error) = self.put_in_place() {
+            // Alone, it would keep a server from starting in the folder.
+            if self.secret_to_copy.is_some() && !folder::database(&self.folder).exists() {
+                let _ = fs::remove_file(secret::path(&self.folder));
+            }
+            return Err(self.io_error(&error));
+        }
+        // Dropping this removes the staging folder. If that fails, a server may start beside it.
+        Ok(())
     }
 
     fn put_in_place(&self) -> io::Result<()> {
@@ -136,8 +157,7 @@ impl StagedFolder {
         // A power failure must not keep only the second name.
         File::open(&self.folder)?.sync_all()?;
         fs::rename(self.database(), folder::database(&self.folder))?;
-        File::open(&self.folder)?.sync_all()?;
-        self.remove_staging()
+        File::open(&self.folder)?.sync_all()
     }
 
     /// Writes the list of the documents.
@@ -266,6 +286,17 @@ mod tests {
             assert_eq!(left, kept, "{name}");
             fs::remove_dir_all(folder).unwrap();
         }
+    }
+
+    #[test]
+    fn documents_that_are_a_link_are_refused_at_once() {
+        let folder = interrupted("link", &[], None);
+        let elsewhere = folder.join("elsewhere");
+        fs::rename(folder.join("documents"), &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.join("documents")).unwrap();
+        let refused = StagedFolder::prepare(&folder).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("cannot replace"), "{refused}");
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
