@@ -10,6 +10,8 @@ use std::path::Path;
 
 use super::connection::{EngineKind, Reader, Writer};
 use super::engine;
+use super::error::{OpenError, StoreError};
+use super::postgres::earlier_version;
 use super::postgres::transfer as server;
 use super::sqlite::migrate;
 use super::sqlite::transfer as file;
@@ -52,12 +54,13 @@ impl TransferSource {
     /// Opens a database on a server, and locks its tables against changes. Blocks.
     ///
     /// # Errors
-    /// `InUse` if a Quire server is using it; `PendingCommands` if something that was promised is still to be done;
+    /// `Unreachable` without a connection; `InUse` if a Quire server is using it; `PendingCommands` if something that was promised is still to be done;
     /// otherwise the same errors as [`TransferSource::open_file`].
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
-        let db = engine::connect(address, authorities)?;
+        let db = connect(address, authorities)?;
         server::check_version(&db)?;
         server::begin(&db)?;
+        exclude_earlier_servers(&db)?;
         // Before the lock, so that a server in use is not disturbed, and again when none can start any more.
         server::check_unused(&db)?;
         server::lock_tables(&db, &table_names(), server::LockMode::KeepUnchanged)?;
@@ -112,11 +115,17 @@ impl TransferTarget {
     /// Begins to fill an empty database on a server, whose tables are created if necessary. Blocks.
     ///
     /// # Errors
-    /// `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
+    /// `Unreachable` without a connection; `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
-        let db = engine::connect(address, authorities)?;
+        let db = connect(address, authorities)?;
         server::begin(&db)?;
-        server::create_tables(&db, migrate::CURRENT_SCHEMA)?;
+        let created = server::create_tables(&db, migrate::CURRENT_SCHEMA);
+        created.map_err(|error| match error {
+            // A server that starts, or another migration, has the lock.
+            OpenError::Busy if !db.is_broken() => TransferError::InUse,
+            error => error.into(),
+        })?;
+        exclude_earlier_servers(&db)?;
         let names = table_names();
         if server::count_alive(&db)? > 0 {
             return Err(TransferError::InUse);
@@ -184,7 +193,8 @@ impl TransferTable {
     /// number of rows so far.
     ///
     /// # Errors
-    /// `UnusableKey` if a key cannot be stored; another error if a database cannot be used.
+    /// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target refuses rows; another error if a database
+    /// cannot be used.
     pub fn copy(
         &self,
         source: &TransferSource,
@@ -208,6 +218,21 @@ impl TransferTable {
     ) -> Result<u64> {
         rows::read(self, &target.0, digest, progress)
     }
+}
+
+fn connect(address: &str, authorities: Option<&str>) -> Result<Writer> {
+    engine::connect(address, authorities).map_err(|error| match error {
+        OpenError::Busy => TransferError::Unreachable,
+        error => error.into(),
+    })
+}
+
+/// Keeps servers of the version before there could be several out, which are not listed.
+fn exclude_earlier_servers(db: &Writer) -> Result<()> {
+    earlier_version::exclude(db).map_err(|error| match error {
+        StoreError::Conflict(_) => TransferError::InUse,
+        error => error.into(),
+    })
 }
 
 /// Returns the names of the tables in the schema, in its order.

@@ -21,6 +21,17 @@ pub enum TransferError {
     UnknownTable(String),
     /// A row of this table has U+0000 in its key, which PostgreSQL cannot store.
     UnusableKey(String),
+    /// Rows of a table could not be inserted.
+    UnusableRows {
+        /// Key of the first of them.
+        first: String,
+        /// Key of the last of them.
+        last: String,
+        /// Why.
+        why: StoreError,
+    },
+    /// The server cannot be reached, or refuses the connection.
+    Unreachable,
     /// The connection was lost during the commit.
     UnknownCommit,
     /// Reading or writing failed.
@@ -42,6 +53,15 @@ impl fmt::Display for TransferError {
             }
             Self::UnknownTable(name) => write!(f, "the table {name} is not part of the schema"),
             Self::UnusableKey(table) => write!(f, "a row of {table} has U+0000 in its key"),
+            Self::UnusableRows { first, last, why } => {
+                write!(
+                    f,
+                    "a row between the keys {first} and {last} cannot be stored: {why}"
+                )
+            }
+            Self::Unreachable => {
+                f.write_str("the PostgreSQL server cannot be reached or refuses the connection")
+            }
             Self::UnknownCommit => f.write_str("the connection was lost during the commit"),
             Self::Failed(error) => write!(f, "{error}"),
         }

@@ -73,6 +73,15 @@ pub(super) fn copy_error(table: &str, error: &TransferError) -> Error {
     }
 }
 
+/// Returns the error for files that the source's replica may have.
+pub(super) fn only_in_replica(count: usize) -> Error {
+    let text =
+        format!("the original files of {count} documents are only in the replica, if anywhere");
+    Error::new(Kind::Conflict, text).resolve(
+        "start the server on the source until it has fetched them, or unset QUIRE_REPLICA to move without them",
+    )
+}
+
 /// Compares a table of the target with what was copied.
 ///
 /// # Errors
@@ -95,6 +104,11 @@ pub(super) fn compare(copied: &MigratedTable, found: &MigratedTable) -> Result<(
 }
 
 fn general_error(what: &str, error: &TransferError) -> Error {
+    if *error == TransferError::Unreachable {
+        return Error::new(Kind::Unavailable, format!("{what}: {error}")).resolve(
+            "check the address and the password, and make sure that the server is running",
+        );
+    }
     let kind = match error {
         TransferError::Open(OpenError::Busy) => Kind::Unavailable,
         _ => Kind::Internal,
