@@ -27,23 +27,27 @@ pub enum MigrationTarget {
 }
 
 impl MigrationTarget {
-    /// Reads the address of a server, a data folder, or the path of `quire.db` in one.
-    pub fn parse(text: &str) -> Self {
+    /// Reads the address of a server, a data folder, or the path of `quire.db` in one. Returns `None` for the address of
+    /// something else, which would become a folder with this name.
+    pub fn parse(text: &str) -> Option<Self> {
         let is_address = ["postgres://", "postgresql://"]
             .iter()
             .any(|start| text.starts_with(start));
         if is_address {
-            return Self::Server(text.to_owned());
+            return Some(Self::Server(text.to_owned()));
+        }
+        if text.contains("://") {
+            return None;
         }
         let path = Path::new(text);
-        match (path.file_name(), path.parent()) {
+        Some(Self::Folder(match (path.file_name(), path.parent()) {
             (Some(name), Some(parent)) if name == "quire.db" => match parent.as_os_str().is_empty()
             {
-                true => Self::Folder(PathBuf::from(".")),
-                false => Self::Folder(parent.to_owned()),
+                true => PathBuf::from("."),
+                false => parent.to_owned(),
             },
-            _ => Self::Folder(path.to_owned()),
-        }
+            _ => path.to_owned(),
+        }))
     }
 }
 
@@ -152,8 +156,11 @@ fn to_server(
     let found = original_files::read_server(&target, copying.progress)?;
     copying.compare_originals(&copied, found)?;
     let (tables, changed) = (copying.tables, copying.changed);
-    target.finish().map_err(|error| target_error(&error))?;
     let findings = originals.into_findings();
+    if config.replica.is_some() && !findings.missing.is_empty() {
+        return Err(messages::only_in_replica(findings.missing.len()));
+    }
+    target.finish().map_err(|error| target_error(&error))?;
     Ok(Migration {
         tables,
         changed,
@@ -299,7 +306,10 @@ mod tests {
             ("quire.db", folder(".")),
             ("data", folder("data")),
         ] {
-            assert!(MigrationTarget::parse(text) == expected, "{text}");
+            assert!(MigrationTarget::parse(text) == Some(expected), "{text}");
+        }
+        for other in ["mysql://q:secret@h/d", "postgress://q@h/d"] {
+            assert!(MigrationTarget::parse(other).is_none(), "{other}");
         }
     }
 }
