@@ -157,7 +157,12 @@ impl StagedFolder {
         // A power failure must not keep only the second name.
         File::open(&self.folder)?.sync_all()?;
         fs::rename(self.database(), folder::database(&self.folder))?;
-        File::open(&self.folder)?.sync_all()
+        File::open(&self.folder)?.sync_all()?;
+        // The folder itself may be new.
+        match fs::canonicalize(&self.folder)?.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     /// Writes the list of the documents.
