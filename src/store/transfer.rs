@@ -115,10 +115,11 @@ impl TransferTarget {
     /// Begins to fill an empty database on a server, whose tables are created if necessary. Blocks.
     ///
     /// # Errors
-    /// `Unreachable` without a connection; `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
+    /// `Unreachable` without a connection; `Encoding` if it is not UTF-8; `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::begin(&db)?;
+        server::check_encoding(&db)?;
         let created = server::create_tables(&db, migrate::CURRENT_SCHEMA);
         created.map_err(|error| match error {
             // A server that starts, or another migration, has the lock.

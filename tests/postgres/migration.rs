@@ -366,6 +366,14 @@ fn a_copy_that_differs_is_not_kept_and_its_table_is_named() {
         code == Some(1) && errors.contains("cannot be reached"),
         "{code:?} {errors}"
     );
+    let latin =
+        "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;";
+    assert_eq!(cluster.run(latin), "");
+    let (code, _, errors) = run(&source, &["migrate", "--to", &cluster.address("latin")]);
+    assert!(
+        code == Some(1) && errors.contains("encoding LATIN1"),
+        "{code:?} {errors}"
+    );
     let kept =
         "DO $$ BEGIN IF EXISTS (SELECT 1 FROM users) THEN RAISE EXCEPTION 'kept'; END IF; END $$;";
     assert_eq!(cluster.run(kept), "");

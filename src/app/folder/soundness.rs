@@ -120,12 +120,9 @@ fn server_error(error: &OpenError) -> Error {
         .resolve("Create a database only for Quire, or give its user a separate schema."),
         OpenError::Busy => Error::new(
             Kind::Unavailable,
-            "the PostgreSQL server in DATABASE_URL cannot be reached, refuses the connection, or has a lock for long",
+            "the PostgreSQL server in DATABASE_URL cannot be reached or refuses the connection",
         )
-        .resolve(
-            "Check the address and the password, and make sure that the server is running, and that no `quire migrate` \
-             is filling the database.",
-        ),
+        .resolve("Check the address and the password, and make sure that the server is running."),
         _ => Error::new(Kind::Internal, text),
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::store::error::{OpenError, StoreError};
 
-/// Why a transfer failed. In every case, the target has nothing of it, and the source is unchanged.
+/// Why a transfer failed. Except after `UnknownCommit`, the target has nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferError {
     /// A database cannot be opened.
@@ -30,6 +30,8 @@ pub enum TransferError {
         /// Why.
         why: StoreError,
     },
+    /// The target stores texts in this encoding, which does not have all characters.
+    Encoding(String),
     /// The server cannot be reached, or refuses the connection.
     Unreachable,
     /// The connection was lost during the commit.
@@ -62,6 +64,7 @@ impl fmt::Display for TransferError {
             Self::Unreachable => {
                 f.write_str("the PostgreSQL server cannot be reached or refuses the connection")
             }
+            Self::Encoding(name) => write!(f, "the database has the encoding {name}, not UTF8"),
             Self::UnknownCommit => f.write_str("the connection was lost during the commit"),
             Self::Failed(error) => write!(f, "{error}"),
         }

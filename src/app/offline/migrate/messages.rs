@@ -51,6 +51,8 @@ pub(super) fn target_error(error: &TransferError) -> Error {
             "the target database contains another program's tables",
         )
         .resolve("create a database only for Quire, or give its user a separate schema"),
+        TransferError::Encoding(_) => Error::new(Kind::Conflict, format!("the target: {error}"))
+            .resolve("create it with ENCODING 'UTF8', and with TEMPLATE template0 if necessary"),
         TransferError::UnknownCommit => Error::new(
             Kind::Unavailable,
             "the connection was lost at the end, so it is unknown whether the copy was stored",
