@@ -3,6 +3,7 @@
 
 pub(super) mod entries;
 pub(super) mod journal_check;
+pub(super) mod migration_check;
 mod paths;
 pub(super) mod secret_check;
 pub(super) mod soundness;

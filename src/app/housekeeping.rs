@@ -78,7 +78,8 @@ impl App {
 
     /// Returns whether turns remain, or `None` if another server is responsible for them.
     async fn index_older_batch(&self) -> Result<Option<bool>> {
-        if !self.store.read(turn_texts::has_older).await? {
+        // Every server asks once after it starts, which is no reason to open a reading connection.
+        if !self.store.read_when_idle(turn_texts::has_older).await? {
             return Ok(Some(false));
         }
         if !self.is_housekeeper().await? {

@@ -18,13 +18,14 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 const SHOWN_DIGITS: usize = 16;
 
 /// Explanation for `quire help migrate`.
-pub(super) const DETAILS: &str = "Stop all servers first. Moves the database that the settings name, in QUIRE_DATA\n\
-     or DATABASE_URL, with the original files of the documents, to an empty database\n\
-     or folder of the other kind: postgres://USER:PASSWORD@HOST/NAME, or FOLDER. With\n\
-     --to -, the target is read from stdin, so that no list of processes shows the\n\
-     password. The source is never changed. Afterward, every table is read back, and\n\
-     the number of its rows and a hash of them must be the same on both sides. If one\n\
-     differs, or the command is interrupted, the target stays without a database.";
+pub(super) const DETAILS: &str = "Stop all servers and commands first. Moves the database that the settings name,\n\
+     in QUIRE_DATA or DATABASE_URL, with the original files of the documents, to an\n\
+     empty database or folder of the other kind: postgres://USER:PASSWORD@HOST/NAME,\n\
+     or FOLDER. With --to -, the target is read from stdin, so that no list of\n\
+     processes shows the password. What the source contains is not changed. Afterward,\n\
+     every table is read back, and the number of its rows and a hash of them must be\n\
+     the same on both sides. If one differs, or the command is interrupted, the target\n\
+     stays without a database.";
 
 /// Moves the database.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -45,15 +46,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     if target.is_empty() {
         return usage("the target is empty");
     }
+    let Some(target) = MigrationTarget::parse(&target) else {
+        return usage("the target is neither postgres://… nor a folder");
+    };
     let config = call.config()?;
     let mut last = clock::instant();
-    let migration = migrate::migrate(
-        &config,
-        &MigrationTarget::parse(&target),
-        &mut |what, rows| {
-            show_progress(&mut last, what, rows);
-        },
-    )?;
+    let migration = migrate::migrate(&config, &target, &mut |what, rows| {
+        show_progress(&mut last, what, rows);
+    })?;
     match call.has("json") {
         true => print(as_json(&migration)),
         false => report(&migration),
@@ -98,7 +98,12 @@ fn report(migration: &Migration) -> Outcome {
     }
     if let Some(missing) = summarize_list(&migration.missing) {
         print_progress(&format!(
-            "warning: the original files of some documents are not in the source, and so not in the target: {missing}"
+            "warning: the original files of some documents are not in the source's folder or database, and so not in the target (--json lists all): {missing}"
+        ));
+    }
+    if let Some(damaged) = summarize_list(&migration.damaged) {
+        print_progress(&format!(
+            "warning: the original files of some documents are damaged in the source, and were copied as they are: {damaged}"
         ));
     }
     print(match &migration.secret {
@@ -127,5 +132,6 @@ fn as_json(migration: &Migration) -> serde_json::Value {
             "column": texts.column, "rows": texts.rows, "keys": texts.keys,
         })).collect::<Vec<_>>(),
         "missing_originals": migration.missing,
+        "damaged_originals": migration.damaged,
     })
 }

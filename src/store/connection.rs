@@ -281,6 +281,15 @@ impl Writer {
         Ok(Self(Reader(Connection::Sqlite(connection))))
     }
 
+    /// Opens a connection that locks a SQLite file while it only reads it.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be opened.
+    pub(super) fn open_unchanged(path: &Path) -> std::result::Result<Self, OpenError> {
+        let connection = SqliteConnection::open_unchanged(path)?;
+        Ok(Self(Reader(Connection::Sqlite(connection))))
+    }
+
     /// Opens a read-write session.
     ///
     /// # Errors

@@ -303,6 +303,16 @@ pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     })
 }
 
+/// Lists all documents of all users with the SHA-256 of their originals, in hexadecimal, in the order of their IDs.
+///
+/// # Errors
+/// Returns an error if the database cannot be read.
+pub fn hashes(db: &Reader) -> Result<Vec<(DocumentId, String)>> {
+    db.all("SELECT id, sha256 FROM documents ORDER BY id", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+}
+
 /// Returns the size of a document's original in bytes, regardless of its owner.
 ///
 /// # Errors

@@ -87,16 +87,23 @@ pub fn add_threads(
 ) -> Result<Vec<ImportOutcome>> {
     db.expect_growth()?;
     let mut outcomes = Vec::with_capacity(threads.len());
-    let mut texts = Vec::new();
+    let (mut texts, mut panels) = (Vec::new(), Vec::new());
     for thread in threads {
         let outcome = add_thread(db, user, thread)?;
         if outcome == ImportOutcome::Added {
-            let turns = thread.turns.iter();
-            texts.extend(turns.map(|turn| (&turn.id, &*turn.question, &*turn.answer)));
+            for turn in &thread.turns {
+                match turn.stage_answers.len() > 1 {
+                    true => panels.push(&turn.id),
+                    false => texts.push((&turn.id, &*turn.question, &*turn.answer)),
+                }
+            }
         }
         outcomes.push(outcome);
     }
     turn_texts::add_missing(db, user, &texts)?;
+    for id in panels {
+        turn_texts::write(db, id.as_str())?;
+    }
     Ok(outcomes)
 }
 
@@ -252,6 +259,38 @@ mod tests {
                 turn_texts::ensure_thread(db, &id)?;
             }
             assert_eq!(derived_rows(db)?, written);
+            Ok(())
+        });
+    }
+
+    /// Of a panel, the members' texts can be found too, without waiting for the background.
+    #[test]
+    fn the_texts_of_a_panels_members_are_indexed() {
+        with_writer(|db| {
+            let ada = user(1);
+            users::insert(db, &ada)?;
+            let mut panel = thread(1, 1);
+            let turn = &mut panel.turns[0];
+            turn.plan = r#"{"stages": [{"who": "members"}, {"who": "synthesizer"}]}"#.into();
+            let answers = ["a draft about Quitten", "the answer"].into_iter();
+            let answers = answers.enumerate().map(|(stage, text)| {
+                let json = serde_json::json!({
+                    "stage": stage, "member": 0, "model": "m", "text": text, "reasoning": "", "cached": false,
+                    "latency_ms": 0, "usage": crate::domain::chat::Usage::default(),
+                });
+                ImportedAnswer {
+                    stage,
+                    member: 0,
+                    model: "m".into(),
+                    json: json.to_string(),
+                }
+            });
+            turn.stage_answers = answers.collect();
+            let id = turn.id.clone();
+            add_threads(db, &ada.id, &[panel])?;
+            let sql = "SELECT answer FROM turn_texts WHERE analysis_id = ?1";
+            let text = db.query_one(sql, [&id], |row| row.get::<_, String>(0))?;
+            assert!(text.contains("Quitten"), "{text}");
             Ok(())
         });
     }

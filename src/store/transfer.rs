@@ -10,6 +10,8 @@ use std::path::Path;
 
 use super::connection::{EngineKind, Reader, Writer};
 use super::engine;
+use super::error::{OpenError, StoreError};
+use super::postgres::earlier_version;
 use super::postgres::transfer as server;
 use super::sqlite::migrate;
 use super::sqlite::transfer as file;
@@ -36,14 +38,14 @@ pub struct TransferSource(Writer);
 pub struct TransferTarget(Writer);
 
 impl TransferSource {
-    /// Opens a file, which keeps every other process from writing to it. Blocks.
+    /// Opens a file, which keeps every other process from writing to it. Neither the file nor its log is changed.
+    /// Blocks.
     ///
     /// # Errors
     /// `Open` if it is not a database of Quire, or another process writes to it for long; `Older` if it must be migrated
     /// first; `UnknownTable` if it has a table that would be lost.
     pub fn open_file(path: &Path) -> Result<Self> {
-        // Without checkpoints of our own, so that only its log index changes.
-        let db = Writer::open_sqlite(path, true)?;
+        let db = Writer::open_unchanged(path)?;
         file::check_version(&db)?;
         db.run_control("BEGIN IMMEDIATE")?;
         Self::checked(db, file::TABLES_QUERY, &[])
@@ -52,12 +54,13 @@ impl TransferSource {
     /// Opens a database on a server, and locks its tables against changes. Blocks.
     ///
     /// # Errors
-    /// `InUse` if a Quire server is using it; `PendingCommands` if something that was promised is still to be done;
+    /// `Unreachable` without a connection; `InUse` if a Quire server is using it; `PendingCommands` if something that was promised is still to be done;
     /// otherwise the same errors as [`TransferSource::open_file`].
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
-        let db = engine::connect(address, authorities)?;
+        let db = connect(address, authorities)?;
         server::check_version(&db)?;
         server::begin(&db)?;
+        exclude_earlier_servers(&db)?;
         // Before the lock, so that a server in use is not disturbed, and again when none can start any more.
         server::check_unused(&db)?;
         server::lock_tables(&db, &table_names(), server::LockMode::KeepUnchanged)?;
@@ -112,11 +115,18 @@ impl TransferTarget {
     /// Begins to fill an empty database on a server, whose tables are created if necessary. Blocks.
     ///
     /// # Errors
-    /// `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
+    /// `Unreachable` without a connection; `Encoding` if it is not UTF-8; `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
-        let db = engine::connect(address, authorities)?;
+        let db = connect(address, authorities)?;
         server::begin(&db)?;
-        server::create_tables(&db, migrate::CURRENT_SCHEMA)?;
+        server::check_encoding(&db)?;
+        let created = server::create_tables(&db, migrate::CURRENT_SCHEMA);
+        created.map_err(|error| match error {
+            // A server that starts, or another migration, has the lock.
+            OpenError::Busy if !db.is_broken() => TransferError::InUse,
+            error => error.into(),
+        })?;
+        exclude_earlier_servers(&db)?;
         let names = table_names();
         if server::count_alive(&db)? > 0 {
             return Err(TransferError::InUse);
@@ -184,7 +194,8 @@ impl TransferTable {
     /// number of rows so far.
     ///
     /// # Errors
-    /// `UnusableKey` if a key cannot be stored; another error if a database cannot be used.
+    /// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target refuses rows; another error if a database
+    /// cannot be used.
     pub fn copy(
         &self,
         source: &TransferSource,
@@ -210,10 +221,64 @@ impl TransferTable {
     }
 }
 
+fn connect(address: &str, authorities: Option<&str>) -> Result<Writer> {
+    engine::connect(address, authorities).map_err(|error| match error {
+        OpenError::Busy => TransferError::Unreachable,
+        error => error.into(),
+    })
+}
+
+/// Keeps servers of the version before there could be several out, which are not listed.
+fn exclude_earlier_servers(db: &Writer) -> Result<()> {
+    earlier_version::exclude(db).map_err(|error| match error {
+        StoreError::Conflict(_) => TransferError::InUse,
+        error => error.into(),
+    })
+}
+
 /// Returns the names of the tables in the schema, in its order.
 fn table_names() -> Vec<&'static str> {
     let lines = migrate::CURRENT_SCHEMA.lines();
     lines
         .filter_map(|line| Some(line.strip_prefix("CREATE TABLE ")?.split_once(' ')?.0))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::tests::Folder;
+    use crate::store::{Store, StoreSettings, settings};
+
+    /// A process that was killed leaves a log, and a backup that was copied into place has none and another mode.
+    #[test]
+    fn a_source_is_not_changed() {
+        let folder = Folder::new();
+        let path = folder.path().join("quire.db");
+        let store = Store::open(&StoreSettings { path: path.clone() }).expect("a new file");
+        let text = "x".repeat(100_000);
+        let written = store.write_now(move |db| settings::set(db, "long", &text));
+        written.expect("the test's statements");
+        let killed = folder.path().join("killed.db");
+        let log = |path: &Path| format!("{}-wal", path.display());
+        fs::copy(&path, &killed).expect("a copy");
+        fs::copy(log(&path), log(&killed)).expect("a copy");
+        store.close_to_changes();
+        let copied = folder.path().join("copied.db");
+        let sql = format!("VACUUM INTO '{}'", copied.display());
+        let original = Writer::open_sqlite(&path, false).expect("the file");
+        original.run_batch(&sql).expect("a backup");
+        for source in [&killed, &copied] {
+            let content = || (fs::read(source).ok(), fs::read(log(source)).ok());
+            let before = content();
+            let opened = TransferSource::open_file(source);
+            let opened = opened.unwrap_or_else(|error| panic!("{error}"));
+            let value = settings::get(opened.reader(), "long").expect("the test's statements");
+            assert_eq!(value.map(|text| text.len()), Some(100_000));
+            drop(opened);
+            assert!(content() == before, "{}", source.display());
+        }
+    }
 }

@@ -277,6 +277,9 @@ fn what_is_in_use_or_not_empty_is_refused() {
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
     assert!(has_no_tables(&cluster));
+    let earlier = super::operation::EarlierServer::start(&cluster).unwrap();
+    refused(&source, &address, "a Quire server is using");
+    drop(earlier);
     refused(&source, "/nowhere/x", "in a data folder already");
     // The address from stdin; the table and the next step for people.
     let mut child = command(&source, &["migrate", "--to", "-"])
@@ -346,9 +349,84 @@ fn a_copy_that_differs_is_not_kept_and_its_table_is_named() {
         code == Some(1) && errors.contains("the copy of recipes differs") && printed.is_empty(),
         "{code:?} {errors}"
     );
+    // A row that the target refuses is named by its key, and a server that is not there by what to check.
+    assert_eq!(
+        cluster.run(
+            "DROP TRIGGER spoil ON recipes; ALTER TABLE recipes ADD CHECK (id <> 'recipe_AB');"
+        ),
+        ""
+    );
+    let (code, _, errors) = run(&source, &["migrate", "--to", &address]);
+    assert!(
+        code == Some(1) && errors.contains("between the keys recipe_AB and recipe_ab"),
+        "{code:?} {errors}"
+    );
+    let (code, _, errors) = run(&source, &["migrate", "--to", "postgres://q@127.0.0.1:1/q"]);
+    assert!(
+        code == Some(1) && errors.contains("cannot be reached"),
+        "{code:?} {errors}"
+    );
+    let latin =
+        "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;";
+    assert_eq!(cluster.run(latin), "");
+    let (code, _, errors) = run(&source, &["migrate", "--to", &cluster.address("latin")]);
+    assert!(
+        code == Some(1) && errors.contains("encoding LATIN1"),
+        "{code:?} {errors}"
+    );
     let kept =
         "DO $$ BEGIN IF EXISTS (SELECT 1 FROM users) THEN RAISE EXCEPTION 'kept'; END IF; END $$;";
     assert_eq!(cluster.run(kept), "");
+}
+
+/// A server that is killed while it moves a file from its folder to the database leaves the file, and its first pieces.
+#[test]
+fn an_original_is_copied_whole_or_named_as_damaged() {
+    let filled = Filled::new();
+    let cluster = Cluster::start();
+    let (address, data) = (cluster.address("postgres"), filled.data());
+    let original = |folder: &Path| folder.join("documents").join(&filled.document);
+    // What only a replica may have is not left behind.
+    let moved = filled.folder.path().join("moved");
+    std::fs::rename(original(&data), &moved).unwrap();
+    let replica = filled.folder.path().join("replica");
+    let replicated = [
+        ("QUIRE_DATA", data.to_str().unwrap()),
+        ("QUIRE_REPLICA", replica.to_str().unwrap()),
+    ];
+    let (code, _, errors) = run(&replicated, &["migrate", "--to", &address]);
+    assert!(
+        code == Some(1) && errors.contains("only in the replica"),
+        "{code:?} {errors}"
+    );
+    assert!(has_no_tables(&cluster));
+    std::fs::rename(&moved, original(&data)).unwrap();
+    let there = migrated(&[("QUIRE_DATA", data.to_str().unwrap())], &address);
+    assert_eq!(there["damaged_originals"], json!([]));
+    assert_eq!(
+        cluster.run("DELETE FROM document_bytes WHERE piece > 0;"),
+        ""
+    );
+    let from_server = [
+        ("QUIRE_DATA", data.to_str().unwrap()),
+        ("DATABASE_URL", address.as_str()),
+    ];
+    let bytes = std::fs::read(original(&data)).unwrap();
+    for has_file in [true, false] {
+        let back = Folder::new();
+        let target = back.path().join("data");
+        if !has_file {
+            std::fs::remove_file(original(&data)).unwrap();
+        }
+        let here = migrated(&from_server, target.to_str().unwrap());
+        let damaged = match has_file {
+            true => json!([]),
+            false => json!([filled.document]),
+        };
+        assert_eq!(here["damaged_originals"], damaged);
+        let copied = std::fs::read(original(&target)).unwrap();
+        assert!(bytes.starts_with(&copied) && (copied.len() == bytes.len()) == has_file);
+    }
 }
 
 /// Kills it after longer and longer times, until it has completed.

@@ -61,11 +61,11 @@ fn administrators_see_the_database_server_and_all_servers() {
 }
 
 /// As the version before leases locked the database for as long as its server ran.
-struct EarlierServer(std::process::Child);
+pub(super) struct EarlierServer(std::process::Child);
 
 impl EarlierServer {
     /// Starts one; `None` if it finds the lock taken.
-    fn start(cluster: &Cluster) -> Option<Self> {
+    pub(super) fn start(cluster: &Cluster) -> Option<Self> {
         use std::io::{BufRead, BufReader, Write};
         let mut psql = std::process::Command::new("psql")
             .args(["-X", "-q", "-t", "-A", "-d", &cluster.direct_address()])

@@ -33,6 +33,8 @@ const ID_TIME_CHARS: usize = 10;
 /// Rows per transaction, and bytes after which no more are added to it.
 const BATCH_ROWS: usize = 100;
 const BATCH_BYTES: u64 = 1 << 20;
+/// Rows to check at the end per transaction, which keeps other writes waiting: the texts of turns are indexed in it.
+const CHECKED_ROWS: usize = 20;
 
 type TarReader = Archive<GzDecoder<BufReader<File>>>;
 
@@ -457,20 +459,24 @@ fn remove_unreadable(
         let Some(inserted) = ids.inserted_ids.remove(table.name) else {
             continue;
         };
-        let user_id = user.clone();
-        let removed = archive_paths.store.write_now(move |db| {
-            let mut removed = 0;
-            for id in inserted {
-                if !archive::are_valid_children(db, table, &user_id, &id) {
-                    archive::remove_row(db, table, &user_id, &id)?;
-                    removed += 1;
-                } else if table.name == "analyses" {
-                    // Indexed when it was added, but without the members' texts, which followed it.
-                    archive::index_members(db, &id)?;
+        let inserted: Vec<String> = inserted.into_iter().collect();
+        let mut removed = 0;
+        for ids in inserted.chunks(CHECKED_ROWS) {
+            let (user_id, ids) = (user.clone(), ids.to_vec());
+            removed += archive_paths.store.write_now(move |db| {
+                let mut removed = 0;
+                for id in ids {
+                    if !archive::are_valid_children(db, table, &user_id, &id) {
+                        archive::remove_row(db, table, &user_id, &id)?;
+                        removed += 1;
+                    } else if table.name == "analyses" {
+                        // Indexed when it was added, but without the members' texts, which followed it.
+                        archive::index_members(db, &id)?;
+                    }
                 }
-            }
-            Ok(removed)
-        })?;
+                Ok(removed)
+            })?;
+        }
         if let Some(count) = counts.get_mut(table.name) {
             count.added = count.added.saturating_sub(removed);
             count.refused += removed;

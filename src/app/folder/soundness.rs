@@ -8,14 +8,12 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{entries, journal_check};
+use super::{entries, journal_check, migration_check};
 use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::store::{APPLICATION_ID, OpenError, Store};
 
-/// Folder within the data folder for a database that is being moved there.
-pub(in crate::app) const UNFINISHED_MIGRATION: &str = ".quire-migration";
 /// The first bytes of every SQLite database.
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Size of a database's header in bytes.
@@ -71,6 +69,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
     entries::check(folder)?;
     let path = super::database(folder);
+    migration_check::check(folder, &path)?;
     if config.database_url.is_some() {
         return check_no_file(&path);
     }
@@ -226,9 +225,6 @@ fn existing_entries(folder: &Path) -> Vec<String> {
     // Any file counts: a copy may have brought files that Quire did not move aside itself.
     if contains_file(&folder.join(orphans::FOLDER_NAME)) {
         found.push(format!("files in {}", orphans::FOLDER_NAME));
-    }
-    if folder.join(UNFINISHED_MIGRATION).exists() {
-        found.push(format!("an unfinished migration in {UNFINISHED_MIGRATION}"));
     }
     if crate::crypto::secret::path(folder).exists() {
         found.push("the file secret".to_owned());

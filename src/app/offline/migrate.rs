@@ -1,5 +1,5 @@
-//! Moves the database and the documents' original files between a data folder and a PostgreSQL server. The source is
-//! never changed. A target that is not complete and verified cannot be started: on a server, everything is one
+//! Moves the database and the documents' original files between a data folder and a PostgreSQL server, which are not
+//! changed in the source. A target that is not complete and verified cannot be started: on a server, everything is one
 //! transaction; in a folder, the files get their names at the end.
 
 mod messages;
@@ -27,23 +27,27 @@ pub enum MigrationTarget {
 }
 
 impl MigrationTarget {
-    /// Reads the address of a server, a data folder, or the path of `quire.db` in one.
-    pub fn parse(text: &str) -> Self {
+    /// Reads the address of a server, a data folder, or the path of `quire.db` in one. Returns `None` for the address of
+    /// something else, which would become a folder with this name.
+    pub fn parse(text: &str) -> Option<Self> {
         let is_address = ["postgres://", "postgresql://"]
             .iter()
             .any(|start| text.starts_with(start));
         if is_address {
-            return Self::Server(text.to_owned());
+            return Some(Self::Server(text.to_owned()));
+        }
+        if text.contains("://") {
+            return None;
         }
         let path = Path::new(text);
-        match (path.file_name(), path.parent()) {
+        Some(Self::Folder(match (path.file_name(), path.parent()) {
             (Some(name), Some(parent)) if name == "quire.db" => match parent.as_os_str().is_empty()
             {
-                true => Self::Folder(PathBuf::from(".")),
-                false => Self::Folder(parent.to_owned()),
+                true => PathBuf::from("."),
+                false => parent.to_owned(),
             },
-            _ => Self::Folder(path.to_owned()),
-        }
+            _ => path.to_owned(),
+        }))
     }
 }
 
@@ -89,6 +93,8 @@ pub struct Migration {
     pub changed: Vec<ChangedTexts>,
     /// Documents without an original file in the source.
     pub missing: Vec<String>,
+    /// Documents whose original file has another content than was uploaded; it was copied as it is.
+    pub damaged: Vec<String>,
     /// The secret that the target needs.
     pub secret: NeededSecret,
 }
@@ -150,11 +156,16 @@ fn to_server(
     let found = original_files::read_server(&target, copying.progress)?;
     copying.compare_originals(&copied, found)?;
     let (tables, changed) = (copying.tables, copying.changed);
+    let findings = originals.into_findings();
+    if config.replica.is_some() && !findings.missing.is_empty() {
+        return Err(messages::only_in_replica(findings.missing.len()));
+    }
     target.finish().map_err(|error| target_error(&error))?;
     Ok(Migration {
         tables,
         changed,
-        missing: originals.into_missing(),
+        missing: findings.missing,
+        damaged: findings.damaged,
         secret: match config.secret {
             Some(_) => NeededSecret::Same,
             None => NeededSecret::ContentOf(secret::path(folder)),
@@ -185,10 +196,12 @@ fn to_folder(
     let (tables, changed) = (copying.tables, copying.changed);
     target.finish().map_err(|error| target_error(&error))?;
     staged.publish()?;
+    let findings = originals.into_findings();
     Ok(Migration {
         tables,
         changed,
-        missing: originals.into_missing(),
+        missing: findings.missing,
+        damaged: findings.damaged,
         secret,
     })
 }
@@ -293,7 +306,10 @@ mod tests {
             ("quire.db", folder(".")),
             ("data", folder("data")),
         ] {
-            assert!(MigrationTarget::parse(text) == expected, "{text}");
+            assert!(MigrationTarget::parse(text) == Some(expected), "{text}");
+        }
+        for other in ["mysql://q:secret@h/d", "postgress://q@h/d"] {
+            assert!(MigrationTarget::parse(other).is_none(), "{other}");
         }
     }
 }

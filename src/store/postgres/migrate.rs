@@ -39,7 +39,7 @@ pub(in crate::store) fn migrate(
         std::thread::sleep(LOCK_PAUSE);
     }
     Err(OpenError::Failed(
-        "another program, such as pg_dump or quire migrate, has locked its tables: start Quire when it has finished"
+        "another program, such as pg_dump or `quire migrate`, has locked its tables: start Quire when it has finished"
             .into(),
     ))
 }

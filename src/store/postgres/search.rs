@@ -9,8 +9,10 @@ use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
 
-/// Rows to read per statement when the whole index is built; their texts are in memory together.
-const INDEX_ROWS: i64 = 100;
+/// Passages to read per statement when the whole index is built; their texts are in memory together.
+const INDEX_PASSAGES: i64 = 100;
+/// Turns to read per statement; one may have 400 KB of text.
+const INDEX_TURNS: i64 = 10;
 
 /// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
 ///
@@ -164,7 +166,7 @@ pub(in crate::store) fn index_all(db: &Writer) -> Result<()> {
     loop {
         let rows = db.all(
             "SELECT id, heading, text, terms FROM passages WHERE id > ?1 ORDER BY id LIMIT ?2",
-            (last, INDEX_ROWS),
+            (last, INDEX_PASSAGES),
             passage_words,
         )?;
         let Some((id, _)) = rows.last() else { break };
@@ -175,7 +177,7 @@ pub(in crate::store) fn index_all(db: &Writer) -> Result<()> {
     loop {
         let rows: Vec<(i64, String, String)> = db.all(
             "SELECT id, question, answer, terms, owner FROM turn_texts WHERE id > ?1 ORDER BY id LIMIT ?2",
-            (last, INDEX_ROWS),
+            (last, INDEX_TURNS),
             |row| {
                 let (id, words) = passage_words(row)?;
                 Ok((id, row.get(4)?, words))

@@ -70,6 +70,19 @@ pub(in crate::store) fn check_version(db: &Writer) -> std::result::Result<(), Tr
     }
 }
 
+/// Checks that a database can store every text.
+///
+/// # Errors
+/// `Encoding`; another error if the database cannot be read.
+pub(in crate::store) fn check_encoding(db: &Writer) -> std::result::Result<(), TransferError> {
+    let sql = "SELECT CAST(current_setting('server_encoding') AS TEXT)";
+    let name: String = db.query_one(sql, [], |row| row.get(0))?;
+    match name == "UTF8" {
+        true => Ok(()),
+        false => Err(TransferError::Encoding(name)),
+    }
+}
+
 /// Checks that no server uses the database or still has to carry out a command.
 ///
 /// # Errors

@@ -10,13 +10,28 @@ use crate::store::error::{Result, StoreError};
 /// Distance between the positions of two columns, so that no phrase spans both.
 const COLUMN_GAP: u32 = 16;
 
-/// Writes the words of several columns as the text of a `tsvector`, each labeled with its weight.
+/// Maximum size of a `tsvector` that is written, in bytes. PostgreSQL refuses one with 1,048,576.
+const MAX_VECTOR_BYTES: usize = 1_000_000;
+/// Bytes that a position takes in a `tsvector`.
+const POSITION_BYTES: usize = 2;
+/// Bytes that a word takes there in addition to its letters: the number of its positions, and padding.
+const WORD_BYTES: usize = 3;
+
+/// Writes the words of several columns as the text of a `tsvector`, each labeled with its weight. Words beyond its
+/// maximum size are left out, the last ones first.
 pub(super) fn vector(columns: &[(&str, char)]) -> String {
     let mut places: BTreeMap<String, Vec<(u32, char)>> = BTreeMap::new();
-    let mut position = 0;
-    for (text, label) in columns {
+    let (mut position, mut bytes) = (0, 0);
+    'columns: for (text, label) in columns {
         for word in folded_words(text).filter(|word| !word.is_empty()) {
             position += 1;
+            bytes += POSITION_BYTES;
+            if !places.contains_key(&word) {
+                bytes += word.len() + WORD_BYTES;
+            }
+            if bytes > MAX_VECTOR_BYTES {
+                break 'columns;
+            }
             places.entry(word).or_default().push((position, *label));
         }
         position += COLUMN_GAP;
@@ -97,6 +112,22 @@ mod tests {
     fn words_are_folded_and_keep_their_positions() {
         let words = vector(&[("Écu", 'A'), ("an écu, it's", 'B')]);
         assert_eq!(words, "'an':18B 'ecu':1A,19B 'it':20B 's':21B ");
+    }
+
+    /// Every one of these words is another one: with them all, PostgreSQL would refuse the row.
+    #[test]
+    fn words_beyond_the_maximum_size_are_left_out() {
+        let texts = ["a", "b"].map(|letter| {
+            let words = (0..60_000).map(|number| format!("{letter}{number:09} "));
+            words.collect::<String>()
+        });
+        let words = vector(&[(&texts[0], 'A'), (&texts[1], 'B')]);
+        let lexemes: usize = words
+            .split(' ')
+            .map(|word| word.find(':').unwrap_or(0))
+            .sum();
+        assert!(words.contains("'a000059999':") && words.contains("'b000000000':"));
+        assert!(lexemes < 1_000_000 && lexemes > 500_000, "{lexemes}");
     }
 
     #[test]

@@ -98,6 +98,22 @@ impl SqliteConnection {
         Ok(Self::new(connection))
     }
 
+    /// Opens a connection that locks a file while it only reads it. Neither the file nor its log is changed.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be opened.
+    pub(in crate::store) fn open_unchanged(path: &Path) -> rusqlite::Result<Self> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // The last connection to close would copy the log into the file and delete it. An empty log, which opening the
+        // file creates, may go.
+        let log = format!("{}-wal", path.display());
+        if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        }
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -1024;")?;
+        Ok(Self::new(connection))
+    }
+
     fn new(connection: Connection) -> Self {
         Self {
             connection,

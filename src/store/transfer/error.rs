@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::store::error::{OpenError, StoreError};
 
-/// Why a transfer failed. In every case, the target has nothing of it, and the source is unchanged.
+/// Why a transfer failed. Except after `UnknownCommit`, the target has nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferError {
     /// A database cannot be opened.
@@ -21,6 +21,19 @@ pub enum TransferError {
     UnknownTable(String),
     /// A row of this table has U+0000 in its key, which PostgreSQL cannot store.
     UnusableKey(String),
+    /// Rows of a table could not be inserted.
+    UnusableRows {
+        /// Key of the first of them.
+        first: String,
+        /// Key of the last of them.
+        last: String,
+        /// Why.
+        why: StoreError,
+    },
+    /// The target stores texts in this encoding, which does not have all characters.
+    Encoding(String),
+    /// The server cannot be reached, or refuses the connection.
+    Unreachable,
     /// The connection was lost during the commit.
     UnknownCommit,
     /// Reading or writing failed.
@@ -42,6 +55,16 @@ impl fmt::Display for TransferError {
             }
             Self::UnknownTable(name) => write!(f, "the table {name} is not part of the schema"),
             Self::UnusableKey(table) => write!(f, "a row of {table} has U+0000 in its key"),
+            Self::UnusableRows { first, last, why } => {
+                write!(
+                    f,
+                    "a row between the keys {first} and {last} cannot be stored: {why}"
+                )
+            }
+            Self::Unreachable => {
+                f.write_str("the PostgreSQL server cannot be reached or refuses the connection")
+            }
+            Self::Encoding(name) => write!(f, "the database has the encoding {name}, not UTF8"),
             Self::UnknownCommit => f.write_str("the connection was lost during the commit"),
             Self::Failed(error) => write!(f, "{error}"),
         }

@@ -81,7 +81,8 @@ impl OwnedValue {
 /// Copies a table.
 ///
 /// # Errors
-/// `UnusableKey` if a key cannot be stored; another error if a database cannot be used.
+/// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target refuses rows; another error if a database
+/// cannot be used.
 pub(super) fn copy(
     table: &TransferTable,
     source: &Reader,
@@ -93,7 +94,7 @@ pub(super) fn copy(
     let mut replaced: BTreeMap<usize, ReplacedNul> = BTreeMap::new();
     let mut refused = false;
     let mut count = 0;
-    each_row(table, source, |values| {
+    let copied = each_row(table, source, |values| {
         for (position, value) in values.iter().enumerate() {
             if matches!(value, Value::Text(text) if text.contains('\0')) {
                 refused |= table.key.contains(&position);
@@ -118,8 +119,9 @@ pub(super) fn copy(
             progress(count);
         }
         Ok(())
-    })?;
-    batch.insert()?;
+    });
+    let copied = copied.and_then(|()| Ok(batch.insert()?));
+    copied.map_err(|error| batch.explained(error))?;
     progress(count);
     match refused {
         true => Err(TransferError::UnusableKey(table.name.to_owned())),
@@ -253,6 +255,8 @@ struct RowBatch<'a> {
     values: Vec<OwnedValue>,
     rows: usize,
     bytes: usize,
+    /// Whether the target refused these rows.
+    is_refused: bool,
 }
 
 impl<'a> RowBatch<'a> {
@@ -263,6 +267,7 @@ impl<'a> RowBatch<'a> {
             values: Vec::new(),
             rows: 0,
             bytes: 0,
+            is_refused: false,
         }
     }
 
@@ -300,13 +305,31 @@ impl<'a> RowBatch<'a> {
         );
         let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
         // Only full batches have the same text again.
-        match self.rows {
-            BATCH_ROWS => self.target.run(&sql, values.as_slice())?,
-            _ => self.target.run_rarely(&sql, values.as_slice())?,
+        let inserted = match self.rows {
+            BATCH_ROWS => self.target.run(&sql, values.as_slice()),
+            _ => self.target.run_rarely(&sql, values.as_slice()),
         };
+        self.is_refused = inserted.is_err();
+        inserted?;
         self.values.clear();
         (self.rows, self.bytes) = (0, 0);
         Ok(())
+    }
+
+    /// Adds the keys of the rows to an error if the target refused them.
+    fn explained(&self, error: TransferError) -> TransferError {
+        let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
+        let mut rows = values.chunks(self.table.columns.len());
+        match (error, rows.next()) {
+            (TransferError::Failed(why), Some(first)) if self.is_refused => {
+                TransferError::UnusableRows {
+                    first: shown_key(self.table, first),
+                    last: shown_key(self.table, rows.next_back().unwrap_or(first)),
+                    why,
+                }
+            }
+            (error, _) => error,
+        }
     }
 }
 

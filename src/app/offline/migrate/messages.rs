@@ -51,6 +51,8 @@ pub(super) fn target_error(error: &TransferError) -> Error {
             "the target database contains another program's tables",
         )
         .resolve("create a database only for Quire, or give its user a separate schema"),
+        TransferError::Encoding(_) => Error::new(Kind::Conflict, format!("the target: {error}"))
+            .resolve("create it with ENCODING 'UTF8', and with TEMPLATE template0 if necessary"),
         TransferError::UnknownCommit => Error::new(
             Kind::Unavailable,
             "the connection was lost at the end, so it is unknown whether the copy was stored",
@@ -71,6 +73,15 @@ pub(super) fn copy_error(table: &str, error: &TransferError) -> Error {
         ),
         error => general_error(&format!("the table {table}"), error),
     }
+}
+
+/// Returns the error for files that the source's replica may have.
+pub(super) fn only_in_replica(count: usize) -> Error {
+    let text =
+        format!("the original files of {count} documents are only in the replica, if anywhere");
+    Error::new(Kind::Conflict, text).resolve(
+        "start the server on the source until it has fetched them, or unset QUIRE_REPLICA to move without them",
+    )
 }
 
 /// Compares a table of the target with what was copied.
@@ -95,6 +106,11 @@ pub(super) fn compare(copied: &MigratedTable, found: &MigratedTable) -> Result<(
 }
 
 fn general_error(what: &str, error: &TransferError) -> Error {
+    if *error == TransferError::Unreachable {
+        return Error::new(Kind::Unavailable, format!("{what}: {error}")).resolve(
+            "check the address and the password, and make sure that the server is running",
+        );
+    }
     let kind = match error {
         TransferError::Open(OpenError::Busy) => Kind::Unavailable,
         _ => Kind::Internal,

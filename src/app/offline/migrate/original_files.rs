@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::MigratedTable;
@@ -21,14 +21,27 @@ const COPYING: &str = "copying original files";
 /// What is shown while they are read back.
 const VERIFYING: &str = "verifying original files";
 
+/// Number of bytes to hash at a time.
+const HASHED_BYTES: usize = 64 << 10;
+
 /// The files of the source's documents.
 pub(super) struct OriginalsSource<'a> {
     source: &'a TransferSource,
     /// Folder of the source; with a server, of files that are not in the database yet.
     folder: PathBuf,
     is_server: bool,
-    ids: Vec<DocumentId>,
-    missing: RefCell<Vec<String>>,
+    /// All documents with the recorded SHA-256 of their originals.
+    documents: Vec<(DocumentId, String)>,
+    findings: RefCell<OriginalsFindings>,
+}
+
+/// Documents whose files are not as they were recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct OriginalsFindings {
+    /// Documents without a file.
+    pub(super) missing: Vec<String>,
+    /// Documents whose file has another content than the one that was uploaded. It is copied as it is.
+    pub(super) damaged: Vec<String>,
 }
 
 impl<'a> OriginalsSource<'a> {
@@ -37,21 +50,20 @@ impl<'a> OriginalsSource<'a> {
     /// # Errors
     /// Returns an error if the source cannot be read.
     pub(super) fn new(source: &'a TransferSource, folder: PathBuf) -> Result<Self> {
-        let sizes = documents::sizes(source.reader()).map_err(read_error)?;
-        let mut ids: Vec<DocumentId> = sizes.into_iter().map(|(id, _)| id).collect();
-        ids.sort();
+        let mut documents = documents::hashes(source.reader()).map_err(read_error)?;
+        documents.sort();
         Ok(Self {
             source,
             folder,
             is_server: source.is_server(),
-            ids,
-            missing: RefCell::default(),
+            documents,
+            findings: RefCell::default(),
         })
     }
 
-    /// Returns the documents whose file was not there.
-    pub(super) fn into_missing(self) -> Vec<String> {
-        self.missing.into_inner()
+    /// Returns the documents whose file was not as it was recorded.
+    pub(super) fn into_findings(self) -> OriginalsFindings {
+        self.findings.into_inner()
     }
 
     /// Copies all files to a folder.
@@ -105,9 +117,10 @@ impl<'a> OriginalsSource<'a> {
         mut put: impl FnMut(&DocumentId, &mut Pieces<'_>) -> Result<()>,
     ) -> Result<MigratedTable> {
         let mut files = FilesHash::default();
-        for id in &self.ids {
-            let Some(content) = self.open(id)? else {
-                self.missing.borrow_mut().push(id.as_str().to_owned());
+        for (id, recorded) in &self.documents {
+            let Some(content) = self.open(id, recorded)? else {
+                let missing = &mut self.findings.borrow_mut().missing;
+                missing.push(id.as_str().to_owned());
                 continue;
             };
             let mut pieces = Pieces {
@@ -115,26 +128,54 @@ impl<'a> OriginalsSource<'a> {
                 hasher: sha256::Hasher::new(),
             };
             put(id, &mut pieces)?;
-            files.add(id.as_str(), &pieces.hasher.finish());
+            let hash = pieces.hasher.finish();
+            if hex(&hash) != *recorded {
+                let damaged = &mut self.findings.borrow_mut().damaged;
+                damaged.push(id.as_str().to_owned());
+            }
+            files.add(id.as_str(), &hash);
             progress(COPYING, files.count);
         }
         Ok(files.finish())
     }
 
     /// Opens a file; `None` if it is not there.
-    fn open(&self, id: &DocumentId) -> Result<Option<Content<'a>>> {
-        if self.is_server {
-            let first = originals::piece(self.source.reader(), id, 0).map_err(read_error)?;
-            if first.is_some() {
-                return Ok(Some(Content::Rows(self.source, id.clone(), 0)));
-            }
+    fn open(&self, id: &DocumentId, recorded: &str) -> Result<Option<Content<'a>>> {
+        let file = match input_file::open(&self.folder.join(id.as_str())) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(io_error(id, &error)),
+        };
+        if !self.is_server {
+            return Ok(file.map(Content::File));
         }
-        match input_file::open(&self.folder.join(id.as_str())) {
-            Ok(file) => Ok(Some(Content::File(file))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error(id, &error)),
+        let first = originals::piece(self.source.reader(), id, 0).map_err(read_error)?;
+        let rows = first.map(|_| Content::Rows(self.source, id.clone(), 0));
+        let Some(mut file) = file else {
+            return Ok(rows);
+        };
+        // A server that was killed while it moved the file to the database has stored only the first pieces there.
+        let is_whole = has_hash(&mut file, recorded).map_err(|error| io_error(id, &error))?;
+        let file = Content::File(file);
+        Ok(Some(match is_whole {
+            true => file,
+            false => rows.unwrap_or(file),
+        }))
+    }
+}
+
+/// Whether a file has this SHA-256, in hexadecimal. Afterward, it is read from its start again.
+fn has_hash(file: &mut File, expected: &str) -> io::Result<bool> {
+    let mut hasher = sha256::Hasher::new();
+    let mut buffer = vec![0; HASHED_BYTES];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            length => hasher.update(&buffer[..length]),
         }
     }
+    file.rewind()?;
+    Ok(hex(&hasher.finish()) == expected)
 }
 
 /// Reads all files of a folder back.

@@ -2,18 +2,22 @@
 //! beside, and gets its name at the end: first the documents, then the database.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::NeededSecret;
 use super::messages::source_error;
 use crate::app::documents::{open_new, private_folder};
-use crate::app::folder::{self, FolderLock, soundness};
+use crate::app::folder::migration_check::UNFINISHED_MIGRATION;
+use crate::app::folder::{self, FolderLock};
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::crypto::secret;
 use crate::store::transfer::TransferSource;
 use crate::store::{settings, verify};
+
+/// Name of the list of the documents that get their names, without which nothing outside the staging folder is ours.
+const MOVED_DOCUMENTS: &str = "moved-documents";
 
 /// A locked folder with a new place for the database and the documents.
 pub(super) struct StagedFolder {
@@ -35,7 +39,7 @@ impl StagedFolder {
         };
         let target = Self {
             folder: folder.to_owned(),
-            staging: folder.join(soundness::UNFINISHED_MIGRATION),
+            staging: folder.join(UNFINISHED_MIGRATION),
             secret_to_copy: None,
             _lock: lock,
         };
@@ -52,10 +56,23 @@ impl StagedFolder {
             );
             return Err(Error::new(Kind::Conflict, text).resolve("use an empty folder"));
         }
+        target.check_documents_folder()?;
         private_folder(&target.staging)
             .and_then(|()| private_folder(&target.documents()))
             .map_err(|error| target.io_error(&error))?;
         Ok(target)
+    }
+
+    /// Makes room for the folder of the documents, which is moved there at the end. A link or a mount cannot be replaced.
+    fn check_documents_folder(&self) -> Result<()> {
+        let documents = self.folder.join("documents");
+        ignore_missing(fs::remove_dir(&documents)).map_err(|error| {
+            let reason = folder::io_reason(&error);
+            let text = format!("cannot replace the empty {}: {reason}", documents.display());
+            Error::new(Kind::Conflict, text).resolve(
+                "migrate to a folder without links and mounts in it, and move its documents to another disk afterward",
+            )
+        })
     }
 
     /// Returns the path of the new database.
@@ -115,7 +132,15 @@ impl StagedFolder {
     pub(super) fn publish(self) -> Result<()> {
         verify(&self.database())
             .map_err(|error| Error::new(Kind::Internal, format!("the copy: {error}")))?;
-        self.put_in_place().map_err(|error| self.io_error(&error))
+        if let Err(error) = self.put_in_place() {
+            // Alone, it would keep a server from starting in the folder.
+            if self.secret_to_copy.is_some() && !folder::database(&self.folder).exists() {
+                let _ = fs::remove_file(secret::path(&self.folder));
+            }
+            return Err(self.io_error(&error));
+        }
+        // Dropping this removes the staging folder. If that fails, a server may start beside it.
+        Ok(())
     }
 
     fn put_in_place(&self) -> io::Result<()> {
@@ -126,26 +151,59 @@ impl StagedFolder {
         }
         File::open(self.database())?.sync_all()?;
         File::open(self.documents())?.sync_all()?;
+        self.list_documents()?;
         File::open(&self.staging)?.sync_all()?;
         fs::rename(self.documents(), self.folder.join("documents"))?;
+        // A power failure must not keep only the second name.
+        File::open(&self.folder)?.sync_all()?;
         fs::rename(self.database(), folder::database(&self.folder))?;
         File::open(&self.folder)?.sync_all()?;
-        fs::remove_dir_all(&self.staging)
+        // The folder itself may be new.
+        match fs::canonicalize(&self.folder)?.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the list of the documents.
+    fn list_documents(&self) -> io::Result<()> {
+        let mut list = open_new(&self.staging.join(MOVED_DOCUMENTS))?;
+        for entry in fs::read_dir(self.documents())? {
+            writeln!(list, "{}", entry?.file_name().display())?;
+        }
+        list.sync_all()
     }
 
     /// Undoes what an interrupted migration did. It may have put the documents in their place, but not the database.
+    /// Other files in the folder are not touched.
     fn remove_interrupted(&self) -> io::Result<()> {
-        let documents = self.folder.join("documents");
         let is_between = self.database().exists()
             && !self.documents().exists()
             && !folder::database(&self.folder).exists();
-        if is_between && documents.exists() {
-            fs::rename(&documents, self.documents())?;
+        if is_between {
+            self.remove_moved_documents()?;
         }
-        match fs::remove_dir_all(&self.staging) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        self.remove_staging()
+    }
+
+    fn remove_moved_documents(&self) -> io::Result<()> {
+        let names = match fs::read_to_string(self.staging.join(MOVED_DOCUMENTS)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            names => names?,
+        };
+        let documents = self.folder.join("documents");
+        for name in names.lines() {
+            ignore_missing(fs::remove_file(documents.join(name)))?;
         }
+        // Fails if there are other files, which are then found as data.
+        let _ = fs::remove_dir(documents);
+        Ok(())
+    }
+
+    /// Removes the staging folder, beginning with the list: after an interruption, it must not be followed again.
+    fn remove_staging(&self) -> io::Result<()> {
+        ignore_missing(fs::remove_file(self.staging.join(MOVED_DOCUMENTS)))?;
+        ignore_missing(fs::remove_dir_all(&self.staging))
     }
 
     /// Returns the first thing that a database would be mixed with.
@@ -182,5 +240,84 @@ impl Drop for StagedFolder {
     fn drop(&mut self) {
         // Nothing is left after it was put in place.
         let _ = self.remove_interrupted();
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "document_ours";
+    const OTHER: &str = "document_other";
+
+    /// Returns a new folder with what a migration leaves that is killed between its two last steps, and this list.
+    fn interrupted(name: &str, files: &[&str], list: Option<&str>) -> PathBuf {
+        let name = format!("quire-staged-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let staging = folder.join(UNFINISHED_MIGRATION);
+        fs::create_dir_all(folder.join("documents")).unwrap();
+        fs::create_dir_all(&staging).unwrap();
+        fs::write(staging.join("quire.db"), "x").unwrap();
+        for file in files {
+            fs::write(folder.join("documents").join(file), "x").unwrap();
+        }
+        if let Some(list) = list {
+            fs::write(staging.join(MOVED_DOCUMENTS), list).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn only_what_a_migration_moved_is_removed() {
+        let list = format!("{OURS}\n");
+        for (name, files, list, kept) in [
+            ("unlisted", &[OURS, OTHER][..], None, &[OTHER, OURS][..]),
+            ("mixed", &[OURS, OTHER], Some(&*list), &[OTHER]),
+            ("own", &[OURS], Some(&*list), &[]),
+        ] {
+            let folder = interrupted(name, files, list);
+            let prepared = StagedFolder::prepare(&folder).map(drop);
+            assert_eq!(prepared.is_ok(), kept.is_empty(), "{name}: {prepared:?}");
+            let left = fs::read_dir(folder.join("documents")).into_iter().flatten();
+            let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+            left.sort();
+            assert_eq!(left, kept, "{name}");
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn documents_that_are_a_link_are_refused_at_once() {
+        let folder = interrupted("link", &[], None);
+        let elsewhere = folder.join("elsewhere");
+        fs::rename(folder.join("documents"), &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.join("documents")).unwrap();
+        let refused = StagedFolder::prepare(&folder).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("cannot replace"), "{refused}");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_migration_that_fails_at_its_last_step_leaves_nothing() {
+        let folder = interrupted("last", &[], None);
+        let staged = StagedFolder::prepare(&folder).unwrap();
+        fs::write(staged.documents().join(OURS), "x").unwrap();
+        fs::write(staged.database(), "x").unwrap();
+        // The database cannot get its name.
+        fs::create_dir_all(folder::database(&folder).join("x")).unwrap();
+        assert!(staged.put_in_place().is_err());
+        fs::remove_dir_all(folder::database(&folder)).unwrap();
+        assert!(folder.join("documents").join(OURS).exists());
+        drop(staged);
+        assert!(!folder.join("documents").exists());
+        assert!(!folder.join(UNFINISHED_MIGRATION).exists());
+        fs::remove_dir_all(folder).unwrap();
     }
 }

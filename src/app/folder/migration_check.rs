@@ -1,0 +1,61 @@
+//! Refuses a data folder whose database is still being moved there, wherever the settings say that the database is: a
+//! new database, or files of another one, would be mixed with it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::app::{Error, Kind, Result};
+
+/// Folder within the data folder for a database that is being moved there.
+pub(in crate::app) const UNFINISHED_MIGRATION: &str = ".quire-migration";
+
+/// Refuses a folder with an unfinished migration. Beside a database, it is only a remainder of a complete one.
+///
+/// # Errors
+/// `Conflict`, with the remedy.
+pub(super) fn check(folder: &Path, database: &Path) -> Result<()> {
+    let is_complete = fs::metadata(database).is_ok_and(|metadata| metadata.len() > 0);
+    if is_complete || !folder.join(UNFINISHED_MIGRATION).exists() {
+        return Ok(());
+    }
+    let text = format!(
+        "{} has an unfinished migration in {UNFINISHED_MIGRATION}",
+        folder.display()
+    );
+    Err(Error::new(Kind::Conflict, text).resolve(
+        "Nothing was changed. Run the same `quire migrate` again, which begins anew, or set QUIRE_DATA to another folder.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ConfigLayers, load};
+
+    #[test]
+    fn an_unfinished_migration_is_refused_with_any_settings() {
+        let name = format!("quire-migration-check-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let replica = folder.join("replica").display().to_string();
+        for other in [
+            ("PORT", "0"),
+            ("QUIRE_REPLICA", &replica),
+            ("DATABASE_URL", "postgres://q@localhost/q"),
+        ] {
+            let settings = [("QUIRE_DATA", folder.to_str().unwrap()), other];
+            let config = load(&ConfigLayers {
+                environment: settings
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+                ..ConfigLayers::default()
+            });
+            let config = config.unwrap();
+            fs::create_dir_all(folder.join(UNFINISHED_MIGRATION)).unwrap();
+            let refused = crate::app::folder::check(&config).unwrap_err().to_string();
+            assert!(refused.contains("unfinished migration"), "{refused}");
+            fs::remove_dir(folder.join(UNFINISHED_MIGRATION)).unwrap();
+            crate::app::folder::check(&config).unwrap();
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
