@@ -147,7 +147,8 @@ fn servers_that_are_killed_at_random_lose_nothing() {
 fn join(cluster: &Cluster, fleet: &Fleet, people: usize, budget: i64) -> Vec<Client> {
     let clients: Vec<Client> = (0..people).map(|number| joined(fleet, number)).collect();
     let estimate = clients[0].clone().post("/api/estimate", run_body()).json();
-    let bound = estimate["upper_bound_usd"].as_f64().unwrap();
+    let bound = estimate["upper_bound_usd"].as_f64();
+    let bound = bound.unwrap_or_else(|| panic!("{estimate}"));
     assert_eq!((bound * 1e6).round() as i64, RUN_COST, "{estimate}");
     let rows = format!(
         "INSERT INTO budgets (user_id, day_cost, month_cost, day_tokens, month_tokens)
@@ -158,7 +159,7 @@ fn join(cluster: &Cluster, fleet: &Fleet, people: usize, budget: i64) -> Vec<Cli
 }
 
 fn run_body() -> Value {
-    let extra = json!({ "async": true, "cache": "off", "max_tokens": OUTPUT_TOKENS });
+    let extra = json!({ "async": true, "cache": "off", "parameters": { "max_tokens": OUTPUT_TOKENS } });
     short_run_with(&["p/quick", "p/slow"], extra)
 }
 

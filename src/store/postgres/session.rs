@@ -279,11 +279,15 @@ impl PostgresSession {
         Ok(statement)
     }
 
-    /// Waits for the server's answer.
+    /// Waits for the server's answer. A broken session asks nothing: the connection may be open, and a late answer would
+    /// be taken for that to another statement.
     fn answer<T>(
         &self,
         asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
+        if self.is_broken() {
+            return Err(StoreError::Busy);
+        }
         let handle = self.thread.handle();
         let answer = handle.block_on(async { tokio::time::timeout(ANSWER_DEADLINE, asking).await });
         match answer {
