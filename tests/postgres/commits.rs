@@ -3,15 +3,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use quire::domain::id::UserId;
 use quire::domain::user::{Role, User};
 use quire::store::{Store, StoreError, users};
+use serde_json::json;
 
 use super::cluster::Cluster;
-use super::members::wait_for;
-use super::proxy::{CUT_AFTER, CUT_BEFORE, CUT_OFF, CUT_SENT, FORWARD, Proxy};
+use super::members::{server_settings, wait_for};
+use super::proxy::{CUT_AFTER, CUT_BEFORE, CUT_OFF, CUT_OFF_CALL, CUT_SENT, FORWARD, Proxy};
 use super::store::{at, close, open};
+use super::support::Server;
+use super::support::provider::{Provider, on};
+use super::support::script::{answer_stream, providers};
 
 fn user(number: u32) -> User {
     User {
@@ -164,4 +169,41 @@ fn without_the_server_the_outcome_is_unknown() {
     assert_eq!(count(&cluster), 1, "it was stored, but nobody could know");
     assert_eq!(add(&store, 1), Err(StoreError::Conflict("email")));
     close(&store);
+}
+
+#[test]
+fn a_call_whose_record_may_be_stored_is_not_recorded_again() {
+    /// Longer than the store asks whether a commit was carried out.
+    const GIVEN_UP: Duration = Duration::from_secs(17);
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let provider = Provider::script([
+        on("first").sse(&answer_stream("It is due in May.")),
+        on("later").sse(&answer_stream("In June.")),
+    ]);
+    let (database, known) = (proxy.database(), providers(&provider));
+    let server = Server::with(&server_settings(&database, &known));
+    let mut client = server.user("ada@example.com");
+    let mut call = |model: &str| {
+        let message = json!({ "role": "user", "content": "When is the levy due?" });
+        let body = json!({ "model": model, "messages": [message] });
+        let answer = client.post("/v1/chat/completions", body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let has = |number: usize, model: &str| {
+        let look = format!(
+            "DO $$ BEGIN IF (SELECT count(*) FROM calls WHERE model = '{model}') <> {number}
+             THEN RAISE EXCEPTION 'no'; END IF; END $$;"
+        );
+        cluster.run(&look).is_empty()
+    };
+    proxy.set(CUT_OFF_CALL);
+    call("p/first");
+    wait_for("the call is stored", || has(1, "p/first"));
+    std::thread::sleep(GIVEN_UP);
+    proxy.set(FORWARD);
+    // Whatever is repeated is written with the next call at the latest.
+    call("p/later");
+    wait_for("the next call is stored", || has(1, "p/later"));
+    assert!(has(1, "p/first"), "it counts once");
 }

@@ -102,7 +102,7 @@ impl Drop for OtherSession {
 
 #[test]
 fn a_server_of_an_earlier_version_and_one_of_today_exclude_each_other() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::direct();
     let store = open(&cluster, "postgres").unwrap();
     let earlier = OtherSession::earlier_server(&cluster).expect("commands do not keep it away");
     let refused = store.join_servers(1);
@@ -125,7 +125,7 @@ fn a_server_of_an_earlier_version_and_one_of_today_exclude_each_other() {
 
 #[test]
 fn a_server_that_has_lost_the_database_to_one_of_an_earlier_version_must_stop() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::direct();
     let store = member(&cluster, 1);
     let membership = store.membership().unwrap();
     assert!(!membership.is_excluded());
@@ -230,7 +230,7 @@ fn a_person_has_no_more_runs_on_two_servers_than_on_one() {
 
 #[test]
 fn servers_announce_new_events_to_each_other() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::direct();
     let stores = [member(&cluster, 1), member(&cluster, 2)];
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().build().unwrap();
@@ -257,7 +257,7 @@ fn servers_announce_new_events_to_each_other() {
 
 #[test]
 fn notices_recover_from_a_peer_that_accepts_connections_and_stays_silent() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::direct();
     let proxy = Proxy::start(&cluster);
     let store = proxy.open(&cluster);
     store.join_servers(1).unwrap();

@@ -28,6 +28,10 @@ const REFUSE: u8 = 4;
 pub const CUT_SENT: u8 = 5;
 /// Accept connections, and never answer on them.
 pub const HOLD: u8 = 6;
+/// Like `CUT_OFF`, for the commit of the next transaction that records a call on a new connection.
+pub const CUT_OFF_CALL: u8 = 7;
+/// What such a transaction contains.
+const CALL: &[u8] = b"INSERT INTO calls";
 
 /// A proxy in front of a server, which cuts a link once.
 pub struct Proxy {
@@ -65,6 +69,11 @@ impl Proxy {
         }
     }
 
+    /// Returns the address of the database through the proxy.
+    pub fn database(&self) -> String {
+        format!("postgres://quire@{}/postgres?sslmode=disable", self.address)
+    }
+
     /// Returns the switch for the next fault.
     pub fn fault(&self) -> Arc<AtomicU8> {
         Arc::clone(&self.fault)
@@ -80,8 +89,7 @@ impl Proxy {
     }
 
     pub fn open(&self, cluster: &Cluster) -> Store {
-        let address = format!("postgres://quire@{}/postgres?sslmode=disable", self.address);
-        Store::open_postgres(&address, None, cluster.folder()).unwrap()
+        Store::open_postgres(&self.database(), None, cluster.folder()).unwrap()
     }
 }
 
@@ -96,10 +104,14 @@ fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
     let (seen, keeping) = (Arc::clone(&fault), Arc::clone(&kept));
     std::thread::spawn(move || {
         let mut bytes = vec![0; 64 << 10];
+        let mut has_call = false;
         while let Ok(length @ 1..) = from_client.read(&mut bytes) {
+            has_call |= bytes[..length].windows(CALL.len()).any(|part| part == CALL);
             if bytes[..length] == *COMMIT {
                 let cut = match seen.load(Ordering::SeqCst) {
                     HOLD => FORWARD,
+                    CUT_OFF_CALL if has_call => CUT_OFF,
+                    CUT_OFF_CALL => FORWARD,
                     _ => seen.swap(FORWARD, Ordering::SeqCst),
                 };
                 match cut {

@@ -159,7 +159,8 @@ fn join(cluster: &Cluster, fleet: &Fleet, people: usize, budget: i64) -> Vec<Cli
 }
 
 fn run_body() -> Value {
-    let extra = json!({ "async": true, "cache": "off", "parameters": { "max_tokens": OUTPUT_TOKENS } });
+    let extra =
+        json!({ "async": true, "cache": "off", "parameters": { "max_tokens": OUTPUT_TOKENS } });
     short_run_with(&["p/quick", "p/slow"], extra)
 }
 
