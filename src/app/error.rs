@@ -87,6 +87,10 @@ pub struct Error {
     pub is_final: bool,
 }
 
+/// The message of an error after which it is unknown whether the request was carried out.
+pub(super) const UNKNOWN_OUTCOME: &str =
+    "the connection to the database was lost: it is unknown whether this was stored";
+
 /// The result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -103,6 +107,10 @@ impl Error {
             upstream_status: None,
             is_final: false,
         }
+    }
+    /// Whether it is unknown if the request was carried out.
+    pub fn leaves_outcome_unknown(&self) -> bool {
+        self.public == UNKNOWN_OUTCOME
     }
     /// Creates the error for an item that is missing or belongs to another user; the two must look the same.
     pub fn missing() -> Self {

@@ -157,9 +157,9 @@ impl Idempotency<'_> {
                 return Err(error);
             }
             Some(KeyState::OutcomeUnknown) => {
-                let why = "this request was answered, but its answer could not be stored";
+                let why = "this request may have been carried out, but its answer is not stored";
                 return Err(Error::new(Kind::Conflict, why).resolve(
-                    "to send the request again and pay again, use a new idempotency key",
+                    "look for its result; to send it again and perhaps pay again, use a new idempotency key",
                 ));
             }
             None => {}
@@ -204,13 +204,18 @@ impl Idempotency<'_> {
                 "answer not stored under its idempotency key",
                 &[("fault", why)],
             );
-            let mut states = self.keys.states();
-            if states.len() >= MAX_LOST_RESPONSES {
-                states.retain(|_, state| *state == KeyState::Answering);
-            }
-            states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
+            self.refuse(&claim);
         }
         store_result.is_ok()
+    }
+
+    /// Refuses a key from now on, because its request may have been carried out.
+    pub fn refuse(&self, claim: &IdempotencyClaim) {
+        let mut states = self.keys.states();
+        if states.len() >= MAX_LOST_RESPONSES {
+            states.retain(|_, state| *state == KeyState::Answering);
+        }
+        states.insert(claim.name.clone(), KeyState::OutcomeUnknown);
     }
 
     async fn try_store_response(

@@ -22,7 +22,7 @@ const MAX_QUEUED_SKIPS: usize = 64;
 const EVENTS_PER_READ: u32 = 200;
 /// Pause between two reads of the events of a run that another server drives, unless that server announces them.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
-/// The same if it does: how late an event may be whose notice was lost.
+/// Maximum delay of an event whose notice was lost.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An event on its way to watchers.
@@ -353,6 +353,7 @@ impl RunWatch {
             }
             self.is_waiting = false;
             if self.channel.is_some() {
+                self.notices = None;
                 return Ok(None);
             }
         }

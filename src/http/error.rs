@@ -178,6 +178,11 @@ impl ApiError {
         self.0.rate_limit = status;
         self
     }
+    /// Whether it is unknown if the request was carried out.
+    pub(super) fn leaves_outcome_unknown(&self) -> bool {
+        self.0.error.leaves_outcome_unknown()
+    }
+
     pub(super) fn details(&self) -> &ErrorDetails {
         &self.0
     }

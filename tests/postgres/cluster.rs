@@ -167,6 +167,11 @@ impl Cluster {
         )
     }
 
+    /// Whether a pooler is in front.
+    pub fn is_pooled(&self) -> bool {
+        self.pooler.is_some()
+    }
+
     /// Returns the address of the first database without a pooler.
     pub fn direct_address(&self) -> String {
         format!("postgres://quire@/postgres?host={}", self.folder.display())

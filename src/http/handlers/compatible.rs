@@ -147,7 +147,11 @@ pub(super) async fn with_idempotency_key(
     let (reply, text) = match work.await {
         Ok(response) => response,
         Err(error) => {
-            cx.app.idempotency().release(claim).await;
+            // A run may have been stored, which then continues.
+            match error.leaves_outcome_unknown() {
+                true => cx.app.idempotency().refuse(&claim),
+                false => cx.app.idempotency().release(claim).await,
+            }
             return Err(error);
         }
     };

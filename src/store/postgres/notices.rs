@@ -102,7 +102,7 @@ impl NoticeWatch {
     }
 }
 
-/// Sends and receives until there is nothing more to send, on one connection after another.
+/// Sends and receives until the sender of notices is dropped, on one connection after another.
 async fn exchange(
     address: PostgresAddress,
     mut waiting: mpsc::Receiver<AnalysisId>,
@@ -136,7 +136,7 @@ async fn exchange(
     }
 }
 
-/// Sends what waits, until there is nothing more to come or no notice could arrive. `None` if the connection fails.
+/// Sends what waits, until its sender is dropped or no notice could arrive. `None` if the connection fails.
 async fn send(client: &Client, waiting: &mut mpsc::Receiver<AnalysisId>, boot: &str) -> Option<()> {
     if within(pooler::is_between(client)).await? {
         return Some(());
