@@ -22,7 +22,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 # Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle most of the time.
 export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week scale footprint layout attack bench bench-gateway bench-servers bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week postgres scale footprint layout attack bench bench-gateway bench-servers bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
 
 run:  ## build without optimizing across crates, start, print the URL; works offline and without keys
 	$(STATIC) cargo build --profile quick --locked --target $(TARGET)
@@ -93,6 +93,11 @@ attack:  ## what must hold under attack: walls between people, outbound addresse
 
 week:  ## a week on a host that sleeps and forgets its disk: woken every hour, stopped or killed, its disk wiped
 	WAKES=168 cargo test --test api replica::many_restarts_lose_nothing -- --nocapture
+
+postgres: tools  ## the API's tests on PostgreSQL, and all on it through PgBouncer too
+	.ci/postgres cargo test --test api
+	POOLER=1 .ci/postgres cargo test --test api
+	QUIRE_TEST_POOLER=1 cargo test --test postgres
 
 scale: tools  ## three servers on PostgreSQL behind nginx, killed at random while 50 people run analyses (SCALE_RUNS, by default 300)
 	SCALE_RUNS=$${SCALE_RUNS:-300} cargo test --test postgres scale:: -- --nocapture

@@ -87,6 +87,10 @@ pub struct Error {
     pub is_final: bool,
 }
 
+/// The message of an error after which it is unknown whether the request was carried out.
+pub(super) const UNKNOWN_OUTCOME: &str =
+    "the connection to the database was lost: it is unknown whether this was stored";
+
 /// The result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;
 

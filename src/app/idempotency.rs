@@ -157,9 +157,9 @@ impl Idempotency<'_> {
                 return Err(error);
             }
             Some(KeyState::OutcomeUnknown) => {
-                let why = "this request was answered, but its answer could not be stored";
+                let why = "this request may have been carried out, but its answer is not stored";
                 return Err(Error::new(Kind::Conflict, why).resolve(
-                    "to send the request again and pay again, use a new idempotency key",
+                    "look for its result; to send it again and perhaps pay again, use a new idempotency key",
                 ));
             }
             None => {}

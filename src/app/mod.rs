@@ -307,8 +307,7 @@ impl From<store::StoreError> for Error {
             Busy => Error::new(Kind::Unavailable, "the database is busy")
                 .resolve("try again in a moment"),
             Unknown => {
-                let why = "the connection to the database was lost: it is unknown whether this was stored";
-                let error = Error::new(Kind::Unavailable, why)
+                let error = Error::new(Kind::Unavailable, error::UNKNOWN_OUTCOME)
                     .resolve("look whether it was, before you try again");
                 // Repeating it by itself could store it twice.
                 Error {

@@ -39,6 +39,12 @@ impl App {
         self.store.server_count()
     }
 
+    /// Whether this server must stop, because one of an earlier version was started on its database while it had lost
+    /// it.
+    pub fn is_excluded(&self) -> bool {
+        self.store.membership().is_some_and(Membership::is_excluded)
+    }
+
     /// The name under which this server has leases; `None` if the database is a file.
     pub fn boot(&self) -> Option<Arc<str>> {
         self.store.membership().map(Membership::boot)

@@ -102,6 +102,12 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
              longer store anything\nrestart it (a supervisor does so automatically): it then takes over the replica",
         );
     }
+    if app.is_excluded() {
+        return failed(
+            "a server of an earlier version, which cannot share the database, was started while this one had lost the \
+             connection to it; this one has stopped\nstop the other server, then start this one again",
+        );
+    }
     log::info("stopped", &[]);
     Ok(())
 }
@@ -132,11 +138,11 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
 }
 
 /// Stops the server once the process that took over the replica has exited: nothing stores data then, and only a
-/// restart can take over. Never returns.
+/// restart can take over; or once a server runs that cannot share the database. Never returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
     /// Polling interval.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
-    while !app.is_abandoned() {
+    while !app.is_abandoned() && !app.is_excluded() {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
     stop.notify_one();

@@ -4,6 +4,7 @@
 mod delta_merge;
 mod findings;
 mod partial_bills;
+mod pending;
 mod relay;
 
 use std::collections::HashSet;
@@ -62,6 +63,8 @@ pub(super) struct Journal {
     relay: Option<RelayAudience>,
     /// Unstored batches: the one being written and, for an awaited run, those that failed.
     pending_batches: Vec<Arc<JournalBatch>>,
+    /// Number of the first of them of which it is unknown whether they were stored.
+    unknown_batches: usize,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
 }
@@ -96,6 +99,7 @@ impl Journal {
             lease: None,
             relay: None,
             pending_batches: Vec::new(),
+            unknown_batches: 0,
             retry_at: None,
         }
     }
@@ -307,29 +311,6 @@ impl Journal {
             }
             Err(fault) => return Err(fault),
         }
-        Ok(())
-    }
-
-    /// Stores all pending batches in one transaction, retrying after each of these pauses.
-    async fn store_pending(&mut self, pauses: &[Duration]) -> Result<(), StoreError> {
-        let mut pauses = pauses.iter();
-        loop {
-            let batches = self.pending_batches.clone();
-            let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
-            match self.store.write(all).await {
-                Ok(()) => break,
-                // The analysis was deleted or has already ended, so a retry would change nothing.
-                Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
-                // Retry, because the answers have been paid for: a full disk may be cleaned up, and a busy one may
-                // recover.
-                Err(error) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return Err(error),
-                },
-            }
-        }
-        self.pending_batches.clear();
-        self.retry_at = None;
         Ok(())
     }
 

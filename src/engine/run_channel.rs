@@ -22,7 +22,7 @@ const MAX_QUEUED_SKIPS: usize = 64;
 const EVENTS_PER_READ: u32 = 200;
 /// Pause between two reads of the events of a run that another server drives, unless that server announces them.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
-/// The same if it does: how late an event may be whose notice was lost.
+/// Maximum delay of an event whose notice was lost.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An event on its way to watchers.
@@ -283,6 +283,8 @@ pub struct RunWatch {
     has_ended: bool,
     /// Notices of events from other servers, once the run is not driven here.
     notices: Option<NoticeWatch>,
+    /// Whether everything stored was read, and another server may store more.
+    is_waiting: bool,
 }
 
 impl RunWatch {
@@ -299,6 +301,7 @@ impl RunWatch {
             last_seq: after,
             has_ended: false,
             notices: None,
+            is_waiting: false,
         }
     }
 
@@ -330,37 +333,45 @@ impl RunWatch {
         Ok(None)
     }
 
-    /// Reads events of a run that is not driven here. Without any, this is the end, unless another server drives the
-    /// run: then waits a moment, for the next attempt.
+    /// Reads events of a run that is not driven here, once there may be some. Without any, this is the end, unless another
+    /// server drives the run: then the next attempt waits.
     async fn follow_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         let may_continue = !self.shared.store.is_embedded();
         // Before reading, so that nothing that is stored in between goes unnoticed.
         if let (None, Some(membership)) = (&self.notices, self.shared.store.membership()) {
             self.notices = membership.watch_notices();
         }
-        let id = self.id.clone();
-        // Read first: the events of a run that is over by now are complete.
-        let continues = may_continue
-            && (self.shared.store)
-                .read(move |db| events::may_follow(db, &id))
-                .await?;
-        if let Some(events) = self.read_stored().await? {
-            return Ok(Some(events));
+        if self.is_waiting {
+            // This server may have taken it over.
+            self.channel = self
+                .shared
+                .runs()
+                .get(&self.id)
+                .map(|run| run.channel.clone());
+            if self.channel.is_none() {
+                self.wait_for_notice().await;
+            }
+            self.is_waiting = false;
+            if self.channel.is_some() {
+                self.notices = None;
+                return Ok(None);
+            }
         }
-        if !continues || self.shared.run_slots.is_closed() {
+        let (id, last_seq) = (self.id.clone(), self.last_seq);
+        // In one transaction: the events of a run that is over by now are complete.
+        let (continues, found) = (self.shared.store)
+            .read(move |db| {
+                let continues = may_continue && events::may_follow(db, &id)?;
+                let found = events::list_after(db, &id, last_seq, EVENTS_PER_READ)?;
+                Ok((continues, found))
+            })
+            .await?;
+        self.is_waiting = continues && found.len() < EVENTS_PER_READ as usize;
+        let events = self.advance_stored(found);
+        if events.is_none() && (!continues || self.shared.run_slots.is_closed()) {
             self.has_ended = true;
-            return Ok(None);
         }
-        // This server may have taken it over.
-        self.channel = self
-            .shared
-            .runs()
-            .get(&self.id)
-            .map(|run| run.channel.clone());
-        if self.channel.is_none() {
-            self.wait_for_notice().await;
-        }
-        Ok(None)
+        Ok(events)
     }
 
     /// Waits until another server may have stored events.
@@ -379,13 +390,17 @@ impl RunWatch {
         let found = (self.shared.store)
             .read(move |db| events::list_after(db, &id, last_seq, EVENTS_PER_READ))
             .await?;
+        Ok(self.advance_stored(found))
+    }
+
+    fn advance_stored(&mut self, found: Vec<StoredEvent>) -> Option<Vec<Arc<PublishedEvent>>> {
         let read_back = |stored| {
             Arc::new(PublishedEvent {
                 stored_event: stored,
                 event: None,
             })
         };
-        Ok(self.advance(found.into_iter().map(read_back).collect()))
+        self.advance(found.into_iter().map(read_back).collect())
     }
 
     fn advance(&mut self, events: Vec<Arc<PublishedEvent>>) -> Option<Vec<Arc<PublishedEvent>>> {

@@ -140,7 +140,7 @@ impl Engine {
     }
 }
 
-/// Returns whom a run counts for: all people without an account count as one, and a background run for nobody.
+/// Returns whom a run counts for: all people without an account count as one, and background runs do not count.
 fn counted_owner(run: &RunSpec) -> String {
     match (run.background, &run.user) {
         (true, _) => String::new(),

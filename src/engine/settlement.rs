@@ -11,7 +11,7 @@ use super::budget::BudgetReservation;
 use super::journal::JournalBatch;
 use crate::clock;
 use crate::log;
-use crate::store::{Store, Writer};
+use crate::store::{Store, StoreError, Writer};
 
 /// How long calls are collected before they are written.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
@@ -149,8 +149,13 @@ impl UsageRecorder {
             batches.sort_by(|one, other| one.counted_for().cmp(&other.counted_for()));
         }
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
-        if self.store.write(all).await.is_ok() {
-            return Vec::new();
+        match self.store.write(all).await {
+            Ok(()) => return Vec::new(),
+            Err(StoreError::Unknown) => {
+                report_unknown(group.len());
+                return Vec::new();
+            }
+            Err(_) => {}
         }
         let mut failed = Vec::new();
         for mut call in group {
@@ -158,6 +163,10 @@ impl UsageRecorder {
             let Err(fault) = self.store.write(move |db: &Writer| batch.store(db)).await else {
                 continue;
             };
+            if fault == StoreError::Unknown {
+                report_unknown(1);
+                continue;
+            }
             let is_late = clock::instant().saturating_duration_since(call.ended_at) > MAX_AGE;
             if is_late || !std::mem::replace(&mut call.is_reported, true) {
                 let (fault, what) = (format!("{fault:?}"), if is_late { "no" } else { "yes" });
@@ -174,6 +183,14 @@ impl UsageRecorder {
     fn lock_state(&self) -> MutexGuard<'_, SettlementState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Logs that calls may not have been recorded. They are not recorded again: nothing would show that they count twice.
+fn report_unknown(calls: usize) {
+    log::error(
+        "it is unknown whether calls were recorded",
+        &[("calls", &calls)],
+    );
 }
 
 #[cfg(test)]

@@ -182,6 +182,7 @@ impl ApiError {
         self.0.rate_limit = status;
         self
     }
+
     pub(super) fn details(&self) -> &ErrorDetails {
         &self.0
     }

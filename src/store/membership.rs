@@ -1,7 +1,8 @@
 //! This process among the servers of one database: its row there says how long it counts as alive. A thread with a
-//! connection of its own renews the row, so that no other work can delay it.
+//! connection of its own renews the row, so that no other work of this process can delay it. Behind a pooler, others'
+//! work can, if it takes all of the pooler's connections.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ struct SharedMembership {
     alive: AtomicU32,
     /// How often this process has added its row.
     entries: AtomicU32,
+    /// Whether a server that cannot share the database was started while this process had lost it.
+    is_excluded: AtomicBool,
 }
 
 struct MembershipState {
@@ -66,6 +69,7 @@ impl Membership {
             boot: format!("{seed:032x}").into(),
             alive: AtomicU32::new(1),
             entries: AtomicU32::new(0),
+            is_excluded: AtomicBool::new(false),
         });
         let (end, left) = watch::channel(false);
         let (answer, entered) = std::sync::mpsc::sync_channel(1);
@@ -124,6 +128,12 @@ impl Membership {
     /// are about to take them over.
     pub fn is_current(&self, now: Instant) -> bool {
         now + STOP_EARLY < self.shared.state().until
+    }
+
+    /// Whether a server of an earlier version, which cannot share the database, was started while this process had lost
+    /// it. This process must stop then.
+    pub fn is_excluded(&self) -> bool {
+        self.shared.is_excluded.load(Relaxed)
     }
 
     /// Number of live servers at the last renewal, including this one.
@@ -195,7 +205,12 @@ impl SharedMembership {
             if db.is_broken() {
                 match fenced_session(connector) {
                     Ok(fresh) => db = fresh,
-                    Err(_) => continue,
+                    Err(error) => {
+                        if error == StoreError::Conflict(earlier_version::EARLIER_SERVER) {
+                            self.is_excluded.store(true, Relaxed);
+                        }
+                        continue;
+                    }
                 }
             }
             let sent = clock::instant();

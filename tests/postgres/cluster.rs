@@ -1,5 +1,6 @@
 //! A PostgreSQL server in a temporary folder, reachable only through a socket there; if wanted, through PgBouncer, which
-//! passes each transaction to any of its connections. With QUIRE_TEST_POOLER, every test goes through it.
+//! passes each transaction to any of its connections. With QUIRE_TEST_POOLER, every test goes through it, except those of
+//! what a pooler cannot do.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -58,6 +59,15 @@ fn postgres_user() -> Option<(u32, u32)> {
 
 impl Cluster {
     pub fn start() -> Self {
+        let mut cluster = Self::direct();
+        if std::env::var_os("QUIRE_TEST_POOLER").is_some() {
+            cluster.begin_pooling();
+        }
+        cluster
+    }
+
+    /// Starts a server that programs always reach without a pooler.
+    pub fn direct() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("quire-postgres-{}-{number}", std::process::id());
@@ -67,7 +77,7 @@ impl Cluster {
         if let Some((user, group)) = postgres_user().filter(|_| is_root()) {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
         }
-        let mut cluster = Self {
+        let cluster = Self {
             folder,
             programs: programs(),
             pooler: None,
@@ -90,9 +100,6 @@ impl Cluster {
             .unwrap();
         assert!(made.success(), "initdb failed");
         cluster.begin();
-        if std::env::var_os("QUIRE_TEST_POOLER").is_some() {
-            cluster.begin_pooling();
-        }
         cluster
     }
 
@@ -158,6 +165,11 @@ impl Cluster {
             "postgres://quire@/{database}?host={}&port={port}",
             self.folder.display()
         )
+    }
+
+    /// Whether a pooler is in front.
+    pub fn is_pooled(&self) -> bool {
+        self.pooler.is_some()
     }
 
     /// Returns the address of the first database without a pooler.

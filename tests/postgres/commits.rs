@@ -1,106 +1,22 @@
 //! A connection that is lost during a commit: the caller learns whether the change was stored, and it is stored at most
 //! once.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use quire::domain::id::UserId;
 use quire::domain::user::{Role, User};
 use quire::store::{Store, StoreError, users};
+use serde_json::json;
 
 use super::cluster::Cluster;
+use super::members::{server_settings, wait_for};
+use super::proxy::{CUT_AFTER, CUT_BEFORE, CUT_OFF, CUT_OFF_CALL, CUT_SENT, FORWARD, Proxy};
 use super::store::{at, close, open};
-
-/// The message with which a client commits.
-const COMMIT: &[u8] = b"Q\x00\x00\x00\x0bCOMMIT\0";
-
-/// Forward everything.
-const FORWARD: u8 = 0;
-/// Cut the link instead of forwarding a commit.
-const CUT_BEFORE: u8 = 1;
-/// Cut the link instead of returning the answer to a commit.
-const CUT_AFTER: u8 = 2;
-/// Like `CUT_AFTER`, and refuse connections from then on.
-const CUT_OFF: u8 = 3;
-/// Refuse connections.
-const REFUSE: u8 = 4;
-
-/// A proxy in front of a server, which cuts a link once.
-struct Proxy {
-    address: SocketAddr,
-    fault: Arc<AtomicU8>,
-}
-
-impl Proxy {
-    fn start(cluster: &Cluster) -> Self {
-        let socket = cluster.folder().join(".s.PGSQL.5432");
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let fault = Arc::new(AtomicU8::new(FORWARD));
-        let told = Arc::clone(&fault);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if told.load(Ordering::SeqCst) == REFUSE {
-                    continue;
-                }
-                connect(client, socket.clone(), Arc::clone(&told));
-            }
-        });
-        Self { address, fault }
-    }
-
-    fn set(&self, fault: u8) {
-        self.fault.store(fault, Ordering::SeqCst);
-    }
-
-    fn open(&self, cluster: &Cluster) -> Store {
-        let address = format!("postgres://quire@{}/postgres?sslmode=disable", self.address);
-        Store::open_postgres(&address, None, cluster.folder()).unwrap()
-    }
-}
-
-fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
-    let server = UnixStream::connect(socket).unwrap();
-    // Whether the answer is to be kept from the client.
-    let kept = Arc::new(Mutex::new(FORWARD));
-    let (mut from_client, mut to_server) =
-        (client.try_clone().unwrap(), server.try_clone().unwrap());
-    let (seen, keeping) = (Arc::clone(&fault), Arc::clone(&kept));
-    std::thread::spawn(move || {
-        let mut bytes = vec![0; 64 << 10];
-        while let Ok(length @ 1..) = from_client.read(&mut bytes) {
-            if bytes[..length] == *COMMIT {
-                let cut = seen.swap(FORWARD, Ordering::SeqCst);
-                match cut {
-                    CUT_BEFORE => break,
-                    CUT_OFF => seen.store(REFUSE, Ordering::SeqCst),
-                    _ => {}
-                }
-                *keeping.lock().unwrap() = cut;
-            }
-            if to_server.write_all(&bytes[..length]).is_err() {
-                break;
-            }
-        }
-        let _ = from_client.shutdown(Shutdown::Both);
-        let _ = to_server.shutdown(Shutdown::Both);
-    });
-    let (mut from_server, mut to_client) = (server, client);
-    std::thread::spawn(move || {
-        let mut bytes = vec![0; 64 << 10];
-        while let Ok(length @ 1..) = from_server.read(&mut bytes) {
-            if *kept.lock().unwrap() != FORWARD || to_client.write_all(&bytes[..length]).is_err() {
-                break;
-            }
-        }
-        let _ = from_server.shutdown(Shutdown::Both);
-        let _ = to_client.shutdown(Shutdown::Both);
-    });
-}
+use super::support::Server;
+use super::support::provider::{Provider, on};
+use super::support::script::{answer_stream, providers};
 
 fn user(number: u32) -> User {
     User {
@@ -153,6 +69,45 @@ fn a_commit_whose_answer_is_lost_is_reported_as_it_was() {
 }
 
 #[test]
+fn a_commit_that_is_still_in_progress_is_waited_for() {
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let store = proxy.open(&cluster);
+    assert_eq!(add(&store, 1), Ok(()));
+    // Each commit waits for a replica that there is not.
+    let set = |setting: &str| {
+        let changed = format!("ALTER SYSTEM {setting};\nSELECT pg_reload_conf();");
+        assert_eq!(cluster.run(&changed), "");
+    };
+    set("SET synchronous_standby_names = 'none'");
+    let is_seen = |what: &str| {
+        let look = format!(
+            "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND {what})
+             THEN RAISE EXCEPTION 'no'; END IF; END $$;"
+        );
+        cluster.run(&look).is_empty()
+    };
+    wait_for("the setting applies", || {
+        cluster.run(
+            "DO $$ BEGIN IF current_setting('synchronous_standby_names') = '' THEN RAISE EXCEPTION 'no'; END IF; END $$;",
+        )
+        .is_empty()
+    });
+    proxy.set(CUT_SENT);
+    std::thread::scope(|scope| {
+        let adding = scope.spawn(|| add(&store, 2));
+        wait_for("the commit waits", || is_seen("wait_event = 'SyncRep'"));
+        wait_for("the store asks", || {
+            adding.is_finished() || is_seen("query LIKE '%txid_status%'")
+        });
+        set("RESET synchronous_standby_names");
+        assert_eq!(adding.join().unwrap(), Ok(()), "it was stored");
+    });
+    assert_eq!(count(&cluster), 2);
+    close(&store);
+}
+
+#[test]
 fn all_changes_of_one_commit_are_reported_alike() {
     let cluster = Cluster::start();
     let proxy = Proxy::start(&cluster);
@@ -160,7 +115,7 @@ fn all_changes_of_one_commit_are_reported_alike() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (begun, running) = std::sync::mpsc::channel::<()>();
     // It keeps the writer busy until the others wait together.
-    let (holder, fault) = (store.clone(), Arc::clone(&proxy.fault));
+    let (holder, fault) = (store.clone(), proxy.fault());
     std::thread::scope(|scope| {
         scope.spawn(move || {
             holder.write_now(move |_| {
@@ -214,4 +169,41 @@ fn without_the_server_the_outcome_is_unknown() {
     assert_eq!(count(&cluster), 1, "it was stored, but nobody could know");
     assert_eq!(add(&store, 1), Err(StoreError::Conflict("email")));
     close(&store);
+}
+
+#[test]
+fn a_call_whose_record_may_be_stored_is_not_recorded_again() {
+    /// Longer than the store asks whether a commit was carried out.
+    const GIVEN_UP: Duration = Duration::from_secs(17);
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let provider = Provider::script([
+        on("first").sse(&answer_stream("It is due in May.")),
+        on("later").sse(&answer_stream("In June.")),
+    ]);
+    let (database, known) = (proxy.database(), providers(&provider));
+    let server = Server::with(&server_settings(&database, &known));
+    let mut client = server.user("ada@example.com");
+    let mut call = |model: &str| {
+        let message = json!({ "role": "user", "content": "When is the levy due?" });
+        let body = json!({ "model": model, "messages": [message] });
+        let answer = client.post("/v1/chat/completions", body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    let has = |number: usize, model: &str| {
+        let look = format!(
+            "DO $$ BEGIN IF (SELECT count(*) FROM calls WHERE model = '{model}') <> {number}
+             THEN RAISE EXCEPTION 'no'; END IF; END $$;"
+        );
+        cluster.run(&look).is_empty()
+    };
+    proxy.set(CUT_OFF_CALL);
+    call("p/first");
+    wait_for("the call is stored", || has(1, "p/first"));
+    std::thread::sleep(GIVEN_UP);
+    proxy.set(FORWARD);
+    // Whatever is repeated is written with the next call at the latest.
+    call("p/later");
+    wait_for("the next call is stored", || has(1, "p/later"));
+    assert!(has(1, "p/first"), "it counts once");
 }

@@ -18,6 +18,7 @@ mod members;
 mod migration;
 mod operation;
 mod pooler;
+mod proxy;
 mod runs;
 mod scale;
 #[path = "../../src/store/postgres/schema.rs"]

@@ -277,7 +277,7 @@ fn what_is_in_use_or_not_empty_is_refused() {
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
     assert!(has_no_tables(&cluster));
-    let earlier = super::operation::EarlierServer::start(&cluster).unwrap();
+    let earlier = super::operation::OtherSession::earlier_server(&cluster).unwrap();
     refused(&source, &address, "a Quire server is using");
     drop(earlier);
     refused(&source, "/nowhere/x", "in a data folder already");

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::cluster::Cluster;
 use super::commands::quire;
 use super::members::{ServerPair, WAIT_TIMEOUT, boot, known, member, server_settings, wait_for};
+use super::proxy::{FORWARD, HOLD, Proxy};
 use super::store::{at, close, open};
 use super::support::Server;
 use super::support::provider::{Provider, on};
@@ -18,6 +19,9 @@ use super::support::script::{begin, providers};
 
 /// The key of the lock that a server had before there could be several.
 const EARLIER_LOCK: &str = "1366649202, hashtext(current_schema())";
+/// Makes today's tables of servers those of the version before.
+const EARLIER_TABLES: &str = "ALTER TABLE quire_schema DROP COLUMN server_steps;
+    ALTER TABLE servers DROP COLUMN version; ALTER TABLE leases DROP COLUMN owner;";
 
 #[test]
 fn administrators_see_the_database_server_and_all_servers() {
@@ -60,12 +64,12 @@ fn administrators_see_the_database_server_and_all_servers() {
     }
 }
 
-/// As the version before leases locked the database for as long as its server ran.
-pub(super) struct EarlierServer(std::process::Child);
+/// A session of another program, which goes on until it is dropped.
+pub(super) struct OtherSession(std::process::Child);
 
-impl EarlierServer {
-    /// Starts one; `None` if it finds the lock taken.
-    pub(super) fn start(cluster: &Cluster) -> Option<Self> {
+impl OtherSession {
+    /// Runs a statement whose answer is one line, and returns both.
+    fn begin(cluster: &Cluster, sql: &str) -> (Self, String) {
         use std::io::{BufRead, BufReader, Write};
         let mut psql = std::process::Command::new("psql")
             .args(["-X", "-q", "-t", "-A", "-d", &cluster.direct_address()])
@@ -74,16 +78,22 @@ impl EarlierServer {
             .spawn()
             .unwrap();
         let input = psql.stdin.as_mut().unwrap();
-        writeln!(input, "SELECT pg_try_advisory_lock({EARLIER_LOCK});").unwrap();
+        writeln!(input, "{sql};").unwrap();
         let mut answer = String::new();
         let output = psql.stdout.take().unwrap();
         BufReader::new(output).read_line(&mut answer).unwrap();
-        let server = Self(psql);
-        (answer.trim() == "t").then_some(server)
+        (Self(psql), answer.trim().to_owned())
+    }
+
+    /// As the version before leases locked the database for as long as its server ran; `None` if the lock is taken.
+    pub(super) fn earlier_server(cluster: &Cluster) -> Option<Self> {
+        let sql = format!("SELECT pg_try_advisory_lock({EARLIER_LOCK})");
+        let (session, answer) = Self::begin(cluster, &sql);
+        (answer == "t").then_some(session)
     }
 }
 
-impl Drop for EarlierServer {
+impl Drop for OtherSession {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
         let _ = self.0.wait();
@@ -92,9 +102,9 @@ impl Drop for EarlierServer {
 
 #[test]
 fn a_server_of_an_earlier_version_and_one_of_today_exclude_each_other() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::direct();
     let store = open(&cluster, "postgres").unwrap();
-    let earlier = EarlierServer::start(&cluster).expect("commands do not keep it away");
+    let earlier = OtherSession::earlier_server(&cluster).expect("commands do not keep it away");
     let refused = store.join_servers(1);
     assert!(
         matches!(refused, Err(StoreError::Conflict(_))),
@@ -105,16 +115,65 @@ fn a_server_of_an_earlier_version_and_one_of_today_exclude_each_other() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let other = member(&cluster, 2);
-    assert!(EarlierServer::start(&cluster).is_none(), "two of today run");
+    assert!(
+        OtherSession::earlier_server(&cluster).is_none(),
+        "two of today run"
+    );
     close(&store);
     close(&other);
+}
+
+#[test]
+fn a_server_that_has_lost_the_database_to_one_of_an_earlier_version_must_stop() {
+    let cluster = Cluster::direct();
+    let store = member(&cluster, 1);
+    let membership = store.membership().unwrap();
+    assert!(!membership.is_excluded());
+    let earlier = loop {
+        cluster.halt();
+        cluster.begin();
+        // Unless the server of today connects first.
+        if let Some(earlier) = OtherSession::earlier_server(&cluster) {
+            break earlier;
+        }
+    };
+    wait_for("it is excluded", || membership.is_excluded());
+    drop(earlier);
+    close(&store);
+}
+
+#[test]
+fn a_start_that_waits_for_tables_in_use_does_not_delay_running_servers() {
+    let cluster = Cluster::start();
+    let store = member(&cluster, 1);
+    // As the version before wrote them, with a long read, such as pg_dump's.
+    assert_eq!(cluster.run(EARLIER_TABLES), "");
+    let sql = "BEGIN; LOCK TABLE servers, leases IN ACCESS SHARE MODE; SELECT 1";
+    let (dump, _) = OtherSession::begin(&cluster, sql);
+    let until = || {
+        cluster.run("DO $$ BEGIN RAISE EXCEPTION '%', (SELECT max(until) FROM servers); END $$;")
+    };
+    std::thread::scope(|scope| {
+        let start = scope.spawn(|| member(&cluster, 2));
+        for _ in 0..3 {
+            let before = until();
+            wait_for("the running server renews its row", || until() != before);
+            assert!(!start.is_finished(), "it waits");
+        }
+        drop(dump);
+        let other = start.join().unwrap();
+        assert_eq!(store.membership().unwrap().entries(), 1, "never expired");
+        assert_eq!(store.read_now(servers::count_alive), Ok(2));
+        close(&other);
+    });
+    close(&store);
 }
 
 #[test]
 fn behind_a_pooler_a_running_server_of_an_earlier_version_is_found() {
     let cluster = Cluster::pooled();
     let store = open(&cluster, "postgres").unwrap();
-    let earlier = EarlierServer::start(&cluster).unwrap();
+    let earlier = OtherSession::earlier_server(&cluster).unwrap();
     let refused = store.join_servers(1);
     assert!(
         matches!(refused, Err(StoreError::Conflict(_))),
@@ -128,10 +187,7 @@ fn behind_a_pooler_a_running_server_of_an_earlier_version_is_found() {
 fn tables_of_servers_are_added_in_steps_and_never_taken_for_others() {
     let cluster = Cluster::start();
     close(&open(&cluster, "postgres").unwrap());
-    // As the version before wrote them.
-    let earlier = "ALTER TABLE quire_schema DROP COLUMN server_steps; ALTER TABLE servers DROP COLUMN version;
-                   ALTER TABLE leases DROP COLUMN owner;";
-    assert_eq!(cluster.run(earlier), "");
+    assert_eq!(cluster.run(EARLIER_TABLES), "");
     let store = member(&cluster, 1);
     let steps = "DO $$ BEGIN IF (SELECT server_steps FROM quire_schema) <> 2 THEN RAISE EXCEPTION 'no'; END IF; END $$;";
     assert_eq!(cluster.run(steps), "");
@@ -145,7 +201,7 @@ fn tables_of_servers_are_added_in_steps_and_never_taken_for_others() {
     assert_eq!(cluster.run("UPDATE quire_schema SET server_steps = 9;"), "");
     close(&open(&cluster, "postgres").unwrap());
     // A table of the same name that is not ours.
-    assert_eq!(cluster.run(earlier), "");
+    assert_eq!(cluster.run(EARLIER_TABLES), "");
     let foreign = "DROP TABLE run_commands; CREATE TABLE run_commands (line TEXT);";
     assert_eq!(cluster.run(foreign), "");
     let refused = open(&cluster, "postgres").err();
@@ -174,7 +230,7 @@ fn a_person_has_no_more_runs_on_two_servers_than_on_one() {
 
 #[test]
 fn servers_announce_new_events_to_each_other() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::direct();
     let stores = [member(&cluster, 1), member(&cluster, 2)];
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().build().unwrap();
@@ -197,6 +253,25 @@ fn servers_announce_new_events_to_each_other() {
     cluster.begin();
     wait_for("notices arrive again", || watch.is_live());
     stores.iter().for_each(close);
+}
+
+#[test]
+fn notices_recover_from_a_peer_that_accepts_connections_and_stays_silent() {
+    let cluster = Cluster::direct();
+    let proxy = Proxy::start(&cluster);
+    let store = proxy.open(&cluster);
+    store.join_servers(1).unwrap();
+    let watch = store.membership().unwrap().watch_notices().unwrap();
+    wait_for("notices arrive", || watch.is_live());
+    proxy.set(HOLD);
+    cluster.halt();
+    wait_for("the loss is noticed", || !watch.is_live());
+    cluster.begin();
+    // That of the membership, and that for notices.
+    wait_for("both connections are silent", || proxy.held() >= 2);
+    proxy.set(FORWARD);
+    wait_for("notices arrive again", || watch.is_live());
+    close(&store);
 }
 
 /// Runs something on both stores at once and returns the results.
@@ -269,7 +344,9 @@ fn servers_divide_the_concurrency_of_a_provider() {
     }
     provider.wait_hanging(2);
     for server in [&one, &other] {
-        let load = server.app.health().activity();
-        assert_eq!(load.calls, 1, "{load:?}");
+        wait_for("one call runs and one waits", || {
+            let load = server.app.health().activity();
+            (load.calls, load.calls_waiting) == (1, 1)
+        });
     }
 }

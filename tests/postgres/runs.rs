@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use quire::domain::id::AnalysisId;
 use serde_json::json;
 
 use super::cluster::Cluster;
-use super::members::{ServerPair, known, server_settings};
+use super::members::{ServerPair, WAIT_TIMEOUT, known, member, server_settings, wait_for};
+use super::store::close;
 use super::support::client::Event;
 use super::support::executable::Executable;
 use super::support::provider::{Provider, on};
@@ -28,6 +30,12 @@ fn a_run_is_followed_and_stopped_through_another_server() {
 
 /// Follows and stops a run through another server than the one that drives it.
 pub fn follow_and_stop(cluster: &Cluster) {
+    let listener = member(cluster, 9);
+    let mut notices = listener.membership().unwrap().watch_notices().unwrap();
+    let is_direct = !cluster.is_pooled();
+    if is_direct {
+        wait_for("notices arrive", || notices.is_live());
+    }
     let provider = Provider::script([
         on("quick").sse(&answer_stream("Eighty grams.")),
         on("slow").stall(&unfinished_stream("It is ")),
@@ -35,6 +43,7 @@ pub fn follow_and_stop(cluster: &Cluster) {
     let mut pair = ServerPair::start(cluster, &provider);
     let (client, elsewhere) = (&mut pair.client, &mut pair.elsewhere);
     let id = begin(client, &["p/quick", "p/slow"]);
+    let run = AnalysisId::parse(&id).unwrap();
     let mut seen = Vec::new();
     for event in elsewhere.events(&analysis_path(&id, "/events"), None) {
         seen.push(event);
@@ -45,6 +54,15 @@ pub fn follow_and_stop(cluster: &Cluster) {
         if has("member.completed", "p/quick") && has("member.delta", "p/slow") {
             break;
         }
+    }
+    if is_direct {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_time().build().unwrap();
+        let announced = async { tokio::time::timeout(WAIT_TIMEOUT, notices.wait_for(&run)).await };
+        assert!(
+            runtime.block_on(announced).is_ok(),
+            "its events are announced"
+        );
     }
     let stopped = elsewhere.post(&analysis_path(&id, "/cancel"), json!({}));
     assert_eq!(
@@ -64,6 +82,7 @@ pub fn follow_and_stop(cluster: &Cluster) {
     assert_eq!(all, same);
     assert_eq!(all[..seen.len()], seen);
     assert_eq!(names(&all).last(), Some(&"analysis.cancelled"));
+    close(&listener);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Three servers behind nginx while they are killed at random: every run ends once, every stream is complete, no budget
-//! is exceeded, and no document is lost. SCALE_RUNS sets the number of analyses (`make scale`).
+//! is exceeded although each person has runs on several servers at once, and no document is lost. SCALE_RUNS sets the
+//! number of analyses (`make scale`).
 
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -20,14 +22,19 @@ use super::support::{Answer, Client};
 const DEFAULT_RUNS: usize = 30;
 /// Maximum number of people.
 const MAX_PEOPLE: usize = 50;
-/// Number of a person's analyses per document.
-const RUNS_PER_DOCUMENT: usize = 3;
+/// Number of analyses that a person starts at once.
+const RUNS_AT_ONCE: usize = 3;
+/// Number of analyses per person, as far as there are enough people.
+const RUNS_PER_PERSON: usize = 2 * RUNS_AT_ONCE;
 /// Pause before something is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// How long anything may take before the test counts as stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
-/// What each run costs in dollars: two calls of 18 tokens at 100 dollars per million.
-const RUN_DOLLARS: f64 = 0.003_6;
+/// What each run costs in microdollars, and the most that it can: two calls of `OUTPUT_TOKENS` at 100 dollars per
+/// million, with nothing for the prompt.
+const RUN_COST: i64 = 2 * 100 * OUTPUT_TOKENS;
+/// The tokens of each answer, and the most that it may have.
+const OUTPUT_TOKENS: i64 = 16;
 
 /// What a person did and saw.
 #[derive(Default)]
@@ -36,13 +43,13 @@ struct PersonRecord {
     runs: Vec<(String, Vec<Event>)>,
     /// The documents that were acknowledged, with their texts.
     documents: Vec<(String, String)>,
-    /// Number of runs that the budget did not allow.
+    /// Number of runs that the budget did not allow, or not to the end.
     refused: usize,
     /// Number of runs whose answer was lost with a server.
     unknown: usize,
 }
 
-/// A source of chance that a printed seed repeats.
+/// Random numbers; SCALE_SEED repeats those of a printed seed.
 struct Chance(u64);
 
 impl Chance {
@@ -60,22 +67,25 @@ fn answer(request: &ReceivedRequest) -> super::support::line::ScriptLine {
         return on("").status(200, "application/json", "{\"data\":[]}");
     }
     let pause = match request.body["model"] == "slow" {
-        true => Duration::from_millis(1_500),
+        true => Duration::from_millis(2_500),
         false => Duration::from_millis(100),
     };
-    on("").after(pause).sse(&answer_stream("It is due in May."))
+    let tokens = format!("\"completion_tokens\":{OUTPUT_TOKENS}");
+    let answer = answer_stream("It is due in May.").replace("\"completion_tokens\":7", &tokens);
+    on("").after(pause).sse(&answer)
 }
 
 #[test]
 fn servers_that_are_killed_at_random_lose_nothing() {
     let runs = std::env::var("SCALE_RUNS").ok();
     let runs: usize = runs.map_or(DEFAULT_RUNS, |runs| runs.parse().unwrap());
-    let people = (runs / 3).clamp(1, MAX_PEOPLE);
+    let people = (runs / RUNS_PER_PERSON).clamp(1, MAX_PEOPLE);
+    let rounds = runs / people / RUNS_AT_ONCE;
     let cluster = Cluster::start();
     let provider = Provider::answering(answer);
     let known = json!([{
         "id": "p", "base_url": provider.base_url(), "api_key": "sk-test-key", "models": "*",
-        "price": { "input": 100, "output": 100 },
+        "price": { "input": 0, "output": 100 },
     }]);
     let known = known.to_string();
     let fleet = Fleet::start(
@@ -87,12 +97,10 @@ fn servers_that_are_killed_at_random_lose_nothing() {
             ("RATE_LIMIT", "1000000"),
         ],
     );
-    let (clients, budget) = join(&cluster, &fleet, people, runs / people);
-    let (next, is_over, kills) = (
-        AtomicUsize::new(0),
-        AtomicBool::new(false),
-        AtomicUsize::new(0),
-    );
+    // The budget ends between the runs of a round.
+    let budget = (rounds / 2 * RUNS_AT_ONCE) as i64 * RUN_COST + RUN_COST * 3 / 2;
+    let clients = join(&cluster, &fleet, people, budget);
+    let (is_over, kills) = (AtomicBool::new(false), AtomicUsize::new(0));
     let records = Mutex::new(Vec::new());
     let began = Instant::now();
     std::thread::scope(|scope| {
@@ -100,9 +108,9 @@ fn servers_that_are_killed_at_random_lose_nothing() {
         let working: Vec<_> = clients
             .iter()
             .map(|client| {
-                let (next, records) = (&next, &records);
+                let records = &records;
                 scope.spawn(move || {
-                    let record = work(client, || next.fetch_add(1, Relaxed) < runs);
+                    let record = work(client, rounds);
                     records.lock().unwrap().push((client, record));
                 })
             })
@@ -125,31 +133,40 @@ fn servers_that_are_killed_at_random_lose_nothing() {
         kills.load(Relaxed),
         began.elapsed().as_secs(),
     );
-    assert!(kills.load(Relaxed) > 0 && sum(|one| one.runs.len()) >= runs / 2);
+    assert!(kills.load(Relaxed) > 0, "nothing was killed");
+    assert!(sum(|one| one.runs.len()) >= runs / 3, "too few runs");
+    assert!(
+        sum(|one| one.refused) > people / 2,
+        "the budgets did not matter"
+    );
     for (client, record) in &records {
         check_streams(client, record);
         check_documents(client, record);
     }
-    check_database(&cluster, budget);
+    // A key starts at most one run.
+    let known = sum(|one| one.runs.len());
+    let stored = known..=known + sum(|one| one.unknown);
+    check_database(&cluster, budget, stored);
 }
 
-/// Registers people, each with a budget for what one run may reserve and all but about the last one cost. Returns them,
-/// and the budget in microdollars.
-fn join(cluster: &Cluster, fleet: &Fleet, people: usize, runs: usize) -> (Vec<Client>, i64) {
+/// Registers people, each with a budget in microdollars.
+fn join(cluster: &Cluster, fleet: &Fleet, people: usize, budget: i64) -> Vec<Client> {
     let clients: Vec<Client> = (0..people).map(|number| joined(fleet, number)).collect();
     let estimate = clients[0].clone().post("/api/estimate", run_body()).json();
-    let bound = estimate["upper_bound_usd"].as_f64().unwrap();
-    let budget = ((bound + RUN_DOLLARS * (runs as f64 - 1.5)) * 1e6) as i64;
+    let bound = estimate["upper_bound_usd"].as_f64();
+    let bound = bound.unwrap_or_else(|| panic!("{estimate}"));
+    assert_eq!((bound * 1e6).round() as i64, RUN_COST, "{estimate}");
     let rows = format!(
         "INSERT INTO budgets (user_id, day_cost, month_cost, day_tokens, month_tokens)
          SELECT id, {budget}, -1, -1, -1 FROM users;"
     );
     assert_eq!(cluster.run(&rows), "");
-    (clients, budget)
+    clients
 }
 
 fn run_body() -> Value {
-    let extra = json!({ "async": true, "cache": "off" });
+    let extra =
+        json!({ "async": true, "cache": "off", "parameters": { "max_tokens": OUTPUT_TOKENS } });
     short_run_with(&["p/quick", "p/slow"], extra)
 }
 
@@ -171,11 +188,15 @@ fn joined(fleet: &Fleet, number: usize) -> Client {
 }
 
 fn kill_at_random(fleet: &Fleet, is_over: &AtomicBool, kills: &AtomicUsize) {
-    let seed = u64::from(std::process::id()) | 1;
+    let seed = std::env::var("SCALE_SEED").map(|seed| seed.parse().unwrap());
+    let seed = seed.unwrap_or_else(|_| u64::from(std::process::id()) | 1);
     println!("seed {seed}");
     let mut chance = Chance(seed);
     while !is_over.load(Relaxed) {
-        std::thread::sleep(Duration::from_millis(1_000 + chance.below(4_000)));
+        std::thread::sleep(Duration::from_millis(500 + chance.below(2_500)));
+        if is_over.load(Relaxed) {
+            break;
+        }
         let number = chance.below(SERVERS as u64) as usize;
         fleet.kill(number);
         kills.fetch_add(1, Relaxed);
@@ -184,24 +205,38 @@ fn kill_at_random(fleet: &Fleet, is_over: &AtomicBool, kills: &AtomicUsize) {
     }
 }
 
-/// Starts analyses and follows each to its end for as long as there are more.
-fn work(client: &Client, has_more: impl Fn() -> bool) -> PersonRecord {
+/// Stores a document and starts analyses on several servers at once, follows them to their ends, and begins again.
+fn work(client: &Client, rounds: usize) -> PersonRecord {
     let mut record = PersonRecord::default();
-    let mut number = 0;
-    while has_more() {
-        if number % RUNS_PER_DOCUMENT == 0 {
-            let text = format!("The levy of {number} is due in May. ").repeat(500);
-            let stored =
-                again(|| client.try_upload("/api/upload-document", "levy.txt", text.as_bytes()));
-            assert!(stored.status < 300, "{}", stored.text());
-            record
-                .documents
-                .push((text_of(&stored, "document_id"), text));
-        }
-        number += 1;
-        if let Some(id) = begin(client, &format!("run-{number}"), &mut record) {
-            let seen = follow(client, &id);
-            record.runs.push((id, seen));
+    for round in 0..rounds {
+        let text = format!("The levy of {round} is due in May. ").repeat(500);
+        let stored =
+            again(|| client.try_upload("/api/upload-document", "levy.txt", text.as_bytes()));
+        assert!(stored.status < 300, "{}", stored.text());
+        record
+            .documents
+            .push((text_of(&stored, "document_id"), text));
+        let one_run = |number: usize| {
+            let mut own = PersonRecord::default();
+            if let Some(id) = begin(client, &format!("run-{round}-{number}"), &mut own) {
+                let seen = follow(client, &id);
+                own.refused += usize::from(seen.iter().any(names_budget));
+                own.runs.push((id, seen));
+            }
+            own
+        };
+        let own = std::thread::scope(|scope| {
+            let one_run = &one_run;
+            let runs: Vec<_> = (0..RUNS_AT_ONCE)
+                .map(|number| scope.spawn(move || one_run(number)))
+                .collect();
+            let ended = runs.into_iter().map(|run| run.join().expect("a run"));
+            ended.collect::<Vec<_>>()
+        });
+        for own in own {
+            record.runs.extend(own.runs);
+            record.refused += own.refused;
+            record.unknown += own.unknown;
         }
     }
     record
@@ -263,6 +298,10 @@ fn is_final(event: &Event) -> bool {
     FINAL_EVENTS.contains(&event.name.as_str())
 }
 
+fn names_budget(event: &Event) -> bool {
+    event.data.to_string().contains("the day's budget")
+}
+
 /// Each stream has every event once, in order, the last of which is the only final one, and is the same afterward.
 fn check_streams(client: &Client, record: &PersonRecord) {
     for (id, seen) in &record.runs {
@@ -300,7 +339,7 @@ fn check_documents(client: &Client, record: &PersonRecord) {
 
 /// Every run in the database has ended once, also those whose answers were lost; what was spent is what its calls cost,
 /// within the budget; and nothing is left reserved or leased.
-fn check_database(cluster: &Cluster, budget: i64) {
+fn check_database(cluster: &Cluster, budget: i64, stored: RangeInclusive<usize>) {
     let rule = |what: &str, wrong: &str| {
         let check = format!(
             "DO $$ DECLARE found TEXT; BEGIN SELECT string_agg(CAST(x AS TEXT), ' ') INTO found FROM ({wrong}) x;
@@ -308,11 +347,19 @@ fn check_database(cluster: &Cluster, budget: i64) {
         );
         cluster.run(&check)
     };
-    let unfinished = "SELECT id FROM analyses WHERE finished = 0";
     let until = Instant::now() + STUCK_AFTER;
-    while !rule("unfinished", unfinished).is_empty() {
-        assert!(Instant::now() < until, "{}", rule("unfinished", unfinished));
-        std::thread::sleep(RETRY_PAUSE);
+    for (what, wrong) in [
+        ("unfinished", "SELECT id FROM analyses WHERE finished = 0"),
+        // A row follows a release a moment later, and that of a killed server its lifetime.
+        (
+            "left reserved",
+            "SELECT owner, cost, tokens FROM reservations",
+        ),
+    ] {
+        while !rule(what, wrong).is_empty() {
+            assert!(Instant::now() < until, "{}", rule(what, wrong));
+            std::thread::sleep(RETRY_PAUSE);
+        }
     }
     let finals = FINAL_EVENTS.iter().map(|name| format!("'{name}'"));
     let finals = finals.collect::<Vec<_>>().join(", ");
@@ -329,6 +376,11 @@ fn check_database(cluster: &Cluster, budget: i64) {
     assert_eq!(rule("spent is not the sum of the calls", ledger), "");
     let over = format!("SELECT user_id FROM usage GROUP BY user_id HAVING sum(cost) > {budget}");
     assert_eq!(rule("over budget", &over), "");
+    let (least, most) = (stored.start(), stored.end());
+    let other = format!(
+        "SELECT count FROM (SELECT count(*) FROM analyses) n WHERE count NOT BETWEEN {least} AND {most}"
+    );
+    assert_eq!(rule("number of runs", &other), "");
     let nothing = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM usage WHERE cost > 0)";
     assert_eq!(rule("nothing was spent", nothing), "");
     let left = "SELECT name FROM leases WHERE starts_with(name, 'analysis_')";

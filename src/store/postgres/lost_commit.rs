@@ -25,8 +25,8 @@ enum TransactionState {
 /// Waits until a transaction has ended, and returns whether it was committed. `connect` opens a new session.
 ///
 /// # Errors
-/// `Busy` if it was not committed and never will be; `Unknown` if the server cannot be reached for long, or was
-/// restarted.
+/// `Busy` if it was not committed and never will be; `Unknown` if the server cannot be reached or does not finish the
+/// commit for long, or was restarted.
 pub(in crate::store) fn settle(
     mark: &TransactionMark,
     connect: &dyn Fn() -> Result<Writer>,
@@ -51,9 +51,9 @@ pub(in crate::store) fn settle(
 }
 
 fn state(mark: &TransactionMark, db: &Writer) -> Result<TransactionState> {
-    // A server that took over from a failed one may not know the number at all.
-    let sql = "SELECT CASE WHEN ?1 >= txid_snapshot_xmax(txid_current_snapshot()) THEN 'aborted'
-                      ELSE txid_status(?1) END,
+    // A server that took over from a failed one may not know the number at all. Compared with a number of its own: the
+    // upper end of a snapshot is below transactions that have begun and not ended, such as one that is being committed.
+    let sql = "SELECT CASE WHEN ?1 >= txid_current() THEN 'aborted' ELSE txid_status(?1) END,
                CAST(pg_postmaster_start_time() AS TEXT)";
     db.query_one(sql, [mark.number], |row| {
         let state: Option<String> = row.get(0)?;

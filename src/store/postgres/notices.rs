@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
-use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, Error};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Client};
 
 use super::address::PostgresAddress;
 use super::pooler;
@@ -29,6 +29,10 @@ const MAX_NOTICE_BYTES: usize = 7_900;
 const MAX_WAITING: usize = 1024;
 /// Pause before a new connection after one was lost.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+/// How long a new connection, or the answer to a statement, may take before the connection counts as lost.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time without notices to send after which one to this server itself shows whether the connection still works.
+const TEST_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The notices of a server. Its connection ends when this is dropped.
 pub struct RunNotices {
@@ -98,7 +102,7 @@ impl NoticeWatch {
     }
 }
 
-/// Sends and receives until there is nothing more to send, on one connection after another.
+/// Sends and receives until the sender of notices is dropped, on one connection after another.
 async fn exchange(
     address: PostgresAddress,
     mut waiting: mpsc::Receiver<AnalysisId>,
@@ -106,7 +110,7 @@ async fn exchange(
     boot: Arc<str>,
 ) {
     loop {
-        if let Ok((client, mut connection)) = address.clone().open().await {
+        if let Some((client, mut connection)) = within(address.clone().open()).await {
             let receive = async {
                 while let Some(Ok(message)) =
                     poll_fn(|context| connection.poll_message(context)).await
@@ -118,7 +122,7 @@ async fn exchange(
             };
             let is_over = tokio::select! {
                 () = receive => false,
-                sent = send(&client, &mut waiting, &boot) => sent.is_ok(),
+                sent = send(&client, &mut waiting, &boot) => sent.is_some(),
             };
             received.is_live.store(false, Relaxed);
             if is_over {
@@ -132,30 +136,46 @@ async fn exchange(
     }
 }
 
-/// Sends what waits, until there is nothing more to come or no notice could arrive.
-async fn send(
-    client: &Client,
-    waiting: &mut mpsc::Receiver<AnalysisId>,
-    boot: &str,
-) -> Result<(), Error> {
-    if pooler::is_between(client).await? {
-        return Ok(());
+/// Sends what waits, until its sender is dropped or no notice could arrive. `None` if the connection fails.
+async fn send(client: &Client, waiting: &mut mpsc::Receiver<AnalysisId>, boot: &str) -> Option<()> {
+    if within(pooler::is_between(client)).await? {
+        return Some(());
     }
-    client.batch_execute(LISTEN).await?;
-    client.execute_typed(NOTIFY, &[(&boot, Type::TEXT)]).await?;
+    within(client.batch_execute(LISTEN)).await?;
+    notify(client, boot).await?;
     let mut ids = Vec::new();
-    while waiting.recv_many(&mut ids, MAX_WAITING).await > 0 {
-        tokio::time::sleep(COLLECT_INTERVAL).await;
-        while let Ok(id) = waiting.try_recv() {
-            ids.push(id);
-        }
-        for notice in notices(&std::mem::take(&mut ids)) {
-            client
-                .execute_typed(NOTIFY, &[(&notice, Type::TEXT)])
-                .await?;
+    loop {
+        let received = waiting.recv_many(&mut ids, MAX_WAITING);
+        match tokio::time::timeout(TEST_INTERVAL, received).await {
+            Ok(0) => return Some(()),
+            Ok(_) => {
+                tokio::time::sleep(COLLECT_INTERVAL).await;
+                while let Ok(id) = waiting.try_recv() {
+                    ids.push(id);
+                }
+                for notice in notices(&std::mem::take(&mut ids)) {
+                    notify(client, &notice).await?;
+                }
+            }
+            Err(_) => notify(client, boot).await?,
         }
     }
-    Ok(())
+}
+
+async fn notify(client: &Client, notice: &str) -> Option<()> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&notice, Type::TEXT)];
+    within(client.execute_typed(NOTIFY, &parameters))
+        .await
+        .map(drop)
+}
+
+/// Returns the result if it comes in time. A peer that accepts a connection and never answers, such as a paused pooler,
+/// must not keep this server without notices for ever.
+async fn within<T, E>(asking: impl Future<Output = Result<T, E>>) -> Option<T> {
+    tokio::time::timeout(ANSWER_TIMEOUT, asking)
+        .await
+        .ok()?
+        .ok()
 }
 
 /// Joins IDs, each once, to as few notices as possible.

@@ -196,8 +196,9 @@ pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(Analys
         [],
     )?;
     db.run(
-        "INSERT INTO leases (name, server, number)
-         SELECT a.id, '', 0 FROM analyses a
+        "INSERT INTO leases (name, server, number, owner)
+         SELECT a.id, '', 0, CASE WHEN starts_with(a.origin, 'experiment_') THEN '' ELSE coalesce(a.user_id, 'nobody') END
+         FROM analyses a
          WHERE a.finished = 0 AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.name = a.id)
          ON CONFLICT DO NOTHING",
         [],

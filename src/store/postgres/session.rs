@@ -24,6 +24,8 @@ use crate::store::params::Value;
 /// Time after which an unanswered statement is abandoned together with its session. The server itself ends a statement
 /// in a transaction earlier.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
+/// How long a new session may take, with the answers of a server that has accepted the connection.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Maximum number of prepared statements per session; above it, all are discarded and prepared again as needed.
 const MAX_STATEMENTS: usize = 400;
 /// Begins a transaction. The limits apply until its end, so that a pooler may pass the connection on. A server
@@ -72,12 +74,12 @@ impl PostgresServer {
                 let is_pooled = pooler::is_between(&client).await?;
                 Ok((client, is_pooled))
             };
-            let _ = answer.send(connected.await);
+            let _ = answer.send(tokio::time::timeout(CONNECT_DEADLINE, connected).await);
         });
-        let (client, is_pooled) = match answered.recv_timeout(ANSWER_DEADLINE) {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => return Err(meaning(&error).0),
-            Err(_) => return Err(StoreError::Busy),
+        let (client, is_pooled) = match answered.recv() {
+            Ok(Ok(Ok(connected))) => connected,
+            Ok(Ok(Err(error))) => return Err(meaning(&error).0),
+            Ok(Err(_)) | Err(_) => return Err(StoreError::Busy),
         };
         Ok(PostgresSession {
             client,
@@ -277,11 +279,15 @@ impl PostgresSession {
         Ok(statement)
     }
 
-    /// Waits for the server's answer.
+    /// Waits for the server's answer. A broken session asks nothing: the connection may be open, and a late answer would
+    /// be taken for that to another statement.
     fn answer<T>(
         &self,
         asking: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
+        if self.is_broken() {
+            return Err(StoreError::Busy);
+        }
         let handle = self.thread.handle();
         let answer = handle.block_on(async { tokio::time::timeout(ANSWER_DEADLINE, asking).await });
         match answer {

@@ -48,7 +48,7 @@ pub(in crate::store) fn status(db: &Reader, lifetime: Duration) -> Result<Databa
             CAST(coalesce(sum(CASE WHEN datname = current_database() AND application_name = 'quire'
                                    THEN 1 ELSE 0 END), 0) AS BIGINT),
             CAST(current_setting('max_connections') AS BIGINT)
-         FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL";
+         FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL AND leader_pid IS NULL";
     let count = |number: i64| number.unsigned_abs();
     let (connections, own_connections, max_connections) = db.query_one(counts, [], |row| {
         Ok((count(row.get(0)?), count(row.get(1)?), count(row.get(2)?)))

@@ -36,7 +36,10 @@ fn findings(status: &DatabaseServerStatus) -> Vec<CheckResult> {
         text.push_str("; a pooler is in between, so events reach other servers up to a quarter of a second later");
     }
     if state == CheckState::Warning {
-        text.push_str("; each server needs up to seven: raise max_connections or use a pooler");
+        text.push_str("; each server needs up to seven: raise max_connections");
+        if !status.is_pooled {
+            text.push_str(" or use a pooler");
+        }
     }
     let mut all = vec![finding(SUBJECT, state, text)];
     if status.replicas > 0 {

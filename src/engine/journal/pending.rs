@@ -1,0 +1,62 @@
+//! Stores the pending batches of a journal, each once.
+
+use std::time::Duration;
+
+use super::Journal;
+use crate::store::{StoreError, Writer, events};
+
+impl Journal {
+    /// Stores all pending batches in one transaction, retrying after each of these pauses.
+    pub(super) async fn store_pending(&mut self, pauses: &[Duration]) -> Result<(), StoreError> {
+        let mut pauses = pauses.iter();
+        loop {
+            match self.try_to_store_pending().await {
+                Ok(()) => break,
+                // The analysis was deleted or has already ended, so a retry would change nothing.
+                Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
+                // Retry, because the answers have been paid for: a full disk may be cleaned up, and a busy one may
+                // recover.
+                Err(error) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(error),
+                },
+            }
+        }
+        self.pending_batches.clear();
+        self.unknown_batches = 0;
+        self.retry_at = None;
+        Ok(())
+    }
+
+    async fn try_to_store_pending(&mut self) -> Result<(), StoreError> {
+        if self.unknown_batches > 0 {
+            self.forget_stored().await?;
+        }
+        if self.pending_batches.is_empty() {
+            return Ok(());
+        }
+        let batches = self.pending_batches.clone();
+        let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
+        let stored = self.store.write(all).await;
+        if stored == Err(StoreError::Unknown) {
+            self.unknown_batches = self.pending_batches.len();
+        }
+        stored
+    }
+
+    /// Forgets the batches whose outcome is unknown if they were stored after all, because a repetition would be refused
+    /// or count their calls twice. One transaction stored all of them or none.
+    async fn forget_stored(&mut self) -> Result<(), StoreError> {
+        let id = self.id.clone();
+        let last = (self.store)
+            .read(move |db| events::last_seq(db, &id))
+            .await?;
+        let unknown = self.pending_batches.iter().take(self.unknown_batches);
+        let mut events = unknown.flat_map(|batch| &batch.events);
+        if events.all(|event| event.stored_event.seq <= last) {
+            self.pending_batches.drain(..self.unknown_batches);
+            self.unknown_batches = 0;
+        }
+        Ok(())
+    }
+}
