@@ -22,9 +22,9 @@ pub(super) const DETAILS: &str = "Stop all servers and commands first. Moves the
      in QUIRE_DATA or DATABASE_URL, with the original files of the documents, to an\n\
      empty database or folder of the other kind: postgres://USER:PASSWORD@HOST/NAME,\n\
      or FOLDER. With --to -, the target is read from stdin, so that no list of\n\
-     processes shows the password. What the source contains is not changed. Afterward,\n\
-     every table is read back, and the number of its rows and a hash of them must be\n\
-     the same on both sides. If one differs, or the command is interrupted, the target\n\
+     processes shows the password. The source keeps its content. Afterward, every\n\
+     table is read back, and the number of its rows and a hash of them must be the\n\
+     same on both sides. If one differs, or the command is interrupted, the target\n\
      stays without a database.";
 
 /// Moves the database.
