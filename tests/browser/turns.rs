@@ -104,6 +104,50 @@ fn an_answer_is_written_from_a_stopped_run_and_regenerated() {
 }
 
 #[test]
+fn a_stopped_text_is_continued() {
+    let Some(_turn) = wait_for_turn() else { return };
+    let server = server_with(&["slow-1", "steady-1"].map(String::from));
+    for (width, height) in [(1440, 900), (390, 844)] {
+        let browser = Browser::open(width, height, width == 390);
+        if width == 1440 {
+            new_question(&browser, &server, &["slow-1", "steady-1"]);
+        } else {
+            sign_in(&browser, &server);
+            browser.go(&server.address("/"));
+            browser.wait("[aria-label='Panel: 2 models']");
+        }
+        ask_in_composer(&browser, "How much does the pump deliver?");
+        browser.wait_text(".live", "Done");
+        browser.press("Stop");
+        browser.wait_text(".stopped-head", "all text is kept");
+        browser.press("Continue");
+        browser.wait_text(".turn.last .branch", "2/2");
+        browser.wait_text(".turn.last .live", "Done");
+        browser.press("Stop");
+        browser.wait_text(".stopped-head", "all text is kept");
+        assert_eq!(browser.console_errors(), Vec::<String>::new());
+    }
+}
+
+/// Pastes a text file into the composer.
+const PASTE_SCRIPT: &str = "
+    const files = new DataTransfer();
+    files.items.add(new File(['The pump delivers 40 liters a minute.'], 'pump.txt', { type: 'text/plain' }));
+    document.querySelector('.composer-text').dispatchEvent(new ClipboardEvent('paste', { clipboardData: files, bubbles: true, cancelable: true }));";
+
+#[test]
+fn a_pasted_file_is_a_document_of_the_question() {
+    let Some(_turn) = wait_for_turn() else { return };
+    let server = server_with(&["steady-1"].map(String::from));
+    let browser = Browser::open(390, 844, true);
+    new_question(&browser, &server, &["steady-1"]);
+    browser.run(PASTE_SCRIPT, json!([]));
+    browser.wait_text(".attachments", "pump.txt");
+    browser.wait("[aria-label='Documents: 1 document +']");
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
+}
+
+#[test]
 fn the_pages_can_be_installed() {
     let Some(_turn) = wait_for_turn() else { return };
     let server = Server::start();

@@ -111,7 +111,7 @@ mod tests {
             shown,
             [
                 "database: Warning: 80 of 100 connections are in use, 12 of them by Quire; a pooler is in between, so \
-                 events reach other servers up to a quarter of a second later; each server needs up to seven: raise max_connections or use a pooler",
+                 events reach other servers up to a quarter of a second later; each server needs up to seven: raise max_connections",
                 "database: Warning: replicas: 2; the slowest is 80 MB of the log behind",
                 "servers: Ok: 2 are running: 0.3.0 for 2 h, an earlier version for 60 s",
             ]
