@@ -82,14 +82,10 @@ pub struct Error {
     /// The provider's status for a failed call, if a client may receive it as the status of the response: see
     /// [`CallError::client_visible_status`](crate::domain::chat::CallError::client_visible_status).
     pub upstream_status: Option<u16>,
-    /// Whether a client that retries must not repeat the request: its calls were billed, and would be billed
-    /// again.
+    /// Whether a client that retries must not repeat the request: it was billed and would be billed again, or it may
+    /// have been carried out.
     pub is_final: bool,
 }
-
-/// The message of an error after which it is unknown whether the request was carried out.
-pub(super) const UNKNOWN_OUTCOME: &str =
-    "the connection to the database was lost: it is unknown whether this was stored";
 
 /// The result of a use case.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -307,9 +307,9 @@ impl From<store::StoreError> for Error {
             Busy => Error::new(Kind::Unavailable, "the database is busy")
                 .resolve("try again in a moment"),
             Unknown => {
-                let error = Error::new(Kind::Unavailable, error::UNKNOWN_OUTCOME)
+                let error = Error::new(Kind::Unavailable, "the connection to the database was lost: it is unknown whether this was stored")
                     .resolve("look whether it was, before you try again");
-                // Repeating it by itself could store it twice.
+                // A client that repeats the request automatically could store it twice.
                 Error {
                     is_final: true,
                     ..error

@@ -50,18 +50,14 @@ impl Store {
         &self,
         visit: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
-        let job = WriteJob::Between(Box::new(move |db| {
-            let _ = answer.send(visit(db));
-        }));
-        self.0.write_queue.put(job).await.map_err(closed_error)?;
-        answered.await.unwrap_or_else(|_| Err(gone_error()))
+        self.on_writer(|answer| WriteJob::Between(Box::new(move |db| answer(visit(db)))))
+            .await
     }
 
-    async fn on_writer(
+    async fn on_writer<T: Send + 'static>(
         &self,
-        job: impl FnOnce(Box<dyn FnOnce(Result<()>) + Send>) -> WriteJob,
-    ) -> Result<()> {
+        job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> WriteJob,
+    ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let job = job(Box::new(move |result| {
             let _ = answer.send(result);

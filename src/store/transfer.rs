@@ -54,8 +54,8 @@ impl TransferSource {
     /// Opens a database on a server, and locks its tables against changes. Blocks.
     ///
     /// # Errors
-    /// `Unreachable` without a connection; `InUse` if a Quire server is using it; `PendingCommands` if something that was promised is still to be done;
-    /// otherwise the same errors as [`TransferSource::open_file`].
+    /// `Unreachable` without a connection; `InUse` if a Quire server is using it; `PendingCommands` if commands have not
+    /// been carried out; otherwise the same errors as [`TransferSource::open_file`].
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::check_version(&db)?;
@@ -115,7 +115,8 @@ impl TransferTarget {
     /// Begins to fill an empty database on a server, whose tables are created if necessary. Blocks.
     ///
     /// # Errors
-    /// `Unreachable` without a connection; `Encoding` if it is not UTF-8; `NotEmpty` or `Open` if the database is not empty; `InUse` if a Quire server is using it.
+    /// `Unreachable` without a connection; `Encoding` if it is not UTF-8; `NotEmpty` or `Open` if it is not empty; `InUse`
+    /// if a Quire server is using it.
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::begin(&db)?;
@@ -228,7 +229,7 @@ fn connect(address: &str, authorities: Option<&str>) -> Result<Writer> {
     })
 }
 
-/// Keeps servers of the version before there could be several out, which are not listed.
+/// Excludes servers of a version without leases, which have no row in `servers`.
 fn exclude_earlier_servers(db: &Writer) -> Result<()> {
     earlier_version::exclude(db).map_err(|error| match error {
         StoreError::Conflict(_) => TransferError::InUse,

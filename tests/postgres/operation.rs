@@ -19,7 +19,7 @@ use super::support::script::{begin, providers};
 
 /// The key of the lock that a server had before there could be several.
 const EARLIER_LOCK: &str = "1366649202, hashtext(current_schema())";
-/// Makes today's tables of servers those of the version before.
+/// Reverts the servers' tables to those of the previous version.
 const EARLIER_TABLES: &str = "ALTER TABLE quire_schema DROP COLUMN server_steps;
     ALTER TABLE servers DROP COLUMN version; ALTER TABLE leases DROP COLUMN owner;";
 
@@ -64,7 +64,7 @@ fn administrators_see_the_database_server_and_all_servers() {
     }
 }
 
-/// A session of another program, which goes on until it is dropped.
+/// A session of another program, which lasts until it is dropped.
 pub(super) struct OtherSession(std::process::Child);
 
 impl OtherSession {
@@ -85,7 +85,7 @@ impl OtherSession {
         (Self(psql), answer.trim().to_owned())
     }
 
-    /// As the version before leases locked the database for as long as its server ran; `None` if the lock is taken.
+    /// Takes the lock that a server of a version without leases held while it ran; `None` if it is taken.
     pub(super) fn earlier_server(cluster: &Cluster) -> Option<Self> {
         let sql = format!("SELECT pg_try_advisory_lock({EARLIER_LOCK})");
         let (session, answer) = Self::begin(cluster, &sql);
@@ -146,7 +146,7 @@ fn a_server_that_has_lost_the_database_to_one_of_an_earlier_version_must_stop() 
 fn a_start_that_waits_for_tables_in_use_does_not_delay_running_servers() {
     let cluster = Cluster::start();
     let store = member(&cluster, 1);
-    // As the version before wrote them, with a long read, such as pg_dump's.
+    // The tables of the previous version, during a long read such as pg_dump's.
     assert_eq!(cluster.run(EARLIER_TABLES), "");
     let sql = "BEGIN; LOCK TABLE servers, leases IN ACCESS SHARE MODE; SELECT 1";
     let (dump, _) = OtherSession::begin(&cluster, sql);
@@ -191,7 +191,7 @@ fn tables_of_servers_are_added_in_steps_and_never_taken_for_others() {
     let store = member(&cluster, 1);
     let steps = "DO $$ BEGIN IF (SELECT server_steps FROM quire_schema) <> 2 THEN RAISE EXCEPTION 'no'; END IF; END $$;";
     assert_eq!(cluster.run(steps), "");
-    // A server of that version goes on meanwhile.
+    // A server of that version keeps working.
     let enter = "INSERT INTO servers (boot, started, until) VALUES ('old', 1, quire_now() + 9000);
                  INSERT INTO leases (name, server, number) VALUES ('analysis_old', 'old', 1);";
     assert_eq!(cluster.run(enter), "");

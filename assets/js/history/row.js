@@ -98,7 +98,7 @@ function Panel(members) {
 function queryOf(snippet) {
   if (!snippet?.analysis_id) return "";
   const query = new URLSearchParams({ turn: snippet.analysis_id });
-  if (snippet.in === "member") {
+  if (snippet.in === "member" && snippet.matches.length > 0) {
     const [start, end] = snippet.matches[0];
     const says = new TextDecoder().decode(new TextEncoder().encode(snippet.text).subarray(start, end));
     for (const [name, value] of Object.entries({ tab: "members", member: snippet.member, says })) query.set(name, value);

@@ -23,7 +23,7 @@ pub(super) fn check(folder: &Path, database: &Path) -> Result<()> {
         folder.display()
     );
     Err(Error::new(Kind::Conflict, text).resolve(
-        "Nothing was changed. Run the same `quire migrate` again, which begins anew, or set QUIRE_DATA to another folder.",
+        "Nothing was changed. Run the same `quire migrate` again, which starts over, or set QUIRE_DATA to another folder.",
     ))
 }
 

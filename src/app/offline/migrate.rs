@@ -150,7 +150,7 @@ fn to_server(
     let target =
         TransferTarget::open_server(address, authorities).map_err(|error| target_error(&error))?;
     let originals = OriginalsSource::new(&source, folder.join("documents"))?;
-    let mut copying = Copying::begin(&source, &target, progress)?;
+    let mut copying = Copying::copy_tables(&source, &target, progress)?;
     let copied = originals.copy_to_server(&target, copying.progress)?;
     copying.complete()?;
     let found = original_files::read_server(&target, copying.progress)?;
@@ -187,7 +187,7 @@ fn to_folder(
     let target =
         TransferTarget::create_file(&staged.database()).map_err(|error| target_error(&error))?;
     let originals = OriginalsSource::new(&source, config.data_dir.join("documents"))?;
-    let mut copying = Copying::begin(&source, &target, progress)?;
+    let mut copying = Copying::copy_tables(&source, &target, progress)?;
     let copied = originals.copy_to_folder(&staged.documents(), copying.progress)?;
     copying.complete()?;
     let found = original_files::read_folder(&staged.documents(), copying.progress)?;
@@ -217,7 +217,7 @@ struct Copying<'a> {
 
 impl<'a> Copying<'a> {
     /// Copies all tables.
-    fn begin(
+    fn copy_tables(
         source: &TransferSource,
         target: &'a TransferTarget,
         progress: &'a mut dyn FnMut(&str, u64),

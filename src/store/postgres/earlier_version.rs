@@ -1,5 +1,5 @@
-//! Keeps a server of the version before there could be several from running at the same time: it knows nothing of
-//! leases. It has an advisory lock alone; today's servers share the same one.
+//! Prevents servers of a version without leases from running at the same time. They take an advisory lock for
+//! themselves; today's servers take the same lock in shared mode.
 
 use crate::store::connection::Writer;
 use crate::store::error::{Result, StoreError};
@@ -7,10 +7,10 @@ use crate::store::error::{Result, StoreError};
 /// First number of the lock; the second is that of the schema.
 const SERVER_LOCK: i32 = 0x5175_6972;
 /// What prevents this server from running.
-pub const EARLIER_SERVER: &str = "a server of an earlier version, which cannot share the database,";
+pub const EARLIER_SERVER: &str = "a server of an earlier version";
 
-/// Keeps such a server from starting for as long as this session lasts. Through a pooler, no lock outlasts a
-/// transaction: then this only finds out whether one is running.
+/// Prevents such a server from starting for as long as this session lasts. Through a pooler, no lock outlasts a
+/// transaction, so this only checks whether one is running.
 ///
 /// # Errors
 /// Returns `Conflict` with [`EARLIER_SERVER`] if one is running, or another error if the database cannot be read.

@@ -21,6 +21,7 @@ mod server_steps;
 pub mod servers;
 pub(super) mod session;
 pub mod status;
+mod stream;
 mod tls;
 pub(super) mod transaction_mark;
 pub(super) mod transfer;

@@ -1,6 +1,7 @@
 //! Notices between the servers of one database: which runs have new events. A server has a connection for them, on which
-//! it sends its own, after the events are stored, and listens to all. A lost notice costs the pause until whoever waits
-//! looks by itself. Behind a pooler there are none, because a pooled connection cannot listen.
+//! it sends its own, after the events are stored, and listens to all. If a notice is lost, the
+//! waiting server finds the events at its next poll. Behind a pooler there are no notices, because a pooled connection
+//! cannot listen.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -66,7 +67,7 @@ impl RunNotices {
 
     /// Tells the other servers, a moment later, that a run has new events.
     pub fn send(&self, id: &AnalysisId) {
-        // If it is full, whoever waits looks by itself.
+        // If the queue is full, the waiting servers find the events at their next poll.
         let _ = self.outgoing.try_send(id.clone());
     }
 
@@ -170,7 +171,7 @@ async fn notify(client: &Client, notice: &str) -> Option<()> {
 }
 
 /// Returns the result if it comes in time. A peer that accepts a connection and never answers, such as a paused pooler,
-/// must not keep this server without notices for ever.
+/// must not stop this server's notices forever.
 async fn within<T, E>(asking: impl Future<Output = Result<T, E>>) -> Option<T> {
     tokio::time::timeout(ANSWER_TIMEOUT, asking)
         .await

@@ -3,12 +3,12 @@
 
 use std::future::{Ready, ready};
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use super::stream::UnboundStream;
 
 /// Bytes of a request to cancel a query: its length, a constant, the process, and its key, in 4 bytes each.
 const CANCEL_BYTES: usize = 16;
@@ -50,48 +50,12 @@ async fn named_process(client: &Client) -> Result<i32, Error> {
 /// Leaves a stream that never leaves this process as it is.
 struct Unencrypted;
 
-struct MemoryStream(DuplexStream);
-
 impl TlsConnect<DuplexStream> for Unencrypted {
-    type Stream = MemoryStream;
+    type Stream = UnboundStream<DuplexStream>;
     type Error = io::Error;
-    type Future = Ready<io::Result<MemoryStream>>;
+    type Future = Ready<io::Result<UnboundStream<DuplexStream>>>;
 
     fn connect(self, stream: DuplexStream) -> Self::Future {
-        ready(Ok(MemoryStream(stream)))
-    }
-}
-
-impl TlsStream for MemoryStream {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl AsyncRead for MemoryStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, into)
-    }
-}
-
-impl AsyncWrite for MemoryStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        ready(Ok(UnboundStream(stream)))
     }
 }

@@ -1,5 +1,6 @@
-//! The tables that only several servers need, in numbered steps: `quire_schema.server_steps` says how many of them a
-//! database has. Each step only adds something, so that a server of the version before goes on meanwhile.
+//! The tables for several servers on one database, created in numbered steps; `quire_schema.server_steps` is the number
+//! of steps that a database has. Steps only add tables and columns, so that a server of the previous version keeps
+//! working.
 
 use crate::store::connection::Writer;
 use crate::store::error::{OpenError, Result};
@@ -54,8 +55,8 @@ pub(super) fn run(db: &Writer) -> std::result::Result<(), OpenError> {
     Ok(())
 }
 
-/// Locks the tables that running servers use all the time, always in the same order. Waits only briefly, because they
-/// wait behind this, and would count as failed.
+/// Locks the tables that running servers use constantly, always in the same order. Waits only briefly: running servers
+/// queue behind this lock and would count as failed.
 fn take_tables(db: &Writer) -> Result<()> {
     db.run_batch(
         "SET LOCAL lock_timeout = '500ms'; LOCK TABLE servers, leases IN ACCESS EXCLUSIVE MODE",

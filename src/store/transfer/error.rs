@@ -51,7 +51,7 @@ impl fmt::Display for TransferError {
             Self::InUse => f.write_str("a quire server is using the database"),
             Self::NotEmpty(table) => write!(f, "the database has rows in {table}"),
             Self::PendingCommands(count) => {
-                write!(f, "{count} commands to runs have not been carried out")
+                write!(f, "commands to runs have not been carried out: {count}")
             }
             Self::UnknownTable(name) => write!(f, "the table {name} is not part of the schema"),
             Self::UnusableKey(table) => write!(f, "a row of {table} has U+0000 in its key"),

@@ -113,7 +113,7 @@ pub(super) fn copy(
             encode(*value, digest);
         }
         count += 1;
-        batch.push(values)?;
+        batch.push(values);
         if batch.is_full() {
             batch.insert()?;
             progress(count);
@@ -271,7 +271,7 @@ impl<'a> RowBatch<'a> {
         }
     }
 
-    fn push(&mut self, values: &[Value<'_>]) -> std::result::Result<(), StoreError> {
+    fn push(&mut self, values: &[Value<'_>]) {
         let first = self.values.len();
         self.values
             .extend(values.iter().map(|value| OwnedValue::of(*value)));
@@ -280,7 +280,6 @@ impl<'a> RowBatch<'a> {
             .map(OwnedValue::bytes)
             .sum::<usize>();
         self.rows += 1;
-        Ok(())
     }
 
     fn is_full(&self) -> bool {

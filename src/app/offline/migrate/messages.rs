@@ -15,7 +15,7 @@ pub(super) fn source_error(error: &TransferError) -> Error {
         .resolve("stop all servers first; one that failed counts for 10 more seconds"),
         TransferError::PendingCommands(count) => Error::new(
             Kind::Conflict,
-            format!("{count} commands to runs have not been carried out yet"),
+            format!("commands to runs have not been carried out yet: {count}"),
         )
         .resolve("start a server on the database to move, wait until it has, and stop it"),
         TransferError::Older(_) => Error::new(Kind::Conflict, format!("the source: {error}"))
@@ -77,8 +77,7 @@ pub(super) fn copy_error(table: &str, error: &TransferError) -> Error {
 
 /// Returns the error for files that the source's replica may have.
 pub(super) fn only_in_replica(count: usize) -> Error {
-    let text =
-        format!("the original files of {count} documents are only in the replica, if anywhere");
+    let text = format!("original files that are only in the replica, if anywhere: {count}");
     Error::new(Kind::Conflict, text).resolve(
         "start the server on the source until it has fetched them, or unset QUIRE_REPLICA to move without them",
     )
