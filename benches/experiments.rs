@@ -226,12 +226,12 @@ fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> 
 /// Returns scores of settings with these effects on cases of varying difficulty. Differences on a case have a
 /// standard deviation of 0.25, as those of model answers do.
 fn draw_graded_scores(effects: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
-    let difficulty: Vec<f64> = (0..cases).map(|_| 0.1 * chance.next_normal()).collect();
+    let difficulties: Vec<f64> = (0..cases).map(|_| 0.1 * chance.next_normal()).collect();
     let noise = 0.25 / 2_f64.sqrt();
     let mut score =
         |effect: f64, difficulty: f64| 0.5 + effect + difficulty + noise * chance.next_normal();
     let rows = effects.iter().map(|&effect| {
-        difficulty
+        difficulties
             .iter()
             .map(|&difficulty| score(effect, difficulty).clamp(0.0, 1.0))
             .collect()

@@ -86,23 +86,23 @@ fn measure_overhead(program: &Program, upstream: &Upstream, people: &[String]) {
             "event: analysis.completed",
         )
     });
-    let first = |arrivals: &[Seen]| {
+    let first = |timings: &[Seen]| {
         median(
-            arrivals
+            timings
                 .iter()
-                .map(|arrivals| milliseconds(arrivals.first_event))
+                .map(|timing| milliseconds(timing.first_event))
                 .collect(),
         )
     };
     let full = median(
         straight
             .iter()
-            .map(|arrivals| milliseconds(arrivals.total))
+            .map(|timing| milliseconds(timing.total))
             .collect(),
     );
     let mut overheads: Vec<f64> = through
         .iter()
-        .map(|arrivals| (milliseconds(arrivals.total) - full) / TOKENS as f64)
+        .map(|timing| (milliseconds(timing.total) - full) / TOKENS as f64)
         .collect();
     overheads.sort_by(f64::total_cmp);
     let (direct, quire) = (first(&straight), first(&through));
@@ -158,9 +158,9 @@ fn measure_many_streams(
             good
         })
     });
-    let (mut peak_threads, mut threads) = (0, 0);
+    let (mut peak_kb, mut threads) = (0, 0);
     while !callers.is_finished() {
-        peak_threads = peak_threads.max(program.pss_kb());
+        peak_kb = peak_kb.max(program.pss_kb());
         threads = threads.max(program.threads());
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -173,7 +173,7 @@ fn measure_many_streams(
     println!(
         "  {good} of {} whole   memory {:.1} MB above idle ({:.1} MB)   (goal: {goal})",
         streams / MEMBERS,
-        (peak_threads.saturating_sub(idle)) as f64 / 1024.0,
+        (peak_kb.saturating_sub(idle)) as f64 / 1024.0,
         idle as f64 / 1024.0
     );
 }

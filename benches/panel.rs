@@ -82,16 +82,16 @@ impl Bench {
                 .map(|number| self.time_request(self.ask_request(number, &models, "off")))
                 .collect(),
         );
-        let sequential_median = median(
+        let direct = median(
             (0..RUNS)
                 .map(|_| self.measure_direct_calls(members))
                 .collect(),
         );
         println!(
-            "  {members:2} members, {:2} calls   through Quire {through:6.2} ms   the calls alone {sequential_median:6.2} ms   own cost {:6.2} ms   {:.1} x",
+            "  {members:2} members, {:2} calls   through Quire {through:6.2} ms   the calls alone {direct:6.2} ms   own cost {:6.2} ms   {:.1} x",
             calls_per_stage(members).iter().sum::<usize>(),
-            through - sequential_median,
-            through / sequential_median
+            through - direct,
+            through / direct
         );
     }
 
@@ -162,10 +162,10 @@ impl Bench {
             "an analysis of two calls   asked {misses:.2} ms   from the cache {hits:.2} ms   {:.2} x",
             hits / misses
         );
-        let (cached, row) = measure_lookups(self.folder.0.join("quire.db"));
+        let (lookup, row) = measure_lookups(self.folder.0.join("quire.db"));
         println!(
-            "one stored answer   looked up {cached:.4} ms   its bare row {row:.4} ms   {:.1} x",
-            cached / row
+            "one stored answer   looked up {lookup:.4} ms   its bare row {row:.4} ms   {:.1} x",
+            lookup / row
         );
     }
 

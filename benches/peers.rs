@@ -95,7 +95,7 @@ static PEERS: &[Peer] = &[
                 .stdout(Stdio::null())
                 .status();
             assert!(
-                created.is_ok_and(|created| created.success()),
+                created.is_ok_and(|status| status.success()),
                 "no account was made"
             );
             let mut command = Command::new(program);

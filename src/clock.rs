@@ -1,7 +1,7 @@
 //! The only module that reads the time; everything else receives it as an argument.
 //!
-//! Three clocks: `now` is stored and shown, `instant` measures durations, and `steady` is for moments compared in
-//! memory (deadlines, circuit breakers, rate limits). Only `now` jumps when the machine's time is set.
+//! Three clocks: `now` is stored and shown, `instant` measures durations, and `monotonic_now` is for moments compared
+//! in memory (deadlines, circuit breakers, rate limits). Only `now` jumps when the machine's time is set.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

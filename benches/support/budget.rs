@@ -55,12 +55,12 @@ impl Report {
         let budget = (self.budgets.iter().find(|budget| budget.name == name))
             .unwrap_or_else(|| panic!("no budget for {name}"));
         let ratio = floor.map(|floor| measured / floor);
-        let limit_value = if budget.is_ratio {
+        let compared = if budget.is_ratio {
             ratio.unwrap_or(f64::INFINITY)
         } else {
             measured
         };
-        let is_over = limit_value > budget.most;
+        let is_over = compared > budget.most;
         if is_over {
             self.over.push(name.to_owned());
         }

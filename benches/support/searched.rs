@@ -69,9 +69,7 @@ pub fn run_search(script: Script) -> Searched {
             RaceStep::Propose(wanted) => {
                 let parent = race.design().arms[wanted.parent].0[0].unwrap_or(0);
                 let prompt = propose_prompt(prompts[parent], &wanted, script, proposals.len());
-                let place = prompts
-                    .iter()
-                    .position(|&prompt_index| prompt_index == prompt);
+                let place = prompts.iter().position(|&known| known == prompt);
                 let place = place.unwrap_or(prompts.len());
                 if place == prompts.len() {
                     prompts.push(prompt);

@@ -58,13 +58,13 @@ pub fn draw(
                     .sum::<f64>()
         })
         .collect();
-    let difficulty: Vec<f64> = (0..cases).map(|_| spread.case * normal()).collect();
+    let difficulties: Vec<f64> = (0..cases).map(|_| spread.case * normal()).collect();
     let scores = effects
         .iter()
         .map(|effect| {
             let score =
                 |case: &f64| (0.5 + effect + case + spread.noise * normal()).clamp(0.0, 1.0);
-            difficulty.iter().map(score).collect()
+            difficulties.iter().map(score).collect()
         })
         .collect();
     Truth { effects, scores }

@@ -85,15 +85,15 @@ async fn write_stream(
         "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"token \"}},\
          \"finish_reason\":null}}]}}\n\n"
     ));
-    let mut response_text = head.to_owned();
+    let mut pending = head.to_owned();
     for _ in 0..tokens {
         if !pause.is_zero() {
-            socket.write_all(response_text.as_bytes()).await?;
-            response_text.clear();
+            socket.write_all(pending.as_bytes()).await?;
+            pending.clear();
             sleep_until(next).await;
             next += pause;
         }
-        response_text += &event;
+        pending += &event;
     }
     let end = format!(
         "data: {{{head_fields},\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n\
@@ -101,10 +101,10 @@ async fn write_stream(
          \"total_tokens\":{tokens}}}}}\n\n\
          data: [DONE]\n\n"
     );
-    response_text += &chat_chunk(&end);
-    response_text += "0\r\n\r\n";
+    pending += &chat_chunk(&end);
+    pending += "0\r\n\r\n";
     // A single write, so that tokens without a pause arrive together.
-    socket.write_all(response_text.as_bytes()).await
+    socket.write_all(pending.as_bytes()).await
 }
 
 fn chat_chunk(text: &str) -> String {

@@ -103,8 +103,8 @@ impl Fallbacks<'_> {
     }
 
     fn store_chains(&self, chains: Chains) {
-        if let Ok(mut stored_chains) = self.chains.lock() {
-            *stored_chains = chains;
+        if let Ok(mut current_chains) = self.chains.lock() {
+            *current_chains = chains;
         }
     }
 

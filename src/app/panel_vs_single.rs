@@ -98,11 +98,11 @@ impl Comparisons<'_> {
             created: now,
             choice: None,
         };
-        let stored_votes = self
+        let write_result = self
             .store
             .write(move |db| comparisons::insert(db, &new))
             .await;
-        stored_votes?;
+        write_result?;
         self.existing_comparison(caller, id).await
     }
 

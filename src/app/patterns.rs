@@ -54,10 +54,10 @@ impl Patterns<'_> {
         let stored_patterns = self
             .store
             .read(move |db| patterns::visible(db, &user, MAX_LISTED));
-        for stored_patterns in stored_patterns.await? {
+        for stored_pattern in stored_patterns.await? {
             // A file added later overrides a stored pattern with the same ID.
-            if self.find_installed_pattern(stored_patterns.id()).is_none() {
-                all.push(stored_patterns);
+            if self.find_installed_pattern(stored_pattern.id()).is_none() {
+                all.push(stored_pattern);
             }
         }
         Ok(all)
@@ -68,8 +68,8 @@ impl Patterns<'_> {
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub async fn find(&self, user: Option<&UserId>, id: &str) -> Result<Option<Arc<Pattern>>> {
-        let pattern = self.find_stored(user, id).await?;
-        Ok(pattern.map(|stored| stored.pattern))
+        let stored_pattern = self.find_stored(user, id).await?;
+        Ok(stored_pattern.map(|stored| stored.pattern))
     }
 
     /// Like [`Self::find`], with its origin.

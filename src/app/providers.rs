@@ -264,7 +264,7 @@ impl Providers<'_> {
     pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
         let stored_provider = self.find(scope, id).await?;
         let listing = self.llm.test(self.llm_provider(&stored_provider)).await;
-        let count = listing.map(|listing| listing.len());
+        let count = listing.map(|models| models.len());
         count.map(model_count).map_err(|error| test_error(&error))
     }
 

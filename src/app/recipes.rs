@@ -46,19 +46,19 @@ impl Recipes<'_> {
         let lookup = self
             .store
             .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
-        let mut lookup = lookup.await?;
-        if lookup.is_empty() {
+        let mut matches = lookup.await?;
+        if matches.is_empty() {
             return Err(Error::missing());
         }
-        if lookup.len() > 1 && lookup[0].owner != *user {
-            let ids: Vec<&str> = lookup.iter().map(|recipe| recipe.id.as_str()).collect();
+        if matches.len() > 1 && matches[0].owner != *user {
+            let ids: Vec<&str> = matches.iter().map(|recipe| recipe.id.as_str()).collect();
             let why = format!(
                 "several people share a recipe with this name: {}",
                 ids.join(", ")
             );
             return Err(Error::new(Kind::Conflict, why).resolve("use its ID instead"));
         }
-        let newest = lookup.swap_remove(0);
+        let newest = matches.swap_remove(0);
         let Some(version) = version.filter(|number| *number != newest.version) else {
             return Ok(newest);
         };

@@ -326,10 +326,10 @@ mod tests {
             remove_interrupted(&at).unwrap();
             Ok((cut_short.is_err(), left, swap().run()))
         });
-        let (refusal, left, is_complete) = attempt.unwrap();
+        let (is_interrupted, left, outcome) = attempt.unwrap();
         assert_eq!(left.as_deref(), Some("old"));
-        assert!(refusal);
-        let text = is_complete.unwrap_err().to_string();
+        assert!(is_interrupted);
+        let text = outcome.unwrap_err().to_string();
         assert!(text.contains("another process has it open"), "{text}");
         assert_eq!(
             replaced_databases(&database_path).unwrap(),

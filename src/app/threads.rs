@@ -344,8 +344,8 @@ impl Snippet {
         }
         let (source, text, found) = best?;
         let (text, from) = excerpt(text, found.first()?.start);
-        let inside = found.iter().filter_map(|found| {
-            let range = (found.start.checked_sub(from)?, found.end.checked_sub(from)?);
+        let inside = found.iter().filter_map(|term| {
+            let range = (term.start.checked_sub(from)?, term.end.checked_sub(from)?);
             (range.1 <= text.len()).then_some(range)
         });
         Some(Self {

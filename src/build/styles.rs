@@ -67,7 +67,7 @@ pub(super) fn minify(source: &str) -> BuildResult<String> {
         } else if sign.is_whitespace() {
             rest = rest.trim_start();
             let is_needed = !text.is_empty() && !text.ends_with(|before| " {};:,".contains(before));
-            if is_needed && !rest.starts_with(|after_comment| "{};,".contains(after_comment)) {
+            if is_needed && !rest.starts_with(|after| "{};,".contains(after)) {
                 text.push(' ');
             }
         } else {

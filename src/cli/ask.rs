@@ -126,11 +126,11 @@ pub(super) async fn request(
     files: &[InputFile],
     session: &LocalSession,
 ) -> Result<Request, CommandFailure> {
-    let document_names = body
+    let document_ids = body
         .as_object_mut()
         .and_then(|body| body.remove("document_ids"));
     let mut documents: Vec<String> =
-        serde_json::from_value(document_names.unwrap_or_default()).unwrap_or_default();
+        serde_json::from_value(document_ids.unwrap_or_default()).unwrap_or_default();
     for file in files {
         documents.extend(upload_document(call.has("quiet"), config, session, file).await?);
     }

@@ -142,9 +142,9 @@ fn perform_at_server(
             print_added(call, &added_documents)
         }
         DocumentsAction::Search(words) => {
-            let hits = server.get(&format!("/api/search?q={}", query_text(words)))?;
+            let response = server.get(&format!("/api/search?q={}", query_text(words)))?;
             let mut passages = Vec::new();
-            for document in hits["documents"].as_array().into_iter().flatten() {
+            for document in response["documents"].as_array().into_iter().flatten() {
                 for hit in document["results"].as_array().into_iter().flatten() {
                     let mut passage = hit.clone();
                     passage["document_id"] = document["document_id"].clone();

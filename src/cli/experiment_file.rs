@@ -30,12 +30,12 @@ pub(super) struct ExperimentFile {
 /// # Errors
 /// Returns an error if a file cannot be read, or a case is invalid.
 pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, CommandFailure> {
-    let open_file = |path: &Path| {
+    let read_bytes = |path: &Path| {
         std::fs::read(path)
             .or_else(|error| failed(format!("cannot read {}: {error}", path.display())))
     };
     let display_path = file.display().to_string();
-    let text = String::from_utf8(open_file(file)?)
+    let text = String::from_utf8(read_bytes(file)?)
         .or_else(|_| failed(format!("{display_path} is not UTF-8 text")))?;
     let (mut body, lines) = experiments::read_file(&text)
         .or_else(|error| failed(format!("{display_path}, {}", error.public)))?;
@@ -45,7 +45,7 @@ pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, Co
     };
     if let Some(name) = body["cases_file"].as_str() {
         let path = file.parent().unwrap_or(Path::new("")).join(name);
-        let read = experiments::read_cases(&open_file(&path)?);
+        let read = experiments::read_cases(&read_bytes(&path)?);
         let read = read.or_else(|error| failed(format!("{name}: {}", error.public)))?;
         for note in &read.notes {
             print_progress(&format!("{name}: {note}"));

@@ -90,8 +90,8 @@ impl ExperimentBackend {
                 Ok(summaries.iter().map(shape::list_item_json).collect())
             }
             Self::Server(server) => {
-                let summaries = server.get(&format!("{EXPERIMENTS_PATH}?limit={MAX_LISTED}"))?;
-                let rows = summaries["experiments"].as_array();
+                let response = server.get(&format!("{EXPERIMENTS_PATH}?limit={MAX_LISTED}"))?;
+                let rows = response["experiments"].as_array();
                 Ok(rows.cloned().unwrap_or_default())
             }
         }

@@ -158,12 +158,12 @@ async fn export(call: &CommandCall, backend: &HistoryBackend, id: &str) -> Outco
         }
         HistoryBackend::Local(session) => {
             let id = ThreadId::parse(&id).ok_or_else(Error::missing)?;
-            let lookup = session
+            let reports = session
                 .app
                 .threads()
                 .reports(&session.caller, &id, None)
                 .await?;
-            match threads::export_thread(&lookup.0, &lookup.1, format) {
+            match threads::export_thread(&reports.0, &reports.1, format) {
                 Some(file) => file.text,
                 None => return usage("--format must be md, html, or json"),
             }

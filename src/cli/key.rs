@@ -113,10 +113,10 @@ fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -
         server.delete(&format!("{KEYS_PATH}/{}", query_text(id)))?;
         return print(format!("{id} deleted"));
     }
-    let key_list = server.get(KEYS_PATH)?;
+    let response = server.get(KEYS_PATH)?;
     print_keys(
         call,
-        key_list["api_keys"].as_array().map_or(&[], Vec::as_slice),
+        response["api_keys"].as_array().map_or(&[], Vec::as_slice),
     )
 }
 

@@ -13,7 +13,7 @@ const MAX_MEMBER_LINES: usize = 12;
 #[derive(Default)]
 pub(super) struct LiveLines {
     members: Vec<LiveMember>,
-    drawn_lines: usize,
+    drawn_line_count: usize,
 }
 
 struct LiveMember {
@@ -59,8 +59,8 @@ impl LiveLines {
 
     /// Clears the drawn lines, so that other lines can be printed in their place.
     pub(super) fn erase(&mut self) -> String {
-        let line_erasures = "\x1b[1A\x1b[2K".repeat(self.drawn_lines);
-        self.drawn_lines = 0;
+        let line_erasures = "\x1b[1A\x1b[2K".repeat(self.drawn_line_count);
+        self.drawn_line_count = 0;
         line_erasures
     }
 
@@ -77,14 +77,14 @@ impl LiveLines {
             let line = format!("  {} · {} · {state}", member.model, member.stage);
             out.push_str(truncate(&remove_control_characters(&line), width));
             out.push('\n');
-            self.drawn_lines += 1;
+            self.drawn_line_count += 1;
         }
         if self.members.len() > MAX_MEMBER_LINES {
             out.push_str(&format!(
                 "  and {} more\n",
                 self.members.len() - MAX_MEMBER_LINES
             ));
-            self.drawn_lines += 1;
+            self.drawn_line_count += 1;
         }
         out
     }

@@ -69,7 +69,7 @@ impl ServerModels {
     }
 
     fn fetch_from(server: &RemoteSession) -> Result<Self, CommandFailure> {
-        let model_list = server.get("/api/models")?;
+        let response = server.get("/api/models")?;
         let status = server.get("/api/llm/status")?;
         let providers = status["providers"].as_object().into_iter().flatten();
         let providers = providers
@@ -79,7 +79,7 @@ impl ServerModels {
             (id.clone(), why.to_owned())
         };
         Ok(Self {
-            models: model_list["models"].as_array().cloned().unwrap_or_default(),
+            models: response["models"].as_array().cloned().unwrap_or_default(),
             providers: providers.map(to_row).collect(),
         })
     }

@@ -41,25 +41,25 @@ struct ListedPattern {
 fn list_patterns(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
     let config = call.config()?;
     if let Some(server) = RemoteSession::from_settings(call, &config)? {
-        let pattern_list = server.get("/api/patterns")?;
-        let rows = pattern_list["patterns"].as_array().into_iter().flatten();
-        return rows.map(|rows| fetch_pattern(&server, rows)).collect();
+        let response = server.get("/api/patterns")?;
+        let rows = response["patterns"].as_array().into_iter().flatten();
+        return rows.map(|row| fetch_pattern(&server, row)).collect();
     }
     let (installation_patterns, errors) = InstallationPatterns::open(&config);
     for error in errors {
         print_warning(&format!("skipped: {error}"));
     }
-    let rows = installation_patterns
+    let listed = installation_patterns
         .all()
         .iter()
-        .map(|rows| ListedPattern {
-            pattern: rows.pattern.clone(),
-            source: match rows.origin {
+        .map(|stored| ListedPattern {
+            pattern: stored.pattern.clone(),
+            source: match stored.origin {
                 PatternOrigin::Folder => "the folder",
                 _ => "built in",
             },
         });
-    Ok(rows.collect())
+    Ok(listed.collect())
 }
 
 /// Fetches the complete pattern for a row of the server's list.
@@ -112,18 +112,14 @@ fn show(call: &CommandCall) -> Outcome {
         return usage("the pattern's ID is missing; `quire patterns list` lists them");
     };
     let all = list_patterns(call)?;
-    let Some(pattern_row) = all.iter().find(|pattern_row| pattern_row.pattern.id == *id) else {
-        let hint = match closest(
-            id,
-            all.iter()
-                .map(|pattern_row| pattern_row.pattern.id.as_str()),
-        ) {
+    let Some(listed) = all.iter().find(|listed| listed.pattern.id == *id) else {
+        let hint = match closest(id, all.iter().map(|listed| listed.pattern.id.as_str())) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "`quire patterns list` lists them".to_owned(),
         };
         return usage(format!("there is no pattern \"{id}\"; {hint}"));
     };
-    let pattern = &pattern_row.pattern;
+    let pattern = &listed.pattern;
     if call.has("json") {
         return print_json(&json!(**pattern));
     }

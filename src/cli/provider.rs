@@ -105,7 +105,7 @@ async fn perform(
     let scope = ProviderScope::House(None);
     let origin = RequestOrigin::local(clock::now());
     let all = providers.list(&scope).await?;
-    let find_provider = || match all.iter().find(|provider| provider.name == name) {
+    let provider_id = || match all.iter().find(|provider| provider.name == name) {
         Some(provider) => Ok(provider.id.as_str()),
         None => unknown_provider(name),
     };
@@ -117,16 +117,16 @@ async fn perform(
         }
         "change" => {
             let (changed_provider, message) = providers
-                .change(&scope, find_provider()?, params, &origin)
+                .change(&scope, provider_id()?, params, &origin)
                 .await?;
             print(format!("{}: {message}", changed_provider.name))
         }
         "test" => print(format!(
             "{name}: {}",
-            providers.test(&scope, find_provider()?).await?
+            providers.test(&scope, provider_id()?).await?
         )),
         _ => {
-            providers.remove(&scope, find_provider()?, &origin).await?;
+            providers.remove(&scope, provider_id()?, &origin).await?;
             print(format!("{name} removed"))
         }
     }

@@ -309,8 +309,8 @@ impl RemoteSession {
         let parsed = Email::parse(email);
         let expected = parsed.as_ref().map_or(email, Email::as_str);
         let people = self.list("/api/admin/users", "users")?;
-        let entry = people.iter().find(|person| person["email"] == expected);
-        match entry.and_then(|person| person["id"].as_str()) {
+        let person = people.iter().find(|person| person["email"] == expected);
+        match person.and_then(|person| person["id"].as_str()) {
             Some(id) => Ok(id.to_owned()),
             None => failed(format!(
                 "there is no account with the email address {email}"

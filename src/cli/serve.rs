@@ -66,9 +66,9 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     }
     warn_of_data_loss(&config);
     let offer = handover_offer(&config, &listeners);
-    if let Some(inherited_sockets) = reachable_address(&listeners) {
+    if let Some(address) = reachable_address(&listeners) {
         // A socket passed to us may be reachable from other machines even if the settings say otherwise.
-        config.host = inherited_sockets;
+        config.host = address;
     }
     let app = App::open_to_serve(config)?;
     app.resume().await;

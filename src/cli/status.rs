@@ -76,8 +76,8 @@ fn server_models_line(models_of_server: &ServerModels) -> String {
 }
 
 fn models_line(app: &App) -> String {
-    let model_list = app.models().list(None);
-    let ready = model_list
+    let models = app.models().list(None);
+    let ready = models
         .iter()
         .filter(|(_, state)| *state == Availability::Ready);
     let real: Vec<&str> = ready

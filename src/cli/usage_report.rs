@@ -93,13 +93,13 @@ fn fetch_rows(
         (false, true) => own_account["id"].as_str().unwrap_or_default().to_owned(),
         (false, false) => server.user_id(email)?,
     };
-    let usage_rows = server.get(&format!("/api/usage?user={user}&{query}"))?;
+    let response = server.get(&format!("/api/usage?user={user}&{query}"))?;
     let people = match is_all {
         true => server.list("/api/admin/users", "users")?,
         false => Vec::new(),
     };
     let field = if is_all { "users" } else { "usage" };
-    let rows = usage_rows[field].as_array().into_iter().flatten();
+    let rows = response[field].as_array().into_iter().flatten();
     let labeled = rows.map(|row| {
         let text = |name: &str| row[name].as_str().unwrap_or_default();
         let person = people

@@ -69,10 +69,10 @@ pub struct FailedAttemptRecord {
 /// Returns the text of a run that was stopped before its answer was complete: the longest text of the latest stage
 /// that has one.
 pub fn partial_text(answers: &[StageAnswer]) -> Option<&str> {
-    let partial_answers = answers
+    let candidates = answers
         .iter()
         .filter(|answer| answer.answered() || answer.is_partial());
-    let best = partial_answers.max_by_key(|answer| (answer.stage, answer.text.len()))?;
+    let best = candidates.max_by_key(|answer| (answer.stage, answer.text.len()))?;
     Some(&best.text)
 }
 

@@ -98,16 +98,16 @@ impl PassageSplitter {
             body = heading.end.min(end);
             nearest += 1;
         }
-        let mut heading_lines = match nearest.checked_sub(1) {
+        let mut heading = match nearest.checked_sub(1) {
             Some(index) => layout.headings[index].text.clone(),
             None => self.section.clone(),
         };
         if let Some(columns) = layout.columns_at(text, start) {
-            let separator = if heading_lines.is_empty() { "" } else { " " };
-            heading_lines.push_str(separator);
-            heading_lines.extend(columns.chars().take(MAX_HEADING_CHARS));
+            let separator = if heading.is_empty() { "" } else { " " };
+            heading.push_str(separator);
+            heading.extend(columns.chars().take(MAX_HEADING_CHARS));
         }
-        heading_lines
+        heading
     }
 }
 

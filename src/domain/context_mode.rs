@@ -255,40 +255,37 @@ mod tests {
             (Wish::Whole, 90_000, 0, Whole, 90_000),
             (Wish::Passages, 900, 8_192, Whole, 900),
         ] {
-            let fit_result = choose_fit(wish, latin_sizes(chars), member_needs(window));
+            let choice = choose_fit(wish, latin_sizes(chars), member_needs(window));
             assert_eq!(
-                (fit_result.fit, fit_result.chars),
+                (choice.fit, choice.chars),
                 (fit, budget),
                 "{wish:?} {chars} {window}"
             );
-            let has_reason = !fit_result.reason.is_empty();
+            let has_reason = !choice.reason.is_empty();
             assert_eq!(
                 has_reason,
                 fit != Whole && wish != Wish::Passages,
                 "{}",
-                fit_result.reason
+                choice.reason
             );
         }
     }
 
     #[test]
     fn a_budget_bounds_the_share_of_the_window() {
-        let low_budget = MemberNeeds {
+        let low_budget_needs = MemberNeeds {
             affordable: Some(10_000),
             ..member_needs(400_000)
         };
-        let fit_result = choose_fit(ContextMode::Auto, latin_sizes(300_000), low_budget);
-        assert_eq!((fit_result.fit, fit_result.chars), (Fit::Passages, 40_000));
+        let choice = choose_fit(ContextMode::Auto, latin_sizes(300_000), low_budget_needs);
+        assert_eq!((choice.fit, choice.chars), (Fit::Passages, 40_000));
         // Never less than a small window gets.
         let broke = MemberNeeds {
             affordable: Some(1),
             ..member_needs(400_000)
         };
-        let fit_result = choose_fit(ContextMode::Auto, latin_sizes(300_000), broke);
-        assert_eq!(
-            (fit_result.fit, fit_result.chars),
-            (Fit::Passages, PASSAGES_BUDGET)
-        );
+        let choice = choose_fit(ContextMode::Auto, latin_sizes(300_000), broke);
+        assert_eq!((choice.fit, choice.chars), (Fit::Passages, PASSAGES_BUDGET));
     }
 
     #[test]

@@ -115,8 +115,8 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     if let Some(citations) = &analysis.citations {
         write_citations(&mut out, citations);
     }
-    if let Some(citations) = &analysis.findings {
-        evidence::markdown(&mut out, citations);
+    if let Some(findings) = &analysis.findings {
+        evidence::markdown(&mut out, findings);
     }
     write_stages(&mut out, plan, answers);
     if !plan.sources.is_empty() {

@@ -205,8 +205,8 @@ mod tests {
             ("[127.0.0.1]", None),
             ("api.openai.com", None),
         ] {
-            let resolved = ip_literal(host).map(|address| address.to_string());
-            assert_eq!(resolved.as_deref(), expected, "{host}");
+            let parsed = ip_literal(host).map(|address| address.to_string());
+            assert_eq!(parsed.as_deref(), expected, "{host}");
         }
     }
 

@@ -356,8 +356,8 @@ impl Plan {
     /// Returns the passages given to a member.
     pub fn sources_of(&self, member: &Member) -> &[SourcePassage] {
         let part_index = (member.reads as usize).checked_sub(1);
-        let part_index = part_index.and_then(|index| self.readings.get(index));
-        part_index.unwrap_or(&self.sources)
+        let reading = part_index.and_then(|index| self.readings.get(index));
+        reading.unwrap_or(&self.sources)
     }
 
     /// Returns every passage given to any member.

@@ -67,7 +67,7 @@ impl Price {
     pub fn cost(&self, usage: &Usage) -> MicroDollars {
         let cached = usage.cached.min(usage.input);
         let fresh = usage.input - cached;
-        let (read, read_again, written_price) =
+        let (read, read_again, output_price) =
             match self.long.filter(|long| usage.input > long.over) {
                 Some(long) => (long.input, long.cached_input, long.output),
                 None => (self.input, self.cached_input, self.output),
@@ -76,7 +76,7 @@ impl Price {
         let total = fresh as f64 * read
             + usage.stored.min(fresh) as f64 * read * CACHE_WRITE_SURCHARGE
             + cached as f64 * read_again.unwrap_or(read)
-            + usage.output as f64 * written_price;
+            + usage.output as f64 * output_price;
         MicroDollars(total.ceil() as i64)
     }
 }

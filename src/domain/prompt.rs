@@ -72,9 +72,9 @@ pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message)
             .collect();
     }
     let mut rules = rules;
-    for own_turns in own_turns {
+    for turn in own_turns {
         rules.text += "\n\n";
-        rules.text += &own_turns.text;
+        rules.text += &turn.text;
     }
     let mut messages = vec![rules];
     messages.extend(carried_messages.iter().map(as_text_message));

@@ -179,7 +179,7 @@ impl RequestExtras {
         headers.extend(
             own_settings
                 .into_iter()
-                .flat_map(|own_settings| own_settings.headers.clone()),
+                .flat_map(|settings| settings.headers.clone()),
         );
         headers
     }
@@ -191,7 +191,7 @@ impl RequestExtras {
         body.extend(
             own_settings
                 .into_iter()
-                .flat_map(|own_settings| own_settings.body.clone()),
+                .flat_map(|settings| settings.body.clone()),
         );
         body
     }

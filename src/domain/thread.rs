@@ -126,7 +126,9 @@ pub fn first_sentence(answer: &str) -> Option<String> {
     let mut rest = line;
     while let Some(sign) = rest.chars().next() {
         // A citation is left out, such as [D1:p4] or [3].
-        if let Some((mark, after)) = rest.strip_prefix('[').and_then(|link| link.split_once(']'))
+        if let Some((mark, after)) = rest
+            .strip_prefix('[')
+            .and_then(|inside| inside.split_once(']'))
             && mark.chars().any(|sign| sign.is_ascii_digit())
             && !after.starts_with('(')
             && mark.len() < 24
@@ -156,7 +158,7 @@ pub fn first_sentence(answer: &str) -> Option<String> {
     Some(plain.trim().to_owned()).filter(|plain| !plain.is_empty())
 }
 
-/// Builds the question for a model whose answer was stopped after `begun`.
+/// Builds the question for a model whose answer was stopped after `answer_prefix`.
 pub fn continuation_prompt(question: &str, answer_prefix: &str) -> String {
     format!(
         "{question}\n\nYou have begun to answer, and were stopped in the middle. Continue exactly where your text ends: \
@@ -405,8 +407,8 @@ mod tests {
             room in 0_u64..600,
         ) {
             let all: Vec<Message> = turns.iter().flat_map(|(question, answer)| turn(question, answer)).collect();
-            let (less, more_turns) = (carried_turns(&all, room), carried_turns(&all, room + 50));
-            prop_assert!(more_turns.omitted <= less.omitted);
+            let (less, more) = (carried_turns(&all, room), carried_turns(&all, room + 50));
+            prop_assert!(more.omitted <= less.omitted);
         }
     }
 }

@@ -321,17 +321,17 @@ impl BudgetReservation {
     /// Returns the reason if a budget has no room, or if a dollar budget applies and a price is unknown.
     pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
         let reserved_calls: Vec<(CallId, ReservedCall)> = calls.iter().map(reserved_call).collect();
-        let requested_amount = reserved_calls
+        let requested_sum = reserved_calls
             .iter()
             .fold(ReservedCall::default(), |sum, (_, reservation)| {
                 sum.saturating_add(reservation)
             });
-        let open_call = self
+        let open_sum = self
             .open_calls
             .values()
             .fold(ReservedCall::default(), ReservedCall::saturating_add);
-        let used = self.spent_amount.saturating_add(open_call.cost);
-        check_run_limit(self.budget, used, requested_amount.cost)
+        let used = self.spent_amount.saturating_add(open_sum.cost);
+        check_run_limit(self.budget, used, requested_sum.cost)
             .map_err(|over: LimitExceeded| over.to_string())?;
         let unpriced = |of_house: bool| {
             let mut calls = calls.iter();
@@ -346,12 +346,12 @@ impl BudgetReservation {
         if let Some(user) = &self.user {
             is_bound |= self
                 .ledger
-                .grant(user, requested_amount.amount, unpriced(true))
+                .grant(user, requested_sum.amount, unpriced(true))
                 .await?;
         }
-        for ((call, reserved_calls), (claim, _)) in reserved_calls.into_iter().zip(calls) {
+        for ((call, reservation), (claim, _)) in reserved_calls.into_iter().zip(calls) {
             let sum = self.open_calls.entry(call).or_default();
-            *sum = sum.saturating_add(&reserved_calls);
+            *sum = sum.saturating_add(&reservation);
             sum.output = sum.output.saturating_add(claim.output_tokens);
             sum.is_bound |= is_bound;
         }
@@ -408,10 +408,10 @@ impl BudgetReservation {
 impl Drop for BudgetReservation {
     fn drop(&mut self) {
         let open_calls = std::mem::take(&mut self.open_calls);
-        let open_calls = open_calls
+        let open_sum = open_calls
             .values()
             .fold(ReservedCall::default(), ReservedCall::saturating_add);
-        self.unstored_amount = self.unstored_amount.saturating_add(open_calls.amount);
+        self.unstored_amount = self.unstored_amount.saturating_add(open_sum.amount);
         self.release_stored();
     }
 }

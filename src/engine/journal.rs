@@ -126,7 +126,7 @@ impl Journal {
         let outcome_findings = last
             .outcome
             .as_ref()
-            .and_then(|(_, outcome_findings)| outcome_findings.clone());
+            .and_then(|(_, findings)| findings.clone());
         let (findings, citations) = outcome_findings
             .map_or((None, None), |(findings, citations)| {
                 (Some(findings), citations)

@@ -284,17 +284,17 @@ impl Engine {
             if let (None, Some((id, lease))) = (&over, lease) {
                 shared.free_lease(id, lease).await;
             }
-            let (ended_run, rest) = over.map_or((None, None), |over| {
+            let (outcome, rest) = over.map_or((None, None), |over| {
                 shared.queue_settlement(over.settled_call);
                 (Some(over.outcome), over.pending_store)
             });
             let Some(rest) = rest else {
                 drop(permit);
                 // An asynchronous run has no receiver.
-                let _ = finished_sender.send(ended_run);
+                let _ = finished_sender.send(outcome);
                 return;
             };
-            let _ = finished_sender.send(ended_run);
+            let _ = finished_sender.send(outcome);
             rest.store(|| shared.run_slots.is_closed()).await;
             drop(permit);
         });

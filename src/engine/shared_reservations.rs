@@ -78,14 +78,14 @@ impl SharedReservations {
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;
             let elsewhere = rows::reserved_elsewhere(db, &name, &boot)?;
-            let checked_amount = check(db, own_sum.saturating_add(elsewhere))?;
-            if checked_amount.is_ok() {
+            let check_result = check(db, own_sum.saturating_add(elsewhere))?;
+            if check_result.is_ok() {
                 rows::put(db, &name, &boot, own_sum.saturating_add(amount))?;
             }
-            Ok(checked_amount)
+            Ok(check_result)
         });
         let mut pauses = BUSY_PAUSES.iter();
-        let checked_amount = loop {
+        let check_result = loop {
             let attempt = attempt.clone();
             // Alone, because another server may hold the lock and wait for a row of an earlier change.
             match self.store.write_alone(move |db| attempt(db)).await {
@@ -93,14 +93,14 @@ impl SharedReservations {
                     Some(pause) => tokio::time::sleep(*pause).await,
                     None => return Err(StoreError::Busy),
                 },
-                checked_amount => break checked_amount?,
+                check_result => break check_result?,
             }
         };
         std::mem::forget(unsettled);
-        if checked_amount.is_ok() {
+        if check_result.is_ok() {
             self.lock_sums().add(owner, amount);
         }
-        Ok(checked_amount)
+        Ok(check_result)
     }
 
     /// Reserves an amount without a check, for a run that continues. Its row follows.

@@ -52,19 +52,24 @@ impl StreamSlots {
     /// # Errors
     /// Returns an error if there are not enough free slots or the server is shutting down.
     pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
-        let mut slots = self.open();
-        if slots.is_closed {
+        let mut open_streams = self.open();
+        if open_streams.is_closed {
             return Err(RunRefused::Closing);
         }
-        if slots.total + count > self.limits.total {
+        if open_streams.total + count > self.limits.total {
             return Err(RunRefused::Full);
         }
-        let own_count = slots.by_user.get(user).copied().unwrap_or_default() + count;
-        if own_count > self.limits.per_user.div_ceil(slots.servers.max(1) as usize) {
+        let own_count = open_streams.by_user.get(user).copied().unwrap_or_default() + count;
+        if own_count
+            > self
+                .limits
+                .per_user
+                .div_ceil(open_streams.servers.max(1) as usize)
+        {
             return Err(RunRefused::TooMany);
         }
-        slots.total += count;
-        slots.by_user.insert(user.clone(), own_count);
+        open_streams.total += count;
+        open_streams.by_user.insert(user.clone(), own_count);
         Ok(StreamPermit {
             streams: self.clone(),
             user: user.clone(),
@@ -91,12 +96,12 @@ impl StreamSlots {
 
 impl Drop for StreamPermit {
     fn drop(&mut self) {
-        let mut slots = self.streams.open();
-        slots.total -= self.count;
-        if let Some(own) = slots.by_user.get_mut(&self.user) {
+        let mut open_streams = self.streams.open();
+        open_streams.total -= self.count;
+        if let Some(own) = open_streams.by_user.get_mut(&self.user) {
             *own -= self.count;
             if *own == 0 {
-                slots.by_user.remove(&self.user);
+                open_streams.by_user.remove(&self.user);
             }
         }
     }

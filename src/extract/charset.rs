@@ -41,8 +41,8 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
     if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
         return decode_as(encoding, bytes);
     }
-    if let Some((name, encoding_name)) = decode_utf32(bytes) {
-        return clean_text(&encoding_name, name, 0);
+    if let Some((name, text)) = decode_utf32(bytes) {
+        return clean_text(&text, name, 0);
     }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return decode_as(encoding, &bytes[mark..]);

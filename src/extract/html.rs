@@ -85,8 +85,8 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
             let element = match dropped.take() {
                 Some(element) if !is_code(&element.name) && !element.ends_at_blocks => element,
                 // A paragraph may end with the page.
-                element => {
-                    hidden += usize::from(element.is_some_and(|element| element.is_hidden()));
+                other => {
+                    hidden += usize::from(other.is_some_and(|element| element.is_hidden()));
                     break;
                 }
             };
@@ -127,7 +127,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                     after: tokens.position(),
                     is_unclosed: UNCLOSED_ELEMENTS.contains(&name.as_str()),
                     ends_at_blocks: name == "p" && !tokens.is_xml(),
-                    is_chosen_open: false,
+                    is_choice_open: false,
                     has_choice: false,
                     has_rest: false,
                     has_text: false,
@@ -209,7 +209,7 @@ struct Dropped {
     /// Whether the element ends where a block starts or ends, as an HTML paragraph does.
     ends_at_blocks: bool,
     /// Whether a menu's selected option or a drawing's text is open.
-    is_chosen_open: bool,
+    is_choice_open: bool,
     /// Whether the text of a drawing or of a selected option has been written.
     has_choice: bool,
     /// Whether a menu has options besides the selected one.
@@ -243,21 +243,21 @@ impl Dropped {
     fn visible_text(&mut self, token: &Token) -> Option<String> {
         match token {
             Token::Open { name, .. } if self.name == "svg" => {
-                self.is_chosen_open |= name == "text";
+                self.is_choice_open |= name == "text";
                 None
             }
             Token::Close(name) if self.name == "svg" && name == "text" => {
-                self.is_chosen_open = false;
+                self.is_choice_open = false;
                 Some(" ".to_owned())
             }
-            Token::Text(text) if self.name == "svg" && self.is_chosen_open => {
+            Token::Text(text) if self.name == "svg" && self.is_choice_open => {
                 Some(format!(" {text}"))
             }
             Token::Open { name, attributes } if self.name == "select" && name == "option" => {
-                self.is_chosen_open = attribute(attributes, "selected").is_some();
+                self.is_choice_open = attribute(attributes, "selected").is_some();
                 None
             }
-            Token::Text(text) if std::mem::take(&mut self.is_chosen_open) => {
+            Token::Text(text) if std::mem::take(&mut self.is_choice_open) => {
                 self.has_choice = true;
                 Some(format!(" {text} "))
             }

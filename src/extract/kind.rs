@@ -292,11 +292,11 @@ fn has_many_tags(head: &str) -> bool {
         .nth(4_096)
         .map_or(head.len(), |(at, _)| at);
     let start = head[..end].to_ascii_lowercase();
-    let closing_tags = [
+    let common_tags = [
         "</p>", "</div>", "</a>", "</h1>", "</h2>", "</li>", "</ul>", "</table>", "</span>",
         "</title>", "<br",
     ];
-    closing_tags
+    common_tags
         .iter()
         .filter(|tag| start.contains(*tag))
         .count()

@@ -140,12 +140,12 @@ impl<'a> Tokens<'a> {
             return None;
         }
         let closing = inner.starts_with('/');
-        let tag_name = &inner[usize::from(closing)..];
-        let length = tag_name
+        let tag_text = &inner[usize::from(closing)..];
+        let length = tag_text
             .find(|c: char| c.is_ascii_whitespace() || c == '/' || c == '>')
-            .unwrap_or(tag_name.len());
-        let name = tag_name[..length].to_ascii_lowercase();
-        let attributes = &tag_name[length..];
+            .unwrap_or(tag_text.len());
+        let name = tag_text[..length].to_ascii_lowercase();
+        let attributes = &tag_text[length..];
         let end = tag_end(attributes);
         self.position +=
             rest.len() - attributes.len() + end.map_or(attributes.len(), |end| end + 1);

@@ -80,17 +80,17 @@ impl<'a> Output<'a> {
     /// Reports how much of the file has been read, at most once per percent. The total may be in any unit; a value
     /// above the total counts as the total. Progress within an embedded file is ignored, because it does not reflect
     /// the whole file.
-    pub fn progress(&mut self, done_bytes: usize, total: usize) {
+    pub fn progress(&mut self, done: usize, total: usize) {
         if total == 0 || !self.path.is_empty() {
             return;
         }
-        let done_bytes = done_bytes.min(total);
-        let percent = (done_bytes as u128 * 100 / total as u128) as usize;
+        let done = done.min(total);
+        let percent = (done as u128 * 100 / total as u128) as usize;
         if percent > self.percent
             && let Some(report) = &mut self.report
         {
             self.percent = percent;
-            report(done_bytes as u64, total as u64);
+            report(done as u64, total as u64);
         }
     }
 

@@ -139,13 +139,9 @@ mod tests {
 
     #[test]
     fn a_truncated_header_is_rejected() {
-        for truncated in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
-            for end in 0..truncated.len() {
-                assert_eq!(
-                    parse_header(&truncated[..end]),
-                    None,
-                    "{end} of {truncated:?}"
-                );
+        for header in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
+            for end in 0..header.len() {
+                assert_eq!(parse_header(&header[..end]), None, "{end} of {header:?}");
             }
         }
     }

@@ -9,7 +9,7 @@ pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>>
     let delimiter = table::sniff(text, true).unwrap_or(b',');
     let mut reader = table::reader(text, delimiter);
     let mut rows = Vec::new();
-    let (mut line, mut record_count) = (1, 0);
+    let (mut line, mut counted_end) = (1, 0);
     for record in reader.records().take(max_rows) {
         let record = record.ok()?;
         // Lines are counted here, because the parser's own count is one too low after a line that ends in two
@@ -19,8 +19,8 @@ pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>>
             .bytes()
             .take_while(|byte| matches!(byte, b'\r' | b'\n'));
         let start = start + blank.count();
-        line += text[record_count..start].matches('\n').count();
-        record_count = start;
+        line += text[counted_end..start].matches('\n').count();
+        counted_end = start;
         rows.push((line, record.iter().map(str::to_owned).collect()));
     }
     (!rows.is_empty()).then_some(rows)
@@ -42,12 +42,12 @@ mod tests {
             ("a\tb\n1\t2\t3\n", Some("1:a|b 2:1|2|3")),
             ("", None),
         ] {
-            let parsed_rows = records(text, 9).map(|rows| {
+            let rendered = records(text, 9).map(|rows| {
                 let row =
                     |(line, cells): &(usize, Vec<String>)| format!("{line}:{}", cells.join("|"));
                 rows.iter().map(row).collect::<Vec<_>>().join(" ")
             });
-            assert_eq!(parsed_rows.as_deref(), expected, "{text:?}");
+            assert_eq!(rendered.as_deref(), expected, "{text:?}");
         }
         assert_eq!(records("a\nb\nc\n", 2).map(|rows| rows.len()), Some(2));
     }

@@ -32,14 +32,14 @@ pub(super) fn read(
         ));
     }
     let (kind, title, text) = render(decoded.text, input, out);
-    let mut words_before = 0;
+    let mut bytes_before = 0;
     let mut parts = text.split('\u{C}').enumerate();
     let has_page_breaks = text.contains('\u{C}');
     // `OutputFull` means that the limit has been reached; the text so far has been passed on.
     let _: Result<(), OutputFull> = parts.try_for_each(|(index, part)| match has_page_breaks {
         true => {
-            out.progress(words_before, text.len());
-            words_before += part.len() + 1;
+            out.progress(bytes_before, text.len());
+            bytes_before += part.len() + 1;
             out.page(index as u32 + 1, &title, part)
         }
         false => out.flow_all(&title, part),

@@ -331,8 +331,7 @@ fn entries_by_local_headers(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut at = 0;
     while entries.len() < MAX_ENTRIES {
-        let Some(header_start) =
-            find_bytes(&bytes[at..], LOCAL_HEADER).map(|header_start| at + header_start)
+        let Some(header_start) = find_bytes(&bytes[at..], LOCAL_HEADER).map(|offset| at + offset)
         else {
             break;
         };

@@ -20,10 +20,9 @@ pub fn canonical_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let without_slash = single.strip_suffix('/').unwrap_or(&single);
     let below_v1 = (without_slash.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
-    let without_slash = below_v1.unwrap_or(without_slash);
-    let is_known =
-        COMPATIBLE_PATHS.contains(&without_slash) || without_slash.starts_with("/models/");
-    is_known.then(|| format!("/v1{without_slash}"))
+    let endpoint = below_v1.unwrap_or(without_slash);
+    let is_known = COMPATIBLE_PATHS.contains(&endpoint) || endpoint.starts_with("/models/");
+    is_known.then(|| format!("/v1{endpoint}"))
 }
 
 /// Returns the path that a client with a wrong base URL meant, given for example `/v1/v1/messages` or

@@ -358,12 +358,11 @@ fn is_path(target: &[u8]) -> bool {
 /// Whether a target is in absolute form, as sent to proxies. Its authority takes precedence over `Host` (section
 /// 3.2.2).
 fn is_absolute(target: &[u8]) -> bool {
-    let starts_with_scheme = |scheme: &[u8]| {
+    let strip_scheme = |scheme: &[u8]| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
         start.eq_ignore_ascii_case(scheme).then_some(rest)
     };
-    let Some(rest) = starts_with_scheme(b"http://").or_else(|| starts_with_scheme(b"https://"))
-    else {
+    let Some(rest) = strip_scheme(b"http://").or_else(|| strip_scheme(b"https://")) else {
         return false;
     };
     let is_end = |byte: &u8| b"/?#".contains(byte);

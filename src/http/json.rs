@@ -81,14 +81,14 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     } else if problem.starts_with("unknown field") {
         path.retain(|part| !part.is_last);
         path.push(JsonPart::named(&quoted));
-        let expected_type = problem
+        let expected_fields = problem
             .split_once("expected ")
-            .map(|(_, expected_type)| expected_type.replace('`', ""));
-        let expected_type = expected_type
-            .map(|expected_type| format!("is not a known field; expected {expected_type}"));
+            .map(|(_, fields)| fields.replace('`', ""));
+        let message =
+            expected_fields.map(|fields| format!("is not a known field; expected {fields}"));
         (
             "unknown_field",
-            expected_type.unwrap_or("is not a known field".to_owned()),
+            message.unwrap_or("is not a known field".to_owned()),
         )
     } else if problem.starts_with("invalid type") {
         ("type_error", problem)
@@ -167,7 +167,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         at += 1;
     }
     let depth = open_values.len();
-    let name = |open_values: OpenValue| match open_values {
+    let name = |value: OpenValue| match value {
         OpenValue::Object { key } => key,
         OpenValue::Array { index } => Some(index.to_string()),
     };

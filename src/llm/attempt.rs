@@ -53,10 +53,10 @@ pub(super) async fn ask(
     let again = format!(
         "That does not match the requested format: {why}. Answer again with only the JSON object."
     );
-    let partial_message = Message::new(MessageRole::Assistant, &*answer.text);
+    let previous_answer = Message::new(MessageRole::Assistant, &*answer.text);
     request
         .messages
-        .extend([partial_message, Message::new(MessageRole::User, again)]);
+        .extend([previous_answer, Message::new(MessageRole::User, again)]);
     let repair = CallAttempt {
         request: &Arc::new(request),
         ..*attempt
@@ -234,9 +234,7 @@ fn unsupported_parameters(
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());
     let is_refused = |name: &str| {
-        let spelling_row = PARAMETER_SPELLINGS
-            .iter()
-            .find(|(spelling, _)| *spelling == name);
+        let spelling_row = PARAMETER_SPELLINGS.iter().find(|(known, _)| *known == name);
         let others = spelling_row.map_or(&[] as &[&str], |(_, others)| others);
         let refuses = |spelled: &str| {
             capabilities
@@ -255,7 +253,7 @@ fn unsupported_parameters(
             && !capabilities
                 .accepted_parameters
                 .iter()
-                .any(|spelling| spelling == name)
+                .any(|accepted| accepted == name)
     };
     names
         .filter(|name| *name != "timeout_s" && (is_refused(name) || is_unknown(name)))

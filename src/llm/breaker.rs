@@ -141,8 +141,8 @@ mod tests {
             for source in sources {
                 breaker.record_failure(at(0), kind, source);
             }
-            let is_limited = breaker.circuit(at(0)) != CircuitView::Closed;
-            assert_eq!(is_limited, is_open, "{sources:?} {kind:?}");
+            let has_opened = breaker.circuit(at(0)) != CircuitView::Closed;
+            assert_eq!(has_opened, is_open, "{sources:?} {kind:?}");
         }
     }
 

@@ -71,7 +71,7 @@ impl Drop for QueuePlace<'_> {
 }
 
 impl CallQueue {
-    /// Creates a queue that admits at most `most` calls at once.
+    /// Creates a queue that admits at most `max_calls` calls at once.
     pub fn new(max_calls: usize) -> Self {
         Self(Arc::new(Mutex::new(CallSlots {
             max_concurrent: max_calls.max(1),
@@ -90,7 +90,7 @@ impl CallQueue {
     /// Returns an error if the queue is full.
     pub async fn admit(&self, limiter: ProviderLimiter) -> Result<CallPermit, CallRefused> {
         let (admit, admitted) = oneshot::channel();
-        let admission = {
+        let place = {
             let mut state = self.lock_slots();
             if state.has_room(limiter) {
                 state.occupy(limiter);
@@ -112,7 +112,7 @@ impl CallQueue {
             }
         };
         let permit = admitted.await.map_err(|_| CallRefused);
-        drop(admission);
+        drop(place);
         permit
     }
 
@@ -183,11 +183,11 @@ impl CallSlots {
 
     /// Returns the first queued call whose provider has a free slot. When one call has ended, at most one can start.
     fn next(&mut self) -> Option<WaitingCall> {
-        let next_call = self
+        let next_index = self
             .waiting_calls
             .iter()
             .position(|waiting_call| self.has_room(waiting_call.limiter))?;
-        let waiting_call = self.waiting_calls.remove(next_call)?;
+        let waiting_call = self.waiting_calls.remove(next_index)?;
         self.occupy(waiting_call.limiter);
         Some(waiting_call)
     }

@@ -34,15 +34,14 @@ impl LazyCatalog {
     /// own list, known models come first, and models that cannot chat are omitted.
     pub fn models_of(&self, provider: &Provider, state: &ProviderRecord) -> Vec<Model> {
         let names = self.names_of(provider, &state.listed_models);
-        let listed_models = state.listed_models.iter();
-        let listed_models: HashMap<&str, &ListedModel> = listed_models
-            .map(|model| (model.name.as_str(), model))
-            .collect();
-        let is_known_name = |name: &&str| {
-            let listed_models = listed_models.get(name).copied();
-            self.known(provider, name, listed_models, state)
+        let listed = state.listed_models.iter();
+        let listed_by_name: HashMap<&str, &ListedModel> =
+            listed.map(|model| (model.name.as_str(), model)).collect();
+        let to_model = |name: &&str| {
+            let listed = listed_by_name.get(name).copied();
+            self.known(provider, name, listed, state)
         };
-        names.iter().map(is_known_name).collect()
+        names.iter().map(to_model).collect()
     }
 
     fn names_of<'a>(&'a self, provider: &'a Provider, listed: &'a [ListedModel]) -> Vec<&'a str> {
@@ -77,7 +76,7 @@ impl LazyCatalog {
         let names = self.catalog().names_of(&provider.id);
         let mut models = names.map(|own| self.describe(provider, own, state));
         models.find(|model| {
-            let bare_name = model.id.split_once('/').map(|(_, bare_name)| bare_name);
+            let bare_name = model.id.split_once('/').map(|(_, name)| name);
             bare_name == Some(name) || model.answers_to(name)
         })
     }
@@ -144,8 +143,8 @@ impl LazyCatalog {
             let listed_model = state
                 .listed_models
                 .iter()
-                .find(|listed_model| listed_model.name == name);
-            listed_model.map_or(0, |listed_model| listed_model.created)
+                .find(|listed| listed.name == name);
+            listed_model.map_or(0, |listed| listed.created)
         };
         let offered = self.models_of(provider, state).into_iter();
         let is_offered = |model: &Model| {

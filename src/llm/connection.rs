@@ -92,9 +92,9 @@ impl ProviderConnection {
             }
             let mut deadline = deadlines.answer;
             if self.activity.is_write_blocked.load(Relaxed) {
-                let writes_before = self.activity.writes.load(Relaxed);
-                if writes_before != writes {
-                    (writes, write_deadline) = (writes_before, clock::instant() + deadlines.write);
+                let current_writes = self.activity.writes.load(Relaxed);
+                if current_writes != writes {
+                    (writes, write_deadline) = (current_writes, clock::instant() + deadlines.write);
                 }
                 deadline = deadline.min(write_deadline);
             }
@@ -277,8 +277,8 @@ mod tests {
     }
 
     async fn body_of(mut connection: Box<ProviderConnection>, idle: Duration) -> ResponseBody {
-        let send_result = connection.send(request(b"x".to_vec()), deadlines(LONG, LONG));
-        let body = send_result.await.unwrap().into_body();
+        let sending = connection.send(request(b"x".to_vec()), deadlines(LONG, LONG));
+        let body = sending.await.unwrap().into_body();
         let now = clock::instant();
         ResponseBody::new(connection, body, now + LONG, now + idle)
     }
@@ -335,11 +335,8 @@ mod tests {
         assert!(matches!(send_result, Err(TransportError::AnswerTimeout)));
         let (near_end, _far) = tokio::io::duplex(64 * 1024);
         let mut connection = open_connection(near_end).await;
-        let send_result = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
-        assert!(matches!(
-            send_result.await,
-            Err(TransportError::AnswerTimeout)
-        ));
+        let sending = connection.send(request(Vec::new()), deadlines(SHORT, LONG));
+        assert!(matches!(sending.await, Err(TransportError::AnswerTimeout)));
     }
 
     #[tokio::test]
@@ -357,8 +354,8 @@ mod tests {
                 let _ = far.read(&mut buffer).await;
                 let _ = far.write_all(answer.as_bytes()).await;
             });
-            let send_result = connection.send(request(Vec::new()), deadlines(LONG, LONG));
-            let error = send_result.await.unwrap_err();
+            let sending = connection.send(request(Vec::new()), deadlines(LONG, LONG));
+            let error = sending.await.unwrap_err();
             assert_eq!(connection.was_stale(&error), expected, "{answer} {error:?}");
         }
     }

@@ -206,8 +206,8 @@ mod tests {
         let uri: Uri = format!("http://{address}/v1").parse().unwrap();
         let connector = connector();
         let _ = connector.proxy.set(None);
-        let refusal = connector.connect(&uri, AddressReach::Public).await;
-        assert!(matches!(refusal, Err(TransportError::NotPublic)));
+        let result = connector.connect(&uri, AddressReach::Public).await;
+        assert!(matches!(result, Err(TransportError::NotPublic)));
         assert!(
             connector
                 .connect(&uri, AddressReach::Anywhere)
@@ -259,8 +259,8 @@ mod tests {
                 .await
                 .is_ok()
         );
-        let refusal = open_socket(&[closed_address], limit).await;
-        assert!(matches!(refusal, Err(TransportError::Io(error))
+        let result = open_socket(&[closed_address], limit).await;
+        assert!(matches!(result, Err(TransportError::Io(error))
             if error.kind() == io::ErrorKind::ConnectionRefused));
     }
 }

@@ -58,13 +58,13 @@ async fn ask(
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let mut refusals = 0;
     loop {
-        let refusal = entry.refused_fields(name);
-        let failed = match attempt_once(inner, entry, name, request, &refusal).await {
+        let refused_fields = entry.refused_fields(name);
+        let failed = match attempt_once(inner, entry, name, request, &refused_fields).await {
             Ok(embedded) => return Ok(embedded),
             Err(failed) => failed,
         };
         match &failed.refused_field {
-            Some(field) if refusals < MAX_REFUSALS && !refusal.contains(field) => {
+            Some(field) if refusals < MAX_REFUSALS && !refused_fields.contains(field) => {
                 entry.remember_refusal(name, field);
                 refusals += 1;
             }
@@ -105,7 +105,7 @@ async fn attempt_once(
         },
     );
     let text = fetched.await?.map_err(|refused| {
-        let refused_field = wire::refused_field_among(&refused.message, &optional);
+        let refused_field = wire::refused_field_among(&refused.body, &optional);
         FailedExchange {
             refused_field: refused_field.filter(|_| matches!(refused.status, 400 | 422)),
             ..refused.into_failure()

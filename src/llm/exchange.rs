@@ -95,15 +95,15 @@ pub(super) async fn ask_once(
         // Cut off before the answer started.
         None => Ok(()),
     };
-    let (has_begun, has_finished) = (stream.has_begun(), stream.regular_finish());
+    let (has_begun, regular_finish) = (stream.has_begun(), stream.regular_finish());
     let is_streamed = stream.is_streamed();
     let result = match result {
         Ok(()) => {
-            let (held_answer, result) = match attempt.slot.is_cut() {
+            let (held_deltas, result) = match attempt.slot.is_cut() {
                 true => stream.cut_off(request),
                 false => stream.finish(request),
             };
-            for delta in held_answer {
+            for delta in held_deltas {
                 meter.add_piece(delta).await;
             }
             result
@@ -114,7 +114,7 @@ pub(super) async fn ask_once(
         // A model that was blocked, or that reasoned until it reached its limit, will do so again.
         is_permanent: attempt.slot.is_cut()
             || (error.kind == CallErrorKind::Empty
-                && !matches!(has_finished, None | Some(Finish::Stop))),
+                && !matches!(regular_finish, None | Some(Finish::Stop))),
         // A stream whose first chunk is unreadable may be readable next time; a web page or a complete body will not.
         has_answer_begun: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
@@ -164,16 +164,16 @@ async fn post(
         return Ok(Some(response));
     }
     let mut body = PlainBody::new(response.body);
-    let text_line = tokio::select! {
+    let error_body = tokio::select! {
         biased;
         () = attempt.slot.wait_for_cut() => return Ok(None),
-        text_line = read_error_body(&mut body) => text_line,
+        error_body = read_error_body(&mut body) => error_body,
     };
     inner.client.release(body.into_source()).await;
-    let mut failed = read_refusal(status, &header, &text_line);
+    let mut failed = read_refusal(status, &header, &error_body);
     let kind = provider.api_format();
     let names = passthrough::field_names(kind, attempt.request, capabilities);
-    let further = || wire::refused_field_among(&text_line, &names);
+    let further = || wire::refused_field_among(&error_body, &names);
     failed.refused_field = failed
         .refused_field
         .filter(|field| has_field(&sent_body, field))
@@ -300,14 +300,14 @@ pub(super) async fn list_models_once(
 /// A response with an error status.
 pub(super) struct Refusal {
     pub status: u16,
-    pub message: String,
+    pub body: String,
     headers: HeaderMap,
 }
 
 impl Refusal {
     pub fn into_failure(self) -> FailedExchange {
         let header = |name: &str| header(&self.headers, name);
-        read_refusal(self.status, &header, &self.message)
+        read_refusal(self.status, &header, &self.body)
     }
 }
 
@@ -326,7 +326,7 @@ pub(super) async fn fetch_whole(
         200 => Ok(read_whole(&mut body).await?),
         status => Err(Refusal {
             status,
-            message: read_error_body(&mut body).await,
+            body: read_error_body(&mut body).await,
             headers: response.headers,
         }),
     };

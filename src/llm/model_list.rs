@@ -110,26 +110,23 @@ impl Llm {
         }
         // Ollama lists models with a tag, but also accepts the bare name.
         let is_bare = |model: &&Model| {
-            let bare_name = model
-                .id
-                .split_once('/')
-                .map_or("", |(_, bare_name)| bare_name);
+            let bare_name = model.id.split_once('/').map_or("", |(_, name)| name);
             bare_name == name || bare_name.strip_suffix(":latest") == Some(name)
         };
-        let bare_name: Vec<&Model> = models.iter().filter(is_bare).collect();
-        match bare_name.as_slice() {
+        let bare_matches: Vec<&Model> = models.iter().filter(is_bare).collect();
+        match bare_matches.as_slice() {
             [one] => Some((*one).clone()),
             // Models of several providers may share an alias; the first configured provider wins.
             [] => {
                 let named_model = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
                     let entries = self.0.registry.providers_of(user).into_iter();
-                    let mut named_model = entries.map(|entry| {
+                    let mut presumed_models = entries.map(|entry| {
                         self.0
                             .catalog
                             .presumed_model(&entry.provider, name, &entry.lock_state())
                     });
-                    named_model.find_map(|model| model)
+                    presumed_models.find_map(|model| model)
                 };
                 named_model
                     .cloned()
@@ -220,9 +217,9 @@ impl Llm {
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         let now = clock::monotonic_now();
         let entries = self.0.registry.providers_of(user);
-        let models_of =
+        let status_of =
             |entry: &Arc<RegisteredProvider>| entry.offered_models(&self.0.catalog, user, now);
-        entries.iter().map(models_of).collect()
+        entries.iter().map(status_of).collect()
     }
 
     /// Returns whether any provider's key cannot be read.

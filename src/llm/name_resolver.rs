@@ -77,7 +77,7 @@ impl NameResolver {
         lookup.spawn(move || {
             let addresses = name.to_socket_addrs();
             let _ = done_sender
-                .send(addresses.map(|addresses| addresses.take(MAX_ADDRESSES).collect::<Vec<_>>()));
+                .send(addresses.map(|found| found.take(MAX_ADDRESSES).collect::<Vec<_>>()));
             drop(permit);
         })?;
         let addresses = is_done.await.map_err(io::Error::other)??;

@@ -348,8 +348,8 @@ mod tests {
             ..Provider::default()
         };
         assert_eq!(lost.availability(false), Availability::NeedsKey);
-        let refusal = lost.headers("m").expect_err("no call without its key");
-        assert!(refusal.detail.contains("enter its key again"));
+        let error = lost.headers("m").expect_err("no call without its key");
+        assert!(error.detail.contains("enter its key again"));
     }
 
     #[test]
@@ -409,14 +409,14 @@ mod tests {
                 "authorization: Bearer k",
             ),
         ] {
-            let header_names: Vec<String> = provider
+            let header_lines: Vec<String> = provider
                 .headers("m")
                 .expect("its key is known")
                 .iter()
                 .map(|(name, value)| format!("{name}: {value}"))
                 .collect();
             assert_eq!(
-                (provider.url("x").as_str(), header_names.join(", ").as_str()),
+                (provider.url("x").as_str(), header_lines.join(", ").as_str()),
                 (url, headers)
             );
         }

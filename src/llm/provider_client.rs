@@ -99,8 +99,8 @@ impl ProviderClient {
         // Boxed, because it is rare and large and should not be part of every call.
         let opening = Box::pin(self.open(&target, request.deadline));
         let mut connection = opening.await?;
-        let send_result = connection.send(target.write(&request)?, deadlines).await?;
-        Ok(target.receive(&request, connection, send_result))
+        let response = connection.send(target.write(&request)?, deadlines).await?;
+        Ok(target.receive(&request, connection, response))
     }
 
     /// Returns a response's connection to the pool, if the response was read to its end.

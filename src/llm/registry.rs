@@ -218,9 +218,11 @@ impl RegisteredProvider {
 
     pub fn remember_refusal(&self, model: &str, field: &str) {
         let mut state = self.lock_state();
-        let refusal = &mut state.record(model).refused_fields;
-        if refusal.len() < MAX_REFUSED_FIELDS && !refusal.iter().any(|known| known == field) {
-            refusal.push(field.to_owned());
+        let refused_fields = &mut state.record(model).refused_fields;
+        if refused_fields.len() < MAX_REFUSED_FIELDS
+            && !refused_fields.iter().any(|known| known == field)
+        {
+            refused_fields.push(field.to_owned());
         }
     }
 
@@ -317,7 +319,7 @@ impl ProviderRecord {
         user: Option<&UserId>,
         now: Timestamp,
     ) -> Vec<(String, CircuitView, Option<Timestamp>)> {
-        let held_records = self.models.iter().map(|(name, record)| {
+        let circuits = self.models.iter().map(|(name, record)| {
             let throttled = record.throttled_until.filter(|until| *until > now);
             let circuit = match record.circuit(user, now) {
                 CircuitView::Open(until) => CircuitView::Open(clock::to_wall_clock(until)),
@@ -325,7 +327,7 @@ impl ProviderRecord {
             };
             (name.clone(), circuit, throttled.map(clock::to_wall_clock))
         });
-        held_records
+        circuits
             .filter(|(_, circuit, throttled)| {
                 *circuit != CircuitView::Closed || throttled.is_some()
             })

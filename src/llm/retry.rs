@@ -61,9 +61,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let room = ceiling.min(MAX_PAUSE).saturating_sub(floor);
     let jitter = floor + room.mul_f64(failure.random.clamp(0.0, 1.0));
     let requested_wait = error.retry_after_ms.map(Duration::from_millis);
-    let wait = requested_wait.map_or(jitter, |requested_wait| {
-        requested_wait.saturating_add(jitter / 4)
-    });
+    let wait = requested_wait.map_or(jitter, |requested| requested.saturating_add(jitter / 4));
     // With less than half of the time left, a new answer would rarely be complete.
     if wait.saturating_mul(2) < failure.time_left {
         RetryDecision::Retry(wait)

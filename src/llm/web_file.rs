@@ -15,8 +15,8 @@ const MAX_REDIRECTS: usize = 5;
 /// Timeout for the first byte and between two pieces.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the file at an HTTP or HTTPS URL. Returns its name and its content, limited to `most` bytes. `authorities` is
-/// PEM text that replaces the built-in certificate authorities.
+/// Opens the file at an HTTP or HTTPS URL. Returns its name and its content, limited to `max_bytes` bytes. `authorities`
+/// is PEM text that replaces the built-in certificate authorities.
 ///
 /// # Errors
 /// Returns the reason as a sentence fragment if the address is invalid or private, or if the server does not respond or
@@ -140,8 +140,8 @@ mod tests {
             "ftp://a.example/x",
             "nonsense",
         ] {
-            let refusal = open_web_file(address, 1, &[], None).map(|_| ());
-            assert!(refusal.is_err(), "{address}");
+            let result = open_web_file(address, 1, &[], None).map(|_| ());
+            assert!(result.is_err(), "{address}");
         }
         let why = open_web_file("http://10.0.0.1/x", 1, &[], None).map(|_| ());
         assert!(why.is_err_and(|why| why.contains("not public")));

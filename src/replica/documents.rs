@@ -97,9 +97,9 @@ impl OriginalsSync {
                 listed_sizes.insert(id, entry.bytes);
             }
         })?;
-        let unlisted = listed_sizes.keys().filter(|id| !self.current.contains(*id));
-        let unlisted: Vec<_> = unlisted.cloned().collect();
-        self.current.extend(unlisted);
+        let newly_listed = listed_sizes.keys().filter(|id| !self.current.contains(*id));
+        let newly_listed: Vec<_> = newly_listed.cloned().collect();
+        self.current.extend(newly_listed);
         let previous = self.in_replica.take().unwrap_or_default();
         let differs = |id: &DocumentId| previous.get(id) != listed_sizes.get(id);
         let lost = self

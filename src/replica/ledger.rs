@@ -44,13 +44,13 @@ impl SizeLedger {
                 }
             })?;
         }
-        let recorded_size = self
+        let newest_recorded = self
             .sizes
             .keys()
             .filter(|name| name.starts_with(SNAPSHOTS_FOLDER))
             .filter_map(|name| names::last_change_in(name))
             .max();
-        let newest = recorded_size.max(snapshots.keys().next_back().copied());
+        let newest = newest_recorded.max(snapshots.keys().next_back().copied());
         let Some(newest) = newest else {
             return Ok(vec!["a snapshot".into()]);
         };

@@ -69,12 +69,12 @@ impl Inventory {
     /// Returns an error if the target cannot be listed.
     pub fn list(target: &dyn Target) -> Result<Self> {
         let list = |prefix: &str| {
-            let mut names = Vec::new();
+            let mut positions = Vec::new();
             target.list(prefix, &mut |entry| {
-                names.extend(last_change_in(&entry.name))
+                positions.extend(last_change_in(&entry.name))
             })?;
-            names.sort_unstable();
-            Ok(names)
+            positions.sort_unstable();
+            Ok(positions)
         };
         Ok(Self {
             snapshots: list(SNAPSHOTS_FOLDER)?,

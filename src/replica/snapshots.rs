@@ -78,7 +78,7 @@ pub fn upload_snapshot(target: &dyn Target, name: &str, path: &Path) -> Result<u
 fn is_same(mut remote_file: impl io::Read, local_path: &Path) -> io::Result<bool> {
     // Number of bytes compared at a time.
     const COMPARED_BYTES: u64 = 16 * 1024;
-    let mut local_path = File::open(local_path)?;
+    let mut local_file = File::open(local_path)?;
     let (mut one, mut other) = (Vec::new(), Vec::new());
     loop {
         one.clear();
@@ -86,7 +86,7 @@ fn is_same(mut remote_file: impl io::Read, local_path: &Path) -> io::Result<bool
         io::Read::by_ref(&mut remote_file)
             .take(COMPARED_BYTES)
             .read_to_end(&mut one)?;
-        io::Read::by_ref(&mut local_path)
+        io::Read::by_ref(&mut local_file)
             .take(COMPARED_BYTES)
             .read_to_end(&mut other)?;
         if one != other || one.is_empty() {

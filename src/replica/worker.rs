@@ -241,12 +241,12 @@ impl ReplicatorWorker {
     /// Lists the target. Resends lost files, and reports the replica as incomplete until then.
     fn audit(&mut self, stopping: bool) -> Result<()> {
         let started = clock::instant();
-        let sent_names = {
+        let last_sent = {
             let state = self.shared.lock();
             let next = state.waiting_changes.front();
             next.map_or(state.newest_number, |next| next.number - 1)
         };
-        let missing = self.ledger.audit(&*self.settings.target, sent_names)?;
+        let missing = self.ledger.audit(&*self.settings.target, last_sent)?;
         let originals = self.originals_sync.audit()?;
         let took = clock::instant().saturating_duration_since(started);
         if !missing.is_empty() || originals > 0 {

@@ -155,12 +155,12 @@ pub fn by_id(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<Opti
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<String>> {
-    let stored_row = db.query_optional(
+    let synthesis = db.query_optional(
         "SELECT synthesis FROM analyses WHERE id = ?2 AND user_id = ?1",
         (user, id),
         |row| optional_text(row, 0),
     )?;
-    Ok(stored_row.flatten())
+    Ok(synthesis.flatten())
 }
 
 /// Returns the status of an analysis of this user. This is the cheap way to check whether the user may see it.
@@ -298,14 +298,14 @@ pub fn using_document(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn count_using_document(db: &Reader, user: &UserId, document: &DocumentId) -> Result<u64> {
-    let stored_row = db.query_optional(
+    let count = db.query_optional(
         "SELECT count(*) AS count
          FROM analysis_documents d JOIN analyses a ON a.id = d.analysis_id
          WHERE d.document_id = ?2 AND a.user_id = ?1",
         (user, document),
         |row| unsigned(row, "count"),
     )?;
-    Ok(stored_row.unwrap_or(0))
+    Ok(count.unwrap_or(0))
 }
 
 /// Lists the unfinished analyses of all users, oldest first. A starting server resumes them.

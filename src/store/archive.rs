@@ -282,8 +282,8 @@ pub fn insert_row(
         marks.join(", ")
     );
     let cells: Vec<Cell<'_>> = cells.iter().map(cell_of).collect();
-    let insertion = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
-        Ok(insertion) => insertion > 0,
+    let is_added = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
+        Ok(rows) => rows > 0,
         // No later row could be stored either.
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
             return Err(error);
@@ -291,7 +291,7 @@ pub fn insert_row(
         // A value of the wrong type is the archive's fault: skip the row and continue.
         Err(_) => false,
     };
-    if !insertion {
+    if !is_added {
         return Ok(false);
     }
     match db.attempt(|db| update_indexes(db, table, (&id, ordinal))) {

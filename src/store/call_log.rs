@@ -200,11 +200,11 @@ mod tests {
             assert_eq!(all_of(None, span)?.len(), 1, "another user's are not");
             assert_eq!(all_of(Some(&own), (at(2), at(9)))?, []);
             let all = list_latest(db, None, 9, None)?;
-            let tried_models: Vec<_> = all
+            let charges: Vec<_> = all
                 .iter()
                 .map(|call| (call.charge.clone(), call.cost))
                 .collect();
-            assert_eq!(tried_models, [(two, None), (one.clone(), one.cost())]);
+            assert_eq!(charges, [(two, None), (one.clone(), one.cost())]);
             assert_eq!(list_latest(db, Some(&user(1).id), 9, None)?.len(), 1);
             assert_eq!(list_latest(db, None, 1, Some(all[0].id))?, all[1..]);
             assert_eq!(delete_before(db, at(2))?, 1);

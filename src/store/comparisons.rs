@@ -309,8 +309,8 @@ impl RepeatedQuestions {
         if case.prompt.is_empty() {
             return Ok(false);
         }
-        let question = (row.get("user_id")?, group.to_owned(), row.get("follows")?);
-        Ok(!self.known_questions.insert((question, question_key(&case))))
+        let scope = (row.get("user_id")?, group.to_owned(), row.get("follows")?);
+        Ok(!self.known_questions.insert((scope, question_key(&case))))
     }
 }
 

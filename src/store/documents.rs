@@ -49,7 +49,7 @@ pub fn insert(
     put_text(db, document, pages, passages)
 }
 
-/// Returns whether a user has fewer than `most` documents.
+/// Returns whether a user has fewer than `limit` documents.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -103,7 +103,7 @@ pub fn delete_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
     Ok(true)
 }
 
-/// Adds text of a document that is being read; `come` is the number of pages read so far.
+/// Adds text of a document that is being read; `page_count` is the number of pages read so far.
 ///
 /// # Errors
 /// Returns `Missing` if the document was deleted or its account locked, or another error if the database cannot be

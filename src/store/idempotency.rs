@@ -169,7 +169,7 @@ mod tests {
                     release(db, user, key, "p")?;
                 }
                 Ok::<_, super::super::error::StoreError>(match claimed {
-                    KeyLookup::Answered(response_of) => Some(response_of),
+                    KeyLookup::Answered(response) => Some(response),
                     _ => None,
                 })
             };

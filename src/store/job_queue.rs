@@ -70,7 +70,7 @@ impl<J> WriteQueue<J> {
         Ok(())
     }
 
-    /// Waits for jobs and takes up to `most` of them. Returns `None` once the queue is closed and empty.
+    /// Waits for jobs and takes up to `max_jobs` of them. Returns `None` once the queue is closed and empty.
     pub(super) fn take(&self, max_jobs: usize) -> Option<Vec<J>> {
         let mut state = self.lock();
         while state.jobs.is_empty() {
@@ -87,7 +87,7 @@ impl<J> WriteQueue<J> {
         Some(Self::take_first(state, max_jobs))
     }
 
-    /// Takes up to `most` jobs without waiting.
+    /// Takes up to `max_jobs` jobs without waiting.
     pub(super) fn take_waiting(&self, max_jobs: usize) -> Vec<J> {
         Self::take_first(self.lock(), max_jobs)
     }

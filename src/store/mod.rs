@@ -412,7 +412,7 @@ impl Store {
         self.0.write_queue.close();
         let mut end_receiver = self.0.commit_queue.clone();
         // An error means that the thread has ended, which is the goal.
-        let _ = end_receiver.wait_for(|end_receiver| *end_receiver).await;
+        let _ = end_receiver.wait_for(|has_ended| *has_ended).await;
     }
 }
 

@@ -137,7 +137,7 @@ fn answered_questions(
     user: &UserId,
     wanted: &BTreeSet<&str>,
 ) -> Result<Vec<ScoredAnswer>> {
-    let (mut questions, mut seen_count) = (Vec::new(), 0);
+    let (mut answers, mut seen_count) = (Vec::new(), 0);
     db.each(
         "SELECT a.request, c.body AS asked, r.analysis_id, r.score
          FROM (SELECT id FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
@@ -160,12 +160,12 @@ fn answered_questions(
             if wanted.contains(model.as_str()) {
                 request.remove("budget_usd");
                 request.remove("ultra_model");
-                let voted_question: Option<String> = row.get("asked")?;
-                let voted_question = voted_question.as_deref().and_then(question_of);
-                questions.push(ScoredAnswer {
+                let case: Option<String> = row.get("asked")?;
+                let question = case.as_deref().and_then(question_of);
+                answers.push(ScoredAnswer {
                     model: model.clone(),
                     setting: Value::Object(request).to_string(),
-                    question: match voted_question {
+                    question: match question {
                         Some(question) => question,
                         None => row.get("analysis_id")?,
                     },
@@ -175,7 +175,7 @@ fn answered_questions(
             Ok(seen_count < MAX_EVALUATIONS)
         },
     )?;
-    Ok(questions)
+    Ok(answers)
 }
 
 /// Returns a key that identifies the question of a case: its prompt and documents.
@@ -191,9 +191,9 @@ fn question_of(case: &str) -> Option<String> {
 /// Averages the scores of each model: first over answers to a question with the same settings, then over each question.
 /// Only settings with answers from all models count.
 fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, StandingRecord> {
-    let mut questions_by_experiment: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    let mut models_by_setting: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for answer in answers {
-        questions_by_experiment
+        models_by_setting
             .entry(&answer.setting)
             .or_default()
             .insert(&answer.model);
@@ -201,7 +201,7 @@ fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, Standin
     // Sum and number of scores by model, question, and setting.
     let mut scores: BTreeMap<(&str, &str, &str), (f64, f64)> = BTreeMap::new();
     for answer in answers {
-        if questions_by_experiment[answer.setting.as_str()].len() == models {
+        if models_by_setting[answer.setting.as_str()].len() == models {
             let key = (&*answer.model, &*answer.question, &*answer.setting);
             let sum = scores.entry(key).or_default();
             *sum = (sum.0 + answer.score, sum.1 + 1.0);

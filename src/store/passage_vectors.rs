@@ -83,7 +83,7 @@ pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8])
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProgress> {
-    let stored_row = db.query_optional(
+    let progress = db.query_optional(
         "SELECT count(*), count(v.passage_id),
              CAST(coalesce(
                  sum(CASE WHEN v.passage_id IS NULL THEN length(p.text) + length(p.heading) END), 0) AS BIGINT)
@@ -99,10 +99,10 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
             })
         },
     )?;
-    Ok(stored_row.unwrap_or_default())
+    Ok(progress.unwrap_or_default())
 }
 
-/// Deletes a batch of the vectors of a user's passages, except those of the model `kept`. Returns whether there may be
+/// Deletes a batch of the vectors of a user's passages, except those of the model `kept_model`. Returns whether there may be
 /// more.
 ///
 /// # Errors
@@ -190,12 +190,12 @@ pub fn similarity_of(
     row: i64,
     (model, vector): (&str, &[f32]),
 ) -> Result<Option<f32>> {
-    let stored_row = db.query_optional(
+    let similarity = db.query_optional(
         "SELECT vector FROM passage_vectors WHERE passage_id = ?1 AND model = ?2",
         (row, model),
         |row| Ok(similarity(row.bytes(0)?, vector)),
     )?;
-    Ok(stored_row.flatten())
+    Ok(similarity.flatten())
 }
 
 fn for_each_vector(

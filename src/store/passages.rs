@@ -37,20 +37,20 @@ impl PassageScope {
                 },
             )?,
             Some(documents) => {
-                let mut ranges = Vec::new();
+                let mut row_ids = Vec::new();
                 for document in documents {
                     db.each(
                         "SELECT id FROM passages WHERE document_id = ?2 AND user_id = ?1",
                         (user, document),
                         |row| {
-                            ranges.push(row.get(0)?);
+                            row_ids.push(row.get(0)?);
                             Ok(true)
                         },
                     )?;
                 }
-                ranges.sort_unstable();
-                ranges.dedup();
-                ranges.into_iter().for_each(|id| ids.add(id));
+                row_ids.sort_unstable();
+                row_ids.dedup();
+                row_ids.into_iter().for_each(|id| ids.add(id));
             }
         }
         let runs = ids.0;
@@ -101,18 +101,18 @@ impl TermRuns {
 fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
     let mut gaps: Vec<i64> = runs.windows(2).map(|pair| pair[1].0 - pair[0].1).collect();
     gaps.sort_unstable_by(|a, b| b.cmp(a));
-    let closed_gap = gaps.get(MAX_RANGES - 1).copied().unwrap_or(0);
+    let max_closed_gap = gaps.get(MAX_RANGES - 1).copied().unwrap_or(0);
     let mut ranges: Vec<(i64, i64)> = Vec::new();
     for &(first, last) in runs {
         match ranges.last_mut() {
-            Some(range) if first - range.1 <= closed_gap => range.1 = last,
+            Some(range) if first - range.1 <= max_closed_gap => range.1 = last,
             _ => ranges.push((first, last)),
         }
     }
     ranges
 }
 
-/// Counts the passages in the scope that match a part of a query, up to `most`. `part` is an FTS5 expression that
+/// Counts the passages in the scope that match a part of a query, up to `limit`. `part` is an FTS5 expression that
 /// `domain::search` builds from the user's input.
 ///
 /// # Errors
@@ -130,7 +130,7 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, limit: u64) -> R
     Ok(count)
 }
 
-/// Finds up to `most` passages in the scope that match a part of a query. Returns rows with scores from 0 to 1. The
+/// Finds up to `max_matches` passages in the scope that match a part of a query. Returns rows with scores from 0 to 1. The
 /// best match has score 1, so that other documents in the index do not influence the scores.
 ///
 /// # Errors
@@ -231,7 +231,7 @@ fn hits_from(
     )
 }
 
-/// Deletes up to `most` passages of a document and returns their number. Removing every word from the index takes about
+/// Deletes up to `batch_size` passages of a document and returns their number. Removing every word from the index takes about
 /// 1 ms per passage, so a large document is deleted in batches, with other users' writes in between, before
 /// `documents::delete` deletes the rest.
 ///

@@ -136,13 +136,13 @@ mod tests {
             assert!(by_id(db, &bob, "adas")?.is_none());
             assert_eq!((count(db, None)?, count(db, Some(&ada))?), (1, 1));
             change(db, &pattern("adas", "New"), at(9))?;
-            let patterns = by_id(db, &ada, "adas")?.expect("ada's own");
+            let stored = by_id(db, &ada, "adas")?.expect("ada's own");
             assert_eq!(
                 (
-                    patterns.pattern.name.as_str(),
-                    patterns.origin,
-                    patterns.changed_at,
-                    patterns.owner
+                    stored.pattern.name.as_str(),
+                    stored.origin,
+                    stored.changed_at,
+                    stored.owner
                 ),
                 ("New", PatternOrigin::Own, Some(at(9)), Some(ada.clone()))
             );

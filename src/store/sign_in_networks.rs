@@ -68,11 +68,11 @@ mod tests {
             }
             let is_known_network =
                 |email: &str, n: i64| is_known(db, email, &format!("10.0.0.{n}"));
-            let known_networks: Result<Vec<bool>> =
+            let known: Result<Vec<bool>> =
                 (0..100).map(|n| is_known_network(&one.email, n)).collect();
             let first_kept = 100 - i64::from(MAX_PER_USER);
             let expected: Vec<bool> = (0..100).map(|n| n >= first_kept).collect();
-            assert_eq!(known_networks, Ok(expected));
+            assert_eq!(known, Ok(expected));
             assert_eq!(is_known_network(&two.email, 0), Ok(true));
             delete_all(db, &one.id)?;
             assert_eq!(is_known_network(&one.email, 99), Ok(false));

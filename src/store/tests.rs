@@ -417,13 +417,13 @@ fn every_copy_is_a_consistent_snapshot_of_a_busy_database() {
     let (busy, done) = (store.clone(), Arc::new(AtomicBool::new(false)));
     let is_done = Arc::clone(&done);
     let busy = std::thread::spawn(move || {
-        let mut copy_count = 1;
+        let mut change_count = 1;
         while !is_done.load(Ordering::Relaxed) {
-            copy_count += 1;
-            busy.write_now(add_change(copy_count))
+            change_count += 1;
+            busy.write_now(add_change(change_count))
                 .expect("a write beside the copy");
         }
-        copy_count
+        change_count
     });
     let mut before = 0;
     for _ in 0..25 {

@@ -218,12 +218,12 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<Option<String>> {
-    let stored_row = db.query_optional(
+    let answer = db.query_optional(
         "SELECT substr(synthesis, 1, ?3) AS answer FROM analyses WHERE id = ?2 AND user_id = ?1",
         (user, turn, ANSWER_BEGINNING),
         |row| optional_text(row, "answer"),
     )?;
-    Ok(stored_row.flatten())
+    Ok(answer.flatten())
 }
 
 /// Returns the number of models that a turn's request names for its panel; 0 if it names none.
@@ -231,12 +231,12 @@ pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn panel_size(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<usize> {
-    let stored_row: Option<String> = db.query_optional(
+    let request_text: Option<String> = db.query_optional(
         "SELECT request FROM analyses WHERE id = ?2 AND user_id = ?1",
         (user, turn),
         |row| row.get(0),
     )?;
-    let request = stored_row.map(|text| serde_json::from_str::<RequestedPanel>(&text));
+    let request = request_text.map(|text| serde_json::from_str::<RequestedPanel>(&text));
     Ok(request.map_or(0, |request| request.unwrap_or_default().models.len()))
 }
 
@@ -306,7 +306,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<TurnPlace>> {
-    let stored_row = db.query_optional(
+    let place = db.query_optional(
         "SELECT thread, follows,
                 (SELECT count(*) FROM analyses b
                  WHERE b.thread = a.thread AND b.follows = a.follows) AS count,
@@ -328,7 +328,7 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
             }))
         },
     )?;
-    let Some(place) = stored_row.flatten() else {
+    let Some(place) = place.flatten() else {
         return Ok(None);
     };
     let turn = path_to(db, user, id)?.len() as u64;

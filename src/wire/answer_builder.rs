@@ -154,10 +154,10 @@ impl AnswerBuilder {
                 return;
             }
             let none = || json!({ "content": null, "refusal": null });
-            let merged = &mut self.extras.logprobs.get_or_insert_with(none)[name];
-            match merged.as_array_mut() {
-                Some(merged) => merged.extend(tokens.iter().cloned()),
-                None => *merged = Value::Array(tokens.clone()),
+            let list = &mut self.extras.logprobs.get_or_insert_with(none)[name];
+            match list.as_array_mut() {
+                Some(tokens_so_far) => tokens_so_far.extend(tokens.iter().cloned()),
+                None => *list = Value::Array(tokens.clone()),
             }
         }
     }

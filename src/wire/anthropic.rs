@@ -188,7 +188,7 @@ fn max_tokens(request: &ModelRequest, capabilities: &ModelCapabilities) -> u64 {
         })
     });
     known_limit
-        .map_or(model_limit, |known_limit| model_limit.min(known_limit))
+        .map_or(model_limit, |limit| model_limit.min(limit))
         .max(1)
 }
 
@@ -203,10 +203,10 @@ fn output_config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
 /// this is about the same as high effort.
 fn is_adaptive(request: &ModelRequest) -> bool {
     let passthrough = request.passthrough.as_deref();
-    passthrough.is_some_and(|passthrough_fields| {
-        let thinking = passthrough_fields.fields.get("thinking");
-        passthrough_fields.format == ApiFormat::Anthropic.as_str()
-            && thinking.is_some_and(|passthrough_fields| passthrough_fields["type"] == "adaptive")
+    passthrough.is_some_and(|passthrough| {
+        let thinking = passthrough.fields.get("thinking");
+        passthrough.format == ApiFormat::Anthropic.as_str()
+            && thinking.is_some_and(|thinking| thinking["type"] == "adaptive")
     })
 }
 

@@ -150,11 +150,11 @@ pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     for fields in all.into_iter().filter_map(Value::as_object_mut) {
         fields.retain(|name, _| !removed.contains(name));
     }
-    let known_field = |name: String| match name.as_str() {
+    let glossary_name = |name: String| match name.as_str() {
         "outputDimensionality" => "dimensions".to_owned(),
         _ => name,
     };
-    removed.into_iter().map(known_field).collect()
+    removed.into_iter().map(glossary_name).collect()
 }
 
 // Fields that Quire sets take precedence.
@@ -286,9 +286,9 @@ mod tests {
             (ApiFormat::Gemini, "outputDimensionality"),
         ] {
             let (_, mut body) = build_request(kind, "m", &request).expect("it has embeddings");
-            let refusal = [field.to_owned(), "model".to_owned(), "input".to_owned()];
+            let refused_fields = [field.to_owned(), "model".to_owned(), "input".to_owned()];
             assert_eq!(
-                remove_refused(&mut body, &refusal),
+                remove_refused(&mut body, &refused_fields),
                 ["dimensions"],
                 "{kind:?}"
             );

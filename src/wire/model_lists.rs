@@ -146,8 +146,8 @@ mod tests {
             ("{}", None),
             ("<html>", None),
         ] {
-            let models = parse_models(ApiFormat::OpenAi, body).map(|list| list.len());
-            assert_eq!(models, count, "{body}");
+            let model_count = parse_models(ApiFormat::OpenAi, body).map(|list| list.len());
+            assert_eq!(model_count, count, "{body}");
         }
     }
 }

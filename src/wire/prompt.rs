@@ -152,11 +152,11 @@ pub(super) fn accepted_effort(
     let requested_effort =
         requested_effort.filter(|_| capabilities.accepts_parameter("reasoning_effort", spelled))?;
     let place = |word: &str| EFFORT_LEVELS.iter().position(|known| *known == word);
-    let requested_effort = place(requested_effort)?;
+    let requested_place = place(requested_effort)?;
     let known = capabilities.efforts.iter().filter_map(|word| place(word));
-    let nearest = known.min_by_key(|known| (known.abs_diff(requested_effort), *known));
+    let nearest = known.min_by_key(|known| (known.abs_diff(requested_place), *known));
     EFFORT_LEVELS
-        .get(nearest.unwrap_or(requested_effort))
+        .get(nearest.unwrap_or(requested_place))
         .copied()
 }
 

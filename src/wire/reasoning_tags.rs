@@ -40,7 +40,7 @@ pub(super) struct ReasoningSplitter {
     mode: SplitterMode,
     /// Text that may begin a marker, or is waiting for one.
     held_text: String,
-    /// Number of bytes of `held` already scanned: they contain no closing marker and do not begin one.
+    /// Number of bytes of `held_text` already scanned: they contain no closing marker and do not begin one.
     scanned: usize,
     code: CodeTracker,
     /// Whether a marker has opened a block, or the vendor sends reasoning in a separate field; a lone closing

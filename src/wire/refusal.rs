@@ -181,14 +181,14 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner_error(&parsed);
     let code = error["code"].as_str().unwrap_or_default();
-    let refusal = matches!(
+    let is_refusal = matches!(
         code,
         "unsupported_parameter" | "unsupported_value" | "unknown_parameter"
     );
     if is_name_refused(error, &parsed) {
         return Some(NAME_FIELD.to_owned());
     }
-    if let Some(name) = error["param"].as_str().filter(|_| refusal) {
+    if let Some(name) = error["param"].as_str().filter(|_| is_refusal) {
         return (name.len() <= 40).then(|| name.to_owned());
     }
     let text = error_message(error);

@@ -30,9 +30,9 @@ pub(super) fn to_tools(fields: &Map<String, Value>) -> Map<String, Value> {
     let mut fields = fields.clone();
     match fields.get("function_call").cloned() {
         Some(word @ Value::String(_)) => fields.insert("tool_choice".into(), word),
-        Some(Value::Object(function_tool)) => {
-            let function_tool = json!({ "type": "function", "function": function_tool });
-            fields.insert("tool_choice".into(), function_tool)
+        Some(Value::Object(function)) => {
+            let choice = json!({ "type": "function", "function": function });
+            fields.insert("tool_choice".into(), choice)
         }
         _ => None,
     };

@@ -197,8 +197,8 @@ mod tests {
             (json!({ "reasoning_effort": 3 }), "reasoning_effort"),
             (json!({ "presence_penalty": true }), "presence_penalty"),
         ] {
-            let refusal = read(&body).map_err(|error| error.param);
-            assert_eq!(refusal, Err(param), "{body}");
+            let result = read(&body).map_err(|error| error.param);
+            assert_eq!(result, Err(param), "{body}");
         }
         for wrong in [json!("true"), json!(1)] {
             let body = json!({ "stream": wrong });
@@ -268,8 +268,13 @@ mod tests {
                 Some(9),
             ),
         ] {
-            let parsed =
-                read(&body).map(|parsed| (parsed.max_tokens, parsed.temperature, parsed.stop));
+            let parsed = read(&body).map(|parameters| {
+                (
+                    parameters.max_tokens,
+                    parameters.temperature,
+                    parameters.stop,
+                )
+            });
             assert_eq!(parsed, Ok((tokens, None, Vec::new())), "{body}");
         }
     }

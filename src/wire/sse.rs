@@ -160,7 +160,7 @@ impl SseDecoder {
         let field = line[..colon].trim_ascii_end();
         let field_name = FIELD_NAMES
             .into_iter()
-            .find(|field_name| field.eq_ignore_ascii_case(field_name));
+            .find(|name| field.eq_ignore_ascii_case(name));
         self.sensible |= colon == 0 || field_name.is_some();
         match field_name.unwrap_or(field) {
             b"event" if self.has_data && self.is_complete() => {

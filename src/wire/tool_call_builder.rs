@@ -249,10 +249,10 @@ fn from_wrapper(text: &str) -> Option<String> {
         .strip_prefix("```")
         .and_then(|text| text.strip_suffix("```"));
     let fenced = fenced.map(|text| text.strip_prefix("json").unwrap_or(text));
-    let listed_calls = text
+    let bracketed = text
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'));
-    let inner = fenced.or(listed_calls)?.trim();
+    let inner = fenced.or(bracketed)?.trim();
     is_object(inner).then(|| inner.to_owned())
 }
 

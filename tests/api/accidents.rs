@@ -109,18 +109,18 @@ fn check_documents(client: &mut Client, ids: &[String]) {
 
 /// Returns the files in a folder and its subfolders, by name. Empty if the folder does not exist.
 fn list_files(folder: &Path) -> Vec<PathBuf> {
-    let mut names = Vec::new();
+    let mut files = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else {
-        return names;
+        return files;
     };
     for entry in entries.flatten() {
         match entry.path().is_dir() {
-            true => names.extend(list_files(&entry.path())),
-            false => names.push(entry.path()),
+            true => files.extend(list_files(&entry.path())),
+            false => files.push(entry.path()),
         }
     }
-    names.sort();
-    names
+    files.sort();
+    files
 }
 
 /// Backdates all files by a day, since recent uploads are left alone.

@@ -141,7 +141,7 @@ fn the_predecessors_names_are_understood() {
 fn requests_that_cannot_be_run_are_refused_with_their_place() {
     let server = Server::start();
     let mut client = server.user("ada@example.com");
-    let asking = |with_fields: Value| short_run_with(&["demo/extract"], with_fields);
+    let asking = |extra_fields: Value| short_run_with(&["demo/extract"], extra_fields);
     let long = "x".repeat(200_001);
     for (body, place, word) in [
         (asking(json!({"promt": "x"})), "promt", "not a known field"),

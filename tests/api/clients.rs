@@ -345,15 +345,15 @@ fn a_message_has_every_field_of_its_schema() {
     let mut client = server.user("ada@example.com");
     let body = json!({ "model": "p/any", "max_tokens": 50, "messages": user_message() });
     let full = client.post("/v1/messages", body.clone()).json();
-    let has_fields = |value: &Value, names: &[&str]| {
+    let check_fields = |value: &Value, names: &[&str]| {
         let missing: Vec<_> = names
             .iter()
             .filter(|name| value.get(**name).is_none())
             .collect();
         assert!(missing.is_empty(), "{missing:?} are missing in {value}");
     };
-    has_fields(&full, &["stop_details", "container", "stop_sequence"]);
-    has_fields(&full["content"][0], &["citations"]);
+    check_fields(&full, &["stop_details", "container", "stop_sequence"]);
+    check_fields(&full["content"][0], &["citations"]);
     let usage = [
         "cache_creation",
         "inference_geo",
@@ -361,7 +361,7 @@ fn a_message_has_every_field_of_its_schema() {
         "server_tool_use",
         "service_tier",
     ];
-    has_fields(&full["usage"], &usage);
+    check_fields(&full["usage"], &usage);
     let key = key(&mut client);
     let (_, events) = stream_lines(
         &server,
@@ -370,12 +370,12 @@ fn a_message_has_every_field_of_its_schema() {
         &merge_objects(body, json!({ "stream": true })),
     );
     let events = data_objects(&events);
-    has_fields(&events[0]["message"]["usage"], &usage);
+    check_fields(&events[0]["message"]["usage"], &usage);
     let delta = events
         .iter()
         .find(|event| event["type"] == "message_delta")
         .unwrap();
-    has_fields(
+    check_fields(
         &delta["usage"],
         &[
             "output_tokens_details",
@@ -383,5 +383,5 @@ fn a_message_has_every_field_of_its_schema() {
             "input_tokens",
         ],
     );
-    has_fields(&delta["delta"], &["stop_details", "container"]);
+    check_fields(&delta["delta"], &["stop_details", "container"]);
 }

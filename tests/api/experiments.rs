@@ -78,9 +78,9 @@ fn the_better_setting_is_found() {
         (&response.json()["baseline"], &analysis["baseline"]),
         (&json!("first"), &json!("first"))
     );
-    let mut named_body = experiment_body(30);
-    named_body["current"] = json!({ "model": "p/dull" });
-    let response = client.post("/api/experiments/estimate", named_body);
+    let mut with_current = experiment_body(30);
+    with_current["current"] = json!({ "model": "p/dull" });
+    let response = client.post("/api/experiments/estimate", with_current);
     assert_eq!(response.json()["baseline"], "current");
     // An overwhelming difference ends it early: 16 cases of 30.
     assert_eq!(analysis["progress"]["evaluations"], 32);
@@ -181,8 +181,8 @@ fn user_judges_blindly() {
     let strengths = client.get(&path).json()["report"]["strengths"].clone();
     let of_place = |place: u64| {
         let mut all = strengths.as_array().unwrap().iter();
-        let task = all.find(|one| one["place"] == place).unwrap();
-        task["strength"].as_f64().unwrap()
+        let entry = all.find(|one| one["place"] == place).unwrap();
+        entry["strength"].as_f64().unwrap()
     };
     assert!(of_place(1) > of_place(0) + 1.0, "{strengths}");
     let preference = client.get(&path).json()["judge"]["preference"].clone();
@@ -361,14 +361,14 @@ fn a_budget_that_compares_nothing_is_refused() {
                 );
             }
         }
-        let mut invalid_body = experiment_body(12);
-        invalid_body["space"] = json!([{ "dial": "model", "values": models }]);
+        let mut request = experiment_body(12);
+        request["space"] = json!([{ "dial": "model", "values": models }]);
         for budget in [
             json!({ "evaluations": least }),
             json!({ "seconds": seconds }),
         ] {
-            invalid_body["budget"] = budget;
-            let response = client.post("/api/experiments/estimate", invalid_body.clone());
+            request["budget"] = budget;
+            let response = client.post("/api/experiments/estimate", request.clone());
             assert_eq!(response.status, 200, "{}", response.text());
         }
     }
@@ -391,8 +391,8 @@ fn post_at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
                 scope.spawn(move || client.post(path, body.clone()).status)
             })
             .collect();
-        let outcomes = tries.into_iter().map(|one| one.join().expect("a thread"));
-        outcomes.collect()
+        let statuses = tries.into_iter().map(|one| one.join().expect("a thread"));
+        statuses.collect()
     })
 }
 

@@ -38,8 +38,8 @@ fn start_on_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
     ];
     let server = Executable::from_command(command, folder, &settings);
     // The path as the server sees it.
-    let disk_root = PathBuf::from(format!("/proc/{}/root", server.id()));
-    let disk = disk_root.join(data.strip_prefix("/").unwrap());
+    let server_root = PathBuf::from(format!("/proc/{}/root", server.id()));
+    let disk = server_root.join(data.strip_prefix("/").unwrap());
     Some((server, disk))
 }
 
@@ -195,8 +195,8 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
     fs::remove_file(&filling).unwrap();
     let health = wait_for_health(&mut client, "well", |health| health["status"] == "ok");
     assert_eq!(health["disk"]["status"], "ok", "{health}");
-    let refused_upload = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
-    assert_eq!(refused_upload.status, 200, "{}", refused_upload.text());
+    let accepted_upload = client.upload("/api/upload-document", "more.txt", text(9).as_bytes());
+    assert_eq!(accepted_upload.status, 200, "{}", accepted_upload.text());
     // The reserve is restored automatically.
     let is_back = (0..600).any(|_| {
         std::thread::sleep(Duration::from_millis(50));
@@ -229,8 +229,8 @@ fn only_freeing_changes_use_the_disk_reserve() {
         let name = format!("{n} {}", "x".repeat(80));
         client.put("/api/users/me", json!({ "name": name })).status
     };
-    let refusal = (0..20_000).find(|n| rename_user(&mut client, *n) != 200);
-    assert!(refusal.is_some(), "a full disk refuses at last");
+    let first_refused = (0..20_000).find(|n| rename_user(&mut client, *n) != 200);
+    assert!(first_refused.is_some(), "a full disk refuses at last");
     assert!(is_whole(), "a change of a name has used the reserve");
     let account = json!({ "email": "bob@example.com", "password": "correct horse 7 battery" });
     let registered = client.post("/api/auth/register", account);

@@ -165,14 +165,17 @@ fn tools_go_both_ways_without_ids() {
         response["candidates"][0]["content"]["parts"][0]["text"], "It is mild.",
         "{response}"
     );
-    let sent_body = last_request_body(&provider)["messages"].clone();
+    let sent_messages = last_request_body(&provider)["messages"].clone();
     assert_eq!(
-        sent_body[1]["tool_calls"][1]["id"], sent_body[3]["tool_call_id"],
-        "{sent_body}"
+        sent_messages[1]["tool_calls"][1]["id"], sent_messages[3]["tool_call_id"],
+        "{sent_messages}"
     );
     assert!(
-        sent_body[2]["content"].as_str().unwrap().contains("mild"),
-        "{sent_body}"
+        sent_messages[2]["content"]
+            .as_str()
+            .unwrap()
+            .contains("mild"),
+        "{sent_messages}"
     );
 }
 

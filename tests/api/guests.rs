@@ -81,7 +81,7 @@ fn guests_have_limits_and_leave_nothing() {
         (3, server.originals_of(3))
     );
     let announced = json!({"fileName": "a.txt", "fileSize": 9, "chunkSize": 9, "totalChunks": 1});
-    let refusal = [
+    let refused_requests = [
         ("POST", "/api/create-document-session", announced),
         ("POST", "/api/users/me/api-keys", json!({"name": "key"})),
         ("POST", "/api/users/me/providers", json!({})),
@@ -91,7 +91,7 @@ fn guests_have_limits_and_leave_nothing() {
         ("POST", "/v1/chat/completions", json!({})),
         ("GET", "/api/admin/users", json!({})),
     ];
-    for (method, path, body) in refusal {
+    for (method, path, body) in refused_requests {
         let answer = guest.json(method, path, &body);
         assert_eq!(answer.status, 403, "{method} {path}: {}", answer.text());
     }

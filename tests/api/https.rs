@@ -70,8 +70,8 @@ fn sign_in_over_https_sets_secure_cookies() {
     }
     // An upload larger than one record and one buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
-    let document = client.upload("/api/upload-document", "long.txt", text.as_bytes());
-    assert!(document.status < 300, "{}", document.text());
+    let uploaded = client.upload("/api/upload-document", "long.txt", text.as_bytes());
+    assert!(uploaded.status < 300, "{}", uploaded.text());
     let page = client.get("/");
     assert_eq!(page.status, 200);
 }

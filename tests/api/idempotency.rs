@@ -38,7 +38,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let calls = || {
         let requests = provider.requests().into_iter();
         requests
-            .filter(|requests| requests.head.starts_with("POST"))
+            .filter(|request| request.head.starts_with("POST"))
             .count()
     };
     let paid = calls();

@@ -120,7 +120,7 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     };
     let search = || ("search_documents", json!({ "query": "zebra" }));
     let status = |id: &Value| ("analysis_status", json!({ "analysis_id": id }));
-    for (key, (tool, expected), allowed) in [
+    for (key, (tool, arguments), allowed) in [
         (&chat, search(), false),
         (&reader, search(), true),
         (&full, search(), true),
@@ -132,11 +132,14 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
     ] {
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": { "name": tool, "arguments": expected },
+            "params": { "name": tool, "arguments": arguments },
         });
         let answer = client_with_key(&server, key).post("/mcp", call).json();
         let response = &answer["result"];
-        assert_eq!(response["isError"], !allowed, "{tool} {expected}: {answer}");
+        assert_eq!(
+            response["isError"], !allowed,
+            "{tool} {arguments}: {answer}"
+        );
         if !allowed {
             assert!(
                 response.to_string().contains("does not allow"),
@@ -287,8 +290,12 @@ fn concurrent_requests_cannot_share_a_reservation() {
         let answered_count = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered_count), "{statuses:?}");
         // Not a 503, since waiting does not help and a program would retry forever.
-        let refusal = statuses.iter().filter(|status| **status == 429).count();
-        assert_eq!(answered_count + refusal, statuses.len(), "{statuses:?}");
+        let refused_count = statuses.iter().filter(|status| **status == 429).count();
+        assert_eq!(
+            answered_count + refused_count,
+            statuses.len(),
+            "{statuses:?}"
+        );
         assert_eq!(provider.requests().len() - before, answered_count);
     }
 }

@@ -130,22 +130,22 @@ fn an_oversized_body_gets_no_100_continue() {
 #[test]
 fn valid_request_ids_are_kept_and_others_replaced() {
     let server = Server::start();
-    let id_sent = |id: &str| {
+    let returned_id = |id: &str| {
         let answer = server.client().with("x-request-id", id).get("/api/nothing");
         let request_id = answer.header("x-request-id").to_owned();
         assert_eq!(answer.json()["request_id"], request_id.as_str());
         request_id
     };
-    assert_eq!(id_sent("Job-7.a_b"), "Job-7.a_b");
-    assert_eq!(id_sent(&"a".repeat(64)), "a".repeat(64));
+    assert_eq!(returned_id("Job-7.a_b"), "Job-7.a_b");
+    assert_eq!(returned_id(&"a".repeat(64)), "a".repeat(64));
     for strange in ["", "a b", "a\"b", "<script>", &"a".repeat(65)] {
-        let request_id = id_sent(strange);
+        let request_id = returned_id(strange);
         assert!(
             request_id != strange && request_id.len() == 16,
             "{strange}: {request_id}"
         );
     }
-    assert_ne!(id_sent(""), id_sent(""));
+    assert_ne!(returned_id(""), returned_id(""));
 }
 
 #[test]

@@ -158,8 +158,8 @@ fn reader_of(server: u32) -> Option<u32> {
 /// Waits for a condition that normally holds within a second.
 fn wait_for<T>(what: &str, lookup: impl Fn() -> Option<T>) -> T {
     for _ in 0..30_000 {
-        if let Some(lookup) = lookup() {
-            return lookup;
+        if let Some(value) = lookup() {
+            return value;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -281,13 +281,13 @@ fn deleting_an_account_ends_calls_and_streams() {
 #[test]
 fn a_lock_from_the_command_line_ends_calls_and_streams() {
     ends_what_is_open(|server, _, _| {
-        let command_result = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
             .args(["user", "disable", "ada@example.org", "--data"])
             .arg(server.folder())
             .env_clear()
             .output()
             .unwrap();
-        assert!(command_result.status.success(), "{command_result:?}");
+        assert!(output.status.success(), "{output:?}");
     });
 }
 

@@ -94,8 +94,8 @@ fn ask_about(client: &mut Client, document: &str) -> Value {
     wait_until_ended(client, &id_of(&started))
 }
 
-fn contains_clause_60(hits: &Value) -> bool {
-    hits["sources"].to_string().contains("Clause 60.")
+fn contains_clause_60(analysis: &Value) -> bool {
+    analysis["sources"].to_string().contains("Clause 60.")
 }
 
 fn upload(client: &mut Client, text: &str) -> String {
@@ -284,14 +284,14 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     let in_one = format!("/api/documents/{document}/search?q=quit%20early");
     let tool = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
         "name": "search_documents", "arguments": { "query": "quit early", "limit": 3 } } });
-    let hits_of = |client: &mut Client| {
+    let search_all = |client: &mut Client| {
         let (all, one) = (client.get(in_all).json(), client.get(&in_one).json());
         let response = client.post("/mcp", tool.clone()).json();
-        let finds = |hits_of: &Value| hits_of.to_string().contains("Clause 60.");
+        let finds = |results: &Value| results.to_string().contains("Clause 60.");
         assert_eq!(all["meaning"], one["meaning"]);
         ([finds(&all), finds(&one), finds(&response)], all)
     };
-    let (finds, all) = hits_of(&mut client);
+    let (finds, all) = search_all(&mut client);
     assert_eq!((finds, &all["meaning"]), ([false; 3], &Value::Null));
     assert_eq!(embeddings(&provider), 0, "off by default");
 
@@ -299,7 +299,7 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     assert_eq!(chosen.status, 200, "{}", chosen.text());
     wait_for(&mut client, "ready");
     let before = embeddings(&provider);
-    let (finds, all) = hits_of(&mut client);
+    let (finds, all) = search_all(&mut client);
     assert_eq!(finds, [true; 3], "{all}");
     assert_eq!(
         embeddings(&provider),
@@ -327,8 +327,8 @@ fn searches_of_a_user_who_chose_a_model_find_other_words() {
     );
     let mut other = server.user("bob@example.com");
     assert_eq!(other.get(in_all).json()["meaning"], Value::Null);
-    let anonymous = client.get("/api/documents/doc_01ARYZ6S41TSV4RRFFQ69G5FAV/search?q=x");
-    assert_eq!(anonymous.status, 404, "{}", anonymous.text());
+    let missing = client.get("/api/documents/doc_01ARYZ6S41TSV4RRFFQ69G5FAV/search?q=x");
+    assert_eq!(missing.status, 404, "{}", missing.text());
     assert_eq!(embeddings(&provider), before + 3);
 }
 

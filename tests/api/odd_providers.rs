@@ -452,7 +452,7 @@ fn nonstandard_error_responses_are_classified() {
     let thinks_only = Case {
         model: "thinks-only",
         lines: vec![thought],
-        expected: Refused(502, "empty answer"),
+        unstreamed: Refused(502, "empty answer"),
         stream: Broken("", "empty answer"),
         count: None,
     };

@@ -114,7 +114,7 @@ const PRIVATE: &[&str] = &[
 /// A listener on every address of this machine that counts its callers.
 struct Canary {
     port: u16,
-    heard_connections: JoinHandle<usize>,
+    counter: JoinHandle<usize>,
 }
 
 impl Canary {
@@ -124,7 +124,7 @@ impl Canary {
             .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))
             .unwrap();
         let port = listener.local_addr().unwrap().port();
-        let connection_count = std::thread::spawn(move || {
+        let counter = std::thread::spawn(move || {
             let mut connection_count = 0;
             loop {
                 let (mut socket, _) = listener.accept().unwrap();
@@ -135,10 +135,7 @@ impl Canary {
                 connection_count += 1;
             }
         });
-        Self {
-            port,
-            heard_connections: connection_count,
-        }
+        Self { port, counter }
     }
 
     /// Returns the number of connections so far. They are accepted in order, so no earlier one is missed.
@@ -146,7 +143,7 @@ impl Canary {
         use std::io::Write;
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
         socket.write_all(b"DONE").unwrap();
-        self.heard_connections.join().unwrap()
+        self.counter.join().unwrap()
     }
 }
 
@@ -181,8 +178,8 @@ fn experiment(model: &str) -> Value {
 
 /// Uploads a document and waits for a vector by this model, if the model can be reached.
 fn document_with_meaning(client: &mut Client, model: &str) -> String {
-    let document = client.upload("/api/upload-document", "words.txt", b"A few words.");
-    let id = document.json()["document_id"].as_str().unwrap().to_owned();
+    let uploaded = client.upload("/api/upload-document", "words.txt", b"A few words.");
+    let id = uploaded.json()["document_id"].as_str().unwrap().to_owned();
     let chosen = client.put("/api/meaning-search", json!({ "model": model }));
     for _ in 0..1_000 {
         if chosen.status != 200 || client.get("/api/meaning-search").json()["state"] == "ready" {

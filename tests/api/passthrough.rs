@@ -207,7 +207,7 @@ fn configured_headers_and_fields_are_sent_with_every_request() {
     }
     let requests = provider.requests();
     let (first_request, slow) = (&requests[0], &requests[1]);
-    let head = |requests: &ReceivedRequest| requests.head.to_ascii_lowercase();
+    let head = |request: &ReceivedRequest| request.head.to_ascii_lowercase();
     assert!(head(first_request).contains("x-team: paper") && head(slow).contains("x-team: slow"));
     assert!(
         head(first_request).contains("authorization: token t"),

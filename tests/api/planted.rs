@@ -26,7 +26,7 @@ fn synthesizer_prompt<'a>(requests: &'a [ReceivedRequest], model: &str) -> &'a s
     let last = requests
         .iter()
         .rev()
-        .find(|requests| requests.model() == model);
+        .find(|request| request.model() == model);
     let messages = last.unwrap().body["messages"].as_array().unwrap();
     messages.last().unwrap()["content"].as_str().unwrap()
 }
@@ -114,7 +114,7 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
     // Documents come first, between delimiters that their author cannot have known, the same for every member.
     let systems: BTreeSet<&str> = requests
         .iter()
-        .map(|requests| requests.body["messages"][0]["content"].as_str().unwrap())
+        .map(|request| request.body["messages"][0]["content"].as_str().unwrap())
         .collect();
     assert_eq!(systems.len(), 1, "byte for byte the same");
     let system = systems.first().unwrap();

@@ -91,9 +91,9 @@ impl KeepAliveProvider {
 }
 
 fn update_counts<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -> T) -> T {
-    let has_changed = change(&mut all.0.lock().unwrap());
+    let result = change(&mut all.0.lock().unwrap());
     all.1.notify_all();
-    has_changed
+    result
 }
 
 fn serve_connection(

@@ -70,8 +70,8 @@ fn every_question_carries_instructions_and_documents() {
         Value::Null,
         "the thread stays"
     );
-    let removal = client.json("PATCH", &path, &json!({"project": project}));
-    removal.refused(422, "VALIDATION_ERROR");
+    let refusal = client.json("PATCH", &path, &json!({"project": project}));
+    refusal.refused(422, "VALIDATION_ERROR");
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn a_project_is_shared_with_people_of_the_server() {
     bob.json("PATCH", &project_path(&project), &rename)
         .refused(403, "FORBIDDEN");
     assert_eq!(bob.delete(&project_path(&project)).status, 404);
-    let document = bob.upload("/api/upload-document", "b.txt", b"Bob's paper.");
-    let own_body = json!({"document_ids": [document.json()["document_id"]]});
+    let uploaded = bob.upload("/api/upload-document", "b.txt", b"Bob's paper.");
+    let own_body = json!({"document_ids": [uploaded.json()["document_id"]]});
     assert_eq!(
         bob.json("PATCH", &project_path(&project), &own_body).status,
         200

@@ -104,7 +104,7 @@ fn a_better_prompt_is_proposed_confirmed_and_applied() {
     let requests = provider.requests();
     let request = requests
         .iter()
-        .find(|requests| requests.model() == "writer")
+        .find(|request| request.model() == "writer")
         .unwrap();
     let prompt = prompt_of(request);
     for part in [

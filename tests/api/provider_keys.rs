@@ -152,12 +152,15 @@ fn a_rejected_provider_key_is_not_stored() {
     let stored_response = admin.post(ADMIN_PATH, forced);
     assert_eq!(stored_response.status, 201, "{}", stored_response.text());
     // A provider without a model list is saved, and the response says so.
-    let without_key = admin
+    let without_list = admin
         .post(ADMIN_PATH, new_provider_body(&provider, "bare"))
         .json();
     assert!(
-        without_key["message"].as_str().unwrap().contains("no list"),
-        "{without_key}"
+        without_list["message"]
+            .as_str()
+            .unwrap()
+            .contains("no list"),
+        "{without_list}"
     );
     // A new address needs the key again; the same address does not.
     let id = stored_response.json()["provider"]["id"]
@@ -277,9 +280,9 @@ fn user_provider_addresses_must_be_allowed_and_public() {
     let response = ada.get(USER_PATH).json();
     assert_eq!(response["takes_addresses"], false);
     let names = |response: &Value| {
-        let known_addresses = response["known"].as_array().unwrap().iter();
-        known_addresses
-            .map(|known_addresses| known_addresses["name"].clone())
+        let known_providers = response["known"].as_array().unwrap().iter();
+        known_providers
+            .map(|provider| provider["name"].clone())
             .collect::<Vec<_>>()
     };
     assert!(names(&response).contains(&json!("openai")));

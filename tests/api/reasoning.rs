@@ -81,15 +81,15 @@ pub fn anthropic() -> Provider {
         stop(2),
     ];
     calls.extend(end_events(json!("tool_use"), Value::Null));
-    let mut stream_events = vec![
+    let mut answer_events = vec![
         start(0, json!({ "type": "text", "text": "" })),
         piece(0, json!({ "type": "text_delta", "text": "It is mild" })),
         stop(0),
     ];
-    stream_events.extend(end_events(json!("stop_sequence"), json!("END")));
+    answer_events.extend(end_events(json!("stop_sequence"), json!("END")));
     Provider::answering(move |request: &ReceivedRequest| {
         let has_result = request.body["messages"].to_string().contains("tool_result");
-        named_events(if has_result { &stream_events } else { &calls })
+        named_events(if has_result { &answer_events } else { &calls })
     })
 }
 
@@ -107,7 +107,7 @@ pub fn stream_events(server: &Server, client: &mut Client, path: &str, body: &Va
 
 pub fn last_request_body(provider: &Provider) -> Value {
     let mut requests = provider.requests();
-    requests.retain(|requests| requests.head.starts_with("POST"));
+    requests.retain(|request| request.head.starts_with("POST"));
     requests.pop().unwrap().body
 }
 
@@ -379,10 +379,10 @@ fn opaque_reasoning_goes_through_chat_without_a_call_too() {
     let message = response["choices"][0]["message"].clone();
     assert_eq!(message["reasoning_details"], details, "{response}");
     let events = stream_events(&server, &mut client, "/v1/chat/completions", &body);
-    let reasoning_details = events
+    let has_details = events
         .iter()
         .any(|event| event["choices"][0]["delta"]["reasoning_details"] == details);
-    assert!(reasoning_details, "{events:?}");
+    assert!(has_details, "{events:?}");
     let turns = body["messages"].as_array_mut().unwrap();
     turns.extend([message, json!({ "role": "user", "content": "Sure?" })]);
     assert_eq!(client.post("/v1/chat/completions", body).status, 200);

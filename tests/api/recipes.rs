@@ -30,17 +30,13 @@ fn every_field_of_a_recipe_is_kept_and_returned() {
     assert_eq!(created.status, 201, "{}", created.text());
     let new_one = created.json()["recipe"].clone();
     for (field, value) in body.as_object().expect("an object") {
-        let stored_body = match value {
+        let is_stored = match value {
             Value::Object(parts) => parts
                 .iter()
                 .all(|(part, value)| &new_one[field][part] == value),
             value => &new_one[field] == value,
         };
-        assert!(
-            stored_body,
-            "{field}: {} instead of {value}",
-            new_one[field]
-        );
+        assert!(is_stored, "{field}: {} instead of {value}", new_one[field]);
     }
 }
 

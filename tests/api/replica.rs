@@ -386,11 +386,11 @@ fn size(folder: &Path) -> (usize, u64) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.fold((0, 0), |(files, bytes), entry| {
         let about = entry.metadata().unwrap();
-        let (nested_bytes, larger) = match about.is_dir() {
+        let (nested_files, larger) = match about.is_dir() {
             true => size(&entry.path()),
             false => (1, about.len()),
         };
-        (files + nested_bytes, bytes + larger)
+        (files + nested_files, bytes + larger)
     })
 }
 

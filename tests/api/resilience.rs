@@ -297,12 +297,12 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
         start_call(&llm, warm("n")).whole().1.unwrap_err().kind,
         CallErrorKind::Rejected
     );
-    let sent_temperatures: Vec<bool> = provider
+    let has_temperature: Vec<bool> = provider
         .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
-    assert_eq!(sent_temperatures, [true, false, false, true, false]);
+    assert_eq!(has_temperature, [true, false, false, true, false]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn listing_provider(name: &'static str) -> Provider {
     )
 }
 
-fn save_recipe_with_models(provider: &Provider, id: &str, models: &[&str]) -> String {
+fn provider_setting(provider: &Provider, id: &str, models: &[&str]) -> String {
     json!([{ "id": id, "base_url": provider.base_url(), "api_key": "sk-test-key", "models": models }])
         .to_string()
 }
@@ -33,7 +33,7 @@ fn result_notes(report: &Value) -> String {
 #[test]
 fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
     let provider = listing_provider("new");
-    let both = save_recipe_with_models(&provider, "p", &["old", "new"]);
+    let both = provider_setting(&provider, "p", &["old", "new"]);
     let server = Server::with(&[("QUIRE_PROVIDERS", &both), ("USE_MOCK", "true")]);
     let mut ada = server.user("ada@example.org");
     for (name, models) in [
@@ -51,7 +51,7 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
         short_run_with(&["p/old", "p/new"], json!({ "async": true })),
     ));
     assert_eq!(wait_until_ended(&mut ada, &id)["status"], "completed");
-    let one = save_recipe_with_models(&provider, "p", &["new"]);
+    let one = provider_setting(&provider, "p", &["new"]);
     let restarted = Server::in_folder(
         server.stop(),
         &[("QUIRE_PROVIDERS", &one), ("USE_MOCK", "true")],
@@ -119,8 +119,8 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
 #[test]
 fn lists_mark_a_model_that_its_provider_no_longer_lists() {
     let provider = listing_provider("gpt-7-new");
-    let recipe = save_recipe_with_models(&provider, "openai", &["gpt-4o", "gpt-7-new"]);
-    let server = Server::with(&[("QUIRE_PROVIDERS", &recipe)]);
+    let provider_list = provider_setting(&provider, "openai", &["gpt-4o", "gpt-7-new"]);
+    let server = Server::with(&[("QUIRE_PROVIDERS", &provider_list)]);
     let mut admin = server.user("admin@example.org");
     assert_eq!(admin.post("/api/llm/health-check", json!({})).status, 200);
     let of = |list: &Value, id: &str| {
@@ -174,12 +174,12 @@ fn a_model_that_is_also_the_writer_is_marked_once() {
     let provider = listing_provider("new");
     let server = Server::with(&[(
         "QUIRE_PROVIDERS",
-        &save_recipe_with_models(&provider, "p", &["old", "new"]),
+        &provider_setting(&provider, "p", &["old", "new"]),
     )]);
     let mut ada = server.user("ada@example.org");
     let recipe = json!({ "name": "twice", "pattern": "summarize", "models": ["p/old", "p/new"], "ultra_model": "p/old" });
     assert_eq!(ada.post("/api/recipes", recipe).status, 201);
-    let one = save_recipe_with_models(&provider, "p", &["new"]);
+    let one = provider_setting(&provider, "p", &["new"]);
     let restarted = Server::in_folder(server.stop(), &[("QUIRE_PROVIDERS", &one)]);
     ada.base = restarted.client().base;
     let recipes = ada.get("/api/recipes").json();

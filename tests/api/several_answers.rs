@@ -28,7 +28,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     let choices = response["choices"].as_array().unwrap();
     let texts: std::collections::BTreeSet<&str> = choices
         .iter()
-        .map(|content| content["message"]["content"].as_str().unwrap())
+        .map(|choice| choice["message"]["content"].as_str().unwrap())
         .collect();
     assert_eq!(
         (choices.len(), texts.len(), provider.requests().len()),
@@ -38,7 +38,7 @@ fn several_answers_are_as_many_calls_and_one_answer() {
     assert_eq!(
         choices
             .iter()
-            .map(|content| content["index"].clone())
+            .map(|choice| choice["index"].clone())
             .collect::<Vec<_>>(),
         [0, 1, 2]
     );

@@ -33,7 +33,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 const CALLS_AT_ONCE: usize = 48;
 
-/// Returns a reproducible random number from 0 to below `most`.
+/// Returns a reproducible random number from 0 to below `bound`.
 fn pseudo_random(seed: u64, number: usize, bound: usize) -> usize {
     let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for shift in [30, 27, 31] {
@@ -345,10 +345,10 @@ fn check_recorded_usage(folder: &Folder, provider: &Provider) {
         (tries - stopped..=tries).contains(&connection_count),
         "{tries} tries, {stopped} of them stopped, {connection_count} connections"
     );
-    let cut_calls = number(
+    let cut_count = number(
         "SELECT count(*) FROM calls WHERE output > 0 AND outcome = 'failed' AND estimated = 0",
     );
-    assert_eq!(cut_calls, 0, "what nobody counted is marked as estimated");
+    assert_eq!(cut_count, 0, "what nobody counted is marked as estimated");
 }
 
 #[test]

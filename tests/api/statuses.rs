@@ -70,7 +70,7 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
     let mut client = server.user("ada@example.com");
     let mut wrong = Vec::new();
     for (place, path) in API_PATHS.iter().enumerate() {
-        for (status, vendor_status, openai, anthropic) in STATUS_CASES {
+        for (status, client_status, openai, anthropic) in STATUS_CASES {
             for stream in [false, true] {
                 // A separate model for each, so that none waits for another's limit.
                 let model = format!("p/{status}-{place}-{stream}");
@@ -82,7 +82,7 @@ fn a_failed_call_has_its_vendors_status_on_every_surface() {
                 let response = answer.json();
                 let status_and_type = (answer.status, response["error"]["type"].as_str());
                 let waits = answer.header("retry-after") == "17";
-                if status_and_type != (*vendor_status, Some(*kind)) || !waits {
+                if status_and_type != (*client_status, Some(*kind)) || !waits {
                     wrong.push(format!(
                         "{path} {status} {stream}: {} {response}",
                         answer.status

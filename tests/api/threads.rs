@@ -142,12 +142,8 @@ fn each_panel_member_receives_the_conversation() {
         assert!(texts[2].1.contains("beta"), "{texts:?}");
     }
     // For prompt caches, the instructions and the conversation before the question are identical in every call.
-    let prefix = |requests: &ReceivedRequest| {
-        (
-            system_message(requests),
-            messages_of(requests)[..2].to_vec(),
-        )
-    };
+    let prefix =
+        |request: &ReceivedRequest| (system_message(request), messages_of(request)[..2].to_vec());
     assert!(
         requests
             .iter()
@@ -251,11 +247,11 @@ fn oversized_conversations_are_shortened_and_reported() {
     let answer = ask_and_wait(&mut client, first_question("alpha"));
     let two = follow_up(&mut client, &answer, "beta");
     let note = two["notes"].as_array().unwrap().iter();
-    let note_texts = note
+    let note_text = note
         .filter_map(Value::as_str)
         .find(|note| note.contains("did not see the whole conversation"));
     assert!(
-        note_texts.is_some_and(|note| note.starts_with("p/a")),
+        note_text.is_some_and(|note| note.starts_with("p/a")),
         "{}",
         two["notes"]
     );

@@ -30,7 +30,7 @@ fn tool_calling_provider() -> Provider {
 fn asked_with_tools(provider: &Provider) -> Vec<ReceivedRequest> {
     let requests = provider.requests().into_iter();
     requests
-        .filter(|requests| !requests.body["tools"].is_null())
+        .filter(|request| !request.body["tools"].is_null())
         .collect()
 }
 
@@ -70,10 +70,10 @@ fn a_single_model_calls_a_tool_and_receives_the_result() {
         answer["choices"][0]["message"]["content"], "It is warm.",
         "{answer}"
     );
-    let sent_body = &provider.requests()[1].body["messages"];
-    assert_eq!(sent_body[1]["tool_calls"], calls);
+    let sent_messages = &provider.requests()[1].body["messages"];
+    assert_eq!(sent_messages[1]["tool_calls"], calls);
     assert_eq!(
-        (&sent_body[2]["role"], &sent_body[2]["tool_call_id"]),
+        (&sent_messages[2]["role"], &sent_messages[2]["tool_call_id"]),
         (&json!("tool"), &json!("c1"))
     );
 }

@@ -298,8 +298,8 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
         .json();
     let max_cost = response["cost_usd"]["at_most"].as_f64().unwrap();
     assert!(max_cost > 0.0 && max_cost <= 0.3, "{response}");
-    let mut low_budget = request.clone();
-    low_budget["budget"] = json!({ "cost_usd": 0.00002 });
+    let mut low_budget_request = request.clone();
+    low_budget_request["budget"] = json!({ "cost_usd": 0.00002 });
     let path = start_experiment(&mut client, request);
     // While it runs, it does not delay interactive requests.
     let answer = client.post(
@@ -312,7 +312,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     assert!(spent_dollars > 0.0 && spent_dollars <= 0.3, "{analysis}");
     assert_eq!(analysis["report"]["leader"], 1);
     // An experiment that cannot pay for a single evaluation does none and reports it.
-    let path = start_experiment(&mut client, low_budget);
+    let path = start_experiment(&mut client, low_budget_request);
     let result = wait_until_ended(&mut client, &path);
     assert_eq!(
         (&result["status"], &result["progress"]["evaluations"]),

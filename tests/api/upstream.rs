@@ -38,7 +38,7 @@ pub struct Case {
     pub model: &'static str,
     /// Responses to the first call, the second, and so on; the last is repeated.
     pub lines: Vec<ScriptLine>,
-    pub expected: ExpectedResponse,
+    pub unstreamed: ExpectedResponse,
     pub stream: ExpectedResponse,
     pub count: Count,
 }
@@ -57,7 +57,7 @@ pub fn case_for_both(
     Case {
         model,
         lines,
-        expected: response,
+        unstreamed: response,
         stream: response,
         count,
     }
@@ -74,7 +74,7 @@ pub fn broken_case(
     Case {
         model,
         lines: vec![line],
-        expected: Refused(status, words),
+        unstreamed: Refused(status, words),
         stream: Broken(half, words),
         count: None,
     }
@@ -91,7 +91,7 @@ pub fn end_line(reason: &str) -> ScriptLine {
 
 impl Case {
     pub fn expecting(mut self, text: &'static str) -> Self {
-        (self.expected, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
+        (self.unstreamed, self.stream) = (Answer(text, "stop"), Answer(text, "stop"));
         self
     }
 
@@ -207,7 +207,7 @@ fn check_whole(case: &Case, client: &mut Client) {
         choice["message"]["content"].as_str(),
         choice["finish_reason"].as_str(),
     );
-    match case.expected {
+    match case.unstreamed {
         Answer(text, finish) => {
             assert_eq!(
                 summary,
@@ -476,7 +476,7 @@ fn reasoning_is_returned_to_clients_and_resent_with_tool_results() {
         "{response}"
     );
     let mut requests = provider.requests();
-    requests.retain(|requests| requests.head.starts_with("POST"));
+    requests.retain(|request| request.head.starts_with("POST"));
     let sent_message = &requests[1].body["messages"][1];
     assert_eq!(
         sent_message["reasoning_content"], "I need the weather.",

@@ -120,8 +120,8 @@ fn a_killed_reader_reports_a_reason_and_leaves_the_server_running() {
         .args(["-9", &reader.to_string()])
         .status();
     assert!(killed.expect("kill").success());
-    let upload = sending.join().expect("an answer");
-    check_failed_for(&wait_until_processed(&mut person, &upload), "stopped");
+    let document = sending.join().expect("an answer");
+    check_failed_for(&wait_until_processed(&mut person, &document), "stopped");
     let small = person.upload(UPLOAD_PATH, "small.txt", b"few words").json();
     assert_eq!(wait_until_processed(&mut person, &small)["words"], 2);
 }

@@ -255,22 +255,21 @@ fn rerun_calls_only_affected_models() {
         };
         (models(&response["taken_over"]), models(&response["calls"]))
     };
-    let (reused_count, forecast) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
+    let (reused, called) = foreseen(json!({ "dry_run": true, "ultra_model": "p/v" }));
     assert_eq!(
-        (reused_count.join(" "), forecast.join(" ")),
+        (reused.join(" "), called.join(" ")),
         ("p/a p/b".into(), "p/v".into())
     );
-    let (reused_count, forecast) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
+    let (reused, called) = foreseen(json!({ "dry_run": true, "models": ["p/b", "p/a"] }));
     assert_eq!(
-        (reused_count.len(), forecast.join(" ")),
+        (reused.len(), called.join(" ")),
         (2, "p/w".into()),
-        "{reused_count:?}"
+        "{reused:?}"
     );
-    let (reused_count, forecast) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
-    assert_eq!((reused_count.len(), forecast.len()), (0, 3));
-    let (reused_count, forecast) =
-        foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
-    assert_eq!((reused_count.len(), forecast.len()), (0, 3));
+    let (reused, called) = foreseen(json!({ "dry_run": true, "cache": "refresh" }));
+    assert_eq!((reused.len(), called.len()), (0, 3));
+    let (reused, called) = foreseen(json!({ "dry_run": true, "prompt": "Something else?" }));
+    assert_eq!((reused.len(), called.len()), (0, 3));
     client
         .post(
             &analysis_path(&id, "/rerun"),

@@ -65,20 +65,26 @@ fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
     }
 }
 
+/// Opens a browser of this size with a panel of two models. The wide one comes first, and creates the account.
+fn open_with_two_models(server: &Server, width: u32, height: u32) -> Browser {
+    let browser = Browser::open(width, height, width == 390);
+    if width == 1440 {
+        new_question(&browser, server, &["slow-1", "steady-1"]);
+    } else {
+        sign_in(&browser, server);
+        browser.go(&server.address("/"));
+        browser.wait("[aria-label='Panel: 2 models']");
+    }
+    browser
+}
+
 #[test]
 fn an_answer_is_written_from_a_stopped_run_and_regenerated() {
     let Some(_turn) = wait_for_turn() else { return };
     let models = ["slow-1", "steady-1"].map(String::from);
     let server = server_with(&models);
     for (width, height) in [(1440, 900), (390, 844)] {
-        let browser = Browser::open(width, height, width == 390);
-        if width == 1440 {
-            new_question(&browser, &server, &["slow-1", "steady-1"]);
-        } else {
-            sign_in(&browser, &server);
-            browser.go(&server.address("/"));
-            browser.wait("[aria-label='Panel: 2 models']");
-        }
+        let browser = open_with_two_models(&server, width, height);
         ask_in_composer(&browser, &format!("How much does pump {width} deliver?"));
         browser.wait_text(".live", "Done");
         browser.press("Stop");
@@ -108,14 +114,7 @@ fn a_stopped_text_is_continued() {
     let Some(_turn) = wait_for_turn() else { return };
     let server = server_with(&["slow-1", "steady-1"].map(String::from));
     for (width, height) in [(1440, 900), (390, 844)] {
-        let browser = Browser::open(width, height, width == 390);
-        if width == 1440 {
-            new_question(&browser, &server, &["slow-1", "steady-1"]);
-        } else {
-            sign_in(&browser, &server);
-            browser.go(&server.address("/"));
-            browser.wait("[aria-label='Panel: 2 models']");
-        }
+        let browser = open_with_two_models(&server, width, height);
         ask_in_composer(&browser, "How much does the pump deliver?");
         browser.wait_text(".live", "Done");
         browser.press("Stop");

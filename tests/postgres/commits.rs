@@ -5,31 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use quire::domain::id::UserId;
-use quire::domain::user::{Role, User};
 use quire::store::{Store, StoreError, users};
 use serde_json::json;
 
 use super::cluster::Cluster;
 use super::members::{server_settings, wait_for};
 use super::proxy::{CUT_AFTER, CUT_BEFORE, CUT_OFF, CUT_OFF_CALL, CUT_SENT, FORWARD, Proxy};
-use super::store::{at, close, open};
+use super::store::{close, open, user};
 use super::support::Server;
 use super::support::provider::{Provider, on};
 use super::support::script::{answer_stream, providers};
-
-fn user(number: u32) -> User {
-    User {
-        id: UserId::new(at(1_000), u128::from(number)),
-        email: format!("person{number}@example.org"),
-        name: format!("Person {number}"),
-        password_hash: "$x$".into(),
-        role: Role::User,
-        disabled: false,
-        created: at(1_000),
-        last_login: None,
-    }
-}
 
 fn add(store: &Store, number: u32) -> Result<(), StoreError> {
     store.write_now(move |db| users::insert(db, &user(number)))

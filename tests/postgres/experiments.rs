@@ -5,12 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::cluster::Cluster;
-use super::members::{ServerPair, known, server_settings, wait_for};
-use super::support::executable::Executable;
+use super::members::{KillablePair, ServerPair, wait_for};
 use super::support::provider::{Provider, on};
-use super::support::script::{answer_stream, providers};
-use super::support::server::Folder;
-use super::support::{Client, Server};
+use super::support::script::answer_stream;
 
 #[test]
 fn the_experiment_of_a_killed_server_is_continued_by_another() {
@@ -23,13 +20,8 @@ fn the_experiment_of_a_killed_server_is_continued_by_another() {
         line("bright").after(pause).sse(&answer_stream("It is 4.")),
         line("GET models").status(200, "application/json", list),
     ]);
-    let (database, known_providers) = (cluster.address("postgres"), providers(&provider));
-    let settings = server_settings(&database, &known_providers);
-    let folder = Folder::new();
-    let first = Executable::with(&folder, &settings);
-    let second = Server::with(&settings);
-    let mut client = Client::new(first.address).registered("ada@example.com");
-    let mut elsewhere = known(&second, &client);
+    let mut pair = KillablePair::start(&cluster, &provider);
+    let (client, elsewhere) = (&mut pair.client, &mut pair.elsewhere);
     let cases: Vec<_> = (0..8)
         .map(|n| json!({ "prompt": format!("What is {n} and {}?", 4 - n), "expected": "4" }))
         .collect();
@@ -43,7 +35,7 @@ fn the_experiment_of_a_killed_server_is_continued_by_another() {
     let id = started.json()["experiment_id"].as_str().unwrap().to_owned();
     let path = format!("/api/experiments/{id}");
     provider.wait_called("bright");
-    first.kill();
+    pair.first.take().unwrap().kill();
     wait_for("the experiment ends", || {
         elsewhere.get(&path).json()["status"] != "running"
     });

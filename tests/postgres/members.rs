@@ -6,8 +6,10 @@ use quire::store::Store;
 
 use super::cluster::Cluster;
 use super::store::open;
+use super::support::executable::Executable;
 use super::support::provider::Provider;
 use super::support::script::providers;
+use super::support::server::Folder;
 use super::support::{Client, Server};
 
 /// How long a test waits for something.
@@ -33,6 +35,35 @@ impl ServerPair {
             elsewhere: known(&other, &client),
             client,
             _servers: [one, other],
+        }
+    }
+}
+
+/// Two servers on one database, the first of which can be killed, with a client of each for the same account.
+pub struct KillablePair {
+    /// Until it is killed.
+    pub first: Option<Executable>,
+    pub client: Client,
+    pub elsewhere: Client,
+    _other: Server,
+    _folder: Folder,
+}
+
+impl KillablePair {
+    /// Starts two servers with the models of a provider.
+    pub fn start(cluster: &Cluster, provider: &Provider) -> Self {
+        let (database, known_providers) = (cluster.address("postgres"), providers(provider));
+        let settings = server_settings(&database, &known_providers);
+        let folder = Folder::new();
+        let first = Executable::with(&folder, &settings);
+        let other = Server::with(&settings);
+        let client = Client::new(first.address).registered("ada@example.com");
+        Self {
+            first: Some(first),
+            elsewhere: known(&other, &client),
+            client,
+            _other: other,
+            _folder: folder,
         }
     }
 }

@@ -7,20 +7,31 @@ use quire::domain::id::AnalysisId;
 use serde_json::json;
 
 use super::cluster::Cluster;
-use super::members::{ServerPair, WAIT_TIMEOUT, known, member, server_settings, wait_for};
+use super::members::{
+    KillablePair, ServerPair, WAIT_TIMEOUT, known, member, server_settings, wait_for,
+};
 use super::store::close;
 use super::support::client::Event;
-use super::support::executable::Executable;
 use super::support::provider::{Provider, on};
 use super::support::script::{
     analysis_path, answer_stream, begin, id_of, providers, short_run_with, unfinished_stream,
     wait_until_ended,
 };
-use super::support::server::Folder;
 use super::support::{Client, Server};
 
 fn names(events: &[Event]) -> Vec<&str> {
     events.iter().map(|event| event.name.as_str()).collect()
+}
+
+/// Cancels a run through the server of this client.
+fn cancel(client: &mut Client, id: &str) {
+    let stopped = client.post(&analysis_path(id, "/cancel"), json!({}));
+    assert_eq!(
+        (stopped.status, &stopped.json()["status"]),
+        (200, &json!("cancelled")),
+        "{}",
+        stopped.text()
+    );
 }
 
 #[test]
@@ -64,13 +75,7 @@ pub fn follow_and_stop(cluster: &Cluster) {
             "its events are announced"
         );
     }
-    let stopped = elsewhere.post(&analysis_path(&id, "/cancel"), json!({}));
-    assert_eq!(
-        (stopped.status, &stopped.json()["status"]),
-        (200, &json!("cancelled")),
-        "{}",
-        stopped.text()
-    );
+    cancel(elsewhere, &id);
     provider.wait_for_disconnect("slow");
     // Both servers show the same events, the last of which ends the stream.
     let all: Vec<Event> = client
@@ -121,14 +126,9 @@ fn the_run_of_a_killed_server_is_finished_once_by_another() {
             .optional()
             .status(200, "application/json", "{\"data\":[]}"),
     ]);
-    let (database, known_providers) = (cluster.address("postgres"), providers(&provider));
-    let settings = server_settings(&database, &known_providers);
-    let folder = Folder::new();
-    let first = Executable::with(&folder, &settings);
-    let second = Server::with(&settings);
-    let mut client = Client::new(first.address).registered("ada@example.com");
-    let mut elsewhere = known(&second, &client);
-    let id = begin(&mut client, &["p/quick", "p/slow"]);
+    let mut pair = KillablePair::start(&cluster, &provider);
+    let elsewhere = &mut pair.elsewhere;
+    let id = begin(&mut pair.client, &["p/quick", "p/slow"]);
     let mut events = elsewhere.events(&analysis_path(&id, "/events"), None);
     let mut seen: Vec<Event> = Vec::new();
     while !seen
@@ -138,8 +138,8 @@ fn the_run_of_a_killed_server_is_finished_once_by_another() {
     {
         seen.push(events.next().expect("the run is not over"));
     }
-    first.kill();
-    // The same stream goes on once the other server has taken over.
+    pair.first.take().unwrap().kill();
+    // The same stream continues once the other server has taken over.
     seen.extend(events);
     assert_eq!(names(&seen).last(), Some(&"analysis.completed"));
     for (event, number) in seen.iter().zip(1..) {
@@ -231,23 +231,17 @@ fn a_server_alone_goes_on_after_the_database_was_away_for_long() {
 }
 
 /// Begins a run on a server and kills the server. Then gives the run's lease to the other one, which does not know of
-/// it, as if its answer had been lost. Returns that one, a client of it, and the run.
-fn orphaned(cluster: &Cluster, provider: &Provider, number: u32) -> (Server, Client, String) {
-    let (database, known_providers) = (cluster.address("postgres"), providers(provider));
-    let settings = server_settings(&database, &known_providers);
-    let folder = Folder::new();
-    let first = Executable::with(&folder, &settings);
-    let other = Server::with(&settings);
-    let mut client = Client::new(first.address).registered("ada@example.com");
-    let id = begin(&mut client, &["p/slow"]);
+/// it, as if its answer had been lost. Returns both and the run.
+fn orphaned(cluster: &Cluster, provider: &Provider, number: u32) -> (KillablePair, String) {
+    let mut pair = KillablePair::start(cluster, provider);
+    let id = begin(&mut pair.client, &["p/slow"]);
     provider.wait_hanging(1);
-    first.kill();
+    pair.first.take().unwrap().kill();
     let boot = "SELECT boot FROM servers ORDER BY started DESC LIMIT 1";
     let give =
         format!("UPDATE leases SET server = ({boot}), number = {number} WHERE name = '{id}';");
     assert_eq!(cluster.run(&give), "");
-    let elsewhere = known(&other, &client);
-    (other, elsewhere, id)
+    (pair, id)
 }
 
 /// A provider whose model stalls once and then answers, if it is asked again.
@@ -265,8 +259,8 @@ fn stalling_once() -> Provider {
 #[test]
 fn a_server_resumes_a_run_whose_lease_it_has_without_driving_it() {
     let (cluster, provider) = (Cluster::start(), stalling_once());
-    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 1);
-    let analysis = wait_until_ended(&mut elsewhere, &id);
+    let (mut pair, id) = orphaned(&cluster, &provider, 1);
+    let analysis = wait_until_ended(&mut pair.elsewhere, &id);
     assert_eq!(analysis["status"], "completed", "{analysis}");
 }
 
@@ -274,22 +268,16 @@ fn a_server_resumes_a_run_whose_lease_it_has_without_driving_it() {
 fn a_run_that_cannot_be_resumed_is_stopped_through_its_server() {
     let (cluster, provider) = (Cluster::start(), stalling_once());
     // So many leases that the server no longer tries.
-    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 50);
-    let stopped = elsewhere.post(&analysis_path(&id, "/cancel"), json!({}));
-    assert_eq!(
-        (stopped.status, &stopped.json()["status"]),
-        (200, &json!("cancelled")),
-        "{}",
-        stopped.text()
-    );
-    assert_eq!(elsewhere.delete(&analysis_path(&id, "")).status, 200);
+    let (mut pair, id) = orphaned(&cluster, &provider, 50);
+    cancel(&mut pair.elsewhere, &id);
+    assert_eq!(pair.elsewhere.delete(&analysis_path(&id, "")).status, 200);
 }
 
 #[test]
 fn a_run_that_fails_on_every_server_ends() {
     let (cluster, provider) = (Cluster::start(), stalling_once());
-    let (_other, mut elsewhere, id) = orphaned(&cluster, &provider, 10);
-    let analysis = wait_until_ended(&mut elsewhere, &id);
+    let (mut pair, id) = orphaned(&cluster, &provider, 10);
+    let analysis = wait_until_ended(&mut pair.elsewhere, &id);
     assert_eq!(analysis["status"], "cancelled", "{analysis}");
     let calls = provider.requests();
     let again = calls.iter().filter(|call| call.body["model"] == "slow");

@@ -15,7 +15,8 @@ pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-fn user(number: u32) -> User {
+/// A person; `number` is different for each.
+pub fn user(number: u32) -> User {
     User {
         id: UserId::new(at(1_000), u128::from(number)),
         email: format!("person{number}@example.org"),

@@ -138,9 +138,9 @@ mod tests {
         assert_eq!(waits(&mut owner), Ok(()));
         let closed_error = Err(oneshot::error::TryRecvError::Closed);
         let answers: Vec<_> = guesses.iter_mut().map(waits).collect();
-        let refused_count = answers.iter().filter(|answer| **answer == closed_error);
+        let refusals = answers.iter().filter(|answer| **answer == closed_error);
         assert_eq!(
-            refused_count.count(),
+            refusals.count(),
             100 - (MAX_WAITING - 1),
             "the oldest are refused"
         );

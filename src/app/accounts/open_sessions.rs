@@ -33,7 +33,7 @@ impl Accounts {
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
         let entry = origin.audit_entry(Some(&caller.user), "session.ended", id.as_str());
         let (user, now) = (caller.user.clone(), origin.now);
-        let ended_session = self.freeing_store.write(move |db| {
+        let was_ended = self.freeing_store.write(move |db| {
             let is_own = sessions::by_id(db, &id)?.is_some_and(|session| session.user == user);
             if !is_own || !sessions::revoke(db, &id, now)? {
                 return Ok(false);
@@ -41,7 +41,7 @@ impl Accounts {
             audit::append(db, &entry)?;
             Ok(true)
         });
-        if !ended_session.await? {
+        if !was_ended.await? {
             return Err(Error::missing());
         }
         self.caller_cache.clear();
@@ -64,14 +64,14 @@ impl Accounts {
             caller.user.as_str(),
         );
         let (caller, now) = (caller.clone(), origin.now);
-        let ended_sessions = self.freeing_store.write(move |db| {
-            let ended_sessions =
+        let ended_count = self.freeing_store.write(move |db| {
+            let ended_count =
                 sessions::revoke_all_of(db, &caller.user, now, caller.session.as_ref())?;
             audit::append(db, &entry)?;
-            Ok(ended_sessions)
+            Ok(ended_count)
         });
-        let ended_sessions = ended_sessions.await?;
+        let ended_count = ended_count.await?;
         self.caller_cache.clear();
-        Ok(ended_sessions)
+        Ok(ended_count)
     }
 }

@@ -34,7 +34,7 @@ pub enum PasswordPriority {
 
 /// Senders of the two queues.
 struct PasswordQueue {
-    known_queue: SyncSender<PasswordJob>,
+    known: SyncSender<PasswordJob>,
     unknown: SyncSender<PasswordJob>,
     /// Carries one ticket per job, sent after the job, so that a ticket always has a job.
     tickets: Sender<()>,
@@ -116,7 +116,7 @@ impl Passwords {
     fn send(&self, priority: PasswordPriority, job: PasswordJob) -> Result<()> {
         let queue = self.queue.get_or_init(|| start(self.rounds));
         let jobs = match priority {
-            PasswordPriority::Known => &queue.known_queue,
+            PasswordPriority::Known => &queue.known,
             PasswordPriority::Unknown => &queue.unknown,
         };
         jobs.try_send(job).map_err(|error| match error {
@@ -135,7 +135,7 @@ impl Passwords {
 }
 
 fn start(rounds: u32) -> PasswordQueue {
-    let (known_queue, known_jobs) = sync_channel(MAX_QUEUED);
+    let (known, known_jobs) = sync_channel(MAX_QUEUED);
     let (unknown, other_jobs) = sync_channel(MAX_QUEUED);
     let (tickets, ticket_receiver) = channel();
     // If the thread cannot be started, the receiver is dropped and every send fails.
@@ -144,7 +144,7 @@ fn start(rounds: u32) -> PasswordQueue {
         .stack_size(128 * 1024)
         .spawn(move || run_worker(&ticket_receiver, [&known_jobs, &other_jobs], rounds));
     PasswordQueue {
-        known_queue,
+        known,
         unknown,
         tickets,
     }
@@ -202,8 +202,8 @@ mod tests {
             .verify("wrong", None, PasswordPriority::Unknown)
             .await;
         assert_eq!(full.map_err(|error| error.kind), Err(Kind::Unavailable));
-        let known_device = passwords.verify("right", Some(&stored_hash), PasswordPriority::Known);
-        assert_eq!(known_device.await, Ok(true));
+        let verification = passwords.verify("right", Some(&stored_hash), PasswordPriority::Known);
+        assert_eq!(verification.await, Ok(true));
         let waiting_strangers = strangers.iter().filter(|guess| !guess.is_finished());
         assert!(waiting_strangers.count() > MAX_QUEUED / 2, "it came first");
     }

@@ -77,9 +77,7 @@ impl Analyses<'_> {
         }
         let left_out = carried_thread
             .take()
-            .map_or_else(Vec::new, |carried_thread| {
-                carried_thread.fill(&mut request, &mut context)
-            });
+            .map_or_else(Vec::new, |carried| carried.fill(&mut request, &mut context));
         context.key = caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone()));
         if let Some(task) = default_task(&request) {
             task.clone_into(&mut request.prompt);

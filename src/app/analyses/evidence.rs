@@ -39,9 +39,9 @@ impl Analyses<'_> {
             }
             _ => {}
         }
-        let chosen_model = new.request.evidence.as_ref();
-        let chosen_model = chosen_model.and_then(|evidence| evidence.model());
-        let chosen_model = chosen_model.and_then(|id| self.llm.find(user, id));
+        let requested_evidence = new.request.evidence.as_ref();
+        let requested_model = requested_evidence.and_then(|evidence| evidence.model());
+        let chosen_model = requested_model.and_then(|id| self.llm.find(user, id));
         let Some(judge) = chosen_model.or_else(|| choose_judge(models, mode)) else {
             return EvidencePlan {
                 lacks_judge: true,
@@ -84,8 +84,9 @@ impl Analyses<'_> {
         now: Timestamp,
     ) -> Result<Vec<CallEstimate>> {
         let calls = estimate::estimate_calls(plan);
-        let requested_mode = new.request.evidence.as_ref();
-        let is_wanted = requested_mode.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
+        let requested_evidence = new.request.evidence.as_ref();
+        let is_wanted =
+            requested_evidence.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
         if plan.evidence.judge.is_none() || is_wanted {
             return Ok(calls);
         }

@@ -68,13 +68,13 @@ impl Analyses<'_> {
         let lookup = self
             .store
             .read(move |db| ResolvedPosition::load(db, &user, &requested_position));
-        let lookup = lookup.await??;
-        check_room(lookup.turns)?;
-        context.thread = lookup.thread;
-        context.follows = lookup.follows;
-        context.project = lookup.project.as_ref().map(|project| project.id.clone());
+        let resolved = lookup.await??;
+        check_room(resolved.turns)?;
+        context.thread = resolved.thread;
+        context.follows = resolved.follows;
+        context.project = resolved.project.as_ref().map(|project| project.id.clone());
         context.is_threaded = true;
-        let mut carried_thread = lookup.carried_thread;
+        let mut carried_thread = resolved.carried_thread;
         if !keeps_documents {
             carried_thread.documents.clear();
         }
@@ -181,7 +181,7 @@ impl RequestedPosition {
     }
 
     /// Returns the stopped turn to continue and the one whose drafts to use.
-    fn stopped_runs(&self) -> (Option<&AnalysisId>, Option<&AnalysisId>) {
+    fn stopped_turns(&self) -> (Option<&AnalysisId>, Option<&AnalysisId>) {
         (self.continue_of.as_ref(), self.write_from.as_ref())
     }
 
@@ -263,7 +263,7 @@ impl ResolvedPosition {
         match StoppedRun::load(
             db,
             user,
-            requested.stopped_runs(),
+            requested.stopped_turns(),
             requested.model.as_deref(),
         )? {
             Ok(stopped) => carried_thread.stopped = stopped,
@@ -330,14 +330,14 @@ fn requested_position(
     requested: &RequestedPosition,
 ) -> crate::store::Result<std::result::Result<PositionIds, &'static str>> {
     if let Some(id) = &requested.follow_up_to {
-        let position = threads::place_of(db, user, id)?;
-        let requested_turn = position.map(|position| (Some(position.thread), Some(id.clone())));
-        return Ok(requested_turn.ok_or("follow_up_to"));
+        let turn = threads::place_of(db, user, id)?;
+        let position = turn.map(|turn| (Some(turn.thread), Some(id.clone())));
+        return Ok(position.ok_or("follow_up_to"));
     }
     if let Some(id) = requested.sibling_of() {
-        let position = threads::place_of(db, user, id)?;
-        let requested_turn = position.map(|position| (Some(position.thread), position.parent));
-        return Ok(requested_turn.ok_or("edit_of"));
+        let turn = threads::place_of(db, user, id)?;
+        let position = turn.map(|turn| (Some(turn.thread), turn.parent));
+        return Ok(position.ok_or("edit_of"));
     }
     let Some(id) = &requested.thread else {
         return Ok(Ok((None, None)));

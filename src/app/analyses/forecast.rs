@@ -111,14 +111,14 @@ impl Analyses<'_> {
 
     // A context window of 0 means unknown.
     fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
-        let mut shortages = BTreeMap::new();
+        let mut small_windows = BTreeMap::new();
         for call in calls {
             let model = self.llm.find(user, &call.model);
             let window = model.map_or(0, |model| model.context_window);
             if window > 0 && call.input_tokens + call.output_tokens > window {
-                shortages.insert(call.model.clone(), window);
+                small_windows.insert(call.model.clone(), window);
             }
         }
-        shortages.into_iter().collect()
+        small_windows.into_iter().collect()
     }
 }

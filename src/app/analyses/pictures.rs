@@ -65,12 +65,12 @@ impl Analyses<'_> {
             ));
         }
         let room = MAX_IMAGES - pictures.len();
-        let (scans, scan_count) = documents.scans_among(user, &new.documents, room).await?;
+        let (scans, omitted_count) = documents.scans_among(user, &new.documents, room).await?;
         pictures.extend(scans);
         let mut warnings = documents.warnings(user, &new.documents).await?;
-        if scan_count > 0 {
+        if omitted_count > 0 {
             warnings.push(format!(
-                "{scan_count} more pages without text were not sent to any model; \
+                "{omitted_count} more pages without text were not sent to any model; \
                  a run can include at most {MAX_IMAGES} images"
             ));
         }

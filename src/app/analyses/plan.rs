@@ -129,7 +129,7 @@ impl Analyses<'_> {
             pictures,
         } = parts;
         // The bare prompt is sent only if no document has to be introduced.
-        let is_plain =
+        let is_bare =
             pattern == PLAIN_PATTERN && !new.context.turns.is_empty() && new.documents.is_empty();
         Plan {
             evidence,
@@ -171,7 +171,7 @@ impl Analyses<'_> {
             budget: new.budget,
             times: self.deadlines,
             format: new.format.clone(),
-            bare: is_plain,
+            bare: is_bare,
             standings,
             is_adaptive: arrangement == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
             is_live: new.context.is_live,
@@ -418,14 +418,14 @@ fn check_capabilities(
 
 // Numbers the samples of each model, also across several answers to one request.
 fn number_samples(members: &mut [Member], first: u32) {
-    let mut numbered_names: Vec<String> = Vec::new();
+    let mut numbered_models: Vec<String> = Vec::new();
     for member in members {
-        let earlier = numbered_names
+        let earlier = numbered_models
             .iter()
             .filter(|model| **model == member.model)
             .count() as u32;
         member.sample = first.saturating_add(earlier);
-        numbered_names.push(member.model.clone());
+        numbered_models.push(member.model.clone());
     }
 }
 

@@ -48,20 +48,20 @@ pub(super) fn import_conversations(
         })?;
     }
     let mut import = HistoryImport::new(archive_paths, user)?;
-    let mut imported_count = 0;
+    let mut piece_count = 0;
     for file in from {
         pieces::for_each_piece(file, &mut |piece| {
-            imported_count += 1;
+            piece_count += 1;
             import.add_piece(piece)?;
             if import.is_full() {
                 import.store()?;
-                progress("conversations", imported_count, all);
+                progress("conversations", piece_count, all);
             }
             Ok(())
         })?;
     }
     import.store()?;
-    progress("conversations", imported_count, all);
+    progress("conversations", piece_count, all);
     let count = import.count;
     if count.added + count.present == 0 {
         return Err(unreadable_error(
@@ -89,17 +89,17 @@ impl<'a> HistoryImport<'a> {
     /// Returns an error if the store cannot be read.
     pub fn new(archive_paths: &'a ArchivePaths, user: &'a UserId) -> Result<Self> {
         let user_id = user.clone();
-        let mut known_ids = HashSet::new();
-        let known_ids = archive_paths.store.read_now(move |db| {
+        let mut known_hashes = HashSet::new();
+        let known_hashes = archive_paths.store.read_now(move |db| {
             archive::for_each_answer(db, &user_id, |question, answer| {
-                known_ids.insert(hash(question, answer));
+                known_hashes.insert(hash(question, answer));
             })?;
-            Ok(known_ids)
+            Ok(known_hashes)
         })?;
         Ok(Self {
             paths: archive_paths,
             user,
-            known_questions: known_ids,
+            known_questions: known_hashes,
             batch: Vec::new(),
             bytes: 0,
             count: TableCount::default(),

@@ -377,7 +377,7 @@ not json
             ("Both.", "imported/gpt-4")
         );
         assert!(other.created.is_some());
-        for empty_text in [
+        for line in [
             "",
             "7",
             "{}",
@@ -385,7 +385,7 @@ not json
             "{\"messages\":7}",
             "{\"prompt\":\"a\"}",
         ] {
-            assert_eq!(read(empty_text.as_bytes()), None, "{empty_text}");
+            assert_eq!(read(line.as_bytes()), None, "{line}");
         }
     }
 

@@ -74,7 +74,7 @@ fn write_entries(
             },
         ));
     }
-    let (mut row_count, mut faulty) = (0, Vec::new());
+    let (mut original_count, mut faulty) = (0, Vec::new());
     for ExportedDocument { id, name, size } in exported_documents(archive_paths, user)? {
         // The text of a document is exported even if its original is lost.
         let original = archive_paths.original(&id)?;
@@ -89,13 +89,13 @@ fn write_entries(
             ));
         }
         append_entry(tar, &format!("{ORIGINALS_FOLDER}{id}"), length, file)?;
-        row_count += 1;
-        progress("original documents", row_count, 0);
+        original_count += 1;
+        progress("original documents", original_count, 0);
     }
     counts.push((
         "original documents".to_owned(),
         TableCount {
-            added: row_count,
+            added: original_count,
             ..TableCount::default()
         },
     ));
@@ -174,17 +174,17 @@ fn exported_documents(
         return Ok(Vec::new());
     };
     let read = archive_paths.store.read_now(move |db| {
-        let mut document_ids = Vec::new();
+        let mut documents = Vec::new();
         archive::for_each_row(db, table, &user, |row| {
             let text = |name: &str| row.get(name)?.as_str().map(str::to_owned);
-            document_ids.extend(text("id").map(|id| ExportedDocument {
+            documents.extend(text("id").map(|id| ExportedDocument {
                 id,
                 name: text("name").unwrap_or_default(),
                 size: row.get("size").and_then(|size| size.as_u64()).unwrap_or(0),
             }));
             true
         })?;
-        Ok(document_ids)
+        Ok(documents)
     });
     Ok(read?)
 }

@@ -75,10 +75,10 @@ fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
     assert_eq!(store(2).refused, 1);
     let count = || {
         let user_id = user.clone();
-        let mut row_count = 0;
+        let mut answer_count = 0;
         let read = archive_paths.store.read_now(move |db| {
-            archive::for_each_answer(db, &user_id, |_, _| row_count += 1)?;
-            Ok(row_count)
+            archive::for_each_answer(db, &user_id, |_, _| answer_count += 1)?;
+            Ok(answer_count)
         });
         read.expect("a store")
     };
@@ -161,7 +161,7 @@ fn imported_rows_never_refer_to_another_users_data() {
         .added,
         1
     );
-    let other_users_rows = archive_paths.store.read_now(|db| {
+    let other_users_ids = archive_paths.store.read_now(|db| {
         let mut ids = Vec::new();
         let mut tables = crate::store::archive::ARCHIVE_TABLES.iter();
         let table = tables
@@ -178,10 +178,10 @@ fn imported_rows_never_refer_to_another_users_data() {
         )?;
         Ok(ids)
     });
-    let other_users_rows = other_users_rows.expect("read").remove(0);
-    let answer = json!({ "analysis_id": other_users_rows, "stage": 7, "member": 7, "model": "m", "answer": "{}" });
+    let other_users_analysis = other_users_ids.expect("read").remove(0);
+    let answer = json!({ "analysis_id": other_users_analysis, "stage": 7, "member": 7, "model": "m", "answer": "{}" });
     let vote =
-        json!({ "analysis_id": other_users_rows, "user_id": ada, "choice": "x", "created": 1 });
+        json!({ "analysis_id": other_users_analysis, "user_id": ada, "choice": "x", "created": 1 });
     let path = archive(
         &scratch,
         ROW_SCHEMA_VERSION,
@@ -379,16 +379,16 @@ fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
         ("user.json", &b"{}"[..]),
     ];
     let path = zipped(&scratch, &entries);
-    let counts = count(
+    let table_count = count(
         &import(&archive_paths, &user, &path).expect("taken"),
         "analyses",
     );
-    assert_eq!((counts.added, counts.refused), (3, 0));
-    let counts = count(
+    assert_eq!((table_count.added, table_count.refused), (3, 0));
+    let table_count = count(
         &import(&archive_paths, &user, &path).expect("taken"),
         "analyses",
     );
-    assert_eq!((counts.added, counts.present), (0, 3));
+    assert_eq!((table_count.added, table_count.present), (0, 3));
     let left = std::fs::read_dir(&archive_paths.scratch)
         .expect("a folder")
         .count();

@@ -141,7 +141,7 @@ impl RunningChildren {
     }
 
     /// Waits until a process has been started since the last call. Supports one waiter at a time.
-    pub async fn wait_for_exit(&self) {
+    pub async fn wait_for_start(&self) {
         self.start_signal.notified().await;
     }
 

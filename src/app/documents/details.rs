@@ -96,8 +96,8 @@ impl DocumentService {
                 analyses::count_using_document(db, &user, &id)?,
             ))
         });
-        let (lookup, count) = lookup.await?;
-        let uses = lookup
+        let (rows, count) = lookup.await?;
+        let uses = rows
             .into_iter()
             .map(|(analysis, thread, question, created)| DocumentUse {
                 analysis,

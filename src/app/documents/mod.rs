@@ -272,7 +272,7 @@ impl DocumentService {
 
     /// Waits until a file has started to be read since the last call. Supports one waiter at a time.
     pub(in crate::app) async fn reading_arrived(&self) {
-        self.reader.running_processes.wait_for_exit().await;
+        self.reader.running_processes.wait_for_start().await;
     }
 
     /// Continues reading after a restart or after an account was unlocked. Starts no thread if no document is

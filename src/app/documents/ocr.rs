@@ -258,7 +258,7 @@ fn check_data_folder(data_dir: &Path) -> Result<(), String> {
     }
 }
 
-/// Returns the absolute path of the executable: the given one, or the first on the PATH.
+/// Returns the absolute path of the executable: the configured one, or the first on the PATH.
 fn executable(configured_path: Option<&Path>) -> Result<PathBuf, String> {
     let is_program = |path: &Path| {
         let about = std::fs::metadata(path);

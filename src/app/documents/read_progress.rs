@@ -18,8 +18,8 @@ impl ReadProgress {
 
     /// Returns the progress, 0 to 1; `None` until the reader knows the total.
     pub fn share(&self) -> Option<f64> {
-        let (done_bytes, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
-        (total > 0).then(|| (done_bytes.min(total) as f64) / total as f64)
+        let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
+        (total > 0).then(|| (done.min(total) as f64) / total as f64)
     }
 }
 

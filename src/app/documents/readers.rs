@@ -302,9 +302,9 @@ impl ReaderPoolShared {
             state.scans.retain(|document| document.id != next.id);
             state.ocr_turns.begin(&next.user);
             drop(state);
-            let next_scans = self.find_waiting(&next.user, &next.id);
-            if next_scans.is_some() {
-                return next_scans;
+            let document = self.find_waiting(&next.user, &next.id);
+            if document.is_some() {
+                return document;
             }
             // It was deleted in the meantime.
             state = self.lock_state();
@@ -335,11 +335,9 @@ impl ReaderPoolShared {
                             state.turns.begin(&next.user);
                             state.reading.push(next.id.clone());
                             drop(state);
-                            let waiting_documents = self.find_waiting(&next.user, &next.id);
-                            if waiting_documents.is_some()
-                                && reading_leases::take(&self.store, &next.id)
-                            {
-                                return waiting_documents;
+                            let document = self.find_waiting(&next.user, &next.id);
+                            if document.is_some() && reading_leases::take(&self.store, &next.id) {
+                                return document;
                             }
                             state = self.lock_state();
                             state.turns.end(&next.user);
@@ -367,14 +365,14 @@ impl ReaderPoolShared {
         let lookup = self
             .store
             .read_now(move |db| documents::by_id(db, &user, &id));
-        let lookup = lookup.ok().flatten()?;
-        (lookup.status == DocumentStatus::Processing).then_some(lookup)
+        let document = lookup.ok().flatten()?;
+        (document.status == DocumentStatus::Processing).then_some(document)
     }
 
     fn is_locked(&self, user: &UserId) -> bool {
         let user = user.clone();
         let lookup = self.store.read_now(move |db| users::by_id(db, &user));
-        lookup.is_ok_and(|lookup| lookup.is_none_or(|user| user.disabled))
+        lookup.is_ok_and(|user| user.is_none_or(|user| user.disabled))
     }
 
     // Waits; returns false if the server shuts down in the meantime.
@@ -448,7 +446,7 @@ impl ReaderPoolShared {
         drop(state);
         let reader = self.reader.with_progress(progress);
         let (id, user) = (document.id.clone(), document.user.clone());
-        let exit = match stage {
+        let read_end = match stage {
             ReadingStage::Text => {
                 text::read_document(&self.store, (&reader, &self.ocr), document, path)?
             }
@@ -456,7 +454,7 @@ impl ReaderPoolShared {
                 text::read_scan(&self.store, (&reader, &self.ocr), document, path)?
             }
         };
-        let message = match exit {
+        let message = match read_end {
             ReadEnd::HasScans => return Ok(None),
             ReadEnd::Refused(ReadRefusal::Unsupported | ReadRefusal::Empty, message) => message,
             ReadEnd::Refused(..) | ReadEnd::Stored => return Ok(Some(ReadOutcome::Stored)),

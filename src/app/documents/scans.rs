@@ -68,12 +68,12 @@ pub(super) fn recognize(
         is_picture: report.kind == PICTURE,
     };
     let count = report.gaps.iter().filter(|gap| gap.picture).count();
-    let mut scan_count = 0;
+    let mut attempted_count = 0;
     for gap in report.gaps.iter_mut().filter(|gap| gap.picture) {
         if !keeps_going() {
             break;
         }
-        let recognized = match scan_count < program.max_pages() {
+        let recognized = match attempted_count < program.max_pages() {
             true => match scan.page(gap.page) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     log::warn(
@@ -100,8 +100,8 @@ pub(super) fn recognize(
             }
             Err(why) => add_reason(gap, &why),
         }
-        scan_count += 1;
-        reader.progress.set(scan_count as u64, count as u64);
+        attempted_count += 1;
+        reader.progress.set(attempted_count as u64, count as u64);
     }
     move_recognized_pages(report, &pages);
     Ok(pages)
@@ -121,8 +121,8 @@ impl Scan<'_> {
         let image = match self.is_picture {
             true => Some(std::fs::read(self.path)?),
             false => {
-                let picture = self.reader.render_page(self.path, page)?;
-                picture.and_then(|(_, base64)| STANDARD.decode(base64).ok())
+                let rendered = self.reader.render_page(self.path, page)?;
+                rendered.and_then(|(_, base64)| STANDARD.decode(base64).ok())
             }
         };
         let Some(image) = image else {
@@ -227,8 +227,8 @@ mod tests {
         let recognized = recognized.map(|(number, text)| (number, text.to_owned()));
         let mut merge = Merge::new(recognized.into());
         let mut pages = Vec::new();
-        for scan_page in [page(2, "two"), page(3, "stamp"), page(4, "four")] {
-            pages.extend(merge.page(scan_page));
+        for text_page in [page(2, "two"), page(3, "stamp"), page(4, "four")] {
+            pages.extend(merge.page(text_page));
         }
         pages.extend(merge.rest());
         let pages: Vec<_> = pages

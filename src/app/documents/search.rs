@@ -218,10 +218,10 @@ fn word_hits(
     let mut rows: Vec<(i64, (f64, u64))> = rows.into_iter().collect();
     rows.sort_by(|(a, (one, _)), (b, (other, _))| other.total_cmp(one).then(a.cmp(b)));
     rows.truncate(limit.max(MIN_RANKED));
-    let best_hits = rows
+    let coverages = rows
         .iter()
         .map(|(_, (_, parts))| statistics.coverage(*parts));
-    let coverage = best_hits.fold(0.0, f64::max);
+    let coverage = coverages.fold(0.0, f64::max);
     let mut found = Vec::new();
     let mut rows_by_position: HashMap<(DocumentId, u32), i64> = HashMap::new();
     for (row, (_, parts)) in rows {
@@ -268,9 +268,7 @@ fn merge_meaning(
         false => Vec::new(),
     };
     for &row in hits.keys() {
-        if neighbors
-            .iter()
-            .all(|(similarity_b, _)| *similarity_b != row)
+        if neighbors.iter().all(|(neighbor, _)| *neighbor != row)
             && let Some(similarity) = passage_vectors::similarity_of(db, row, target)?
         {
             neighbors.push((row, similarity));

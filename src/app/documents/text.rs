@@ -227,7 +227,7 @@ fn exists(store: &Store, document: &Document) -> bool {
     }
     let (user, id) = (document.user.clone(), document.id.clone());
     let lookup = store.read_now(move |db| documents::by_id(db, &user, &id));
-    lookup.map_or(true, |lookup| lookup.is_some())
+    lookup.map_or(true, |document| document.is_some())
 }
 
 fn describe(document: &mut Document, report: ReadReport) {
@@ -299,11 +299,11 @@ impl<'a> PageWriter<'a> {
             self.pages_written,
         );
         let is_ours = reading_leases::check_in(self.store, &id);
-        let pending_write = self.store.write_now(move |db| match is_ours(db)? {
+        let write_result = self.store.write_now(move |db| match is_ours(db)? {
             true => documents::add_text(db, (&user, &id), pages_written, &pages, &passages),
             false => Err(StoreError::Missing),
         });
-        match pending_write {
+        match write_result {
             Ok(()) => true,
             Err(StoreError::Missing) => {
                 self.outcome = Some(Ok(false));

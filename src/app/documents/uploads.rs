@@ -77,7 +77,7 @@ impl DocumentService {
             expires_at: now + UPLOAD_LIFETIME,
         };
         let row = upload.clone();
-        let opened_upload = self
+        let was_opened = self
             .store
             .write(move |db| {
                 let has_room = uploads::count_of(db, &row.user)? < MAX_UNFINISHED;
@@ -87,7 +87,7 @@ impl DocumentService {
                 Ok(has_room)
             })
             .await?;
-        if !opened_upload {
+        if !was_opened {
             let message = format!("at most {MAX_UNFINISHED} chunked uploads may be unfinished");
             return Err(
                 Error::new(Kind::Conflict, message).resolve("finish one of them, or wait a day")

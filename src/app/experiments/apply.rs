@@ -47,11 +47,11 @@ impl Experiments<'_> {
             return Err(Error::new(Kind::Conflict, why)
                 .resolve("choose a configuration with `place`, its rank on the leaderboard"));
         }
-        let Some(winner_index) = params.index.or(leader) else {
+        let Some(configuration_index) = params.index.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";
             return Err(Error::new(Kind::Conflict, why).resolve("wait until there are results"));
         };
-        let Some(configuration) = experiment.design.arms.get(winner_index) else {
+        let Some(configuration) = experiment.design.arms.get(configuration_index) else {
             let why = format!("must be from 0 to {}", experiment.design.arms.len() - 1);
             return Err(Error::field(&["body", "place"], "out_of_range", why));
         };
@@ -66,7 +66,7 @@ impl Experiments<'_> {
         };
         let (recipe, new) = self.0.recipe_editor().save(caller, change, origin).await?;
         let mut applied = Applied {
-            configuration: winner_index,
+            configuration: configuration_index,
             recipe: recipe.id.clone(),
             version: recipe.version,
             name: recipe.name,
@@ -100,8 +100,8 @@ impl Experiments<'_> {
         origin: &RequestOrigin,
     ) -> Result<Vec<String>> {
         let _alone = self.0.experiment_registry.applying.lock().await;
-        let stored = self.find(&caller.user, id).await?;
-        let Some(applied) = stored.applied else {
+        let experiment = self.find(&caller.user, id).await?;
+        let Some(applied) = experiment.applied else {
             let why = "no configuration of this experiment is in use";
             return Err(Error::new(Kind::Conflict, why));
         };

@@ -149,10 +149,10 @@ impl Experiments<'_> {
         pair: ConfigurationPair,
     ) -> Result<(String, String)> {
         let analysis = |configuration: usize| -> Result<AnalysisId> {
-            let mut matching = view.evaluations.iter();
-            let matching =
-                matching.find(|one| one.trial.case == pair.case && one.trial.arm == configuration);
-            Ok(matching.ok_or_else(Error::missing)?.analysis.clone())
+            let mut evaluations = view.evaluations.iter();
+            let evaluation = evaluations
+                .find(|one| one.trial.case == pair.case && one.trial.arm == configuration);
+            Ok(evaluation.ok_or_else(Error::missing)?.analysis.clone())
         };
         let (one, other) = (analysis(pair.first_index)?, analysis(pair.second_index)?);
         let user = view.experiment.user.clone();

@@ -247,7 +247,7 @@ impl Experiments<'_> {
     ) -> Result<Vec<EvaluationCost>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
-        let judging = self.judge_costs(&caller.user, spec, configs, cases)?;
+        let judge_cost = self.judge_costs(&caller.user, spec, configs, cases)?;
         // A proposed prompt can be longer than the original.
         let spec = &padded_spec(spec);
         // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
@@ -269,7 +269,7 @@ impl Experiments<'_> {
                 cost: cost.unwrap_or_default(),
                 tokens,
                 latency_ms: stages.max(1) * DEFAULT_STAGE,
-                judged: judging.map_or_else(JudgeCost::default, |bill| bill.unwrap_or_default()),
+                judged: judge_cost.map_or_else(JudgeCost::default, |bill| bill.unwrap_or_default()),
             };
             costs.push(EvaluationCost {
                 expected: of(
@@ -277,7 +277,7 @@ impl Experiments<'_> {
                     (expected.input_tokens).saturating_add(expected.output_tokens),
                 ),
                 max: of(bound, tokens),
-                is_priced: bound.is_some() && judging != Some(None),
+                is_priced: bound.is_some() && judge_cost != Some(None),
             });
             if index % 50 == 49 {
                 // Yield between plans, so that thousands of them do not block other requests.

@@ -59,8 +59,8 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 #[derive(Default)]
 pub(super) struct ExperimentRegistry {
     running_experiments: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
-    /// Held on a database that others use too, from giving an experiment its lease until it is in `running`, so that
-    /// nothing else here continues it in between.
+    /// Held on a database that others use too, from giving an experiment its lease until it is in
+    /// `running_experiments`, so that nothing else here continues it in between.
     starting: tokio::sync::Mutex<()>,
     // Serializes applying and reverting configurations, since both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
@@ -217,13 +217,13 @@ impl Experiments<'_> {
                 let now = experiments::by_id(db, &user, &experiment_id)?.map(|now| now.state);
                 match now {
                     Some(ExperimentState::Running | ExperimentState::Paused) => {
-                        let end_state = Some((clock::now(), None));
+                        let ending = Some((clock::now(), None));
                         experiments::set_state(
                             db,
                             &experiment_id,
                             ExperimentState::Cancelled,
                             None,
-                            end_state,
+                            ending,
                         )
                     }
                     _ => Ok(()),
@@ -259,8 +259,8 @@ impl Experiments<'_> {
         id: &ExperimentId,
         origin: &RequestOrigin,
     ) -> Result<ExperimentState> {
-        let stored = self.find(&caller.user, id).await?;
-        match stored.state {
+        let stored_experiment = self.find(&caller.user, id).await?;
+        match stored_experiment.state {
             ExperimentState::Running => return Ok(ExperimentState::Running),
             ExperimentState::Completed => {
                 let why = "this experiment is complete: there is nothing left to evaluate";
@@ -302,7 +302,7 @@ impl Experiments<'_> {
             state: ExperimentState::Running,
             error: None,
             finished_at: None,
-            ..stored
+            ..stored_experiment
         };
         self.spawn(experiment, cases, evaluations).await?;
         Ok(ExperimentState::Running)
@@ -353,9 +353,9 @@ impl Experiments<'_> {
                 continue;
             }
             if !account_state::is_active(&self.0.store, &experiment.user).await? {
-                let end_state = Some((clock::now(), None));
+                let ending = Some((clock::now(), None));
                 let cancel = self.0.store.write(move |db| {
-                    experiments::set_state(db, &id, ExperimentState::Cancelled, None, end_state)
+                    experiments::set_state(db, &id, ExperimentState::Cancelled, None, ending)
                 });
                 cancel.await?;
                 continue;

@@ -131,8 +131,8 @@ fn remaining_evaluations(
     let pending =
         racing.map(|configuration| order.len() - race.values(configuration, order.len()).len());
     let pending = pending.sum::<usize>() + 2 * holdout.len();
-    let affordable = pending.min(affordable_evaluations(&race.design().budget, spent, done));
-    Some((per_evaluation * affordable as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
+    let remaining = pending.min(affordable_evaluations(&race.design().budget, spent, done));
+    Some((per_evaluation * remaining as f64 / 1e3 / super::MAX_CONCURRENT as f64).ceil() as u64)
 }
 
 /// Returns the number of further evaluations within the budget, at the average cost so far.

@@ -66,9 +66,9 @@ impl Experiments<'_> {
             let judgments = experiments::judgments_of(db, &id)?;
             Ok(Some((experiment, cases, evaluations, judgments)))
         });
-        let lookup = lookup.await?.ok_or_else(Error::missing)?;
+        let stored = lookup.await?.ok_or_else(Error::missing)?;
         // A thousand cases with a hundred configurations take a while, so this runs on a blocking thread.
-        let worked = tokio::task::spawn_blocking(move || build_view(lookup));
+        let worked = tokio::task::spawn_blocking(move || build_view(stored));
         worked.await.map_err(Error::internal)
     }
 
@@ -84,11 +84,11 @@ impl Experiments<'_> {
         let evaluations: Vec<Evaluation> = of_case.cloned().collect();
         let user = view.experiment.user.clone();
         let read = self.0.store.read(move |db| {
-            let answer_rows = evaluations.into_iter().map(|evaluation| {
+            let views = evaluations.into_iter().map(|evaluation| {
                 let text = analyses::synthesis_of(db, &user, &evaluation.analysis)?;
                 Ok(EvaluationView { evaluation, text })
             });
-            answer_rows.collect()
+            views.collect()
         });
         Ok(read.await?)
     }
@@ -171,8 +171,8 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
 
 /// Pairs the user's verdicts with the judge's or, without one, with the scores.
 fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
-    let user_judgment = judgments.iter().filter(|judgment| judgment.judge.is_none());
-    let labels = user_judgment.filter_map(|user_judgment| {
+    let user_judgments = judgments.iter().filter(|judgment| judgment.judge.is_none());
+    let labels = user_judgments.filter_map(|user_judgment| {
         let is_of_same_pair = |judgment: &&Judgment| {
             judgment.judge.is_some()
                 && (judgment.case, judgment.first_index, judgment.second_index)

@@ -131,8 +131,8 @@ impl<'s> ExperimentRunner<'s> {
         let pending_write = self.app.store.write(move |db| match &end {
             Err(Interrupt::Left) => Ok(()),
             Ok(verdict) => {
-                let end_state = Some((at, Some(verdict)));
-                experiments::set_state(db, &id, ExperimentState::Completed, None, end_state)
+                let ending = Some((at, Some(verdict)));
+                experiments::set_state(db, &id, ExperimentState::Completed, None, ending)
             }
             Err(Interrupt::Stopped) => {
                 experiments::set_state(db, &id, ExperimentState::Cancelled, None, Some((at, None)))
@@ -158,7 +158,7 @@ impl<'s> ExperimentRunner<'s> {
                 RaceStep::Done(verdict) => {
                     self.give_up_on(&[]).await?;
                     self.probe().await?;
-                    return Ok(self.measure_verdict(verdict).await?);
+                    return Ok(self.adjust_verdict(verdict).await?);
                 }
                 RaceStep::Propose(requested) => {
                     self.give_up_on(&[]).await?;
@@ -305,9 +305,9 @@ impl<'s> ExperimentRunner<'s> {
         outcome: TrialOutcome,
         why: String,
     ) -> StepResult<()> {
-        let failed_cost = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
+        let earlier_attempts = self.failed_attempt_costs.remove(&trial).unwrap_or_default();
         self.failed_attempt_costs
-            .insert(trial, add_outcomes(failed_cost, outcome));
+            .insert(trial, add_outcomes(earlier_attempts, outcome));
         self.failures += 1;
         if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
@@ -347,7 +347,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Adjusts the verdict: failed evaluations and judgments do not count as comparisons.
-    async fn measure_verdict(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
+    async fn adjust_verdict(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
         let id = self.experiment.id.clone();
         let evaluations = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
         let evaluations = evaluations.await?;

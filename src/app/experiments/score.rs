@@ -167,12 +167,12 @@ impl ExperimentRunner<'_> {
             .iter()
             .find(|one| one.trial == trial);
         let started = self.started.iter().find(|(other, _)| *other == trial);
-        let reference = self
+        let existing = self
             .answers
             .get(&trial)
             .or(unfinished.map(|one| &one.analysis));
-        let reference = reference.or(started.map(|(_, analysis)| analysis));
-        let (analysis, is_new) = match reference {
+        let existing = existing.or(started.map(|(_, analysis)| analysis));
+        let (analysis, is_new) = match existing {
             Some(analysis) => (analysis.clone(), false),
             None => (self.start_analysis(trial).await?, true),
         };

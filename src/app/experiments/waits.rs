@@ -221,8 +221,8 @@ mod tests {
             let waits = ExperimentWaits::new(app.engine.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
             // The engine is full: the work continues afterward.
-            let was_queued = waits.handle_refusal(refusal(Kind::Unavailable)).await;
-            assert!(was_queued.is_ok(), "{was_queued:?}");
+            let wait_result = waits.handle_refusal(refusal(Kind::Unavailable)).await;
+            assert!(wait_result.is_ok(), "{wait_result:?}");
             // A problem that only the user can fix pauses the experiment.
             let paused = waits.handle_refusal(refusal(Kind::BudgetExceeded)).await;
             assert!(matches!(paused, Err(Interrupt::Paused(_))), "{paused:?}");

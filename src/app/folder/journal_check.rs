@@ -103,19 +103,19 @@ mod tests {
         let journal_path = folder.join("quire.db-journal");
         assert!(check(&path).is_ok(), "none");
         let first = fs::read(&path).unwrap()[..4096].to_vec();
-        let mut rollback_journal = first.clone();
-        rollback_journal[18..20].fill(1);
-        rollback_journal[27] ^= 1;
+        let mut original_page = first.clone();
+        original_page[18..20].fill(1);
+        original_page[27] ^= 1;
         let mut other = first.clone();
         other[200] ^= 1;
         let zeros = [0; 4096];
         for (bytes, expected) in [
             (Vec::new(), true),
             (vec![0; 9000], true),
-            (journal(1, &rollback_journal, 0), true),
-            (journal(1, &rollback_journal, 1), true),
-            (journal(1, &rollback_journal, 2), false),
-            (journal(2, &rollback_journal, 1), false),
+            (journal(1, &original_page, 0), true),
+            (journal(1, &original_page, 1), true),
+            (journal(1, &original_page, 2), false),
+            (journal(2, &original_page, 1), false),
             (journal(1, &other, 1), false),
             (journal(7, &zeros, 1), false),
             (vec![0xff; 9000], false),

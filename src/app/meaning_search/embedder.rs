@@ -168,9 +168,9 @@ impl SemanticSearch<'_> {
             ..EmbeddingRequest::default()
         };
         let caller = Caller::for_user(work.user.clone(), Role::User);
-        let embeddings = self.embeddings.embed(&caller, request).await?;
+        let outcome = self.embeddings.embed(&caller, request).await?;
         let bytes = |vector| normalize(vector).map_or_else(Vec::new, |vector| to_bytes(&vector));
-        Ok(embeddings.embedded.vectors.into_iter().map(bytes).collect())
+        Ok(outcome.embedded.vectors.into_iter().map(bytes).collect())
     }
 
     async fn store_vectors(

@@ -51,11 +51,11 @@ impl RecipeEditor<'_> {
     ) -> Result<(Recipe, bool)> {
         let name = validate_name(change.name.as_deref().unwrap_or_default())?;
         let (owner, wanted_name) = (caller.user.clone(), name.clone());
-        let existing_recipe = self
+        let lookup = self
             .recipes
             .store
             .read(move |db| recipes::by_name_or_id(db, &owner, &wanted_name));
-        let existing = existing_recipe.await?.into_iter().next();
+        let existing = lookup.await?.into_iter().next();
         if let Some(existing) = existing.filter(|existing| existing.owner == caller.user) {
             let saved = self.save_over(caller, existing, change, origin).await?;
             return Ok((saved, false));

@@ -64,7 +64,7 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
     let mut starts = Vec::new();
     for (at, window) in characters.windows(2).enumerate() {
         let (label, mark) = (window[0], window[1]);
-        let char_before = at.checked_sub(1).map(|char_before| characters[char_before]);
+        let char_before = at.checked_sub(1).map(|index| characters[index]);
         let begins = char_before.is_none_or(|c| c.is_whitespace() || c == '(');
         let is_label = label.is_ascii_alphanumeric();
         let ends = characters.get(at + 2).is_none_or(|c| c.is_whitespace());
@@ -114,11 +114,11 @@ pub fn chosen_option(statement: &str, options: &[LetteredOption]) -> OptionChoic
     let Some((label, mark, rest)) = labeled_option(lower) else {
         return OptionChoice::Other;
     };
-    let Some((_, own_text)) = options.iter().find(|(known, _)| *known == label) else {
+    let Some((_, option_text)) = options.iter().find(|(known, _)| *known == label) else {
         return OptionChoice::Other;
     };
     let rest = strip_markup(rest);
-    if rest.is_empty() || begins_with(rest, own_text) || begins_with(own_text, rest) {
+    if rest.is_empty() || begins_with(rest, option_text) || begins_with(option_text, rest) {
         return OptionChoice::Label(label);
     }
     let is_other = |(known, text): &LetteredOption| {

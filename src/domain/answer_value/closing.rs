@@ -57,13 +57,13 @@ pub fn find_closing_statement(answer: &str) -> Option<ClosingStatement> {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let marked_line = (0..lines.len())
+    let marked_text = (0..lines.len())
         .rev()
         .find_map(|at| marked_statement(&lines, at))
         .or_else(|| text_after_hashes(lines.last()?))
         .or_else(|| markup::boxed_content(answer).map(str::to_owned))
         .or_else(|| closing_sentence(lines.last()?));
-    if let Some(text) = marked_line {
+    if let Some(text) = marked_text {
         let is_prose = false;
         return Some(ClosingStatement { text, is_prose });
     }
@@ -162,7 +162,7 @@ mod tests {
             ("One line.\nAnd another one.", None),
             ("#### Conclusion\nIt depends.", None),
         ] {
-            let statement = find_closing_statement(answer).map(|statement| statement.text);
+            let statement = find_closing_statement(answer).map(|closing| closing.text);
             assert_eq!(statement.as_deref(), expected, "{answer}");
         }
         assert!(

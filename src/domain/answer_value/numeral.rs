@@ -236,10 +236,10 @@ fn parse_denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)
         .strip_prefix(['/', '⁄', '∕'])?
         .trim_start();
     let token = leading_digits(below);
-    let below_tail = &below[token.len()..];
-    let is_date = below_tail.starts_with(['/', '⁄', '∕']);
+    let after_denominator = &below[token.len()..];
+    let is_date = after_denominator.starts_with(['/', '⁄', '∕']);
     let value = parse_grouped_number(token, separators)?;
-    (!is_date).then_some((value, below_tail))
+    (!is_date).then_some((value, after_denominator))
 }
 
 // Reads " 1/2" or "½" after a whole number.

@@ -237,15 +237,16 @@ fn scale_and_rest(rest: &str, is_money: bool) -> (Ratio, &str) {
     }
     let scale_text = if is_money { rest.trim_start() } else { rest };
     let others = if is_money { MONEY_MULTIPLIERS } else { &[] };
-    let multiplier = ATTACHED_MULTIPLIERS
-        .iter()
-        .chain(others)
-        .find_map(|(letter, factor)| {
-            let tail = scale_text.strip_prefix(letter)?;
-            (!tail.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
-                .then_some((Ratio::from_integer(*factor), tail))
-        });
-    multiplier.unwrap_or((Ratio::from_integer(1), rest))
+    let multiplier_and_tail =
+        ATTACHED_MULTIPLIERS
+            .iter()
+            .chain(others)
+            .find_map(|(letter, factor)| {
+                let tail = scale_text.strip_prefix(letter)?;
+                (!tail.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
+                    .then_some((Ratio::from_integer(*factor), tail))
+            });
+    multiplier_and_tail.unwrap_or((Ratio::from_integer(1), rest))
 }
 
 // Splits off the unit's words, up to the next number of a sum.

@@ -105,21 +105,21 @@ fn number_stated_in(text: &str) -> Option<f64> {
         );
     }
     let last = (0..all.len()).rev().find(|&at| !denied[at])?;
-    let number = last_in_sentence(last, &denied, between)?;
+    let stated_index = last_in_sentence(last, &denied, between)?;
     let is_open = |before: usize| {
-        let (previous, stated_number) = (all[before].number, all[number].number);
+        let (previous, stated_number) = (all[before].number, all[stated_index].number);
         // "May 4, 2026"
         let is_day_of_year =
             (1.0..=31.0).contains(&previous) && (1000.0..3000.0).contains(&stated_number);
         !denied[before] && is_different(previous, stated_number) && !is_day_of_year
     };
-    let is_one_of_several = number
+    let is_one_of_several = stated_index
         .checked_sub(1)
-        .is_some_and(|before| is_open(before) && is_joining_text(between(number)));
-    let next = all.get(number + 1);
-    let rest = &text[all[number].end..next.map_or(text.len(), |next| next.start)];
-    let is_bound = is_bound(between(number)) || is_bound_after(rest);
-    (!is_one_of_several && !is_bound).then_some(all[number].number)
+        .is_some_and(|before| is_open(before) && is_joining_text(between(stated_index)));
+    let next = all.get(stated_index + 1);
+    let rest = &text[all[stated_index].end..next.map_or(text.len(), |next| next.start)];
+    let is_bound = is_bound(between(stated_index)) || is_bound_after(rest);
+    (!is_one_of_several && !is_bound).then_some(all[stated_index].number)
 }
 
 // Returns the last number in the sentence of `last` that is not in a prepositional phrase; the only number of a
@@ -135,10 +135,10 @@ fn last_in_sentence<'a>(
         .find(|&at| at == 0 || ends(at))
         .unwrap_or_default();
     let mut numbers = (first..=last).rev().filter(|&at| !denied[at]);
-    let last_number = numbers
+    let last_index = numbers
         .clone()
         .find(|&at| !is_in_prepositional_phrase(between(at)));
-    last_number.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
+    last_index.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
 }
 
 // Matches "12, no: 15".

@@ -109,10 +109,10 @@ impl ValueUnit {
     pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         let is_name = |known: &&str| known.to_lowercase() == lower;
-        let listed_unit = UNIT_TABLE
+        let listed_name = UNIT_TABLE
             .iter()
             .find_map(|(.., names)| names.iter().find(|name| is_name(name)));
-        Self::find_listed(listed_unit.unwrap_or(&text))
+        Self::find_listed(listed_name.unwrap_or(&text))
     }
 
     /// Whether it is in the tables of units and currencies, or is a ratio of two units.
@@ -218,9 +218,9 @@ mod tests {
     fn a_name_belongs_to_one_unit() {
         let names = UNIT_TABLE.iter().flat_map(|(.., names)| names.iter());
         let names = names.chain(CURRENCIES.iter().flat_map(|(_, names)| names.iter()));
-        let mut seen_words = std::collections::BTreeSet::new();
+        let mut seen_names = std::collections::BTreeSet::new();
         for name in names {
-            assert!(seen_words.insert(name), "{name}");
+            assert!(seen_names.insert(name), "{name}");
         }
     }
 

@@ -441,8 +441,9 @@ mod tests {
     #[test]
     fn schemas_that_one_value_cannot_fill_are_rejected() {
         let two = json!({"a": {"type": "string"}, "b": {"type": "string"}});
-        let refusal = format(json!({"type": "object", "properties": two, "required": ["a", "b"]}));
-        assert!(check_votable(&refusal).is_err());
+        let two_required =
+            format(json!({"type": "object", "properties": two, "required": ["a", "b"]}));
+        assert!(check_votable(&two_required).is_err());
         let list = format(json!({"type": "object", "properties": {"a": {"type": "array"}}}));
         assert!(check_votable(&list).is_err());
         let answer = json!({"answer": {"type": "string"}, "b": {"type": "string"}});

@@ -87,19 +87,19 @@ impl NumberWords {
     /// Reads a property's name.
     pub fn from_name(name: &str) -> Self {
         let words = split_name(name);
-        let mut words_found = Self::default();
+        let mut number_words = Self::default();
         let mut at = 0;
         while at < words.len() {
             let (unit, used) = unit_at(&words[at..], at > 0 && at + 1 == words.len());
             let is_sure = !AMBIGUOUS_WORDS.contains(&words[at].as_str());
-            words_found.is_unit_fixed |= unit
+            number_words.is_unit_fixed |= unit
                 .as_ref()
                 .is_some_and(|unit| unit.is_listed() && is_sure);
-            words_found.units.extend(unit);
-            words_found.record_word(&words[at], true);
+            number_words.units.extend(unit);
+            number_words.record_word(&words[at], true);
             at += used;
         }
-        words_found
+        number_words
     }
 
     /// Reads a property's title and description.
@@ -152,7 +152,7 @@ impl NumberWords {
 
     // Only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
     fn from_text(words: &[String], is_question: bool) -> Self {
-        let mut words_found = Self::default();
+        let mut number_words = Self::default();
         let (mut demanded, mut at) = (Vec::new(), 0);
         let mut demand_end = usize::MAX;
         while at < words.len() {
@@ -174,7 +174,7 @@ impl NumberWords {
             if is_question && used == 3 {
                 // "How many hours per day?" may be answered in hours, and "Price per kg?" in "$5 per kg".
                 demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| is_led));
-                words_found
+                number_words
                     .per_units
                     .extend(ValueUnit::read_case_insensitive(&words[at + 2]));
             }
@@ -183,23 +183,23 @@ impl NumberWords {
                     demanded.push(unit);
                     demand_end = at + used;
                 } else if unit.is_listed() || !is_question {
-                    words_found.units.push(unit);
+                    number_words.units.push(unit);
                 }
             }
-            words_found.record_word(word, is_led);
+            number_words.record_word(word, is_led);
             at += used;
         }
         if !demanded.is_empty() {
-            words_found.is_unit_fixed = true;
-            words_found.units = demanded;
+            number_words.is_unit_fixed = true;
+            number_words.units = demanded;
         }
-        words_found
+        number_words
     }
 
     // Records percent, shares, scales, cents, and kinds; scales and cents only if they are requested.
     fn record_word(&mut self, word: &str, is_demanded: bool) {
         let find = |table: &[(&str, i64)]| {
-            let row = table.iter().find(|(table_row, _)| *table_row == word)?;
+            let row = table.iter().find(|(listed_word, _)| *listed_word == word)?;
             Some(Ratio::from_integer(row.1))
         };
         self.parts = self.parts.or(find(PART_WORDS));
@@ -208,10 +208,12 @@ impl NumberWords {
         self.is_decimal |= word == "decimal";
         let hundredth = HUNDREDTH_WORDS
             .iter()
-            .find(|(table_row, _)| *table_row == word);
+            .find(|(listed_word, _)| *listed_word == word);
         let hundredth = hundredth.filter(|_| is_demanded).map(|(_, codes)| *codes);
         self.hundredths = self.hundredths.or(hundredth);
-        let kind = KIND_WORDS.iter().find(|(table_row, _)| *table_row == word);
+        let kind = KIND_WORDS
+            .iter()
+            .find(|(listed_word, _)| *listed_word == word);
         let kind = kind.into_iter().flat_map(|(_, units)| *units);
         self.kinds
             .extend(kind.filter_map(|unit| ValueUnit::read_case_insensitive(unit)));

@@ -61,7 +61,7 @@ impl CatalogSheet {
         Self::parse_with_classes(BUILT_IN_SHEET, &BTreeMap::new()).expect("a test reads this file")
     }
 
-    /// Parses a sheet. `known` holds the classes that rows may use in addition to the sheet's own.
+    /// Parses a sheet. `classes` holds those that rows may use in addition to the sheet's own.
     fn parse_with_classes(
         text: &str,
         classes: &BTreeMap<String, CatalogRow>,
@@ -192,7 +192,7 @@ impl Catalog {
     pub fn find(&self, name: &str) -> Option<Model> {
         let rows = || self.admin_sheet.rows.iter().chain(&self.built_in.rows);
         let is_bare = |row: &&CatalogRow| {
-            let bare_name = row.id.split_once('/').map(|(_, bare_name)| bare_name);
+            let bare_name = row.id.split_once('/').map(|(_, rest)| rest);
             row.id == name || bare_name == Some(name)
         };
         let answers = |row: &&CatalogRow| {
@@ -224,19 +224,19 @@ impl Catalog {
         let bare_name = name
             .split(':')
             .next()
-            .filter(|bare_name| *bare_name != name && class.is_some());
-        let bare_name = bare_name
-            .and_then(|bare_name| self.row_indexes.get(&format!("{provider}/{bare_name}")));
+            .filter(|bare| *bare != name && class.is_some());
+        let bare_indexes =
+            bare_name.and_then(|bare| self.row_indexes.get(&format!("{provider}/{bare}")));
         let mut merged_row = CatalogRow::default();
         let (fresh, rest) = listed.into_rows();
         let mut add = |row: &CatalogRow| merged_row = std::mem::take(&mut merged_row).overlay(row);
-        for indexes in [indexes, bare_name].into_iter().flatten() {
+        for indexes in [indexes, bare_indexes].into_iter().flatten() {
             if let Some(row) = indexes.1.and_then(|at| self.admin_sheet.rows.get(at)) {
                 add(row);
             }
         }
         add(&fresh);
-        for indexes in [indexes, bare_name].into_iter().flatten() {
+        for indexes in [indexes, bare_indexes].into_iter().flatten() {
             if let Some(row) = indexes.0.and_then(|at| self.built_in.rows.get(at)) {
                 add(row);
             }

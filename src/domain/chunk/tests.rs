@@ -130,8 +130,8 @@ fn table_rows_stay_whole_and_keep_their_header() {
         );
     }
     assert_eq!(passages[1].heading, "Costs | Day | Remark | Sum |");
-    let named_row = "Day: 1 | Remark: Yes. No | Sum: 3\n".repeat(90);
-    let passages = split_into_passages(&[page(&named_row)]);
+    let named_rows = "Day: 1 | Remark: Yes. No | Sum: 3\n".repeat(90);
+    let passages = split_into_passages(&[page(&named_rows)]);
     assert!(
         passages
             .iter()
@@ -149,11 +149,11 @@ fn code_stays_together_while_it_fits() {
         "{passages:?}"
     );
     // An unclosed fence keeps nothing together, and headings below it count as headings.
-    let unclosed_code = split_into_passages(&[page(&format!(
+    let passages = split_into_passages(&[page(&format!(
         "{}\n```\n{prose}\n\n{prose}",
         "a ".repeat(200)
     ))]);
-    assert!(unclosed_code.len() > 1);
+    assert!(passages.len() > 1);
 }
 
 #[test]

@@ -49,10 +49,10 @@ impl<'a> CitationChecker<'a> {
             };
             for mark in marks::parse_marks(&source.mark, false) {
                 if let CitationMark::Pages { document, from, to } = mark {
-                    let known_pages = given_pages
+                    let document_pages = given_pages
                         .entry(document)
                         .or_insert_with(|| (id.clone(), BTreeSet::new()));
-                    known_pages.1.extend(from..=to);
+                    document_pages.1.extend(from..=to);
                 }
             }
         }
@@ -163,15 +163,15 @@ impl<'a> CitationChecker<'a> {
         let mut is_there = false;
         let mut truncate_quote = false;
         for &page in meant {
-            let Some(fetch_page) = self.fetch_page(id, page) else {
+            let Some(found_page) = self.fetch_page(id, page) else {
                 continue;
             };
             is_there = true;
-            let Some(quote_match) = locate(quote, &fetch_page.comparable_text) else {
+            let Some(quote_match) = locate(quote, &found_page.comparable_text) else {
                 continue;
             };
             if quote_match.omitted.is_empty() || !truncate_quote {
-                set_location(item, page, (0, &fetch_page.text), &quote_match);
+                set_location(item, page, (0, &found_page.text), &quote_match);
             }
             if quote_match.omitted.is_empty() {
                 return CitationState::Verified;

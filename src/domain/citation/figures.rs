@@ -41,23 +41,23 @@ pub(super) fn to_ascii_digit(c: char) -> Option<char> {
 /// Reads the number at the start of `chars`, which begins with a digit or with a decimal point followed by one.
 pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
-    let mut written_digits = digits_from(chars, 0);
-    let mut length = written_digits.len();
-    if written_digits.is_empty() {
+    let mut written_number = digits_from(chars, 0);
+    let mut length = written_number.len();
+    if written_number.is_empty() {
         // .5 is 0.5
         if !matches!(at(0), Some('.')) || digits_from(chars, 1).is_empty() {
             return None;
         }
-        written_digits.push('0');
+        written_number.push('0');
     }
-    let is_grouped = matches!(length, 1..=3) && !written_digits.starts_with('0');
+    let is_grouped = matches!(length, 1..=3) && !written_number.starts_with('0');
     let mut is_open = is_grouped;
     while let Some(separator) = at(length) {
         let group = digits_from(chars, length + 1);
         match separator {
             _ if group.is_empty() => break,
             '.' | ',' | '．' | '，' | '٫' => {
-                written_digits.push(if matches!(separator, '.' | '．' | '٫') {
+                written_number.push(if matches!(separator, '.' | '．' | '٫') {
                     '.'
                 } else {
                     ','
@@ -70,11 +70,11 @@ pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
             _ => break,
         }
         length += 1 + group.len();
-        written_digits.push_str(&group);
+        written_number.push_str(&group);
     }
     (length > 0).then(|| WrittenFigure {
         length,
-        digits: remove_grouping(&written_digits),
+        digits: remove_grouping(&written_number),
     })
 }
 

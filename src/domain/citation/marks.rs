@@ -160,14 +160,14 @@ impl CitationMark {
 
     /// Whether the mark refers to the passage.
     pub fn refers_to(self, source: &SourcePassage) -> bool {
-        let own_pages = || parse_marks(&source.mark, false).into_iter();
+        let own_marks = || parse_marks(&source.mark, false).into_iter();
         match self {
             Self::Number(number) => source.number == number,
-            Self::Document(wanted) => own_pages().any(|mark| match mark {
+            Self::Document(wanted) => own_marks().any(|mark| match mark {
                 Self::Pages { document, .. } => document == wanted,
                 _ => false,
             }),
-            Self::Pages { document, from, to } => own_pages().any(|mark| match mark {
+            Self::Pages { document, from, to } => own_marks().any(|mark| match mark {
                 Self::Pages {
                     document: other,
                     from: first,
@@ -184,8 +184,8 @@ pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
     replace_marks(text, |mark| match mark {
         CitationMark::Number(number) => {
             let source = sources.iter().find(|source| source.number == number);
-            let citation_mark = source.map(|source| source.mark.clone());
-            citation_mark
+            let source_mark = source.map(|source| source.mark.clone());
+            source_mark
                 .filter(|mark| !mark.is_empty())
                 .into_iter()
                 .collect()

@@ -80,6 +80,6 @@ impl PlainWord {
         let unaccented = self.plain.replace('ß', "ss");
         self.unaccented
             .as_ref()
-            .is_some_and(|plain| *plain != unaccented)
+            .is_some_and(|stripped| *stripped != unaccented)
     }
 }

@@ -174,11 +174,11 @@ fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -
         .iter()
         .rposition(|cite| is_inside(cite) && is_end(cite));
     let is_mark_behind = next_index.is_some_and(|index| !is_number(&cites[index]));
-    let mark_before = cites.iter().rposition(|cite| cite.end <= start);
-    let mark_before = mark_before.filter(|&index| within(cites[index].end, start, "\n"));
+    let previous_index = cites.iter().rposition(|cite| cite.end <= start);
+    let previous_index = previous_index.filter(|&index| within(cites[index].end, start, "\n"));
     match is_mark_behind {
         true => inside.or(next_index),
-        false => inside.or(last).or(next_index).or(mark_before),
+        false => inside.or(last).or(next_index).or(previous_index),
     }
 }
 

@@ -354,7 +354,7 @@ fn is_referring(before: &str) -> bool {
 // Returns citation marks and the numbers that a quotation may omit: bracketed numbers after a word or at the end
 // of a clause, and list numbers.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
-    let mark_groups = marks::find_mark_groups(text)
+    let ranges = marks::find_mark_groups(text)
         .into_iter()
         .filter_map(|group| {
             let is_number = group
@@ -374,9 +374,9 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
                     }));
             (!is_number || is_omissible).then_some((group.start, group.end, is_number))
         });
-    let mut mark_groups: Vec<(usize, usize, bool)> = mark_groups.collect();
+    let mut ranges: Vec<(usize, usize, bool)> = ranges.collect();
     let numbers = list_numbers::find_list_numbers(text).into_iter();
-    mark_groups.extend(numbers.map(|range| (range.start, range.end, true)));
-    mark_groups.sort_unstable();
-    mark_groups
+    ranges.extend(numbers.map(|range| (range.start, range.end, true)));
+    ranges.sort_unstable();
+    ranges
 }

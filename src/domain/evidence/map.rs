@@ -204,9 +204,7 @@ fn claim_stances(
         .filter(|judged| judged.stance != Stance::Silent)
     {
         let letter_index = (judged.letter as usize).checked_sub('A' as usize);
-        let index = letter_index
-            .and_then(|letter_index| order.get(letter_index))
-            .copied();
+        let index = letter_index.and_then(|at| order.get(at)).copied();
         let Some((index, found)) =
             index.and_then(|index| Some((index, searched[index].find(&judged.quote)?)))
         else {

@@ -125,13 +125,15 @@ fn figure_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 fn measured_values(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
     let measure = |at: usize| {
         let value = tokens[at].value?;
-        let first = at.checked_sub(1).and_then(|at| tokens.get(at));
+        let token_before = at.checked_sub(1).and_then(|at| tokens.get(at));
         let is_sign = |token: &&SentenceToken| {
             let unit = words::unit_of(&token.text);
             !token.text.starts_with(char::is_alphanumeric) || unit.is_some_and(words::is_currency)
         };
-        let first = first.filter(is_sign);
-        let around = first.into_iter().chain(tokens.iter().skip(at + 1).take(2));
+        let token_before = token_before.filter(is_sign);
+        let around = token_before
+            .into_iter()
+            .chain(tokens.iter().skip(at + 1).take(2));
         let mut units = around.filter_map(|token| words::unit_of(&token.text));
         Some((value, units.next()?))
     };
@@ -388,12 +390,17 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         (left, right) => left == right,
     };
     let replaces = |&at: &usize, &other: &usize| {
-        let left =
+        let left_neighbor =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
-        let right =
+        let right_neighbor =
             |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
-        same(left(&own, &extra, at), left(&quoted, &missing, other))
-            && same(right(&own, &extra, at), right(&quoted, &missing, other))
+        same(
+            left_neighbor(&own, &extra, at),
+            left_neighbor(&quoted, &missing, other),
+        ) && same(
+            right_neighbor(&own, &extra, at),
+            right_neighbor(&quoted, &missing, other),
+        )
     };
     let mut pairs = extra
         .iter()

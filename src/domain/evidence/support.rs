@@ -178,17 +178,17 @@ fn checked_verdict(
     let cited_text = passage_text(plan, verdict_given.passage_number)
         .filter(|_| sentence.cites.contains(&verdict_given.passage_number));
     let searched_text = SearchedText::new(cited_text.unwrap_or_default());
-    let location = searched_text.find(&verdict_given.quote);
-    match (verdict_given.verdict, location) {
+    let found_quote = searched_text.find(&verdict_given.quote);
+    match (verdict_given.verdict, found_quote) {
         (Entailment::Neither, _) => (VerdictWeight::Neither, neither(None)),
         (Entailment::Contradicts, None) => (
             VerdictWeight::Contested,
             neither(Some(QUOTE_NOT_FOUND_REASON)),
         ),
-        (Entailment::Contradicts, Some(location)) => {
+        (Entailment::Contradicts, Some(found_quote)) => {
             let against = as_found(
                 verdict_given.verdict,
-                location.words,
+                found_quote.words,
                 Some(CONTRADICTED_REASON),
             );
             (VerdictWeight::Contradicts, against)
@@ -197,11 +197,11 @@ fn checked_verdict(
             let why = "the quoted words are not in the passage";
             (VerdictWeight::Neither, neither(Some(why)))
         }
-        (Entailment::Entails, Some(location)) => match location.objection(&sentence.text) {
+        (Entailment::Entails, Some(found_quote)) => match found_quote.objection(&sentence.text) {
             Some(why) => (VerdictWeight::Neither, neither(Some(why.as_str()))),
             None => (
                 VerdictWeight::Entails,
-                as_found(verdict_given.verdict, location.words, None),
+                as_found(verdict_given.verdict, found_quote.words, None),
             ),
         },
     }

@@ -46,12 +46,12 @@ impl<'a> SearchedText<'a> {
         {
             return None;
         }
-        let quote_match = citation::locate(quote, &self.words)
-            .filter(|quote_match| quote_match.omitted.is_empty())?;
+        let quote_match =
+            citation::locate(quote, &self.words).filter(|found| found.omitted.is_empty())?;
         let (start, end) = (quote_match.start, quote_match.end);
         let words = self.text.get(start..end)?;
-        let clause_start = self.text.get(..start)?.rfind(CLAUSE_END_MARKS);
-        let begin = clause_start.map_or(0, |at| self.text.ceil_char_boundary(at + 1));
+        let previous_clause_end = self.text.get(..start)?.rfind(CLAUSE_END_MARKS);
+        let begin = previous_clause_end.map_or(0, |at| self.text.ceil_char_boundary(at + 1));
         let clause_end = self.text.get(end..)?.find(CLAUSE_END_MARKS);
         let clause = self
             .text
@@ -111,7 +111,7 @@ mod tests {
             ("sublet it", None),
             ("", None),
         ] {
-            let words = text.find(quote).map(|words| words.words);
+            let words = text.find(quote).map(|found| found.words);
             assert_eq!(words, expected, "{quote}");
         }
     }

@@ -103,8 +103,8 @@ fn opposing_member(
         stance.stance == Stance::Asserts && objection(sentence, &stance.quote).is_none()
     };
     let is_supporter = |letter: char| {
-        let mut own_stances = linked_claims.iter().flat_map(|claim| &claim.stances);
-        own_stances.any(|stance| stance.letter == letter && supports(stance))
+        let mut linked_stances = linked_claims.iter().flat_map(|claim| &claim.stances);
+        linked_stances.any(|stance| stance.letter == letter && supports(stance))
     };
     let others = claims.iter().flat_map(|claim| &claim.stances);
     let mut others = others.filter(|item| !item.quote.is_empty() && !is_supporter(item.letter));

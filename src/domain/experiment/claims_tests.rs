@@ -21,13 +21,13 @@ fn run_race(
     seed: u64,
 ) -> (SuccessiveHalving, RaceVerdict) {
     let arms = grid(&[scores.len()]);
-    let true_scores = Truth {
+    let truth = Truth {
         effects: vec![0.0; scores.len()],
         scores,
     };
-    let cases = true_scores.scores[0].len();
+    let cases = truth.scores[0].len();
     let mut race = SuccessiveHalving::new(design(&arms, cases, evaluations, seed));
-    let verdict = run(&mut race, &true_scores);
+    let verdict = run(&mut race, &truth);
     (race, verdict)
 }
 
@@ -75,25 +75,25 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
             let scores = match graded {
                 false => yes_or_no_scores(&true_means, 120, seed),
                 true => {
-                    let difficulty: Vec<f64> =
+                    let difficulties: Vec<f64> =
                         (0..120).map(|_| 0.1 * random.next_normal()).collect();
-                    let mut score = |true_means: f64, difficulty: f64| {
-                        true_means + difficulty + 0.12 * random.next_normal()
+                    let mut score = |true_mean: f64, difficulty: f64| {
+                        true_mean + difficulty + 0.12 * random.next_normal()
                     };
-                    let rows = true_means.iter().map(|&true_means| {
-                        let row = difficulty
+                    let rows = true_means.iter().map(|&true_mean| {
+                        let row = difficulties
                             .iter()
-                            .map(|&difficulty| score(true_means, difficulty).clamp(0.0, 1.0));
+                            .map(|&difficulty| score(true_mean, difficulty).clamp(0.0, 1.0));
                         row.collect()
                     });
                     rows.collect()
                 }
             };
             let (race, _) = run_race(scores, 240, seed);
-            for (arm, true_means) in true_means.iter().enumerate() {
+            for (arm, true_mean) in true_means.iter().enumerate() {
                 let values = race.values(arm, 120);
                 let (from, to) = mean_interval(&values);
-                covered_count += f64::from(u8::from(from <= *true_means && *true_means <= to));
+                covered_count += f64::from(u8::from(from <= *true_mean && *true_mean <= to));
                 width += to - from;
                 all += 1.0;
             }

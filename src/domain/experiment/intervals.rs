@@ -94,12 +94,12 @@ fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
         cases,
         1.0 - ERROR_RATE * DIFFERING_RATE_PART,
     );
-    let upper_bound = proportions::clopper_pearson_interval(
+    let up_rate = proportions::clopper_pearson_interval(
         ups,
         ups + downs,
         1.0 - ERROR_RATE * (1.0 - DIFFERING_RATE_PART),
     );
-    let excess = (2.0 * upper_bound.0 - 1.0, 2.0 * upper_bound.1 - 1.0);
+    let excess = (2.0 * up_rate.0 - 1.0, 2.0 * up_rate.1 - 1.0);
     let from = (differ.0 * excess.0).min(differ.1 * excess.0);
     let to = (differ.0 * excess.1).max(differ.1 * excess.1);
     (size * from, size * to)

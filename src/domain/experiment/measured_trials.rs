@@ -57,9 +57,9 @@ impl<'a> MeasuredTrials<'a> {
     /// Whether there is nothing to compare: every trial failed, or the judge could judge the answers of fewer than
     /// two configurations.
     pub(super) fn is_empty(self) -> bool {
-        let mut scored_trials = self.race.results().keys().peekable();
-        scored_trials.peek().is_some()
-            && (scored_trials.all(|trial| self.failed_trials.contains(trial))
+        let mut trials = self.race.results().keys().peekable();
+        trials.peek().is_some()
+            && (trials.all(|trial| self.failed_trials.contains(trial))
                 || (self.unjudged_count() > 0 && self.arms().len() < 2))
     }
 

@@ -283,11 +283,11 @@ mod tests {
             .flat_map(|second| (0..second).map(move |first| (first, second)))
             .filter(|(first, second)| strengths.strengths[*first] > strengths.strengths[*second]);
         assert!(swapped.count() <= 1, "{:?}", strengths.strengths);
-        let covered_pairs = planted
+        let covered_strengths = planted
             .iter()
             .zip(&strengths.intervals)
             .filter(|(strength, (from, to))| from <= strength && *strength <= to);
-        assert!(covered_pairs.count() >= 6, "{strengths:?}");
+        assert!(covered_strengths.count() >= 6, "{strengths:?}");
         assert!((strengths.ties - 0.5).abs() < 0.15, "{}", strengths.ties);
     }
 

@@ -64,8 +64,8 @@ pub fn estimate_preference(
     }
     let estimate = sharpened_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;
     // A few identical verdicts show no variance, yet the next one may differ.
-    let own_judgments: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
-    let alone = difference_interval(&own_judgments);
+    let label_values: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
+    let alone = difference_interval(&label_values);
     let estimate = SharpenedMean {
         interval: match estimate.weight {
             0.0 => alone,

@@ -58,10 +58,9 @@ fn shared_values(observations: &Observations, tried: &[usize]) -> Vec<Vec<usize>
         .first()
         .map_or(0, |arm| arm.0.len());
     let places = |axis: usize| -> Vec<usize> {
-        let value_index = |&arm: &usize| {
-            observations.design.arms[arm].0[axis].map_or(0, |value_index| value_index + 1)
-        };
-        tried.iter().map(value_index).collect()
+        let place_of =
+            |&arm: &usize| observations.design.arms[arm].0[axis].map_or(0, |index| index + 1);
+        tried.iter().map(place_of).collect()
     };
     let useful = |places: &Vec<usize>| {
         let mut distinct = places.clone();
@@ -149,7 +148,7 @@ fn predict_levels(centered: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64>
     let mut levels = vec![0.0; size];
     for _ in 0..EM_STEPS {
         let prior = prior_covariance(&axes, &variances);
-        // (chance + known × prior)⁻¹ times `above`, and times `information`.
+        // (chance + known × prior)⁻¹ times `deviations`, and times `information`.
         let mut left = centered.information.multiply(&prior);
         (0..size).for_each(|at| *left.cell_mut(at, at) += random);
         let (pull, weight) = left.solve(&centered.deviations, &centered.information);

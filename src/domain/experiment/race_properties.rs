@@ -14,7 +14,7 @@ fn interrupted_races_end_like_uninterrupted_ones() {
             1 + random.index_below(4),
         ];
         let (arms, cases) = (grid(&axes), 5 + random.index_below(60));
-        let true_scores = truth::draw(&arms, cases, USUAL, &mut || random.next_normal());
+        let truth = truth::draw(&arms, cases, USUAL, &mut || random.next_normal());
         let prices: Vec<i64> = (0..arms.len())
             .map(|_| 1 + random.index_below(900) as i64)
             .collect();
@@ -24,9 +24,8 @@ fn interrupted_races_end_like_uninterrupted_ones() {
             .iter()
             .map(|&price| paid_outcome(0.0, price))
             .collect();
-        let outcome = |trial: Trial| {
-            paid_outcome(true_scores.scores[trial.arm][trial.case], prices[trial.arm])
-        };
+        let outcome =
+            |trial: Trial| paid_outcome(truth.scores[trial.arm][trial.case], prices[trial.arm]);
         let mut uninterrupted = SuccessiveHalving::new(design.clone());
         let mut interrupted = SuccessiveHalving::new(design.clone());
         let mut stored_results: Vec<(Trial, TrialOutcome)> = Vec::new();
@@ -54,16 +53,16 @@ fn the_current_configuration_wins_among_identical_ones() {
     let arms = grid(&[3, 4]);
     let mut random = Random::new(22);
     for seed in 0..50 {
-        let mut true_scores = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
-        let first_scores = true_scores.scores[0].clone();
-        true_scores
+        let mut truth = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
+        let first_scores = truth.scores[0].clone();
+        truth
             .scores
             .iter_mut()
             .for_each(|scores| scores.clone_from(&first_scores));
         let mut design = design(&arms, 30, 90 + 10 * seed, seed);
         design.current = random.index_below(12);
         let mut race = SuccessiveHalving::new(design);
-        let verdict = run(&mut race, &true_scores);
+        let verdict = run(&mut race, &truth);
         let expected = (race.design().current, HoldoutFinding::CurrentLeads);
         assert_eq!((verdict.leader, verdict.finding), expected);
         assert!(
@@ -84,9 +83,9 @@ fn intervals_hold_under_continuous_monitoring() {
     let mut random = Random::new(23);
     let (mut missed, mut all) = (0, 0);
     for seed in 0..150 {
-        let scores = true_means.map(|true_means| {
+        let scores = true_means.map(|true_mean| {
             let score = |_| {
-                if random.next_unit() < true_means {
+                if random.next_unit() < true_mean {
                     1.0
                 } else {
                     0.0
@@ -100,16 +99,16 @@ fn intervals_hold_under_continuous_monitoring() {
             for trial in trials {
                 race.record(trial, paid_outcome(scores[trial.arm][trial.case], 0));
             }
-            for (arm, true_means) in true_means.iter().enumerate() {
+            for (arm, true_mean) in true_means.iter().enumerate() {
                 let values = race.values(arm, 80);
                 // Each interval is one-sided: it misses if it is entirely below or above the true value.
                 let mirrored: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
-                let is_missed = betting::is_below(&values, (0.0, 1.0), *true_means, 0.025)
-                    || betting::is_below(&mirrored, (0.0, 1.0), 1.0 - true_means, 0.025);
+                let is_missed = betting::is_below(&values, (0.0, 1.0), *true_mean, 0.025)
+                    || betting::is_below(&mirrored, (0.0, 1.0), 1.0 - true_mean, 0.025);
                 holds[arm] &= !is_missed;
             }
         }
-        missed += holds.iter().filter(|holds| !**holds).count();
+        missed += holds.iter().filter(|held| !**held).count();
         all += 6;
     }
     assert!(missed * 20 <= all, "{missed} of {all}");

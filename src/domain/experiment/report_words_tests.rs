@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn priced_report(indifference: f64, objective: Objective) -> String {
+fn report_sentence(indifference: f64, objective: Objective) -> String {
     let mut design = two_configuration_race(1, |_, _| 0.0).design().clone();
     (design.cases, design.indifference, design.objective) = (60, indifference, objective);
     let mut race = SuccessiveHalving::new(design);
@@ -21,12 +21,12 @@ fn priced_report(indifference: f64, objective: Objective) -> String {
 
 #[test]
 fn sentences_state_the_measure_and_the_relevance_of_a_difference() {
-    let plain = priced_report(0.02, Objective::Quality);
+    let plain = report_sentence(0.02, Objective::Quality);
     assert!(
         !plain.contains("matters") && !plain.contains("subtracting"),
         "{plain}"
     );
-    let small = priced_report(0.9, Objective::Quality);
+    let small = report_sentence(0.9, Objective::Quality);
     assert!(
         small.ends_with(" All of that is below 0.90, the smallest difference that matters here."),
         "{small}"
@@ -36,7 +36,7 @@ fn sentences_state_the_measure_and_the_relevance_of_a_difference() {
         second: 3.0,
         uses: None,
     };
-    let weighted = priced_report(0.02, weighted);
+    let weighted = report_sentence(0.02, weighted);
     assert!(
         weighted.contains("on average after subtracting time"),
         "{weighted}"

@@ -92,11 +92,11 @@ impl ExperimentSpec {
     }
     fn proposal_of(&self, proposal: &PromptProposal) -> Proposal {
         let axis = (self.space.0.iter()).find(|axis| axis.parameter == Parameter::Prompt);
-        let case_position = axis
+        let prompt_index = axis
             .zip(proposal.prompt.as_ref())
             .and_then(|(axis, prompt)| axis.values.iter().position(|value| value == prompt));
         Proposal {
-            prompt_index: case_position,
+            prompt_index,
             bill: proposal.cost,
         }
     }

@@ -350,12 +350,12 @@ impl SuccessiveHalving {
         !self.batch.is_empty()
     }
     fn after_exploration(&mut self) {
-        let tried_arms: Vec<usize> = (0..self.observations.states.len())
+        let racing_arms: Vec<usize> = (0..self.observations.states.len())
             .filter(|&arm| self.observations.states[arm] == ConfigurationState::Racing)
             .collect();
         let glance = self.round.end_case;
         let half_left = self.remaining_share() > 0.5 && self.completed_cases == glance;
-        let scores: Vec<(usize, f64)> = tried_arms
+        let scores: Vec<(usize, f64)> = racing_arms
             .iter()
             .map(|&arm| (arm, judge::mean_of(&self.observations, arm, glance)))
             .collect();
@@ -368,7 +368,7 @@ impl SuccessiveHalving {
         if newcomers.is_empty() {
             self.phase = RacePhase::Race;
             // A proposed configuration that the budget stopped partway is not comparable.
-            let fully_evaluated = tried_arms
+            let fully_evaluated = racing_arms
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
             self.round = Round {
@@ -442,12 +442,12 @@ impl SuccessiveHalving {
             .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
     }
     fn costs_more(&self, gain: f64, count: usize, depth: usize) -> bool {
-        let open_cases = count * (self.observations.case_order.len() - depth);
+        let open_evaluations = count * (self.observations.case_order.len() - depth);
         let usual =
             self.spent.whole_cost().dollars() / self.observations.results.len().max(1) as f64;
-        let price = usual * open_cases.min(self.remaining_evaluations()) as f64;
+        let price = usual * open_evaluations.min(self.remaining_evaluations()) as f64;
         let gain_value = self.observations.design.objective.value_of_points(gain);
-        gain_value.is_some_and(|gain_value| gain_value.dollars() < price)
+        gain_value.is_some_and(|value| value.dollars() < price)
     }
     /// Returns the number of possible comparisons with the best configuration, for the correction of the error
     /// probability.
@@ -455,7 +455,7 @@ impl SuccessiveHalving {
         if self.observations.design.search.is_some() {
             return configuration_count(&self.observations.design).max(2) - 1;
         }
-        let tried_arms = self
+        let tried_count = self
             .observations
             .states
             .iter()
@@ -465,7 +465,7 @@ impl SuccessiveHalving {
         if self.observations.states.len() > MAX_EXHAUSTIVE_CONFIGURATIONS {
             self.observations.states.len()
         } else {
-            tried_arms
+            tried_count
         }
         .max(2)
             - 1

@@ -61,17 +61,16 @@ fn paid_outcome(score: f64, micro: i64) -> TrialOutcome {
 }
 
 /// Runs a race to its end.
-fn run(race: &mut SuccessiveHalving, true_scores: &Truth) -> RaceVerdict {
+fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
     loop {
         match race.next() {
             RaceStep::Done(verdict) => return verdict,
             RaceStep::Propose(_) => unreachable!("nothing is searched"),
             RaceStep::Evaluate(trials) => {
                 for trial in trials {
-                    assert!(race.record(
-                        trial,
-                        paid_outcome(true_scores.scores[trial.arm][trial.case], 0)
-                    ));
+                    assert!(
+                        race.record(trial, paid_outcome(truth.scores[trial.arm][trial.case], 0))
+                    );
                 }
             }
         }
@@ -83,7 +82,7 @@ fn run(race: &mut SuccessiveHalving, true_scores: &Truth) -> RaceVerdict {
 fn race_stops_when_the_expected_gain_is_below_its_price() {
     let arms = grid(&[6]);
     let mut random = Random::new(8);
-    let true_scores = truth::draw(&arms, 200, USUAL, &mut || random.next_normal());
+    let truth = truth::draw(&arms, 200, USUAL, &mut || random.next_normal());
     let end = |uses: Option<u64>| {
         let mut design = design(&arms, 200, 2_000, 1);
         design.indifference = 0.0;
@@ -99,31 +98,30 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(trials) => {
                     for trial in trials {
-                        let outcome =
-                            paid_outcome(true_scores.scores[trial.arm][trial.case], 1_000);
+                        let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 1_000);
                         assert!(race.record(trial, outcome));
                     }
                 }
             }
         }
     };
-    let (without, few, many_rounds) = (end(None), end(Some(3)), end(Some(100_000_000)));
+    let (without, few, many) = (end(None), end(Some(3)), end(Some(100_000_000)));
     assert_eq!(few.0, StopReason::NotWorth);
     assert!(few.1 < without.1, "{few:?} {without:?}");
-    assert_eq!(many_rounds, without);
+    assert_eq!(many, without);
     assert_ne!(without.0, StopReason::NotWorth);
 }
 
 /// Finds the best mean after evaluating configurations on random cases, as a baseline.
-fn uniform_allocation(true_scores: &Truth, evaluations: usize, random: &mut Random) -> usize {
+fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) -> usize {
     let mut observed_scores: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
-        let arm = turn % true_scores.scores.len();
-        let case = random.index_below(true_scores.scores[arm].len());
+        let arm = turn % truth.scores.len();
+        let case = random.index_below(truth.scores[arm].len());
         observed_scores
             .entry(arm)
             .or_default()
-            .push(true_scores.scores[arm][case]);
+            .push(truth.scores[arm][case]);
     }
     let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
     let best = observed_scores
@@ -141,12 +139,11 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
         let mut random = Random::new(3);
         let (mut race_regret, mut uniform_regret) = (0.0, 0.0);
         for seed in 0..600 {
-            let true_scores = truth::draw(&arms, 40, spread, &mut || random.next_normal());
+            let truth = truth::draw(&arms, 40, spread, &mut || random.next_normal());
             let mut race = SuccessiveHalving::new(design(&arms, 40, 120, seed));
-            race_regret += true_scores.regret(run(&mut race, &true_scores).leader);
+            race_regret += truth.regret(run(&mut race, &truth).leader);
             assert!(race.results().len() <= 120);
-            uniform_regret +=
-                true_scores.regret(uniform_allocation(&true_scores, 120, &mut random));
+            uniform_regret += truth.regret(uniform_allocation(&truth, 120, &mut random));
         }
         assert!(
             race_regret <= 0.4 * uniform_regret,
@@ -164,18 +161,18 @@ fn no_winner_is_declared_among_equal_configurations() {
     let mut random = Random::new(4);
     let spread = Spread { arm: 0.0, ..USUAL };
     for seed in 0..1_000 {
-        let true_scores = truth::draw(&arms, 60, spread, &mut || random.next_normal());
+        let truth = truth::draw(&arms, 60, spread, &mut || random.next_normal());
         let yes_or_no = seed % 2 == 0;
-        let mut true_scores = true_scores;
+        let mut truth = truth;
         if yes_or_no {
-            true_scores
+            truth
                 .scores
                 .iter_mut()
                 .flatten()
                 .for_each(|score| *score = score.round());
         }
         let mut race = SuccessiveHalving::new(design(&arms, 60, 240, seed));
-        let verdict = run(&mut race, &true_scores);
+        let verdict = run(&mut race, &truth);
         wrong += usize::from(matches!(
             verdict.finding,
             HoldoutFinding::Better | HoldoutFinding::Worse
@@ -189,7 +186,7 @@ fn no_winner_is_declared_among_equal_configurations() {
 #[test]
 fn elimination_seldom_drops_the_best_configuration() {
     // The top two are equal: a race between them seldom ends early, so the others are evaluated on many cases.
-    let true_means = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
+    let offsets = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
     let (mut wrong, mut beaten) = (0, 0);
     let mut random = Random::new(5);
@@ -199,16 +196,16 @@ fn elimination_seldom_drops_the_best_configuration() {
         ..USUAL
     };
     for seed in 0..200 {
-        let mut true_scores = truth::draw(&arms, 300, spread, &mut || random.next_normal());
-        for (scores, true_means) in true_scores.scores.iter_mut().zip(true_means) {
+        let mut truth = truth::draw(&arms, 300, spread, &mut || random.next_normal());
+        for (scores, offset) in truth.scores.iter_mut().zip(offsets) {
             scores
                 .iter_mut()
-                .for_each(|score| *score = (*score + true_means).clamp(0.0, 1.0));
+                .for_each(|score| *score = (*score + offset).clamp(0.0, 1.0));
         }
         let mut design = design(&arms, 300, 100_000, seed);
         design.indifference = 0.0;
         let mut race = SuccessiveHalving::new(design);
-        run(&mut race, &true_scores);
+        run(&mut race, &truth);
         for (arm, state) in race.states().iter().enumerate() {
             if let ConfigurationState::Beaten(left) = state {
                 assert!(left.interval.1 < 0.0, "{left:?}");
@@ -228,9 +225,9 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     for (axes, evaluations, every) in [(vec![4, 3, 2], 120, 1), (vec![5, 5, 4, 3], 400, 5)] {
         let arms = grid(&axes);
         let mut random = Random::new(6);
-        let true_scores = truth::draw(&arms, 40, USUAL, &mut || random.next_normal());
+        let truth = truth::draw(&arms, 40, USUAL, &mut || random.next_normal());
         let mut uninterrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
-        let verdict = run(&mut uninterrupted, &true_scores);
+        let verdict = run(&mut uninterrupted, &truth);
         let mut interrupted = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
         let mut stored_results: Vec<(Trial, TrialOutcome)> = Vec::new();
         let resumed = loop {
@@ -240,7 +237,7 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
                 RaceStep::Evaluate(trials) => {
                     // Outcomes arrive in any order.
                     let trial = trials[random.index_below(trials.len())];
-                    let outcome = paid_outcome(true_scores.scores[trial.arm][trial.case], 0);
+                    let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 0);
                     assert!(interrupted.record(trial, outcome));
                     assert!(!interrupted.record(trial, outcome), "a second time");
                     stored_results.push((trial, outcome));
@@ -264,7 +261,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);
     let mut random = Random::new(8);
     for seed in 0..200 {
-        let true_scores = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
+        let truth = truth::draw(&arms, 30, USUAL, &mut || random.next_normal());
         let mut design = design(&arms, 30, 10_000, seed);
         let limit = 20_000 + 1_000 * seed as i64;
         design.budget.cost = Some(MicroDollars(limit));
@@ -279,7 +276,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
             race.record(
                 trial,
                 paid_outcome(
-                    true_scores.scores[trial.arm][trial.case],
+                    truth.scores[trial.arm][trial.case],
                     random.index_below(max_cost) as i64 + 1,
                 ),
             );
@@ -305,11 +302,11 @@ fn a_large_space_is_searched() {
     };
     let (mut race_regret, mut drawn_regret) = (0.0, 0.0);
     for seed in 0..50 {
-        let true_scores = truth::draw(&arms, 40, spread, &mut || random.next_normal());
+        let truth = truth::draw(&arms, 40, spread, &mut || random.next_normal());
         let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
-        race_regret += true_scores.regret(run(&mut race, &true_scores).leader);
+        race_regret += truth.regret(run(&mut race, &truth).leader);
         // The best of 40 random configurations, with perfect knowledge of their values.
-        let lucky = (0..40).map(|_| true_scores.regret(random.index_below(arms.len())));
+        let lucky = (0..40).map(|_| truth.regret(random.index_below(arms.len())));
         drawn_regret += lucky.fold(f64::MAX, f64::min);
     }
     assert!(race_regret < drawn_regret, "{race_regret} {drawn_regret}");
@@ -318,16 +315,16 @@ fn a_large_space_is_searched() {
 #[test]
 fn a_clear_winner_is_found_and_reported() {
     let arms = grid(&[4]);
-    let mut true_scores = truth::draw(&arms, 60, USUAL, &mut || 0.0);
+    let mut truth = truth::draw(&arms, 60, USUAL, &mut || 0.0);
     let mut random = Random::new(1);
-    for (arm, scores) in true_scores.scores.iter_mut().enumerate() {
+    for (arm, scores) in truth.scores.iter_mut().enumerate() {
         let base = if arm == 2 { 0.8 } else { 0.4 };
         scores
             .iter_mut()
             .for_each(|score| *score = base + 0.1 * random.next_normal());
     }
     let mut race = SuccessiveHalving::new(design(&arms, 60, 200, 1));
-    let verdict = run(&mut race, &true_scores);
+    let verdict = run(&mut race, &truth);
     assert_eq!(
         (verdict.leader, verdict.finding),
         (2, HoldoutFinding::Better)
@@ -343,9 +340,9 @@ fn a_clear_winner_is_found_and_reported() {
 fn races_that_cannot_be_run_end_at_once() {
     for (arms, cases, evaluations) in [(0, 10, 10), (3, 0, 10), (3, 10, 0), (1, 1, 1), (2, 2, 2)] {
         let arms = grid(&[arms]);
-        let true_scores = truth::draw(&arms, cases, USUAL, &mut || 0.0);
+        let truth = truth::draw(&arms, cases, USUAL, &mut || 0.0);
         let mut race = SuccessiveHalving::new(design(&arms, cases, evaluations, 1));
-        let verdict = run(&mut race, &true_scores);
+        let verdict = run(&mut race, &truth);
         assert!(race.results().len() as u64 <= evaluations, "{verdict:?}");
     }
 }

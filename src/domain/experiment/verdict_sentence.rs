@@ -102,7 +102,7 @@ impl RaceResult<'_> {
                 format!(" {some} of {trial_count} evaluations failed and count as a score of 0.")
             }
         };
-        let judged_count = match unjudged {
+        let unjudged_note = match unjudged {
             0 => String::new(),
             _ => {
                 let (judged_count, submitted) = self.measured_trials.judged_counts();
@@ -111,7 +111,7 @@ impl RaceResult<'_> {
                 )
             }
         };
-        format!("{conclusion}{failures}{judged_count}{running}")
+        format!("{conclusion}{failures}{unjudged_note}{running}")
     }
 
     fn interim_sentence(&self, leader: usize) -> String {

@@ -78,7 +78,7 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     match &analysis.synthesis {
         Some(text) => {
             let checked_text = match &analysis.citations {
-                Some(citation_list) => citation::strike_unknown_marks(text, citation_list),
+                Some(citations) => citation::strike_unknown_marks(text, citations),
                 None => text.clone(),
             };
             let _ = writeln!(
@@ -96,10 +96,10 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
             let _ = writeln!(out, "<h2>No answer</h2>\n<p>{}</p>", escape(why));
         }
     }
-    let Some(citation_list) = &analysis.citations else {
+    let Some(citations) = &analysis.citations else {
         return;
     };
-    let of_answer: Vec<_> = citation_list
+    let of_answer: Vec<_> = citations
         .items
         .iter()
         .filter(|item| item.member.is_none())
@@ -227,7 +227,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         } else {
             String::new()
         };
-        let call_end = match (answer.cached, answer.error.is_some()) {
+        let time_cell = match (answer.cached, answer.error.is_some()) {
             (true, _) => "from the cache".to_owned(),
             (_, true) => "failed".to_owned(),
             _ => format!(
@@ -238,7 +238,7 @@ fn write_costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{call_end}</td></tr>",
+            "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{time_cell}</td></tr>",
             escape(stage_title(analysis, answer.stage)),
             escape(&answer.model),
             answer.usage.input,

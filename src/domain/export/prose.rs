@@ -63,7 +63,7 @@ struct ProseWriter<'a> {
     quotes: usize,
     is_head: bool,
     is_code: bool,
-    /// Open paragraphs, items, links, and images, each with its start in `out`.
+    /// Open paragraphs, items, links, and images, each with its start in `output`.
     open_elements: Vec<(usize, String)>,
     details: Details,
     /// Footnotes in the order of their first reference.

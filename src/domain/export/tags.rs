@@ -61,23 +61,23 @@ impl Details {
     /// Writes a block of escaped HTML if it consists only of details tags; returns whether it did.
     pub(super) fn write(&mut self, escaped: &str, out: &mut String) -> bool {
         let mut frame = String::new();
-        let mut open_details = self.open;
+        let mut open_count = self.open;
         let mut rest = escaped.trim();
         while !rest.is_empty() {
             if let Some(after) = strip_tag(rest, "&lt;details&gt;")
                 .or_else(|| strip_tag(rest, "&lt;details open&gt;"))
             {
-                (rest, open_details) = (after, open_details + 1);
+                (rest, open_count) = (after, open_count + 1);
                 frame.push_str("<details open>");
             } else if let Some(after) = strip_tag(rest, "&lt;/details&gt;") {
-                let Some(left) = open_details.checked_sub(1) else {
+                let Some(left) = open_count.checked_sub(1) else {
                     return false;
                 };
-                (rest, open_details) = (after, left);
+                (rest, open_count) = (after, left);
                 frame.push_str("</details>\n");
             } else if let Some((words, after)) = strip_tag(rest, "&lt;summary&gt;")
                 .and_then(|rest| rest.split_once("&lt;/summary&gt;"))
-                && open_details > 0
+                && open_count > 0
             {
                 rest = after.trim_start();
                 frame.push_str(&format!("<summary>{}</summary>", words.trim()));
@@ -85,7 +85,7 @@ impl Details {
                 return false;
             }
         }
-        self.open = open_details;
+        self.open = open_count;
         out.push_str(&frame);
         true
     }

@@ -74,15 +74,15 @@ pub fn anonymize(text: &str, question: &str, members: usize) -> String {
 /// Returns the lines under the answer's heading; without such a heading, all lines except the asides.
 fn answer_lines(text: &str) -> Vec<&str> {
     let headings: Vec<Option<(usize, String)>> = text.lines().map(heading).collect();
-    let is_heading = |index: usize, names: &[&str]| {
-        let heading_text = headings.get(index).and_then(Option::as_ref);
-        heading_text
+    let heading_level = |index: usize, names: &[&str]| {
+        let line_heading = headings.get(index).and_then(Option::as_ref);
+        line_heading
             .filter(|(_, title)| names.contains(&title.as_str()))
             .map(|(level, _)| *level)
     };
     let lines: Vec<&str> = text.lines().collect();
     let begin =
-        (0..lines.len()).find_map(|index| Some((index, is_heading(index, ANSWER_HEADINGS)?)));
+        (0..lines.len()).find_map(|index| Some((index, heading_level(index, ANSWER_HEADINGS)?)));
     let mut remaining = Vec::new();
     // Heading level of the section being removed.
     let mut aside = None;
@@ -101,7 +101,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
         }
         if let Some((deep, _)) = heading_here {
             let over = aside.is_some_and(|level| *deep <= level);
-            aside = is_heading(index, ASIDE_HEADINGS).or(aside.filter(|_| !over));
+            aside = heading_level(index, ASIDE_HEADINGS).or(aside.filter(|_| !over));
         }
         if aside.is_none() {
             remaining.push(line);
@@ -146,15 +146,15 @@ fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 
 /// Whether a question offers lettered options: "(A) ink", "A. ink" on its own line, "option B".
 fn offers_lettered_options(question: &str, members: usize) -> bool {
-    let mut previous_line = "";
+    let mut previous_word = "";
     question.lines().any(|line| {
         line.split_whitespace().enumerate().any(|(place, word)| {
             let bare_word = word.trim_matches(|c: char| !c.is_alphanumeric());
             let choice = is_member_letter(bare_word, members)
                 && (word.contains(')')
                     || (place == 0 && word.ends_with(['.', ':']))
-                    || CHOICE_WORDS.contains(&previous_line.to_lowercase().as_str()));
-            previous_line = bare_word;
+                    || CHOICE_WORDS.contains(&previous_word.to_lowercase().as_str()));
+            previous_word = bare_word;
             choice
         })
     })

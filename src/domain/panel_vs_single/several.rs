@@ -9,8 +9,8 @@ impl MultiplicityCorrection {
     /// No correction, for a single question.
     pub const UNCORRECTED: Self = Self(1.0);
 
-    /// Returns the correction for the question with index `place` when `topics` are shown. Index 0 is the total over
-    /// all topics; topics count from 1 in the order of their first vote.
+    /// Returns the correction for the question with index `topic_rank` when `topics` are shown. Index 0 is the total
+    /// over all topics; topics count from 1 in the order of their first vote.
     ///
     /// With one topic, the topic and the total are the same question, which gets the whole permitted error. With
     /// more, place p gets the share 1 / ((p + 1)(p + 2)). All shares add up to at most 1 for any number of topics,

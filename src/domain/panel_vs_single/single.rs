@@ -135,8 +135,8 @@ pub fn uncached_total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDolla
 fn model_price(plan: &Plan, model: &str) -> Option<Price> {
     let candidates = plan.members.iter().chain([&plan.synthesizer]);
     let mut members = candidates.flat_map(|member| [member].into_iter().chain(&member.fallbacks));
-    let priced_member: Option<&Member> = members.find(|member| member.model == model);
-    priced_member.and_then(|member| member.price)
+    let matching_member: Option<&Member> = members.find(|member| member.model == model);
+    matching_member.and_then(|member| member.price)
 }
 
 #[cfg(test)]

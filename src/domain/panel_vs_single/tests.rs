@@ -83,8 +83,8 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     for votes in [30, 50, 100, 200] {
         for ties in [0.1, 0.2] {
             // Rates that leave room for both wins and losses in addition to the ties.
-            let is_open_rate = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
-            for rate in RATES.iter().filter(is_open_rate) {
+            let leaves_room = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
+            for rate in RATES.iter().filter(leaves_room) {
                 let part = coverage(&mut random, votes, ties, |_| *rate);
                 assert_coverage(part, votes, *rate, ties);
             }
@@ -230,8 +230,8 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
     for start in [tally(6, 2, 3), tally(12, 0, 8), tally(5, 5, 5)] {
         let needed_votes = start.judge().votes_needed.unwrap() as f64;
         let votes = start.votes() as f64;
-        let verdict_after = |needed_votes: f64| {
-            let grown = |count: u64| count as f64 * (1.0 + needed_votes / votes);
+        let verdict_after = |added_votes: f64| {
+            let grown = |count: u64| count as f64 * (1.0 + added_votes / votes);
             verdict(
                 grown(start.wins),
                 grown(start.ties),

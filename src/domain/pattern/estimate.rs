@@ -212,14 +212,14 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
 // Returns the tokens of the earlier conversation, by model.
 fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
     let earlier_turns = plan.turns.iter().take(plan.turns.len().saturating_sub(1));
-    let earlier_turns = earlier_turns.filter(|turn| turn.role == MessageRole::System);
-    let earlier_turns: u64 = earlier_turns.map(Message::tokens).sum();
+    let system_turns = earlier_turns.filter(|turn| turn.role == MessageRole::System);
+    let system_tokens: u64 = system_turns.map(Message::tokens).sum();
     let panel = plan.members.iter().chain(&plan.readers);
     let models: BTreeSet<&str> = panel
         .chain([&plan.synthesizer])
         .map(|member| &*member.model)
         .collect();
-    let tokens = |model| (model, earlier_turns + plan.earlier_turns(model).tokens());
+    let tokens = |model| (model, system_tokens + plan.earlier_turns(model).tokens());
     models.into_iter().map(tokens).collect()
 }
 

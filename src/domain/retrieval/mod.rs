@@ -39,9 +39,9 @@ pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePas
         passages.sort_by_key(|passage| passage.ordinal);
         let mut previous_passage: Option<&Passage> = None;
         for passage in passages {
-            let joined = previous_passage.zip(sources.last_mut()).is_some_and(
-                |(previous_passage, source)| merge_adjacent(source, previous_passage, passage),
-            );
+            let joined = previous_passage
+                .zip(sources.last_mut())
+                .is_some_and(|(previous, source)| merge_adjacent(source, previous, passage));
             if !joined {
                 sources.push(source_passage(
                     candidates,
@@ -89,7 +89,7 @@ fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passag
 /// Divides the budget: small documents get all they need first, then those without hits get their beginning; the
 /// remainder goes to the others.
 fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
-    let with_hits = candidates
+    let has_hits = candidates
         .iter()
         .any(|candidate| !candidate.hits.is_empty());
     let mut order: Vec<usize> = (0..candidates.len()).collect();
@@ -107,7 +107,7 @@ fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
         let part = left / (order.len() - done);
         chosen_passages[index] = match whole_cost(candidate) {
             Some(cost) if cost <= part => candidate.passages.iter().collect(),
-            _ if with_hits && candidate.hits.is_empty() => candidate
+            _ if has_hits && candidate.hits.is_empty() => candidate
                 .passages
                 .iter()
                 .take(1)

@@ -84,12 +84,12 @@ impl Compiled {
     }
 
     fn with_known_texts<T>(&self, with: impl FnOnce(&mut VecDeque<u64>) -> T) -> T {
-        let mut known_texts = self
+        let mut known_hashes = self
             .0
             .conforming_hashes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        with(&mut known_texts)
+        with(&mut known_hashes)
     }
 
     #[cfg(test)]

@@ -237,13 +237,13 @@ fn max_positions(pattern: &str) -> u64 {
 }
 
 // Resolves a JSON pointer or an anchor within the schema.
-fn resolve<'a>(root: &'a Value, pointer: &str) -> Option<&'a Value> {
-    let pointer = pointer.strip_prefix('#')?;
-    if pointer.is_empty() || pointer.starts_with('/') {
-        let pointer = pointer.replace("%25", "%").replace("%24", "$");
+fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+    let fragment = reference.strip_prefix('#')?;
+    if fragment.is_empty() || fragment.starts_with('/') {
+        let pointer = fragment.replace("%25", "%").replace("%24", "$");
         return root.pointer(&pointer);
     }
-    find_anchor(root, pointer)
+    find_anchor(root, fragment)
 }
 
 fn find_anchor<'a>(part: &'a Value, name: &str) -> Option<&'a Value> {

@@ -61,14 +61,14 @@ impl TermStatistics {
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
     }
 
-    /// Returns the share of the query, by weight, that a passage contains. Bit n of `found` is set if it contains
-    /// part n.
-    pub fn coverage(&self, hit_count: u64) -> f64 {
+    /// Returns the share of the query, by weight, that a passage contains. Bit n of `found_parts` is set if it
+    /// contains part n.
+    pub fn coverage(&self, found_parts: u64) -> f64 {
         let weight = |parts: &mut dyn Iterator<Item = usize>| -> f64 {
             parts.map(|part| self.weight(part)).sum()
         };
         let all = weight(&mut (0..self.frequencies.len()));
-        let is_found = |part: &usize| *part < 64 && hit_count & (1 << part) != 0;
+        let is_found = |part: &usize| *part < 64 && found_parts & (1 << part) != 0;
         weight(&mut (0..self.frequencies.len()).filter(is_found)) / all.max(f64::MIN_POSITIVE)
     }
 
@@ -152,7 +152,7 @@ mod tests {
     use crate::domain::id::DocumentId;
     use crate::domain::time::Timestamp;
 
-    fn hit_with(ordinal: u32, text: &str) -> WeighedPassage {
+    fn passage_with(ordinal: u32, text: &str) -> WeighedPassage {
         WeighedPassage {
             hit: SearchHit {
                 document: DocumentId::new(Timestamp::from_millis(0), 0),
@@ -177,11 +177,11 @@ mod tests {
             passages: 100,
             frequencies: frequencies.to_vec(),
         };
-        let hits = (0..)
+        let passages = (0..)
             .zip(texts)
-            .map(|(n, text)| hit_with(n, text))
+            .map(|(n, text)| passage_with(n, text))
             .collect();
-        let ranked = rank(hits, &query, &statistics);
+        let ranked = rank(passages, &query, &statistics);
         assert!(
             ranked
                 .iter()

@@ -138,7 +138,7 @@ impl SearchQuery {
                 }
             }
         }
-        matches.sort_by_key(|matches| (matches.start, matches.end));
+        matches.sort_by_key(|found| (found.start, found.end));
         matches
     }
 
@@ -315,11 +315,9 @@ fn quotations(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
-            let (at, opening_mark) = rest.char_indices().find(|&(_, c)| {
-                QUOTATION_MARKS
-                    .iter()
-                    .any(|&(opening_mark, _)| opening_mark == c)
-            })?;
+            let (at, opening_mark) = rest
+                .char_indices()
+                .find(|&(_, c)| QUOTATION_MARKS.iter().any(|&(mark, _)| mark == c))?;
             rest = &rest[at + opening_mark.len_utf8()..];
             let (_, ends) = QUOTATION_MARKS
                 .iter()

@@ -77,7 +77,7 @@ fn parts_are_located_in_a_text() {
         let matched: Vec<&str> = SearchQuery::parse(question)
             .find_matches(text)
             .iter()
-            .map(|matched| &text[matched.start..matched.end])
+            .map(|found| &text[found.start..found.end])
             .collect();
         assert_eq!(matched, expected, "{question}");
     }

@@ -52,14 +52,14 @@ impl OneSidedBet {
 /// Two-sided test that the mean of values between -1 and 1 is 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BettingTest {
-    above_bet: OneSidedBet,
+    above: OneSidedBet,
     below: OneSidedBet,
 }
 
 impl Default for BettingTest {
     fn default() -> Self {
         Self {
-            above_bet: OneSidedBet::new(),
+            above: OneSidedBet::new(),
             below: OneSidedBet::new(),
         }
     }
@@ -71,13 +71,13 @@ impl BettingTest {
         let value = value.clamp(-1.0, 1.0);
         // A tie has no effect.
         if value != 0.0 {
-            self.above_bet.add(1.0 + value);
+            self.above.add(1.0 + value);
             self.below.add(1.0 - value);
         }
     }
     /// Returns the p-value, valid at all times at once.
     pub fn p_value(&self) -> f64 {
-        let max_capital_seen = self.above_bet.max_capital.max(self.below.max_capital);
+        let max_capital_seen = self.above.max_capital.max(self.below.max_capital);
         (2.0 / max_capital_seen).min(1.0)
     }
 }

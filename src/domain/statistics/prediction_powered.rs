@@ -42,8 +42,8 @@ pub fn sharpened_mean(
     let middle = mean(&residuals) + weight * mean(others);
     // One more parameter, the weight, was estimated from the labels. Also, if predictions are mostly right, few
     // residuals are nonzero: one extra residual, as large as without predictions, preserves coverage.
-    let own_variance = standard_deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
-    let noise = (n * own_variance + standard_deviation(&labels).powi(2)) / (n + 1.0) / n;
+    let residual_variance = standard_deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
+    let noise = (n * residual_variance + standard_deviation(&labels).powi(2)) / (n + 1.0) / n;
     let spread = match others.len() {
         0 => 0.0,
         _ => (weight * standard_deviation(others)).powi(2) / rest,

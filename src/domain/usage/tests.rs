@@ -70,7 +70,7 @@ fn each_limit_applies_alone_and_is_named() {
         cost: MicroDollars(cost),
         tokens,
     };
-    let spent_amounts = UserSpending {
+    let spending = UserSpending {
         day: amount(50, 500),
         month: amount(80, 800),
     };
@@ -102,24 +102,15 @@ fn each_limit_applies_alone_and_is_named() {
             Some((LimitKind::MonthTokens, 0)),
         ),
     ] {
-        let exceeded = check_limits(
-            &limits,
-            &spent_amounts,
-            reserved_total,
-            requested_amount,
-            now,
-        );
-        assert_eq!(
-            exceeded.err().map(|over| (over.kind, over.remaining())),
-            over
-        );
+        let result = check_limits(&limits, &spending, reserved_total, requested_amount, now);
+        assert_eq!(result.err().map(|over| (over.kind, over.remaining())), over);
     }
     // A run without cost is not blocked by an exhausted cost limit.
     let free = amount(0, 50);
     assert_eq!(
         check_limits(
             &limits(Some(1), None, None, None),
-            &spent_amounts,
+            &spending,
             reserved_total,
             free,
             now
@@ -128,7 +119,7 @@ fn each_limit_applies_alone_and_is_named() {
     );
     let text = check_limits(
         &limits(Some(1_000_000), None, None, None),
-        &spent_amounts,
+        &spending,
         reserved_total,
         amount(2_000_000, 0),
         now,

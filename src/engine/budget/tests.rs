@@ -122,9 +122,9 @@ proptest! {
                 match what {
                     // A stage or a fallback starts.
                     0 | 1 => {
-                        let request = call_of(number, tokens);
-                        let call = request.0.call;
-                        if run_reservations[run].reserve(&[request]).await.is_ok() {
+                        let claim = call_of(number, tokens);
+                        let call = claim.0.call;
+                        if run_reservations[run].reserve(&[claim]).await.is_ok() {
                             open_calls[run].push((call, tokens));
                         }
                     }
@@ -183,10 +183,10 @@ fn unpriced_calls_are_refused_under_a_dollar_limit() {
                 ..RunTerms::default()
             };
             let mut reservation = BudgetReservation::new(book, Some(user.clone()), &terms);
-            let mut request = call_of(0, 5);
-            request.0.cost = None;
-            request.1 = own_key;
-            let result = reservation.reserve(&[request]).await;
+            let mut claim = call_of(0, 5);
+            claim.0.cost = None;
+            claim.1 = own_key;
+            let result = reservation.reserve(&[claim]).await;
             assert_eq!(result.is_err(), refused, "{limits:?} {budget:?} {own_key}");
             if let Err(reason) = result {
                 assert!(reason.contains("p/m"), "{reason}");

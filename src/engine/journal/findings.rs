@@ -47,19 +47,19 @@ impl Journal {
             answers.retain(|answer| !is_newer(answer));
             answers.extend(unstored_answers);
             answers.sort_by_key(|answer| (answer.stage, answer.member));
-            let lookup =
+            let findings =
                 Findings::from_answers(&analysis.plan, &answers, outcome.synthesis.as_deref());
-            let cited_answers =
+            let checked_citations =
                 user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
             Ok((
-                lookup
+                findings
                     .with_durations(&durations)
                     .with_notes(&outcome.totals),
-                cited_answers.flatten(),
+                checked_citations.flatten(),
             ))
         });
         match lookup.await {
-            Ok(lookup) => Some(lookup),
+            Ok(findings) => Some(findings),
             // The answer is useful even without findings.
             Err(error) => {
                 let error = format!("{error:?}");

@@ -146,7 +146,7 @@ impl Driver {
 
     fn take_reusable(&mut self, request: &ModelRequest) -> Option<Answer> {
         let mut reusable = self.reusable_answers.iter();
-        let at = reusable.position(|(reusable, _)| reusable.is_same_question(request))?;
+        let at = reusable.position(|(earlier, _)| earlier.is_same_question(request))?;
         Some(self.reusable_answers.swap_remove(at).1)
     }
 

@@ -108,15 +108,15 @@ impl InlineMarks {
 
 /// Returns whether the page declares the element to be a note reference.
 fn is_reference(attributes: &str) -> bool {
-    let name_contains = |name: &str, words: &[&str]| {
+    let attribute_contains = |name: &str, words: &[&str]| {
         attribute(attributes, name).is_some_and(|value| {
             let value = value.to_ascii_lowercase();
             words.iter().any(|word| value.contains(word))
         })
     };
-    name_contains("epub:type", &["noteref"])
-        || name_contains("role", &["doc-noteref"])
-        || name_contains(
+    attribute_contains("epub:type", &["noteref"])
+        || attribute_contains("role", &["doc-noteref"])
+        || attribute_contains(
             "class",
             &["noteref", "footnote-ref", "fnref", "footnoteref"],
         )

@@ -180,7 +180,7 @@ impl HtmlTable {
                     break;
                 }
                 // A column's name includes every header cell above it; a value is written once per row.
-                let cell_text = if column == 0 || is_header {
+                let column_text = if column == 0 || is_header {
                     text_of_cell.clone()
                 } else {
                     String::new()
@@ -190,10 +190,10 @@ impl HtmlTable {
                     self.spanning.resize(self.spanning.len().max(at + 1), None);
                     self.spanning[at] = Some(SpanningCell {
                         rows: cell.rows,
-                        text: cell_text.clone(),
+                        text: column_text.clone(),
                     });
                 }
-                row.push(cell_text);
+                row.push(column_text);
             }
         }
         self.add_spanning_cells(&mut row);

@@ -4,13 +4,13 @@
 /// the break, as in scripts without spaces.
 pub fn join_lines(text: &str, deletes_space: bool) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut open_line: Option<usize> = None;
+    let mut open_depth: Option<usize> = None;
     for line in text.lines() {
         let depth = line.len() - line.trim_start_matches('>').len();
         let content = &line[depth..];
         let content = content.strip_prefix(' ').unwrap_or(content);
         let is_signature = content == "-- ";
-        if open_line != Some(depth) || is_signature {
+        if open_depth != Some(depth) || is_signature {
             if !out.is_empty() && !out.ends_with('\n') {
                 out.push('\n');
             }
@@ -26,7 +26,7 @@ pub fn join_lines(text: &str, deletes_space: bool) -> String {
             content
         };
         out.push_str(content);
-        open_line = flows.then_some(depth);
+        open_depth = flows.then_some(depth);
         if !flows {
             out.push('\n');
         }

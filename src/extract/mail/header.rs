@@ -76,11 +76,8 @@ pub struct MimeParameters {
 impl MimeParameters {
     /// Returns the parameter's value, unless it is empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let first_field = self
-            .parameters
-            .iter()
-            .find(|(header_field, _)| header_field == name)?;
-        Some(first_field.1.as_str()).filter(|value| !value.is_empty())
+        let parameter = self.parameters.iter().find(|(known, _)| known == name)?;
+        Some(parameter.1.as_str()).filter(|value| !value.is_empty())
     }
 }
 

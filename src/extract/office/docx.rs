@@ -470,15 +470,15 @@ impl DocxWord<'_, '_, '_> {
             .map(|level| (level < 9).then_some(level + 1));
         let heading = outline_level.unwrap_or_else(|| self.styles.heading_level(&paragraph.style));
         let styled = self.styles.numbering(&paragraph.style);
-        let numbered = paragraph.numbering.clone().map(|mut outline_level| {
+        let numbered = paragraph.numbering.clone().map(|mut numbered| {
             // A paragraph may specify only the level, while its style specifies the list.
-            if outline_level.list_id.is_empty() {
-                outline_level.list_id = styled
+            if numbered.list_id.is_empty() {
+                numbered.list_id = styled
                     .as_ref()
                     .map(|style| style.list_id.clone())
                     .unwrap_or_default();
             }
-            outline_level
+            numbered
         });
         let mark = numbered.or(styled).and_then(|item| {
             let mark = self.lists.next_marker(&item)?;

@@ -103,8 +103,8 @@ impl Series {
                 value.clone()
             }
         });
-        let object_name = Some(self.name.clone()).filter(|name| !name.is_empty());
-        let cells: Vec<String> = object_name.into_iter().chain(values).collect();
+        let series_name = Some(self.name.clone()).filter(|name| !name.is_empty());
+        let cells: Vec<String> = series_name.into_iter().chain(values).collect();
         (!cells.is_empty()).then(|| cells.join(" | "))
     }
 }

@@ -99,14 +99,14 @@ impl MarginLine {
 /// Returns the text shown by slide masters, by name. Placeholders contain only prompts.
 pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
     let mut masters: HashMap<String, Vec<String>> = HashMap::new();
-    let (mut open_line, mut line, mut count) = (None, MarginLine::default(), 0);
+    let (mut open_master, mut line, mut count) = (None, MarginLine::default(), 0);
     let mut xml = Xml::part(zip, "styles.xml");
     while let Some(xml) = xml.as_mut()
         && let Some(piece) = xml.next()
     {
         match piece {
-            XmlPiece::Open(tag) if tag.name() == "master-page" => open_line = tag.get("name"),
-            XmlPiece::Open(tag) if open_line.is_some() => match tag.name() {
+            XmlPiece::Open(tag) if tag.name() == "master-page" => open_master = tag.get("name"),
+            XmlPiece::Open(tag) if open_master.is_some() => match tag.name() {
                 // The master of the notes, and the equivalents in text documents.
                 "notes" | "forms" | "header" | "footer" | "header-left" | "footer-left" => {
                     xml.skip()
@@ -114,10 +114,10 @@ pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
                 _ if tag.get("placeholder").as_deref() == Some("true") => xml.skip(),
                 _ => line.open(&tag, xml),
             },
-            XmlPiece::Text(text) if open_line.is_some() => line.push(&text),
-            XmlPiece::Close(name) if name == "master-page" => open_line = None,
+            XmlPiece::Text(text) if open_master.is_some() => line.push(&text),
+            XmlPiece::Close(name) if name == "master-page" => open_master = None,
             XmlPiece::Close(name) if name == "p" => {
-                if let (Some(words), Some(name)) = (line.take(), &open_line)
+                if let (Some(words), Some(name)) = (line.take(), &open_master)
                     && count < MAX_LINES
                 {
                     count += 1;

@@ -54,7 +54,7 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
         .filter(|part| zip.find(part).is_some());
     let existing = |part: &str| zip.find(part).map(|entry| entry.name.clone());
     let types = content_types(zip);
-    let has_kind = |words: &[&str]| {
+    let part_of_kind = |words: &[&str]| {
         let part = main.clone()?;
         let entry = types
             .iter()
@@ -63,7 +63,7 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
         Some(part)
     };
     if let Some(part) =
-        has_kind(&["wordprocessingml", "ms-word"]).or_else(|| existing("word/document.xml"))
+        part_of_kind(&["wordprocessingml", "ms-word"]).or_else(|| existing("word/document.xml"))
     {
         return Ok(Package::Word(part));
     }
@@ -71,11 +71,11 @@ pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
         return Err(Unreadable::Unsupported("Excel binary workbook (XLSB)"));
     }
     if let Some(part) =
-        has_kind(&["spreadsheetml", "ms-excel"]).or_else(|| existing("xl/workbook.xml"))
+        part_of_kind(&["spreadsheetml", "ms-excel"]).or_else(|| existing("xl/workbook.xml"))
     {
         return Ok(Package::Sheets(part));
     }
-    let slides = has_kind(&["presentationml", "ms-powerpoint"]);
+    let slides = part_of_kind(&["presentationml", "ms-powerpoint"]);
     if let Some(part) = slides.or_else(|| existing("ppt/presentation.xml")) {
         return Ok(Package::Slides(part));
     }

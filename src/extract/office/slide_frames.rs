@@ -17,7 +17,7 @@ const MAX_LINE_BYTES: usize = 4 << 10;
 pub struct SlideFrames {
     /// The layouts and masters that have been read.
     parts: HashSet<String>,
-    written_texts: HashSet<String>,
+    written_lines: HashSet<String>,
     /// Lines of layouts that have not been written yet.
     waiting_lines: Vec<String>,
 }
@@ -46,7 +46,7 @@ impl SlideFrames {
     }
 
     /// Returns the lines of layouts and of the slide's footers that have not been written yet.
-    pub fn new_footers(&mut self, footers: Vec<String>) -> Vec<String> {
+    pub fn unwritten_lines(&mut self, footers: Vec<String>) -> Vec<String> {
         let layouts = std::mem::take(&mut self.waiting_lines).into_iter();
         let lines = layouts.map(|words| format!("[layout: {words}]")).chain(
             footers
@@ -55,7 +55,7 @@ impl SlideFrames {
         );
         let mut fresh = Vec::new();
         for line in lines {
-            if self.written_texts.len() < MAX_LINES && self.written_texts.insert(line.clone()) {
+            if self.written_lines.len() < MAX_LINES && self.written_lines.insert(line.clone()) {
                 fresh.push(line);
             }
         }

@@ -227,8 +227,8 @@ impl Lists {
         counts[item.level + 1..].fill(None);
         let mut mark = definition.text.clone();
         for (level, count) in counts.iter().enumerate().take(item.level + 1) {
-            let marker_text = format_count(&levels[level].format, count.unwrap_or(1));
-            mark = mark.replace(&format!("%{}", level + 1), &marker_text);
+            let count_text = format_count(&levels[level].format, count.unwrap_or(1));
+            mark = mark.replace(&format!("%{}", level + 1), &count_text);
         }
         Some(mark.trim().to_owned())
     }

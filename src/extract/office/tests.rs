@@ -72,12 +72,12 @@ fn tables_keep_rows_columns_and_merged_cells() {
         format!("<w:tr><w:trPr>{props}</w:trPr>{}</w:tr>", cells.concat())
     };
     let table = |rows: &[String]| format!("<w:tbl>{}</w:tbl>", rows.concat());
-    let named_columns = table(&[
+    let table_with_header = table(&[
         row("<w:tblHeader/>", &[cell("", "Name"), cell("", "Age")]),
         row("", &[cell("", "Ann"), cell("", "3")]),
     ]);
     assert_eq!(
-        texts(&word(&named_columns, &[])),
+        texts(&word(&table_with_header, &[])),
         ["Columns: Name | Age\nName: Ann | Age: 3"]
     );
     // Words above numbers are column names, but words above words may be a form.
@@ -480,10 +480,10 @@ fn office_files_report_the_share_that_has_been_read() {
             reported_shares.is_sorted_by(|one, next| one.0 < next.0 && one.1 == next.1),
             "{kind}: {reported_shares:?}"
         );
-        let (done_bytes, total) = reported_shares[reported_shares.len() - 1];
+        let (done, total) = reported_shares[reported_shares.len() - 1];
         assert!(
-            done_bytes <= total && done_bytes * 10 > total * 9,
-            "{kind}: {done_bytes} of {total}"
+            done <= total && done * 10 > total * 9,
+            "{kind}: {done} of {total}"
         );
     }
 }

@@ -378,7 +378,7 @@ impl XlsxReader {
             return place_cell(row, column, display_formula);
         }
         let value = value.unwrap_or_default();
-        let display_formula = match kind.as_str() {
+        let cell_text = match kind.as_str() {
             "s" => {
                 let index = value.trim().parse().unwrap_or(usize::MAX);
                 self.strings.get(index).to_owned()
@@ -394,7 +394,7 @@ impl XlsxReader {
                 .format_of(style)
                 .format_value(&value, self.from_1904),
         };
-        place_cell(row, column, display_formula);
+        place_cell(row, column, cell_text);
     }
 }
 

@@ -292,12 +292,12 @@ pub fn appearance_of<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> 
     let (bottom, top) = (minimum(|at| at.1), maximum(|at| at.1));
     let scale = |to: f64, from: f64| if from > 0.0 { to / from } else { 1.0 };
     let scale_x = scale(target_rectangle[2] - target_rectangle[0], right - left);
-    let tall = scale(target_rectangle[3] - target_rectangle[1], top - bottom);
+    let scale_y = scale(target_rectangle[3] - target_rectangle[1], top - bottom);
     let (x, y) = (
         target_rectangle[0] - left * scale_x,
-        target_rectangle[1] - bottom * tall,
+        target_rectangle[1] - bottom * scale_y,
     );
-    let fit = Matrix([scale_x, 0.0, 0.0, tall, x, y]);
+    let fit = Matrix([scale_x, 0.0, 0.0, scale_y, x, y]);
     fit.is_sane().then_some((stream, fit))
 }
 

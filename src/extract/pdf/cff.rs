@@ -133,14 +133,14 @@ fn glyph_names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     let mut at = at + 1;
     while names.len() < glyphs {
         let first = usize::from(u16_at(bytes, at)?);
-        let extra_length = match format {
+        let extra_count = match format {
             0 => 0,
             1 => usize::from(*bytes.get(at + 2)?),
             2 => usize::from(u16_at(bytes, at + 2)?),
             _ => return None,
         };
         at += 2 + usize::from(format);
-        names.extend((first..=first + extra_length).take(glyphs - names.len()));
+        names.extend((first..=first + extra_count).take(glyphs - names.len()));
     }
     Some(names)
 }
@@ -157,8 +157,8 @@ fn parse_encoding(bytes: &[u8], at: usize, mut record: impl FnMut(usize, usize))
             }
             1 => {
                 let first = usize::from(*bytes.get(at + 2 + 2 * index)?);
-                let extra_length = usize::from(*bytes.get(at + 3 + 2 * index)?);
-                for code in first..=first + extra_length {
+                let extra_count = usize::from(*bytes.get(at + 3 + 2 * index)?);
+                for code in first..=first + extra_count {
                     record(code, glyph);
                     glyph += 1;
                 }

@@ -75,7 +75,7 @@ fn characters(
     latin: &[LatinRun],
 ) -> Vec<char> {
     let mut all = Vec::new();
-    let mut map_code = |id: u16, character: char| {
+    let mut set_character = |id: u16, character: char| {
         let id = usize::from(id);
         if all.len() <= id {
             all.resize(id + 1, '\0');
@@ -85,7 +85,7 @@ fn characters(
     for &(first, character, count) in latin {
         let from = u32::from(character);
         for n in 0..count {
-            map_code(
+            set_character(
                 first + n,
                 char::from_u32(from + u32::from(n)).unwrap_or('\0'),
             );
@@ -96,7 +96,7 @@ fn characters(
         while id < end && code < 0xFF00 {
             let decoded = decode_code(encoding, code);
             if decoded.is_none_or(|character| !DUPLICATE_HANJA.contains(&character)) {
-                map_code(id, decoded.unwrap_or('\0'));
+                set_character(id, decoded.unwrap_or('\0'));
                 id += 1;
             }
             code = next_code(code, encoding == BIG5);
@@ -108,7 +108,7 @@ fn characters(
     {
         for (id, character) in (first..).zip(listed.chars()) {
             if character != char::REPLACEMENT_CHARACTER {
-                map_code(id, character);
+                set_character(id, character);
             }
         }
     }
@@ -117,11 +117,11 @@ fn characters(
 
 /// Parses the first number and the characters of a line, if it belongs to this collection.
 fn parse_listed_line<'a>(name: &str, line: &'a str) -> Option<(u16, &'a str)> {
-    let (first, characters_text) = line
+    let (first, characters) = line
         .strip_prefix(name)?
         .strip_prefix(' ')?
         .split_once(' ')?;
-    Some((first.parse().ok()?, characters_text))
+    Some((first.parse().ok()?, characters))
 }
 
 fn decode_code(encoding: &'static Encoding, code: u16) -> Option<char> {
@@ -189,7 +189,7 @@ mod tests {
             let collection = CharacterCollection::from_ordering(name).expect("a collection");
             let characters = ids.iter().map(|id| collection.character(*id));
             characters
-                .map(|characters| characters.unwrap_or('·'))
+                .map(|character| character.unwrap_or('·'))
                 .collect()
         };
         // Values from poppler-data's `cidToUnicode`.

@@ -337,8 +337,8 @@ impl Composite {
             }
             CodeSpace::Identity | CodeSpace::Map(_) => {
                 let drawn = self.drawn_character(id);
-                let drawn = drawn.or_else(|| self.collection?.character(id));
-                drawn.map(|character| character.to_string())
+                let known = drawn.or_else(|| self.collection?.character(id));
+                known.map(|character| character.to_string())
             }
         }
     }
@@ -423,25 +423,25 @@ fn code_space_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
 /// Parses `W`: runs of the form `first [widths]` and `first last width`.
 fn parse_widths(array: &Array<'_>) -> HashMap<u32, f64> {
     let mut widths = HashMap::new();
-    let mut open_widths: Vec<f64> = Vec::new();
+    let mut pending_numbers: Vec<f64> = Vec::new();
     for object in array.iter::<Object<'_>>() {
         match object {
-            Object::Number(number) => open_widths.push(number.as_f64()),
+            Object::Number(number) => pending_numbers.push(number.as_f64()),
             Object::Array(list) => {
-                let first = open_widths.pop().unwrap_or(0.0).max(0.0) as u32;
+                let first = pending_numbers.pop().unwrap_or(0.0).max(0.0) as u32;
                 for (index, width) in numbers(&list).into_iter().enumerate() {
                     widths.insert(first.saturating_add(index as u32), width);
                 }
-                open_widths.clear();
+                pending_numbers.clear();
             }
-            _ => open_widths.clear(),
+            _ => pending_numbers.clear(),
         }
-        if let [first, last, width] = open_widths[..] {
+        if let [first, last, width] = pending_numbers[..] {
             let (first, last) = (first.max(0.0) as u32, last.clamp(0.0, 65_535.0) as u32);
             for id in first..=last {
                 widths.insert(id, width);
             }
-            open_widths.clear();
+            pending_numbers.clear();
         }
         if widths.len() > MAX_WIDTHS {
             break;

@@ -96,8 +96,8 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         }
         let (_, height) = page_frame::upright_size(page);
         if let Some(reason) = reason {
-            lacks_character_map |= reason.reason == NO_CHARACTER_MAP;
-            out.add_textless_page(number, reason.reason, reason.page_image);
+            lacks_character_map |= reason.message == NO_CHARACTER_MAP;
+            out.add_textless_page(number, reason.message, reason.page_image);
         }
         if writer.push(number, lines(canvas), height, out).is_err() {
             return Ok(());
@@ -246,13 +246,13 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
 
 /// Why a page has no text.
 struct NoTextReason {
-    reason: &'static str,
+    message: &'static str,
     page_image: bool,
 }
 
 impl NoTextReason {
     fn from_canvas(canvas: &PageCanvas<'_>) -> Option<Self> {
-        let visible_glyphs = canvas
+        let visible_count = canvas
             .glyphs
             .iter()
             .filter(|glyph| !glyph.text.trim().is_empty())
@@ -261,19 +261,19 @@ impl NoTextReason {
             .largest_image
             .as_ref()
             .is_some_and(|(share, stream)| *share >= MIN_SCAN_SHARE && scan::is_decodable(stream));
-        let why = if canvas.unmapped > visible_glyphs {
+        let why = if canvas.unmapped > visible_count {
             NO_CHARACTER_MAP
-        } else if visible_glyphs < MIN_WORDS * 4 && canvas.image_share >= MIN_SCAN_SHARE {
+        } else if visible_count < MIN_WORDS * 4 && canvas.image_share >= MIN_SCAN_SHARE {
             "a scanned picture without text"
-        } else if visible_glyphs == 0 && canvas.image_share > 0.0 {
+        } else if visible_count == 0 && canvas.image_share > 0.0 {
             "only pictures"
-        } else if visible_glyphs == 0 {
+        } else if visible_count == 0 {
             "empty"
         } else {
             return None;
         };
         Some(Self {
-            reason: why,
+            message: why,
             page_image,
         })
     }

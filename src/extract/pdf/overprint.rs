@@ -25,8 +25,8 @@ pub fn remove_duplicates(glyphs: Vec<Glyph>) -> Vec<Glyph> {
             && (-reach..=reach).any(|x| {
                 (-reach..=reach).any(|y| {
                     let cell_glyphs = grid.get(&(column + x, row + y));
-                    cell_glyphs.is_some_and(|cell_glyphs| {
-                        cell_glyphs
+                    cell_glyphs.is_some_and(|indexes| {
+                        indexes
                             .iter()
                             .rev()
                             .take(64)

@@ -28,7 +28,7 @@ struct HeldPage {
 /// Sliding window over the neighbors of the page to write next.
 pub struct Window {
     pages: VecDeque<HeldPage>,
-    seen_lines: HashSet<String>,
+    seen_kinds: HashSet<String>,
     removed_lines: usize,
 }
 
@@ -37,7 +37,7 @@ impl Window {
     pub fn new() -> Self {
         Self {
             pages: VecDeque::new(),
-            seen_lines: HashSet::new(),
+            seen_kinds: HashSet::new(),
             removed_lines: 0,
         }
     }
@@ -102,10 +102,10 @@ impl Window {
             }
             // A title is kept once, but a page number is redundant.
             let is_number = !kind.chars().any(char::is_alphabetic);
-            if is_number || self.seen_lines.contains(kind) {
+            if is_number || self.seen_kinds.contains(kind) {
                 drop.insert(*at);
-            } else if self.seen_lines.len() < MAX_KINDS {
-                self.seen_lines.insert(kind.clone());
+            } else if self.seen_kinds.len() < MAX_KINDS {
+                self.seen_kinds.insert(kind.clone());
             }
         }
         // A page that would be empty without these lines keeps them.

@@ -121,23 +121,23 @@ impl TexMacros {
 impl TexMacro {
     /// Returns the arguments of a macro call, and the text after them.
     fn arguments<'a>(&self, after: &'a str) -> (Vec<String>, &'a str) {
-        let (mut argument_list, mut rest) = (Vec::new(), after);
+        let (mut values, mut rest) = (Vec::new(), after);
         if let Some(default) = &self.default {
             let argument = rest
                 .trim_start()
                 .strip_prefix('[')
                 .and_then(|rest| rest.split_once(']'));
             let value = argument.map_or(default.as_str(), |(value, _)| value);
-            argument_list.push(value.to_owned());
+            values.push(value.to_owned());
             rest = argument.map_or(rest, |(_, next)| next);
         }
-        while argument_list.len() < self.arguments {
+        while values.len() < self.arguments {
             let next = rest.trim_start();
             let Some((words, next)) = next.starts_with('{').then(|| braced_group(next)).flatten()
             else {
                 break;
             };
-            argument_list.push(words.to_owned());
+            values.push(words.to_owned());
             rest = next;
         }
         if self.arguments == 0 {
@@ -146,7 +146,7 @@ impl TexMacro {
                 .strip_prefix("{}")
                 .unwrap_or_else(|| rest.strip_prefix(' ').unwrap_or(rest));
         }
-        (argument_list, rest)
+        (values, rest)
     }
 
     /// Returns an upper bound on the size of the replacement with its arguments, in bytes.

@@ -41,7 +41,7 @@ pub fn title_block(head: &str) -> String {
             }
             // A short form for running heads may precede in brackets.
             let after_option = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-            let after_option = after_option.map_or(rest, |(_, after_option)| after_option);
+            let after_option = after_option.map_or(rest, |(_, after)| after);
             if let Some((words, next)) = after_option
                 .starts_with('{')
                 .then(|| braced_group(after_option))
@@ -54,8 +54,8 @@ pub fn title_block(head: &str) -> String {
     }
     for name in PRINTED_ENVIRONMENTS {
         let (begin, end) = (format!("\\begin{{{name}}}"), format!("\\end{{{name}}}"));
-        if let Some((_, after_option)) = head.split_once(&begin) {
-            let words = after_option.split(&end).next().unwrap_or_default();
+        if let Some((_, after_begin)) = head.split_once(&begin) {
+            let words = after_begin.split(&end).next().unwrap_or_default();
             out.push_str(&format!("{}\n\n", words.trim()));
         }
     }

@@ -104,11 +104,10 @@ mod tests {
         runtime.block_on(async {
             let (send, mut receive) = unbounded_channel();
             let (mut held_events, mut results) = (Vec::new(), Vec::new());
-            let mut waiting_start = pin!(wait_for_start(&mut receive, &mut held_events));
+            let mut wait = pin!(wait_for_start(&mut receive, &mut held_events));
             for event in events {
                 send.send(event).unwrap();
-                let now =
-                    poll_fn(|context| Poll::Ready(waiting_start.as_mut().poll(context))).await;
+                let now = poll_fn(|context| Poll::Ready(wait.as_mut().poll(context))).await;
                 match now {
                     Poll::Pending => results.push(None),
                     Poll::Ready(end) => {

@@ -45,8 +45,8 @@ fn change_to(
     }
     let body: Request = from_value(stored_request.merged(body))?;
     if let Some(name) = body.field_beyond_recipe() {
-        let stored_request = RECIPE_FIELDS.join(", ");
-        let why = format!("is not a recipe setting; expected {stored_request}");
+        let known_fields = RECIPE_FIELDS.join(", ");
+        let why = format!("is not a recipe setting; expected {known_fields}");
         return Err(Error::field(&["body", &name], "unknown_field", why));
     }
     Ok(RecipeChange {

@@ -23,12 +23,12 @@ pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply
     let id = super::documents::document_id(&cx)?;
     let words = search_words(&cx)?;
     let search = cx.app.meaning_search();
-    let hits = search.search(&caller, Some(&id), &words).await?;
+    let found = search.search(&caller, Some(&id), &words).await?;
     let query = SearchQuery::parse(&words);
-    let results: Vec<Value> = hits.hits.iter().map(|hit| hit_json(hit, &query)).collect();
+    let results: Vec<Value> = found.hits.iter().map(|hit| hit_json(hit, &query)).collect();
     Ok(Reply::json(&json!({
         "document_id": id, "query": words, "count": results.len(), "results": results,
-        "meaning": hits.semantic_ranking.as_ref().map(meaning_json),
+        "meaning": found.semantic_ranking.as_ref().map(meaning_json),
     })))
 }
 
@@ -38,7 +38,7 @@ pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply
 /// `BadInput` without search terms.
 pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let words = search_words(&cx)?;
-    let hits = cx
+    let found = cx
         .app
         .meaning_search()
         .search(&caller, None, &words)
@@ -46,7 +46,7 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     let query = SearchQuery::parse(&words);
     // Hits are ordered by score, so the document with the best hit comes first.
     let mut documents: Vec<(&DocumentId, &str, Vec<Value>)> = Vec::new();
-    for hit in &hits.hits {
+    for hit in &found.hits {
         let result = hit_json(hit, &query);
         match documents.iter_mut().find(|(id, ..)| **id == hit.document) {
             Some((.., results)) => results.push(result),
@@ -58,8 +58,8 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
         .map(|(id, name, results)| json!({"document_id": id, "name": name, "count": results.len(), "results": results}))
         .collect();
     Ok(Reply::json(&json!({
-        "query": words, "count": hits.hits.len(), "documents": documents,
-        "meaning": hits.semantic_ranking.as_ref().map(meaning_json),
+        "query": words, "count": found.hits.len(), "documents": documents,
+        "meaning": found.semantic_ranking.as_ref().map(meaning_json),
     })))
 }
 

@@ -13,8 +13,8 @@ use crate::http::reply::Reply;
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let session_list = cx.app.accounts().open_sessions(&caller, cx.now).await?;
-    let items: Vec<Value> = session_list
+    let sessions = cx.app.accounts().open_sessions(&caller, cx.now).await?;
+    let items: Vec<Value> = sessions
         .iter()
         .map(|session| session_json(session, &caller))
         .collect();
@@ -40,14 +40,14 @@ pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> 
 /// # Errors
 /// `Forbidden` if the caller uses an API key.
 pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let ended_sessions = cx
+    let ended_count = cx
         .app
         .accounts()
         .end_other_sessions(&caller, &request_origin(&cx))
         .await?;
     Ok(no_store(Reply::json(&json!({
-        "status": "success", "success": true, "ended": ended_sessions,
-        "message": format!("{ended_sessions} other sessions have ended"),
+        "status": "success", "success": true, "ended": ended_count,
+        "message": format!("{ended_count} other sessions have ended"),
     }))))
 }
 

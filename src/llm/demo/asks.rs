@@ -199,7 +199,7 @@ mod tests {
             ("Summarise this", None),
             ("whenever", None),
         ] {
-            let kind = answer_kind(question).map(|kind| kind.1);
+            let kind = answer_kind(question).map(|(_, kind)| kind);
             assert_eq!(kind, expected, "{question}");
         }
     }

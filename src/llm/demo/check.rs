@@ -58,11 +58,11 @@ fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     }
     let line_values = numbers::values(&reading.lines[line].text);
     if !claim.values.is_subset(&line_values) {
-        let mut verdict = unverifiable_check(Some(line), "the figures differ");
+        let mut finding = unverifiable_check(Some(line), "the figures differ");
         if !line_values.is_empty() && claim.values.is_disjoint(&line_values) {
-            verdict.verdict = ClaimVerdict::Contradicted;
+            finding.verdict = ClaimVerdict::Contradicted;
         }
-        return verdict;
+        return finding;
     }
     if claim.quoted {
         let why = "it is presented as a quotation, but no passage contains these words";
@@ -174,19 +174,19 @@ mod tests {
     #[test]
     fn a_wrong_citation_is_reported() {
         let claim = parse_claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
-        let verdict = check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT])));
-        assert_eq!(verdict.verdict, ClaimVerdict::Supported);
-        assert!(verdict.reason.contains("another passage"));
+        let finding = check(&claim, &PromptReading::of(&brief("", &[SOURCE_TEXT])));
+        assert_eq!(finding.verdict, ClaimVerdict::Supported);
+        assert!(finding.reason.contains("another passage"));
     }
 
     #[test]
     fn without_documents_nothing_is_verified() {
         let claim = parse_claims("The sky is blue and green today.").remove(0);
-        let verdict = check(
+        let finding = check(
             &claim,
             &PromptReading::of(&brief("The sky is blue and green today.", &[])),
         );
-        assert_eq!(verdict.verdict, ClaimVerdict::Unverifiable);
+        assert_eq!(finding.verdict, ClaimVerdict::Unverifiable);
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
         }
         let cites = cited_numbers(line);
         let quotes = long_quotations(line);
-        let wording = if !quotes.is_empty() {
+        let wordings = if !quotes.is_empty() {
             quotes
                 .into_iter()
                 .map(|quote| (quote.to_owned(), true))
@@ -74,7 +74,7 @@ pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
                 .map(|sentence| (sentence.text, false))
                 .collect::<Vec<_>>()
         };
-        for (wording, quoted) in wording {
+        for (wording, quoted) in wordings {
             let terms = text::terms(&wording);
             if terms.len() >= 3
                 && claims.len() < MAX_CLAIMS

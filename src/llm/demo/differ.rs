@@ -41,18 +41,18 @@ pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDiffe
                     continue;
                 }
                 let likeness = text::jaccard_similarity(a, b);
-                let wordings = (with_unit(first), with_unit(second));
+                let with_units = (with_unit(first), with_unit(second));
                 if likeness >= 0.25
                     && !differences
                         .iter()
-                        .any(|(_, known)| known.figures == wordings)
+                        .any(|(_, known)| known.figures == with_units)
                 {
                     differences.push((
                         likeness,
                         FigureDifference {
                             first_line: *left,
                             second_line: *right,
-                            figures: wordings,
+                            figures: with_units,
                         },
                     ));
                 }

@@ -87,12 +87,12 @@ mod tests {
             ("a 3-year term", vec![("3-year", Some("term"))]),
             ("no figures", vec![]),
         ] {
-            let values = figures(sentence);
-            let values: Vec<(&str, Option<&str>)> = values
+            let figures = figures(sentence);
+            let figures: Vec<(&str, Option<&str>)> = figures
                 .iter()
                 .map(|f| (f.text.as_str(), f.unit.as_deref()))
                 .collect();
-            assert_eq!(values, expected, "{sentence}");
+            assert_eq!(figures, expected, "{sentence}");
         }
     }
 }

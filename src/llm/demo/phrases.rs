@@ -88,7 +88,7 @@ pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
     let question_stems: BTreeSet<&String> = reading
         .question_terms
         .iter()
-        .flat_map(|question_stems| &question_stems.matching_stems)
+        .flat_map(|asked| &asked.matching_stems)
         .collect();
     let least = if reading.lines.len() > 12 { 2 } else { 1 };
     let mut phrases: Vec<(String, Phrase)> = found

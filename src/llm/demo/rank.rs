@@ -107,7 +107,7 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
     order.into_iter().map(|place| candidates[place]).collect()
 }
 
-/// Takes the first lines of a ranking, skipping those similar to a line that is already chosen or taken.
+/// Takes the first lines of a ranking, skipping those similar to a line that is already chosen or excluded.
 pub fn choose_distinct(
     reading: &PromptReading,
     order: &[usize],
@@ -148,16 +148,16 @@ fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usiz
 
 /// Returns the complete sentences of reasonable length, in text order; only the most promising ones if there are many.
 fn candidates(reading: &PromptReading) -> Vec<usize> {
-    let candidates_from = |least: usize| -> Vec<usize> {
+    let lines_with_at_least = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
             let line = &reading.lines[*index];
             !line.fragment && (least..=60).contains(&line.terms.len())
         };
         (0..reading.lines.len()).filter(fit).collect()
     };
-    let mut places = candidates_from(5);
+    let mut places = lines_with_at_least(5);
     if places.len() < 8 {
-        places = candidates_from(1);
+        places = lines_with_at_least(1);
     }
     if places.is_empty() {
         places = (0..reading.lines.len()).collect();

@@ -59,11 +59,11 @@ impl PromptReading {
         let mut lines = Vec::new();
         let mut headings = Vec::new();
         let mut seen_lines = BTreeSet::new();
-        let bare_sources = brief
+        let has_no_sources = brief
             .sources
             .iter()
             .all(|source| text::collapse_whitespace(&source.text).is_empty());
-        let sources: Vec<(u32, &str)> = if bare_sources {
+        let sources: Vec<(u32, &str)> = if has_no_sources {
             vec![(0, brief.question.as_str())]
         } else {
             let pairs = brief
@@ -80,7 +80,7 @@ impl PromptReading {
                 if lines.len() >= MAX_LINES || !seen_lines.insert(text.clone()) {
                     continue;
                 }
-                if heading && !bare_sources {
+                if heading && !has_no_sources {
                     headings.push((source, text));
                     continue;
                 }
@@ -109,7 +109,7 @@ impl PromptReading {
                 .collect(),
             lines,
             headings,
-            has_no_sources: bare_sources,
+            has_no_sources,
             postings,
         }
     }
@@ -136,13 +136,13 @@ impl PromptReading {
             let Some((first, others)) = asked.matching_stems.split_first() else {
                 continue;
             };
-            let question_weight = self.weight(first);
+            let word_weight = self.weight(first);
             let has_stem = |stem: &String| terms.binary_search(stem).is_ok();
-            all += question_weight;
+            all += word_weight;
             // A word that only starts the same way is weaker evidence than the word itself.
             matched_weight += match (has_stem(first), others.iter().any(has_stem)) {
-                (true, _) => question_weight,
-                (false, true) => question_weight * 0.6,
+                (true, _) => word_weight,
+                (false, true) => word_weight * 0.6,
                 (false, false) => 0.0,
             };
         }

@@ -144,11 +144,11 @@ fn write_section(
     let flawed = order
         .iter()
         .filter(|(_, finding)| finding.verdict != ClaimVerdict::Supported);
-    let shown_claims = flawed
+    let shown_count = flawed
         .count()
         .clamp(MIN_LISTED, CLAIMS_PER_TEXT)
         .min(order.len());
-    for (claim, finding) in &order[..shown_claims] {
+    for (claim, finding) in &order[..shown_count] {
         *number += 1;
         section.push_str(&format!(
             "\n{number}. claim: “{}”",
@@ -166,9 +166,9 @@ fn write_section(
         let left_out = reading.quote(&reading.lines[line]);
         section.push_str(&format!("\n{number}. missing: {left_out}"));
     }
-    let rest = order.len() - shown_claims;
+    let rest = order.len() - shown_count;
     if rest > 0 {
-        let fine = order[shown_claims..]
+        let fine = order[shown_count..]
             .iter()
             .filter(|(_, finding)| finding.verdict == ClaimVerdict::Supported)
             .count();
@@ -224,10 +224,10 @@ fn shared_claims(read: &[CheckedClaims], max_claims: usize) -> Vec<String> {
                 })
                 .map(|other| other.letter.to_string())
                 .collect();
-            let listed_claim = shared
+            let is_listed = shared
                 .iter()
-                .any(|(_, listed_claim)| is_same_statement(listed_claim, claim));
-            if letters.len() > 1 && !listed_claim && shared.len() < max_claims {
+                .any(|(_, listed)| is_same_statement(listed, claim));
+            if letters.len() > 1 && !is_listed && shared.len() < max_claims {
                 shared.push((
                     format!(
                         "“{}” ({})",
@@ -239,7 +239,7 @@ fn shared_claims(read: &[CheckedClaims], max_claims: usize) -> Vec<String> {
             }
         }
     }
-    shared.into_iter().map(|(shared, _)| shared).collect()
+    shared.into_iter().map(|(line, _)| line).collect()
 }
 
 /// Returns the question's words that no text addresses, and the most relevant lines that no text uses.

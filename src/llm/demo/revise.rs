@@ -24,7 +24,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
     let critiques = critiques(brief);
     let mut kept_claims = Vec::new();
     let mut changes = Vec::new();
-    let mut refused_claims = Vec::new();
+    let mut refused_critiques = Vec::new();
     let mut own_claims: Vec<DraftClaim> = claims::parse_claims(own);
     own_claims.truncate(MAX_KEPT);
     for claim in &own_claims {
@@ -44,7 +44,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
             &finding,
             &names,
             reading,
-            (&mut kept_claims, &mut changes, &mut refused_claims),
+            (&mut kept_claims, &mut changes, &mut refused_critiques),
         );
     }
     for (name, line) in find_additions(brief, reading, focus, &critiques, &own_claims) {
@@ -62,7 +62,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
         "Nothing in the first answer can be checked against a passage; it is unchanged.",
     );
     draft.list_or("Changes", changes, "None.");
-    draft.list_or("Critiques not followed", refused_claims, "None.");
+    draft.list_or("Critiques not followed", refused_critiques, "None.");
     draft.finish()
 }
 
@@ -142,10 +142,10 @@ fn find_additions(
         .chain(supporting_lines(brief, reading, focus))
     {
         let terms = &reading.lines[line].terms;
-        let own_texts = own_claims
+        let is_known = own_claims
             .iter()
             .any(|own| text::jaccard_similarity(&own.terms, terms) > 0.5);
-        if !own_texts
+        if !is_known
             && added_lines.len() < MAX_ADDED
             && added_lines.iter().all(|(_, other)| *other != line)
         {

@@ -17,7 +17,7 @@ pub struct Sentence {
 
 /// Splits a text into sentences, in order.
 pub fn sentences(text: &str) -> Vec<Sentence> {
-    let mut sentence_list = Vec::new();
+    let mut sentences = Vec::new();
     let mut paragraph = String::new();
     let mut lines = 0;
     for line in text.lines().chain(std::iter::once("")) {
@@ -30,32 +30,32 @@ pub fn sentences(text: &str) -> Vec<Sentence> {
             lines += 1;
             continue;
         }
-        flush(&mut paragraph, lines == 1, &mut sentence_list);
+        flush(&mut paragraph, lines == 1, &mut sentences);
         lines = 0;
         if !line.is_empty() {
             paragraph = line;
-            flush(&mut paragraph, true, &mut sentence_list);
+            flush(&mut paragraph, true, &mut sentences);
         }
     }
-    sentence_list
+    sentences
 }
 
-fn flush(paragraph: &mut String, one_line: bool, sentence_list: &mut Vec<Sentence>) {
+fn flush(paragraph: &mut String, one_line: bool, sentences: &mut Vec<Sentence>) {
     if paragraph.is_empty() {
         return;
     }
     if one_line && is_heading(paragraph) {
-        sentence_list.push(Sentence {
+        sentences.push(Sentence {
             text: paragraph.trim_start_matches(['#', ' ']).to_owned(),
             heading: true,
         });
     } else {
-        split_paragraph(paragraph, sentence_list);
+        split_paragraph(paragraph, sentences);
     }
     paragraph.clear();
 }
 
-fn split_paragraph(paragraph: &str, sentence_list: &mut Vec<Sentence>) {
+fn split_paragraph(paragraph: &str, sentences: &mut Vec<Sentence>) {
     let mut start = 0;
     let mut length = 0;
     let mut characters = paragraph.char_indices().peekable();
@@ -82,16 +82,16 @@ fn split_paragraph(paragraph: &str, sentence_list: &mut Vec<Sentence>) {
         {
             continue;
         }
-        push_sentence(&paragraph[start..end], sentence_list);
+        push_sentence(&paragraph[start..end], sentences);
         (start, length) = (end, 0);
     }
-    push_sentence(&paragraph[start..], sentence_list);
+    push_sentence(&paragraph[start..], sentences);
 }
 
-fn push_sentence(text: &str, sentence_list: &mut Vec<Sentence>) {
+fn push_sentence(text: &str, sentences: &mut Vec<Sentence>) {
     let text = text.trim();
     if text.chars().any(char::is_alphanumeric) {
-        sentence_list.push(Sentence {
+        sentences.push(Sentence {
             text: text.to_owned(),
             heading: false,
         });
@@ -227,8 +227,12 @@ mod tests {
             ("a,b,c", false),
             ("12 345", false),
         ] {
-            let headings = sentences(line);
-            assert_eq!(headings.first().map(|s| s.heading), Some(heading), "{line}");
+            let sentences = sentences(line);
+            assert_eq!(
+                sentences.first().map(|s| s.heading),
+                Some(heading),
+                "{line}"
+            );
         }
     }
 

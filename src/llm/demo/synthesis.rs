@@ -215,11 +215,11 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
                 && left.claim.values.is_disjoint(&right.claim.values);
             let denied = left.claim.negated != right.claim.negated && likeness >= 0.7;
             // Contradictions with a passage are listed above.
-            let wordings = [left, right]
+            let is_listed = [left, right]
                 .iter()
                 .any(|one| one.verdict == ClaimVerdict::Contradicted);
             if apart
-                && !wordings
+                && !is_listed
                 && contradictions.len() < 4
                 && ((figures && likeness >= 0.5) || denied)
             {
@@ -261,7 +261,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
         );
     }
     if let Some((word, kind)) = reading.kind.filter(|_| !reading.has_no_sources) {
-        let answered_terms = read
+        let is_answered = read
             .iter()
             .flat_map(|peer| &peer.claims)
             .any(|(claim, finding)| {
@@ -271,7 +271,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
                     .map_or(&claim.text, |line| &reading.lines[line].text);
                 kind.matches_kind(line) && reading.relevance(&claim.terms) > 0.0
             });
-        if !answered_terms {
+        if !is_answered {
             spots.push(format!(
                 "“{word}” asks for {}; no member gives one.",
                 kind.name()

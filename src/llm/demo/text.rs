@@ -14,7 +14,7 @@ pub struct TextWord<'a> {
 
 /// Splits a text into words. In scripts without spaces, overlapping pairs of characters count as words.
 pub fn words(text: &str) -> Vec<TextWord<'_>> {
-    let mut word_list = Vec::new();
+    let mut words = Vec::new();
     let mut characters = text.char_indices().peekable();
     while let Some((start, first)) = characters.next() {
         if !first.is_alphanumeric() {
@@ -33,15 +33,15 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
         }
         let run = &text[start..end];
         if dense {
-            push_pairs(run, start, &mut word_list);
+            push_pairs(run, start, &mut words);
         } else {
-            word_list.push(TextWord {
+            words.push(TextWord {
                 text: run,
                 offset: start,
             });
         }
     }
-    word_list
+    words
 }
 
 /// Returns a word's stem for comparisons: lowercase, without the most common English endings. Deliberately crude,
@@ -131,7 +131,7 @@ pub fn collapse_whitespace(text: &str) -> String {
     squeezed
 }
 
-/// Truncates to `most` characters, preferably at a space, and marks the cut.
+/// Truncates to `max_chars` characters, preferably at a space, and marks the cut.
 pub fn shorten(text: &str, max_chars: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(max_chars) else {
         return text.to_owned();
@@ -172,17 +172,17 @@ fn is_unspaced_script(character: char) -> bool {
         | '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
 }
 
-fn push_pairs<'a>(run: &'a str, start: usize, word_list: &mut Vec<TextWord<'a>>) {
+fn push_pairs<'a>(run: &'a str, start: usize, words: &mut Vec<TextWord<'a>>) {
     let places: Vec<usize> = run.char_indices().map(|(at, _)| at).collect();
     if places.len() == 1 {
-        word_list.push(TextWord {
+        words.push(TextWord {
             text: run,
             offset: start,
         });
     }
     for (index, &from) in places.iter().enumerate().take(places.len() - 1) {
         let to = places.get(index + 2).copied().unwrap_or(run.len());
-        word_list.push(TextWord {
+        words.push(TextWord {
             text: &run[from..to],
             offset: start + from,
         });

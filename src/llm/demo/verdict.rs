@@ -25,9 +25,9 @@ impl ClaimVerdict {
     pub fn parse(text: &str) -> Self {
         let text = text.trim_matches(['*', '_', ' ', '`']).to_lowercase();
         let all = [Self::Contradicted, Self::Unverifiable, Self::Supported];
-        let verdicts = all
+        let stated = all
             .into_iter()
             .find(|verdict| text.starts_with(verdict.name()));
-        verdicts.unwrap_or(Self::Unverifiable)
+        stated.unwrap_or(Self::Unverifiable)
     }
 }

@@ -222,7 +222,7 @@ fn for_each_leaf(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Optio
     loop {
         buffer.clear();
         let event = reader.read_event_into(&mut buffer).ok()?;
-        let is_open = match event {
+        let piece = match event {
             Event::Start(start) if open.len() < MAX_DEPTH => {
                 let name = start.local_name().into_inner().to_owned();
                 open.push((name, String::new()));
@@ -247,7 +247,7 @@ fn for_each_leaf(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Optio
             _ => continue,
         };
         if let Some((_, text)) = open.last_mut() {
-            text.push_str(&is_open);
+            text.push_str(&piece);
         }
     }
 }

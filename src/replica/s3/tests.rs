@@ -159,53 +159,53 @@ fn permanent_failures_are_reported_without_retry() {
     // From here on, the store is known to support conditions.
     assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
     assert_eq!(target.remove("known"), Ok(()));
-    let outage = BucketFault::Says;
+    let fault = BucketFault::Says;
     for (trouble, parts) in [
         (
-            outage(403, "AccessDenied", "Access Denied"),
+            fault(403, "AccessDenied", "Access Denied"),
             ["AccessDenied: Access Denied;", "PutObject"],
         ),
         (
-            outage(403, "InvalidAccessKeyId", "No."),
+            fault(403, "InvalidAccessKeyId", "No."),
             ["InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"],
         ),
         (
-            outage(403, "QuotaExceeded", "Full."),
+            fault(403, "QuotaExceeded", "Full."),
             ["QuotaExceeded: Full;", "is full"],
         ),
         (
-            outage(507, "XMinioStorageFull", "Full."),
+            fault(507, "XMinioStorageFull", "Full."),
             ["XMinioStorageFull", "is full"],
         ),
         (
-            outage(400, "EntityTooLarge", "5 GB."),
+            fault(400, "EntityTooLarge", "5 GB."),
             ["EntityTooLarge", "files this large"],
         ),
         (
-            outage(403, "RequestTimeTooSkewed", "Far."),
+            fault(403, "RequestTimeTooSkewed", "Far."),
             ["RequestTimeTooSkewed", "clock"],
         ),
         (
-            outage(400, "ExpiredToken", "Old."),
+            fault(400, "ExpiredToken", "Old."),
             ["ExpiredToken", "temporary"],
         ),
         (
-            outage(404, "NoSuchBucket", "None."),
+            fault(404, "NoSuchBucket", "None."),
             ["NoSuchBucket", "create the bucket copies"],
         ),
         (
-            outage(301, "PermanentRedirect", "There."),
+            fault(301, "PermanentRedirect", "There."),
             ["PermanentRedirect", "AWS_REGION"],
         ),
         (
-            outage(
+            fault(
                 400,
                 "AuthorizationHeaderMalformed",
                 "x</Message><Region>eu-west-9</Region><Message>",
             ),
             ["AuthorizationHeaderMalformed", "set AWS_REGION=eu-west-9"],
         ),
-        (outage(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
+        (fault(403, "Odd", SECRET), ["Odd: …;", "allowed"]),
         (
             BucketFault::Page(404, "<html>no</html>"),
             ["404", "may not be an S3-compatible store"],

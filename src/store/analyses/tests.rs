@@ -262,7 +262,7 @@ fn history_search_ignores_case() {
                     .collect::<Vec<_>>(),
             )
         };
-        let search_ids = |search: Option<&str>, status| {
+        let find_prompts = |search: Option<&str>, status| {
             let search = search.map(str::to_owned);
             with(HistoryFilter {
                 search,
@@ -270,16 +270,19 @@ fn history_search_ignores_case() {
                 ..HistoryFilter::default()
             })
         };
-        assert_eq!(search_ids(None, None)?.len(), 4);
-        assert_eq!(search_ids(Some("100%"), None)?, ["100% sure?"]);
-        assert_eq!(search_ids(Some("under_"), None)?, ["under_score"]);
+        assert_eq!(find_prompts(None, None)?.len(), 4);
+        assert_eq!(find_prompts(Some("100%"), None)?, ["100% sure?"]);
+        assert_eq!(find_prompts(Some("under_"), None)?, ["under_score"]);
         assert_eq!(
-            search_ids(Some("under"), None)?,
+            find_prompts(Some("under"), None)?,
             ["UNDER score", "under_score"]
         );
-        assert_eq!(search_ids(Some("\\"), None)?, [""; 0]);
-        assert_eq!(search_ids(None, Some(Status::Cancelled))?, ["100 times"]);
-        assert_eq!(search_ids(Some("sure"), Some(Status::Cancelled))?, [""; 0]);
+        assert_eq!(find_prompts(Some("\\"), None)?, [""; 0]);
+        assert_eq!(find_prompts(None, Some(Status::Cancelled))?, ["100 times"]);
+        assert_eq!(
+            find_prompts(Some("sure"), Some(Status::Cancelled))?,
+            [""; 0]
+        );
 
         let of_pattern = |pattern: &str| {
             with(HistoryFilter {

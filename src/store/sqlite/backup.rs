@@ -97,16 +97,16 @@ pub(in crate::store) fn copy(
     // Count and copy in a single transaction of a single connection, so that neither includes concurrent writes.
     source.execute_batch("BEGIN")?;
     let rows = count_rows(&source)?;
-    let mut compacted = Connection::open(&pages.0)?;
+    let mut page_copy = Connection::open(&pages.0)?;
     // A temporary file: only its compacted copy must survive a power failure.
-    compacted.execute_batch("PRAGMA synchronous = OFF")?;
-    if Backup::new(&source, &mut compacted)?.step(-1)? != StepResult::Done {
+    page_copy.execute_batch("PRAGMA synchronous = OFF")?;
+    if Backup::new(&source, &mut page_copy)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));
     }
     drop(source);
     // VACUUM drops free pages and any deleted data in them.
-    compacted.execute("VACUUM INTO ?1", [name])?;
-    drop(compacted);
+    page_copy.execute("VACUUM INTO ?1", [name])?;
+    drop(page_copy);
     drop(pages);
     let verified = verify(&part.0)?;
     has_same_rows(&rows, &verified.rows)?;
@@ -155,17 +155,17 @@ fn count_rows(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
 
 fn has_same_rows(
     wanted: &BTreeMap<String, u64>,
-    restored_rows: &BTreeMap<String, u64>,
+    copied_rows: &BTreeMap<String, u64>,
 ) -> Result<(), BackupError> {
     let different = wanted
         .iter()
-        .find(|(name, rows)| restored_rows.get(*name) != Some(rows));
+        .find(|(name, rows)| copied_rows.get(*name) != Some(rows));
     match different {
-        None if wanted.len() == restored_rows.len() => Ok(()),
+        None if wanted.len() == copied_rows.len() => Ok(()),
         None => Err(BackupError::Damaged("it has other tables".into())),
         Some((name, rows)) => {
-            let restored_rows = restored_rows.get(name).copied().unwrap_or_default();
-            let why = format!("{name} has {restored_rows} rows in it, and {rows} in the database");
+            let count = copied_rows.get(name).copied().unwrap_or_default();
+            let why = format!("{name} has {count} rows in it, and {rows} in the database");
             Err(BackupError::Damaged(why))
         }
     }

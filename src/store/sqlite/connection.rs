@@ -288,20 +288,19 @@ mod tests {
     fn a_cached_statement_is_planned_once() {
         let folder = Folder::new();
         let store = folder.open_file();
-        let plan_counts = store.write_now(|db| {
+        let result = store.write_now(|db| {
             users::insert(db, &user(1))?;
             let sql = "SELECT u.id FROM users u LEFT JOIN sessions s ON s.user_id = u.id
                        WHERE u.id = ?1 AND u.disabled = 0";
             for n in 1..20 {
-                let email =
-                    db.query_optional(sql, [user(n % 2).id], |row| row.get::<_, String>(0))?;
-                assert_eq!(email.is_some(), n % 2 == 1);
+                let id = db.query_optional(sql, [user(n % 2).id], |row| row.get::<_, String>(0))?;
+                assert_eq!(id.is_some(), n % 2 == 1);
             }
             let statement = db.sqlite()?.raw().prepare_cached(sql)?;
             assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
             assert_eq!(statement.get_status(StatementStatus::Run), 19);
             Ok(())
         });
-        plan_counts.expect("the test's statements");
+        result.expect("the test's statements");
     }
 }

@@ -49,7 +49,7 @@ fn run_on(server: &str, sql: &str) {
     let mut psql = std::process::Command::new("psql");
     let psql_output = psql.args(["-X", "-q", "-d", server, "-c", sql]).output();
     assert!(
-        psql_output.is_ok_and(|psql_output| psql_output.status.success()),
+        psql_output.is_ok_and(|output| output.status.success()),
         "{sql}"
     );
 }

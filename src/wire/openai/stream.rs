@@ -99,9 +99,9 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
 }
 
 /// Returns the finish reason: a string, a list, or an object, which is SGLang's own form.
-fn finish_reason(choice: &Value) -> Option<&str> {
-    let choice = choice.get(0).unwrap_or(choice);
-    let places = [choice, &choice["type"], &choice["reason"]];
+fn finish_reason(reason: &Value) -> Option<&str> {
+    let reason = reason.get(0).unwrap_or(reason);
+    let places = [reason, &reason["type"], &reason["reason"]];
     places.into_iter().find_map(Value::as_str)
 }
 

@@ -70,9 +70,9 @@ fn a_field_reaches_the_providers_that_may_accept_it() {
             &request(from, fields.clone()),
             &ModelCapabilities::default(),
         );
-        let accepted = ["min_p", "metadata", "models"].into_iter();
-        let accepted: Vec<&str> = accepted.filter(|name| !body[*name].is_null()).collect();
-        assert_eq!(accepted, expected, "{from:?} to {to:?}");
+        let sent_fields = ["min_p", "metadata", "models"].into_iter();
+        let sent_fields: Vec<&str> = sent_fields.filter(|name| !body[*name].is_null()).collect();
+        assert_eq!(sent_fields, expected, "{from:?} to {to:?}");
     }
 }
 
@@ -96,12 +96,12 @@ fn own_fields_are_kept_and_refused_ones_skipped() {
     assert_eq!((&body["n"], &body["api_key"]), (&Value::Null, &Value::Null));
     assert_eq!(body["stream_options"], json!({ "include_usage": true }));
     assert_eq!(body["reasoning"], json!({ "max_tokens": 9 }));
-    let refusal = ModelCapabilities {
+    let capabilities = ModelCapabilities {
         refused_fields: vec!["min_p".into()],
         ..ModelCapabilities::default()
     };
     assert_eq!(
-        sent_body(ApiFormat::OpenAi, &request, &refusal)["min_p"],
+        sent_body(ApiFormat::OpenAi, &request, &capabilities)["min_p"],
         Value::Null
     );
 }
@@ -165,8 +165,8 @@ fn a_refused_field_is_found_in_providers_messages() {
             None,
         ),
     ] {
-        let refusal = refused_field_among(&body.to_string(), &names);
-        assert_eq!(refusal.as_deref(), expected, "{body}");
+        let refused_field = refused_field_among(&body.to_string(), &names);
+        assert_eq!(refused_field.as_deref(), expected, "{body}");
     }
 }
 

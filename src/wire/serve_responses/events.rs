@@ -197,8 +197,7 @@ impl ResponseEvents {
             };
             let sealed = &item["encrypted_content"];
             let mut thoughts = self.thoughts.iter();
-            if !sealed.is_null()
-                && !thoughts.any(|thoughts| thoughts["encrypted_content"] == *sealed)
+            if !sealed.is_null() && !thoughts.any(|thought| thought["encrypted_content"] == *sealed)
             {
                 events.extend(self.reasoning_end_events(block));
             }

@@ -8,7 +8,7 @@ use crate::domain::model::{Structured, Thinking};
 use crate::domain::parameters::Parameters;
 use crate::wire::{ApiFormat, ModelCapabilities, openai, request};
 
-fn request_sent(kind: ApiFormat, ask: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+fn sent_body(kind: ApiFormat, ask: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
     let outgoing = request(kind, "m", ask, capabilities, openai::PLAIN_QUIRKS);
     serde_json::from_slice(&outgoing.body).unwrap()
 }
@@ -30,7 +30,7 @@ fn each_format_has_its_own_names() {
         base64: "AAAA".into(),
     }];
     let plain = ModelCapabilities::default();
-    let anthropic = request_sent(ApiFormat::Anthropic, &ask, &plain);
+    let anthropic = sent_body(ApiFormat::Anthropic, &ask, &plain);
     assert_eq!(anthropic["system"], "Be brief.");
     assert_eq!(
         anthropic["messages"][0]["content"][0]["source"]["data"],
@@ -50,7 +50,7 @@ fn each_format_has_its_own_names() {
         (&anthropic["max_tokens"], &anthropic["stop_sequences"][0]),
         (&json!(50), &json!("END"))
     );
-    let gemini = request_sent(ApiFormat::Gemini, &ask, &plain);
+    let gemini = sent_body(ApiFormat::Gemini, &ask, &plain);
     assert_eq!(gemini["systemInstruction"]["parts"][0]["text"], "Be brief.");
     assert_eq!(
         gemini["contents"][0]["parts"][0]["inlineData"]["mimeType"],
@@ -60,7 +60,7 @@ fn each_format_has_its_own_names() {
         gemini["generationConfig"],
         json!({ "temperature": 1.5, "topP": 0.5, "topK": 7, "maxOutputTokens": 50, "seed": 3, "stopSequences": ["END"] })
     );
-    let responses = request_sent(ApiFormat::Responses, &ask, &plain);
+    let responses = sent_body(ApiFormat::Responses, &ask, &plain);
     assert_eq!(
         (&responses["instructions"], &responses["store"]),
         (&json!("Be brief."), &json!(false))
@@ -70,7 +70,7 @@ fn each_format_has_its_own_names() {
         "data:image/png;base64,AAAA"
     );
     assert_eq!(responses["max_output_tokens"], 50);
-    let ollama = request_sent(ApiFormat::Ollama, &ask, &plain);
+    let ollama = sent_body(ApiFormat::Ollama, &ask, &plain);
     assert_eq!(ollama["messages"][1]["images"][0], "AAAA");
     assert_eq!(
         (
@@ -79,7 +79,7 @@ fn each_format_has_its_own_names() {
         ),
         (&json!(50), &json!(4_096))
     );
-    let chat = request_sent(ApiFormat::OpenAi, &ask, &plain);
+    let chat = sent_body(ApiFormat::OpenAi, &ask, &plain);
     assert_eq!(
         chat["messages"][1]["content"][1]["image_url"]["url"],
         "data:image/png;base64,AAAA"
@@ -111,7 +111,7 @@ fn thinking_is_requested_in_each_models_form() {
         max_output,
         ..ModelCapabilities::default()
     };
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::Anthropic,
         &ask("minimal", None),
         &capabilities(Thinking::Adaptive, 64_000),
@@ -125,7 +125,7 @@ fn thinking_is_requested_in_each_models_form() {
         (&body["temperature"], &body["max_tokens"]),
         (&Value::Null, &json!(32_000))
     );
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::Anthropic,
         &ask("high", None),
         &capabilities(Thinking::Budget, 64_000),
@@ -136,7 +136,7 @@ fn thinking_is_requested_in_each_models_form() {
     );
     assert_eq!(body["max_tokens"], 48_384);
     // A thinking budget must be below the output limit, and has a minimum of its own.
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::Anthropic,
         &ask("high", Some(2_000)),
         &capabilities(Thinking::Budget, 64_000),
@@ -145,7 +145,7 @@ fn thinking_is_requested_in_each_models_form() {
         (&body["thinking"]["budget_tokens"], &body["max_tokens"]),
         (&json!(1_999), &json!(2_000))
     );
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::Anthropic,
         &ask("high", Some(500)),
         &capabilities(Thinking::Budget, 64_000),
@@ -154,7 +154,7 @@ fn thinking_is_requested_in_each_models_form() {
         (&body["thinking"], &body["temperature"]),
         (&Value::Null, &json!(0.5))
     );
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::Anthropic,
         &ask("none", None),
         &capabilities(Thinking::Adaptive, 0),
@@ -164,7 +164,7 @@ fn thinking_is_requested_in_each_models_form() {
         (&Value::Null, &json!(8_192))
     );
     let config = |effort, thinking| {
-        request_sent(
+        sent_body(
             ApiFormat::Gemini,
             &ask(effort, None),
             &capabilities(thinking, 0),
@@ -180,13 +180,13 @@ fn thinking_is_requested_in_each_models_form() {
         json!({ "includeThoughts": true, "thinkingLevel": "high" })
     );
     assert_eq!(config("high", Thinking::Fixed), Value::Null);
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::Ollama,
         &ask("none", None),
         &capabilities(Thinking::Unknown, 0),
     );
     assert_eq!(body["think"], false);
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::OpenAi,
         &ask("high", None),
         &capabilities(Thinking::Toggle, 0),
@@ -195,7 +195,7 @@ fn thinking_is_requested_in_each_models_form() {
         (&body["thinking"]["type"], &body["reasoning_effort"]),
         (&json!("enabled"), &Value::Null)
     );
-    let body = request_sent(
+    let body = sent_body(
         ApiFormat::Responses,
         &ask("high", None),
         &capabilities(Thinking::Effort, 0),
@@ -215,43 +215,43 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
     };
     let native = capabilities(Structured::Native, &[]);
     assert_eq!(
-        request_sent(ApiFormat::OpenAi, &request_with_schema(), &native)["response_format"]["json_schema"]
+        sent_body(ApiFormat::OpenAi, &request_with_schema(), &native)["response_format"]["json_schema"]
             ["strict"],
         false
     );
     assert_eq!(
-        request_sent(ApiFormat::Responses, &request_with_schema(), &native)["text"]["format"]["name"],
+        sent_body(ApiFormat::Responses, &request_with_schema(), &native)["text"]["format"]["name"],
         "answer"
     );
     assert_eq!(
-        request_sent(ApiFormat::Anthropic, &request_with_schema(), &native)["output_config"]["format"]
+        sent_body(ApiFormat::Anthropic, &request_with_schema(), &native)["output_config"]["format"]
             ["type"],
         "json_schema"
     );
     assert_eq!(
-        request_sent(ApiFormat::Gemini, &request_with_schema(), &native)["generationConfig"]["responseMimeType"],
+        sent_body(ApiFormat::Gemini, &request_with_schema(), &native)["generationConfig"]["responseMimeType"],
         "application/json"
     );
     let tool = capabilities(Structured::Tool, &[]);
     assert_eq!(
-        request_sent(ApiFormat::OpenAi, &request_with_schema(), &tool)["tool_choice"]["function"]["name"],
+        sent_body(ApiFormat::OpenAi, &request_with_schema(), &tool)["tool_choice"]["function"]["name"],
         "answer"
     );
     assert_eq!(
-        request_sent(ApiFormat::Anthropic, &request_with_schema(), &tool)["tool_choice"]["name"],
+        sent_body(ApiFormat::Anthropic, &request_with_schema(), &tool)["tool_choice"]["name"],
         "answer"
     );
     assert_eq!(
-        request_sent(ApiFormat::Responses, &request_with_schema(), &tool)["tool_choice"]["name"],
+        sent_body(ApiFormat::Responses, &request_with_schema(), &tool)["tool_choice"]["name"],
         "answer"
     );
     assert_eq!(
-        request_sent(ApiFormat::Gemini, &request_with_schema(), &tool)["toolConfig"]["functionCallingConfig"]
+        sent_body(ApiFormat::Gemini, &request_with_schema(), &tool)["toolConfig"]["functionCallingConfig"]
             ["mode"],
         "ANY"
     );
     assert_eq!(
-        request_sent(ApiFormat::Ollama, &request_with_schema(), &tool)["format"]["type"],
+        sent_body(ApiFormat::Ollama, &request_with_schema(), &tool)["format"]["type"],
         "object"
     );
     // The schema becomes an instruction if there is no better method, or if the better one was refused.
@@ -266,7 +266,7 @@ fn a_schema_is_enforced_as_well_as_the_model_allows() {
             capabilities(Structured::Prompt, &["format"]),
             capabilities(Structured::Native, &[refused, "format"]),
         ] {
-            let body = request_sent(kind, &request_with_schema(), &capabilities).to_string();
+            let body = sent_body(kind, &request_with_schema(), &capabilities).to_string();
             assert!(
                 body.contains("valid against this JSON schema"),
                 "{kind:?}: {body}"
@@ -280,7 +280,7 @@ fn a_long_prefix_is_marked_for_caching() {
     let mut ask = request_with(Parameters::default());
     ask.is_prefix_reused = true;
     let system = |ask: &ModelRequest| {
-        request_sent(ApiFormat::Anthropic, ask, &ModelCapabilities::default())["system"].clone()
+        sent_body(ApiFormat::Anthropic, ask, &ModelCapabilities::default())["system"].clone()
     };
     assert_eq!(system(&ask), "Be brief.", "too short to be kept");
     ask.messages[0].text = "Be brief. ".repeat(1_000);

@@ -46,7 +46,7 @@ fn request_with_tools(choice: ToolChoice) -> ModelRequest {
     ask
 }
 
-fn request_sent(kind: ApiFormat, ask: &ModelRequest) -> Value {
+fn sent_body(kind: ApiFormat, ask: &ModelRequest) -> Value {
     let outgoing = request(
         kind,
         "m",
@@ -60,7 +60,7 @@ fn request_sent(kind: ApiFormat, ask: &ModelRequest) -> Value {
 #[test]
 fn a_conversation_with_tools_is_encoded_in_each_format() {
     let ask = request_with_tools(ToolChoice::Auto);
-    let chat = request_sent(ApiFormat::OpenAi, &ask);
+    let chat = sent_body(ApiFormat::OpenAi, &ask);
     let own = &chat["messages"];
     assert_eq!(own[2]["content"], Value::Null);
     assert_eq!(own[2]["tool_calls"][1]["id"], "c2");
@@ -74,7 +74,7 @@ fn a_conversation_with_tools_is_encoded_in_each_format() {
         (&Value::Null, &json!(false))
     );
 
-    let responses = request_sent(ApiFormat::Responses, &ask);
+    let responses = sent_body(ApiFormat::Responses, &ask);
     let own = &responses["input"];
     assert_eq!(
         (&own[1]["type"], &own[2]["call_id"]),
@@ -87,7 +87,7 @@ fn a_conversation_with_tools_is_encoded_in_each_format() {
     assert_eq!(responses["tools"][0]["strict"], false);
 
     // Both results are in one turn, before the user's text.
-    let anthropic = request_sent(ApiFormat::Anthropic, &ask);
+    let anthropic = sent_body(ApiFormat::Anthropic, &ask);
     let own = &anthropic["messages"];
     assert_eq!(own.as_array().unwrap().len(), 3);
     assert_eq!(own[1]["content"][0]["input"]["location"], "Rome");
@@ -103,7 +103,7 @@ fn a_conversation_with_tools_is_encoded_in_each_format() {
         json!({ "type": "auto", "disable_parallel_tool_use": true })
     );
 
-    let gemini = request_sent(ApiFormat::Gemini, &ask);
+    let gemini = sent_body(ApiFormat::Gemini, &ask);
     let own = &gemini["contents"];
     assert_eq!(own[1]["parts"][0]["thoughtSignature"], "sig");
     assert_eq!(own[2]["parts"][0]["functionResponse"]["name"], "weather");
@@ -112,7 +112,7 @@ fn a_conversation_with_tools_is_encoded_in_each_format() {
         "weather"
     );
 
-    let ollama = request_sent(ApiFormat::Ollama, &ask);
+    let ollama = sent_body(ApiFormat::Ollama, &ask);
     let own = &ollama["messages"];
     assert_eq!(
         own[2]["tool_calls"][0]["function"]["arguments"]["location"],
@@ -189,11 +189,11 @@ fn a_tool_choice_is_encoded_in_each_format() {
             json!("NONE"),
         ),
     ] {
-        let body = request_sent(kind, &request_with_tools(choice.clone()));
+        let body = sent_body(kind, &request_with_tools(choice.clone()));
         assert_eq!(body.pointer(place), Some(&expected), "{kind:?} {choice:?}");
     }
     assert_eq!(
-        request_sent(ApiFormat::Ollama, &request_with_tools(ToolChoice::None))["tools"],
+        sent_body(ApiFormat::Ollama, &request_with_tools(ToolChoice::None))["tools"],
         Value::Null
     );
 }

@@ -95,12 +95,12 @@ fn errors_name_their_line() {
             "99999999999999999999 does not fit in 64 bits",
         ),
     ] {
-        let error_lines = parse_toml(text)
+        let error = parse_toml(text)
             .err()
             .unwrap_or_else(|| panic!("{text} was taken"));
         assert!(
-            error_lines.line == line && error_lines.message.contains(words),
-            "{text}: {error_lines:?}"
+            error.line == line && error.message.contains(words),
+            "{text}: {error:?}"
         );
         assert!(
             toml::from_str::<Value>(text).is_err() || text.contains("2026") || text.contains("inf"),
@@ -111,7 +111,7 @@ fn errors_name_their_line() {
 
 #[test]
 fn lines_are_recorded_by_path() {
-    let table_lines = parse_toml("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2\r\nlist = [\r\n1,\r\n{name = 2}]").expect("read");
+    let parsed = parse_toml("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2\r\nlist = [\r\n1,\r\n{name = 2}]").expect("read");
     for (path, line) in [
         ("id", 1),
         ("stages.0", 3),
@@ -123,9 +123,9 @@ fn lines_are_recorded_by_path() {
         ("stages.1.list.0", 11),
         ("stages.1.list.1.name", 12),
     ] {
-        assert_eq!(table_lines.lines.get(path), Some(&line), "{path}");
+        assert_eq!(parsed.lines.get(path), Some(&line), "{path}");
     }
-    assert_eq!(table_lines.value["stages"][0]["prompt"], json!("a\n"));
+    assert_eq!(parsed.value["stages"][0]["prompt"], json!("a\n"));
 }
 
 #[test]

@@ -24,7 +24,7 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// Returns `None` if this machine does not permit mounting.
-    fn fill_disk_under(path: &Path) -> Option<Self> {
+    fn mount(path: &Path) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(path).output();
         mounted
@@ -155,7 +155,7 @@ impl ReplicatedFolder {
     /// Creates a data folder and a replica that share a disk that can be full.
     fn on_a_small_disk() -> Self {
         let folder = Folder::new();
-        let disk = SmallDisk::fill_disk_under(folder.path());
+        let disk = SmallDisk::mount(folder.path());
         if disk.is_none() {
             eprintln!("no full disk: this machine lets nobody mount a disk in memory");
         }

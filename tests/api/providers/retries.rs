@@ -131,12 +131,12 @@ fn a_field_refused_by_a_model_is_omitted_and_remembered() {
     };
     assert!(start_call(&llm, warm("m")).result().is_ok());
     assert!(start_call(&llm, warm("m")).result().is_ok());
-    let sent_temperatures: Vec<bool> = provider
+    let has_temperature: Vec<bool> = provider
         .requests()
         .iter()
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
-    assert_eq!(sent_temperatures, [true, false, false]);
+    assert_eq!(has_temperature, [true, false, false]);
     // A provider that still refuses a field that is no longer sent is not retried.
     assert_eq!(start_call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
 }

@@ -319,11 +319,11 @@ fn serve(socket: TcpStream, shared: &Shared) {
     let broken = steps
         .into_iter()
         .any(|step| play(&mut *pipe, step, shared).is_err());
-    let arrived_at = Instant::now();
+    let ended_at = Instant::now();
     let mut state = shared.state.lock().unwrap();
     state.open -= 1;
     if broken {
-        state.left.push((model, arrived_at));
+        state.left.push((model, ended_at));
     }
     drop(state);
     shared.changed.notify_all();

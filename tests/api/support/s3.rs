@@ -329,11 +329,11 @@ fn record_request(request: &Request, state: &Mutex<State>) -> Option<BucketFault
     {
         return Some(trouble.clone());
     }
-    let outage = state
+    let position = state
         .troubles
         .iter()
         .position(|(failing_method, _)| failing_method == method)?;
-    Some(state.troubles.remove(outage).1)
+    Some(state.troubles.remove(position).1)
 }
 
 /// Sends a response with 1/`part` of its body.

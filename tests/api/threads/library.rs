@@ -228,8 +228,8 @@ fn other_users_threads_cannot_be_continued() {
         other
             .post("/api/estimate", body.clone())
             .refused(422, "VALIDATION_ERROR");
-        let anonymous = server.client().post("/api/analyze", body);
-        anonymous.refused(401, "UNAUTHENTICATED");
+        let refusal = server.client().post("/api/analyze", body);
+        refusal.refused(401, "UNAUTHENTICATED");
     }
     let both = json!({
         "prompt": "x", "thread": answer["thread_id"], "follow_up_to": answer["analysis_id"],

@@ -129,7 +129,7 @@ pub(super) fn truncated_cases() -> Vec<Case> {
                 end_line("insufficient_system_resource"),
                 sse(&[text(T), end("stop"), usual_usage(), done()]),
             ],
-            expected: Answer(T, "stop"),
+            unstreamed: Answer(T, "stop"),
             stream: Broken("Seven plus ", BROKE),
             count: None,
         },

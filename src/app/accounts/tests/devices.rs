@@ -32,9 +32,9 @@ async fn is_free(accounts: &Accounts, email: &str, origin: &RequestOrigin) -> bo
 
 #[test]
 fn a_flood_from_its_own_address_does_not_slow_a_device() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let devices = sign_in(accounts, "a@b.co").await.device_cookie;
         let guesses = flood(accounts, "a@b.co").await;
         assert!(!is_free(accounts, "a@b.co", &visit(0)).await);
@@ -53,9 +53,9 @@ fn a_flood_from_its_own_address_does_not_slow_a_device() {
 
 #[test]
 fn only_a_token_for_this_account_and_password_counts() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let own_sign_in = sign_in(accounts, "a@b.co").await;
         let other = sign_in(accounts, "b@b.co").await.device_cookie;
         let forged = device::DeviceTokens::new("another secret").token(
@@ -114,9 +114,9 @@ fn only_a_token_for_this_account_and_password_counts() {
 
 #[test]
 fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let mut devices = String::new();
         for n in 0..6 {
             let email = format!("{n}@b.co");
@@ -138,9 +138,9 @@ fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
 
 #[test]
 fn guesses_with_a_device_token_are_bounded() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let own_sign_in = sign_in(accounts, "a@b.co").await;
         let thief = |seconds| RequestOrigin {
             peer: Some([203, 0, 113, 1].into()),
@@ -178,9 +178,9 @@ fn guesses_with_a_device_token_are_bounded() {
 
 #[test]
 fn a_password_can_be_changed_during_a_flood() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let own_sign_in = sign_in(accounts, "a@b.co").await;
         let owner = caller(accounts, &own_sign_in.access_token, 0)
             .await
@@ -207,9 +207,9 @@ fn a_password_can_be_changed_during_a_flood() {
 
 #[test]
 fn rehashing_a_password_keeps_its_device() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let own_sign_in = sign_in(accounts, "a@b.co").await;
         let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
         let id = own_sign_in.user.id.clone();

@@ -95,9 +95,9 @@ fn kind<T>(result: Result<T>) -> Option<Kind> {
 
 #[test]
 fn every_failed_sign_in_looks_the_same() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        sign_in(&fixture_data.accounts, "a@b.co").await;
+        sign_in(&fixture.accounts, "a@b.co").await;
         let long = "x".repeat(5000);
         let mut errors = Vec::new();
         for (email, password) in [
@@ -108,7 +108,7 @@ fn every_failed_sign_in_looks_the_same() {
             ("a@b.co", long.as_str()),
         ] {
             errors.push(
-                fixture_data
+                fixture
                     .accounts
                     .login(email, password, &visit(0))
                     .await
@@ -122,7 +122,7 @@ fn every_failed_sign_in_looks_the_same() {
                 .all(|error| *error == errors[0] && error.kind == Kind::SignInNeeded)
         );
         assert!(
-            fixture_data
+            fixture
                 .accounts
                 .login(" A@B.CO", PASSWORD, &visit(0))
                 .await
@@ -133,9 +133,9 @@ fn every_failed_sign_in_looks_the_same() {
 
 #[test]
 fn too_many_attempts_on_one_account_are_throttled() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         sign_in(accounts, "a@b.co").await;
         for _ in 0..20 {
             accounts
@@ -164,13 +164,13 @@ fn too_many_attempts_on_one_account_are_throttled() {
         );
         let later = accounts.login("a@b.co", PASSWORD, &stranger(6)).await;
         assert!(later.is_ok());
-        let mut first_refusal = None;
+        let mut last_refusal = None;
         for n in 0..60 {
-            first_refusal = kind(accounts.login(&format!("{n}@b.co"), OTHER, &visit(6)).await)
+            last_refusal = kind(accounts.login(&format!("{n}@b.co"), OTHER, &visit(6)).await)
                 .filter(|k| *k == Kind::TooFast);
         }
         assert_eq!(
-            first_refusal,
+            last_refusal,
             Some(Kind::TooFast),
             "one address tries many accounts"
         );
@@ -179,9 +179,9 @@ fn too_many_attempts_on_one_account_are_throttled() {
 
 #[test]
 fn guesses_from_many_addresses_throttle_only_strangers() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         sign_in(accounts, "a@b.co").await;
         let from = |address: &str| RequestOrigin {
             peer: Some(address.parse().expect("an address")),
@@ -221,9 +221,9 @@ fn guesses_from_many_addresses_throttle_only_strangers() {
 
 #[test]
 fn a_known_network_is_throttled_but_never_blocked() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         sign_in(accounts, "a@b.co").await;
         for _ in 0..10 {
             let guess = accounts.login("a@b.co", OTHER, &visit(0)).await;
@@ -260,9 +260,9 @@ fn a_known_network_is_throttled_but_never_blocked() {
 
 #[test]
 fn a_network_with_many_failures_still_admits_its_own_users() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         sign_in(accounts, "a@b.co").await;
         let mut refusals = 0;
         for n in 0..60 {
@@ -276,9 +276,9 @@ fn a_network_with_many_failures_still_admits_its_own_users() {
 
 #[test]
 fn logout_takes_effect_immediately() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first = sign_in(accounts, "a@b.co").await;
         let second = accounts
             .login("a@b.co", PASSWORD, &visit(0))
@@ -314,9 +314,9 @@ fn logout_takes_effect_immediately() {
 
 #[test]
 fn a_session_ended_by_another_process_ends_soon() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first = sign_in(accounts, "a@b.co").await;
         caller(accounts, &first.access_token, 1)
             .await
@@ -333,9 +333,9 @@ fn a_session_ended_by_another_process_ends_soon() {
 
 #[test]
 fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let original = sign_in(accounts, "a@b.co").await;
         let first = accounts
             .refresh(&original.refresh_token, &visit(100))
@@ -374,9 +374,9 @@ fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
 
 #[test]
 fn an_old_refresh_token_counts_as_reuse() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let original = sign_in(accounts, "a@b.co").await;
         let first = accounts
             .refresh(&original.refresh_token, &visit(1))
@@ -399,9 +399,9 @@ fn an_old_refresh_token_counts_as_reuse() {
 
 #[test]
 fn an_invalid_refresh_token_changes_nothing() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let original = sign_in(accounts, "a@b.co").await;
         for bad in [
             "",
@@ -434,9 +434,9 @@ fn an_invalid_refresh_token_changes_nothing() {
 
 #[test]
 fn access_tokens_expire_and_foreign_ones_are_rejected() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first = sign_in(accounts, "a@b.co").await;
         assert!(caller(accounts, &first.access_token, 899).await.is_ok());
         for (token, seconds) in [
@@ -458,9 +458,9 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
 
 #[test]
 fn weak_hashes_are_upgraded_at_login() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first = sign_in(accounts, "a@b.co").await;
         let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
         let id = first.user.id.clone();
@@ -485,9 +485,9 @@ fn weak_hashes_are_upgraded_at_login() {
 
 #[test]
 fn no_session_starts_with_an_outdated_password() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first = sign_in(accounts, "a@b.co").await;
         // Read before the password is changed.
         let user_before = accounts.user_by_email("a@b.co").await.expect("there");

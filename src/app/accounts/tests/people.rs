@@ -15,9 +15,9 @@ fn new_key(name: &str, days: Option<u32>) -> NewKey {
 
 #[test]
 fn the_first_account_is_admin_and_addresses_are_unique() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let first = fixture_data
+        let first = fixture
             .accounts
             .register(account("Ada@Example.org "), &visit(0))
             .await
@@ -26,13 +26,13 @@ fn the_first_account_is_admin_and_addresses_are_unique() {
             (first.role, first.email.as_str(), first.name.as_str()),
             (Role::Admin, "ada@example.org", "Ada")
         );
-        let second = fixture_data
+        let second = fixture
             .accounts
             .register(account("b@example.org"), &visit(0))
             .await
             .expect("second");
         assert_eq!(second.role, Role::User);
-        let error = fixture_data
+        let error = fixture
             .accounts
             .register(account("ADA@example.org"), &visit(0))
             .await
@@ -44,11 +44,11 @@ fn the_first_account_is_admin_and_addresses_are_unique() {
 
 #[test]
 fn one_of_many_concurrent_registrations_wins() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
         let tries: Vec<_> = (0..8)
             .map(|_| {
-                let accounts = fixture_data.accounts.clone();
+                let accounts = fixture.accounts.clone();
                 async move { accounts.register(account("a@b.co"), &visit(0)).await }
             })
             .collect();
@@ -69,7 +69,7 @@ fn one_of_many_concurrent_registrations_wins() {
 
 #[test]
 fn invalid_registrations_are_rejected() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
         for (email, password, name, expected) in [
             ("no-address", PASSWORD, "", Kind::BadInput),
@@ -86,7 +86,7 @@ fn invalid_registrations_are_rejected() {
                 is_local: true,
             };
             assert_eq!(
-                kind(fixture_data.accounts.register(new, &visit(0)).await),
+                kind(fixture.accounts.register(new, &visit(0)).await),
                 Some(expected),
                 "{email} {password}"
             );
@@ -152,9 +152,9 @@ fn registration_can_be_closed_or_by_invitation() {
 
 #[test]
 fn a_reset_link_works_once() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first_session = sign_in(accounts, "a@b.co").await;
         let second_session = accounts
             .login("a@b.co", PASSWORD, &visit(0))
@@ -238,9 +238,9 @@ fn a_reset_link_works_once() {
 
 #[test]
 fn api_keys_cannot_take_over_an_account() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first_session = sign_in(accounts, "a@b.co").await;
         let owner = caller(accounts, &first_session.access_token, 0)
             .await
@@ -281,8 +281,8 @@ fn api_keys_cannot_take_over_an_account() {
             Some(Kind::BadRequest)
         );
 
-        let key_list = accounts.keys(&owner).await.expect("listed");
-        assert_eq!(key_list[0].last_used, Some(visit(1).now));
+        let keys = accounts.keys(&owner).await.expect("listed");
+        assert_eq!(keys[0].last_used, Some(visit(1).now));
         let stranger = sign_in(accounts, "b@b.co").await;
         let stranger = caller(accounts, &stranger.access_token, 1)
             .await
@@ -306,9 +306,9 @@ fn api_keys_cannot_take_over_an_account() {
 
 #[test]
 fn one_administrator_always_remains() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let admin = sign_in(accounts, "a@b.co").await;
         let user = sign_in(accounts, "b@b.co").await;
         let id = user.user.id.clone();
@@ -375,23 +375,23 @@ fn one_administrator_always_remains() {
 
 #[test]
 fn an_expired_key_is_rejected() {
-    let fixture_data = fixture(Registration::Open);
+    let fixture = fixture(Registration::Open);
     run(async {
-        let accounts = &fixture_data.accounts;
+        let accounts = &fixture.accounts;
         let first_session = sign_in(accounts, "a@b.co").await;
         let owner = caller(accounts, &first_session.access_token, 0)
             .await
             .expect("let in");
         for days in [0, 3_651] {
-            let new_key = accounts
+            let creation = accounts
                 .create_key(&owner, new_key("ci", Some(days)), &visit(0))
                 .await;
-            assert_eq!(kind(new_key), Some(Kind::BadInput), "{days}");
+            assert_eq!(kind(creation), Some(Kind::BadInput), "{days}");
         }
-        let new_key = accounts
+        let creation = accounts
             .create_key(&owner, new_key("ci", Some(1)), &visit(0))
             .await;
-        let (text, key) = new_key.expect("made");
+        let (text, key) = creation.expect("made");
         assert_eq!(key.expires_at, Some(visit(86_400).now));
         for (second, let_in) in [(86_399, true), (86_410, false)] {
             let credential = Credential::ApiKey(text.clone());

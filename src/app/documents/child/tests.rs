@@ -21,13 +21,13 @@ fn output_beyond_the_limit_is_ignored() {
             .expect("memory");
     }
     for (max_bytes, expected, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
-        let mut event_count = 0;
+        let mut page_count = 0;
         let progress = ReadProgress::default();
         let end = read_frames(&output[..], max_bytes, &progress, &mut |_| {
-            event_count += 1;
+            page_count += 1;
             true
         });
-        assert_eq!(event_count, expected, "{max_bytes}");
+        assert_eq!(page_count, expected, "{max_bytes}");
         assert_eq!(end.is_ok(), ends, "{max_bytes}");
         assert_eq!(progress.share(), Some(0.25));
     }

@@ -172,7 +172,7 @@ fn each_rule_detects_its_kind_of_mismatch() {
         assert!(
             objection_text
                 .as_ref()
-                .is_some_and(|objection_text| objection_text.contains(expected)),
+                .is_some_and(|text| text.contains(expected)),
             "{sentence} / {quote}: {objection_text:?}"
         );
     }

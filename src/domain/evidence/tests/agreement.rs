@@ -249,10 +249,10 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
         ),
         (2, 1, 0)
     );
-    let pays_stance = pays(PAYS, "The buyer pays the shipping costs");
+    let pays_claim = pays(PAYS, "The buyer pays the shipping costs");
     let agreement = drafts_compared(
         &plan,
-        json!({ "claim": pays_stance, "contradictions": reported(1) }),
+        json!({ "claim": pays_claim, "contradictions": reported(1) }),
     );
     assert_eq!(
         (
@@ -267,13 +267,13 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
 fn a_denial_without_words_that_were_found_rules_agreement_out() {
     let plan = plan(3, &[PAYS], 4);
     let other = "No: it is the buyer who has to pay for shipping, as clause 4 states.";
-    let map = |quote: &str, extra_fields: Value| {
+    let map = |quote: &str, extra_stances: Value| {
         let mut stances = vec![
             stance(&plan, 3, 0, "asserts", PAYS),
             stance(&plan, 3, 1, "asserts", PAYS),
             stance(&plan, 3, 2, "denies", quote),
         ];
-        stances.extend(extra_fields.as_array().cloned().unwrap_or_default());
+        stances.extend(extra_stances.as_array().cloned().unwrap_or_default());
         let cited_sentence = "The seller pays the shipping costs [D1:p1].";
         let judge =
             json!({ "claims": [{ "text": PAYS, "answer": cited_sentence, "stances": stances }] });
@@ -285,13 +285,16 @@ fn a_denial_without_words_that_were_found_rules_agreement_out() {
             Some(&entailing_verdict(PAYS)),
         )
     };
-    let map_result = map("it is the buyer who has to pay for shipping", json!([]));
+    let evidence_map = map("it is the buyer who has to pay for shipping", json!([]));
     assert_eq!(
-        (map_result.contradictions.len(), map_result.unverified.len()),
+        (
+            evidence_map.contradictions.len(),
+            evidence_map.unverified.len()
+        ),
         (1, 0)
     );
-    assert!(map_result.sentences[0].disputed);
-    for (quote, extra_fields) in [
+    assert!(evidence_map.sentences[0].disputed);
+    for (quote, extra_stances) in [
         ("it is the buyer who pays for shipping", json!([])),
         ("", json!([])),
         // The same words for both stances of one member.
@@ -300,15 +303,15 @@ fn a_denial_without_words_that_were_found_rules_agreement_out() {
             json!([stance(&plan, 3, 2, "asserts", "as clause 4 states")]),
         ),
     ] {
-        let map_result = map(quote, extra_fields);
+        let evidence_map = map(quote, extra_stances);
         assert_eq!(
-            map_result.sentences[0].level,
+            evidence_map.sentences[0].level,
             SupportLevel::Supported,
             "{quote}"
         );
-        assert_eq!(map_result.unverified[0].claim, Some(0), "{quote}");
-        assert!(map_result.consensus.is_empty() && !map_result.sentences[0].disputed);
-        assert_eq!(map_result.claims[0].stances[2].stance, Stance::Silent);
+        assert_eq!(evidence_map.unverified[0].claim, Some(0), "{quote}");
+        assert!(evidence_map.consensus.is_empty() && !evidence_map.sentences[0].disputed);
+        assert_eq!(evidence_map.claims[0].stances[2].stance, Stance::Silent);
     }
 }
 
@@ -327,29 +330,29 @@ fn contradicting_passage_rules_out_support() {
         let map = run_evidence(&plan, &[PAYS, PAYS], answer, None, Some(&checker));
         map.sentences[0].clone()
     };
-    let checked_claim = checked(
+    let support = checked(
         "contradicts",
         json!(2),
         "it is the buyer who pays the shipping costs",
     );
     assert_eq!(
-        (checked_claim.level, checked_claim.passage),
+        (support.level, support.passage),
         (SupportLevel::Cited, Some(2))
     );
     assert_eq!(
-        checked_claim.lowered.as_deref(),
+        support.lowered.as_deref(),
         Some("the passage says otherwise")
     );
     assert!(
-        checked_claim.reason().contains("says otherwise"),
+        support.reason().contains("says otherwise"),
         "{}",
-        checked_claim.reason()
+        support.reason()
     );
     for passage in [json!(2), json!("p2"), json!(9)] {
-        let checked_claim = checked("contradicts", passage.clone(), "buyer pays shipping");
-        assert_eq!(checked_claim.level, SupportLevel::Cited, "{passage}");
+        let support = checked("contradicts", passage.clone(), "buyer pays shipping");
+        assert_eq!(support.level, SupportLevel::Cited, "{passage}");
         assert!(
-            checked_claim
+            support
                 .lowered
                 .is_some_and(|why| why.contains("contradicts it"))
         );

@@ -118,12 +118,9 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
             RaceStep::Done(_) => break,
             RaceStep::Propose(_) => {
                 // Unreadable replies and known prompts use up proposals and nothing else.
-                let parent_index = (proposed % 2 == 0).then_some(0);
+                let prompt_index = (proposed % 2 == 0).then_some(0);
                 let bill = experiment::JudgeCost::default();
-                assert!(race.propose(experiment::prompt_search::Proposal {
-                    prompt_index: parent_index,
-                    bill
-                }));
+                assert!(race.propose(experiment::prompt_search::Proposal { prompt_index, bill }));
                 proposed += 1;
             }
             RaceStep::Evaluate(trials) => {

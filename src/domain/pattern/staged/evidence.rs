@@ -23,7 +23,7 @@ pub(super) struct EvidencePhase {
     open_calls: BTreeMap<CallId, EvidenceAttempt>,
     /// Calls waiting for a budget reservation, requested one by one.
     awaiting_reservation: VecDeque<EvidenceCall>,
-    next_phase: AfterEvidence,
+    next_action: AfterEvidence,
 }
 
 /// A call in progress.
@@ -48,12 +48,12 @@ enum AfterEvidence {
 impl EvidencePhase {
     /// Whether calls are waiting for a reservation or in progress.
     pub fn is_active(&self) -> bool {
-        !matches!(self.next_phase, AfterEvidence::Nothing)
+        !matches!(self.next_action, AfterEvidence::Nothing)
     }
 
     /// Whether the run ends after these calls.
     pub fn is_final(&self) -> bool {
-        matches!(self.next_phase, AfterEvidence::Finish(_))
+        matches!(self.next_action, AfterEvidence::Finish(_))
     }
 
     /// Whether a reservation has been requested.
@@ -78,7 +78,7 @@ impl StagedRun {
                     .evidence_request(call, &answer, CALL_TIME_LIMIT)
                     .is_some()
         });
-        self.evidence.next_phase = AfterEvidence::Finish(answer);
+        self.evidence.next_action = AfterEvidence::Finish(answer);
         self.start_evidence_calls(now, calls);
     }
 
@@ -90,7 +90,7 @@ impl StagedRun {
         if is_done || self.evidence_request(call, "", CALL_TIME_LIMIT).is_none() {
             return false;
         }
-        self.evidence.next_phase = AfterEvidence::Decide(stage);
+        self.evidence.next_action = AfterEvidence::Decide(stage);
         self.start_evidence_calls(now, vec![call]);
         true
     }
@@ -180,11 +180,11 @@ impl StagedRun {
             self.outputs.push_back(RunOutput::Stop(id));
         }
         let asking = std::mem::take(&mut self.evidence.awaiting_reservation);
-        let requested_calls: Vec<CallId> = asking
+        let awaiting_calls: Vec<CallId> = asking
             .into_iter()
             .map(|call| self.evidence_id(call))
             .collect();
-        for id in open_calls.into_iter().chain(requested_calls) {
+        for id in open_calls.into_iter().chain(awaiting_calls) {
             let error = CallError::new(CallErrorKind::Cancelled, reason);
             self.store_evidence_answer(now, id, Err(error), CallUse::default());
         }
@@ -197,7 +197,7 @@ impl StagedRun {
             self.outputs.push_back(RunOutput::Stop(id));
         }
         self.evidence.awaiting_reservation.clear();
-        self.evidence.next_phase = AfterEvidence::Nothing;
+        self.evidence.next_action = AfterEvidence::Nothing;
     }
 
     /// Stops evidence calls that are past their deadline and settles them as timed out, in case the LLM client never reports back.
@@ -214,7 +214,7 @@ impl StagedRun {
     }
 
     fn finish_evidence(&mut self, now: Timestamp) {
-        match std::mem::take(&mut self.evidence.next_phase) {
+        match std::mem::take(&mut self.evidence.next_action) {
             AfterEvidence::Nothing => {}
             AfterEvidence::Decide(stage) => self.after_stage(now, stage),
             AfterEvidence::Finish(text) => self.finish(now, Status::Completed, Some(text), None),
@@ -289,8 +289,8 @@ impl StagedRun {
             return candidates.find(works).or(Some(judge));
         }
         let last = self.state.plan.stages.len().saturating_sub(1);
-        let written_answers = self.state.results.values();
-        let writer = written_answers
+        let answers = self.state.results.values();
+        let writer = answers
             .filter(|answer| answer.stage == last && answer.answered())
             .map(|answer| answer.model.as_str())
             .next();
@@ -349,7 +349,7 @@ impl StagedRun {
     }
 
     fn final_answer(&self) -> String {
-        match &self.evidence.next_phase {
+        match &self.evidence.next_action {
             AfterEvidence::Finish(text) => text.clone(),
             _ => String::new(),
         }
@@ -358,8 +358,8 @@ impl StagedRun {
     /// Returns the requests of the answered evidence calls, so that a rerun can reuse them.
     pub(super) fn answered_evidence_requests(&self) -> Vec<(StageAnswer, ModelRequest)> {
         let last = self.state.plan.stages.len().saturating_sub(1);
-        let written_answers = self.state.results.values();
-        let answer = written_answers
+        let answers = self.state.results.values();
+        let answer = answers
             .filter(|answer| answer.stage == last && answer.answered())
             .map(|answer| answer.text.as_str())
             .next();

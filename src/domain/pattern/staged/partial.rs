@@ -43,19 +43,19 @@ impl StagedRun {
     /// Keeps the partial texts of open calls before they are stopped.
     pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
         let stage = self.state.stage;
-        let open_call = self
+        let open_calls = self
             .open_calls
             .iter()
-            .filter(|(_, open_call)| !open_call.text.is_empty());
-        let partial_answers: Vec<StageAnswer> = open_call
-            .map(|(&member, open_call)| self.partial_answer(now, member, open_call, reason))
+            .filter(|(_, open)| !open.text.is_empty());
+        let partial_answers: Vec<StageAnswer> = open_calls
+            .map(|(&member, open)| self.partial_answer(now, member, open, reason))
             .collect();
-        for partial_answers in partial_answers {
-            let member = partial_answers.member;
+        for partial_answer in partial_answers {
+            let member = partial_answer.member;
             let call = CallId { stage, member };
-            self.state.results.insert(call, partial_answers.clone());
+            self.state.results.insert(call, partial_answer.clone());
             self.outputs
-                .push_back(RunOutput::Store(Box::new(partial_answers)));
+                .push_back(RunOutput::Store(Box::new(partial_answer)));
         }
     }
 

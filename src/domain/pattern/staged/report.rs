@@ -151,9 +151,9 @@ impl StagedRun {
             self.started_at
         };
         let answers: Vec<StageAnswer> = self.state.results.values().cloned().collect();
-        let coverage_report = reading::ReadCoverage::from_answers(&self.state.plan, &answers);
+        let read_coverage = reading::ReadCoverage::from_answers(&self.state.plan, &answers);
         self.notes
-            .extend(coverage_report.map(|coverage_report| coverage_report.sentence()));
+            .extend(read_coverage.map(|coverage| coverage.sentence()));
         let mut totals = self
             .state
             .totals(now.since(began).as_millis() as u64, &self.notes);
@@ -248,7 +248,7 @@ impl StagedRun {
                 } else {
                     None
                 };
-                let slot = if self.state.is_last() && self.state.is_vote() {
+                let consequence = if self.state.is_last() && self.state.is_vote() {
                     "could not break the tie"
                 } else if self.state.is_last() {
                     "could not write the synthesis"
@@ -258,8 +258,9 @@ impl StagedRun {
                 let next = fallback
                     .as_ref()
                     .map_or_else(String::new, |model| format!("; {model} takes its place"));
-                self.notes
-                    .push(format!("{model} {slot} in stage {stage}: {error}{next}"));
+                self.notes.push(format!(
+                    "{model} {consequence} in stage {stage}: {error}{next}"
+                ));
                 RunEvent::MemberFailed {
                     stage,
                     model,

@@ -436,8 +436,8 @@ fn a_restored_run_makes_only_missing_calls() {
         outputs.extend(drain(&mut first));
     }
     let stored_answers = outputs.into_iter().filter_map(|output| {
-        if let RunOutput::Store(stored_answers) = output {
-            Some(*stored_answers)
+        if let RunOutput::Store(stored_answer) = output {
+            Some(*stored_answer)
         } else {
             None
         }

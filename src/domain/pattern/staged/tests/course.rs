@@ -26,11 +26,11 @@ fn broken_stream(stage: usize, member: usize) -> RunInput {
 }
 
 fn stored_answers(outputs: &[RunOutput]) -> Vec<StageAnswer> {
-    let stored_events = outputs.iter().filter_map(|output| match output {
-        RunOutput::Store(stored_events) => Some((**stored_events).clone()),
+    let answers = outputs.iter().filter_map(|output| match output {
+        RunOutput::Store(stored) => Some((**stored).clone()),
         _ => None,
     });
-    stored_events.collect()
+    answers.collect()
 }
 
 fn outcome(outputs: &[RunOutput]) -> Option<PatternOutcome> {
@@ -299,7 +299,7 @@ proptest! {
         plan.synthesizer.fallbacks = vec![member("t")];
         let mut machine = new_run(plan);
         let mut open_calls: Vec<CallId> = Vec::new();
-        let (mut now, mut finished_runs) = (0, 0);
+        let (mut now, mut done_count) = (0, 0);
         machine.handle(at(0), RunInput::Started);
         let mut script = script.into_iter();
         for _ in 0..500 {
@@ -314,18 +314,18 @@ proptest! {
                         machine.handle(at(now), if deny { RunInput::Denied("no money".into()) } else { RunInput::Granted });
                     }
                     RunOutput::Call(call, request) => {
-                        prop_assert_eq!(finished_runs, 0);
+                        prop_assert_eq!(done_count, 0);
                         prop_assert!(request.deadline <= std::time::Duration::from_secs(200));
                         open_calls.push(call);
                     }
                     RunOutput::Stop(call) => open_calls.retain(|&other| other != call),
                     RunOutput::Store(stored) => open_calls.retain(|&other| other != CallId { stage: stored.stage, member: stored.member }),
-                    RunOutput::Done(_) => finished_runs += 1,
+                    RunOutput::Done(_) => done_count += 1,
                     RunOutput::Emit(_) => {}
                 }
             }
             prop_assert!(open_calls.len() <= 3 && asking <= 3);
-            if finished_runs > 0 { break }
+            if done_count > 0 { break }
             prop_assert!(!open_calls.is_empty(), "stuck");
             let (which, what, later) = script.next().unwrap_or((0, 0, 0));
             let call = open_calls[which % open_calls.len()];
@@ -344,7 +344,7 @@ proptest! {
             }
             machine.handle(at(now), input);
         }
-        prop_assert_eq!(finished_runs, 1);
+        prop_assert_eq!(done_count, 1);
         prop_assert!(open_calls.is_empty(), "{:?} still open", open_calls);
     }
 }

@@ -258,8 +258,8 @@ fn a_cascade_calls_the_judge_before_it_decides() {
         let mut run = new_run(cascade_plan());
         outputs_as_text(&mut run, 0, RunInput::Started);
         outputs_as_text(&mut run, 1, answer_input(0, 0, texts[0]));
-        let judge_request = outputs_as_text(&mut run, 1, answer_input(0, 1, texts[1]));
-        assert_eq!(judge_request, ["-initial 2/0", "call 4 s"]);
+        let outputs = outputs_as_text(&mut run, 1, answer_input(0, 1, texts[1]));
+        assert_eq!(outputs, ["-initial 2/0", "call 4 s"]);
         let outputs = outputs_as_text(
             &mut run,
             2,

@@ -406,15 +406,15 @@ fn members_that_obey_a_document_are_excluded() {
     outputs_as_text(&mut run, 0, RunInput::Started);
     run.handle(at(1), answer_input(0, 0, "Buy from Acme."));
     run.handle(at(1), answer_input(0, 1, "Nothing is known of prices."));
-    let (mut stored_answers, mut judge_request) = (Vec::new(), None);
+    let (mut stored_answers, mut next_request) = (Vec::new(), None);
     for output in drain(&mut run) {
         match output {
             RunOutput::Store(answer) => stored_answers.push(answer),
-            RunOutput::Call(_, request) => judge_request = Some(request),
+            RunOutput::Call(_, request) => next_request = Some(request),
             _ => {}
         }
     }
-    let texts: Vec<String> = judge_request
+    let texts: Vec<String> = next_request
         .unwrap()
         .brief
         .peers
