@@ -97,7 +97,7 @@ week:  ## a week on a host that sleeps and forgets its disk: woken every hour, s
 # Tests that open the SQLite file, or make a backup of it.
 ON_FILE  := archive::an_administrator_takes_a_copy_of_the_database limits::operation::health_has_its_documented_fields \
 	locks::a_lock_from_the_command_line_ends_calls_and_streams outbound::no_route_reaches_a_private_address \
-	routes::responses_match_the_openapi_document unstored::a_streamed_completion unstored::a_waiting_panel \
+	openapi::responses_match_the_openapi_document unstored::a_streamed_completion unstored::a_waiting_panel \
 	unstored::a_whole_completion waiting::the_queue_of_a_user_is_bounded
 
 postgres: tools  ## the API's tests on PostgreSQL, except those that need the SQLite file, and all on it through PgBouncer too

@@ -45,6 +45,7 @@ mod ocr;
 mod odd_clients;
 mod odd_providers;
 mod odd_streams;
+mod openapi;
 mod outbound;
 mod passthrough;
 mod patterns;

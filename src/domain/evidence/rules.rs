@@ -9,8 +9,10 @@ use super::tokens::{SentenceToken, token_texts, tokens};
 use super::words::{
     self, OPPOSING_PREFIXES, date_word, direction_of, is_content_word, is_negation, word_class,
 };
+use shared_words::{count_shared_words, has_spaces, is_same_word};
 
 mod conflict;
+mod shared_words;
 
 pub(super) use conflict::conflict;
 
@@ -427,19 +429,6 @@ fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         .then(|| "the quoted words share too few terms with the sentence".to_owned())
 }
 
-// Whether spaces separate words: in Thai, Chinese, and Japanese, they separate whole clauses.
-fn has_spaces(words: &[String]) -> bool {
-    words
-        .iter()
-        .flat_map(|word| word.chars())
-        .all(|c| c < '\u{e00}' || "€“”‘’–—".contains(c))
-}
-
-fn count_shared_words(own: &[String], quoted: &[String]) -> usize {
-    let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
-    own.iter().filter(is_shared).count()
-}
-
 // Objects to a part of the sentence that the quoted words do not support: a part joined to a supported statement is
 // not supported by that alone.
 fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
@@ -480,27 +469,6 @@ fn attribution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     };
     (attributes(&pair.sentence) && !attributes(&pair.quote))
         .then(|| "the quoted words do not say who says so".to_owned())
-}
-
-// Whether two words are forms of one word: the same stem with different endings.
-fn is_same_word(left: &str, right: &str) -> bool {
-    if left == right {
-        return true;
-    }
-    let common: usize = (left.chars().zip(right.chars()))
-        .take_while(|(a, b)| a == b)
-        .map(|(a, _)| a.len_utf8())
-        .sum();
-    let (rest, other_rest) = (&left[common..], &right[common..]);
-    let has_digit = left.contains(|c: char| c.is_ascii_digit());
-    common >= 3 && !has_digit && is_ending(rest) && is_ending(other_rest)
-}
-
-fn is_ending(rest: &str) -> bool {
-    const WORD_ENDINGS: &[&str] = &[
-        "", "s", "es", "ed", "d", "ing", "n", "en", "e", "em", "t", "te", "ten",
-    ];
-    WORD_ENDINGS.contains(&rest)
 }
 
 #[cfg(test)]

@@ -1,0 +1,36 @@
+//! Compares words of two texts.
+
+/// Whether spaces separate words: in Thai, Chinese, and Japanese, they separate whole clauses.
+pub(super) fn has_spaces(words: &[String]) -> bool {
+    words
+        .iter()
+        .flat_map(|word| word.chars())
+        .all(|c| c < '\u{e00}' || "€“”‘’–—".contains(c))
+}
+
+/// Counts the words of `own` of which `quoted` has a form.
+pub(super) fn count_shared_words(own: &[String], quoted: &[String]) -> usize {
+    let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
+    own.iter().filter(is_shared).count()
+}
+
+/// Whether two words are forms of one word: the same stem with different endings.
+pub(super) fn is_same_word(left: &str, right: &str) -> bool {
+    if left == right {
+        return true;
+    }
+    let common: usize = (left.chars().zip(right.chars()))
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a.len_utf8())
+        .sum();
+    let (rest, other_rest) = (&left[common..], &right[common..]);
+    let has_digit = left.contains(|c: char| c.is_ascii_digit());
+    common >= 3 && !has_digit && is_ending(rest) && is_ending(other_rest)
+}
+
+fn is_ending(rest: &str) -> bool {
+    const WORD_ENDINGS: &[&str] = &[
+        "", "s", "es", "ed", "d", "ing", "n", "en", "e", "em", "t", "te", "ten",
+    ];
+    WORD_ENDINGS.contains(&rest)
+}
