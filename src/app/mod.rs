@@ -308,7 +308,7 @@ impl From<store::StoreError> for Error {
                 .resolve("try again in a moment"),
             Unknown => {
                 let error = Error::new(Kind::Unavailable, "the connection to the database was lost: it is unknown whether this was stored")
-                    .resolve("look whether it was, before you try again");
+                    .resolve("check whether it was stored before you try again");
                 // A client that repeats the request automatically could store it twice.
                 Error {
                     is_final: true,

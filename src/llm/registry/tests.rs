@@ -1,3 +1,5 @@
+//! Tests of the registry.
+
 use super::*;
 
 fn provider(id: &str, key: &str, owner: Option<&UserId>) -> Provider {

@@ -1,3 +1,5 @@
+//! Tests of the worker.
+
 use super::*;
 
 #[test]

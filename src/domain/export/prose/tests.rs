@@ -1,3 +1,5 @@
+//! Tests of rendering Markdown.
+
 use super::*;
 
 fn prose_html(text: &str) -> String {
