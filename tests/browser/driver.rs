@@ -25,15 +25,19 @@ pub mod keys {
     pub const CONTROL: &str = "\u{e009}";
 }
 
-/// Takes a screenshot of the visible part.
+/// Finds chromedriver in `PATH` and where Debian puts it.
 pub fn chromedriver() -> Option<PathBuf> {
+    program("chromedriver")
+}
+
+fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .chain([
             PathBuf::from("/usr/bin"),
             PathBuf::from("/usr/lib/chromium"),
         ])
-        .map(|folder| folder.join("chromedriver"))
+        .map(|folder| folder.join(name))
         .find(|file| file.is_file())
 }
 
@@ -84,6 +88,8 @@ impl Browser {
     }
 
     fn start(&mut self, width: u32, height: u32) {
+        // The same engine without the browser's own windows: it starts in a third of the time.
+        let shell = program("chromium-headless-shell");
         let args = [
             "--headless=new",
             "--no-sandbox",
@@ -103,8 +109,15 @@ impl Browser {
             self.profile.join("profile").display()
         ));
         args.push(format!("--window-size={width},{height}"));
+        let (name, options) = match shell {
+            Some(file) => (
+                "chrome-headless-shell",
+                json!({ "args": args, "binary": file }),
+            ),
+            None => ("chrome", json!({ "args": args })),
+        };
         let expected = json!({ "capabilities": { "alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": { "args": args }, "goog:loggingPrefs": { "browser": "ALL" },
+            "browserName": name, "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" },
         } } });
         let session = self.call("POST", "/session", Some(expected));
         let id = session["sessionId"]
