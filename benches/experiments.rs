@@ -12,7 +12,7 @@ use quire::domain::experiment::power::{self, ScoreKind};
 use quire::domain::experiment::report::mean_interval;
 use quire::domain::experiment::successive_halving::SuccessiveHalving;
 use quire::domain::experiment::{Configuration, ExperimentBudget, Objective, TrialOutcome};
-use quire::domain::statistics::prediction_powered::sharpened_mean;
+use quire::domain::statistics::prediction_powered::prediction_powered_mean;
 use quire::domain::statistics::random::Random;
 use searched::{Script, run_search};
 
@@ -135,7 +135,7 @@ fn simulate_label_judge(right: f64) -> (f64, f64) {
     for _ in 0..2 * RUNS {
         let labeled: Vec<_> = (0..30).map(|_| drawn()).collect();
         let others: Vec<f64> = (0..170).map(|_| drawn().1).collect();
-        let mean = sharpened_mean(&labeled, &others, 0.95).expect("labels");
+        let mean = prediction_powered_mean(&labeled, &others, 0.95).expect("labels");
         covered_count += u32::from(mean.interval.0 <= 0.15 && 0.15 <= mean.interval.1);
         width += mean.interval.1 - mean.interval.0;
         alone += mean.labels_alone.1 - mean.labels_alone.0;

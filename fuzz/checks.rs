@@ -153,7 +153,7 @@ pub fn streams(bytes: &[u8]) {
         let (head, tail) = bytes.split_at(somewhere(bytes));
         assert_eq!(completion(kind, &[head, tail]), (text, result));
         let mut whole = AnswerDecoder::new(kind);
-        whole.push_whole(&String::from_utf8_lossy(bytes));
+        whole.push_complete_response(&String::from_utf8_lossy(bytes));
         if let Ok(answer) = whole.finish(&request("q")).1 {
             assert!(!answer.text.trim().is_empty());
         }

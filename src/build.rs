@@ -170,10 +170,10 @@ fn with_tree_hash(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> 
 /// Returns the number of Zopfli iterations; `None` in the `quick` profile, which is meant to build fast: only that
 /// profile sets the level to 1.
 fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
-    let is_quick = std::env::var("OPT_LEVEL").is_ok_and(|level| level == "1");
+    let is_fast_build = std::env::var("OPT_LEVEL").is_ok_and(|level| level == "1");
     let rounds = match is_debug {
         true => DEBUG_ROUNDS,
-        false if is_quick => 0,
+        false if is_fast_build => 0,
         false => RELEASE_ROUNDS,
     };
     NonZeroU64::new(rounds)

@@ -27,8 +27,8 @@ pub fn instant() -> Instant {
 /// Returns the monotonic time as a moment: the wall-clock time at first use plus the time elapsed since. Never store
 /// it; display it only through [`to_wall_clock`].
 pub fn monotonic_now() -> Timestamp {
-    static FIRST: OnceLock<(Timestamp, Instant)> = OnceLock::new();
-    let (wall, since) = FIRST.get_or_init(|| (now(), instant()));
+    static FIRST_READING: OnceLock<(Timestamp, Instant)> = OnceLock::new();
+    let (wall, since) = FIRST_READING.get_or_init(|| (now(), instant()));
     *wall + instant().saturating_duration_since(*since)
 }
 
@@ -72,17 +72,17 @@ pub mod jump {
     use std::time::Duration;
 
     thread_local! {
-        static JUMP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+        static OFFSET: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
     /// Returns the offset of this thread's wall clock.
     pub fn offset() -> Duration {
-        JUMP.get()
+        OFFSET.get()
     }
 
-    /// Sets the offset.
+    /// Sets how far this thread's wall clock is ahead of the real time.
     pub fn set_offset(length: Duration) {
-        JUMP.set(length);
+        OFFSET.set(length);
     }
 }
 

@@ -245,25 +245,27 @@ fn install_program_filters() {
     let mut rules: std::collections::BTreeMap<_, _> =
         DENIED_SYSTEM_CALLS.iter().map(deny).collect();
     // New threads are allowed, new processes are not.
-    let is_process = SeccompCondition::new(
+    let is_new_process = SeccompCondition::new(
         0,
         SeccompCmpArgLen::Qword,
         SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64),
         0,
     );
-    if let Ok(rule) = is_process.and_then(|is_process| SeccompRule::new(vec![is_process])) {
+    if let Ok(rule) =
+        is_new_process.and_then(|is_new_process| SeccompRule::new(vec![is_new_process]))
+    {
         rules.insert(libc::SYS_clone, vec![rule]);
     }
     // Signals and limits only for itself; its process ID stays the same when it becomes the program.
     let own_pid = u64::from(std::process::id());
-    rules.extend(deny_others(libc::SYS_tgkill, &[own_pid]));
-    rules.extend(deny_others(libc::SYS_prlimit64, &[0, own_pid]));
+    rules.extend(deny_other_processes(libc::SYS_tgkill, &[own_pid]));
+    rules.extend(deny_other_processes(libc::SYS_prlimit64, &[0, own_pid]));
     #[cfg(target_arch = "x86_64")]
     rules.extend(
         rules
             .clone()
             .into_iter()
-            .map(|(call, rules)| (call | X32, rules)),
+            .map(|(call, rules)| (call | X32_CALL_BIT, rules)),
     );
     deny_calls(rules, libc::EPERM);
     // The arguments of clone3 cannot be checked. Without it, the C library uses clone.
@@ -272,10 +274,13 @@ fn install_program_filters() {
 
 /// Bit that marks a system call by its number in the x32 interface, which is otherwise the same.
 #[cfg(target_arch = "x86_64")]
-const X32: libc::c_long = 0x4000_0000;
+const X32_CALL_BIT: libc::c_long = 0x4000_0000;
 
 /// Returns a rule that denies a system call unless its first argument is one of these process IDs.
-fn deny_others(call: libc::c_long, allowed: &[u64]) -> Option<(libc::c_long, Vec<SeccompRule>)> {
+fn deny_other_processes(
+    call: libc::c_long,
+    allowed: &[u64],
+) -> Option<(libc::c_long, Vec<SeccompRule>)> {
     let differs =
         |pid: &u64| SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *pid).ok();
     let conditions: Option<Vec<_>> = allowed.iter().map(differs).collect();

@@ -39,7 +39,7 @@ pub(super) use profile::{require_session, revoke_access};
 pub(super) use setup::AdminClaim;
 pub use setup::FirstAdminRule;
 
-/// Lifetime of an access token.
+/// How long an access token is valid; a client then renews it with its refresh token.
 pub const ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// Lifetime of a refresh token; every renewal restarts it.
 pub const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -117,7 +117,7 @@ pub struct NewAccount {
 pub struct SignedIn {
     /// The account.
     pub user: User,
-    /// The session.
+    /// ID of the session that the tokens belong to.
     pub session: SessionId,
     /// The access token, valid for `ACCESS_TOKEN_LIFETIME`.
     pub access_token: String,
@@ -324,13 +324,14 @@ impl Accounts {
                     sessions::rotate(db, &session.id, &next, now, now + REFRESH_TOKEN_LIFETIME)?;
                     return Ok(Some(user));
                 }
-                let in_grace = session
-                    .previous_refresh_hash
-                    .is_some_and(|(previous, replaced)| {
-                        crypto::constant_time_eq(&previous, &presented_hash)
-                            && now.since(replaced) <= REFRESH_GRACE
-                    });
-                if in_grace && crypto::constant_time_eq(&session.refresh_hash, &next) {
+                let is_in_grace_period =
+                    session
+                        .previous_refresh_hash
+                        .is_some_and(|(previous, replaced)| {
+                            crypto::constant_time_eq(&previous, &presented_hash)
+                                && now.since(replaced) <= REFRESH_GRACE
+                        });
+                if is_in_grace_period && crypto::constant_time_eq(&session.refresh_hash, &next) {
                     return Ok(Some(user));
                 }
                 sessions::revoke(db, &session.id, now)?;

@@ -44,7 +44,7 @@ pub use crate::store::analyses::{HistoryFilter, HistoryRow};
 use crate::store::audit::{self, AuditEntry};
 use crate::store::call_log;
 pub use crate::store::call_log::CallRecord;
-pub use crate::store::threads::TurnPlace;
+pub use crate::store::threads::TurnLocation;
 use crate::store::{self, Reader, Store, analyses, comparisons, threads};
 
 pub(super) use check::MAX_PROMPT;
@@ -80,7 +80,7 @@ pub struct Analyses<'a> {
     pub(super) allows_anonymous: bool,
 }
 
-/// A started run.
+/// A run that was accepted and stored, with what its client needs to follow it.
 pub struct StartedRun {
     /// ID of the analysis.
     pub id: AnalysisId,
@@ -166,7 +166,7 @@ impl Analyses<'_> {
         &self,
         caller: &Caller,
         id: &AnalysisId,
-    ) -> Result<Option<TurnPlace>> {
+    ) -> Result<Option<TurnLocation>> {
         let (user, id) = (caller.user.clone(), id.clone());
         let lookup = self.store.read(move |db| threads::place_of(db, &user, &id));
         Ok(lookup.await?)

@@ -142,7 +142,7 @@ impl Backups<'_> {
     ///
     /// # Errors
     /// `Conflict` if no folder is set or a backup is running; `Unavailable` if the backup fails.
-    pub async fn make_now(
+    pub async fn back_up_now(
         &self,
         actor: &UserId,
         origin: &RequestOrigin,
@@ -173,7 +173,7 @@ impl Backups<'_> {
     }
 
     /// Writes a backup if the newest one is old enough. Otherwise cheap; does nothing if no folder is set.
-    pub async fn make_when_due(&self, now: Timestamp) {
+    pub async fn back_up_if_due(&self, now: Timestamp) {
         let Some(config) = self.config else {
             return;
         };

@@ -25,7 +25,7 @@ pub struct CacheService<'a> {
 
 /// A call of an analysis, with its cache lookup.
 pub struct CacheLookup {
-    /// The answer.
+    /// The stored answer to the call.
     pub answer: StageAnswer,
     /// The cache key.
     pub key: String,
@@ -102,7 +102,7 @@ impl CacheService<'_> {
             .engine
             .cache_misses(&caller.user, &requests, report.analysis.created)
             .await?;
-        let look = |((call, _), (key, miss)): ((CallId, ModelRequest), (String, CacheMiss))| {
+        let look_up = |((call, _), (key, miss)): ((CallId, ModelRequest), (String, CacheMiss))| {
             let is_answer_of_call =
                 |answer: &&StageAnswer| (answer.stage, answer.member) == (call.stage, call.member);
             let answer = report.answers.iter().find(is_answer_of_call)?.clone();
@@ -112,6 +112,6 @@ impl CacheService<'_> {
                 key,
             })
         };
-        Ok(calls.into_iter().zip(misses).filter_map(look).collect())
+        Ok(calls.into_iter().zip(misses).filter_map(look_up).collect())
     }
 }

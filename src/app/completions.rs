@@ -23,7 +23,7 @@ use crate::domain::user::Caller;
 pub use answer::Completion;
 
 pub use crate::engine::StreamPermit;
-use crate::llm::{Llm, Retired};
+use crate::llm::{Llm, RetiredModel};
 use crate::wire::serve_openai::{ChatRequest, sanitize_field_name};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
@@ -61,14 +61,14 @@ pub struct ModelName {
     /// Creation time, if known.
     pub created: Option<Timestamp>,
     /// Set if the provider no longer lists the model.
-    pub retired: Option<Retired>,
+    pub retired: Option<RetiredModel>,
     /// Models of a recipe that no longer exist or are no longer listed.
     pub retired_members: Vec<String>,
 }
 
-/// A started completion.
+/// A completion request that was accepted and whose run has started.
 pub struct StartedCompletion {
-    /// The run.
+    /// The run that produces the answer.
     pub run: StartedRun,
     /// Fields of the request that no provider receives.
     pub ignored_fields: Vec<String>,
@@ -214,7 +214,7 @@ impl Completions<'_> {
     // client's API format.
     fn unsupported_fields(&self, caller: &Caller, chat_request: &ChatRequest) -> Vec<String> {
         let kind = self.llm.kind_of(Some(&caller.user), &chat_request.model);
-        let reaches = |name: &str| {
+        let is_forwarded = |name: &str| {
             kind.is_some_and(|kind| passthrough::is_sent_to(kind, &chat_request.passthrough, name))
         };
         let is_panel = chat_request.model.starts_with(PANEL_NAME_PREFIX);
@@ -225,14 +225,14 @@ impl Completions<'_> {
         };
         let names = chat_request.passthrough.fields.keys();
         let names = names.filter(|name| {
-            !(reaches(name)
+            !(is_forwarded(name)
                 || is_panel && [MEMBERS_FIELD, SETTINGS_FIELD].contains(&name.as_str())
                 || is_effort(name))
         });
         let mut unread: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
         // The name of a tool result is known from its call.
-        let is_speaker = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
-        if kind != Some(ApiFormat::OpenAi) && chat_request.turns.iter().any(is_speaker) {
+        let has_speaker_name = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
+        if kind != Some(ApiFormat::OpenAi) && chat_request.turns.iter().any(has_speaker_name) {
             unread.push("messages.name".to_owned());
         }
         let marks = cache_marks::has_marks(&chat_request.turns, chat_request.tools.as_deref());

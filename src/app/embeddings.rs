@@ -16,14 +16,14 @@ use crate::domain::usage::{self, CallCharge, CallEnd};
 use crate::domain::user::Caller;
 use crate::llm::Llm;
 use crate::log;
-use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
+use crate::wire::embed::{self, EmbeddingRequest, EmbeddingResponse};
 use crate::wire::serve_openai::sanitize_field_name;
 
 /// The result of an embeddings call.
 #[derive(Debug, Clone)]
 pub struct EmbeddingOutcome {
     /// The vectors.
-    pub embedded: EmbeddingAnswer,
+    pub embedded: EmbeddingResponse,
     /// Input tokens.
     pub tokens: u64,
     /// Cost in millionths of a dollar, if the price is known.

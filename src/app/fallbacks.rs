@@ -28,7 +28,7 @@ pub struct Fallbacks<'a> {
 }
 
 impl Fallbacks<'_> {
-    /// Returns the current chains.
+    /// Returns the fallback chains that new runs use.
     pub fn current(&self) -> Chains {
         self.chains
             .lock()

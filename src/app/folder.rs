@@ -149,9 +149,9 @@ fn open_with(
     let folder = &config.data_dir;
     secret_check::check_file(config)?;
     create(folder)?;
-    let was_there = database(folder).exists();
+    let had_database = database(folder).exists();
     let prepared = prepare(config)?;
-    let is_fetched = !was_there && database(folder).exists();
+    let is_fetched = !had_database && database(folder).exists();
     let follower = prepared.as_ref().map(replica::PreparedReplica::follower);
     let store = match follower {
         None => open_store(config),

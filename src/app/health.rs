@@ -32,9 +32,9 @@ pub struct ProcessStats {
     pub memory_kib: u64,
     /// CPU time since the process started.
     pub cpu: Duration,
-    /// Number of open files.
+    /// Number of open file descriptors.
     pub open_files: usize,
-    /// Number of threads.
+    /// Number of operating-system threads.
     pub threads: u64,
 }
 
@@ -224,7 +224,7 @@ fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
 impl ProcessStats {
     /// Returns the proportional set size in KiB: private memory plus the process's share of shared memory. The kernel
     /// computes it page by page, so it takes longer than all the other statistics.
-    pub fn own_kib() -> u64 {
+    pub fn process_memory_kib() -> u64 {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
         line(&rollup, "Pss:")
     }

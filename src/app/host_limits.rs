@@ -21,39 +21,39 @@ const RUNS_RANGE: (u64, u64) = (16, 64);
 
 /// Replaces limits of 0 with values that fit the machine.
 pub(super) fn fill(limits: &mut ServerLimits) {
-    fill_for(limits, memory_mib().unwrap_or(ASSUMED_MEMORY_MIB));
+    fill_unset_limits(limits, memory_mib().unwrap_or(ASSUMED_MEMORY_MIB));
 }
 
-fn fill_for(limits: &mut ServerLimits, mib: u64) {
-    let or_scaled = |limit: &mut usize, scaled: u64| {
+fn fill_unset_limits(limits: &mut ServerLimits, mib: u64) {
+    let set_if_unset = |limit: &mut usize, scaled: u64| {
         if *limit == 0 {
             *limit = scaled as usize;
         }
     };
     let calls =
         (mib * CALLS_PER_MIB_RATIO.0 / CALLS_PER_MIB_RATIO.1).clamp(CALLS_RANGE.0, CALLS_RANGE.1);
-    or_scaled(
+    set_if_unset(
         &mut limits.max_runs,
         (mib / MIB_PER_RUN).clamp(RUNS_RANGE.0, RUNS_RANGE.1),
     );
-    or_scaled(&mut limits.max_calls, calls);
-    // Any more would only wait for a call to end.
+    set_if_unset(&mut limits.max_calls, calls);
+    // More runs would only wait for calls to end.
     let streams = limits.max_calls as u64;
-    or_scaled(&mut limits.max_streams, streams);
-    // So that one user cannot take all of them.
-    let of_one = (limits.max_streams as u64).div_ceil(2);
-    or_scaled(&mut limits.max_streams_per_user, of_one);
+    set_if_unset(&mut limits.max_streams, streams);
+    // Half of all streams, so that one user cannot take all of them.
+    let per_user_streams = (limits.max_streams as u64).div_ceil(2);
+    set_if_unset(&mut limits.max_streams_per_user, per_user_streams);
 }
 
 /// Returns the memory that the server may use, in MiB.
 fn memory_mib() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let of_container = CONTAINER_LIMITS
+    let container_memory = CONTAINER_LIMITS
         .iter()
         .find_map(|path| read(path).trim().parse::<u64>().ok());
-    let of_machine = parse_meminfo(&read("/proc/meminfo"));
-    let all = of_container.map(|bytes| bytes >> 20).into_iter();
-    all.chain(of_machine).min()
+    let machine_memory = parse_meminfo(&read("/proc/meminfo"));
+    let all = container_memory.map(|bytes| bytes >> 20).into_iter();
+    all.chain(machine_memory).min()
 }
 
 fn parse_meminfo(text: &str) -> Option<u64> {
@@ -78,7 +78,7 @@ mod tests {
             ..ConfigLayers::default()
         };
         let mut limits = config::load(&layers).unwrap().limits;
-        fill_for(&mut limits, mib);
+        fill_unset_limits(&mut limits, mib);
         [
             limits.max_runs,
             limits.max_calls,

@@ -43,9 +43,9 @@ enum KeyState {
 
 impl Default for IdempotencyKeys {
     fn default() -> Self {
-        let chance = RandomState::new().hash_one(std::process::id());
+        let random_bits = RandomState::new().hash_one(std::process::id());
         Self {
-            process: format!("{}-{chance:016x}", std::process::id()),
+            process: format!("{}-{random_bits:016x}", std::process::id()),
             states: Mutex::default(),
         }
     }
@@ -204,13 +204,13 @@ impl Idempotency<'_> {
                 "answer not stored under its idempotency key",
                 &[("fault", why)],
             );
-            self.refuse_repeats(&claim);
+            self.block_key(&claim);
         }
         store_result.is_ok()
     }
 
-    /// Refuses the key of a request from now on, because nobody knows whether it was carried out, or it was paid for.
-    pub fn refuse_repeats(&self, claim: &IdempotencyClaim) {
+    /// Refuses the key of a request from now on: the request was paid for, or may have been.
+    pub fn block_key(&self, claim: &IdempotencyClaim) {
         let mut states = self.keys.states();
         if states.len() >= MAX_LOST_RESPONSES {
             states.retain(|_, state| *state == KeyState::Answering);
@@ -240,7 +240,7 @@ impl Idempotency<'_> {
     }
 }
 
-// Returns the error for a claim whose process died or is another server on the same store.
+// Returns the error for a key that was claimed by a process that has ended, or by another server on the same database.
 fn unknown_outcome_error() -> Error {
     let why = "another server process started this request and recorded no answer";
     Error::new(Kind::Conflict, why).resolve(

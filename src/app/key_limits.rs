@@ -130,7 +130,7 @@ impl KeyLimitService<'_> {
             None => {
                 let _asking = self.reservations.reserving.lock().await;
                 // Read before the store: any reservation released in between will have been recorded by then.
-                let reserved = self.reservations.held(key);
+                let reserved = self.reservations.held_amount(key);
                 let key_id = key.clone();
                 let read = self
                     .store
@@ -208,7 +208,7 @@ fn money(cost: MicroDollars) -> UsageAmount {
 /// Amounts reserved by keys and not yet recorded, so that concurrent requests are not granted the same money.
 #[derive(Default)]
 pub(super) struct KeyReservations {
-    held: Mutex<HashMap<KeyId, HeldFunds>>,
+    held_funds: Mutex<HashMap<KeyId, HeldFunds>>,
     /// Held from reading the spent amount until the reservation has been made.
     reserving: tokio::sync::Mutex<()>,
 }
@@ -227,7 +227,7 @@ pub(super) struct KeyReservation {
     cost: Mutex<MicroDollars>,
     /// Remaining budget when the reservation was made; `None` without a budget.
     remaining: Option<MicroDollars>,
-    /// The value of `HeldFunds::total_reserved` at that time.
+    /// The value of `HeldFunds::total_reserved` when the reservation was made.
     total_at_start: MicroDollars,
     /// Set if other servers use the database too.
     shared: Option<SharedFunds>,
@@ -235,10 +235,12 @@ pub(super) struct KeyReservation {
 
 impl KeyReservations {
     fn lock_funds(&self) -> MutexGuard<'_, HashMap<KeyId, HeldFunds>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held_funds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn held(&self, key: &KeyId) -> MicroDollars {
+    fn held_amount(&self, key: &KeyId) -> MicroDollars {
         self.lock_funds()
             .get(key)
             .map(|held| held.reserved)
@@ -285,11 +287,11 @@ impl KeyReservation {
 
 impl KeyReservation {
     async fn extend_by(&self, cost: MicroDollars) -> std::result::Result<(), String> {
-        const USED_UP: &str = "this API key's budget is used up";
+        const KEY_BUDGET_EXHAUSTED: &str = "this API key's budget is used up";
         if let Some(shared) = &self.shared {
             let reserved = shared.reserve(&self.key, cost, clock::now()).await;
             reserved.map_err(|error| match error.kind {
-                Kind::BudgetExceeded => USED_UP.to_owned(),
+                Kind::BudgetExceeded => KEY_BUDGET_EXHAUSTED.to_owned(),
                 _ => "this API key's budget could not be read".to_owned(),
             })?;
         }
@@ -297,9 +299,9 @@ impl KeyReservation {
         let funds = all.entry(self.key.clone()).or_default();
         // Everything reserved since then may have been spent by now; none of it has been returned.
         let since = MicroDollars(funds.total_reserved.0.saturating_sub(self.total_at_start.0));
-        let is_over = |remaining| since.saturating_add(cost) > remaining;
-        if self.shared.is_none() && self.remaining.is_some_and(is_over) {
-            return Err(USED_UP.to_owned());
+        let exceeds_remaining = |remaining| since.saturating_add(cost) > remaining;
+        if self.shared.is_none() && self.remaining.is_some_and(exceeds_remaining) {
+            return Err(KEY_BUDGET_EXHAUSTED.to_owned());
         }
         funds.add(cost);
         drop(all);

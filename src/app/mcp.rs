@@ -62,7 +62,7 @@ impl Mcp<'_> {
 
     async fn call(&self, caller: &Caller, tool: McpTool) -> Result<Value> {
         match tool {
-            McpTool::Consult(consult) => self.ask_panel(caller, consult).await,
+            McpTool::AskPanel(consult) => self.ask_panel(caller, consult).await,
             McpTool::ListPatterns => self.patterns(caller).await,
             McpTool::SearchDocuments { query, limit } => self.search(caller, &query, limit).await,
             McpTool::AnalysisStatus(id) => {
@@ -199,8 +199,8 @@ fn check_scope(caller: &Caller, scope: KeyScope) -> Result<()> {
         return Ok(());
     }
     let why = format!("this API key does not allow {}", scope.as_str());
-    let instead = format!("use a key with the scope {}", scope.as_str());
-    Err(Error::new(Kind::Forbidden, why).resolve(instead))
+    let remedy = format!("use a key with the scope {}", scope.as_str());
+    Err(Error::new(Kind::Forbidden, why).resolve(remedy))
 }
 
 fn analysis_json(analysis: &Analysis) -> Value {

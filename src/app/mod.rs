@@ -238,7 +238,7 @@ impl App {
 
     /// Whether there are only demo models: no shared provider is configured or added.
     pub fn is_demo_only(&self) -> bool {
-        !self.llm.has_house_provider()
+        !self.llm.has_shared_provider()
     }
 
     /// Whether users without an account may run analyses (on demo models only).
@@ -258,7 +258,7 @@ impl App {
     pub async fn drain_clients(&self) {
         /// Time for an active client to send another request and learn that its connection is closing.
         const NOTICE_PERIOD: Duration = Duration::from_secs(1);
-        /// Polling interval.
+        /// Pause between two checks of whether every client has gone.
         const POLL_INTERVAL: Duration = Duration::from_millis(50);
         self.is_leaving.store(true, Relaxed);
         let limit = self.config.limits.shutdown_timeout / 2;

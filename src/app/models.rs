@@ -7,7 +7,7 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::network::AddressReach;
 use crate::domain::request::Request;
 use crate::llm::{self, Llm};
-pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, Retired};
+pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, RetiredModel};
 use crate::wire;
 
 /// The model use cases.
@@ -50,18 +50,18 @@ impl ModelService<'_> {
     }
 
     /// Returns whether a model no longer exists or is no longer listed by its provider.
-    pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
+    pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<RetiredModel> {
         self.llm.retired_model(user, name)
     }
 
     /// Whether this user's last call to a model failed recently.
-    pub fn failed_lately(&self, user: Option<&UserId>, id: &str) -> bool {
-        self.llm.failed_lately(user, id)
+    pub fn failed_recently(&self, user: Option<&UserId>, id: &str) -> bool {
+        self.llm.failed_recently(user, id)
     }
 
     /// Returns the models named by a recipe that no longer exist or are no longer listed, without duplicates.
-    pub fn retired_of(&self, user: &UserId, recipe: &Request) -> Vec<(String, Retired)> {
-        let mut found: Vec<(String, Retired)> = Vec::new();
+    pub fn retired_of(&self, user: &UserId, recipe: &Request) -> Vec<(String, RetiredModel)> {
+        let mut found: Vec<(String, RetiredModel)> = Vec::new();
         for name in recipe.models.iter().chain(&recipe.ultra_model) {
             if found.iter().all(|(known, _)| known != name)
                 && let Some(retired) = self.retired_model(Some(user), name)

@@ -28,9 +28,9 @@ pub struct Projects<'a> {
 /// Fields of a project to set; absent fields are unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectChange {
-    /// The name.
+    /// New name.
     pub name: Option<String>,
-    /// The instructions.
+    /// New instructions, which every question in the project carries.
     pub instructions: Option<String>,
     /// The caller's documents in it.
     pub documents: Option<Vec<String>>,
@@ -147,7 +147,7 @@ impl Projects<'_> {
         let project = self.show(caller, id).await?;
         let change = CheckedChange::validate(change)?;
         let is_owner = project.owner == caller.user;
-        if !is_owner && change.is_for_owner() {
+        if !is_owner && change.requires_owner() {
             let why = "only the owner of a project can change it";
             return Err(Error::new(Kind::Forbidden, why)
                 .resolve("you can add and remove only your own documents"));
@@ -194,7 +194,7 @@ impl CheckedChange {
         })
     }
 
-    fn is_for_owner(&self) -> bool {
+    fn requires_owner(&self) -> bool {
         self.name.is_some() || self.instructions.is_some() || self.people.is_some()
     }
 

@@ -15,7 +15,9 @@ use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
 use crate::domain::id::ProviderId;
 use crate::domain::network::AddressReach;
-use crate::domain::provider::{Additions, RequestExtras, StoredProvider, is_name, key_suffix};
+use crate::domain::provider::{
+    RequestAdditions, RequestExtras, StoredProvider, is_name, key_suffix,
+};
 pub use crate::llm::WellKnown;
 use crate::llm::{self, Llm, ProviderSource, TestError};
 use crate::store::{Store, audit, providers};
@@ -51,7 +53,7 @@ pub struct ProviderParams {
     /// Body fields added to its requests; empty for none.
     pub body: Option<Map<String, Value>>,
     /// Headers and body fields for individual models.
-    pub model_settings: Option<BTreeMap<String, Additions>>,
+    pub model_settings: Option<BTreeMap<String, RequestAdditions>>,
     /// Whether to store it even if the test fails.
     pub force: bool,
 }
@@ -93,14 +95,14 @@ impl Providers<'_> {
     }
 
     /// Whether providers with a custom base URL may be added.
-    pub fn takes_addresses(&self, scope: &ProviderScope) -> bool {
+    pub fn allows_custom_urls(&self, scope: &ProviderScope) -> bool {
         self.open_addresses || scope.owner().is_none()
     }
 
     /// Returns the well-known providers, which can be added by name.
     pub fn known(&self, scope: &ProviderScope) -> Vec<WellKnown> {
         let all = llm::known_providers();
-        if self.takes_addresses(scope) {
+        if self.allows_custom_urls(scope) {
             return all.collect();
         }
         all.filter(|existing| !existing.is_local && existing.base_url.is_some())
@@ -193,9 +195,9 @@ impl Providers<'_> {
             let why = "the stored key cannot be decrypted with this installation's secret; enter it again";
             return Err(field_error("api_key", why));
         }
-        let repeats_extras =
+        let sets_both_extras =
             params.headers.is_some() && params.body.is_some() && params.model_settings.is_some();
-        if is_address_changed && !secrets.request_extras.is_empty() && !repeats_extras {
+        if is_address_changed && !secrets.request_extras.is_empty() && !sets_both_extras {
             let why = "enter headers, body, and model_settings again: they may contain secrets and are never sent to a new address";
             return Err(field_error("headers", why));
         }
@@ -369,7 +371,7 @@ impl Providers<'_> {
             ));
         }
         let has_local_address = llm::is_local(&provider.name) && provider.base_url.is_none();
-        if (provider.base_url.is_some() || has_local_address) && !self.takes_addresses(scope) {
+        if (provider.base_url.is_some() || has_local_address) && !self.allows_custom_urls(scope) {
             let why = "only administrators can add providers with custom addresses";
             return Err(field_error("base_url", why));
         }

@@ -188,8 +188,8 @@ impl Recipes<'_> {
         request: &mut Request,
         context: &mut RunContext,
     ) -> Result<Option<String>> {
-        let is_specific = !request.models.is_empty() || request.pattern.is_some();
-        let Some(caller) = caller.filter(|_| !is_specific && context.experiment.is_none()) else {
+        let is_explicit = !request.models.is_empty() || request.pattern.is_some();
+        let Some(caller) = caller.filter(|_| !is_explicit && context.experiment.is_none()) else {
             return Ok(None);
         };
         let Some(id) = self.default_of(&caller.user).await? else {

@@ -147,7 +147,7 @@ pub(super) fn fetch(
         );
         return Ok(None);
     };
-    let put_in_place = || {
+    let move_into_place = || {
         verify(&part).map_err(|error| error.to_string())?;
         if path.exists() {
             let swap = ReplaceDatabase::new(part.clone(), path.clone(), clock::now());
@@ -160,7 +160,7 @@ pub(super) fn fetch(
         let folder = std::fs::File::open(&config.data_dir).map_err(|error| error.to_string())?;
         folder.sync_all().map_err(|error| error.to_string())
     };
-    put_in_place().map_err(|why| {
+    move_into_place().map_err(|why| {
         let _ = std::fs::remove_file(&part);
         target_error(replica, &TargetError::Refused(why))
     })?;

@@ -1,5 +1,5 @@
-//! What a server does because there may be others on the same database: takes over the work of servers that are gone,
-//! receives commands for its own, and gives its own up when it may no longer have it.
+//! Coordinates this server with others on the same database: takes over the work of servers that have stopped, receives
+//! commands for its own runs, and gives up its own work when its leases may have expired.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::engine::DeliveredCommands;
 use crate::log;
 use crate::store::{EARLIER_SERVER, Membership, Store, StoreError, Writer, servers};
 
-/// Pause between two looks for commands: how long a command may take to another server.
+/// Pause between two checks for commands, and thus the longest delay of a command to another server.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
-/// Number of these pauses between two looks for work without a server.
+/// Number of these pauses between two checks for work that no server does.
 const TAKE_OVER_EVERY: u32 = 8;
 /// Name of the lease of the server that cleans the database up.
 const HOUSEKEEPING: &str = "housekeeping";
@@ -39,8 +39,8 @@ impl App {
         self.store.server_count()
     }
 
-    /// Whether this server must stop, because one of an earlier version was started on its database while it had lost
-    /// it.
+    /// Whether this server must stop: a server of an earlier version was started on the database while this one had
+    /// lost its connection.
     pub fn is_excluded(&self) -> bool {
         self.store.membership().is_some_and(Membership::is_excluded)
     }
@@ -79,8 +79,8 @@ impl App {
         );
     }
 
-    /// Gives up what other servers may take over. Waits for nothing else, least of all for the database, so that it is
-    /// never late.
+    /// Gives up the work that other servers may take over. Does not wait for anything else, especially not for the
+    /// database, so that it is never late.
     async fn watch_membership(self: &Arc<Self>, membership: &Membership) {
         let (mut was_current, mut entries) = (true, membership.entries());
         loop {
@@ -119,7 +119,7 @@ impl App {
         }
     }
 
-    /// Continues what no living server does, and stops what was stopped through another one.
+    /// Continues the work that no living server does, and stops work that was stopped through another server.
     async fn take_over(self: &Arc<Self>) {
         let (analyses, experiments) = (self.analyses(), self.experiments());
         let went = [

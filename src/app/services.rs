@@ -57,7 +57,7 @@ impl App {
         }
     }
 
-    /// Returns the service for models.
+    /// Returns the service that lists models and checks their availability.
     pub fn models(&self) -> ModelService<'_> {
         ModelService { llm: &self.llm }
     }

@@ -45,8 +45,8 @@ impl SideCharges<'_> {
             return Err(Error::new(Kind::Forbidden, why));
         }
         let budget_status = self.engine.budget_status(&caller.user).await?;
-        let is_bound = limits.daily_budget.is_some() || limits.total_budget.is_some();
-        if cost.is_none() && (is_bound || budget_status.limits.limits_cost()) {
+        let has_key_budget = limits.daily_budget.is_some() || limits.total_budget.is_some();
+        if cost.is_none() && (has_key_budget || budget_status.limits.limits_cost()) {
             let why =
                 "the price of this model is not known, so a budget in dollars cannot be enforced";
             return Err(Error::new(Kind::BudgetExceeded, why)
@@ -59,7 +59,7 @@ impl SideCharges<'_> {
         let budget_reservation = budget_reservation
             .await
             .map_err(|exceeded| Error::new(Kind::BudgetExceeded, exceeded))?;
-        let key_reservation = match caller.key.as_ref().filter(|_| is_bound) {
+        let key_reservation = match caller.key.as_ref().filter(|_| has_key_budget) {
             Some(key) => Some(self.key_limits.reserve(&limits, &key.id, cost, now).await?),
             None => None,
         };

@@ -48,7 +48,7 @@ pub struct ThreadQuery {
 /// A thread in a list.
 #[derive(Debug, Clone)]
 pub struct ListedThread {
-    /// The thread.
+    /// The thread's own data, without its turns.
     pub row: ThreadRow,
     /// The matching excerpt; `None` without a search, or if only the title matches.
     pub snippet: Option<Snippet>,
@@ -61,9 +61,9 @@ pub struct ListedThread {
 /// The text of a turn that a snippet is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnippetSource {
-    /// The question.
+    /// The question of the turn.
     Question,
-    /// The answer.
+    /// The final answer of the turn.
     Answer,
     /// The text of the member with this letter.
     Member(char),
@@ -76,7 +76,7 @@ pub struct Snippet {
     pub analysis: AnalysisId,
     /// The text that it is from.
     pub source: SnippetSource,
-    /// The text.
+    /// The excerpt.
     pub text: String,
     /// The matched terms, as byte ranges of the text.
     pub matches: Vec<(usize, usize)>,
@@ -85,7 +85,7 @@ pub struct Snippet {
 /// A thread with its turns.
 #[derive(Debug, Clone)]
 pub struct ThreadReport {
-    /// The thread.
+    /// The thread's own data, without its turns.
     pub row: ThreadRow,
     /// Turns of the thread, oldest first.
     pub turns: Vec<TurnRow>,

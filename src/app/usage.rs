@@ -202,13 +202,13 @@ fn limit_error(exceeded: LimitExceeded) -> Error {
     )
 }
 
-fn unknown_price_error(model: &str, instead: &str) -> Error {
+fn unknown_price_error(model: &str, remedy: &str) -> Error {
     Error::new(
         Kind::BudgetExceeded,
         format!("the price of {model} is not known, so a budget in dollars cannot be enforced"),
     )
     .resolve(format!(
-        "choose models with a known price, set this model's price, or {instead}"
+        "choose models with a known price, set this model's price, or {remedy}"
     ))
 }
 

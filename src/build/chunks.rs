@@ -152,7 +152,7 @@ pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>
     }
     let loaded: BTreeSet<&str> = modules
         .values()
-        .flat_map(|module| module.loads.iter().map(String::as_str))
+        .flat_map(|module| module.dynamic_imports.iter().map(String::as_str))
         .filter(|path| !planner.assigned_modules.contains(*path))
         .collect();
     let mut users: BTreeMap<String, &str> = BTreeMap::new();

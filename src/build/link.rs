@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::BuildResult;
 use super::chunks::Chunk;
-use super::module::{Module, loads, object_name, resolve};
+use super::module::{Module, dynamic_imports, object_name, resolve};
 use super::source_map;
 
 /// A chunk as it is served.
@@ -145,9 +145,12 @@ impl<'a> Linker<'a> {
         let mut direct: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for path in &self.chunk.modules {
             for import in &self.modules[path].imports {
-                let home = self.chunk_of(import)?;
-                if home != self.chunk.name {
-                    direct.entry(home).or_default().insert(object_name(import));
+                let target_chunk = self.chunk_of(import)?;
+                if target_chunk != self.chunk.name {
+                    direct
+                        .entry(target_chunk)
+                        .or_default()
+                        .insert(object_name(import));
                 }
             }
         }
@@ -155,8 +158,9 @@ impl<'a> Linker<'a> {
     }
 
     fn chunk_of(&self, path: &str) -> BuildResult<&'a str> {
-        let home = self.chunk_names.get(path);
-        home.copied()
+        let target_chunk = self.chunk_names.get(path);
+        target_chunk
+            .copied()
             .ok_or_else(|| format!("there is no assets/{path}").into())
     }
 
@@ -187,7 +191,7 @@ impl<'a> Linker<'a> {
         if module.path.starts_with("vendor/") {
             return Ok(text);
         }
-        for address in loads(&text)? {
+        for address in dynamic_imports(&text)? {
             let path = resolve(&module.path, &address);
             let call = format!(
                 "import(\"./{}.js\").then((chunk)=>chunk.{})",

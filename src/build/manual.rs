@@ -208,16 +208,17 @@ fn join_paragraphs(text: &str) -> String {
     for line in text.lines() {
         let trimmed = line.trim_start();
         let is_fence = trimmed.starts_with("```");
-        let is_fixed = in_code || is_fence || trimmed.is_empty() || trimmed.starts_with('#');
+        let keeps_line_breaks =
+            in_code || is_fence || trimmed.is_empty() || trimmed.starts_with('#');
         let is_item = trimmed.starts_with("- ") || trimmed.split_once(". ").is_some_and(is_number);
         match lines.last_mut() {
-            Some(last) if is_open && !is_fixed && !is_item => {
+            Some(last) if is_open && !keeps_line_breaks && !is_item => {
                 last.push(' ');
                 last.push_str(trimmed);
             }
             _ => lines.push(line.to_owned()),
         }
-        is_open = !is_fixed;
+        is_open = !keeps_line_breaks;
         in_code ^= is_fence;
     }
     lines.join("\n") + "\n"

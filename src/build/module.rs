@@ -13,7 +13,7 @@ pub(super) struct Module {
     /// The paths of the modules that it imports statically, in their order.
     pub(super) imports: Vec<String>,
     /// The paths of the modules that it loads with `import()`.
-    pub(super) loads: Vec<String>,
+    pub(super) dynamic_imports: Vec<String>,
     /// Exports of the module, as pairs of public and local name.
     pub(super) exports: Vec<(String, String)>,
     /// Lines of the module. Static imports read from the other module's object; calls of `import()` are unchanged.
@@ -37,7 +37,7 @@ impl Module {
         Self {
             path: path.to_owned(),
             imports: Vec::new(),
-            loads: Vec::new(),
+            dynamic_imports: Vec::new(),
             exports: Vec::new(),
             lines: Vec::new(),
         }
@@ -65,8 +65,8 @@ impl Module {
                 _ => Ok(text),
             };
             line.text = text.map_err(|error| format!("line {position}: {error}"))?;
-            for loaded in loads(&line.text)? {
-                module.loads.push(resolve(path, &loaded));
+            for loaded in dynamic_imports(&line.text)? {
+                module.dynamic_imports.push(resolve(path, &loaded));
             }
             // Chunks are in a folder of their own; URLs that a module builds are relative to its source.
             let url = format!("new URL(\"../{path}\", import.meta.url)");
@@ -196,7 +196,7 @@ pub(super) fn object_name(path: &str) -> String {
 ///
 /// # Errors
 /// Returns an error if the address is not a string literal.
-pub(super) fn loads(text: &str) -> BuildResult<Vec<String>> {
+pub(super) fn dynamic_imports(text: &str) -> BuildResult<Vec<String>> {
     let calls = text.match_indices("import(").filter(|(position, _)| {
         let char_before = text[..*position].chars().next_back();
         char_before.is_none_or(|character| !is_word(character) && character != '.')

@@ -149,8 +149,8 @@ fn styled_names(text: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Returns the entry under its stable address: refers to other chunks by the tree's hash, and exports what its module
-/// does.
+/// Returns the entry script as it is served: chunks are imported by the tree's hash, and the components of its module
+/// are exported.
 fn entry_text(text: &str, tree: &str) -> String {
     let text = text.replace("\"./", &format!("\"/assets/{tree}/app/"));
     format!("{text}export const {{ components }} = $index;\n")

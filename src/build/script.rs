@@ -4,7 +4,7 @@
 
 use super::BuildResult;
 
-/// A line of a script.
+/// One line of a JavaScript module.
 pub(super) struct ScriptLine {
     /// The text, without indentation unless it continues a template literal.
     pub(super) text: String,

@@ -32,9 +32,9 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
     };
     let names = files.iter().filter_map(|(file, _)| {
         let name = file.strip_prefix("css/")?.strip_suffix(".css")?;
-        let is_alone =
+        let is_separate_sheet =
             !PARTIAL_FILES.contains(&name) && SHEETS.iter().all(|(sheet, _)| *sheet != name);
-        is_alone.then_some(name)
+        is_separate_sheet.then_some(name)
     });
     let mut sheets = Vec::new();
     for name in names {

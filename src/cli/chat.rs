@@ -40,7 +40,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     block_on(async {
         if let Some(server) = RemoteSession::from_call(call, &config).await? {
             let server = Arc::new(server);
-            let outcome = converse(call, &config, &ChatBackend::Server(server.clone())).await;
+            let outcome = run_chat(call, &config, &ChatBackend::Server(server.clone())).await;
             server.close().await;
             return outcome;
         }
@@ -51,13 +51,13 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         session.app.discovery().probe_local_servers().await;
         let app = session.app.clone();
         let backend = ChatBackend::Local(Box::new(session));
-        let outcome = converse(call, &config, &backend).await;
+        let outcome = run_chat(call, &config, &backend).await;
         app.close().await;
         outcome
     })
 }
 
-async fn converse(call: &CommandCall, config: &Config, backend: &ChatBackend) -> Outcome {
+async fn run_chat(call: &CommandCall, config: &Config, backend: &ChatBackend) -> Outcome {
     let is_shown = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let mut lines = read_lines();
     let mut follows = match call.has("continue") {

@@ -15,7 +15,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     if call.has("health") {
         return match health::probe(&config) {
-            Ok(answer) if answer.serves() => print(answer.status),
+            Ok(answer) if answer.accepts_requests() => print(answer.status),
             Ok(answer) => failed(answer.message),
             Err(why) => failed(why),
         };

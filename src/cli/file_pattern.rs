@@ -43,15 +43,19 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
         .iter()
         .take_while(|part| !part.contains(PATTERN_CHARACTERS));
     let fixed_part: PathBuf = fixed_part.collect();
-    let is_here = fixed_part.as_os_str().is_empty();
+    let is_current_folder = fixed_part.as_os_str().is_empty();
     let depth = match parts.iter().any(|part| part == "**") {
         true => usize::MAX,
         false => parts.len() - fixed_part.components().count(),
     };
-    let names_hidden = parts.iter().any(|part| is_hidden(part));
-    let root = if is_here { Path::new(".") } else { &fixed_part };
+    let matches_hidden = parts.iter().any(|part| is_hidden(part));
+    let root = if is_current_folder {
+        Path::new(".")
+    } else {
+        &fixed_part
+    };
     let is_searched = |entry: &DirEntry| {
-        entry.depth() == 0 || names_hidden || !is_hidden(&entry.file_name().to_string_lossy())
+        entry.depth() == 0 || matches_hidden || !is_hidden(&entry.file_name().to_string_lossy())
     };
     let (mut found, mut folders) = (Vec::new(), 0);
     let walk = WalkDir::new(root).max_depth(depth).into_iter();
@@ -65,7 +69,7 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
                 "{pattern} would search more than {max_folders} folders; start it with a folder closer to the files"
             ));
         }
-        let path = match is_here {
+        let path = match is_current_folder {
             true => entry.path().strip_prefix(".").unwrap_or(entry.path()),
             false => entry.path(),
         };

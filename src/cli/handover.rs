@@ -63,7 +63,7 @@ impl Handover {
     ///
     /// # Errors
     /// Returns an error if the socket in the folder cannot be created.
-    pub(super) fn start_offer(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
+    pub(super) fn offer_handover(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = socket_path(folder);
         // Left by a killed process.
         let _ = fs::remove_file(&path);
@@ -116,12 +116,12 @@ impl Handover {
             .take(MAX_SOCKETS)
             .collect();
         let mut buffer = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
-        let mut rights = SendAncillaryBuffer::new(&mut buffer);
-        rights.push(SendAncillaryMessage::ScmRights(&sockets));
+        let mut ancillary = SendAncillaryBuffer::new(&mut buffer);
+        ancillary.push(SendAncillaryMessage::ScmRights(&sockets));
         sendmsg(
             to,
             &[IoSlice::new(&PROTOCOL_VERSION)],
-            &mut rights,
+            &mut ancillary,
             SendFlags::NOSIGNAL,
         )?;
         Ok(())
@@ -150,11 +150,11 @@ impl Predecessor {
         let mut connection = BlockingStream::connect(socket_path(folder))?;
         connection.set_read_timeout(Some(IO_TIMEOUT))?;
         let mut buffer = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
-        let mut rights = RecvAncillaryBuffer::new(&mut buffer);
+        let mut ancillary = RecvAncillaryBuffer::new(&mut buffer);
         let mut byte = [0];
         let into = &mut [IoSliceMut::new(&mut byte)];
-        recvmsg(&connection, into, &mut rights, RecvFlags::CMSG_CLOEXEC)?;
-        let messages = rights.drain().filter_map(|message| match message {
+        recvmsg(&connection, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        let messages = ancillary.drain().filter_map(|message| match message {
             RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
             _ => None,
         });

@@ -68,7 +68,7 @@ impl Markdown {
             let title = text[hashes..].trim().trim_end_matches('#').trim_end();
             return self.wrap_text(title, "", "", Some(BOLD));
         }
-        if text.len() >= 3 && ["-", "*", "_"].iter().any(|rule| is_only(text, rule)) {
+        if text.len() >= 3 && ["-", "*", "_"].iter().any(|rule| consists_of(text, rule)) {
             return format!("{}\n", self.styled(DIM, &"─".repeat(self.width / 2)));
         }
         if text.starts_with('|') {
@@ -98,9 +98,9 @@ impl Markdown {
         }
         match list_number_length(text) {
             Some(mark) => {
-                let hang = format!("{pad}{}", " ".repeat(mark));
+                let hanging_indent = format!("{pad}{}", " ".repeat(mark));
                 let first = format!("{pad}{}", &text[..mark]);
-                self.wrap_text(&text[mark..], &first, &hang, None)
+                self.wrap_text(&text[mark..], &first, &hanging_indent, None)
             }
             None => self.wrap_text(text, &pad, &pad, None),
         }
@@ -255,7 +255,7 @@ impl InlineState {
     }
 }
 
-/// Whether an emphasis delimiter follows a letter in the text.
+/// Whether an emphasis delimiter follows a non-space character in the text, and so may close an emphasis.
 fn is_closed(mark: char, text: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         text[..at]
@@ -312,16 +312,16 @@ fn list_number_length(text: &str) -> Option<usize> {
     ((1..=4).contains(&digits) && is_mark).then_some(digits + 2)
 }
 
-fn is_only(text: &str, mark: &str) -> bool {
+fn consists_of(text: &str, mark: &str) -> bool {
     text.trim_end().replace(mark, "").is_empty()
 }
 
 /// Removes characters that control a terminal or change the writing direction.
 pub(super) fn remove_control_characters(text: &str) -> String {
     let text = text.replace('\t', "    ");
-    let steers =
+    let is_control_or_bidi =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|c| !steers(*c)).collect()
+    text.chars().filter(|c| !is_control_or_bidi(*c)).collect()
 }
 
 #[cfg(test)]

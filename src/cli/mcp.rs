@@ -53,7 +53,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Backend that answers the messages.
+/// Answers MCP requests, either from a local data folder or through a running server.
 #[derive(Clone)]
 enum McpBackend {
     Local(Arc<App>, Caller),

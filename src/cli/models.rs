@@ -86,7 +86,7 @@ impl ServerModels {
 }
 
 /// Returns the message for an empty list of models: the reason of each configured provider, or how to add one.
-fn none_message(providers: &[(String, String)]) -> String {
+fn no_models_message(providers: &[(String, String)]) -> String {
     let lines: Vec<String> = providers
         .iter()
         .map(|(id, why)| match why.as_str() {
@@ -124,7 +124,7 @@ fn list(call: &CommandCall, models: &[Value], providers: &[(String, String)]) ->
             price("output"),
         ]);
     }
-    table.print(&none_message(providers))?;
+    table.print(&no_models_message(providers))?;
     if models.is_empty() {
         return Ok(());
     }

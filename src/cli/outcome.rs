@@ -8,7 +8,7 @@ use crate::app::{Error, Kind};
 use crate::config;
 use crate::domain::closest::closest;
 
-/// The outcome of a command.
+/// Result of a command: success, or a failure with its exit code.
 pub(super) type Outcome = Result<(), CommandFailure>;
 
 /// Why a command failed.

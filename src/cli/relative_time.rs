@@ -15,9 +15,9 @@ const DATE_THRESHOLD: u64 = 31 * DAY;
 pub(super) fn relative_time(at: Timestamp, now: Timestamp) -> String {
     let (past, future) = (now.since(at), at.since(now));
     match future > past {
-        true => distance_text(future).map(|length| format!("in {length}")),
+        true => format_distance(future).map(|length| format!("in {length}")),
         false if past.as_secs() < MINUTE => Some("just now".to_owned()),
-        false => distance_text(past).map(|length| format!("{length} ago")),
+        false => format_distance(past).map(|length| format!("{length} ago")),
     }
     .unwrap_or_else(|| date_text(at))
 }
@@ -28,7 +28,7 @@ pub(super) fn relative_text(text: Option<&str>, now: Timestamp) -> String {
     Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative_time(at, now))
 }
 
-fn distance_text(length: Duration) -> Option<String> {
+fn format_distance(length: Duration) -> Option<String> {
     let seconds = length.as_secs();
     let plural = |count: u64| format!("{count} day{}", if count == 1 { "" } else { "s" });
     match seconds {

@@ -16,17 +16,22 @@ again.";
 /// Runs the action named by the first word.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
-    const CONSEQUENCE: &str =
+    const SECRET_CHANGE_CONSEQUENCE: &str =
         "everyone must sign in again, and stored provider keys must be entered again";
     let config = call.config()?;
     match call.words.first().map(String::as_str) {
         Some("new") => {
             let path = folder::new_secret(&config)?;
-            print(format!("{} is new: {CONSEQUENCE}", path.display()))
+            print(format!(
+                "{} is new: {SECRET_CHANGE_CONSEQUENCE}",
+                path.display()
+            ))
         }
         Some("accept") => {
             folder::accept_secret(&config)?;
-            print(format!("the secret is accepted: {CONSEQUENCE}"))
+            print(format!(
+                "the secret is accepted: {SECRET_CHANGE_CONSEQUENCE}"
+            ))
         }
         Some(other) => usage(unknown_action("secret", other, DETAILS)),
         None => usage("secret needs the word new or accept: quire secret new"),

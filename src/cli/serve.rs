@@ -39,7 +39,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     // Must come first: a signal during startup must not be lost.
-    let mut signals = Signals::new()?;
+    let mut signals = ServerSignals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
     }
@@ -131,7 +131,7 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     for line in setup_lines(app, listeners).await? {
         print(line)?;
     }
-    for line in status::state_lines(app) {
+    for line in status::summary_lines(app) {
         print(line)?;
     }
     Ok(())
@@ -140,7 +140,7 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
 /// Stops the server once the process that took over the replica has exited: nothing stores data then, and only a
 /// restart can take over; or once a server runs that cannot share the database. Never returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
-    /// Polling interval.
+    /// Pause between two checks of whether the server has been abandoned.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
     while !app.is_abandoned() && !app.is_excluded() {
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -166,7 +166,7 @@ async fn take_over(
     tls: Option<Arc<CertificateResolver>>,
     inherited: Vec<StdListener>,
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
-    /// Polling interval.
+    /// Pause between two attempts to lock the data folder.
     const POLL_INTERVAL: Duration = Duration::from_millis(10);
     let mut predecessor = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
         let in_use_text = in_use_message(config);
@@ -211,7 +211,7 @@ fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::H
         .map(|listener_entry| listener_entry.listener.as_fd().try_clone_to_owned());
     let offer = sockets
         .collect::<Result<_, _>>()
-        .and_then(|sockets| handover::Handover::start_offer(&config.data_dir, sockets));
+        .and_then(|sockets| handover::Handover::offer_handover(&config.data_dir, sockets));
     offer
         .inspect_err(|error| log::warn("no other process can take over", &[("why", error)]))
         .ok()
@@ -313,12 +313,12 @@ fn warn_of_data_loss(config: &Config) {
 }
 
 /// The two signals that stop the server.
-struct Signals {
+struct ServerSignals {
     term: Signal,
     int: Signal,
 }
 
-impl Signals {
+impl ServerSignals {
     fn new() -> Result<Self, CommandFailure> {
         let listen = |kind| {
             signal(kind).or_else(|error| failed(format!("cannot listen for signals: {error}")))
@@ -391,34 +391,36 @@ async fn run_housekeeping(app: &Arc<App>) {
     const CLEANUP_EVERY: u32 = 360;
     /// Rounds between probes while a provider is unavailable: one per minute, because the provider may have
     /// started after us.
-    const PROBE_EVERY: u32 = 6;
+    const ROUNDS_PER_PROBE: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe_local_servers().await;
     // The first start writes the whole schema, which fills the cache.
     log_failure(app.free_cache()).await;
     system::release_memory();
-    let (mut commits, mut is_freed) = (app.commits(), true);
+    let (mut commits, mut is_memory_freed) = (app.commits(), true);
     loop {
         tokio::time::sleep(CHECK_INTERVAL).await;
         let previous = std::mem::replace(&mut commits, app.commits());
-        is_freed &= commits == previous;
-        if commits == previous && !is_freed {
+        is_memory_freed &= commits == previous;
+        if commits == previous && !is_memory_freed {
             log_failure(app.free_cache()).await;
-            is_freed = true;
+            is_memory_freed = true;
         }
         app.close_idle_connections();
         app.restore_reserve().await;
         round = round.wrapping_add(1);
         // The command line may have changed the providers.
         log_failure(app.discovery().reload_if_changed()).await;
-        app.backups().make_when_due(clock::now()).await;
+        app.backups().back_up_if_due(clock::now()).await;
         app.discovery().probe_new_providers().await;
         if round % CLEANUP_EVERY == 1 {
             log_failure(app.run_housekeeping(clock::now())).await;
         }
         let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
-        if round.is_multiple_of(CLEANUP_EVERY) || (missing && round.is_multiple_of(PROBE_EVERY)) {
+        if round.is_multiple_of(CLEANUP_EVERY)
+            || (missing && round.is_multiple_of(ROUNDS_PER_PROBE))
+        {
             app.discovery().probe_local_servers().await;
         }
         system::release_memory();

@@ -44,7 +44,7 @@ async fn print_state(call: &CommandCall, app: &App, page: &str) -> Outcome {
 }
 
 /// Returns two lines about an opened installation: the location of its data, and the models that are ready.
-pub(super) fn state_lines(app: &App) -> [String; 2] {
+pub(super) fn summary_lines(app: &App) -> [String; 2] {
     [data_line(&app.config), models_line(app)]
 }
 

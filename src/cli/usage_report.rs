@@ -86,19 +86,19 @@ fn fetch_rows(
     let query = format!("from={}&to={}", format_day(from), format_day(to));
     let own_account = server.account(None)?;
     let own_email = own_account["email"].as_str().unwrap_or_default();
-    let is_all = call.value("user").is_none() && own_account["role"] == "admin";
+    let is_for_all_users = call.value("user").is_none() && own_account["role"] == "admin";
     let email = call.value("user").unwrap_or(own_email);
-    let user = match (is_all, email == own_email) {
+    let user = match (is_for_all_users, email == own_email) {
         (true, _) => "all".to_owned(),
         (false, true) => own_account["id"].as_str().unwrap_or_default().to_owned(),
         (false, false) => server.user_id(email)?,
     };
     let response = server.get(&format!("/api/usage?user={user}&{query}"))?;
-    let people = match is_all {
+    let people = match is_for_all_users {
         true => server.list("/api/admin/users", "users")?,
         false => Vec::new(),
     };
-    let field = if is_all { "users" } else { "usage" };
+    let field = if is_for_all_users { "users" } else { "usage" };
     let rows = response[field].as_array().into_iter().flatten();
     let labeled = rows.map(|row| {
         let text = |name: &str| row[name].as_str().unwrap_or_default();
@@ -107,7 +107,7 @@ fn fetch_rows(
             .find(|person| person["id"] == row["user_id"])
             .and_then(|person| person["email"].as_str());
         let mut row = row.clone();
-        row["of"] = match is_all {
+        row["of"] = match is_for_all_users {
             true => json!(person.unwrap_or_default()),
             false => json!(format!("{}  {}", text("day"), text("model"))),
         };

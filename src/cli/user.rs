@@ -124,7 +124,7 @@ fn user_json(user: &User) -> Value {
     })
 }
 
-/// Prints a one-time link.
+/// Prints an invitation or a password-reset link, as text or as a JSON field.
 fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &str) -> Outcome {
     let url = format!("{}/login?{field}={}", public_url(config), link.token);
     user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;

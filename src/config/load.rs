@@ -146,13 +146,13 @@ impl GatheredValues {
                 ));
             }
         }
-        for (name, instead) in options::REPLACED_SETTINGS {
+        for (name, remedy) in options::REPLACED_SETTINGS {
             if pairs
                 .iter()
                 .any(|(variable, value)| variable == name && !value.is_empty())
             {
                 self.warnings
-                    .push(format!("{name} ({source}) has no effect: {instead}"));
+                    .push(format!("{name} ({source}) has no effect: {remedy}"));
             }
         }
     }

@@ -233,9 +233,9 @@ pub struct ProviderConfig {
     pub kind: Option<String>,
     /// Base URL without a trailing slash; `None` for the default of a known provider.
     pub base_url: Option<String>,
-    /// API key.
+    /// API key; `None` for a server that needs none.
     pub api_key: Option<Secret>,
-    /// Models of the provider.
+    /// Which of the provider's models can be used.
     pub models: ProviderModels,
     /// Maximum number of concurrent calls to it; `None` for no provider-specific limit.
     pub concurrency: Option<usize>,

@@ -22,7 +22,7 @@ pub enum ValueKind {
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// A path.
+    /// A file or folder, relative to the working directory or absolute.
     Path,
     /// An http or https URL.
     Url,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::check::{Checker, http_url};
 use crate::domain::money::Price;
-use crate::domain::provider::{Additions, RequestExtras};
+use crate::domain::provider::{RequestAdditions, RequestExtras};
 
 use super::{ProviderConfig, ProviderModels, Secret, options};
 
@@ -28,7 +28,7 @@ struct ProviderEntry {
     #[serde(default)]
     body: Map<String, Value>,
     #[serde(default)]
-    model_settings: BTreeMap<String, Additions>,
+    model_settings: BTreeMap<String, RequestAdditions>,
     price: Option<Value>,
 }
 

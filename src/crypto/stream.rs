@@ -13,7 +13,7 @@ use super::{Error, derive, hex, random};
 const STREAM_MAGIC: &[u8; 8] = b"QSEALED1";
 /// Plaintext bytes per chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Bytes of salt.
+/// Length of the random salt from which a file's key is derived, in bytes.
 const SALT_BYTES: usize = 16;
 
 /// Encrypts and decrypts files with one key.

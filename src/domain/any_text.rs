@@ -97,7 +97,7 @@ proptest! {
     #[test]
     fn any_answer_or_question_is_handled(one in any_text(), other in any_text()) {
         ballot::count(&one, &[(0, &other), (1, &one)]);
-        ballot::form::in_closing_form(&other, &other, &one);
+        ballot::form::to_closing_form(&other, &other, &one);
         ballot::choice_of(&one, &other);
         evidence::similarity(&[&one, &other, ""]);
         evidence::objection(&one, &other);

@@ -221,7 +221,7 @@ pub enum Task {
 /// The data from which a prompt is rendered.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Brief {
-    /// Task.
+    /// What the model is asked to write, such as a first answer or a critique.
     pub task: Task,
     /// The user's question.
     pub question: String,

@@ -166,10 +166,10 @@ fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
         let inside = block.filter(|block| block.start < boundary);
         if characters == MAX_LENGTH {
             // The look-ahead is limited to `MAX_REMAINDER_CHARS` characters, never the whole rest.
-            let crumb =
+            let is_small_remainder =
                 rest[at..].chars().take(MAX_REMAINDER_CHARS + 1).count() <= MAX_REMAINDER_CHARS;
             let section = layout.headings.get(next_heading).is_some();
-            return match (crumb && !section, inside) {
+            return match (is_small_remainder && !section, inside) {
                 (true, _) => rest.len(),
                 (false, Some(_)) if places.block > 0 => places.block,
                 _ => places.best_break().unwrap_or(at),

@@ -28,7 +28,7 @@ pub enum Fit {
     Passages,
     /// Fewer passages than other members, because of a smaller context window.
     Trimmed,
-    /// Notes on every part.
+    /// Notes that a model wrote on each part of the documents.
     Parts,
     /// No room: the member is not called.
     Cannot,

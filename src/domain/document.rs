@@ -118,11 +118,11 @@ pub struct Passage {
 /// A search result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHit {
-    /// Document ID.
+    /// The document that contains the passage.
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,
-    /// The passage.
+    /// The matching passage.
     pub passage: Passage,
     /// BM25 score; larger is better.
     pub score: f64,

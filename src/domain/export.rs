@@ -96,7 +96,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     match (&analysis.synthesis, &analysis.error) {
         (Some(text), _) => {
             let checked_text = match &analysis.citations {
-                Some(citations) => citation::strike_unknown_marks(text, citations),
+                Some(citations) => citation::strike_out_unknown_marks(text, citations),
                 None => text.clone(),
             };
             let _ = writeln!(out, "## Answer\n\n{}\n", checked_text.trim());
@@ -140,12 +140,12 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
 
 // Writes the final answer's citations and skips those of the members' answers.
 fn write_citations(out: &mut String, citations: &Citations) {
-    let of_answer = || citations.items.iter().filter(|item| item.member.is_none());
-    if of_answer().next().is_none() {
+    let answer_citations = || citations.items.iter().filter(|item| item.member.is_none());
+    if answer_citations().next().is_none() {
         return;
     }
     out.push_str("## Citations\n\n");
-    for item in of_answer() {
+    for item in answer_citations() {
         let description = state_description(item.state);
         let _ = match item.quote.is_empty() {
             true => writeln!(out, "- [{}] {description}", item.mark),
@@ -184,15 +184,15 @@ fn write_stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
         .enumerate()
         .filter(|(_, stage)| stage.role == StageRole::Members)
     {
-        let of_stage: Vec<&StageAnswer> = answers
+        let stage_answers: Vec<&StageAnswer> = answers
             .iter()
             .filter(|answer| answer.stage == index)
             .collect();
-        if of_stage.is_empty() {
+        if stage_answers.is_empty() {
             continue;
         }
         let _ = writeln!(out, "## Stage: {}\n", stage.name);
-        for answer in of_stage {
+        for answer in stage_answers {
             let text = answer.error.as_ref().map_or_else(
                 || answer.text.trim().to_owned(),
                 |error| format!("*No answer: {}*", error.detail),

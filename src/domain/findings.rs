@@ -39,7 +39,7 @@ pub struct Point {
 /// A point that only one member makes, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Unique {
+pub struct UniquePoint {
     /// The member.
     pub letter: Option<char>,
     /// The point, in the judge's words.
@@ -82,7 +82,7 @@ pub struct Findings {
     /// Points on which members contradict each other.
     pub contradictions: Vec<Contradiction>,
     /// Points that only one member makes.
-    pub unique: Vec<Unique>,
+    pub unique: Vec<UniquePoint>,
     /// Points that no answer covers, in the judge's words.
     pub blind_spots: Vec<Point>,
     /// Statistics of each stage.
@@ -192,7 +192,7 @@ impl Findings {
                 })
                 .collect(),
             unique: unique
-                .map(|entry| Unique {
+                .map(|entry| UniquePoint {
                     letter: Some(entry.letter),
                     point: text(entry.claim),
                     from: origin(),

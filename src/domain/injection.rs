@@ -110,7 +110,7 @@ const MIN_PLAIN_CHARS: usize = 12;
 /// Minimum length of quoted injected words, in characters.
 const MIN_QUOTED_CHARS: usize = 3;
 /// Maximum length of injected words, in characters.
-const MAX_ORDER_CHARS: usize = 200;
+const MAX_INJECTED_CHARS: usize = 200;
 
 /// Returns why the answer is considered injected; `None` if nothing indicates it.
 pub fn obeyed_instruction(
@@ -162,12 +162,14 @@ fn find_instructions(text: &str) -> Vec<String> {
 }
 
 fn instructed_words(text: &str, orders: &[&str]) -> Vec<String> {
-    let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    let is_word_boundary = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     let mut instructions = Vec::new();
     for order in orders {
         for (at, _) in text.match_indices(order) {
             let text_after = &text[at + order.len()..];
-            if is_apart(text[..at].chars().next_back()) && is_apart(text_after.chars().next()) {
+            if is_word_boundary(text[..at].chars().next_back())
+                && is_word_boundary(text_after.chars().next())
+            {
                 instructions.extend(words_after(text_after));
             }
         }
@@ -176,7 +178,7 @@ fn instructed_words(text: &str, orders: &[&str]) -> Vec<String> {
 }
 
 fn words_after(after: &str) -> Option<String> {
-    let lookahead: String = after.chars().take(MAX_ORDER_CHARS + 40).collect();
+    let lookahead: String = after.chars().take(MAX_INJECTED_CHARS + 40).collect();
     let quoted = lookahead
         .char_indices()
         .take(40)

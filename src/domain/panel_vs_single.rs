@@ -83,7 +83,7 @@ pub enum PanelVerdict {
 /// Evaluation of a tally.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PanelJudgment {
-    /// The votes.
+    /// The votes that the judgment is based on.
     pub tally: VoteTally,
     /// Conclusion.
     pub verdict: PanelVerdict,
@@ -156,7 +156,7 @@ fn votes_needed(
         if votes > 0.0 { count / votes } else { of_none }
     };
     let rates = (part(wins, 1.0), part(ties, 0.0), part(losses, 0.0));
-    let is_known_at = |more: f64| {
+    let is_decided_after = |more: f64| {
         let projected = |count: f64, rate: f64| count + more * rate;
         let later_verdict = verdict(
             projected(wins, rates.0),
@@ -167,7 +167,7 @@ fn votes_needed(
         later_verdict != PanelVerdict::Unknown
     };
     let (mut doubt, mut enough) = (0.0, 1.0);
-    while !is_known_at(enough) {
+    while !is_decided_after(enough) {
         if enough >= MAX_VOTES {
             return None;
         }
@@ -175,7 +175,7 @@ fn votes_needed(
     }
     while enough - doubt > 1.0 {
         let middle = f64::floor((doubt + enough) / 2.0);
-        if is_known_at(middle) {
+        if is_decided_after(middle) {
             enough = middle;
         } else {
             doubt = middle;
@@ -197,7 +197,7 @@ impl PanelJudgment {
                 self.votes_needed.unwrap_or_default()
             );
         };
-        let so_far = format!(
+        let tally_text = format!(
             "of {}, the panel won {}, lost {}, and tied {}, which is {} % with ties as half (95 % interval {} to {} %), {price}",
             count_text(self.tally.votes(), "blind vote"),
             self.tally.wins,
@@ -209,17 +209,19 @@ impl PanelJudgment {
         );
         match self.verdict {
             PanelVerdict::Pays => format!(
-                "The panel's answers are preferred: {so_far}. Whether that is worth the price is up to you."
+                "The panel's answers are preferred: {tally_text}. Whether that is worth the price is up to you."
             ),
             PanelVerdict::DoesNotPay => {
-                format!("The panel is not worth it: the single answers are preferred; {so_far}.")
+                format!(
+                    "The panel is not worth it: the single answers are preferred; {tally_text}."
+                )
             }
             PanelVerdict::NoDifference => format!(
-                "No relevant difference: {so_far}; the panel is preferred in fewer than {} of 100 votes.",
+                "No relevant difference: {tally_text}; the panel is preferred in fewer than {} of 100 votes.",
                 percent(MIN_WIN_RATE)
             ),
             PanelVerdict::Unknown => format!(
-                "Unknown, about {} needed at this rate: {so_far}.",
+                "Unknown, about {} needed at this rate: {tally_text}.",
                 count_text(self.votes_needed.unwrap_or_default(), "more vote")
             ),
         }

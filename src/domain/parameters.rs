@@ -193,7 +193,7 @@ fn sampling_preset(temperature: f64, top_p: f64) -> Parameters {
 }
 
 impl Parameters {
-    /// Returns a preset by name.
+    /// Returns the built-in preset with this name.
     pub fn preset(name: &str) -> Option<Self> {
         PRESETS
             .iter()

@@ -78,7 +78,7 @@ pub enum Depth {
 pub struct Plan {
     /// Pattern ID.
     pub pattern: String,
-    /// The question.
+    /// The question to answer.
     pub question: String,
     /// The panel; a member's index gives its letter.
     pub members: Vec<Member>,
@@ -269,7 +269,7 @@ impl Default for RunDeadlines {
 /// An image document, or an image page of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanImage {
-    /// Document ID.
+    /// The document that the image comes from.
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,

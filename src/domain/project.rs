@@ -21,7 +21,7 @@ pub struct Project {
     pub id: ProjectId,
     /// The creator.
     pub owner: UserId,
-    /// Name.
+    /// Display name.
     pub name: String,
     /// Instructions added to every question in the project.
     pub instructions: String,

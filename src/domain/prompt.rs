@@ -112,7 +112,7 @@ pub struct Placeholders<'a> {
     pub own_initial: &'a str,
     /// `{own}`: the member's text of the previous stage.
     pub own_text: &'a str,
-    /// `{members}`: the number of members.
+    /// `{members}`: the number of panel members.
     pub members: usize,
     /// Nonce that delimits other members' texts.
     pub nonce: &'a str,

@@ -60,7 +60,7 @@ pub const FIXED_FIELDS: &[&str] = &[
 /// Headers and body fields added to the requests of a provider or of one of its models.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Additions {
+pub struct RequestAdditions {
     /// Headers by lowercase name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -81,7 +81,7 @@ pub struct RequestExtras {
     pub body: Map<String, Value>,
     /// Additions for single models, by model name at the provider; these override the above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub model_settings: BTreeMap<String, Additions>,
+    pub model_settings: BTreeMap<String, RequestAdditions>,
 }
 
 /// Prints names only, because header values may be secrets.
@@ -91,7 +91,7 @@ impl std::fmt::Debug for RequestExtras {
     }
 }
 
-impl Additions {
+impl RequestAdditions {
     fn check(&mut self, may_sign: bool) -> Result<(), String> {
         let headers = std::mem::take(&mut self.headers);
         if headers.len() > MAX_HEADERS {
@@ -155,7 +155,7 @@ impl RequestExtras {
                 "at most {MAX_MODELS} models can have their own settings"
             ));
         }
-        let mut all = Additions {
+        let mut all = RequestAdditions {
             headers: self.headers,
             body: self.body,
         };

@@ -33,7 +33,7 @@ pub fn fill_prompt(template: &str, question: &str) -> Result<String, &'static st
 pub struct Recipe {
     /// ID of the recipe.
     pub id: RecipeId,
-    /// Owner.
+    /// The user who owns the recipe.
     pub owner: UserId,
     /// Name, unique among the owner's recipes.
     pub name: String,

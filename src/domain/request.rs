@@ -136,7 +136,7 @@ pub enum EvidenceRequest {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvidenceChoice {
-    /// The mode.
+    /// Whether and when answers are checked for evidence.
     pub mode: EvidenceMode,
     /// Name of the judging model; the synthesizer when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ pub struct EvidenceChoice {
 }
 
 impl EvidenceRequest {
-    /// Returns the mode.
+    /// Returns whether and when answers are checked for evidence.
     pub fn mode(&self) -> EvidenceMode {
         match self {
             Self::Mode(mode) => *mode,
@@ -293,7 +293,7 @@ impl Request {
         self.passages = self.passages.or(defaults.passages);
     }
     /// Returns the name of a field that this request sets and a recipe cannot hold.
-    pub fn field_beyond_recipe(&self) -> Option<String> {
+    pub fn field_outside_recipe(&self) -> Option<String> {
         match json!(self) {
             Value::Object(fields) => fields
                 .into_iter()

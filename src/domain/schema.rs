@@ -114,7 +114,7 @@ fn compile(schema: &Value) -> Result<Validator, String> {
 }
 
 fn validate(schema: &Value, compiled: &Compiled, value: &Value) -> Result<(), String> {
-    if depth_of(value) > MAX_DEPTH {
+    if nesting_depth(value) > MAX_DEPTH {
         return Err("the top is nested too deeply".to_owned());
     }
     effort::check(schema, value)?;
@@ -124,10 +124,10 @@ fn validate(schema: &Value, compiled: &Compiled, value: &Value) -> Result<(), St
         .map_err(|error| error_text(&error))
 }
 
-fn depth_of(value: &Value) -> usize {
+fn nesting_depth(value: &Value) -> usize {
     let deepest = match value {
-        Value::Array(items) => items.iter().map(depth_of).max(),
-        Value::Object(fields) => fields.values().map(depth_of).max(),
+        Value::Array(items) => items.iter().map(nesting_depth).max(),
+        Value::Object(fields) => fields.values().map(nesting_depth).max(),
         _ => return 0,
     };
     deepest.unwrap_or(0) + 1

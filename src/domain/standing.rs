@@ -115,7 +115,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
 }
 
 /// Whether the catalog alone ranks every member differently, so that no tie can remain unbroken.
-pub fn separates_all(standings: &[MemberStanding]) -> bool {
+pub fn ranks_all_members(standings: &[MemberStanding]) -> bool {
     let mut strengths: Vec<u32> = standings.iter().map(|standing| standing.strength).collect();
     strengths.sort_unstable();
     strengths.windows(2).all(|pair| pair[0] != pair[1])
@@ -160,8 +160,14 @@ mod tests {
         ] {
             assert_eq!(best_group(&standings, &groups), expected, "{standings:?}");
         }
-        assert!(separates_all(&[standing(1, 0.0, 0), standing(2, 0.0, 0)]));
-        assert!(!separates_all(&[standing(2, 0.0, 0), standing(2, 0.0, 0)]));
+        assert!(ranks_all_members(&[
+            standing(1, 0.0, 0),
+            standing(2, 0.0, 0)
+        ]));
+        assert!(!ranks_all_members(&[
+            standing(2, 0.0, 0),
+            standing(2, 0.0, 0)
+        ]));
         assert_eq!(
             best_member(&[standing(1, 0.0, 0), standing(1, 0.0, 0)], &[0, 1]),
             Some(0)

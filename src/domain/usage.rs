@@ -16,7 +16,7 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallEnd {
-    /// With an answer.
+    /// The model answered.
     Answered,
     /// With an error.
     Failed,
@@ -70,11 +70,11 @@ impl CallCharge {
 /// Returns the cost of a bill at a price; zero if nothing was used.
 pub fn cost(bill: &CallBill, price: Option<Price>) -> Option<MicroDollars> {
     let used = bill.usage.input > 0 || bill.usage.output > 0;
-    let of_price = || match price {
+    let price_cost = || match price {
         Some(price) => Some(price.cost(&bill.usage)),
         None => (!used).then_some(MicroDollars(0)),
     };
-    bill.charged.or_else(of_price)
+    bill.charged.or_else(price_cost)
 }
 
 /// Providers that run on the operator's own machines, where tokens are free of charge.
@@ -133,7 +133,7 @@ impl UserLimits {
 /// An amount of money and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct UsageAmount {
-    /// Cost.
+    /// Cost in micro-dollars.
     #[serde(rename = "cost_usd")]
     pub cost: MicroDollars,
     /// Tokens, input and output.
@@ -184,7 +184,7 @@ pub enum LimitKind {
 /// An exceeded limit. Amounts are micro-dollars or tokens, depending on `which`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitExceeded {
-    /// The limit.
+    /// Which limit was exceeded.
     pub kind: LimitKind,
     /// Permitted amount.
     pub limit: u64,
@@ -315,11 +315,13 @@ pub fn month_start(day: i64) -> i64 {
 fn day_of_month(day: i64) -> u8 {
     // Days in 400 years.
     const DAYS_PER_ERA: i64 = 146_097;
-    let of_era = (day + 719_468).rem_euclid(DAYS_PER_ERA);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (DAYS_PER_ERA - 1)) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    (of_year - (153 * month + 2) / 5 + 1) as u8
+    let day_of_era = (day + 719_468).rem_euclid(DAYS_PER_ERA);
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524
+        - day_of_era / (DAYS_PER_ERA - 1))
+        / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    (day_of_year - (153 * month + 2) / 5 + 1) as u8
 }
 
 impl LimitExceeded {

@@ -52,7 +52,7 @@ pub struct User {
     pub name: String,
     /// Password hash as a PHC string, with the algorithm and its parameters.
     pub password_hash: String,
-    /// Role.
+    /// Whether the account is a user or an administrator.
     pub role: Role,
     /// Whether the account is disabled: it cannot be used, but its data is kept.
     pub disabled: bool,
@@ -98,7 +98,7 @@ pub struct ApiKey {
     pub hash: [u8; 32],
     /// Scopes; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
-    /// Limits.
+    /// Budgets and restrictions of the key.
     pub limits: KeyLimits,
     /// Creation time.
     pub created: Timestamp,

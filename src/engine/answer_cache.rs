@@ -70,13 +70,13 @@ pub(super) struct CacheKey {
 
 /// Returns the owner part of a call's cache key: the user, or `team` for answers that may be shared.
 pub(super) fn owner(shared: &EngineShared, user: &UserId, request: &ModelRequest) -> String {
-    let draws_on_own = !request.brief.sources.is_empty()
+    let reads_own_data = !request.brief.sources.is_empty()
         || request
             .messages
             .iter()
             .any(|message| !message.images.is_empty())
         || shared.llm.uses_own_key(Some(user), &request.model);
-    match shared.cache.limits.is_shared && !draws_on_own {
+    match shared.cache.limits.is_shared && !reads_own_data {
         true => "team".to_owned(),
         false => user.as_str().to_owned(),
     }
@@ -108,6 +108,6 @@ pub(super) async fn find(
 
 /// Returns whether an answer may be cached: only a complete one that ended normally. Errors, refusals, and text
 /// truncated by a limit must not be replayed.
-pub(super) fn is_worth_keeping(answer: &Answer) -> bool {
+pub(super) fn is_cacheable(answer: &Answer) -> bool {
     answer.finish == Finish::Stop && !answer.text.trim().is_empty()
 }

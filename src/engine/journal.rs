@@ -11,10 +11,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use delta_merge::{is_text, merge, same_text};
+use delta_merge::{is_same_text, is_text, merge};
 
 use super::answer_cache::LeaderGuard;
-use super::outcome::Unstored;
+use super::outcome::UnstoredResults;
 use super::run_channel::{PublishedEvent, RelayAudience, RunChannel};
 use crate::clock;
 use crate::domain::analysis::StageAnswer;
@@ -64,7 +64,7 @@ pub(super) struct Journal {
     /// Unstored batches: the one being written and, for an awaited run, those that failed.
     pending_batches: Vec<Arc<JournalBatch>>,
     /// Number of the first of them of which it is unknown whether they were stored.
-    unknown_batches: usize,
+    uncertain_batches: usize,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
 }
@@ -99,7 +99,7 @@ impl Journal {
             lease: None,
             relay: None,
             pending_batches: Vec::new(),
-            unknown_batches: 0,
+            uncertain_batches: 0,
             retry_at: None,
         }
     }
@@ -121,7 +121,7 @@ impl Journal {
     }
 
     /// Returns the data of a finished run that is not in the store.
-    pub fn unstored_run(&self) -> Option<Unstored> {
+    pub fn unstored_run(&self) -> Option<UnstoredResults> {
         let last = self.pending_batches.last()?;
         let outcome_findings = last
             .outcome
@@ -131,7 +131,7 @@ impl Journal {
             .map_or((None, None), |(findings, citations)| {
                 (Some(findings), citations)
             });
-        Some(Unstored {
+        Some(UnstoredResults {
             findings,
             citations,
         })
@@ -155,13 +155,13 @@ impl Journal {
             self.note_open_text(&event);
         }
         // Merge only with directly preceding text, because a restarted member begins a new text.
-        let growing = self
+        let mergeable = self
             .events
             .iter_mut()
             .rev()
             .take_while(|previous| is_text(previous))
-            .find(|previous| same_text(previous, &event));
-        if growing.is_some_and(|previous| merge(previous, &event)) {
+            .find(|previous| is_same_text(previous, &event));
+        if mergeable.is_some_and(|previous| merge(previous, &event)) {
             return;
         }
         self.events.push(event);

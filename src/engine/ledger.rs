@@ -211,12 +211,12 @@ impl CallLedger {
 
     /// Adds the usage of stopped calls to a run's totals.
     pub fn add_stopped_usage(&self, totals: &mut RunTotals) {
-        let unseen = &self.stopped_usage;
-        totals.usage = totals.usage.combined_with(&unseen.usage);
-        totals.cost_usd = totals.cost_usd.saturating_add(unseen.cost);
-        totals.cost_incomplete |= unseen.incomplete;
-        if unseen.usage.input + unseen.usage.output > 0 {
-            let calls = match unseen.calls {
+        let stopped_usage_total = &self.stopped_usage;
+        totals.usage = totals.usage.combined_with(&stopped_usage_total.usage);
+        totals.cost_usd = totals.cost_usd.saturating_add(stopped_usage_total.cost);
+        totals.cost_incomplete |= stopped_usage_total.incomplete;
+        if stopped_usage_total.usage.input + stopped_usage_total.usage.output > 0 {
+            let calls = match stopped_usage_total.calls {
                 1 => "a call that was".to_owned(),
                 calls => format!("{calls} calls that were"),
             };

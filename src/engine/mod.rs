@@ -40,7 +40,7 @@ use answer_cache::{AnswerCache, CanonicalFields};
 pub use answer_cache::{CacheLimits, CacheMiss};
 use budget::ReservationLedger;
 pub use budget::{BudgetStanding, FundsAnswer, KeyFunds, ReservedAmount, RunTerms};
-pub use outcome::{RunOutcome, Unstored};
+pub use outcome::{RunOutcome, UnstoredResults};
 pub use relay::RelayedCall;
 use run_channel::RunChannel;
 pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
@@ -59,7 +59,7 @@ pub struct EngineSettings {
     pub max_runs: usize,
     /// Limits on concurrent relayed calls; calls above the limits are refused.
     pub streams: StreamLimits,
-    /// Cache limits.
+    /// Lifetime and size limits of the answer cache.
     pub cache: CacheLimits,
     /// Default usage limits of users who have none of their own.
     pub limits: UserLimits,

@@ -16,12 +16,12 @@ pub struct RunOutcome {
     /// Answers of the run's calls, by stage and member.
     pub answers: Vec<StageAnswer>,
     /// Results missing from the store; `None` if everything has been stored.
-    pub unstored: Option<Unstored>,
+    pub unstored: Option<UnstoredResults>,
 }
 
 /// Unstored results of a run.
 #[derive(Debug, Clone)]
-pub struct Unstored {
+pub struct UnstoredResults {
     /// Comparison of the run's answers.
     pub findings: Option<Findings>,
     /// Verification of the run's citations.

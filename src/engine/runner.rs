@@ -76,7 +76,7 @@ pub(super) async fn run(
         // Repeat the command for the runner.
         channel.request_finish_early();
     }
-    let (events, inbox) = mpsc::channel(MAX_WAITING_EVENTS);
+    let (events, event_receiver) = mpsc::channel(MAX_WAITING_EVENTS);
     // Boxed, because the future would contain it several times.
     let driver = Box::new(Driver {
         id: id.clone(),
@@ -98,7 +98,7 @@ pub(super) async fn run(
         terms: run.terms,
         ledger: CallLedger::default(),
         events,
-        call_events: inbox,
+        call_events: event_receiver,
         followed_calls: FollowedCalls::default(),
         cancelled: turn.is_none(),
         stopwatch: Stopwatch::start(),
@@ -169,14 +169,14 @@ impl Driver {
         loop {
             let until = match self.execute_outputs().await? {
                 NextStep::Finished(mut outcome) => {
-                    self.settle_calls().await;
+                    self.collect_final_bills().await;
                     self.ledger.add_stopped_usage(&mut outcome.totals);
                     self.journal.set_final_totals(&outcome.totals);
                     self.journal.finish(clock::now(), outcome.clone()).await?;
                     return Ok(Some(self.into_finished(outcome)));
                 }
                 NextStep::Wait(until) => {
-                    until.map(|until| deadline_in(until.since(self.stopwatch.now())))
+                    until.map(|until| deadline_after(until.since(self.stopwatch.now())))
                 }
             };
             if self.journal.is_passthrough() {
@@ -185,7 +185,7 @@ impl Driver {
                 self.flush().await?;
                 flush_at = None;
             } else if flush_at.is_none() && !self.journal.is_empty() {
-                flush_at = Some(deadline_in(FLUSH_INTERVAL));
+                flush_at = Some(deadline_after(FLUSH_INTERVAL));
             }
             let has_room = self.channel.has_room();
             tokio::select! {
@@ -201,7 +201,7 @@ impl Driver {
                         self.machine.handle(self.stopwatch.now(), RunInput::Cancelled(reason.to_owned()));
                     }
                     RunCommand::Checkpoint => {
-                        self.settle_calls().await;
+                        self.collect_final_bills().await;
                         self.flush().await?;
                         return Ok(None);
                     }
@@ -289,8 +289,8 @@ impl Driver {
     }
 
     fn attach_images(&self, request: &mut ModelRequest) {
-        let shows = |message: &Message| !message.images.is_empty();
-        if self.pictures.is_empty() && !request.messages.iter().any(shows) {
+        let has_images = |message: &Message| !message.images.is_empty();
+        if self.pictures.is_empty() && !request.messages.iter().any(has_images) {
             return;
         }
         let model = self.shared.llm.find(self.user.as_ref(), &request.model);
@@ -361,9 +361,9 @@ impl Driver {
     }
 
     /// Stops open calls and collects their bills, waiting up to [`BILLING_TIMEOUT`].
-    async fn settle_calls(&mut self) {
+    async fn collect_final_bills(&mut self) {
         self.ledger.stop_all();
-        let until = deadline_in(BILLING_TIMEOUT);
+        let until = deadline_after(BILLING_TIMEOUT);
         while !self.ledger.is_settled() {
             match tokio::time::timeout_at(until, self.call_events.recv()).await {
                 Ok(Some((number, event))) => drop(self.process_call_event(number, event)),
@@ -421,7 +421,7 @@ fn default_detail(kind: CallErrorKind) -> &'static str {
     }
 }
 
-fn deadline_in(length: Duration) -> Instant {
+fn deadline_after(length: Duration) -> Instant {
     Instant::from_std(clock::instant() + length)
 }
 

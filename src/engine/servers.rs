@@ -1,5 +1,5 @@
-//! Runs on several servers of one database: the lease of each run, and commands from other servers. With a database in
-//! a file, there is nothing to do here.
+//! Runs on several servers that share a database: the lease of each run, and commands from other servers. Unused if the
+//! database is a file.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ const FINISH_EARLY: &str = "finish_early";
 /// Name of the command that skips the model in its argument.
 const SKIP_MODEL: &str = "skip_model";
 
-/// The stored commands that have been passed on to the runs here, with the leases that these had. They stay stored
-/// until their run ends, so that none is lost if the run passes to another server, or comes back to this one.
+/// The stored commands that have been passed to the runs on this server, with the lease that each run had. A command
+/// stays stored until its run ends, so that it is not lost if the run moves to another server and back.
 #[derive(Default)]
 pub struct DeliveredCommands(BTreeSet<(i64, RunLease)>);
 
 impl DeliveredCommands {
-    /// Keeps only what is known of these commands, and returns those that are new.
+    /// Forgets all commands except these, and returns those that are new.
     fn keep_known<'a>(&mut self, commands: &'a [StoredCommand]) -> Vec<&'a StoredCommand> {
         self.0
             .retain(|known| commands.iter().any(|one| key(one) == *known));
@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Whether a run is active or waiting here.
-    pub fn drives(&self, id: &AnalysisId) -> bool {
+    pub fn is_running_here(&self, id: &AnalysisId) -> bool {
         self.shared.runs().contains_key(id)
     }
 
@@ -122,13 +122,14 @@ impl Engine {
         &self.shared.shared_reservations
     }
 
-    /// Divides the limits of people and providers among this number of servers. Those that protect this machine stay.
+    /// Divides the limits for users and providers among this number of servers. Limits that protect this machine are
+    /// unchanged.
     pub fn share_limits_with(&self, servers: u32) {
         self.shared.streams.share_with(servers);
         self.shared.llm.share_limits_with(servers);
     }
 
-    /// Stops the runs that other servers are about to take over, because this one could not renew its membership in
+    /// Stops the runs that other servers are about to take over, because this server could not renew its membership in
     /// time. A run whose client is waiting continues, because no other server would continue it.
     pub fn give_up_leases(&self) {
         let runs: Vec<_> = self.shared.runs().values().cloned().collect();
@@ -140,7 +141,8 @@ impl Engine {
     }
 }
 
-/// Returns whom a run counts for: all people without an account count as one, and background runs do not count.
+/// Returns the user whose limit a run counts toward: all users without an account count as one, and background runs do
+/// not count.
 fn counted_owner(run: &RunSpec) -> String {
     match (run.background, &run.user) {
         (true, _) => String::new(),
@@ -150,7 +152,7 @@ fn counted_owner(run: &RunSpec) -> String {
 }
 
 impl EngineShared {
-    /// Adds the lease to a new run and to what stores it.
+    /// Adds the lease to a new run and to its journal.
     pub(super) fn with_lease(&self, run: RunSpec, insert: InsertRun) -> (RunSpec, InsertRun) {
         let Some(membership) = self.store.membership() else {
             return (run, insert);
@@ -167,12 +169,12 @@ impl EngineShared {
         (RunSpec { lease, ..run }, insert)
     }
 
-    /// Frees the lease of a run that has stopped before its end, so that it can be resumed.
+    /// Frees the lease of a run that stopped before it ended, so that it can be resumed.
     pub(super) async fn free_lease(&self, id: AnalysisId, lease: RunLease) {
         let run = id.clone();
         let free = move |db: &Writer| leases::free_lease(db, &run, lease);
         if let Err(fault) = self.store.write(free).await {
-            // This server resumes the run itself at its next look.
+            // If this fails, this server resumes the run at its next check.
             let fault = format!("{fault:?}");
             log::warn("lease not freed", &[("analysis", &id), ("fault", &fault)]);
         }

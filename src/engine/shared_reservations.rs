@@ -1,5 +1,5 @@
-//! What this server has reserved of budgets, as rows that the other servers of the database count. A row is written
-//! before its reservation is used, and follows a release a moment later, so that it is never too small.
+//! Budget reservations of this server, stored as rows that the other servers on the database add up. A row is increased
+//! before its reservation is used and decreased shortly after the release, so that it is never too small.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +33,7 @@ pub struct SharedReservations {
 
 #[derive(Default)]
 struct ReservedSums {
-    /// What is reserved for each owner, the ID of a user or an API key.
+    /// Reserved amount by owner: the ID of a user or an API key.
     sums: BTreeMap<String, UsageAmount>,
     /// Owners whose rows differ from their sums.
     changed_owners: BTreeSet<String>,
@@ -56,7 +56,8 @@ impl SharedReservations {
         self.store.membership().is_some()
     }
 
-    /// Reserves an amount for an owner if `check`, which gets what all servers have reserved so far, allows it.
+    /// Reserves an amount for an owner if `check` allows it. `check` receives the amount that all servers have
+    /// reserved.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written; the inner error is that of `check`.
@@ -73,7 +74,7 @@ impl SharedReservations {
         let boot = self.boot()?;
         let _writing = self.writing.lock().await;
         let (own_sum, name) = (self.sum_of(owner), owner.to_owned());
-        // Until the end, the row may be larger than the sum, even if the caller goes away.
+        // Until this is dropped, the row may be larger than the sum, even if the caller is canceled.
         let unsettled = ChangedOnDrop(self, owner);
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;
@@ -87,7 +88,8 @@ impl SharedReservations {
         let mut pauses = BUSY_PAUSES.iter();
         let check_result = loop {
             let attempt = attempt.clone();
-            // Alone, because another server may hold the lock and wait for a row of an earlier change.
+            // In its own transaction, because another server may hold the lock and wait for a row that an earlier
+            // change has locked.
             match self.store.write_alone(move |db| attempt(db)).await {
                 Err(StoreError::Busy) if self.is_current() => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
@@ -103,13 +105,13 @@ impl SharedReservations {
         Ok(check_result)
     }
 
-    /// Reserves an amount without a check, for a run that continues. Its row follows.
+    /// Reserves an amount for a resumed run, without a check. The row is written later.
     pub fn add(self: &Arc<Self>, owner: &str, amount: UsageAmount) {
         self.lock_sums().add(owner, amount);
         self.write_soon([owner.to_owned()], COLLECT_INTERVAL);
     }
 
-    /// Releases an amount. Its row follows.
+    /// Releases an amount. The row is written later.
     pub fn release(self: &Arc<Self>, owner: &str, amount: UsageAmount) {
         if amount == UsageAmount::default() {
             return;
@@ -133,7 +135,7 @@ impl SharedReservations {
         self.write_soon(owners, Duration::ZERO);
     }
 
-    // A task that has not started when the server stops is not missed: all rows end with the server.
+    // If the server stops before the task starts, nothing is lost: the rows of a stopped server no longer count.
     fn write_soon(self: &Arc<Self>, owners: impl IntoIterator<Item = String>, pause: Duration) {
         {
             let mut state = self.lock_sums();
@@ -218,7 +220,7 @@ impl ReservedSums {
     }
 }
 
-/// Writes an owner's row again if a reservation was given up midway.
+/// If a reservation was abandoned halfway, writes the owner's row again.
 struct ChangedOnDrop<'a>(&'a Arc<SharedReservations>, &'a str);
 
 impl Drop for ChangedOnDrop<'_> {

@@ -10,9 +10,9 @@ use crate::domain::id::UserId;
 /// Maximum numbers of concurrent relayed calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// In total.
+    /// Maximum for the whole server.
     pub total: usize,
-    /// Per user.
+    /// Maximum for one user.
     pub per_user: usize,
 }
 

@@ -6,7 +6,7 @@ use super::zip::{Zip, ZipError};
 use super::{FileInput, Unreadable, read_inner};
 
 /// Path fragments of files that programs leave behind and that do not contain documents.
-const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
+const SYSTEM_FILES: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// Reads each readable file in the archive; a note names each of the others.
 ///
@@ -26,7 +26,7 @@ pub(super) fn read(
     let (mut files, mut locked, mut read) = (0, 0, 0);
     for entry in &zip.entries {
         let name = entry.name.as_str();
-        if name.ends_with('/') || LITTER.iter().any(|litter| name.contains(litter)) {
+        if name.ends_with('/') || SYSTEM_FILES.iter().any(|litter| name.contains(litter)) {
             continue;
         }
         files += 1;

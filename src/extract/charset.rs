@@ -185,8 +185,8 @@ fn decode_mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
             continue;
         }
         invalid_count += 1;
-        let (read, is_bad) = WINDOWS_1252.decode_without_bom_handling(invalid);
-        if is_bad || read.chars().any(char::is_control) {
+        let (read, is_malformed) = WINDOWS_1252.decode_without_bom_handling(invalid);
+        if is_malformed || read.chars().any(char::is_control) {
             replaced += 1;
             text.push('\u{FFFD}');
         } else {

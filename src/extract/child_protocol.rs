@@ -59,7 +59,7 @@ pub struct OcrRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportFrame {
-    /// A page.
+    /// The text of one page.
     Page {
         /// Page number, starting at 1.
         number: u32,

@@ -16,7 +16,7 @@ const MAX_RATIO: usize = 300;
 /// Unpacked size in bytes up to which the ratio is not checked.
 const MIN_RATIO_CHECK_BYTES: usize = 16 << 20;
 /// Path fragments of files that programs leave behind.
-const LITTER: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
+const SYSTEM_FILES: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
 
 /// Returns whether the bytes are gzip-compressed.
 pub fn is_gzip(bytes: &[u8]) -> bool {
@@ -33,7 +33,7 @@ pub fn is_tar(bytes: &[u8]) -> bool {
 /// # Errors
 /// Returns [`Unreadable::TooLarge`] if the file exceeds the limit, [`Unreadable::Broken`] if it cannot be unpacked, or
 /// the error of the file inside.
-pub(super) fn read_packed(
+pub(super) fn read_compressed(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
 ) -> Result<(&'static FileKind, String), Unreadable> {
@@ -119,7 +119,7 @@ pub(super) fn read_archive(
                 "{name}: a link to another file, which is not followed"
             ));
         }
-        if !kind.is_file() || LITTER.iter().any(|litter| name.contains(litter)) {
+        if !kind.is_file() || SYSTEM_FILES.iter().any(|litter| name.contains(litter)) {
             continue;
         }
         files += 1;

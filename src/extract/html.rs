@@ -75,8 +75,8 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
     let mut tokens = Tokens::new(page, is_xml);
     let (mut deleted, mut reading_aids, mut hidden, mut media, mut pictures) = (0, 0, 0, 0, 0);
     let mut writer = HtmlTextWriter::default();
-    let mut dropped: Option<Dropped> = None;
-    let mut dropping = true;
+    let mut dropped: Option<DroppedElement> = None;
+    let mut may_drop = true;
     while writer.output.len() <= max_text {
         let position = tokens.position();
         let Some(token) = tokens.next() else {
@@ -91,7 +91,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
                 }
             };
             tokens.rewind(element.after);
-            dropping = false;
+            may_drop = false;
             continue;
         };
         if let Some(element) = &mut dropped {
@@ -114,14 +114,14 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
         pictures += usize::from(is_unnamed_picture(&token));
         match &token {
             Token::Open { name, attributes }
-                if is_dropped(name, attributes) && (dropping || is_code(name)) =>
+                if is_dropped(name, attributes) && (may_drop || is_code(name)) =>
             {
                 deleted += usize::from(name == "del");
                 reading_aids += usize::from(name == "rt");
                 if name == "svg" {
                     writer.labels.add(name, attributes);
                 }
-                dropped = Some(Dropped {
+                dropped = Some(DroppedElement {
                     name: name.clone(),
                     depth: 1,
                     after: tokens.position(),
@@ -201,7 +201,7 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
 }
 
 /// The element whose content is being dropped.
-struct Dropped {
+struct DroppedElement {
     name: String,
     depth: usize,
     after: usize,
@@ -217,7 +217,7 @@ struct Dropped {
     has_text: bool,
 }
 
-impl Dropped {
+impl DroppedElement {
     /// Returns whether a token is text that the element would show.
     fn contains_text(&self, token: &Token) -> bool {
         match token {

@@ -6,14 +6,14 @@ use serde::de::IgnoredAny;
 /// Returns whether the text is a single JSON value, or one value per line (JSON Lines).
 pub fn is_json(text: &str) -> bool {
     let text = text.trim();
-    text.starts_with(['{', '[']) && (is_one_value(text) || is_lines(text))
+    text.starts_with(['{', '[']) && (is_one_value(text) || is_json_lines(text))
 }
 
 fn is_one_value(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-fn is_lines(text: &str) -> bool {
+fn is_json_lines(text: &str) -> bool {
     let mut count = 0;
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         if !line.trim_start().starts_with(['{', '[']) || !is_one_value(line) {

@@ -204,7 +204,7 @@ impl Mail {
                 self.notes.extend(notes);
             }
             // Styles, scripts, and fonts of a saved page.
-            _ if is_styling(media) && disposition.value != "attachment" => {}
+            _ if is_style_asset(media) && disposition.value != "attachment" => {}
             "text/html" if !attachments => {
                 let page = decode_text(&content, kind.get("charset"));
                 let reading = html::body(&page, super::ReadLimits::default().text, false);
@@ -256,7 +256,8 @@ impl Mail {
             _ => 3,
         };
         let chosen_part = parts.iter().min_by_key(rank);
-        if let Some(chosen_part) = chosen_part.map(|plain| alternatives::fuller_part(plain, &parts))
+        if let Some(chosen_part) =
+            chosen_part.map(|plain| alternatives::more_complete_part(plain, &parts))
         {
             self.read_part(&chosen_part.0, chosen_part.1, level + 1);
             for other in parts
@@ -299,7 +300,7 @@ impl Mail {
 }
 
 /// Returns whether a part contains only styles, scripts, or fonts for other parts.
-fn is_styling(media: &str) -> bool {
+fn is_style_asset(media: &str) -> bool {
     matches!(
         media,
         "text/css" | "text/javascript" | "application/javascript" | "application/x-javascript"

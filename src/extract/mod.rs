@@ -208,7 +208,7 @@ fn read(
         return Ok((kind::by_name("rtf"), String::new()));
     }
     if compressed::is_gzip(input.bytes) {
-        return compressed::read_packed(input, out);
+        return compressed::read_compressed(input, out);
     }
     if compressed::is_tar(input.bytes) {
         return compressed::read_archive(input, out);

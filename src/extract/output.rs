@@ -41,7 +41,7 @@ pub struct Output<'a> {
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
     /// Number of dropped notes above the limit.
-    unkept_notes: usize,
+    dropped_note_count: usize,
     pub(super) gaps: Vec<TextlessPage>,
     pub(super) recognized: Vec<u32>,
 }
@@ -63,7 +63,7 @@ impl<'a> Output<'a> {
             pages: 0,
             words: 0,
             notes: Vec::new(),
-            unkept_notes: 0,
+            dropped_note_count: 0,
             gaps: Vec::new(),
             recognized: Vec::new(),
         }
@@ -236,15 +236,15 @@ impl<'a> Output<'a> {
         }
         match self.notes.len() < MAX_NOTES {
             true => self.notes.push(note),
-            false => self.unkept_notes += 1,
+            false => self.dropped_note_count += 1,
         }
     }
 
     /// Takes all notes. The last one gives the number of dropped notes, if any.
     pub(super) fn take_notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
-        if self.unkept_notes > 0 {
-            notes.push(format!("{} more remarks", self.unkept_notes));
+        if self.dropped_note_count > 0 {
+            notes.push(format!("{} more remarks", self.dropped_note_count));
         }
         notes
     }

@@ -81,7 +81,7 @@ struct RtfState {
     /// Start of a list item's number or bullet in the paragraph's text.
     mark_start: Option<usize>,
     /// Whether a group contains the same text twice: a version for old programs, which is skipped, and one in Unicode.
-    is_double: bool,
+    is_duplicated: bool,
     style: RunStyle,
     /// The kind of header or footer that contains the text; `None` for the document text.
     margin_kind: Option<&'static str>,
@@ -308,7 +308,7 @@ impl Rtf<'_, '_> {
             "ldblquote" => self.push_text("“"),
             "rdblquote" => self.push_text("”"),
             "emspace" | "enspace" => self.push_text(" "),
-            "u" => self.push_unicode(number.unwrap_or(0)),
+            "u" => self.push_code_point(number.unwrap_or(0)),
             "uc" => self.state.fallback_chars = usize::try_from(number.unwrap_or(1)).ok(),
             "v" | "deleted" => self.state.is_hidden = is_on,
             "plain" => (self.state.is_hidden, self.state.style) = (false, RunStyle::default()),
@@ -342,9 +342,9 @@ impl Rtf<'_, '_> {
                 self.state.mark_start = Some(self.text.len());
             }
             "upr" if !self.state.is_skipped => {
-                (self.state.is_double, self.state.is_skipped) = (true, true)
+                (self.state.is_duplicated, self.state.is_skipped) = (true, true)
             }
-            "ud" if self.state.is_double => self.state.is_skipped = false,
+            "ud" if self.state.is_duplicated => self.state.is_skipped = false,
             // Check boxes and lists; the text of other fields is in the document.
             "fftype" => self.omitted.field_count += usize::from(number.unwrap_or(0) > 0),
             "mmath" => self.omitted.formula_count += usize::from(!self.state.is_skipped),
@@ -378,7 +378,7 @@ impl Rtf<'_, '_> {
         }
     }
 
-    fn push_unicode(&mut self, number: i32) {
+    fn push_code_point(&mut self, number: i32) {
         self.pending_fallback = self.state.fallback_chars.unwrap_or(1);
         let unit = (number & 0xFFFF) as u32;
         let code = match (self.high_surrogate.take(), unit) {

@@ -302,12 +302,12 @@ fn read_directory(bytes: &[u8]) -> Option<Vec<Entry>> {
 /// Reads ZIP64 values: sizes that do not fit in 32 bits are in an extra field, each only if needed.
 fn zip64_values(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
     // The 32-bit value that refers to the extra field.
-    const HERE: usize = u32::MAX as usize;
+    const IN_EXTRA_FIELD: usize = u32::MAX as usize;
     let mut at = 0;
     while let (Some(id), Some(length)) = (u16_at(extras, at), u16_at(extras, at + 2)) {
         if id == 1 {
-            let mut field = at + 4 + if unpacked == HERE { 8 } else { 0 };
-            for value in values.iter_mut().filter(|value| **value == HERE) {
+            let mut field = at + 4 + if unpacked == IN_EXTRA_FIELD { 8 } else { 0 };
+            for value in values.iter_mut().filter(|value| **value == IN_EXTRA_FIELD) {
                 // The upper half is zero in any file that fits in memory.
                 *value = u32_at(extras, field).unwrap_or(*value);
                 field += 8;
@@ -409,12 +409,12 @@ fn decode_name(bytes: &[u8], flags: usize) -> String {
 
 /// A reader that limits the number of bytes read between two refills, so that no single piece of markup is held in
 /// memory as a whole, however long it is.
-pub struct Metered<R> {
+pub struct MeteredReader<R> {
     inner: R,
     remaining_bytes: usize,
 }
 
-impl<R> Metered<R> {
+impl<R> MeteredReader<R> {
     /// Creates the reader. Nothing can be read before `refill`.
     pub fn new(inner: R) -> Self {
         Self {
@@ -429,13 +429,13 @@ impl<R> Metered<R> {
     }
 }
 
-impl<R: BufRead> Read for Metered<R> {
+impl<R: BufRead> Read for MeteredReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.read(buffer)
     }
 }
 
-impl<R: BufRead> BufRead for Metered<R> {
+impl<R: BufRead> BufRead for MeteredReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.remaining_bytes == 0 {
             return Err(io::Error::new(

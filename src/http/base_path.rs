@@ -8,7 +8,7 @@ use hyper::header::{HeaderValue, LOCATION};
 use super::reply::Reply;
 
 /// Returns a request's address without the base path; `None` if it is not below the base path.
-pub(super) fn strip_base(uri: &Uri, base: &str) -> Option<Uri> {
+pub(super) fn strip_base_path(uri: &Uri, base: &str) -> Option<Uri> {
     let target = uri.path_and_query()?.as_str();
     let rest = target.strip_prefix(base).filter(|_| !base.is_empty())?;
     let target = match rest.as_bytes().first() {
@@ -84,9 +84,9 @@ mod tests {
             ("/", None),
         ] {
             let uri: Uri = uri.parse().expect(uri);
-            let stripped = strip_base(&uri, "/quire").map(|uri| uri.to_string());
+            let stripped = strip_base_path(&uri, "/quire").map(|uri| uri.to_string());
             assert_eq!(stripped.as_deref(), expected, "{uri}");
-            assert_eq!(strip_base(&uri, ""), None);
+            assert_eq!(strip_base_path(&uri, ""), None);
         }
     }
 

@@ -141,7 +141,7 @@ impl Drop for BusyGuard {
 
 /// The transport of a connection. TLS is boxed, so that plain connections do not reserve its memory.
 pub enum Socket {
-    /// Plain TCP.
+    /// An unencrypted TCP connection.
     Plain(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
@@ -266,7 +266,7 @@ impl ActivitySocket {
     }
     /// Checks received bytes. Returns how many of them may be passed on directly.
     fn check(&mut self, received: &[u8]) -> usize {
-        let is_held = self.guard.is_holding();
+        let is_held = self.guard.holds_partial_head();
         let (passed, refusal) = if is_held {
             let mut pending = self.guard.take_held();
             pending.extend_from_slice(received);

@@ -97,7 +97,7 @@ impl Dispatcher {
     ) -> PendingResponse {
         let started = clock::instant();
         let base = self.shared.app.config.base_path();
-        if let Some(uri) = base_path::strip_base(request.uri(), base) {
+        if let Some(uri) = base_path::strip_base_path(request.uri(), base) {
             *request.uri_mut() = uri;
         }
         let headers = request.headers();
@@ -300,7 +300,7 @@ impl Dispatcher {
         if cx.request.headers.contains_key(EXPECT) {
             cx.check_content_length()?;
         }
-        let presence = match &caller {
+        let in_flight_guard = match &caller {
             Some(caller) => Some(self.shared.app.accounts().enter(&caller.user, mark).await?),
             None => None,
         };
@@ -324,7 +324,7 @@ impl Dispatcher {
                 }
             },
         };
-        let result = while_present(presence, response).await;
+        let result = while_present(in_flight_guard, response).await;
         let mut reply = result.map_err(|error| error.rate_limit(rate_limit))?;
         if let Some(status) = rate_limit {
             status.add_headers(reply.headers_mut());
@@ -355,17 +355,17 @@ impl Dispatcher {
 
 /// Awaits a handler's response, and cancels it when the caller's account is locked or deleted.
 async fn while_present(
-    presence: Option<InFlightGuard>,
+    in_flight_guard: Option<InFlightGuard>,
     response: HandlerFuture,
 ) -> Result<Reply, ApiError> {
-    let Some(mut presence) = presence else {
+    let Some(mut in_flight_guard) = in_flight_guard else {
         return response.await;
     };
     tokio::select! {
         // In this order: administrators who lock their own account still get a response.
         biased;
-        reply = response => Ok(reply?.truncate_when(async move { presence.wait_for_end().await })),
-        () = presence.wait_for_end() => {
+        reply = response => Ok(reply?.truncate_when(async move { in_flight_guard.wait_for_end().await })),
+        () = in_flight_guard.wait_for_end() => {
             let why = "the account was locked or deleted in the meantime";
             Err(ApiError::new(Kind::SignInNeeded, why))
         }

@@ -14,7 +14,7 @@ use crate::app::{Error, Kind};
 pub enum ErrorCause {
     /// An app error kind.
     App(Kind),
-    /// The path is unknown.
+    /// No route has this path.
     UnknownPath,
     /// The path is known, but not with this method.
     MethodNotAllowed,

@@ -79,7 +79,7 @@ impl HeadGuard {
     }
 
     /// Whether an incomplete head is held back.
-    pub fn is_holding(&self) -> bool {
+    pub fn holds_partial_head(&self) -> bool {
         !self.held.is_empty()
     }
 
@@ -189,7 +189,7 @@ impl HeadReader {
             other if other.starts_with(b"HTTP/") => return Err(HeadRefusal::Version),
             _ => return Err(Malformed("the request line has no HTTP version")),
         }
-        match is_target(method, target) {
+        match is_valid_target(method, target) {
             true => Ok(()),
             false => Err(Malformed("the address is malformed")),
         }
@@ -337,7 +337,7 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// Whether a request target has one of the four forms of RFC 9112, section 3.2, and the right one for its method.
-fn is_target(method: &[u8], target: &[u8]) -> bool {
+fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     match target {
         _ if method == b"CONNECT" => host::is_valid(target),
         [b'/', ..] => is_path(target),

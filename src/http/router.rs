@@ -101,18 +101,18 @@ impl Router {
     /// Finds the route for a method and a path. Literal paths take precedence over paths with parameters.
     pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
         if let Some(routes) = self.literal.get(path) {
-            return select_method(method, routes, Vec::new());
+            return dispatch_method(method, routes, Vec::new());
         }
         let canonical = canonical_path(path);
         let path = canonical.as_deref().unwrap_or(path);
         if let Some(routes) = self.literal.get(path) {
-            return select_method(method, routes, Vec::new());
+            return dispatch_method(method, routes, Vec::new());
         }
         let Ok(matched) = self.patterns.at(path) else {
             return RouteMatch::None;
         };
         match matched.value.decode_params(&matched.params) {
-            Some(params) => select_method(method, &matched.value.routes, params),
+            Some(params) => dispatch_method(method, &matched.value.routes, params),
             None => RouteMatch::None,
         }
     }
@@ -129,7 +129,7 @@ fn matchit_pattern(path: &str) -> String {
     }
 }
 
-fn select_method(
+fn dispatch_method(
     method: &Method,
     routes: &[&'static Route],
     params: Vec<(&'static str, String)>,

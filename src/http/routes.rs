@@ -90,7 +90,7 @@ const JSON: BodyLimit = BodyLimit::Bytes(1 << 20);
 /// The body limit of routes that take lists of questions: 8 MiB.
 const LARGE: BodyLimit = BodyLimit::Bytes(8 << 20);
 /// The body limit of routes that take a few fields: 16 KiB.
-const SMALL: BodyLimit = BodyLimit::Bytes(16 << 10);
+const SMALL_BODY: BodyLimit = BodyLimit::Bytes(16 << 10);
 
 const fn route(verb: Verb, path: &'static str, handler: RouteHandler) -> Route {
     Route {
@@ -151,7 +151,7 @@ const fn link(
 impl Route {
     /// Sets the body limit to 16 KiB.
     const fn small(mut self) -> Self {
-        self.limit = SMALL;
+        self.limit = SMALL_BODY;
         self
     }
     /// Sets the body limit to 8 MiB, for lists of questions.

@@ -136,7 +136,7 @@ async fn ask_until(
         if let Some(wait) = asked_to_wait.filter(|_| kind == CallErrorKind::RateLimited) {
             attempt.entry.throttle(attempt.name, wait, now);
         }
-        match next(attempt, &failed, tries, meter.has_shown()) {
+        match next(attempt, &failed, tries, meter.has_sent_output()) {
             RetryDecision::Retry(wait) if !attempt.slot.pause(wait).await => {
                 tries += 1;
                 meter.restart().await;
@@ -154,7 +154,7 @@ fn next(attempt: &CallAttempt, failed: &FailedExchange, tries: u32, shown: bool)
     let settings = &attempt.inner.settings;
     retry::next(&FailedAttempt {
         error: &failed.error,
-        broke_off: failed.has_answer_begun,
+        failed_mid_answer: failed.has_answer_begun,
         tries,
         retries: settings.retries,
         pause: settings.retry_pause,
@@ -282,7 +282,7 @@ pub(super) async fn list_models(
         let elapsed = clock::instant().saturating_duration_since(started_at);
         let failure = FailedAttempt {
             error: &failed.error,
-            broke_off: false,
+            failed_mid_answer: false,
             tries,
             retries: inner.settings.retries,
             pause: inner.settings.retry_pause,

@@ -36,7 +36,7 @@ pub(super) fn list_timeout(inner: &LlmInner) -> Duration {
     inner.settings.connect * 2
 }
 
-/// A requested call.
+/// A call to make: the model, the messages, and the limits that apply.
 pub(super) struct CallRequest<'a> {
     pub request: &'a Arc<ModelRequest>,
     /// When the call was requested; time in the queue counts toward its deadline.

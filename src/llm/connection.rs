@@ -198,14 +198,14 @@ impl ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Result<usize, ReadError>> {
         // Whether the connection has been driven since the body was last found empty.
-        let mut is_driven = false;
+        let mut was_polled = false;
         while piece.len() - start < PIECE_BYTES {
             match Pin::new(&mut self.body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Some(bytes) = frame.data_ref() {
                         piece.extend_from_slice(bytes);
                     }
-                    is_driven = false;
+                    was_polled = false;
                 }
                 Poll::Ready(Some(Err(error))) if piece.len() > start => {
                     self.read_error = Some(error.into());
@@ -216,10 +216,10 @@ impl ResponseBody {
                     self.is_complete = true;
                     return Poll::Ready(Ok(piece.len() - start));
                 }
-                Poll::Pending if is_driven => break,
+                Poll::Pending if was_polled => break,
                 Poll::Pending => {
                     self.connection.drive(context);
-                    is_driven = true;
+                    was_polled = true;
                 }
             }
         }

@@ -64,7 +64,7 @@ impl Connector {
         reach: AddressReach,
     ) -> Result<Box<dyn ByteStream>, TransportError> {
         if let Some(proxy) = self.proxy(uri, reach) {
-            return self.connect_through(proxy, uri).await;
+            return self.connect_via_proxy(proxy, uri).await;
         }
         let addresses = self.resolve(uri).await?;
         self.guard.check(reach, &addresses)?;
@@ -77,7 +77,7 @@ impl Connector {
             .unwrap_or(Err(TransportError::ConnectTimeout))
     }
 
-    async fn connect_through(
+    async fn connect_via_proxy(
         &self,
         proxy: &Proxy,
         uri: &Uri,

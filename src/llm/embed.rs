@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::admission::AdmittedCall;
-use super::exchange::{FailedExchange, fetch_whole};
+use super::exchange::{FailedExchange, fetch_complete};
 use super::provider_client::ProviderRequest;
 use super::registry::{CallOrigin, RegisteredProvider};
 use super::response_reader::without_blocking;
@@ -13,7 +13,7 @@ use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::id::UserId;
 use crate::wire;
-use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
+use crate::wire::embed::{self, EmbeddingRequest, EmbeddingResponse};
 
 /// Maximum number of fields that a model may reject, one after another, before the call fails.
 const MAX_REFUSALS: usize = 4;
@@ -29,7 +29,7 @@ impl Llm {
         user: Option<&UserId>,
         model: &str,
         request: EmbeddingRequest,
-    ) -> Result<EmbeddingAnswer, CallError> {
+    ) -> Result<EmbeddingResponse, CallError> {
         let Some((entry, name)) = self.0.registry.resolve(user, model) else {
             return Err(not_available(model));
         };
@@ -55,7 +55,7 @@ async fn ask(
     entry: &RegisteredProvider,
     name: &str,
     request: &EmbeddingRequest,
-) -> Result<EmbeddingAnswer, FailedExchange> {
+) -> Result<EmbeddingResponse, FailedExchange> {
     let mut refusals = 0;
     loop {
         let refused_fields = entry.refused_fields(name);
@@ -79,7 +79,7 @@ async fn attempt_once(
     name: &str,
     request: &EmbeddingRequest,
     refused: &[String],
-) -> Result<EmbeddingAnswer, FailedExchange> {
+) -> Result<EmbeddingResponse, FailedExchange> {
     let provider = &entry.provider;
     let kind = provider.api_format();
     let Some((path, mut body)) = embed::build_request(kind, name, request) else {
@@ -92,7 +92,7 @@ async fn attempt_once(
         return Err(transport_error::throttled_error(until.since(now)).into());
     }
     let deadline = clock::instant() + inner.settings.first_token;
-    let fetched = fetch_whole(
+    let fetched = fetch_complete(
         inner,
         ProviderRequest {
             url: provider.url(&path),
@@ -117,7 +117,7 @@ async fn attempt_once(
         embed::parse_answer(kind, text_count, &value)
     })
     .await;
-    let embedded = embedded.map(|embedded| EmbeddingAnswer {
+    let embedded = embedded.map(|embedded| EmbeddingResponse {
         omitted: left_out,
         ..embedded
     });

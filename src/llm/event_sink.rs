@@ -21,12 +21,12 @@ impl EventSink {
     /// Sends a piece of the answer. Cancels the call if the reader is gone.
     pub async fn send(&self, delta: Delta, slot: &CancelSlot) {
         let event = (self.key, CallEvent::Delta(delta));
-        let is_gone = match self.events.try_send(event) {
+        let is_receiver_gone = match self.events.try_send(event) {
             Ok(()) => false,
             Err(TrySendError::Closed(_)) => true,
             Err(TrySendError::Full(event)) => self.events.send(event).await.is_err(),
         };
-        if is_gone {
+        if is_receiver_gone {
             slot.cancel();
         }
     }

@@ -81,7 +81,7 @@ pub(super) async fn ask_once(
         StreamSettings {
             model: attempt.name,
             expects_close: attempt.entry.omits_opening_tag(attempt.name),
-            keeps_shown: request.is_live,
+            cannot_retract: request.is_live,
         },
     );
     let result = match post(attempt, capabilities).await? {
@@ -277,7 +277,7 @@ pub(super) async fn list_models_once(
 ) -> Result<Vec<ListedModel>, FailedExchange> {
     let kind = provider.api_format();
     let deadline = clock::instant() + list_timeout(inner);
-    let text = fetch_whole(
+    let text = fetch_complete(
         inner,
         ProviderRequest {
             url: provider.url(kind.models_path()),
@@ -316,7 +316,7 @@ impl Refusal {
 /// # Errors
 ///
 /// Returns an error if the connection fails, or the response is empty, too large, or incomplete.
-pub(super) async fn fetch_whole(
+pub(super) async fn fetch_complete(
     inner: &LlmInner,
     request: ProviderRequest,
 ) -> Result<Result<String, Refusal>, FailedExchange> {

@@ -56,7 +56,7 @@ use call_queue::{CallQueue, ProviderLimiter};
 use catalog::LazyCatalog;
 pub use discover::find_local;
 use event_sink::EventSink;
-pub use model_list::{ProviderStatus, Retired};
+pub use model_list::{ProviderStatus, RetiredModel};
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
 use provider_client::ProviderClient;
 use registry::{CallOrigin, ProviderRegistry, RegisteredProvider};
@@ -124,7 +124,7 @@ pub enum CallEvent {
     Delta(Delta),
     /// The end of the call.
     Finished {
-        /// The answer or the error.
+        /// The complete answer, or why the call failed.
         result: Box<Result<Answer, CallError>>,
         /// Usage and latency.
         bill: Box<CallBill>,
@@ -198,7 +198,7 @@ impl Llm {
     }
 
     /// Requests the model lists of providers added since the last refresh.
-    pub async fn refresh_new(&self) {
+    pub async fn refresh_new_providers(&self) {
         let mut new = self.0.registry.all_providers();
         new.retain(|entry| entry.lock_state().checked_at.is_none());
         self.fetch_model_lists(new).await;

@@ -41,12 +41,12 @@ pub struct ProviderStatus {
 
 /// A model that is no longer offered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Retired {
+pub struct RetiredModel {
     /// The newest listed model of the same family from the same provider, if known.
     pub successor: Option<String>,
 }
 
-impl Retired {
+impl RetiredModel {
     /// Returns the successor as text to append to a sentence; empty if unknown.
     pub fn hint(&self) -> String {
         let newest_hint = |id: &String| format!(" (the newest of its family is {id})");
@@ -157,19 +157,19 @@ impl Llm {
     }
 
     /// Describes a model that no longer exists: either no provider has it, or its provider no longer lists it.
-    pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
+    pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<RetiredModel> {
         let current_model = self.find(user, name);
         if current_model.is_none() && self.model_without_key(user, name).is_some() {
             return None;
         }
         let id = current_model.as_ref().map_or(name, |model| &model.id);
         let Some((entry, bare_name)) = self.0.registry.resolve(user, id) else {
-            return current_model.is_none().then(Retired::default);
+            return current_model.is_none().then(RetiredModel::default);
         };
         let (catalog, state) = (&self.0.catalog, entry.lock_state());
         let is_gone =
             current_model.is_none() || catalog.is_unlisted(&entry.provider, bare_name, &state);
-        is_gone.then(|| Retired {
+        is_gone.then(|| RetiredModel {
             successor: catalog
                 .listed_successor(&entry.provider, bare_name, &state)
                 .map(|model| model.id),
@@ -177,9 +177,9 @@ impl Llm {
     }
 
     /// Returns whether this user's last call to a model failed recently.
-    pub fn failed_lately(&self, user: Option<&UserId>, id: &str) -> bool {
+    pub fn failed_recently(&self, user: Option<&UserId>, id: &str) -> bool {
         let found = self.0.registry.resolve(user, id);
-        found.is_some_and(|(entry, name)| entry.failed_lately(user, name, clock::monotonic_now()))
+        found.is_some_and(|(entry, name)| entry.failed_recently(user, name, clock::monotonic_now()))
     }
 
     /// Returns a well-known model that is unavailable because no provider for it is configured; `None` if one is.
@@ -200,7 +200,7 @@ impl Llm {
     }
 
     /// Returns whether a provider for all users has been configured or added. Discovered providers do not count.
-    pub fn has_house_provider(&self) -> bool {
+    pub fn has_shared_provider(&self) -> bool {
         let entries = self.0.registry.providers_of(None);
         entries
             .iter()

@@ -4,11 +4,11 @@
 use crate::domain::chat::Delta;
 
 /// Maximum number of ASCII characters per token. No tokenizer in use averages more for running text.
-const ASCII_PER_TOKEN: u64 = 5;
+const ASCII_CHARS_PER_TOKEN: u64 = 5;
 /// Maximum number of ideographs per token.
 const IDEOGRAPHS_PER_TOKEN: u64 = 2;
 /// Maximum number of other characters per token.
-const OTHER_PER_TOKEN: u64 = 4;
+const OTHER_CHARS_PER_TOKEN: u64 = 4;
 /// First character of the ideographic blocks.
 const FIRST_IDEOGRAPH: char = '\u{2e80}';
 
@@ -48,9 +48,9 @@ impl AnswerProgress {
 
     /// Returns the minimum number of tokens, including those for this many bytes of tool-call arguments.
     pub fn tokens(&self, argument_bytes: usize) -> u64 {
-        (self.ascii + argument_bytes as u64) / ASCII_PER_TOKEN
+        (self.ascii + argument_bytes as u64) / ASCII_CHARS_PER_TOKEN
             + self.ideographs / IDEOGRAPHS_PER_TOKEN
-            + self.other_count / OTHER_PER_TOKEN
+            + self.other_count / OTHER_CHARS_PER_TOKEN
     }
 }
 

@@ -15,7 +15,7 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 /// First bytes of a zlib stream (`deflate` in HTTP); no UTF-8 text starts with them.
 const ZLIB_MAGIC: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
 /// Maximum number of compressed bytes to process at once; they expand to at most a thousand times as many.
-const MAX_STEP: usize = 256;
+const MAX_STEP_BYTES: usize = 256;
 
 /// Source of a body's pieces.
 pub(super) trait PieceSource {
@@ -108,7 +108,7 @@ impl Decompressor {
 
     /// Decompresses a piece; an empty piece marks the end.
     fn push(&mut self, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
-        for step in packed.chunks(MAX_STEP) {
+        for step in packed.chunks(MAX_STEP_BYTES) {
             let write_result = match self {
                 Self::Gzip(decoder) => decoder.write_all(step).and_then(|()| decoder.flush()),
                 Self::Zlib(decoder) => {
@@ -157,9 +157,9 @@ mod tests {
     use super::*;
 
     /// A body delivered in pieces of this many bytes.
-    struct Pieces<'a>(&'a [u8], usize);
+    struct FilePieces<'a>(&'a [u8], usize);
 
-    impl PieceSource for Pieces<'_> {
+    impl PieceSource for FilePieces<'_> {
         async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
             let read = self.0.len().min(self.1);
             piece.extend_from_slice(&self.0[..read]);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     async fn read_all(body: &[u8], size: usize) -> (Vec<u8>, Result<usize, ReadError>) {
-        let mut body = PlainBody::new(Pieces(body, size));
+        let mut body = PlainBody::new(FilePieces(body, size));
         let (mut all, mut piece) = (Vec::new(), Vec::new());
         loop {
             match body.read_piece(&mut piece).await {
@@ -212,7 +212,7 @@ mod tests {
         encoder.write_all(b"data: 1\n\n").unwrap();
         encoder.flush().unwrap();
         let first = encoder.get_ref().clone();
-        let mut body = PlainBody::new(Pieces(&first, 10_000));
+        let mut body = PlainBody::new(FilePieces(&first, 10_000));
         let mut piece = Vec::new();
         assert_eq!(body.read_piece(&mut piece).await, Ok(9));
         assert_eq!(piece, b"data: 1\n\n");

@@ -176,7 +176,7 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
 pub struct WellKnown {
     /// The provider's ID.
     pub name: &'static str,
-    /// The API format.
+    /// The API format that the provider expects.
     pub kind: ApiFormat,
     /// The base URL; `None` if every customer has a separate one.
     pub base_url: Option<&'static str>,

@@ -28,7 +28,7 @@ pub(super) struct ProviderClient {
     idle_timeout: Duration,
 }
 
-/// A request to a provider.
+/// An HTTP request to a provider, before it is encoded.
 pub(super) struct ProviderRequest {
     pub url: String,
     pub reach: AddressReach,

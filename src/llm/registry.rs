@@ -63,9 +63,9 @@ const MAX_USER_BREAKERS: usize = 128;
 /// Origin of a call, to attribute failures that its request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
-    /// Hash of the user.
+    /// Hash of the user's ID; calls without a user share one hash.
     user_hash: u64,
-    /// Hash of the prompt.
+    /// Hash of the prompt; equal prompts have equal hashes.
     prompt_hash: u64,
 }
 
@@ -260,7 +260,7 @@ impl RegisteredProvider {
     }
 
     /// Returns whether this user's last call to a model failed recently.
-    pub fn failed_lately(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
+    pub fn failed_recently(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
         let state = self.lock_state();
         let record = state.models.get(model);
         record.is_some_and(|record| record.failures.has_failed_recently(hash_of(user), now))
@@ -271,9 +271,9 @@ impl RegisteredProvider {
         let mut state = self.lock_state();
         let mut count = 0;
         for (name, record) in &mut state.models {
-            let is_hit =
+            let has_breaker_state =
                 record.breaker != CircuitBreaker::default() || !record.user_breakers.is_empty();
-            let is_held = is_hit || record.throttled_until.is_some();
+            let is_held = has_breaker_state || record.throttled_until.is_some();
             if is_held && model.is_none_or(|wanted| wanted == name) {
                 (record.breaker, record.throttled_until) = (CircuitBreaker::default(), None);
                 record.user_breakers.clear();

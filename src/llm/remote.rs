@@ -15,7 +15,7 @@ use crate::wire::sse;
 /// Maximum size of a response that is read completely into memory, in bytes.
 const MAX_RESPONSE: u64 = 64 << 20;
 /// Maximum size of one event, in bytes.
-const MAX_EVENT: usize = 8 << 20;
+const MAX_EVENT_BYTES: usize = 8 << 20;
 /// Timeout for the first byte of a response.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Timeout for the first byte of the response to a tool call or a file, which the server may need this long to compute:
@@ -162,11 +162,11 @@ impl Remote {
         if response.status() != StatusCode::OK {
             return read_json(Ok(response)).map(|_| 0);
         }
-        let promised = response.body().content_length();
+        let declared_length = response.body().content_length();
         let mut reader = response.into_body().into_reader();
         let copied = std::io::copy(&mut reader, into)
             .map_err(|error| RemoteError::Unreachable(format!("the download failed: {error}")))?;
-        match promised {
+        match declared_length {
             Some(length) if length != copied => Err(RemoteError::Unreachable(format!(
                 "the download ended after {copied} of {length} bytes"
             ))),
@@ -229,7 +229,7 @@ impl Remote {
             StatusCode::OK => BufReader::new(response.into_body().into_reader()),
             _ => return read_json(Ok(response)).map(drop),
         };
-        let mut decoder = sse::SseDecoder::new(MAX_EVENT);
+        let mut decoder = sse::SseDecoder::new(MAX_EVENT_BYTES);
         let mut buffer = [0; 8 * 1024];
         loop {
             let read = match reader.read(&mut buffer) {
@@ -262,7 +262,7 @@ impl Remote {
 }
 
 fn event_too_large(_: sse::MalformedStream) -> RemoteError {
-    let max_mib = MAX_EVENT >> 20;
+    let max_mib = MAX_EVENT_BYTES >> 20;
     RemoteError::Unreachable(format!("it sends an event longer than {max_mib} MiB"))
 }
 

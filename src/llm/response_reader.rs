@@ -12,13 +12,13 @@ use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, json_lines};
 
 /// Maximum size of an event or of an error body, in bytes.
-pub(super) const MAX_EVENT: usize = 1 << 20;
+pub(super) const MAX_EVENT_BYTES: usize = 1 << 20;
 /// Size in bytes at which a text is processed on a separate thread, because parsing it takes milliseconds.
 pub(super) const LARGE_TEXT: usize = 256 << 10;
 
 /// Receiver of an answer's pieces.
 pub(super) trait DeltaSink {
-    /// Receives a piece. May wait for a slow client.
+    /// Passes a piece of the answer on. May wait for a slow client.
     fn take(&mut self, delta: Delta) -> impl Future<Output = ()> + Send;
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn receive(
     }
     let mut piece = Vec::new();
     let mut decoder = FrameDecoder::of(stream);
-    let (mut total, mut gauge) = (0, AnswerProgress::default());
+    let (mut total, mut progress) = (0, AnswerProgress::default());
     let mut cut_signal = pin!(slot.wait_for_cut());
     while !stream.is_over() && !slot.is_cut() {
         let read = tokio::select! {
@@ -67,7 +67,7 @@ pub(super) async fn receive(
             // Servers set wrong content types; the first character is reliable.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
-                    return receive_whole(piece, (body, slot), stream, sink).await;
+                    return receive_complete(piece, (body, slot), stream, sink).await;
                 }
                 Some(b'<') => return Err(transport_error::web_page()),
                 _ => {}
@@ -81,12 +81,12 @@ pub(super) async fn receive(
         let mut joined = JoinedDeltas::default();
         while let Some(event) = decoder.next_event()? {
             for delta in stream.push(&event) {
-                gauge.add(&delta);
+                progress.add(&delta);
                 if let Some(before) = joined.add(delta) {
                     sink.take(before).await;
                 }
             }
-            if !slot.allows(gauge.tokens(stream.argument_bytes())) {
+            if !slot.allows(progress.tokens(stream.argument_bytes())) {
                 slot.cut_off();
                 break;
             }
@@ -140,8 +140,8 @@ enum FrameDecoder {
 impl FrameDecoder {
     fn of(stream: &AnswerDecoder) -> Self {
         match stream.kind().sends_lines() {
-            true => Self::Lines(json_lines::LineDecoder::new(MAX_EVENT)),
-            false => Self::Events(sse::SseDecoder::new(MAX_EVENT)),
+            true => Self::Lines(json_lines::LineDecoder::new(MAX_EVENT_BYTES)),
+            false => Self::Events(sse::SseDecoder::new(MAX_EVENT_BYTES)),
         }
     }
 
@@ -174,14 +174,14 @@ impl FrameDecoder {
     /// Returns whether the response looks like a stream in this format.
     fn looks_like_stream(&self) -> bool {
         match self {
-            Self::Events(decoder) => decoder.is_sensible(),
+            Self::Events(decoder) => decoder.looks_like_event_stream(),
             // An invalid line is detected when it is parsed.
             Self::Lines(_) => true,
         }
     }
 }
 
-async fn receive_whole(
+async fn receive_complete(
     first: Vec<u8>,
     (body, slot): (&mut PlainBody<impl PieceSource + Send>, &CancelSlot),
     stream: &mut AnswerDecoder,
@@ -194,7 +194,7 @@ async fn receive_whole(
     };
     let mut decoder = std::mem::replace(stream, AnswerDecoder::new(stream.kind()));
     let (decoder, deltas) = without_blocking(text.len(), move || {
-        let deltas = decoder.push_whole(&text);
+        let deltas = decoder.push_complete_response(&text);
         (decoder, deltas)
     })
     .await;
@@ -236,10 +236,12 @@ async fn read_whole_after(
 /// Reads as much of an error body as possible; only the status is essential.
 pub(super) async fn read_error_body(body: &mut PlainBody<impl PieceSource + Send>) -> String {
     let (mut bytes, mut piece) = (Vec::new(), Vec::new());
-    while bytes.len() < MAX_EVENT && body.read_piece(&mut piece).await.is_ok_and(|read| read > 0) {
+    while bytes.len() < MAX_EVENT_BYTES
+        && body.read_piece(&mut piece).await.is_ok_and(|read| read > 0)
+    {
         bytes.extend_from_slice(&piece);
     }
-    bytes.truncate(MAX_EVENT);
+    bytes.truncate(MAX_EVENT_BYTES);
     into_text(bytes)
 }
 
@@ -381,7 +383,7 @@ mod tests {
     #[tokio::test]
     async fn non_stream_responses_are_recognized() {
         use CallErrorKind::*;
-        let mut endless = vec![b'x'; MAX_EVENT + 1];
+        let mut endless = vec![b'x'; MAX_EVENT_BYTES + 1];
         endless.extend(b"\n\n");
         for (name, body, kind, expected) in [
             (

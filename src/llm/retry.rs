@@ -14,7 +14,7 @@ const MIN_GROWTH: f64 = 1.2;
 pub(super) struct FailedAttempt<'a> {
     pub error: &'a CallError,
     /// Whether the attempt failed in the middle of an answer.
-    pub broke_off: bool,
+    pub failed_mid_answer: bool,
     /// Number of attempts before this one.
     pub tries: u32,
     /// Maximum number of retries.
@@ -81,9 +81,11 @@ fn is_retryable(failure: &FailedAttempt) -> bool {
         // After an empty answer, or a server that stalls or sends garbage in the middle of an answer, the first retry
         // succeeds or none does.
         CallErrorKind::Empty => is_first,
-        CallErrorKind::Malformed => is_first && failure.broke_off,
+        CallErrorKind::Malformed => is_first && failure.failed_mid_answer,
         // The provider's own timeout; Quire's timeout would have used up the time.
-        CallErrorKind::Timeout => failure.error.status.is_some() || (is_first && failure.broke_off),
+        CallErrorKind::Timeout => {
+            failure.error.status.is_some() || (is_first && failure.failed_mid_answer)
+        }
         _ => false,
     }
 }
@@ -138,7 +140,7 @@ mod tests {
             (error.status, error.retry_after_ms) = (status, after);
             let failure = FailedAttempt {
                 error: &error,
-                broke_off: false,
+                failed_mid_answer: false,
                 tries,
                 retries: 2,
                 pause: Duration::from_secs(1),
@@ -157,13 +159,13 @@ mod tests {
     fn an_interrupted_answer_is_retried_once() {
         use CallErrorKind::*;
         for kind in [Malformed, Timeout] {
-            for (broke_off, tries, expected) in
+            for (failed_mid_answer, tries, expected) in
                 [(true, 0, true), (true, 1, false), (false, 0, false)]
             {
                 let error = CallError::new(kind, "");
                 let decision = next(&FailedAttempt {
                     error: &error,
-                    broke_off,
+                    failed_mid_answer,
                     tries,
                     retries: 2,
                     pause: Duration::from_secs(1),
@@ -173,7 +175,7 @@ mod tests {
                 assert_eq!(
                     decision != RetryDecision::Never,
                     expected,
-                    "{kind:?} {broke_off} {tries}"
+                    "{kind:?} {failed_mid_answer} {tries}"
                 );
             }
         }
@@ -185,7 +187,7 @@ mod tests {
         let at = |random| {
             next(&FailedAttempt {
                 error: &error,
-                broke_off: false,
+                failed_mid_answer: false,
                 tries: 0,
                 retries: 2,
                 pause: Duration::from_secs(1),
@@ -204,7 +206,7 @@ mod tests {
         let at = |tries, random| {
             next(&FailedAttempt {
                 error: &error,
-                broke_off: false,
+                failed_mid_answer: false,
                 tries,
                 retries: 9,
                 pause: Duration::from_secs(1),

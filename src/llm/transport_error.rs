@@ -211,13 +211,13 @@ pub(super) fn queue_full() -> CallError {
 
 /// Creates the error for a model whose circuit is open.
 pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
-    let when = match left {
+    let retry_text = match left {
         Some(left) => format!("it is called again in {} s", left.as_secs().max(1)),
         None => "another call is testing whether it works again".to_owned(),
     };
     CallError::new(
         CallErrorKind::Unavailable,
-        format!("the model failed several times in a row; {when}"),
+        format!("the model failed several times in a row; {retry_text}"),
     )
 }
 

@@ -69,7 +69,7 @@ impl<'a> UsageMeter<'a> {
     }
 
     /// Returns whether any part of an answer has been sent.
-    pub fn has_shown(&self) -> bool {
+    pub fn has_sent_output(&self) -> bool {
         self.has_sent
     }
 

@@ -25,9 +25,9 @@ use crate::domain::time::Timestamp;
 pub struct HistoryRow {
     /// ID of the analysis.
     pub id: AnalysisId,
-    /// Status.
+    /// Current status of the run.
     pub status: Status,
-    /// The request.
+    /// The request as stored.
     pub request: Request,
     /// Why the analysis failed or was canceled.
     pub error: Option<String>,
@@ -52,7 +52,7 @@ pub struct HistoryRow {
 pub struct AnalysisEnd<'a> {
     /// A final status.
     pub status: Status,
-    /// The synthesis.
+    /// The final answer; `None` if the run has none.
     pub synthesis: Option<&'a str>,
     /// Why there is no synthesis.
     pub error: Option<&'a str>,

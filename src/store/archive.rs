@@ -281,7 +281,7 @@ pub fn insert_row(
         names.join(", "),
         marks.join(", ")
     );
-    let cells: Vec<Cell<'_>> = cells.iter().map(cell_of).collect();
+    let cells: Vec<Cell<'_>> = cells.iter().map(to_cell).collect();
     let is_added = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
         Ok(rows) => rows > 0,
         // No later row could be stored either.
@@ -326,7 +326,7 @@ fn update_indexes(
         "comparisons" => comparisons::fold_topic(db, id),
         "passages" => search::index_passage(db, id, ordinal.unwrap_or_default()),
         "threads" => threads::complete_imported(db, id),
-        "project_documents" => projects::remove_foreign_documents(db, id),
+        "project_documents" => projects::remove_documents_of_others(db, id),
         _ => Ok(()),
     }
 }
@@ -339,7 +339,7 @@ pub fn index_members(db: &Writer, id: &str) -> Result<()> {
     turn_texts::write(db, id)
 }
 
-fn cell_of(value: &Value) -> Cell<'_> {
+fn to_cell(value: &Value) -> Cell<'_> {
     match value {
         Value::String(text) => Cell::Text(text),
         Value::Bool(flag) => Cell::Integer(i64::from(*flag)),

@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 pub struct CachedAnswer {
     /// Full ID of the model.
     pub model: String,
-    /// The answer.
+    /// The cached answer.
     pub answer: Answer,
     /// Cost; `None` if the price was unknown.
     pub cost: Option<MicroDollars>,

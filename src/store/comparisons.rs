@@ -31,7 +31,7 @@ pub struct Comparison {
     pub analysis: AnalysisId,
     /// The user who votes.
     pub user: UserId,
-    /// Topic.
+    /// Topic of the question.
     pub topic: String,
     /// Pattern ID.
     pub pattern: String,

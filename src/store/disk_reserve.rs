@@ -15,7 +15,7 @@ const MIN_FREE_BYTES: u64 = 1 << 20;
 /// State of the data folder's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskState {
-    /// Free bytes.
+    /// Free space available to this process, in bytes.
     pub free_bytes: u64,
     /// Number of free bytes below which no files or runs are accepted.
     pub floor: u64,
@@ -82,11 +82,11 @@ impl DiskWatch {
         let free = self.free_bytes();
         let is_spent = self.is_spent.load(Relaxed);
         // The reserve's size must be free as well, or restoring it would use up the space.
-        let wanted_bytes = self.floor + if is_spent { self.reserve_bytes() } else { 0 };
+        let required_bytes = self.floor + if is_spent { self.reserve_bytes() } else { 0 };
         DiskState {
             free_bytes: free,
             floor: self.floor,
-            is_low: self.floor > 0 && free < wanted_bytes,
+            is_low: self.floor > 0 && free < required_bytes,
             is_full: self.has_failed() || free < MIN_FREE_BYTES.min(self.floor),
             is_reserve_blocked: self.floor > 0
                 && is_spent

@@ -21,13 +21,13 @@ pub struct ImportedTurn {
     pub follows: Option<AnalysisId>,
     /// Name of the analysis's pattern.
     pub pattern: String,
-    /// The question.
+    /// The user's question.
     pub question: String,
     /// The request in its stored form.
     pub request: String,
     /// The plan as JSON.
     pub plan: String,
-    /// The answer.
+    /// The assistant's answer.
     pub answer: String,
     /// Time of the question.
     pub created: Timestamp,

@@ -1,5 +1,5 @@
-//! What the writer thread does between transactions: frees memory, empties the write-ahead log, and holds the file for
-//! copies of it.
+//! Maintenance by the writer thread between transactions: frees memory, empties the write-ahead log, and keeps the
+//! database file unchanged while it is copied.
 
 use std::path::Path;
 use std::sync::mpsc::sync_channel;

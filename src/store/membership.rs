@@ -1,6 +1,6 @@
-//! This process among the servers of one database: its row there says how long it counts as alive. A thread with a
-//! connection of its own renews the row, so that no other work of this process can delay it. Behind a pooler, others'
-//! work can, if it takes all of the pooler's connections.
+//! Membership of this process in the servers on one database. Its row says until when it counts as alive. A thread with
+//! its own connection renews the row, so that no other work of this process can delay the renewal. Behind a pooler,
+//! other work can, if it occupies all of the pooler's connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,11 +17,11 @@ use super::postgres::{earlier_version, servers};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 
-/// How long a server counts as alive after it has renewed its row.
+/// How long a server counts as alive after it renews its row.
 const LIFETIME: Duration = Duration::from_secs(10);
 /// Pause between two renewals.
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
-/// How long before the end of its lifetime a server stops on its own, so that another one can begin.
+/// How long before its row expires a server stops its work, so that another server can take over.
 const STOP_EARLY: Duration = Duration::from_secs(2);
 /// Time to wait for the first row, and for its removal at the end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,27 +41,27 @@ struct SharedMembership {
     boot: Arc<str>,
     /// Number of live servers at the last renewal, including this one.
     alive: AtomicU32,
-    /// How often this process has added its row.
+    /// Number of times that this process has added its row.
     entries: AtomicU32,
-    /// Whether a server that cannot share the database was started while this process had lost it.
+    /// Whether a server that cannot share the database was started while this process had lost its connection.
     is_excluded: AtomicBool,
 }
 
 struct MembershipState {
-    /// When the row expires at the latest, counted from before its renewal was sent.
+    /// Latest time at which the row expires, counted from before its renewal was sent.
     until: Instant,
-    leaves: bool,
+    is_leaving: bool,
 }
 
 impl Membership {
-    /// Adds this process to the servers of a database. `seed` is random. Blocks.
+    /// Adds this process to the servers on a database. `seed` must be random. Blocks.
     ///
     /// # Errors
     /// `Conflict` if a server runs that cannot share the database; another error if the database cannot be written.
     pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
         let state = MembershipState {
             until: clock::instant(),
-            leaves: false,
+            is_leaving: false,
         };
         let shared = Arc::new(SharedMembership {
             state: Mutex::new(state),
@@ -101,7 +101,7 @@ impl Membership {
         })
     }
 
-    /// The name under which this process has leases.
+    /// Name of this process in its leases.
     pub fn boot(&self) -> Arc<str> {
         Arc::clone(&self.shared.boot)
     }
@@ -113,25 +113,25 @@ impl Membership {
         }
     }
 
-    /// Receives the notices of other servers from now on.
+    /// Subscribes to the notices of other servers.
     pub fn watch_notices(&self) -> Option<NoticeWatch> {
         self.notices.as_ref().map(RunNotices::watch)
     }
 
-    /// How often this process has added its row. More than once if the row had expired: others may have taken some of
-    /// the leases over, and removed what was reserved.
+    /// Number of times that this process has added its row. It is more than 1 if the row had expired: then other
+    /// servers may have taken over some leases and deleted the reservations.
     pub fn entries(&self) -> u32 {
         self.shared.entries.load(Relaxed)
     }
 
-    /// Whether this process may still use its leases. Otherwise, it could not renew its row for so long that others
-    /// are about to take them over.
+    /// Whether this process may still use its leases. False if it could not renew its row for so long that other
+    /// servers are about to take the leases over.
     pub fn is_current(&self, now: Instant) -> bool {
         now + STOP_EARLY < self.shared.state().until
     }
 
     /// Whether a server of an earlier version, which cannot share the database, was started while this process had lost
-    /// it. This process must stop then.
+    /// its connection. This process must then stop.
     pub fn is_excluded(&self) -> bool {
         self.shared.is_excluded.load(Relaxed)
     }
@@ -146,12 +146,12 @@ impl Membership {
         self.shared.ask_to_leave();
         let mut left = self.left.clone();
         let removed = left.wait_for(|left| *left);
-        // Without an answer, the row expires.
+        // If the database does not answer, the row expires.
         let _ = tokio::time::timeout(ANSWER_TIMEOUT, removed).await;
     }
 }
 
-/// Opens a session that keeps servers of earlier versions away while it lasts.
+/// Opens a session that prevents servers of earlier versions from starting while it lasts.
 fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
     let db = connector.session()?;
     earlier_version::exclude(&db)?;
@@ -178,7 +178,7 @@ impl SharedMembership {
     }
 
     fn ask_to_leave(&self) {
-        self.state().leaves = true;
+        self.state().is_leaving = true;
         self.changed.notify_all();
     }
 
@@ -187,14 +187,14 @@ impl SharedMembership {
         let state = self.state();
         let waited = self
             .changed
-            .wait_timeout_while(state, RENEW_INTERVAL, |state| !state.leaves);
-        !waited.unwrap_or_else(PoisonError::into_inner).0.leaves
+            .wait_timeout_while(state, RENEW_INTERVAL, |state| !state.is_leaving);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.is_leaving
     }
 
     fn enter(&self, db: &Writer) -> Result<()> {
         let sent = clock::instant();
         servers::enter(db, &self.boot, LIFETIME)?;
-        // Counted first, so that a thread that finds this process current sees the new count too.
+        // Count first, so that a thread that sees this process as current also sees the new count.
         self.entries.fetch_add(1, Relaxed);
         self.state().until = sent + LIFETIME;
         Ok(())
@@ -216,9 +216,9 @@ impl SharedMembership {
             let sent = clock::instant();
             match servers::renew(&db, &self.boot, LIFETIME) {
                 Ok(true) => self.state().until = sent + LIFETIME,
-                // Under the same name, so that the leases that nobody has taken over are still this server's.
+                // The name stays the same, so that leases that no server has taken over still belong to this one.
                 Ok(false) => drop(self.enter(&db)),
-                // Tried again at the next renewal.
+                // The next renewal tries again.
                 Err(_) => continue,
             }
             if let Ok(alive) = servers::count_alive(&db) {

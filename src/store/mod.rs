@@ -378,7 +378,7 @@ impl Store {
         &self,
         change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     ) -> Result<impl FnOnce(&Writer) -> Result<T> + Send + 'static> {
-        let is_freeing = self.1 == WriteKind::FreesSpace;
+        let frees_space = self.1 == WriteKind::FreesSpace;
         let health = &self.0.health;
         if self.1 == WriteKind::Any
             && health
@@ -388,7 +388,7 @@ impl Store {
         {
             return Err(StoreError::Full);
         }
-        let health = is_freeing.then(|| Arc::clone(health));
+        let health = frees_space.then(|| Arc::clone(health));
         Ok(move |db: &Writer| {
             if let Some(room) = health.as_ref().and_then(|health| health.disk_watch.get()) {
                 room.release_reserve();

@@ -26,7 +26,7 @@ const MAX_VOTES: usize = 300;
 /// A panel's vote on an experiment's case with an expected answer.
 #[derive(Debug, Clone)]
 pub struct ScoredVote {
-    /// The case.
+    /// The case with its expected answer.
     pub case: Case,
     /// Plan of the panel.
     pub plan: Plan,
@@ -60,7 +60,7 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
                     AS DOUBLE PRECISION) AS points
          FROM comparisons WHERE user_id = ?1 AND choice <> '' GROUP BY model LIMIT 1000",
         [user],
-        standing_row,
+        standing_from_row,
     )?;
     Ok(ModelRecords {
         experiments: standings(&experiments, wanted_models.len()),
@@ -221,7 +221,7 @@ fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, Standin
     records
 }
 
-fn standing_row(row: &Row<'_>) -> Result<(String, StandingRecord)> {
+fn standing_from_row(row: &Row<'_>) -> Result<(String, StandingRecord)> {
     let record = StandingRecord {
         points: row.get("points")?,
         cases: row.get("cases")?,

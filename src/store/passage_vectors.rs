@@ -25,7 +25,7 @@ pub struct UnembeddedPassage {
 /// Embedding progress: how many of a user's passages have a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EmbeddingProgress {
-    /// Number of passages.
+    /// Number of all passages of the user.
     pub passages: u64,
     /// Number of passages that have a vector or that the model has rejected.
     pub embedded: u64,

@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 /// A password reset request, as shown to admins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetRequest {
-    /// The user.
+    /// The account whose password was forgotten.
     pub user: UserId,
     /// Email address of the user.
     pub email: String,

@@ -150,7 +150,7 @@ pub fn set_people(db: &Writer, project: &Project, people: &[UserId]) -> Result<(
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub(super) fn remove_foreign_documents(db: &Writer, id: &str) -> Result<()> {
+pub(super) fn remove_documents_of_others(db: &Writer, id: &str) -> Result<()> {
     db.run(
         "DELETE FROM project_documents WHERE project_id = ?1 AND document_id NOT IN (
              SELECT d.id FROM documents d JOIN projects p ON p.user_id = d.user_id WHERE p.id = ?1

@@ -127,7 +127,7 @@ fn run(
     connector: &DatabaseConnector,
 ) {
     while let Some(jobs) = queue.take(connector.queries_per_snapshot()) {
-        match sound_connection(pool) {
+        match take_live_connection(pool) {
             Ok(db) => {
                 health.record_read(true);
                 let mut jobs = jobs;
@@ -149,7 +149,7 @@ fn run(
 }
 
 /// Takes a connection that has not been lost while it was idle.
-fn sound_connection(
+fn take_live_connection(
     pool: &Pool<Connect>,
 ) -> std::result::Result<PooledConnection<Connect>, r2d2::Error> {
     loop {
@@ -184,12 +184,12 @@ fn answer_jobs(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
         note_health(health, db);
         return refuse_jobs(jobs, &error);
     }
-    let mut calm = true;
+    let mut no_panic = true;
     for job in jobs {
         // A panic drops the reply channel, which the caller treats as a failure.
-        calm &= catch_unwind(AssertUnwindSafe(|| job(Ok(db)))).is_ok();
+        no_panic &= catch_unwind(AssertUnwindSafe(|| job(Ok(db)))).is_ok();
     }
-    if !calm || (db.in_transaction() && db.run_control("COMMIT").is_err()) {
+    if !no_panic || (db.in_transaction() && db.run_control("COMMIT").is_err()) {
         db.mark_broken();
     }
 }

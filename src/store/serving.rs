@@ -1,4 +1,4 @@
-//! What a process does to serve from a database that others may use too.
+//! Opens a store for serving, from a database that other processes may also serve from.
 
 use std::sync::Arc;
 

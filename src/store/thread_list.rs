@@ -73,7 +73,7 @@ pub fn list_of(
         Value::Integer(turn.to.map_or(i64::MAX, Timestamp::millis)),
     ];
     if let Some((ids, title)) = &filter.found {
-        return found_of(db, user, limit, params.as_slice(), (ids, title));
+        return list_matching(db, user, limit, params.as_slice(), (ids, title));
     }
     params.push(limit.to_value());
     let sql = format!("SELECT {THREAD_COLUMNS} FROM threads t WHERE {CONDITIONS} LIMIT ?14");
@@ -81,7 +81,7 @@ pub fn list_of(
 }
 
 /// Lists those of the threads that are in `ids` or whose title contains the text.
-fn found_of(
+fn list_matching(
     db: &Reader,
     user: &UserId,
     limit: u32,

@@ -26,7 +26,7 @@ const ANSWER_BEGINNING: i64 = 1_000;
 pub struct ThreadRow {
     /// ID of the thread.
     pub id: ThreadId,
-    /// Title.
+    /// Title shown in the history.
     pub title: String,
     /// Time of the first question.
     pub created: Timestamp,
@@ -51,13 +51,13 @@ pub struct ThreadRow {
 /// A turn in a list of turns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnRow {
-    /// The analysis.
+    /// ID of the analysis that answered the turn.
     pub id: AnalysisId,
     /// The preceding turn.
     pub parent: Option<AnalysisId>,
-    /// The question.
+    /// The question that the turn begins with.
     pub question: String,
-    /// Status.
+    /// Status of the turn's analysis.
     pub status: Status,
     /// The final answer.
     pub answer: Option<String>,
@@ -75,8 +75,8 @@ pub struct TurnRow {
 
 /// The position of an analysis in its thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TurnPlace {
-    /// The thread.
+pub struct TurnLocation {
+    /// The thread that contains the analysis.
     pub thread: ThreadId,
     /// The preceding turn.
     pub parent: Option<AnalysisId>,
@@ -91,7 +91,7 @@ pub struct TurnPlace {
 /// A change to a thread; absent fields remain unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadChange {
-    /// Title.
+    /// New title.
     pub title: Option<String>,
     /// Whether the thread is pinned.
     pub pinned: Option<bool>,
@@ -305,7 +305,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<TurnPlace>> {
+pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<TurnLocation>> {
     let place = db.query_optional(
         "SELECT thread, follows,
                 (SELECT count(*) FROM analyses b
@@ -319,7 +319,7 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
             let Some(thread) = ThreadId::parse(&thread) else {
                 return Ok(None);
             };
-            Ok(Some(TurnPlace {
+            Ok(Some(TurnLocation {
                 thread,
                 parent: parent_of_row(row)?,
                 turn: 0,
@@ -332,7 +332,7 @@ pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Tu
         return Ok(None);
     };
     let turn = path_to(db, user, id)?.len() as u64;
-    Ok(Some(TurnPlace { turn, ..place }))
+    Ok(Some(TurnLocation { turn, ..place }))
 }
 
 /// Changes a thread of this user.

@@ -27,7 +27,7 @@ const MAX_MEMBERS_TEXT: usize = 256 << 10;
 /// Maximum number of older turns to index per transaction, which keeps other writes waiting.
 const MAX_OLDER: u32 = 20;
 /// Name of the setting with the last older turn whose members' texts were indexed.
-const PROGRESS: &str = "turn_texts.members_indexed_down_to";
+const PROGRESS_SETTING: &str = "turn_texts.members_indexed_down_to";
 /// The setting's value when no older turns remain.
 const ALL_INDEXED: &str = "all";
 /// Begins each member's text in the indexed answer: after it, the member's letter and a newline.
@@ -158,7 +158,7 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn has_older(db: &Reader) -> Result<bool> {
-    Ok(settings::get(db, PROGRESS)?.as_deref() != Some(ALL_INDEXED))
+    Ok(settings::get(db, PROGRESS_SETTING)?.as_deref() != Some(ALL_INDEXED))
 }
 
 /// Indexes the members' texts of the next few turns that were stored before these were indexed, newest first. Returns
@@ -168,7 +168,7 @@ pub fn has_older(db: &Reader) -> Result<bool> {
 /// Returns an error if the database cannot be read or written.
 pub fn index_older(db: &Writer) -> Result<bool> {
     // `~` sorts after every ID.
-    let before = settings::get(db, PROGRESS)?.unwrap_or_else(|| "~".to_owned());
+    let before = settings::get(db, PROGRESS_SETTING)?.unwrap_or_else(|| "~".to_owned());
     if before == ALL_INDEXED {
         return Ok(false);
     }
@@ -181,7 +181,7 @@ pub fn index_older(db: &Writer) -> Result<bool> {
         write(db, id)?;
     }
     let progress = ids.last().map_or(ALL_INDEXED, String::as_str);
-    settings::set(db, PROGRESS, progress)?;
+    settings::set(db, PROGRESS_SETTING, progress)?;
     Ok(progress != ALL_INDEXED)
 }
 

@@ -41,7 +41,7 @@ pub struct DailyUsage {
 /// Usage of one user in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserUsage {
-    /// The user.
+    /// The account that was charged.
     pub user: UserId,
     /// Total over all models; `model` is empty, and `day` is the newest.
     pub sum: DailyUsage,

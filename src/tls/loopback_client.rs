@@ -22,7 +22,7 @@ impl LoopbackConnection {
     /// Returns an error if the TLS configuration or connection cannot be created.
     pub fn new(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
         let provider = super::provider();
-        let verifier = AcceptAny(provider.signature_verification_algorithms);
+        let verifier = AcceptAnyCertificate(provider.signature_verification_algorithms);
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
@@ -52,9 +52,9 @@ impl Write for LoopbackConnection {
 
 #[derive(Debug)]
 /// Verifier that accepts any certificate but still checks handshake signatures.
-struct AcceptAny(WebPkiSupportedAlgorithms);
+struct AcceptAnyCertificate(WebPkiSupportedAlgorithms);
 
-impl ServerCertVerifier for AcceptAny {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

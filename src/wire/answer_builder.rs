@@ -35,7 +35,7 @@ pub(super) struct AnswerBuilder {
     /// The index of the requested choice, as the host numbers it.
     choice: Option<u64>,
     /// Whether pieces already sent cannot be retracted.
-    keeps_shown: bool,
+    cannot_retract: bool,
     /// Estimated tokens of tool-call arguments at the moment when Quire cut the answer off; `None` if it did not.
     argument_tokens_at_cut: Option<u64>,
 }
@@ -57,8 +57,8 @@ impl AnswerBuilder {
     }
 
     /// Records that sent pieces cannot be retracted.
-    pub fn keep_shown(&mut self) {
-        self.keeps_shown = true;
+    pub fn forbid_retraction(&mut self) {
+        self.cannot_retract = true;
     }
 
     /// Whether a closing marker without an opening one has ended the reasoning.
@@ -145,9 +145,9 @@ impl AnswerBuilder {
             let Some(tokens) = logprobs[name].as_array() else {
                 continue;
             };
-            let tops = tokens.iter().map(|token| token["top_logprobs"].as_array());
-            let tops = tops.map(|top| 1 + top.map_or(0, Vec::len));
-            self.alternatives += tops.sum::<usize>();
+            let top_counts = tokens.iter().map(|token| token["top_logprobs"].as_array());
+            let top_counts = top_counts.map(|top| 1 + top.map_or(0, Vec::len));
+            self.alternatives += top_counts.sum::<usize>();
             if self.alternatives > MAX_ALTERNATIVES {
                 // Incomplete log probabilities would look like complete ones.
                 self.extras.logprobs = None;
@@ -276,7 +276,7 @@ impl AnswerBuilder {
                 }
                 ThinkPiece::BlockEnd(item) => out.push(Delta::ReasoningBlock(item)),
                 // The reader already sees the marker in the text, and can tell where the answer begins.
-                ThinkPiece::Closed(close) if self.keeps_shown && emitted.0 > 0 => {
+                ThinkPiece::Closed(close) if self.cannot_retract && emitted.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
                 }

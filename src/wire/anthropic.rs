@@ -123,15 +123,15 @@ fn add_tools(body: &mut Map<String, Value>, tools: &Tools, is_thinking: bool, ta
 // All results of a turn's calls must be in the next turn, before any text.
 fn messages(turns: &[PromptTurn]) -> Value {
     let mut messages: Vec<Value> = Vec::new();
-    let mut is_results = false;
+    let mut last_is_tool_results = false;
     for turn in turns {
-        let follows = is_results && !turn.is_model;
-        is_results = turn.result_of.is_some();
-        let last = messages.last_mut().filter(|_| follows);
+        let joins_last = last_is_tool_results && !turn.is_model;
+        last_is_tool_results = turn.result_of.is_some();
+        let last = messages.last_mut().filter(|_| joins_last);
         match last.and_then(|last| last["content"].as_array_mut()) {
             Some(parts) => {
                 parts.extend(content_blocks(turn));
-                is_results = true;
+                last_is_tool_results = true;
             }
             None => messages.push(encode_turn(turn)),
         }

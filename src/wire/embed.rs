@@ -184,7 +184,7 @@ pub fn ignored_fields(kind: Option<ApiFormat>, request: &EmbeddingRequest) -> Ve
 
 /// Vectors in the order of the texts, and the token count if the provider reports it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EmbeddingAnswer {
+pub struct EmbeddingResponse {
     /// One vector per text.
     pub vectors: Vec<Vec<f32>>,
     /// Input tokens.
@@ -194,7 +194,7 @@ pub struct EmbeddingAnswer {
 }
 
 /// Parses a provider's response. `None` if it is malformed or the number of vectors differs from the number of texts.
-pub fn parse_answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingAnswer> {
+pub fn parse_answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingResponse> {
     let vector = |value: &Value| -> Option<Vec<f32>> {
         let numbers = value.as_array().filter(|numbers| !numbers.is_empty())?;
         numbers
@@ -223,7 +223,7 @@ pub fn parse_answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<Embed
     };
     let vectors = vectors.filter(|vectors| vectors.len() == texts)?;
     let tokens = tokens.as_u64();
-    Some(EmbeddingAnswer {
+    Some(EmbeddingResponse {
         vectors,
         tokens,
         omitted: Vec::new(),

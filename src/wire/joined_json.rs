@@ -17,8 +17,8 @@ pub(super) fn split_objects(data: &str) -> Option<Vec<String>> {
             .get(end + 1)
             .is_some_and(|byte| AFTER_OBJECT.contains(byte))
     };
-    let may_be_several = memchr::memchr_iter(b'}', bytes).any(follows);
-    if !may_be_several {
+    let may_have_several = memchr::memchr_iter(b'}', bytes).any(follows);
+    if !may_have_several {
         return (json_text.len() < data.trim_start().len()).then(|| vec![json_text.to_owned()]);
     }
     if serde_json::from_str::<IgnoredAny>(json_text).is_ok() {

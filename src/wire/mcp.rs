@@ -49,7 +49,7 @@ pub enum McpRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub enum McpTool {
     /// Asks a panel a question.
-    Consult(PanelQuestion),
+    AskPanel(PanelQuestion),
     /// Lists the patterns.
     ListPatterns,
     /// Searches the user's documents.
@@ -66,11 +66,11 @@ pub enum McpTool {
 /// A question for a panel.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PanelQuestion {
-    /// The question.
+    /// The question for the panel.
     pub question: String,
     /// The panel's models; empty for the default panel.
     pub models: Vec<String>,
-    /// The pattern.
+    /// Pattern named by the client; `None` for the default one.
     pub pattern: Option<String>,
     /// IDs of documents.
     pub documents: Vec<String>,
@@ -175,7 +175,7 @@ fn parse_call(params: &Value) -> Result<(McpTool, f64), String> {
         return Err(format!("{name} has no argument {stray}"));
     }
     let tool = match name {
-        "consult" => McpTool::Consult(PanelQuestion {
+        "consult" => McpTool::AskPanel(PanelQuestion {
             question: text_argument(arguments, "question")?.ok_or("question is missing")?,
             models: texts_argument(arguments, "models")?,
             pattern: text_argument(arguments, "pattern")?,

@@ -235,7 +235,7 @@ pub struct StreamSettings<'a> {
     /// Whether the prompt template opens the reasoning, so that the answer only closes it.
     pub expects_close: bool,
     /// Whether sent pieces cannot be retracted: no `Delta::Restart`.
-    pub keeps_shown: bool,
+    pub cannot_retract: bool,
 }
 
 impl AnswerDecoder {
@@ -251,8 +251,8 @@ impl AnswerDecoder {
             builder.expect_close();
         }
         builder.expect_bare(reading.model);
-        if reading.keeps_shown {
-            builder.keep_shown();
+        if reading.cannot_retract {
+            builder.forbid_retraction();
         }
         Self {
             kind,
@@ -303,7 +303,7 @@ impl AnswerDecoder {
     }
 
     /// Decodes a complete response: a server that does not stream sends one JSON object.
-    pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
+    pub fn push_complete_response(&mut self, body: &str) -> Vec<Delta> {
         // Some servers send the stream's chunks one after the other, without event framing.
         if let Some(parts) = joined_json::split_objects(body.trim()) {
             let events = parts.into_iter().map(|data| sse::SseFrame {

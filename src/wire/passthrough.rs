@@ -263,7 +263,7 @@ pub fn field_names(
     capabilities: &ModelCapabilities,
 ) -> Vec<String> {
     let passthrough = request.passthrough.as_deref();
-    let of_client = passthrough.into_iter().flat_map(|passthrough| {
+    let client_fields = passthrough.into_iter().flat_map(|passthrough| {
         let names = passthrough.fields.keys();
         names.filter(move |name| is_sent_to(kind, passthrough, name))
     });
@@ -275,7 +275,9 @@ pub fn field_names(
     let has_marks = cache_marks::has_marks(&request.messages, request.tools.as_deref());
     let marks = kind == ApiFormat::Anthropic && has_marks;
     let marks = marks.then(|| cache_marks::CACHE_FIELD.to_owned());
-    let fields = of_client.chain(capabilities.body_fields.keys()).cloned();
+    let fields = client_fields
+        .chain(capabilities.body_fields.keys())
+        .cloned();
     fields.chain(name).chain(marks).collect()
 }
 

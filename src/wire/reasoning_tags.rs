@@ -6,7 +6,7 @@ mod find;
 mod marks;
 
 use code::CodeTracker;
-use find::{MarkFound, find_first, first_match};
+use find::{MarkMatch, find_first, first_match};
 use marks::{ANSWER_MARKS, BARE_CHANNELS, BareChannels, FIRST_CHARACTERS, Marks, REASONING_MARKS};
 
 /// Markers that open a channel: gpt-oss writes in channels, of which `final` is the answer (OpenAI's Harmony
@@ -155,7 +155,7 @@ impl ReasoningSplitter {
                     self.mode = SplitterMode::Start;
                     true
                 }
-                Err(sure) => self.emit_certain(sure, false, out),
+                Err(certain_length) => self.emit_prefix(certain_length, false, out),
             },
             SplitterMode::Header => self.read_header(),
             SplitterMode::Wrapped(_) => false,
@@ -168,8 +168,8 @@ impl ReasoningSplitter {
         let closing: Vec<&'static str> = distinct_marks().map(|marks| marks.closing).collect();
         let (at, length) = match find_first(&self.held_text[self.scanned..], &closing) {
             Ok((at, length)) => (self.scanned + at, length),
-            Err(sure) => {
-                self.scanned += sure;
+            Err(certain_length) => {
+                self.scanned += certain_length;
                 return false;
             }
         };
@@ -180,7 +180,7 @@ impl ReasoningSplitter {
         let opening = distinct_marks().filter(|marks| !marks.opening.is_empty());
         let opening = opening.map(|marks| (marks.opening, ()));
         let skipped = match first_match(trimmed, opening) {
-            MarkFound::Mark((), open) => self.held_text.len() - trimmed.len() + open,
+            MarkMatch::Mark((), open) => self.held_text.len() - trimmed.len() + open,
             _ => 0,
         };
         self.held_text.drain(..skipped.min(at));
@@ -213,12 +213,12 @@ impl ReasoningSplitter {
     }
 
     /// Whether the text begins with a channel's name.
-    fn begins_bare(&self, text: &str) -> MarkFound<()> {
-        let is_behind = self.is_marked || self.was_closed || self.has_text;
-        match self.bare_channels.filter(|_| !is_behind) {
-            Some(bare) if text.starts_with(bare.opening) => MarkFound::Mark((), bare.opening.len()),
-            Some(bare) if bare.opening.starts_with(text) => MarkFound::Incomplete,
-            _ => MarkFound::Nothing,
+    fn begins_undelimited_channel(&self, text: &str) -> MarkMatch<()> {
+        let is_past_start = self.is_marked || self.was_closed || self.has_text;
+        match self.bare_channels.filter(|_| !is_past_start) {
+            Some(bare) if text.starts_with(bare.opening) => MarkMatch::Mark((), bare.opening.len()),
+            Some(bare) if bare.opening.starts_with(text) => MarkMatch::Incomplete,
+            _ => MarkMatch::Nothing,
         }
     }
 
@@ -227,13 +227,13 @@ impl ReasoningSplitter {
         if trimmed.is_empty() && self.held_text.len() <= MAX_SPACE_BYTES {
             return false;
         }
-        match self.begins_bare(trimmed) {
-            MarkFound::Incomplete => return false,
-            MarkFound::Mark((), _) => {
+        match self.begins_undelimited_channel(trimmed) {
+            MarkMatch::Incomplete => return false,
+            MarkMatch::Mark((), _) => {
                 (self.mode, self.scanned) = (SplitterMode::Bare, 0);
                 return true;
             }
-            MarkFound::Nothing => {}
+            MarkMatch::Nothing => {}
         }
         let space = self.held_text.len() - trimmed.len();
         let channels = CHANNEL_BEGINNINGS
@@ -241,36 +241,36 @@ impl ReasoningSplitter {
             .map(|mark| (*mark, SplitterMode::Header));
         let blocks =
             opening_marks().map(|marks| (marks.opening, SplitterMode::Reasoning(marks.closing)));
-        let is_behind = (self.is_marked || self.was_closed) && !self.has_text;
+        let is_past_start = (self.is_marked || self.was_closed) && !self.has_text;
         // Some models close a block twice.
-        let closings = distinct_marks().filter(|_| is_behind);
-        let closings = closings.map(|marks| (marks.closing, SplitterMode::Start));
-        let answers = ANSWER_MARKS.iter().filter(|_| is_behind);
+        let closing_marks = distinct_marks().filter(|_| is_past_start);
+        let closing_marks = closing_marks.map(|marks| (marks.closing, SplitterMode::Start));
+        let answers = ANSWER_MARKS.iter().filter(|_| is_past_start);
         let answers = answers.map(|(open, close)| (*open, SplitterMode::Wrapped(close)));
         match first_match(
             trimmed,
-            channels.chain(blocks).chain(answers).chain(closings),
+            channels.chain(blocks).chain(answers).chain(closing_marks),
         ) {
-            MarkFound::Mark(SplitterMode::Start, length) => {
+            MarkMatch::Mark(SplitterMode::Start, length) => {
                 self.held_text.drain(..space + length);
             }
-            MarkFound::Mark(SplitterMode::Wrapped(close), length)
+            MarkMatch::Mark(SplitterMode::Wrapped(close), length)
                 if self.closing_marker.is_none() =>
             {
                 self.held_text.drain(..space + length);
                 self.closing_marker = Some(close);
             }
-            MarkFound::Mark(mode, length) if !matches!(mode, SplitterMode::Wrapped(_)) => {
+            MarkMatch::Mark(mode, length) if !matches!(mode, SplitterMode::Wrapped(_)) => {
                 self.held_text.drain(..space + length);
                 self.mode = mode;
                 self.is_marked = true;
                 self.channels |= mode == SplitterMode::Header;
             }
-            MarkFound::Incomplete if self.held_text.len() <= MAX_SPACE_BYTES => return false,
+            MarkMatch::Incomplete if self.held_text.len() <= MAX_SPACE_BYTES => return false,
             _ => {
                 // Whitespace between a block and the answer belongs to neither; whitespace within the answer is
                 // kept.
-                if is_behind {
+                if is_past_start {
                     self.held_text.drain(..space);
                 }
                 self.mode = SplitterMode::Text;
@@ -290,39 +290,39 @@ impl ReasoningSplitter {
             }
             _ => text.len(),
         };
-        let sure = trim_wrapped(&held_text);
-        for (at, character) in held_text[..sure].char_indices() {
+        let certain_length = trim_wrapped(&held_text);
+        for (at, character) in held_text[..certain_length].char_indices() {
             let mark_found = match FIRST_CHARACTERS.contains(&character) && !self.code.is_in_code()
             {
                 true => self.find_mark(&held_text[at..]),
-                false => MarkFound::Nothing,
+                false => MarkMatch::Nothing,
             };
             match mark_found {
-                MarkFound::Mark(MarkKind::Plain, _) => {
+                MarkMatch::Mark(MarkKind::Plain, _) => {
                     self.has_plain = true;
                     self.code.push(character);
                 }
-                MarkFound::Nothing => self.code.push(character),
-                MarkFound::Incomplete => {
-                    let sure = trim_wrapped(&held_text[..at]);
-                    self.emit(&held_text[..sure], out);
-                    held_text[sure..].clone_into(&mut self.held_text);
+                MarkMatch::Nothing => self.code.push(character),
+                MarkMatch::Incomplete => {
+                    let certain_length = trim_wrapped(&held_text[..at]);
+                    self.emit(&held_text[..certain_length], out);
+                    held_text[certain_length..].clone_into(&mut self.held_text);
                     return false;
                 }
-                MarkFound::Mark(mark, length) => {
-                    let sure = match mark {
+                MarkMatch::Mark(mark, length) => {
+                    let certain_length = match mark {
                         MarkKind::Answered => trim_wrapped(&held_text[..at]),
                         _ => at,
                     };
-                    self.emit(&held_text[..sure], out);
+                    self.emit(&held_text[..certain_length], out);
                     held_text[at + length..].clone_into(&mut self.held_text);
                     self.enter_state_after(mark, out);
                     return true;
                 }
             }
         }
-        self.emit(&held_text[..sure], out);
-        held_text[sure..].clone_into(&mut self.held_text);
+        self.emit(&held_text[..certain_length], out);
+        held_text[certain_length..].clone_into(&mut self.held_text);
         false
     }
 
@@ -350,7 +350,7 @@ impl ReasoningSplitter {
     }
 
     /// Finds a reasoning marker within the text, or the marker at the answer's end.
-    fn find_mark(&self, text: &str) -> MarkFound<MarkKind> {
+    fn find_mark(&self, text: &str) -> MarkMatch<MarkKind> {
         let blocks = opening_marks().filter(|marks| {
             // Recognized at the beginning of a line, or anywhere if the answer began with a block.
             (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
@@ -408,22 +408,22 @@ impl ReasoningSplitter {
                 };
                 true
             }
-            Err(sure) => self.emit_certain(sure, is_final, out),
+            Err(certain_length) => self.emit_prefix(certain_length, is_final, out),
         }
     }
 
     /// Emits the text before a marker, and removes the marker.
     fn emit_before(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
-        self.emit_certain(at, is_text, out);
+        self.emit_prefix(at, is_text, out);
         self.held_text.drain(..length);
     }
 
-    fn emit_certain(&mut self, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) -> bool {
-        let sure: String = self.held_text.drain(..length).collect();
+    fn emit_prefix(&mut self, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) -> bool {
+        let certain_length: String = self.held_text.drain(..length).collect();
         match is_text {
-            true => self.emit(&sure, out),
-            false if sure.is_empty() => {}
-            false => out.push(ThinkPiece::Reasoning(sure)),
+            true => self.emit(&certain_length, out),
+            false if certain_length.is_empty() => {}
+            false => out.push(ThinkPiece::Reasoning(certain_length)),
         }
         false
     }
@@ -441,7 +441,7 @@ impl ReasoningSplitter {
         match self.mode {
             SplitterMode::Reasoning(_) | SplitterMode::Channel(false) => {
                 self.held_text = held_text;
-                self.emit_certain(self.held_text.len(), false, out);
+                self.emit_prefix(self.held_text.len(), false, out);
             }
             // Whitespace after a block is not an answer.
             SplitterMode::Start

@@ -97,7 +97,7 @@ pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
 
 /// Returns the error in its own field, if there is one.
 pub(super) fn error_field(frame: &Value) -> Option<&Value> {
-    let is_something = |value: &&Value| match value {
+    let is_non_empty = |value: &&Value| match value {
         Value::Null | Value::Bool(_) => false,
         Value::String(text) => !text.trim().is_empty(),
         Value::Object(fields) => !fields.is_empty(),
@@ -112,7 +112,7 @@ pub(super) fn error_field(frame: &Value) -> Option<&Value> {
         &frame["fault"],
         &frame["Response"]["Error"],
     ];
-    let error = { fields }.into_iter().find(is_something)?;
+    let error = { fields }.into_iter().find(is_non_empty)?;
     Some(error.get(0).unwrap_or(error))
 }
 
@@ -218,19 +218,19 @@ pub fn refused_parameter(body: &str) -> Option<String> {
 /// Whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path, or in
 /// a sentence that names the position.
 fn is_name_refused(error: &Value, body: &Value) -> bool {
-    let is_place = |place: &str| place.starts_with("messages") && place.ends_with("name");
-    if error["param"].as_str().is_some_and(is_place) {
+    let is_name_field = |place: &str| place.starts_with("messages") && place.ends_with("name");
+    if error["param"].as_str().is_some_and(is_name_field) {
         return true;
     }
     let lists = [&error["detail"], &body["detail"]];
     let mut extra = lists.into_iter().filter_map(Value::as_array).flatten();
-    let is_extra = |entry: &Value| {
+    let is_extra_field = |entry: &Value| {
         let loc = entry["loc"].as_array().map_or(&[][..], Vec::as_slice);
         entry["type"] == "extra_forbidden"
             && loc.iter().any(|part| part == "messages")
             && loc.last().is_some_and(|part| part == "name")
     };
-    if extra.any(is_extra) {
+    if extra.any(is_extra_field) {
         return true;
     }
     let text = error_message(error);
@@ -257,9 +257,10 @@ pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
     ];
     let mut extra = lists.into_iter().filter_map(Value::as_array).flatten();
     let extra_field = extra.find_map(|entry| {
-        let is_extra = entry["type"] == "extra_forbidden" || entry["type"] == "value_error.extra";
+        let is_extra_field =
+            entry["type"] == "extra_forbidden" || entry["type"] == "value_error.extra";
         let name = entry["loc"].as_array()?.last()?.as_str()?;
-        is_named(name).filter(|_| is_extra)
+        is_named(name).filter(|_| is_extra_field)
     });
     if extra_field.is_some() {
         return extra_field;
@@ -471,13 +472,13 @@ fn mask_key(word: &str) -> String {
 
 fn looks_like_a_key(part: &str) -> bool {
     let key_prefixes = ["sk-", "key-", "gsk_", "xai-", "AIza", "pk-", "eyJ"];
-    let is_known_start =
+    let has_key_prefix =
         part.len() >= 8 && key_prefixes.iter().any(|start| part.starts_with(start));
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
     // Model names contain digits too, but in few and short groups.
     let groups = part.split(['-', '_', '.']).map(str::len).max().unwrap_or(0);
-    is_known_start || (groups >= 20 && digits >= 3 && letters >= 3)
+    has_key_prefix || (groups >= 20 && digits >= 3 && letters >= 3)
 }
 
 // Control characters and bidirectional marks could disguise a message.

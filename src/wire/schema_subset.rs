@@ -278,11 +278,11 @@ fn is_open(schema: &Value) -> bool {
         return false;
     };
     let additional = fields.get("additionalProperties");
-    let takes_any = match additional {
+    let allows_any = match additional {
         None => fields.get("type") == Some(&json!("object")) && !fields.contains_key("properties"),
         Some(additional) => *additional != Value::Bool(false),
     };
-    takes_any
+    allows_any
         || fields.contains_key("patternProperties")
         || children(fields).any(|(_, child)| is_open(child))
 }

@@ -125,7 +125,7 @@ pub struct CompleteAnswer<'a> {
     pub reasoning: &'a str,
     /// Further data from the vendor: reasoning items, log probabilities, stop sequence.
     pub extras: &'a Extras,
-    /// Finish reason.
+    /// Why the answer ended.
     pub finish_reason: Finish,
     /// Token usage.
     pub usage: &'a Usage,

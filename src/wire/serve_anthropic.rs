@@ -321,7 +321,7 @@ impl MessageEvents {
     pub fn end_events(&mut self, answer: &CompleteAnswer) -> Vec<NamedEvent> {
         let mut events = self.close_block();
         if !answer.calls.is_empty() {
-            events.extend(self.late_blocks(&answer.extras.reasoning));
+            events.extend(self.trailing_blocks(&answer.extras.reasoning));
         }
         for (index, call) in (self.index..).zip(answer.calls) {
             let piece = json!({ "type": "input_json_delta", "partial_json": call.arguments });
@@ -343,7 +343,7 @@ impl MessageEvents {
 
     /// Encodes signed blocks that arrived after the answer began: the vendor requires them with the results of the
     /// calls.
-    fn late_blocks(&mut self, blocks: &[Value]) -> Vec<NamedEvent> {
+    fn trailing_blocks(&mut self, blocks: &[Value]) -> Vec<NamedEvent> {
         let signed = blocks.iter().filter(|block| is_signed_thought(block));
         let mut events = Vec::new();
         for block in signed.skip(self.signed_count) {

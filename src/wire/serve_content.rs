@@ -87,10 +87,10 @@ pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, Re
 }
 
 fn parse_image_url(url: &str) -> Result<Image, RequestError> {
-    let is_data = url
+    let is_data_url = url
         .get(.."data:".len())
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-    let data = url.get("data:".len()..).filter(|_| is_data);
+    let data = url.get("data:".len()..).filter(|_| is_data_url);
     let data = data.and_then(|data| data.split_once(','));
     // The media type may have parameters.
     let parts = data.and_then(|(head, base64)| {

@@ -17,7 +17,7 @@ pub struct AttachedFile {
     pub title: String,
     /// The client's description of the file.
     context: String,
-    /// Content of the file.
+    /// The bytes of the file, or where they are.
     pub content: FileContent,
 }
 

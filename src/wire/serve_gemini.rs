@@ -108,7 +108,7 @@ fn chat_settings(config: &Value) -> Map<String, Value> {
     let schemas = ["responseJsonSchema", "responseSchema"].map(|name| get_field(config, name));
     let schema = schemas.into_iter().find(|schema| schema.is_object());
     if let Some(schema) = schema {
-        let inner = json!({ "name": "answer", "schema": common_schema(schema) });
+        let inner = json!({ "name": "answer", "schema": to_common_schema(schema) });
         let format = json!({ "type": "json_schema", "json_schema": inner });
         chat.insert("response_format".into(), format);
     } else if get_field(config, "responseMimeType") == "application/json" {
@@ -118,16 +118,16 @@ fn chat_settings(config: &Value) -> Map<String, Value> {
 }
 
 /// Converts a schema to the common form: Google writes type names in uppercase.
-fn common_schema(schema: &Value) -> Value {
+fn to_common_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
             let convert_entry = |(name, value): (&String, &Value)| match (name.as_str(), value) {
                 ("type", Value::String(kind)) => (name.clone(), json!(kind.to_ascii_lowercase())),
-                _ => (name.clone(), common_schema(value)),
+                _ => (name.clone(), to_common_schema(value)),
             };
             Value::Object(fields.iter().map(convert_entry).collect())
         }
-        Value::Array(items) => items.iter().map(common_schema).collect(),
+        Value::Array(items) => items.iter().map(to_common_schema).collect(),
         other => other.clone(),
     }
 }
@@ -305,7 +305,7 @@ fn add_tools(body: &Value, chat: &mut Map<String, Value>, ignored: &mut Vec<Stri
             let mut function =
                 json!({ "name": declared["name"], "description": declared["description"] });
             if let Some(schema) = schema {
-                function["parameters"] = common_schema(schema);
+                function["parameters"] = to_common_schema(schema);
             }
             functions.push(json!({ "type": "function", "function": function }));
         }

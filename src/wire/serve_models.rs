@@ -32,10 +32,10 @@ pub fn openai_row(listed: &ServedModel) -> Value {
         json!({ "id": listed.id, "object": "model", "created": created, "owned_by": listed.owner });
     let name = listed.model.map_or(listed.id, |model| &model.name);
     // A model is assumed to accept images unless it is known not to.
-    let sees = listed
+    let accepts_images = listed
         .model
         .is_some_and(|model| model.vision != Some(false));
-    let (inputs, modality) = match sees {
+    let (inputs, modality) = match accepts_images {
         true => (json!(["text", "image"]), "text+image->text"),
         false => (json!(["text"]), "text->text"),
     };

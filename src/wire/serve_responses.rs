@@ -303,10 +303,10 @@ fn output_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
 fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
     let own = answer.extras.reasoning.iter();
-    let is_worded = own
+    let has_readable_block = own
         .clone()
         .any(|item| is_responses_item(item) || is_signed_thought(item));
-    if !is_worded && !answer.reasoning.is_empty() {
+    if !has_readable_block && !answer.reasoning.is_empty() {
         items.push(reasoning_item(frame, 0, &[summary_part(answer.reasoning)]));
     }
     for block in own {

@@ -110,7 +110,7 @@ impl SseDecoder {
 
     /// Whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain text
     /// does not contain.
-    pub fn is_sensible(&self) -> bool {
+    pub fn looks_like_event_stream(&self) -> bool {
         let starts_field = |field: &[u8]| self.line.starts_with(field);
         self.sensible || FIELD_NAMES.iter().any(|field| starts_field(field)) || starts_field(b":")
     }

@@ -351,7 +351,7 @@ fn complete_answers_are_accepted_instead_of_a_stream() {
         ),
     ] {
         let mut stream = AnswerDecoder::new(kind);
-        stream.push_whole(body);
+        stream.push_complete_response(body);
         let answer = stream
             .finish(&request_with(Parameters::default()))
             .1
@@ -363,7 +363,7 @@ fn complete_answers_are_accepted_instead_of_a_stream() {
         );
         for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
             let mut stream = AnswerDecoder::new(kind);
-            stream.push_whole(body);
+            stream.push_complete_response(body);
             let error = stream
                 .finish(&request_with(Parameters::default()))
                 .1

@@ -77,8 +77,8 @@ impl ToolCallBuilder {
             true => Some(""),
             false => pending.repeated_fragment.as_deref(),
         };
-        let goes_on = before.is_some_and(|before| fragment.arguments.starts_with(before));
-        pending.repeated_fragment = goes_on.then(|| fragment.arguments.to_owned());
+        let is_cumulative = before.is_some_and(|before| fragment.arguments.starts_with(before));
+        pending.repeated_fragment = is_cumulative.then(|| fragment.arguments.to_owned());
         // After a complete object, only whitespace may follow: otherwise the object is repeated, or starts over.
         if is_object(&call.arguments) && !fragment.arguments.trim().is_empty() {
             call.arguments.clear();
@@ -96,17 +96,18 @@ impl ToolCallBuilder {
         let ToolCallFragment {
             index, id, name, ..
         } = *fragment;
-        let of_id = (self.0.iter()).rposition(|pending| !id.is_empty() && pending.call.id == id);
+        let index_by_id =
+            (self.0.iter()).rposition(|pending| !id.is_empty() && pending.call.id == id);
         let Some(index) = index else {
             // Without an index, a new ID begins a call.
             return match id.is_empty() && (name.is_empty() || self.is_open(name)) {
                 true => self.0.len().checked_sub(1),
-                false => of_id,
+                false => index_by_id,
             };
         };
         let Some(at) = self.0.iter().rposition(|pending| pending.index == index) else {
             // Some hosts number fragments instead of calls: the same call continues under a different index.
-            return of_id.filter(|&at| !is_object(&self.0[at].call.arguments));
+            return index_by_id.filter(|&at| !is_object(&self.0[at].call.arguments));
         };
         let call = &self.0[at].call;
         let is_other = !id.is_empty() && !call.id.is_empty() && call.id != id;
@@ -123,7 +124,7 @@ impl ToolCallBuilder {
         // Gemini's compatible endpoint numbers every parallel call 0. Other hosts give one call a new ID with every
         // fragment, but send no name and nothing after complete arguments.
         match is_other && (!name.is_empty() || is_object(&call.arguments)) {
-            true => of_id,
+            true => index_by_id,
             false => Some(at),
         }
     }

@@ -12,7 +12,7 @@ use crate::support::server::{Folder, Server};
 fn run_backup_check(server: &Server, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().unwrap();
-    runtime.block_on(server.app.backups().make_when_due(now));
+    runtime.block_on(server.app.backups().back_up_if_due(now));
 }
 
 fn file_names(folder: &std::path::Path) -> Vec<String> {

@@ -100,7 +100,7 @@ fn a_full_disk_loses_no_data_and_is_reported() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("MB free"), "{}", refused.text());
 
-    // With free space it recovers by itself.
+    // Once there is free space, the server recovers without a restart.
     fs::remove_file(&filling).unwrap();
     assert_eq!(rename_user(&mut client, "After").status, 200);
     let uploaded = client.upload("/api/upload-document", "thin.txt", text.as_bytes());

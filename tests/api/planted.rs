@@ -21,7 +21,7 @@ fn start_analysis(client: &mut Client, models: &[&str], extra_fields: Value) -> 
     id_of(&answer)
 }
 
-/// Returns the prompt that the synthesizer received.
+/// Returns the last user message that the synthesizer received.
 fn synthesizer_prompt<'a>(requests: &'a [ReceivedRequest], model: &str) -> &'a str {
     let last = requests
         .iter()

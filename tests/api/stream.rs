@@ -55,7 +55,7 @@ pub fn check_complete_stream(events: &[Event]) {
     assert!(FINAL_EVENTS.contains(&events.last().unwrap().name.as_str()));
 }
 
-/// Returns the stage and the member of an event.
+/// Returns the `stage` and `member` fields of an event.
 fn stage_and_member(event: &Event) -> (String, String) {
     let word = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
     (word("stage"), word("model"))

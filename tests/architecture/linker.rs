@@ -91,7 +91,7 @@ fn imports_read_from_the_objects_of_modules_and_exports_are_listed() {
             "js/parts/d.js"
         ]
     );
-    assert_eq!(module.loads, ["js/parts/later.js"]);
+    assert_eq!(module.dynamic_imports, ["js/parts/later.js"]);
     let names: Vec<&str> = module
         .exports
         .iter()

@@ -55,7 +55,7 @@ fn a_question_is_dictated_and_its_answer_is_read_aloud() {
     browser.click("[aria-label=Dictate]");
     assert_eq!(pressed(&browser, "Dictate"), json!("true"));
     check_accessibility(&browser, axe().as_deref(), "dictation");
-    // What the recognition may still change is not written.
+    // Interim results, which the recognition may still change, are not inserted.
     browser.run("say('How much', false);", json!([]));
     browser.run("say('How much does the pump');", json!([]));
     browser.run("say(' deliver?');", json!([]));

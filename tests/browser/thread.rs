@@ -328,7 +328,7 @@ fn stopped_run_is_not_shown_as_an_error() {
         check_width(&browser, "a stopped run");
         check_accessibility(&browser, axe.as_deref(), "a stopped run");
         browser.screenshot_window(&format!("thread-stopped-{width}"));
-        // It survives a reload.
+        // The choice survives a reload.
         browser.reload();
         browser.wait_text(".stopped-head", "You stopped this run");
         browser.wait_text(".stopped", "delivers");

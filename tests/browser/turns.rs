@@ -1,5 +1,5 @@
-//! What a reader does with an answer: asks one member, pushes back on a claim, runs it again, and goes on from a run
-//! that was stopped; and what the browser needs to install the pages.
+//! Actions on an answer: ask one member, question a claim, run it again, continue a stopped run. Also what browsers
+//! require to install the pages.
 
 use serde_json::json;
 
@@ -121,7 +121,7 @@ fn a_stopped_text_is_continued() {
         browser.wait_text(".stopped-head", "all text is kept");
         browser.press("Continue");
         browser.wait_text(".turn.last .branch", "2/2");
-        // It goes on from the text so far, which is shown meanwhile.
+        // The continued answer begins with the text so far, which stays visible.
         browser.wait_text(".turn.last .answer", "the pump delivers forty");
         assert_eq!(browser.console_errors(), Vec::<String>::new());
     }

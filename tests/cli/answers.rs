@@ -48,7 +48,7 @@ fn piped_input_with_a_question_is_a_document() {
         result["prompt"], "Who repairs the lock?",
         "several words are one question"
     );
-    // Also from a file; an empty pipe adds nothing.
+    // A document can also be redirected from a file; an empty pipe adds nothing.
     std::fs::write(workspace.0.join("lock.txt"), LOCK_TEXT).unwrap();
     let mut command = workspace.quire(&args);
     command.stdin(std::fs::File::open(workspace.0.join("lock.txt")).unwrap());

@@ -167,7 +167,7 @@ fn export_and_import_are_complete_and_idempotent() {
         (&0.into(), &0.into()),
         "{second}"
     );
-    // It is found, and its bytes are complete.
+    // The document is found, and its bytes are complete.
     let found = other.run(&["documents", "search", "lock"]).expect_success();
     assert!(found.contains("lease.txt"), "{found}");
     let stored_files: Vec<_> = std::fs::read_dir(other.data_folder().join("documents"))

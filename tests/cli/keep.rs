@@ -261,7 +261,7 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.contains("restore"))
         .collect();
-    // The three that are kept, without empty logs or partial files.
+    // The three most recent backups are kept, without empty logs or partial files.
     assert_eq!(names.len(), 3, "{names:?}");
 }
 

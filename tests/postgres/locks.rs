@@ -1,4 +1,4 @@
-//! What servers of one database lock: none waits for another in a circle, and none writes what another has taken over.
+//! Locks of several servers on one database: no deadlocks, and no server writes what another has taken over.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
@@ -118,7 +118,7 @@ fn an_experiment_stopped_through_another_server_and_resumed_at_once_does_not_run
         assert_eq!(stopped.status, 200, "{}", stopped.text());
         let resumed = client.post(&format!("{path}/resume"), json!({}));
         assert_eq!(resumed.status, 200, "{}", resumed.text());
-        // The calls of before have ended, although no one has looked for stopped experiments yet.
+        // Calls made before have ended, although no server has looked for stopped experiments yet.
         provider.wait_for_disconnects(round);
         assert_eq!(client.get(&path).json()["status"], "running");
     }

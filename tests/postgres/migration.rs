@@ -53,7 +53,7 @@ const ROWS: &str = "
         VALUES ('provider_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'acme', 'openai', 'c2VhbGVk', 5, 5);
 ";
 
-/// A folder with a filled database, and what its server answered.
+/// A folder with a filled database, and the answers of its server.
 struct Filled {
     folder: Folder,
     client: Client,
@@ -106,7 +106,7 @@ impl Filled {
         secret.trim().to_owned()
     }
 
-    /// What a server answers about the same account.
+    /// The server's answers about one account.
     fn answers(&self, server: &Executable) -> Vec<(String, Value)> {
         let mut client = server.known(&self.client);
         let mut found = Vec::new();
@@ -386,7 +386,7 @@ fn an_original_is_copied_whole_or_named_as_damaged() {
     let cluster = Cluster::start();
     let (address, data) = (cluster.address("postgres"), filled.data());
     let original = |folder: &Path| folder.join("documents").join(&filled.document);
-    // What only a replica may have is not left behind.
+    // Files that may exist only in a replica are not lost.
     let moved = filled.folder.path().join("moved");
     std::fs::rename(original(&data), &moved).unwrap();
     let replica = filled.folder.path().join("replica");

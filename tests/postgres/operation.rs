@@ -132,7 +132,7 @@ fn a_server_that_has_lost_the_database_to_one_of_an_earlier_version_must_stop() 
     let earlier = loop {
         cluster.halt();
         cluster.begin();
-        // Unless the server of today connects first.
+        // The connection succeeds unless a current server connects first.
         if let Some(earlier) = OtherSession::earlier_server(&cluster) {
             break earlier;
         }
@@ -331,7 +331,7 @@ fn servers_divide_the_concurrency_of_a_provider() {
     let (one, other) = (Server::with(&settings), Server::with(&settings));
     let mut client = one.user("ada@example.com");
     let mut elsewhere = known(&other, &client);
-    // Until both have seen each other.
+    // Wait until both servers have seen each other.
     for server in [&one, &other] {
         while server.app.server_count() < 2 {
             std::thread::sleep(std::time::Duration::from_millis(20));

@@ -1,4 +1,4 @@
-//! A proxy between Quire and a PostgreSQL server that loses messages and connections when it is told to.
+//! A proxy between Quire and a PostgreSQL server that drops messages and connections on command.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

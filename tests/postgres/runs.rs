@@ -178,7 +178,7 @@ fn a_server_that_was_cut_off_gives_its_run_up() {
     let mut client = one.user("ada@example.com");
     let id = begin(&mut client, &["p/slow"]);
     provider.wait_hanging(1);
-    // As if it had not reached the database for long.
+    // Simulates a server that has not reached the database for a long time.
     assert_eq!(cluster.run("UPDATE servers SET until = 1;"), "");
     let other = Server::with(&settings);
     let mut elsewhere = known(&other, &client);
@@ -220,7 +220,7 @@ fn a_server_alone_goes_on_after_the_database_was_away_for_long() {
         )
     });
     provider.wait_called("late");
-    // As if its row had expired while the database was away.
+    // Simulates a row that expired while the database was unavailable.
     assert_eq!(cluster.run("UPDATE servers SET until = 1;"), "");
     let answer = awaited.join().unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -267,7 +267,7 @@ fn a_server_resumes_a_run_whose_lease_it_has_without_driving_it() {
 #[test]
 fn a_run_that_cannot_be_resumed_is_stopped_through_its_server() {
     let (cluster, provider) = (Cluster::start(), stalling_once());
-    // So many leases that the server no longer tries.
+    // After this many leases, the server gives up.
     let (mut pair, id) = orphaned(&cluster, &provider, 50);
     cancel(&mut pair.elsewhere, &id);
     assert_eq!(pair.elsewhere.delete(&analysis_path(&id, "")).status, 200);

@@ -30,13 +30,13 @@ const RUNS_PER_PERSON: usize = 2 * RUNS_AT_ONCE;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// How long anything may take before the test counts as stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(300);
-/// What each run costs in microdollars, and the most that it can: two calls of `OUTPUT_TOKENS` at 100 dollars per
-/// million, with nothing for the prompt.
+/// Cost of each run in microdollars, and its maximum: two calls of `OUTPUT_TOKENS` at 100 dollars per million, with a
+/// free prompt.
 const RUN_COST: i64 = 2 * 100 * OUTPUT_TOKENS;
 /// The tokens of each answer, and the most that it may have.
 const OUTPUT_TOKENS: i64 = 16;
 
-/// What a person did and saw.
+/// Actions and observations of one user.
 #[derive(Default)]
 struct PersonRecord {
     /// The runs that were acknowledged, with the events of their streams.
@@ -257,7 +257,7 @@ fn begin(client: &Client, key: &str, record: &mut PersonRecord) -> Option<String
     None
 }
 
-/// Sends a request until a server answers it.
+/// Repeats a request until a server answers it.
 fn again(send: impl Fn() -> Result<Answer, String>) -> Answer {
     let until = Instant::now() + STUCK_AFTER;
     loop {
@@ -302,7 +302,8 @@ fn names_budget(event: &Event) -> bool {
     event.data.to_string().contains("the day's budget")
 }
 
-/// Each stream has every event once, in order, the last of which is the only final one, and is the same afterward.
+/// Every stream contains each event exactly once and in order, ends with the only final event, and is the same when
+/// read again.
 fn check_streams(client: &Client, record: &PersonRecord) {
     for (id, seen) in &record.runs {
         for (event, number) in seen.iter().zip(1..) {

@@ -1,5 +1,5 @@
-//! What several servers of one database share: leases of runs, reservations, documents, the secret, and idempotency
-//! keys.
+//! Data that several servers on one database share: leases of runs, reservations, documents, the secret, and
+//! idempotency keys.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn a_run_has_one_driver_and_the_writes_of_an_earlier_one_are_refused() {
     assert_eq!(take_over(&other), [], "its server lives");
     assert_eq!(check(&one, &run, RunLease::NEW), Ok(()));
 
-    // As if it had not renewed its row in time.
+    // Simulates a server that did not renew its row in time.
     assert_eq!(
         cluster.run(&format!(
             "UPDATE servers SET until = 1 WHERE boot = '{}'",
@@ -124,7 +124,7 @@ fn a_server_whose_row_has_expired_keeps_the_leases_that_nobody_took() {
 fn servers_take_over_each_run_once_and_housekeeping_has_one_of_them() {
     let cluster = Cluster::start();
     let stores: Vec<Store> = (1..=3).map(|seed| member(&cluster, seed)).collect();
-    // Stored by a version without leases.
+    // A run stored by a version without leases.
     let runs: Vec<AnalysisId> = (1..=20)
         .map(|number| insert_run(&cluster, number))
         .collect();
@@ -176,7 +176,7 @@ fn two_servers_at_once_never_reserve_more_than_there_is() {
 
 /// Reserves from two servers at once, and checks that it is never more than there is.
 pub fn reserve_at_once(cluster: &Cluster) {
-    /// What may be reserved in all.
+    /// The maximum amount that may be reserved in total.
     const LIMIT: u64 = 1_000;
     let stores = [member(cluster, 1), member(cluster, 2)];
     let amount = UsageAmount {
@@ -208,7 +208,7 @@ pub fn reserve_at_once(cluster: &Cluster) {
             .map(|one| one.0)
             .collect();
         assert_eq!(granted.len(), 11, "{granted:?}");
-        // What one releases, the other gets, a moment later.
+        // An amount that one server releases becomes available to the other a moment later.
         let from = granted[0];
         both[from].release("key_1", amount);
         let other = &both[1 - from];
@@ -224,7 +224,7 @@ pub fn reserve_at_once(cluster: &Cluster) {
         }
         let refused = both[from].reserve("key_1", amount, within).await.unwrap();
         assert_eq!(refused, Err(990), "and it is not there twice");
-        // What a server had reserved ends with it.
+        // The reservations of a server end with it.
         stores[1 - from].membership().unwrap().leave().await;
         let free = both[from].reserve("key_1", amount, within).await.unwrap();
         assert_eq!(free, Ok(()));
@@ -304,7 +304,7 @@ fn servers_with_different_secrets_are_refused() {
         !refused.status.success() && printed.contains("QUIRE_SECRET"),
         "{printed}"
     );
-    // With the same one, there are two.
+    // With the same secret, two servers run.
     let third = Folder::new();
     let same = Executable::with(&third, &settings);
     let client = Client::new(server.address).registered("ada@example.com");

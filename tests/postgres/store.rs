@@ -15,7 +15,7 @@ pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// A person; `number` is different for each.
+/// Creates a user; `number` is different for each.
 pub fn user(number: u32) -> User {
     User {
         id: UserId::new(at(1_000), u128::from(number)),
@@ -180,7 +180,7 @@ fn a_database_from_before_there_were_servers_gets_their_tables_and_a_foreign_one
                 DROP TABLE reservations, leases, run_commands, document_bytes, servers; DROP FUNCTION quire_now;
                 ALTER TABLE quire_schema DROP COLUMN server_steps;";
     assert_eq!(cluster.run(lost), "");
-    // Several that start together add them once.
+    // Servers that start at the same time add the tables once.
     let stores: Vec<Store> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
             .map(|_| scope.spawn(|| open(&cluster, "postgres").unwrap()))

@@ -64,9 +64,10 @@ impl Accounts {
             return Ok(attempt);
         }
         // Count in both buckets, even if the first one refuses.
-        let over_network = self.count(ThrottleKey::Network(network), now, &mut attempt);
-        let over_account = self.count(ThrottleKey::Account(account.to_owned()), now, &mut attempt);
-        if let Err(too_fast) = over_network.and(over_account)
+        let network_result = self.count(ThrottleKey::Network(network), now, &mut attempt);
+        let account_result =
+            self.count(ThrottleKey::Account(account.to_owned()), now, &mut attempt);
+        if let Err(too_fast) = network_result.and(account_result)
             && !self.is_known_network(account, network).await?
         {
             return Err(too_fast);

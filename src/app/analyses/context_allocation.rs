@@ -30,7 +30,7 @@ pub(super) struct ContextAllocation {
     pub member_passages: Vec<Vec<SourcePassage>>,
     pub parts: Vec<Vec<SourcePassage>>,
     pub readers: Vec<Member>,
-    pub fittings: Vec<MemberFit>,
+    pub member_fits: Vec<MemberFit>,
     pub notes: Vec<String>,
     pub retrieval: Option<RetrievalRecord>,
 }
@@ -121,7 +121,7 @@ impl Analyses<'_> {
                 // A fallback has room for at least as much as the member gets.
                 fallback.reads = member.reads;
             }
-            allocation.fittings.push(MemberFit {
+            allocation.member_fits.push(MemberFit {
                 model: member.model.clone(),
                 fit: fit_choice.fit,
                 why: fit_choice.reason.clone(),
@@ -136,7 +136,7 @@ impl Analyses<'_> {
         )
         .await?;
         if allocation
-            .fittings
+            .member_fits
             .iter()
             .any(|fitting| fitting.fit != Fit::Whole)
         {
@@ -156,11 +156,11 @@ impl Analyses<'_> {
         allocation: &mut ContextAllocation,
     ) -> Result<()> {
         // If every member reads all the text, there is nothing to choose.
-        let must_choose = allocation
-            .fittings
+        let needs_selection = allocation
+            .member_fits
             .iter()
             .any(|fitting| fitting.fit != Fit::Whole);
-        let (meaning, retrieval) = match must_choose {
+        let (meaning, retrieval) = match needs_selection {
             true => self.question_embedding(user, new, members).await?,
             false => (None, None),
         };
@@ -204,9 +204,9 @@ impl Analyses<'_> {
                 });
             }
         }
-        let needs_alone = |member: &Member| self.member_needs(user, new, member, panel, 0);
-        readers.retain(|member| context_mode::part_size(volume, &[needs_alone(member)]).is_some());
-        let needs: Vec<MemberNeeds> = readers.iter().map(needs_alone).collect();
+        let base_needs = |member: &Member| self.member_needs(user, new, member, panel, 0);
+        readers.retain(|member| context_mode::part_size(volume, &[base_needs(member)]).is_some());
+        let needs: Vec<MemberNeeds> = readers.iter().map(base_needs).collect();
         let Some(chars) = context_mode::part_size(volume, &needs) else {
             return Err(no_room_error(
                 &panel.members[0].model,
@@ -227,7 +227,7 @@ impl Analyses<'_> {
             let member_needs = self.member_needs(user, new, member, panel, texts);
             if member_needs
                 .available_tokens()
-                .is_some_and(|room| room < notes)
+                .is_some_and(|history_budget| history_budget < notes)
             {
                 let why = format!(
                     "its context window of {} tokens has no room for the notes on {} parts",
@@ -247,7 +247,7 @@ impl Analyses<'_> {
             why: why.clone(),
         };
         Ok(Some(ContextAllocation {
-            fittings: panel_members.map(fitting).collect(),
+            member_fits: panel_members.map(fitting).collect(),
             readers: (0..parts.len())
                 .map(|part| reader_of_part(&readers, part))
                 .collect(),
@@ -277,8 +277,10 @@ impl Analyses<'_> {
             (max_passages, window) => max_passages.min(ANSWER_TOKENS).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
-        let room = panel.history_tokens.get(&member.model);
-        let earlier = room.map_or(0, |&room| thread::thread_tokens(&new.context.turns, room));
+        let history_budget = panel.history_tokens.get(&member.model);
+        let earlier = history_budget.map_or(0, |&history_budget| {
+            thread::thread_tokens(&new.context.turns, history_budget)
+        });
         MemberNeeds {
             window: match model.context_window {
                 0 => 0,

@@ -85,9 +85,9 @@ impl Analyses<'_> {
     ) -> Result<Vec<CallEstimate>> {
         let calls = estimate::estimate_calls(plan);
         let requested_evidence = new.request.evidence.as_ref();
-        let is_wanted =
+        let is_requested =
             requested_evidence.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
-        if plan.evidence.judge.is_none() || is_wanted {
+        if plan.evidence.judge.is_none() || is_requested {
             return Ok(calls);
         }
         if self
@@ -144,8 +144,8 @@ fn choose_checkers(models: &[Model], judge: &Model) -> Vec<Member> {
             checkers.push(model);
         }
     }
-    let is_kin = |model: &&Model| !model.family.is_empty() && model.family == writer.family;
-    checkers.sort_by_key(is_kin);
+    let is_same_family = |model: &&Model| !model.family.is_empty() && model.family == writer.family;
+    checkers.sort_by_key(is_same_family);
     checkers.truncate(MAX_CHECKERS - 1);
     checkers.extend(Some(writer).filter(|writer| !writer.mock));
     checkers.into_iter().map(member_for).collect()

@@ -126,12 +126,12 @@ impl CarriedThread {
         if let Some(stopped) = self.stopped.take() {
             stopped.fill(request, context);
         }
-        let asks_one = request.models.len() == 1 && request.pattern.is_none();
+        let is_single_model = request.models.len() == 1 && request.pattern.is_none();
         if let Some(settings) = self.settings {
             let old = settings.request;
             context.inherited.extend(old.named_models());
             context.recipe = context.recipe.take().or(settings.context.recipe);
-            if asks_one && (context.follows.is_some() || !context.answer_prefix.is_empty()) {
+            if is_single_model && (context.follows.is_some() || !context.answer_prefix.is_empty()) {
                 context.is_single_model = true;
                 request.depth.get_or_insert(Depth::Quick);
             }
@@ -243,8 +243,8 @@ impl ResolvedPosition {
             Some(id) => threads::by_id(db, user, id)?,
             None => None,
         };
-        let of_thread = row.as_ref().and_then(|row| row.project.clone());
-        let project = match requested.project.clone().or(of_thread) {
+        let thread_project = row.as_ref().and_then(|row| row.project.clone());
+        let project = match requested.project.clone().or(thread_project) {
             Some(id) => projects::by_id(db, user, &id)?,
             None => None,
         };

@@ -78,9 +78,9 @@ impl Analyses<'_> {
             Err(refusal) if refusal.kind != Kind::BudgetExceeded => return Err(refusal),
             result => result.err(),
         };
-        let (blind, is_unseen) = self.blind_models(user, &plan);
+        let (blind_models, is_unseen) = self.blind_models(user, &plan);
         Ok(AnalysisForecast {
-            blind_models: blind,
+            blind_models: blind_models,
             no_model_sees_images: is_unseen,
             too_small: self.too_small(user, &calls),
             budget_standing: standing,

@@ -129,7 +129,7 @@ impl Analyses<'_> {
             pictures,
         } = parts;
         // The bare prompt is sent only if no document has to be introduced.
-        let is_bare =
+        let sends_bare_prompt =
             pattern == PLAIN_PATTERN && !new.context.turns.is_empty() && new.documents.is_empty();
         Plan {
             evidence,
@@ -162,7 +162,7 @@ impl Analyses<'_> {
             parts: allocation.parts,
             retrieval: allocation.retrieval,
             readers: allocation.readers,
-            fits: allocation.fittings,
+            fits: allocation.member_fits,
             pictures,
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),
@@ -171,7 +171,7 @@ impl Analyses<'_> {
             budget: new.budget,
             times: self.deadlines,
             format: new.format.clone(),
-            bare: is_bare,
+            bare: sends_bare_prompt,
             standings,
             is_adaptive: arrangement == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
             is_live: new.context.is_live,
@@ -214,7 +214,7 @@ impl Analyses<'_> {
                 .cloned()
                 .unwrap_or_default();
             let parameters = model_parameters.overlay(&new.request.parameters);
-            let seat = |model: Model| Member {
+            let to_member = |model: Model| Member {
                 price: usage::price_of(&model),
                 model: model.id,
                 parameters: parameters.clone(),
@@ -223,10 +223,12 @@ impl Analyses<'_> {
                 reads: 0,
             };
             let chain = chains.get(&model.id).into_iter().flatten();
-            let others = chain.filter_map(|id| self.llm.find(user, id)).map(seat);
+            let others = chain
+                .filter_map(|id| self.llm.find(user, id))
+                .map(to_member);
             Member {
                 fallbacks: others.collect(),
-                ..seat(model.clone())
+                ..to_member(model.clone())
             }
         };
         models.iter().map(member).collect()
@@ -318,7 +320,7 @@ impl Analyses<'_> {
                     && model.mock == demo
                     && is_known(model)
                     && self.llm.retired_model(user, &model.id).is_none()
-                    && !self.llm.failed_lately(user, &model.id)
+                    && !self.llm.failed_recently(user, &model.id)
                     && !members.contains(&model.id)
             })
             .map(|(model, _)| model)
@@ -326,7 +328,7 @@ impl Analyses<'_> {
         let inside = panel
             .iter()
             .filter(|model| model.mock == demo)
-            .max_by_key(|model| (!self.llm.failed_lately(user, &model.id), model.strength));
+            .max_by_key(|model| (!self.llm.failed_recently(user, &model.id), model.strength));
         outside
             .or(inside)
             .map_or_else(|| members[0].clone(), |model| model.id.clone())
@@ -353,7 +355,7 @@ fn has_images(new: &CheckedRequest) -> bool {
 
 // Returns the stage in which the synthesizer breaks a tie, if the catalog does not rank all members.
 fn tie_stage(arrangement: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
-    let may_stay_tied = arrangement == Arrangement::Vote && !standing::separates_all(standings);
+    let may_stay_tied = arrangement == Arrangement::Vote && !standing::ranks_all_members(standings);
     may_stay_tied.then(ballot::tie_stage)
 }
 
@@ -364,8 +366,8 @@ fn demo_format_note(
     writer: Option<&Model>,
 ) -> Option<String> {
     let writer = writer.filter(|model| model.mock)?;
-    let is_shaped = new.format.is_some() && arrangement != Arrangement::Vote;
-    is_shaped.then(|| {
+    let has_format = new.format.is_some() && arrangement != Arrangement::Vote;
+    has_format.then(|| {
         format!(
             "{} is a local algorithm that cannot write JSON: the answer is plain text",
             writer.id

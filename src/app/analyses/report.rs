@@ -6,12 +6,12 @@ use crate::domain::answer::StageAnswer;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::pair::AnswerPair;
 use crate::domain::panel_vs_single::single::{self, SingleDraft};
-use crate::store::threads::TurnPlace;
+use crate::store::threads::TurnLocation;
 
 /// An analysis with the results of its calls.
 #[derive(Debug, Clone)]
 pub struct AnalysisReport {
-    /// The analysis.
+    /// The stored analysis with its request, plan, and status.
     pub analysis: Analysis,
     /// The answers, by stage and member.
     pub answers: Vec<StageAnswer>,
@@ -24,7 +24,7 @@ pub struct AnalysisReport {
     /// The owner's vote.
     pub vote: Option<String>,
     /// Position of the analysis in its thread, for its owner; `None` outside the history.
-    pub thread_position: Option<TurnPlace>,
+    pub thread_position: Option<TurnLocation>,
 }
 
 impl AnalysisReport {

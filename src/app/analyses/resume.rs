@@ -1,4 +1,4 @@
-//! Runs that nobody drives: resumes them, or ends them. Also stops runs, wherever they are driven.
+//! Resumes or ends runs that no server is executing. Also stops runs, whichever server executes them.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::log;
 use crate::store::servers::{self, RunLease};
 use crate::store::{Membership, Reader, StoreError, Writer, analyses, events};
 
-/// Maximum number of runs to take over at once; further ones follow at the next look, here or on another server.
+/// Maximum number of runs to take over at once; the next check, here or on another server, takes over the rest.
 const MAX_TAKEN_OVER: u32 = 64;
-/// A run that has had more leases than this ends, so that it does not make its calls again and again.
+/// Maximum number of leases of a run: a run that needs more is ended, so that it does not repeat its calls again and
+/// again.
 const MAX_RESUMED_LEASES: u64 = 10;
-/// A server does not try to resume a run again that has had this many leases: not even its end can be
-/// stored.
+/// Number of leases after which a server no longer tries to resume a run: not even its end could be stored.
 const MAX_LEASES: u64 = 20;
 /// Maximum time to wait until another server has stopped a run. If it is gone, its successor still stops the run.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,9 +36,9 @@ impl Analyses<'_> {
     pub(super) async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
         if !self.engine.cancel(id, reason) {
             match self.own_lease(id).await? {
-                // It has begun here in the meantime.
+                // The run has started on this server since the first check.
                 Some(_) if self.engine.cancel(id, reason) => {}
-                // Nobody would receive the command.
+                // No server executes the run, so none would receive the command.
                 Some(lease) => return self.fail(id.clone(), Some(lease), reason).await,
                 None if self.engine.cancel_elsewhere(id, reason).await? => {}
                 // The run is no longer driven, because its end could not be stored: write the end now.
@@ -81,7 +81,8 @@ impl Analyses<'_> {
                 "analysis could not be resumed",
                 &[("analysis", &id), ("fault", &fault)],
             );
-            // The database was away, not the analysis unreadable: any server may try again at its next look.
+            // The database was unavailable, which does not mean that the analysis is unreadable: any server may try
+            // again at its next check.
             if let Some(lease) = lease.filter(|_| fault.kind == Kind::Unavailable) {
                 self.engine.free_lease(id, lease).await;
             }
@@ -89,29 +90,29 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    /// Returns the runs that no server drives, and takes their leases. Some may be this server's already: it could not
-    /// free one, had no answer when it took one over, or its task has failed.
+    /// Takes the leases of the runs that no server executes, and returns the runs. This server may already have some of
+    /// the leases: it failed to free one, the response to a takeover was lost, or the run's task failed.
     async fn abandoned_runs(&self) -> Result<Vec<(AnalysisId, Option<RunLease>)>> {
         let Some(membership) = self.store.membership() else {
             let runs = self.store.read(analyses::list_unfinished).await?;
             return Ok(runs.into_iter().map(|id| (id, None)).collect());
         };
         let boot = membership.boot();
-        let took = move |db: &Writer| {
+        let take_over_lost = move |db: &Writer| {
             let taken_over = servers::take_over_runs(db, &boot, MAX_TAKEN_OVER)?;
             // Otherwise, this server may have taken over its own runs.
             servers::check_alive(db, &boot)?;
             Ok((taken_over, servers::runs_of(db, &boot)?))
         };
-        let (mut runs, own_runs) = self.store.write(took).await?;
+        let (mut runs, own_runs) = self.store.write(take_over_lost).await?;
         // The leases were read first: a run is in the engine from before it has one until after it is freed.
         let is_idle = |(id, lease): &(AnalysisId, RunLease)| {
-            lease.number() < MAX_LEASES && !self.engine.drives(id)
+            lease.number() < MAX_LEASES && !self.engine.is_running_here(id)
         };
         let idle = own_runs.into_iter().filter(is_idle);
         let idle: Vec<_> = idle.filter(|run| !runs.contains(run)).collect();
-        // One that is still being given up here follows at the next look.
-        runs.retain(|(id, _)| !self.engine.drives(id));
+        // A run that is still being given up here is taken over at the next check.
+        runs.retain(|(id, _)| !self.engine.is_running_here(id));
         if !idle.is_empty() {
             let boot = membership.boot();
             let again = move |db: &Writer| servers::lease_again(db, idle, &boot);
@@ -230,9 +231,9 @@ impl Analyses<'_> {
             Ok(())
         });
         match outcome.await {
-            // Over, or another server drives it.
+            // The run has ended, or another server executes it.
             Err(StoreError::Conflict(_)) if lease.is_some() => Ok(()),
-            // Already over: another task got there first.
+            // Another task has already ended the run.
             Err(StoreError::Missing) => Ok(()),
             outcome => Ok(outcome?),
         }

@@ -124,8 +124,8 @@ impl Analyses<'_> {
         disk_space::require(self.store)?;
         let id = AnalysisId::new(now, crypto::random_number()?);
         new.run = Some(id.clone());
-        let material = self.document_images(user.as_ref(), &new).await?;
-        let mut plan = self.plan(user.as_ref(), &new, material).await?;
+        let images = self.document_images(user.as_ref(), &new).await?;
+        let mut plan = self.plan(user.as_ref(), &new, images).await?;
         let drafts = match new.context.drafts.is_empty() {
             true => Vec::new(),
             false => assign_drafts(&mut plan, &new.context.drafts),

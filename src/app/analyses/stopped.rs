@@ -82,8 +82,8 @@ impl StoppedRun {
     // Whether a synthesis is written from drafts, with no notes on document parts involved.
     fn has_synthesis(&self) -> bool {
         let plan = &self.analysis.plan;
-        let is_one = matches!(plan.arrangement, Arrangement::Single | Arrangement::Vote);
-        !is_one && plan.first_answer_stage() == 0
+        let is_single_stage = matches!(plan.arrangement, Arrangement::Single | Arrangement::Vote);
+        !is_single_stage && plan.first_answer_stage() == 0
     }
 
     /// Fills in the request that continues the run.
@@ -137,11 +137,11 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
     plan.stages.truncate(1);
     plan.stages.extend(last);
     let mut members = Vec::new();
-    let mut seated = Vec::new();
+    let mut assigned_drafts = Vec::new();
     for member in std::mem::take(&mut plan.members) {
         let name = member.name();
         if let Some(draft) = drafts.iter().find(|draft| was_written_by(draft, &name)) {
-            seated.push(StageAnswer {
+            assigned_drafts.push(StageAnswer {
                 member: members.len(),
                 ..draft.clone()
             });
@@ -149,7 +149,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
         }
     }
     plan.members = members;
-    seated
+    assigned_drafts
 }
 
 // Whether this model wrote the text, possibly as a fallback for the planned one.

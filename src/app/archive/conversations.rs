@@ -114,7 +114,7 @@ impl<'a> HistoryImport<'a> {
         let value: Value = serde_json::from_slice(piece).unwrap_or_default();
         let thread = match chat_exports::parse_thread(&value) {
             Some(thread) => self.build_thread(&thread)?,
-            None => match foreign::past_conversation(&value) {
+            None => match foreign::parse_conversation(&value) {
                 Some(conversation)
                     if !self
                         .known_questions

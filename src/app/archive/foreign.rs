@@ -33,14 +33,14 @@ pub(super) struct ForeignConversation {
 
 /// Parses a conversation with an OpenAI-style `messages` array, or an export from Quire's predecessor. Returns `None`
 /// for anything else.
-pub(super) fn past_conversation(value: &Value) -> Option<ForeignConversation> {
+pub(super) fn parse_conversation(value: &Value) -> Option<ForeignConversation> {
     let conversation = match value["messages"].is_array() {
         true => conversation(value)?,
         false => predecessor_conversation(value)?,
     };
-    let is_whole =
+    let is_complete =
         !conversation.question.trim().is_empty() && !conversation.answer.trim().is_empty();
-    is_whole.then_some(conversation)
+    is_complete.then_some(conversation)
 }
 
 fn find_text(value: &Value, names: &[&str]) -> Option<String> {
@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     fn read(piece: &[u8]) -> Option<ForeignConversation> {
-        past_conversation(&serde_json::from_slice(piece).ok()?)
+        parse_conversation(&serde_json::from_slice(piece).ok()?)
     }
 
     #[test]

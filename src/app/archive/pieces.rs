@@ -189,9 +189,9 @@ mod tests {
     use super::*;
     use crate::app::Kind;
 
-    struct Scratch(std::path::PathBuf);
+    struct ScratchFolder(std::path::PathBuf);
 
-    impl Scratch {
+    impl ScratchFolder {
         fn new(name: &str, text: &[u8]) -> Self {
             let name = format!("quire-pieces-{name}-{}", std::process::id());
             let path = std::env::temp_dir().join(name);
@@ -200,14 +200,14 @@ mod tests {
         }
     }
 
-    impl Drop for Scratch {
+    impl Drop for ScratchFolder {
         fn drop(&mut self) {
             let _ = std::fs::remove_file(&self.0);
         }
     }
 
     fn pieces(name: &str, text: &str) -> Vec<String> {
-        let file = Scratch::new(name, text.as_bytes());
+        let file = ScratchFolder::new(name, text.as_bytes());
         let mut elements = Vec::new();
         let read = for_each_piece(&file.0, &mut |piece| {
             elements.push(String::from_utf8_lossy(piece).trim().to_owned());
@@ -247,7 +247,7 @@ mod tests {
     fn a_value_over_the_limit_is_rejected() {
         let long = "x".repeat(MAX_PIECE_BYTES as usize + 1);
         for (name, text) in [("line", long.clone()), ("list", format!("[\"{long}\"]"))] {
-            let file = Scratch::new(name, text.as_bytes());
+            let file = ScratchFolder::new(name, text.as_bytes());
             let kind = for_each_piece(&file.0, &mut |_| Ok(())).map_err(|error| error.kind);
             assert_eq!(kind, Err(Kind::TooLarge), "{name}");
         }

@@ -12,9 +12,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
 use crate::store::{StoreSettings, archive, users};
 
-struct Scratch(PathBuf);
+struct ScratchFolder(PathBuf);
 
-impl Scratch {
+impl ScratchFolder {
     fn new(name: &str) -> Self {
         let name = format!("quire-archive-{name}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
@@ -24,13 +24,13 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-fn archive_paths(scratch: &Scratch) -> ArchivePaths {
+fn archive_paths(scratch: &ScratchFolder) -> ArchivePaths {
     let store = Store::open(&StoreSettings {
         path: scratch.0.join("quire.db"),
     });
@@ -48,7 +48,7 @@ fn archive_paths(scratch: &Scratch) -> ArchivePaths {
 
 #[test]
 fn a_conversation_with_an_oversized_row_is_skipped_entirely() {
-    let scratch = Scratch::new("unfit");
+    let scratch = ScratchFolder::new("unfit");
     let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let old_conversation = foreign::ForeignConversation {
@@ -107,7 +107,7 @@ fn person(archive_paths: &ArchivePaths, n: u128) -> UserId {
     id
 }
 
-fn archive(scratch: &Scratch, schema: u32, files: &[(&str, Vec<u8>)]) -> PathBuf {
+fn archive(scratch: &ScratchFolder, schema: u32, files: &[(&str, Vec<u8>)]) -> PathBuf {
     let path = scratch.0.join("hostile.tar.gz");
     let file = std::fs::File::create(&path).expect("a file");
     let mut tar = Builder::new(GzEncoder::new(file, Compression::fast()));
@@ -147,7 +147,7 @@ fn count(counts: &Counts, name: &str) -> TableCount {
 
 #[test]
 fn imported_rows_never_refer_to_another_users_data() {
-    let scratch = Scratch::new("others");
+    let scratch = ScratchFolder::new("others");
     let archive_paths = archive_paths(&scratch);
     let (ada, bob) = (person(&archive_paths, 1), person(&archive_paths, 2));
     let lines_of = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
@@ -199,7 +199,7 @@ fn imported_rows_never_refer_to_another_users_data() {
 
 #[test]
 fn unreadable_imported_rows_are_removed() {
-    let scratch = Scratch::new("broken");
+    let scratch = ScratchFolder::new("broken");
     let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let id = |n: u128| crate::domain::id::AnalysisId::new(Timestamp::from_millis(9), n).to_string();
@@ -265,7 +265,7 @@ fn unreadable_imported_rows_are_removed() {
 
 #[test]
 fn an_analysis_running_elsewhere_is_not_resumed_here() {
-    let scratch = Scratch::new("open");
+    let scratch = ScratchFolder::new("open");
     let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let old = "{\"messages\":[{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"assistant\",\"content\":\"So.\"}]}";
@@ -321,7 +321,7 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
 
 #[test]
 fn a_damaged_or_newer_archive_changes_nothing() {
-    let scratch = Scratch::new("newer");
+    let scratch = ScratchFolder::new("newer");
     let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let newer = archive(&scratch, ROW_SCHEMA_VERSION + 1, &[]);
@@ -350,7 +350,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
     }
 }
 
-fn zipped(scratch: &Scratch, entries: &[(&str, &[u8])]) -> PathBuf {
+fn zipped(scratch: &ScratchFolder, entries: &[(&str, &[u8])]) -> PathBuf {
     let path = scratch.0.join("export.zip");
     std::fs::write(&path, crate::extract::zip::pack(entries)).expect("a file");
     path
@@ -367,7 +367,7 @@ fn claude(id: usize) -> Value {
 
 #[test]
 fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
-    let scratch = Scratch::new("zip");
+    let scratch = ScratchFolder::new("zip");
     let archive_paths = archive_paths(&scratch);
     let user = person(&archive_paths, 1);
     let first = json!([claude(1), claude(2)]).to_string();

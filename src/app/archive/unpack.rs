@@ -258,14 +258,14 @@ fn import_rows(
             let Some((mut row, length)) = lines.next_row(&columns)? else {
                 break;
             };
-            match row_fate(table, &row, ids) {
-                RowFate::Insert if sizes.admit(table, &row) => {
+            match decide_row(table, &row, ids) {
+                RowDecision::Insert if sizes.admit(table, &row) => {
                     rename_ids(&mut row, ids);
                     bytes += length;
                     batch.push(row);
                 }
-                RowFate::Present => count.present += 1,
-                RowFate::Insert | RowFate::Refused => count.refused += 1,
+                RowDecision::Present => count.present += 1,
+                RowDecision::Insert | RowDecision::Refused => count.refused += 1,
             }
         }
         if batch.is_empty() {
@@ -276,23 +276,23 @@ fn import_rows(
     }
 }
 
-enum RowFate {
+enum RowDecision {
     Insert,
     Present,
     Refused,
 }
 
-fn row_fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowFate {
+fn decide_row(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowDecision {
     let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
     let Some(parent) = table.parent else {
         return match ids.present_ids.contains(text("id")) {
-            true => RowFate::Present,
-            false => RowFate::Insert,
+            true => RowDecision::Present,
+            false => RowDecision::Insert,
         };
     };
     let id = text(parent);
     if ids.present_ids.contains(id) {
-        return RowFate::Present;
+        return RowDecision::Present;
     }
     let new = ids.renamed.get(id).map_or(id, String::as_str);
     match ids
@@ -300,9 +300,9 @@ fn row_fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> R
         .values()
         .any(|inserted| inserted.contains(new))
     {
-        true => RowFate::Insert,
+        true => RowDecision::Insert,
         // Its parent belongs to another user or does not exist.
-        false => RowFate::Refused,
+        false => RowDecision::Refused,
     }
 }
 

@@ -13,15 +13,15 @@ use crate::domain::tools::ToolCall;
 /// The answer of a completion with its usage and cost.
 #[derive(Debug, Clone)]
 pub struct Completion {
-    /// The text.
+    /// Text of the final answer.
     pub text: String,
     /// The reasoning before the text; only for a single model.
     pub reasoning: String,
-    /// Tool calls.
+    /// Tool calls that the model requests, in the order in which it made them.
     pub calls: Vec<ToolCall>,
     /// Other fields of a single model's answer, as sent by its vendor.
     pub extras: Extras,
-    /// The finish reason.
+    /// Why the model stopped generating.
     pub finish_reason: Finish,
     /// Tokens of all calls together.
     pub usage: Usage,

@@ -26,7 +26,7 @@ pub const GRACE_MINUTES: u64 = 10;
 /// `GRACE_MINUTES` as a duration.
 const GRACE_PERIOD: Duration = Duration::from_secs(GRACE_MINUTES * 60);
 
-/// What kind of thing an orphan was.
+/// Kind of file or folder that was orphaned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanKind {
     /// The original of a document: a file.
@@ -60,7 +60,7 @@ impl OrphanKind {
 pub struct Orphan {
     /// Name of the file or folder: the ID under which it was stored.
     pub name: String,
-    /// What kind of thing it was.
+    /// Kind of the orphan.
     pub kind: OrphanKind,
     /// The day on which it was moved, such as `2026-11-29`.
     pub since: String,

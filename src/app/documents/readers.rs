@@ -29,7 +29,7 @@ use crate::store::{Store, StoreError, documents, users};
 /// delay another user's short one.
 const OCR_DOCUMENTS: usize = 2;
 
-/// What a thread reads.
+/// Part of a document that a thread reads: its text, or its scanned pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReadingStage {
     /// Reads documents, except for their scanned pages.

@@ -121,12 +121,12 @@ impl Experiments<'_> {
                 ComparisonChoice::Right => Preferred::Second,
                 _ => Preferred::Neither,
             };
-            let is_turned = pair.is_swapped(view.experiment.spec.seed);
+            let is_swapped = pair.is_swapped(view.experiment.spec.seed);
             let judgment = Judgment {
                 case: pair.case,
                 first_index: pair.first_index,
                 second_index: pair.second_index,
-                preferred_side: if is_turned {
+                preferred_side: if is_swapped {
                     preferred.swapped()
                 } else {
                     preferred

@@ -51,11 +51,11 @@ pub struct ExperimentParams {
     pub base: Request,
     /// The configuration currently in use.
     pub current: BTreeMap<Parameter, Value>,
-    /// Evaluator.
+    /// How answers are scored.
     pub evaluator: Scoring,
     /// Objective to maximize.
     pub objective: Objective,
-    /// Budget.
+    /// Upper limits for cost, tokens, and evaluations.
     pub budget: ExperimentBudget,
     /// Score differences below this are irrelevant.
     pub indifference: Option<f64>,
@@ -110,7 +110,7 @@ impl Experiments<'_> {
         params: ExperimentParams,
     ) -> Result<ExperimentForecast> {
         let cases = checked_cases(params.cases)?;
-        if let Some(name) = params.base.field_beyond_recipe() {
+        if let Some(name) = params.base.field_outside_recipe() {
             let why = "an experiment cannot set this field";
             return Err(Error::field(&["body", "base", &name], "value_error", why));
         }
@@ -386,8 +386,8 @@ fn check_objective(objective: &Objective) -> Result<()> {
     else {
         return Ok(());
     };
-    let is_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
-    let why = if !is_weight(dollar) || !is_weight(second) {
+    let is_valid_weight = |weight: &f64| weight.is_finite() && *weight >= 0.0;
+    let why = if !is_valid_weight(dollar) || !is_valid_weight(second) {
         "weights must be numbers, 0 or greater"
     } else if uses.is_some() && *dollar == 0.0 {
         "uses also requires dollar to be more than 0"

@@ -63,7 +63,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
 
 /// Describes the stopping rule.
 pub(super) fn stopping_rule_text(spec: &ExperimentSpec, design: &Design) -> String {
-    let not_worth = match spec.objective {
+    let cost_rule = match spec.objective {
         Objective::Weighted {
             uses: Some(uses), ..
         } => format!(
@@ -83,14 +83,14 @@ pub(super) fn stopping_rule_text(spec: &ExperimentSpec, design: &Design) -> Stri
     if configuration_count(design) == 2 {
         return format!(
             "Both configurations answer the same cases in the same order. The comparison stops when the difference is overwhelming \
-             (according to a betting test that stays valid after every block of cases), {not_worth}when the cases are \
+             (according to a betting test that stays valid after every block of cases), {cost_rule}when the cases are \
              used up, or when the budget is spent. {queue}"
         );
     }
     format!(
         "{search}All configurations answer the same cases in the same order; those that are behind wait when the budget \
          is short, and those shown to be worse are eliminated. The race stops when one configuration is left, when the leader \
-         is within {} of the best of the others in {:.0} of 100 resamples of the cases, {not_worth}when the cases are used up, \
+         is within {} of the best of the others in {:.0} of 100 resamples of the cases, {cost_rule}when the cases are used up, \
          or when its part of the budget is spent. The rest, at least {:.0} % of the budget, compares the leader with your \
          current configuration on cases that the race has not used; only that comparison is reported. {queue}",
         spec.indifference,

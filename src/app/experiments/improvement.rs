@@ -24,8 +24,8 @@ impl Experiments<'_> {
         cases: &[Case],
     ) -> Result<Option<SearchDesign>> {
         let mut axes = spec.space.0.iter().enumerate();
-        let improvable = axes.find_map(|(place, axis)| Some((place, axis.improve.as_ref()?)));
-        let Some((axis, improve)) = improvable else {
+        let improved_axis = axes.find_map(|(place, axis)| Some((place, axis.improve.as_ref()?)));
+        let Some((axis, improve)) = improved_axis else {
             return Ok(None);
         };
         let error = |why: String| Error::field(&["body", "space"], "value_error", why);

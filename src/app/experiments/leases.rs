@@ -1,5 +1,5 @@
-//! Experiments on several servers of one database: one of them runs each. With a database in a file, there is nothing
-//! to do here.
+//! Leases of experiments: if several servers use one database, exactly one of them runs each experiment. A database in
+//! a file has one server and needs no leases.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,7 +10,7 @@ use crate::domain::id::{ExperimentId, UserId};
 use crate::log;
 use crate::store::{self, Membership, Reader, StoreError, Writer, experiments, servers};
 
-/// Gives a server the lease of an experiment that no other one runs.
+/// Takes the lease of an experiment for a server, unless another server has it.
 ///
 /// # Errors
 /// `Conflict` if another server runs it; another error if the database cannot be written.
@@ -24,14 +24,14 @@ pub(super) fn take(db: &Writer, id: &ExperimentId, boot: Option<&str>) -> store:
 }
 
 impl Experiments<'_> {
-    /// Keeps other experiments from starting here while one gets its lease. With a database in a file, there is nothing
-    /// to wait for.
+    /// Prevents other experiments from starting here while one takes its lease. Returns at once if the database is a
+    /// file.
     pub(super) async fn hold_starts(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         self.0.store.membership()?;
         Some(self.0.experiment_registry.starting.lock().await)
     }
 
-    /// Stops an experiment here that is not to run any longer, and waits for its end.
+    /// Stops an experiment that must no longer run here, and waits until it has ended.
     ///
     /// # Errors
     /// `Missing` for an unknown experiment. Also returns any error from the store.
@@ -42,7 +42,7 @@ impl Experiments<'_> {
         Ok(())
     }
 
-    /// Whether an unfinished experiment is to be continued here. Without other servers, it is.
+    /// Whether this server should continue an unfinished experiment. Always true without other servers.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.
@@ -99,7 +99,7 @@ impl Experiments<'_> {
     /// Stops the experiments that other servers are about to continue.
     pub(in crate::app) fn give_up_leases(&self) {
         for running in self.0.experiment_registry.lock_running().values() {
-            running.passes_on.store(true, Relaxed);
+            running.continues_elsewhere.store(true, Relaxed);
             running.stop.send_replace(true);
         }
     }

@@ -59,8 +59,8 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 #[derive(Default)]
 pub(super) struct ExperimentRegistry {
     running_experiments: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
-    /// Held on a database that others use too, from giving an experiment its lease until it is in
-    /// `running_experiments`, so that nothing else here continues it in between.
+    /// If other servers use the database, held from the time an experiment takes its lease until it is in
+    /// `running_experiments`, so that no other task continues the experiment in between.
     starting: tokio::sync::Mutex<()>,
     // Serializes applying and reverting configurations, since both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
@@ -70,8 +70,8 @@ pub(super) struct ExperimentRegistry {
 struct RunningExperiment {
     progress: watch::Sender<ExperimentProgress>,
     stop: watch::Sender<bool>,
-    /// Set with the stop signal if another server continues it.
-    passes_on: AtomicBool,
+    /// Set together with the stop signal if another server continues the experiment.
+    continues_elsewhere: AtomicBool,
 }
 
 impl ExperimentRegistry {
@@ -281,7 +281,7 @@ impl Experiments<'_> {
             // If two calls race, the second one finds it running.
             let now = experiments::by_id(db, &user, &experiment_id)?;
             if now.is_none_or(|now| now.state == ExperimentState::Running) {
-                return Ok(ResumeOutcome::Already);
+                return Ok(ResumeOutcome::AlreadyRunning);
             }
             if experiments::count_running(db, &user)? >= MAX_RUNNING {
                 return Ok(ResumeOutcome::TooMany);
@@ -295,7 +295,7 @@ impl Experiments<'_> {
         });
         let (cases, evaluations) = match written.await? {
             ResumeOutcome::Resumed(cases, evaluations) => (cases, evaluations),
-            ResumeOutcome::Already => return Ok(ExperimentState::Running),
+            ResumeOutcome::AlreadyRunning => return Ok(ExperimentState::Running),
             ResumeOutcome::TooMany => return Err(too_many_error()),
         };
         let experiment = Experiment {
@@ -393,11 +393,11 @@ impl Experiments<'_> {
         let (race, experiment, evaluations) = replayed.await.map_err(Error::internal)?;
         let (progress, _) = watch::channel(ExperimentProgress::from_race(&experiment.spec, &race));
         let (stop, _) = watch::channel(false);
-        let passes_on = AtomicBool::new(false);
+        let continues_elsewhere = AtomicBool::new(false);
         let running = Arc::new(RunningExperiment {
             progress,
             stop,
-            passes_on,
+            continues_elsewhere,
         });
         let id = experiment.id.clone();
         let previous = self
@@ -440,7 +440,7 @@ impl Experiments<'_> {
 /// The outcome of an attempt to resume.
 enum ResumeOutcome {
     Resumed(Vec<Case>, Vec<Evaluation>),
-    Already,
+    AlreadyRunning,
     TooMany,
 }
 

@@ -17,7 +17,7 @@ pub struct ExperimentProgress {
     pub evaluations: usize,
     /// Resources used so far.
     pub spent: Value,
-    /// The budget.
+    /// The experiment's budget, as JSON.
     pub budget: Value,
     /// The leading configuration; `None` while the best are tied.
     pub best: Option<LeadingConfiguration>,

@@ -19,7 +19,7 @@ use crate::store::{analyses, experiments};
 /// An experiment with all its results.
 #[derive(Debug, Clone)]
 pub struct ExperimentView {
-    /// The experiment.
+    /// The stored experiment.
     pub experiment: Experiment,
     /// Cases of the experiment.
     pub cases: Vec<Case>,
@@ -29,9 +29,9 @@ pub struct ExperimentView {
     pub judgments: Vec<Judgment>,
     /// The race, rebuilt from all records.
     pub race: SuccessiveHalving,
-    /// Progress.
+    /// Progress at the time of the request.
     pub progress: ExperimentProgress,
-    /// Report.
+    /// Evaluation of all configurations.
     pub report: ExperimentReport,
     /// Agreement of the scores with the user's verdicts.
     pub calibration: Calibration,
@@ -44,7 +44,7 @@ pub struct ExperimentView {
 /// An evaluation with its answer.
 #[derive(Debug, Clone)]
 pub struct EvaluationView {
-    /// The evaluation.
+    /// The stored evaluation of one configuration on one case.
     pub evaluation: Evaluation,
     /// The answer, if there is one.
     pub text: Option<String>,
@@ -77,11 +77,11 @@ impl Experiments<'_> {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn answers(&self, view: &ExperimentView, case: usize) -> Result<Vec<EvaluationView>> {
-        let of_case = view
+        let case_evaluations = view
             .evaluations
             .iter()
             .filter(|evaluation| evaluation.trial.case == case);
-        let evaluations: Vec<Evaluation> = of_case.cloned().collect();
+        let evaluations: Vec<Evaluation> = case_evaluations.cloned().collect();
         let user = view.experiment.user.clone();
         let read = self.0.store.read(move |db| {
             let views = evaluations.into_iter().map(|evaluation| {
@@ -173,7 +173,7 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
 fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
     let user_judgments = judgments.iter().filter(|judgment| judgment.judge.is_none());
     let labels = user_judgments.filter_map(|user_judgment| {
-        let is_of_same_pair = |judgment: &&Judgment| {
+        let is_same_pair = |judgment: &&Judgment| {
             judgment.judge.is_some()
                 && (judgment.case, judgment.first_index, judgment.second_index)
                     == (
@@ -182,7 +182,7 @@ fn labeled_pairs(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Prefe
                         user_judgment.second_index,
                     )
         };
-        if let Some(judge_judgment) = judgments.iter().find(is_of_same_pair) {
+        if let Some(judge_judgment) = judgments.iter().find(is_same_pair) {
             return Some((user_judgment.preferred_side, judge_judgment.preferred_side));
         }
         let score = |configuration: usize| {

@@ -49,8 +49,8 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) started: Vec<(Trial, AnalysisId)>,
     pub(super) waits: ExperimentWaits,
     pub(super) progress: &'s watch::Sender<ExperimentProgress>,
-    // Whether another server continues it.
-    passes_on: &'s AtomicBool,
+    // Whether another server continues the experiment.
+    continues_elsewhere: &'s AtomicBool,
     // Number of consecutive transient failures.
     pub(super) failures: usize,
     failed_attempt_costs: BTreeMap<Trial, TrialOutcome>,
@@ -95,7 +95,7 @@ impl<'s> ExperimentRunner<'s> {
             started: Vec::with_capacity(MAX_CONCURRENT),
             waits: ExperimentWaits::new(app.engine.clone(), running.stop.subscribe()),
             progress: &running.progress,
-            passes_on: &running.passes_on,
+            continues_elsewhere: &running.continues_elsewhere,
             failures: 0,
             failed_attempt_costs: BTreeMap::new(),
             failed_proposal_cost: JudgeCost::default(),
@@ -109,8 +109,8 @@ impl<'s> ExperimentRunner<'s> {
     /// Runs until nothing is left to do, its owner stops it, or user action is needed.
     pub(super) async fn run(mut self) {
         let mut end = self.run_trials().await;
-        if self.passes_on.load(Relaxed) {
-            // What is stored is left to the server that continues it.
+        if self.continues_elsewhere.load(Relaxed) {
+            // Store nothing more: another server continues the experiment.
             return;
         }
         if let Err(Interrupt::Stopped) = end {
@@ -156,18 +156,18 @@ impl<'s> ExperimentRunner<'s> {
         loop {
             let trials = match self.race.next() {
                 RaceStep::Done(verdict) => {
-                    self.give_up_on(&[]).await?;
+                    self.stop_unrequested(&[]).await?;
                     self.probe().await?;
                     return Ok(self.adjust_verdict(verdict).await?);
                 }
                 RaceStep::Propose(requested) => {
-                    self.give_up_on(&[]).await?;
+                    self.stop_unrequested(&[]).await?;
                     self.improve(requested).await?;
                     continue;
                 }
-                RaceStep::Evaluate(trials) => self.in_start_order(trials),
+                RaceStep::Evaluate(trials) => self.sort_by_start_order(trials),
             };
-            self.give_up_on(&trials).await?;
+            self.stop_unrequested(&trials).await?;
             let is_started = |trial: &Trial| self.started.iter().any(|(other, _)| other == trial);
             let has_room = self.started.len() < MAX_CONCURRENT;
             let next = trials
@@ -200,7 +200,7 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // Stops evaluations that the race no longer requests because the budget has been spent.
-    async fn give_up_on(&mut self, requested: &[Trial]) -> StepResult<()> {
+    async fn stop_unrequested(&mut self, requested: &[Trial]) -> StepResult<()> {
         while let Some(index) =
             (self.started.iter()).position(|(trial, _)| !requested.contains(trial))
         {
@@ -211,13 +211,13 @@ impl<'s> ExperimentRunner<'s> {
     }
 
     // The current configuration's answer comes first, because the others are compared with it.
-    fn in_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
+    fn sort_by_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = trials.first().map(|trial| trial.case) else {
             return trials;
         };
-        let is_later = |trial: &Trial| (trial.case != first, trial.arm != current);
-        trials.sort_by_key(is_later);
+        let order_key = |trial: &Trial| (trial.case != first, trial.arm != current);
+        trials.sort_by_key(order_key);
         trials
     }
 
@@ -429,7 +429,7 @@ fn to_trial_answer(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     };
     let is_answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
     let errors = answers.iter().filter_map(|answer| answer.error.as_ref());
-    let passes =
+    let are_transient =
         errors.clone().next().is_some() && errors.clone().all(|error| is_transient(error.kind));
     let reason = || {
         let first = errors.clone().next().map(|error| error.detail.clone());
@@ -440,7 +440,7 @@ fn to_trial_answer(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
         error: (!is_answered)
             .then(|| reason().unwrap_or_else(|| "no answer was written".to_owned())),
         text: analysis.synthesis.clone().filter(|_| is_answered),
-        is_transient_error: passes,
+        is_transient_error: are_transient,
     }
 }
 

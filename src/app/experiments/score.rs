@@ -7,7 +7,7 @@ use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, started_evaluati
 use super::waits::{Interrupt, StepResult};
 use crate::domain::experiment::judge_prompts::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
-use crate::domain::experiment::record::{Judgment, Probed};
+use crate::domain::experiment::record::{Judgment, ProbeResult};
 use crate::domain::experiment::scoring::{JudgeMode, JudgeSpec};
 use crate::domain::experiment::{JudgeCost, Scoring, Trial, TrialOutcome};
 use crate::domain::id::AnalysisId;
@@ -34,18 +34,18 @@ impl ExperimentRunner<'_> {
         answer: TrialAnswer,
     ) -> StepResult<ScoreResult> {
         let Some(text) = &answer.text else {
-            return Ok(Ok(rule_score(answer, 0.0)));
+            return Ok(Ok(score_by_rule(answer, 0.0)));
         };
         let judge = match &self.experiment.spec.evaluator {
             Scoring::Rule(rule) => {
                 let score = rules::score(rule, &self.cases[trial.case], text).await?;
-                return Ok(Ok(rule_score(answer, score)));
+                return Ok(Ok(score_by_rule(answer, score)));
             }
             Scoring::Judge(judge) => judge.clone(),
         };
         if judge_prompts::addresses_judge(text) {
             self.experiment.judging.injection_attempts += 1;
-            let mut scored = rule_score(answer, 0.0);
+            let mut scored = score_by_rule(answer, 0.0);
             scored.error = Some(INJECTION_ERROR.to_owned());
             return Ok(Ok(scored));
         }
@@ -84,11 +84,11 @@ impl ExperimentRunner<'_> {
     ) -> StepResult<ScoreResult> {
         let current = self.experiment.design.current;
         if trial.arm == current {
-            return Ok(Ok(rule_score(answer, 0.5)));
+            return Ok(Ok(score_by_rule(answer, 0.5)));
         }
         let (reference, bill) = self.reference(trial.case).await?;
         let Some(reference) = reference else {
-            let mut scored = rule_score(answer, 1.0);
+            let mut scored = score_by_rule(answer, 1.0);
             scored.outcome.judged = bill;
             return Ok(Ok(scored));
         };
@@ -270,7 +270,7 @@ impl ExperimentRunner<'_> {
             let name = probe.bias.as_str();
             let probe_index = judging.probes.iter().position(|found| found.bias == name);
             let probe_index = probe_index.unwrap_or_else(|| {
-                judging.probes.push(Probed {
+                judging.probes.push(ProbeResult {
                     bias: name.to_owned(),
                     probe_count: 0,
                     misled_count: 0,
@@ -306,7 +306,7 @@ impl ExperimentRunner<'_> {
     }
 }
 
-fn rule_score(answer: TrialAnswer, score: f64) -> ScoredTrial {
+fn score_by_rule(answer: TrialAnswer, score: f64) -> ScoredTrial {
     ScoredTrial {
         outcome: TrialOutcome {
             score,

@@ -17,7 +17,7 @@ use crate::store::{Store, providers, servers, settings, users};
 const SETTING_NAME: &str = "secret_check";
 
 /// Explanation of the consequence of changing the secret.
-const CONSEQUENCE: &str =
+const SECRET_CHANGE_CONSEQUENCE: &str =
     "everyone must sign in again, and stored provider keys must be entered again";
 
 /// The kind of process that opens the folder.
@@ -88,8 +88,8 @@ fn check_shared(config: &Config, store: &Store) -> Result<()> {
     if store.is_embedded() || store.read_now(servers::count_alive)? == 0 {
         return Ok(());
     }
-    let is_there = config.secret.is_some() || secret::path(&config.data_dir).exists();
-    if is_there && compare(store, &read(config)?)? == SecretComparison::Same {
+    let has_secret = config.secret.is_some() || secret::path(&config.data_dir).exists();
+    if has_secret && compare(store, &read(config)?)? == SecretComparison::Same {
         return Ok(());
     }
     Err(other_secret_error())
@@ -132,10 +132,10 @@ pub(super) fn check_file(config: &Config) -> Result<()> {
 }
 
 /// Describes a secret that differs from the one the database was used with. `None` if the secret is correct.
-pub(in crate::app) fn secret_fault(config: &Config, store: &Store) -> Option<String> {
+pub(in crate::app) fn secret_problem(config: &Config, store: &Store) -> Option<String> {
     // Reading a missing secret would create one.
-    let is_there = config.secret.is_some() || secret::path(&config.data_dir).exists();
-    if !is_there {
+    let has_secret = config.secret.is_some() || secret::path(&config.data_dir).exists();
+    if !has_secret {
         return None;
     }
     match compare(store, &read(config).ok()?) {
@@ -151,13 +151,13 @@ pub(in crate::app) fn secret_fault(config: &Config, store: &Store) -> Option<Str
 fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let vault = Vault::new(&read(config).ok()?);
     let stored_providers = store.read_now(providers::all).ok()?;
-    let is_lost = |provider: &&StoredProvider| {
+    let is_key_lost = |provider: &&StoredProvider| {
         !provider.encrypted_key.is_empty()
             && vault
                 .open(&provider.key_context(), &provider.encrypted_key)
                 .is_err()
     };
-    let lost: Vec<_> = stored_providers.iter().filter(is_lost).collect();
+    let lost: Vec<_> = stored_providers.iter().filter(is_key_lost).collect();
     if lost.is_empty() {
         return None;
     }
@@ -205,7 +205,7 @@ pub fn accept_secret(config: &Config) -> Result<()> {
         );
         return Err(Error::new(Kind::Missing, text).resolve(format!(
             "Put the file `secret` back from a copy of the folder, or set QUIRE_SECRET to its content. To create a new \
-             one instead, run quire secret new: {CONSEQUENCE}."
+             one instead, run quire secret new: {SECRET_CHANGE_CONSEQUENCE}."
         )));
     }
     accept_unless_served(config)
@@ -313,7 +313,7 @@ fn check_may_create(folder: &Path, store: &Store, is_fetched: bool) -> Result<()
     if is_used {
         log::warn(
             "the replica contains no secret; creating a new one",
-            &[("so", &CONSEQUENCE)],
+            &[("so", &SECRET_CHANGE_CONSEQUENCE)],
         );
     }
     Ok(())
@@ -336,7 +336,7 @@ fn unusable_secret_error(config: &Config, why: &Unusable) -> Error {
     let text = format!("{} {why}", path.display());
     Error::new(Kind::Conflict, text).resolve(format!(
         "Put the file back from a copy of the folder, or set QUIRE_SECRET to its content. To continue without it, move \
-         the file elsewhere and run `quire secret new`: {CONSEQUENCE}."
+         the file elsewhere and run `quire secret new`: {SECRET_CHANGE_CONSEQUENCE}."
     ))
 }
 
@@ -355,6 +355,6 @@ fn different_secret_error(config: &Config, keys: usize) -> Error {
     let text = format!("{source} does not match this database: {consequence}");
     Error::new(Kind::Conflict, text).resolve(format!(
         "Put the earlier secret back (the file `secret`, or QUIRE_SECRET if it was set). To keep this one, run \
-         `quire secret accept`: {CONSEQUENCE}."
+         `quire secret accept`: {SECRET_CHANGE_CONSEQUENCE}."
     ))
 }

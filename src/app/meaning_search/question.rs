@@ -32,17 +32,17 @@ use crate::wire::embed::EmbeddingRequest;
 /// Maximum number of characters of a question that are embedded or rewritten.
 pub(super) const MAX_QUESTION: usize = 4_000;
 /// Maximum number of characters of a rewritten question.
-const MAX_REWRITING: usize = 400;
+const MAX_REWRITTEN_CHARS: usize = 400;
 /// Time limit of the rewriting call: the run waits for it.
 const REWRITING_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A question about documents.
 pub(in crate::app) struct QuestionSearch<'a> {
-    /// The caller.
+    /// The user who asks.
     pub caller: &'a Caller,
     /// The analysis under which the calls are recorded.
     pub analysis: &'a AnalysisId,
-    /// The question.
+    /// The question to search for.
     pub question: &'a str,
     /// The documents to search.
     pub documents: &'a [DocumentId],
@@ -320,7 +320,7 @@ fn sum_vectors(vectors: Vec<Vec<f32>>) -> Option<Vec<f32>> {
 
 fn to_one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let line: String = words.join(" ").chars().take(MAX_REWRITING).collect();
+    let line: String = words.join(" ").chars().take(MAX_REWRITTEN_CHARS).collect();
     line.trim_matches(['"', '“', '”', ' ']).to_owned()
 }
 

@@ -111,14 +111,14 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
             }
         }
         let swap = ReplaceDatabase::new(part.clone(), path, now);
-        let swapped = swap.run().map_err(io_error)?;
+        let replacement = swap.run().map_err(io_error)?;
         let has_new_secret = config.secret.is_none() && !secret::path(folder).exists();
         if has_new_secret {
             folder::secret_check::accept_locked(config)?;
         }
         Ok(RestoreOutcome {
             copy,
-            replaced: swapped,
+            replaced: replacement,
             logs,
             has_new_secret,
         })

@@ -265,7 +265,7 @@ async fn check_database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>
     findings.extend(originals::examine(&store, config).await);
     let (compared, folder_config) = (store.clone(), config.clone());
     let problem = tokio::task::spawn_blocking(move || {
-        data_folder::secret_check::secret_fault(&folder_config, &compared)
+        data_folder::secret_check::secret_problem(&folder_config, &compared)
     });
     let problem = problem.await.ok().flatten();
     findings.extend(problem.map(|text| finding("secret", CheckState::Failed, text)));

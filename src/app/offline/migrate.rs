@@ -56,7 +56,7 @@ impl MigrationTarget {
 pub struct MigratedTable {
     /// The table's name, or `original files`.
     pub name: String,
-    /// Number of rows.
+    /// Number of rows, the same in both databases.
     pub rows: u64,
     /// SHA-256 of all rows in the order of their keys, in hexadecimal.
     pub hash: String,
@@ -67,7 +67,7 @@ pub struct MigratedTable {
 pub struct ChangedTexts {
     /// The table and the column, separated by a period.
     pub column: String,
-    /// Number of rows.
+    /// Number of rows with a changed text.
     pub rows: u64,
     /// Keys of the first of these rows.
     pub keys: Vec<String>,

@@ -68,6 +68,6 @@ impl ProviderDiscovery<'_> {
 
     /// Fetches the model lists of providers added since the last probe.
     pub async fn probe_new_providers(&self) {
-        self.providers.llm.refresh_new().await;
+        self.providers.llm.refresh_new_providers().await;
     }
 }

@@ -149,12 +149,13 @@ pub fn chosen_labels(statement: &str, options: &[LetteredOption]) -> Option<Stri
             .strip_prefix('(')
             .and_then(|word| word.strip_suffix(')'));
         let mut characters = inner.unwrap_or(word).chars();
-        let only = characters
+        let single_character = characters
             .next()
             .filter(|_| characters.as_str().is_empty())?;
-        let upper = only.to_ascii_uppercase();
-        let is_option = options.iter().any(|(known, _)| *known == upper);
-        let fits = only.is_ascii_alphabetic() && (is_option || only.is_ascii_uppercase());
+        let upper = single_character.to_ascii_uppercase();
+        let is_known_option = options.iter().any(|(known, _)| *known == upper);
+        let fits = single_character.is_ascii_alphabetic()
+            && (is_known_option || single_character.is_ascii_uppercase());
         fits.then(|| upper.to_string())
     };
     let labels: Option<Vec<String>> = words.map(label).collect();

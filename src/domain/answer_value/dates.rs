@@ -146,10 +146,10 @@ pub fn parse_date(text: &str) -> Option<String> {
 /// digits may be a number.
 pub fn parse_compact_date(text: &str) -> Option<String> {
     let text = text.trim();
-    let is_written_so = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
+    let is_compact_form = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
     let part = |from: usize, to: usize| parse_bounded_number(text.get(from..to)?, to - from);
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
-    is_written_so
+    is_compact_form
         .then(|| format_day(Some(year), month, day))
         .flatten()
 }
@@ -163,13 +163,13 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
         _ => {}
     }
     let marks = [
-        ("a.m.", DayHalf::Morning),
-        ("a.m", DayHalf::Morning),
-        ("am", DayHalf::Morning),
-        ("p.m.", DayHalf::Afternoon),
-        ("p.m", DayHalf::Afternoon),
-        ("pm", DayHalf::Afternoon),
-        ("uhr", DayHalf::Both),
+        ("a.m.", Meridiem::Morning),
+        ("a.m", Meridiem::Morning),
+        ("am", Meridiem::Morning),
+        ("p.m.", Meridiem::Afternoon),
+        ("p.m", Meridiem::Afternoon),
+        ("pm", Meridiem::Afternoon),
+        ("uhr", Meridiem::Both),
     ];
     let marked_time = marks
         .into_iter()
@@ -195,19 +195,19 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
             0,
         ),
     };
-    let is_twelfth = (1..=12).contains(&hour);
+    let is_12_hour_clock = (1..=12).contains(&hour);
     let hour = match half {
-        Some(DayHalf::Morning) if is_twelfth => hour % 12,
-        Some(DayHalf::Afternoon) if is_twelfth => hour % 12 + 12,
-        Some(DayHalf::Morning | DayHalf::Afternoon) => return None,
-        Some(DayHalf::Both) | None => hour,
+        Some(Meridiem::Morning) if is_12_hour_clock => hour % 12,
+        Some(Meridiem::Afternoon) if is_12_hour_clock => hour % 12 + 12,
+        Some(Meridiem::Morning | Meridiem::Afternoon) => return None,
+        Some(Meridiem::Both) | None => hour,
     };
     (hour < 24 && minute < 60).then(|| format!("{hour:02}:{minute:02}"))
 }
 
 // Which half of the day a marker such as "am" or "pm" means.
 #[derive(Clone, Copy)]
-enum DayHalf {
+enum Meridiem {
     Morning,
     Afternoon,
     Both,

@@ -6,7 +6,7 @@ use super::value::AnswerValue;
 /// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal form
 /// belong to one group. An underspecified value ("5") joins the values that it equals only if those all equal each
 /// other ("$5" and "5 dollars", but not "$5" and "5 €").
-pub fn group_equal(values: &[AnswerValue]) -> Vec<usize> {
+pub fn group_equal_values(values: &[AnswerValue]) -> Vec<usize> {
     let form = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
     let forms: Vec<_> = values.iter().map(form).collect();
     let first = |of: &_| forms.iter().position(|form| form == of).unwrap_or_default();
@@ -42,7 +42,7 @@ pub fn common_value(question: &str, answers: &[&str]) -> Option<AnswerValue> {
     let values: Option<Vec<AnswerValue>> =
         answers.iter().map(|answer| reader.read(answer)).collect();
     let values = values.filter(|values| values.len() > 1)?;
-    let is_one = group_equal(&values).iter().all(|group| *group == 0);
+    let is_one = group_equal_values(&values).iter().all(|group| *group == 0);
     values.into_iter().next().filter(|_| is_one)
 }
 

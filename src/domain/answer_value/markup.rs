@@ -165,8 +165,10 @@ fn flatten_subscripts(text: &str) -> String {
         rest = after_run;
         let letters = out.rsplit(|c: char| !c.is_alphabetic()).next();
         let letters = letters.unwrap_or_default().to_lowercase();
-        let is_base = LOGARITHM_NAMES.contains(&letters.as_str());
-        if letters.is_empty() || !is_base && after_run.starts_with(|c: char| c.is_ascii_digit()) {
+        let is_logarithm_name = LOGARITHM_NAMES.contains(&letters.as_str());
+        if letters.is_empty()
+            || !is_logarithm_name && after_run.starts_with(|c: char| c.is_ascii_digit())
+        {
             out.push_str(run);
             continue;
         }
@@ -174,7 +176,7 @@ fn flatten_subscripts(text: &str) -> String {
             .chars()
             .filter_map(|c| char::from_digit(c as u32 - 0x2080, 10));
         out.extend(digits);
-        if is_base && after_run.starts_with(char::is_alphanumeric) {
+        if is_logarithm_name && after_run.starts_with(char::is_alphanumeric) {
             out.push(' ');
         }
     }

@@ -34,13 +34,13 @@ mod units;
 mod value;
 mod words;
 
-pub use group::{common_value, group_equal};
+pub use group::{common_value, group_equal_values};
 pub use numeral::Separators;
 pub use placed_number::numbers_in;
 pub use quantity::Quantity;
 pub use ratio::Ratio;
 pub use reader::{AnswerReader, fold_text};
-pub use stated::last_stated;
+pub use stated::last_stated_number;
 pub use units::ValueUnit;
 pub use value::{AnswerValue, NumberValue};
 pub use words::is_numeral;

@@ -57,8 +57,8 @@ pub fn leading_number(text: &str, separators: Separators) -> Option<(Ratio, &str
     } else if let Some((power, after)) = parse_superscript(rest) {
         (value, rest) = (value.checked_pow(power)?, after);
     }
-    if let Some((below, after)) = parse_denominator(rest, separators) {
-        return Some((value.checked_div(below)?, after));
+    if let Some((denominator, after)) = parse_denominator(rest, separators) {
+        return Some((value.checked_div(denominator)?, after));
     }
     if value.is_whole()
         && let Some((part, after)) = parse_mixed_fraction(rest)
@@ -79,10 +79,10 @@ pub fn begins_with_number(text: &str) -> bool {
 
 fn parse_vulgar_fraction(text: &str) -> Option<(Ratio, &str)> {
     let first = text.chars().next()?;
-    let (_, above, below) = VULGAR_FRACTIONS
+    let (_, above, denominator) = VULGAR_FRACTIONS
         .iter()
         .find(|(known, ..)| *known == first)?;
-    Some((Ratio::new(*above, *below)?, &text[first.len_utf8()..]))
+    Some((Ratio::new(*above, *denominator)?, &text[first.len_utf8()..]))
 }
 
 // Returns the leading digits with the separators between them.
@@ -135,8 +135,8 @@ fn parse_grouped_number(token: &str, separators: Separators) -> Option<Ratio> {
         _ if token.rfind(',') > token.rfind('.') => ('.', ','),
         _ => (',', '.'),
     };
-    let is_lone = commas + dots == 1;
-    if is_lone
+    let is_only_separator = commas + dots == 1;
+    if is_only_separator
         && separators == Separators::Unknown
         && (is_group_of_three(&token, ',') || is_group_of_three(&token, '.'))
     {
@@ -231,12 +231,12 @@ fn parse_signed_exponent(text: &str) -> Option<(i32, &str)> {
 
 // Reads a denominator, "/4", unless a second slash makes it a date.
 fn parse_denominator(rest: &str, separators: Separators) -> Option<(Ratio, &str)> {
-    let below = rest
+    let denominator = rest
         .trim_start()
         .strip_prefix(['/', '⁄', '∕'])?
         .trim_start();
-    let token = leading_digits(below);
-    let after_denominator = &below[token.len()..];
+    let token = leading_digits(denominator);
+    let after_denominator = &denominator[token.len()..];
     let is_date = after_denominator.starts_with(['/', '⁄', '∕']);
     let value = parse_grouped_number(token, separators)?;
     (!is_date).then_some((value, after_denominator))
@@ -250,8 +250,8 @@ fn parse_mixed_fraction(rest: &str) -> Option<(Ratio, &str)> {
     let part = rest.strip_prefix([' ', '\u{a0}', '\u{2009}'])?.trim_start();
     let end = part.find(|c: char| !c.is_ascii_digit())?;
     let above: i128 = part[..end].parse().ok()?;
-    let (below, after) = parse_denominator(&part[end..], Separators::English)?;
-    let part = Ratio::new(above, 1)?.checked_div(below)?;
+    let (denominator, after) = parse_denominator(&part[end..], Separators::English)?;
+    let part = Ratio::new(above, 1)?.checked_div(denominator)?;
     part.is_proper_fraction().then_some((part, after))
 }
 

@@ -46,7 +46,7 @@ const MAX_SUM_PARTS: usize = 4;
 pub struct Quantity {
     /// Number of base units; a percentage is a fraction of 1.
     pub amount: Ratio,
-    /// The unit.
+    /// The base unit of the amount.
     pub unit: ValueUnit,
     /// The number as written, before conversion ("3" of "3 hours"); `None` for a sum.
     pub written_amount: Option<Ratio>,
@@ -101,7 +101,7 @@ impl Quantity {
             true => numeral::leading_number(text, separators)?,
             false => words::leading_number(text)?,
         };
-        let (factor, rest) = scale_and_rest(rest, currency.is_some());
+        let (factor, rest) = split_scale(rest, currency.is_some());
         let mut number = number.checked_mul(factor)?;
         if is_negative || inner_sign {
             number = number.negated();
@@ -231,7 +231,7 @@ fn currency_before(text: &str) -> (Option<ValueUnit>, &str) {
     }
 }
 
-fn scale_and_rest(rest: &str, is_money: bool) -> (Ratio, &str) {
+fn split_scale(rest: &str, is_money: bool) -> (Ratio, &str) {
     if let Some(scaled) = words::leading_scale(rest) {
         return scaled;
     }

@@ -61,10 +61,10 @@ pub struct AnswerReader {
     options: Vec<LetteredOption>,
     option_values: Vec<(char, AnswerValue)>,
     units: Vec<ValueUnit>,
-    asks_percent: bool,
-    asks_date: bool,
-    /// Whether "pounds" is money.
-    is_pound_money: bool,
+    requests_percent: bool,
+    requests_date: bool,
+    /// Whether "pounds" means the currency, not the weight.
+    are_pounds_money: bool,
     separators: Separators,
     /// The question's own label, such as "q7", which answers may repeat.
     label: Option<String>,
@@ -84,9 +84,10 @@ impl AnswerReader {
         let has_any = |known: &[&str]| known.iter().any(|word| contains_word(&word));
         let foreign = DECIMAL_COMMA_WORDS.iter().filter(contains_word);
         // Excludes the units of numbers that the question states, as in "a beam of 5 kg".
-        let is_given = |at: usize| at > 0 && is_numeral(&words[at - 1]);
+        let is_in_question = |at: usize| at > 0 && is_numeral(&words[at - 1]);
         let asked_words = words.iter().enumerate();
-        let asked_words = asked_words.filter_map(|(at, word)| (!is_given(at)).then_some(word));
+        let asked_words =
+            asked_words.filter_map(|(at, word)| (!is_in_question(at)).then_some(word));
         let mut reader = Self {
             options: choices::options(question),
             option_values: Vec::new(),
@@ -94,13 +95,13 @@ impl AnswerReader {
                 .clone()
                 .filter_map(|word| ValueUnit::parse(word))
                 .collect(),
-            asks_percent: asked_words.clone().any(|word| {
+            requests_percent: asked_words.clone().any(|word| {
                 let word = word.to_lowercase();
                 word == "%" || word.starts_with("percent") || word.starts_with("prozent")
             }),
-            asks_date: has_any(DATE_WORDS),
+            requests_date: has_any(DATE_WORDS),
             label: question_label(question),
-            is_pound_money: has_any(MONEY_WORDS) && !has_any(WEIGHT_WORDS),
+            are_pounds_money: has_any(MONEY_WORDS) && !has_any(WEIGHT_WORDS),
             separators: match foreign.count() {
                 0 | 1 => Separators::English,
                 _ => Separators::Unknown,
@@ -193,7 +194,7 @@ impl AnswerReader {
             return Some(AnswerValue::YesNo(answer));
         }
         let in_digits = || {
-            self.asks_date
+            self.requests_date
                 .then(|| dates::parse_compact_date(plain))
                 .flatten()
         };
@@ -220,11 +221,11 @@ impl AnswerReader {
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
         let mut quantity = Quantity::parse(strip_remark(right), self.separators)?;
-        if self.is_pound_money && quantity.unit.base_symbol == "pound" {
+        if self.are_pounds_money && quantity.unit.base_symbol == "pound" {
             quantity.unit = ValueUnit::currency("gbp")?;
         }
         let is_unit_asked = match quantity.is_percent {
-            true => self.asks_percent,
+            true => self.requests_percent,
             false => !quantity.unit.is_dimensionless() && self.names_unit(&quantity.label),
         };
         Some(NumberValue {
@@ -287,12 +288,12 @@ fn strip_remark(text: &str) -> &str {
 fn normalize_list(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let is_end = matches!(c, ',' | ';' | ')' | ']' | '}');
-        if is_end {
+        let ends_value = matches!(c, ',' | ';' | ')' | ']' | '}');
+        if ends_value {
             out.truncate(out.trim_end().len());
         }
-        let is_after = out.ends_with([',', ';', '(', '[', '{']);
-        if !(c.is_whitespace() && is_after) {
+        let follows_separator = out.ends_with([',', ';', '(', '[', '{']);
+        if !(c.is_whitespace() && follows_separator) {
             out.push(c);
         }
     }

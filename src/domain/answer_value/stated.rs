@@ -35,7 +35,7 @@ const ABOUT_WORDS: &[&str] = &[
 /// else the last one in its last sentence with a number, excluding those in prepositional phrases ("18 for 3
 /// people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if the remaining number is a
 /// bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
-pub fn last_stated(text: &str) -> Option<f64> {
+pub fn last_stated_number(text: &str) -> Option<f64> {
     match closing::find_closing_statement(text) {
         Some(statement) if !statement.is_prose => {
             let plain = markup::to_plain_text(&statement.text);
@@ -67,9 +67,9 @@ fn leading_value(statement: &str) -> Option<Option<f64>> {
     let is_term = |next: &PlacedNumber| {
         let gap = gap.trim();
         // A remark follows, as in "18 (not 20)".
-        let is_aside = gap.starts_with(['(', '[']) || is_denied(gap);
+        let is_remark = gap.starts_with(['(', '[']) || is_denied(gap);
         (gap.is_empty() || gap.chars().all(|c| "+*×·/÷^-−–—".contains(c)))
-            || (!is_aside && is_different(first.number, next.number) && is_joining_text(gap))
+            || (!is_remark && is_different(first.number, next.number) && is_joining_text(gap))
     };
     let is_open = next.is_some_and(is_term)
         || is_refuted(gap, next.is_some())
@@ -162,8 +162,8 @@ fn remove_parentheses(text: &str) -> String {
             ']'
         };
         let end = rest[at + 1..].find(close).map(|end| at + 1 + end);
-        let is_aside = rest[..at].ends_with(char::is_whitespace) || close == ']';
-        let Some(end) = end.filter(|_| is_aside) else {
+        let is_remark = rest[..at].ends_with(char::is_whitespace) || close == ']';
+        let Some(end) = end.filter(|_| is_remark) else {
             out.push_str(&rest[..=at]);
             rest = &rest[at + 1..];
             continue;
@@ -280,8 +280,8 @@ mod tests {
             ("It is 1.200 here.", Some(1.2)),
             ("Words that name its subject: 144, divided, 12.", None),
         ] {
-            if last_stated(text) != expected {
-                wrong.push((text, last_stated(text)));
+            if last_stated_number(text) != expected {
+                wrong.push((text, last_stated_number(text)));
             }
         }
         assert_eq!(wrong, []);

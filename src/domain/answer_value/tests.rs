@@ -393,7 +393,7 @@ fn spellings_of_one_value_are_the_same() {
             .iter()
             .filter_map(|text| reader.parse_statement(text))
             .collect();
-        let groups = group_equal(&values);
+        let groups = group_equal_values(&values);
         assert!(
             groups.iter().all(|group| *group == 0),
             "{spellings:?}: {groups:?}"
@@ -438,7 +438,7 @@ fn incomplete_values_join_only_one_compatible_group() {
             .iter()
             .filter_map(|text| reader.parse_statement(text))
             .collect();
-        assert_eq!(group_equal(&values), groups, "{answers:?}");
+        assert_eq!(group_equal_values(&values), groups, "{answers:?}");
     }
 }
 

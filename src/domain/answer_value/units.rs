@@ -197,8 +197,13 @@ impl ValueUnit {
         let folded: Vec<String> = words.iter().map(fold).collect();
         let folded = folded.join(" ");
         // A symbol in the wrong case, such as M, is not the unit of the lowercase letter.
-        let is_taken = Self::find_listed(&folded).is_some() && Self::find_listed(text).is_none();
-        Some(if is_taken { text.to_owned() } else { folded })
+        let is_wrong_case =
+            Self::find_listed(&folded).is_some() && Self::find_listed(text).is_none();
+        Some(if is_wrong_case {
+            text.to_owned()
+        } else {
+            folded
+        })
     }
 
     const fn unlisted(base: String) -> Self {

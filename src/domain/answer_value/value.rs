@@ -72,8 +72,8 @@ impl NumberValue {
 
     fn omits_unit_of(&self, other: &Self) -> bool {
         let is_bare = self.quantity.unit.is_dimensionless() && !self.quantity.is_percent;
-        let may_drop = other.quantity.unit.is_money || other.is_unit_asked;
-        is_bare && may_drop && other.quantity.written_amount == Some(self.quantity.amount)
+        let may_omit_unit = other.quantity.unit.is_money || other.is_unit_asked;
+        is_bare && may_omit_unit && other.quantity.written_amount == Some(self.quantity.amount)
     }
 }
 

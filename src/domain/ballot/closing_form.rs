@@ -24,7 +24,7 @@ impl ClosingForm {
             Self::Hashes
         } else if wording.contains("\\boxed") {
             Self::Boxed
-        } else if demands_any(wording, JSON_PHRASES) {
+        } else if requests_any_phrase(wording, JSON_PHRASES) {
             Self::Json
         } else if let Some(instruction) = find_instruction(wording) {
             let words = lowercase_words(instruction);
@@ -185,8 +185,9 @@ const FILLER_WORDS: &[&str] = &[
 // such as "reply" followed by "only".
 fn find_instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
-    sentences
-        .find(|sentence| is_instruction(sentence) || demands_any(sentence, BARE_ANSWER_PHRASES))
+    sentences.find(|sentence| {
+        is_instruction(sentence) || requests_any_phrase(sentence, BARE_ANSWER_PHRASES)
+    })
 }
 
 fn is_instruction(sentence: &str) -> bool {
@@ -215,7 +216,7 @@ fn lowercase_words(text: &str) -> Vec<String> {
 }
 
 // Whether one of the verbs is followed by one of these phrases. ASCII case only, so that offsets stay the same.
-fn demands_any(wording: &str, phrases: &[&str]) -> bool {
+fn requests_any_phrase(wording: &str, phrases: &[&str]) -> bool {
     let lower = wording.to_ascii_lowercase();
     let is_condition = |rest: &str| {
         [" only if", " only when", " only after"]
@@ -267,8 +268,8 @@ fn find_named_key(wording: &str) -> Option<String> {
         })
         .filter_map(|end| {
             let rest = wording[end..].trim_start_matches([' ', ':']);
-            let naming_words = ["named ", "called ", "of "];
-            let rest = naming_words
+            let introductory_words = ["named ", "called ", "of "];
+            let rest = introductory_words
                 .iter()
                 .find_map(|word| rest.strip_prefix(word))
                 .unwrap_or(rest);

@@ -66,7 +66,7 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
             None => tally.unreadable_members.push(*member),
         }
     }
-    let groups = answer_value::group_equal(&values);
+    let groups = answer_value::group_equal_values(&values);
     for ((group, value), (member, label)) in groups.into_iter().zip(values).zip(voters) {
         match tally.choices.get_mut(group) {
             Some(choice) => {

@@ -17,7 +17,7 @@ const MAX_SYMBOL_CHARS: usize = 3;
 
 /// Returns the winner's answer in the form that `wording` (the question and the turns before it) asks for:
 /// unchanged if it already ends in that form, otherwise with a line added.
-pub fn in_closing_form(question: &str, wording: &str, text: &str) -> String {
+pub fn to_closing_form(question: &str, wording: &str, text: &str) -> String {
     let text = text.trim_end();
     let (form, last) = (
         ClosingForm::from_wording(wording),
@@ -180,7 +180,7 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
     };
     let quantity = &number.quantity;
     let requested_number = RequestedNumber::new("", &Value::Null, question);
-    if quantity.unit.is_dimensionless() && !requested_number.asks_decimal() {
+    if quantity.unit.is_dimensionless() && !requested_number.requests_decimal() {
         let is_plain = quantity.written_amount == Some(quantity.amount) || quantity.is_scaled;
         return quantity
             .written_amount
@@ -189,7 +189,7 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
     let is_counted = !quantity.unit.is_listed()
         && quantity.label.chars().count() > MAX_SYMBOL_CHARS
         && quantity.label.chars().all(|c| c.is_lowercase() || c == ' ')
-        && !requested_number.asks_unit();
+        && !requested_number.requests_unit();
     requested_number
         .number_for(value, &[])
         .or(quantity.written_amount.filter(|_| is_counted))
@@ -238,7 +238,7 @@ mod tests {
                 "Answer: 1/2\n\\boxed{0.5}",
             ),
         ] {
-            assert_eq!(in_closing_form(question, question, text), expected);
+            assert_eq!(to_closing_form(question, question, text), expected);
         }
     }
 
@@ -289,7 +289,7 @@ mod tests {
         ] {
             let wording = format!("{wording}\n{LETTERS_SCHEMA}");
             assert_eq!(
-                in_closing_form(&wording, &wording, text),
+                to_closing_form(&wording, &wording, text),
                 expected,
                 "{wording}"
             );
@@ -312,7 +312,7 @@ mod tests {
             ("Wie viele?", "Nur die Zahl bitte.", "5", "5"),
         ] {
             let wording = format!("{question} {instruction}");
-            let text = in_closing_form(&wording, &wording, &format!("So.\n\nAnswer: {answer}"));
+            let text = to_closing_form(&wording, &wording, &format!("So.\n\nAnswer: {answer}"));
             assert_eq!(text, expected, "{wording} {answer}");
         }
         for (question, answer, expected) in [
@@ -321,11 +321,11 @@ mod tests {
             ("Put it in \\boxed{}.", "5 apples", "\\boxed{5}"),
             ("Put it in \\boxed{}.", "5 kB", "\\boxed{5 kB}"),
         ] {
-            let text = in_closing_form(question, question, &format!("Answer: {answer}"));
+            let text = to_closing_form(question, question, &format!("Answer: {answer}"));
             assert_eq!(text.lines().next_back(), Some(expected), "{question}");
         }
         let asked = "How many? Answer in JSON with key \"total\".";
-        assert_eq!(in_closing_form(asked, asked, "Answer: 5"), r#"{"total":5}"#);
+        assert_eq!(to_closing_form(asked, asked, "Answer: 5"), r#"{"total":5}"#);
     }
 
     #[test]
@@ -433,7 +433,7 @@ mod tests {
             assert_eq!(found.as_deref(), expected, "{question} {vote}");
         }
         for (answer, closing) in [("Answer: 50%", "#### 50%"), ("Answer: 5 km", "#### 5 km")] {
-            let text = in_closing_form("Q?", "End with \"#### X\".", &format!("So.\n{answer}"));
+            let text = to_closing_form("Q?", "End with \"#### X\".", &format!("So.\n{answer}"));
             assert_eq!(text, format!("So.\n{answer}\n{closing}"));
         }
     }

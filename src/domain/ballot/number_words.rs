@@ -78,7 +78,7 @@ pub struct NumberWords {
     /// Units usually used for this kind of quantity, such as years for an age.
     pub kinds: Vec<ValueUnit>,
     /// Units that the number is per: "price per kg".
-    pub per_units: Vec<ValueUnit>,
+    pub denominator_units: Vec<ValueUnit>,
     /// Whether an unknown unit is requested: "in pesos".
     pub demands_unknown: bool,
 }
@@ -131,18 +131,18 @@ impl NumberWords {
             scale: self.scale.or(other.scale),
             hundredths: self.hundredths.or(other.hundredths),
             kinds: [self.kinds, other.kinds].concat(),
-            per_units: [self.per_units, other.per_units].concat(),
+            denominator_units: [self.denominator_units, other.denominator_units].concat(),
             demands_unknown: self.demands_unknown || other.demands_unknown,
         }
     }
 
     /// Returns the factors of the units that have this base unit.
     pub fn factors<'a>(&'a self, base: &'a str) -> impl Iterator<Item = Ratio> + 'a {
-        let of_base = self
+        let with_base = self
             .units
             .iter()
             .filter(move |unit| unit.base_symbol == base);
-        of_base.map(|unit| unit.factor)
+        with_base.map(|unit| unit.factor)
     }
 
     /// Whether a currency is named.
@@ -159,34 +159,34 @@ impl NumberWords {
             let word = words[at].as_str();
             let word_before =
                 |count: usize| at.checked_sub(count).map_or("", |at| words[at].as_str());
-            let is_led = DEMAND_WORDS.contains(&word_before(1));
+            let follows_demand = DEMAND_WORDS.contains(&word_before(1));
             let is_joined = JOINING_WORDS.contains(&word_before(1)) && demand_end == at - 1;
             let is_denied = NEGATION_WORDS.contains(&word_before(1))
-                || (is_led && NEGATION_WORDS.contains(&word_before(2)))
+                || (follows_demand && NEGATION_WORDS.contains(&word_before(2)))
                 || (word_before(1) == "of" && word_before(2) == "instead");
             let is_given = is_question && is_numeral(word_before(1));
-            let is_doubtful = is_question && AMBIGUOUS_WORDS[1..].contains(&word);
-            let (unit, used) = unit_at(&words[at..], is_led);
+            let is_ambiguous = is_question && AMBIGUOUS_WORDS[1..].contains(&word);
+            let (unit, used) = unit_at(&words[at..], follows_demand);
             if is_denied || is_given {
                 at += used;
                 continue;
             }
             if is_question && used == 3 {
                 // "How many hours per day?" may be answered in hours, and "Price per kg?" in "$5 per kg".
-                demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| is_led));
+                demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| follows_demand));
                 number_words
-                    .per_units
+                    .denominator_units
                     .extend(ValueUnit::read_case_insensitive(&words[at + 2]));
             }
-            if let Some(unit) = unit.filter(|_| !DEMAND_WORDS.contains(&word) && !is_doubtful) {
-                if (is_led || is_joined) && unit.is_listed() {
+            if let Some(unit) = unit.filter(|_| !DEMAND_WORDS.contains(&word) && !is_ambiguous) {
+                if (follows_demand || is_joined) && unit.is_listed() {
                     demanded.push(unit);
                     demand_end = at + used;
                 } else if unit.is_listed() || !is_question {
                     number_words.units.push(unit);
                 }
             }
-            number_words.record_word(word, is_led);
+            number_words.record_word(word, follows_demand);
             at += used;
         }
         if !demanded.is_empty() {

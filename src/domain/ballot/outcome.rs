@@ -43,7 +43,7 @@ impl VoteDecision {
 /// The result of a vote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoteOutcome {
-    /// The counts.
+    /// The votes for each choice.
     pub count: BallotCount,
     /// Index of the winner among the choices.
     pub winner: usize,
@@ -56,7 +56,7 @@ pub struct VoteOutcome {
 /// The votes and the inputs for breaking a tie.
 #[derive(Debug, Clone, Copy)]
 pub struct Ballots<'a> {
-    /// The question.
+    /// The question that was voted on; it decides how answers are compared.
     pub question: &'a str,
     /// Answers by member.
     pub answers: &'a [(usize, &'a str)],

@@ -52,12 +52,12 @@ impl RequestedNumber {
     }
 
     /// Whether the question asks for a decimal instead of a percentage.
-    pub const fn asks_decimal(&self) -> bool {
+    pub const fn requests_decimal(&self) -> bool {
         self.question.is_decimal
     }
 
     /// Whether the question requests a unit.
-    pub const fn asks_unit(&self) -> bool {
+    pub const fn requests_unit(&self) -> bool {
         self.question.is_unit_fixed
     }
 
@@ -100,12 +100,12 @@ impl RequestedNumber {
         if is_part(quantity) {
             return quantity.amount.checked_mul(parts);
         }
-        let asks_percent = self.question.parts.is_some();
+        let requests_percent = self.question.parts.is_some();
         match percent {
             // One voter says 0.5, another 50%, and the question asks for percent: the two may differ.
-            Some(percent) if asks_percent && percent == quantity.amount => None,
+            Some(percent) if requests_percent && percent == quantity.amount => None,
             Some(percent) => percent.checked_mul(parts),
-            None if asks_percent || !self.question.is_share => Some(quantity.amount),
+            None if requests_percent || !self.question.is_share => Some(quantity.amount),
             // "What share?" 0.5: one half, or half a percent?
             None => {
                 Some(quantity.amount).filter(|_| !is_below(quantity.amount, Ratio::from_integer(1)))
@@ -146,23 +146,23 @@ impl RequestedNumber {
             if let Some(factor) = stated.factors(base).next() {
                 let is_one = stated.factors(base).all(|other| other == factor);
                 // A question that merely mentions a unit does not request a conversion to it.
-                let is_meant = std::ptr::eq(stated, field)
+                let is_requested = std::ptr::eq(stated, field)
                     || stated.is_unit_fixed
                     || factor == quantity.unit.factor;
                 return quantity
                     .amount
                     .checked_div(factor)
-                    .filter(|_| is_one && is_meant);
+                    .filter(|_| is_one && is_requested);
             }
             if stated.is_unit_fixed {
                 return self.to_whole_units(quantity);
             }
         }
         if quantity.unit.is_money {
-            let names_other = field.names_money() || question.names_money();
+            let names_money = field.names_money() || question.names_money();
             return quantity
                 .written_amount
-                .filter(|_| !names_other && !question.demands_unknown);
+                .filter(|_| !names_money && !question.demands_unknown);
         }
         if let Some(currency) = self.price_base_unit(quantity) {
             let all = field.units.iter().chain(&question.units);
@@ -173,20 +173,26 @@ impl RequestedNumber {
                 .written_amount
                 .filter(|_| !is_other && !question.demands_unknown);
         }
-        let is_usual = [field, question]
+        let is_usual_unit = [field, question]
             .iter()
             .any(|stated| stated.kinds.contains(&quantity.unit));
         // Named in several words: "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
-        let is_usual = is_usual && !question.demands_unknown;
-        quantity.written_amount.filter(|_| is_usual || is_named)
+        let is_usual_unit = is_usual_unit && !question.demands_unknown;
+        quantity
+            .written_amount
+            .filter(|_| is_usual_unit || is_named)
     }
 
     // Returns the currency of "$5 per kg" if the price per kilogram is requested.
     fn price_base_unit(&self, quantity: &Quantity) -> Option<ValueUnit> {
         let (above, _) = quantity.unit.base_symbol.split_once('/')?;
         let currency = ValueUnit::currency(above)?;
-        let mut each = self.field.per_units.iter().chain(&self.question.per_units);
+        let mut each = self
+            .field
+            .denominator_units
+            .iter()
+            .chain(&self.question.denominator_units);
         let fits = each.any(|below| currency.divided_by(below).as_ref() == Some(&quantity.unit));
         fits.then_some(currency)
     }

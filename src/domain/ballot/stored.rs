@@ -29,11 +29,11 @@ impl StoredVote {
             .filter(|answer| answer.stage == first && answer.answered())
             .map(|answer| (answer.member, answer.text.as_str()))
             .collect();
-        let broke = answers
+        let tie_break = answers
             .iter()
             .find(|answer| answer.stage > first && answer.answered());
         let outcome = outcome::decide_vote(Ballots {
-            tie_break_answer: broke.map(|answer| answer.text.as_str()),
+            tie_break_answer: tie_break.map(|answer| answer.text.as_str()),
             ..Ballots::from_plan(plan, &votes)
         })?;
         let is_drawn = outcome.decision == VoteDecision::Draw;
@@ -48,7 +48,7 @@ impl StoredVote {
         Some(Self {
             outcome,
             saved_cost: saved_cost(plan, &skipped),
-            unbroken_reason: unbroken_tie_reason(plan, &votes, broke.is_some())
+            unbroken_reason: unbroken_tie_reason(plan, &votes, tie_break.is_some())
                 .filter(|_| is_drawn),
             skipped_members: skipped,
         })

@@ -23,11 +23,14 @@ pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
     let Some(count) = count else {
         return missing == 0;
     };
-    let firm = |values: &[AnswerValue]| {
+    let votes_in_one_form = |values: &[AnswerValue]| {
         let forms: BTreeSet<String> = values.iter().map(ToString::to_string).collect();
         if forms.len() == 1 { values.len() } else { 0 }
     };
-    let max_votes = count.choices.iter().map(|choice| firm(&choice.values));
+    let max_votes = count
+        .choices
+        .iter()
+        .map(|choice| votes_in_one_form(&choice.values));
     let max_votes = max_votes.max().unwrap_or_default();
     max_votes > count.votes_cast() - max_votes + missing
 }

@@ -66,12 +66,12 @@ impl CatalogSheet {
         text: &str,
         classes: &BTreeMap<String, CatalogRow>,
     ) -> Result<Self, Vec<String>> {
-        let no_sheet = |why: &str| vec![format!("not a model sheet: {why}")];
+        let invalid_sheet = |why: &str| vec![format!("not a model sheet: {why}")];
         if !text.trim_start().starts_with('{') {
-            return Err(no_sheet("it must be an object"));
+            return Err(invalid_sheet("it must be an object"));
         }
         let file: CatalogFile =
-            serde_json::from_str(text).map_err(|error| no_sheet(&error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| invalid_sheet(&error.to_string()))?;
         if file.models.len() > MAX_ROWS {
             return Err(vec![format!("at most {MAX_ROWS} models can be listed")]);
         }

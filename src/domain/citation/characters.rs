@@ -5,8 +5,8 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Returns the plain character of a superscript.
 pub(super) fn from_superscript(c: char) -> Option<char> {
-    let is_raised = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2B0}'..='\u{2B8}' | '\u{2E0}'..='\u{2E4}' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
-    let plain = is_raised
+    let is_superscript = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2B0}'..='\u{2B8}' | '\u{2E0}'..='\u{2E4}' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
+    let plain = is_superscript
         .then(|| std::iter::once(c).nfkc().next())
         .flatten()?;
     Some(if plain == '−' { '-' } else { plain })
@@ -14,9 +14,9 @@ pub(super) fn from_superscript(c: char) -> Option<char> {
 
 /// Returns the plain character of a subscript.
 pub(super) fn from_subscript(c: char) -> Option<char> {
-    let is_lowered =
+    let is_subscript =
         matches!(c, '\u{2080}'..='\u{2089}' | '\u{2090}'..='\u{209C}' | '\u{1D62}'..='\u{1D6A}');
-    is_lowered
+    is_subscript
         .then(|| std::iter::once(c).nfkc().next())
         .flatten()
 }

@@ -256,14 +256,15 @@ impl<'a> CitationChecker<'a> {
             };
             if let Some(quote_match) = locate(quote, &ComparableText::from_text(&source.text)) {
                 // If a heading precedes the passage, the offset within the page is unknown.
-                let is_placed = source.end as usize >= source.start as usize + source.text.len();
+                let is_offset_known =
+                    source.end as usize >= source.start as usize + source.text.len();
                 set_location(
                     item,
                     source.page,
                     (source.start, &source.text),
                     &quote_match,
                 );
-                if !is_placed {
+                if !is_offset_known {
                     (item.start, item.end) = (0, 0);
                 }
                 item.document_id = Some(id.clone());

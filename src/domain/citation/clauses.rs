@@ -68,9 +68,14 @@ pub(super) fn omits_negation(text: &[PlainWord], start: usize, end: usize) -> bo
         letters.collect()
     };
     let (before, after) = (&text[first..start], spelled(&text[end..end + words_after]));
-    let is_near = |word: &PlainWord| NEGATING_CHARACTERS.contains(&word.plain.as_str());
+    let is_negating_character =
+        |word: &PlainWord| NEGATING_CHARACTERS.contains(&word.plain.as_str());
     let spelled_before = spelled(before);
-    before.iter().rev().take(MAX_CHARS_NEAR).any(is_near)
+    before
+        .iter()
+        .rev()
+        .take(MAX_CHARS_NEAR)
+        .any(is_negating_character)
         || NEGATIONS_BEFORE
             .iter()
             .any(|negation| spelled_before.contains(negation))

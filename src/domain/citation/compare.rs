@@ -56,7 +56,7 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
     }
     let tolerance = Tolerance::for_texts(&comparable_quote, text);
     // An ellipsis that also occurs in the text omits nothing.
-    if let Some((start, end)) = find_whole(&comparable_quote.words, &text.words, tolerance) {
+    if let Some((start, end)) = find_contiguous(&comparable_quote.words, &text.words, tolerance) {
         return Some(QuoteMatch {
             start: text.words[start].start,
             end: text.words[end - 1].end,
@@ -72,7 +72,7 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
 }
 
 // Finds all words in one piece; prefers a match that no negation precedes.
-fn find_whole(
+fn find_contiguous(
     quote: &[PlainWord],
     text: &[PlainWord],
     tolerance: Tolerance,
@@ -187,8 +187,8 @@ impl Tolerance {
         let is_bare = unaccented == right.unaccented.as_deref().unwrap_or(&right.plain);
         let is_doubtful = is_bare && folding::is_distinct_word(unaccented);
         // Words that differ only in ß: "Straße" equals "STRASSE", but "in Maßen" does not equal "in Massen".
-        let is_sharp = is_bare && left.plain.replace('ß', "ss") == right.plain.replace('ß', "ss");
-        if is_sharp && (!is_doubtful || left.is_upper() || right.is_upper()) {
+        let is_sharp_s = is_bare && left.plain.replace('ß', "ss") == right.plain.replace('ß', "ss");
+        if is_sharp_s && (!is_doubtful || left.is_upper() || right.is_upper()) {
             return true;
         }
         let is_same = is_unambiguous_umlaut_spelling(left, right)
@@ -236,11 +236,11 @@ fn find_first(
     (from..to).find_map(|start| {
         let mut left = tolerance;
         let end = start + match_length(quote, &text[start..to], &mut left)?;
-        let is_cut = text[start].is_bound_to_previous
+        let cuts_word = text[start].is_bound_to_previous
             || text.get(end).is_some_and(|word| word.is_bound_to_previous)
             || (text[end - 1].is_ideograph && negates_before(&text[end..]))
             || clauses::omits_negation(text, start, end);
-        (!is_cut && left.is_within_limit()).then_some((start, end, left))
+        (!cuts_word && left.is_within_limit()).then_some((start, end, left))
     })
 }
 
@@ -424,8 +424,8 @@ fn abbreviation_length(word: &PlainWord, letters: &[PlainWord]) -> Option<usize>
         .get(..2)
         .filter(|_| ABBREVIATIONS.contains(&word.plain.as_str()))?;
     let spelled = format!("{}{}", two[0].plain, two[1].plain);
-    let is_tight = two[0].end + 1 == two[1].start;
-    (spelled == word.plain && is_tight).then_some(2)
+    let is_adjacent = two[0].end + 1 == two[1].start;
+    (spelled == word.plain && is_adjacent).then_some(2)
 }
 
 // Returns the number of initials that spell an acronym: three for "USA" and "U.S.A."
@@ -452,10 +452,10 @@ fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
         return false;
     }
     let differing: Vec<(char, char)> = (a.into_iter().zip(b)).filter(|(x, y)| x != y).collect();
-    let is_confused = |&(x, y): &(char, char)| {
+    let are_confusable = |&(x, y): &(char, char)| {
         CONFUSED_LETTERS.contains(&(x, y)) || CONFUSED_LETTERS.contains(&(y, x))
     };
-    differing.len() == 1 && differing.iter().all(is_confused)
+    differing.len() == 1 && differing.iter().all(are_confusable)
 }
 
 #[cfg(test)]

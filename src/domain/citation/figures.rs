@@ -31,8 +31,8 @@ pub(super) fn to_ascii_digit(c: char) -> Option<char> {
     {
         return char::from_digit(code - zero, 10);
     }
-    let is_wide = matches!(c, '\u{FF10}'..='\u{FF19}' | '\u{1D7CE}'..='\u{1D7FF}');
-    is_wide
+    let is_digit_variant = matches!(c, '\u{FF10}'..='\u{FF19}' | '\u{1D7CE}'..='\u{1D7FF}');
+    is_digit_variant
         .then(|| std::iter::once(c).nfkc().next())
         .flatten()
         .filter(char::is_ascii_digit)
@@ -91,14 +91,14 @@ fn remove_grouping(written: &str) -> String {
         return written.to_owned();
     };
     let is_uniform = |signs: &[char]| signs.windows(2).all(|pair| pair[0] == pair[1]);
-    if are_groups(&parts) && is_uniform(&signs) && (last == ',' || signs.len() > 1) {
+    if are_digit_groups(&parts) && is_uniform(&signs) && (last == ',' || signs.len() > 1) {
         return parts.concat();
     }
     let integer_parts = &parts[..parts.len() - 1];
     if !leading_signs.is_empty()
         && is_uniform(leading_signs)
         && leading_signs[0] != last
-        && are_groups(integer_parts)
+        && are_digit_groups(integer_parts)
     {
         return format!("{}.{}", integer_parts.concat(), parts[parts.len() - 1]);
     }
@@ -112,7 +112,7 @@ fn remove_grouping(written: &str) -> String {
 }
 
 // Whether the parts are digit groups: three digits in the last, two or three (as in India) in those before it.
-fn are_groups(parts: &[&str]) -> bool {
+fn are_digit_groups(parts: &[&str]) -> bool {
     let Some((first, rest)) = parts.split_first() else {
         return false;
     };

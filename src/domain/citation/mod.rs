@@ -117,7 +117,7 @@ pub struct CitingText<'a> {
     pub stage: usize,
     /// Member index; `None` for the synthesis.
     pub member: Option<usize>,
-    /// The text.
+    /// The text, with its citation marks.
     pub text: &'a str,
 }
 
@@ -145,7 +145,7 @@ pub fn check_citations<'a>(
 }
 
 /// Strikes out (in Markdown) citation marks for pages that were not given.
-pub fn strike_unknown_marks(text: &str, citations: &Citations) -> String {
+pub fn strike_out_unknown_marks(text: &str, citations: &Citations) -> String {
     let unknown: BTreeSet<&str> = citations
         .items
         .iter()

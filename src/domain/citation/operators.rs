@@ -23,7 +23,7 @@ pub(super) fn read_operator(chars: &[(usize, char)], at: usize) -> Option<Symbol
         '#' => (1, context.is_sharp().then_some("#")?),
         '\'' | '’' => (1, context.is_prime(&['\'', '‘', '’']).then_some("′")?),
         '"' | '”' => (1, context.is_prime(&['"', '“', '”', '„']).then_some("″")?),
-        '|' => (1, context.is_bar().then_some("|")?),
+        '|' => (1, context.is_vertical_bar().then_some("|")?),
         _ if is_pictograph(c) && !context.is_ornament(c) => {
             return Some(context.read_pictograph(c));
         }
@@ -68,10 +68,10 @@ impl OperatorContext<'_> {
             .char_behind(1)
             .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '=' | '&' | '|'));
         if is_free {
-            let is_before_name = self
+            let precedes_name = self
                 .char_ahead(1)
                 .is_some_and(|c| c.is_ascii_alphabetic() || c == '(');
-            return is_before_name.then_some("¬");
+            return precedes_name.then_some("¬");
         }
         let char_before = self.char_behind(1)?;
         let is_variable = char_before.is_lowercase()
@@ -92,11 +92,11 @@ impl OperatorContext<'_> {
             .char_behind(2)
             .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '.' | '-'));
         let is_variable = |c: char| c.is_ascii_alphabetic() && is_alone;
-        let is_behind_figure = self
+        let follows_figure = self
             .char_behind(1)
             .is_some_and(|c| to_ascii_digit(c).is_some() || is_variable(c));
         let is_free = !self.char_ahead(1).is_some_and(char::is_alphabetic);
-        is_behind_figure && is_free && !self.is_closing(marks)
+        follows_figure && is_free && !self.is_closing(marks)
     }
 
     fn is_closing(&self, marks: &[char]) -> bool {
@@ -129,7 +129,7 @@ impl OperatorContext<'_> {
 
     // Whether this is one of the two bars around an absolute value. Table bars have spaces around them or begin
     // the line.
-    fn is_bar(&self) -> bool {
+    fn is_vertical_bar(&self) -> bool {
         self.is_condition()
             || self.opens_bars()
             || (2..MAX_BARRED_LENGTH + 2).any(|behind| {
@@ -189,9 +189,13 @@ impl OperatorContext<'_> {
     }
 
     fn read_pictograph(&self, c: char) -> Symbol {
-        let is_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
+        let is_skin_tone_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
         Symbol {
-            length: 1 + usize::from(self.char_ahead(1).as_ref().is_some_and(is_modifier)),
+            length: 1 + usize::from(
+                self.char_ahead(1)
+                    .as_ref()
+                    .is_some_and(is_skin_tone_modifier),
+            ),
             plain: c.to_string(),
         }
     }

@@ -36,8 +36,8 @@ impl PageBreak {
     /// Splits a range into its parts on the first and the second page; `None` if it does not cross the break.
     pub fn split_range(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
         let border = self.first_range.len();
-        let reaches_over = range.start < border && range.end > border + 1;
-        reaches_over.then(|| {
+        let spans_break = range.start < border && range.end > border + 1;
+        spans_break.then(|| {
             let second_end = range.end - border - 1;
             (
                 self.first_range.start + range.start..self.first_range.end,

@@ -173,10 +173,10 @@ fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -
     let last = cites
         .iter()
         .rposition(|cite| is_inside(cite) && is_end(cite));
-    let is_mark_behind = next_index.is_some_and(|index| !is_number(&cites[index]));
+    let is_followed_by_mark = next_index.is_some_and(|index| !is_number(&cites[index]));
     let previous_index = cites.iter().rposition(|cite| cite.end <= start);
     let previous_index = previous_index.filter(|&index| within(cites[index].end, start, "\n"));
-    match is_mark_behind {
+    match is_followed_by_mark {
         true => inside.or(next_index),
         false => inside.or(last).or(next_index).or(previous_index),
     }

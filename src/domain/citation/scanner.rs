@@ -95,14 +95,14 @@ impl<'a> Scanner<'a> {
         }
         if let Some(bracket) = self.brackets.bracket_at(self.position) {
             self.push_sign(signs::Symbol::from_plain(bracket.to_string()), offset);
-        } else if self.drops_underscore(c) {
+        } else if self.skips_underscore(c) {
             self.position += self.underscore_length();
         } else if let Some(sign) = self.code.sign_at(self.position) {
             self.push_sign(signs::Symbol::from_plain(sign.to_owned()), offset);
         } else if let Some(length) = self.note_length(c) {
             self.close_word();
             self.position += length;
-        } else if self.drops_brackets(c) || self.drops_dollars(c) {
+        } else if self.skips_brackets(c) || self.skips_dollar_signs(c) {
             self.position += 1;
         } else if let Some((run, length)) = self.superscript_run() {
             self.push_superscript(&run, offset, length);
@@ -177,14 +177,16 @@ impl<'a> Scanner<'a> {
         let rest = &self.chars[self.position..limit.max(self.position + 1)];
         let first = rest.first().map(|&(_, c)| c);
         let char_before = self.position.checked_sub(1).map(|at| self.chars[at].1);
-        let is_point = first == Some('.');
-        let is_free = !is_point || char_before.is_none_or(|c| !c.is_alphanumeric() && c != '.');
+        let is_decimal_point = first == Some('.');
+        let is_free =
+            !is_decimal_point || char_before.is_none_or(|c| !c.is_alphanumeric() && c != '.');
         let is_start = match &self.open_word {
             None => is_free,
             Some(open) => {
-                !is_point
+                !is_decimal_point
                     && !open.raw.contains(char::is_numeric)
-                    && (begins_figure(rest) || CURRENCY_CODES.contains(&open.raw.as_str()))
+                    && (starts_separated_number(rest)
+                        || CURRENCY_CODES.contains(&open.raw.as_str()))
             }
         };
         let Some(figure) = is_start.then(|| figures::read_figure(rest)).flatten() else {
@@ -309,7 +311,7 @@ impl<'a> Scanner<'a> {
 const CURRENCY_CODES: &[&str] = &["CHF", "EUR", "USD", "GBP", "JPY", "CNY", "INR"];
 
 // Whether a number with separators begins right after letters: EUR1,200 is two words.
-fn begins_figure(rest: &[(usize, char)]) -> bool {
+fn starts_separated_number(rest: &[(usize, char)]) -> bool {
     let digits = rest
         .iter()
         .take_while(|&&(_, c)| figures::to_ascii_digit(c).is_some())
@@ -364,7 +366,7 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
             let before = text[..group.start].chars().next_back();
             let next_char = text[group.end..].trim_start().chars().next();
             let is_index = brackets::is_index_base(text[..group.start].chars().rev());
-            let is_omissible = !is_index
+            let may_be_omitted = !is_index
                 && (before.is_some_and(|c| {
                     c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"')
                 }) || is_referring(&text[..group.start])
@@ -372,7 +374,7 @@ fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
                     || next_char.is_none_or(|c| {
                         matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '[')
                     }));
-            (!is_number || is_omissible).then_some((group.start, group.end, is_number))
+            (!is_number || may_be_omitted).then_some((group.start, group.end, is_number))
         });
     let mut ranges: Vec<(usize, usize, bool)> = ranges.collect();
     let numbers = list_numbers::find_list_numbers(text).into_iter();

@@ -74,7 +74,7 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
         // In Japanese accounts, △ and ▲ mark a loss; elsewhere, ▲ and ▼ mean up and down.
         '△' | '▲' | '▽' | '▼' => {
             let is_figure = context
-                .second_after
+                .visible_after
                 .is_some_and(|c| to_ascii_digit(c).is_some());
             (is_figure && !context.is_bullet).then_some(c)?
         }
@@ -86,11 +86,11 @@ pub(super) fn read_symbol(chars: &[(usize, char)], at: usize) -> Option<Symbol> 
         _ if is_currency(c) || is_mathematical(c) => c,
         _ => return None,
     };
-    let is_crossed = context.next_char == Some('\u{338}');
+    let has_slash_overlay = context.next_char == Some('\u{338}');
     Some(
         Symbol {
-            length: 1 + usize::from(is_crossed),
-            plain: match is_crossed {
+            length: 1 + usize::from(has_slash_overlay),
+            plain: match has_slash_overlay {
                 true => format!("{plain}\u{338}"),
                 false => plain.to_string(),
             },
@@ -132,8 +132,8 @@ struct SignContext<'a> {
     char_before: Option<char>,
     next_char: Option<char>,
     /// The nearest characters that are not spaces.
-    second_before: Option<char>,
-    second_after: Option<char>,
+    visible_before: Option<char>,
+    visible_after: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
     /// Whether the symbol is directly after the `]` that opens an interval.
@@ -156,7 +156,7 @@ impl<'a> SignContext<'a> {
         let next = rest.first().map(|&(_, c)| c);
         // At most a few spaces: anything farther away is not adjacent to the symbol.
         let far_before = left.iter().rev().take(8).find(|(_, c)| !c.is_whitespace());
-        let far_next = rest.iter().take(8).find(|(_, c)| !c.is_whitespace());
+        let nonblank_next = rest.iter().take(8).find(|(_, c)| !c.is_whitespace());
         let indent = left.iter().rev().take_while(|(_, c)| *c != '\n').take(8);
         let is_first = indent
             .into_iter()
@@ -172,8 +172,8 @@ impl<'a> SignContext<'a> {
             char,
             char_before,
             next_char: next,
-            second_before: far_before.map(|&(_, c)| compatibility_form(c)),
-            second_after: far_next.map(|&(_, c)| compatibility_form(c)),
+            visible_before: far_before.map(|&(_, c)| compatibility_form(c)),
+            visible_after: nonblank_next.map(|&(_, c)| compatibility_form(c)),
             digits_before: word
                 .take_while(|&&(_, c)| to_ascii_digit(c).is_some())
                 .take(4)
@@ -221,17 +221,17 @@ impl<'a> SignContext<'a> {
             .next_char
             .is_none_or(|c| !c.is_alphanumeric() && c != '-');
         let is_wide = matches!(self.char, '—' | '―');
-        if self.char == '−' && !self.is_bullet || is_end && self.is_behind_grade(is_wide) {
+        if self.char == '−' && !self.is_bullet || is_end && self.follows_grade(is_wide) {
             return Some('-');
         }
         let is_between = self
-            .second_before
+            .visible_before
             .is_some_and(|c| to_ascii_digit(c).is_some() || is_figure_end(c))
             && self
-                .second_after
+                .visible_after
                 .is_some_and(|c| to_ascii_digit(c).is_some() || is_currency(c));
         let is_tight =
-            self.char_before == self.second_before && self.next_char == self.second_after;
+            self.char_before == self.visible_before && self.next_char == self.visible_after;
         if is_between && !self.is_bullet && (is_tight || !is_wide) {
             return Some('-');
         }
@@ -245,18 +245,18 @@ impl<'a> SignContext<'a> {
             (Some(c), Some(&(_, second))) => is_amount(c) && to_ascii_digit(second).is_some(),
             _ => false,
         };
-        let is_far_figure = self.char_before.is_some_and(char::is_whitespace)
+        let is_spaced_figure = self.char_before.is_some_and(char::is_whitespace)
             && self.next_char.is_some_and(char::is_whitespace)
             && self
-                .second_after
+                .visible_after
                 .is_some_and(|c| to_ascii_digit(c).is_some() || is_currency(c))
             && !self.is_bullet;
-        ((is_figure && is_open || is_far_figure) && !is_wide).then_some('-')
+        ((is_figure && is_open || is_spaced_figure) && !is_wide).then_some('-')
     }
 
     // Whether the dash belongs to a grade, an ion, or a number: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At the end of a
     // line, it may join two parts of a word.
-    fn is_behind_grade(&self, is_wide: bool) -> bool {
+    fn follows_grade(&self, is_wide: bool) -> bool {
         let length = self.adjacent_text.chars().count();
         let is_capital = self.adjacent_text.starts_with(char::is_uppercase);
         if length == 1 && is_capital {
@@ -275,7 +275,7 @@ impl<'a> SignContext<'a> {
         let may_join = |c: char| c.is_uppercase() || c.is_numeric() || is_figure || !is_upper;
         (is_grade || is_figure)
             && !is_wide
-            && !(is_at_line_end && self.second_after.is_some_and(may_join))
+            && !(is_at_line_end && self.visible_after.is_some_and(may_join))
     }
 
     // Returns the symbol if it is between two characters of this kind, without spaces, or between digits with a
@@ -288,11 +288,11 @@ impl<'a> SignContext<'a> {
             .all(|c| c.is_some_and(char::is_whitespace));
         let is_digit = |c: Option<char>| c.is_some_and(|c| to_ascii_digit(c).is_some());
         // In French, a colon after a year ends a clause.
-        let is_far = is_spaced
-            && is_digit(self.second_before)
-            && is_digit(self.second_after)
+        let follows_year = is_spaced
+            && is_digit(self.visible_before)
+            && is_digit(self.visible_after)
             && (sign != ':' || self.digits_before < 4);
-        (is_tight || is_far).then_some(sign)
+        (is_tight || follows_year).then_some(sign)
     }
 
     // Returns the multiplication sign of `5 x 10` and `5*10`; a middle dot may be a decimal point and stays separate.
@@ -335,7 +335,7 @@ impl<'a> SignContext<'a> {
             .any(|scale| following.trim_start().to_lowercase().starts_with(scale));
         let is_amount = inside.iter().any(|&c| to_ascii_digit(c).is_some());
         let is_row = self
-            .second_before
+            .visible_before
             .is_some_and(|c| to_ascii_digit(c).is_some() || is_figure_end(c));
         let is_item = inside.len() <= 2
             && inside.iter().all(|&c| to_ascii_digit(c).is_some())

@@ -160,7 +160,7 @@ fn unknown_marks_are_struck_out() {
     };
     let citations = check_citations(&plan_with_sources(), [citing_text], &mut page);
     assert_eq!(
-        strike_unknown_marks(text, &citations),
+        strike_out_unknown_marks(text, &citations),
         "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2] ~~[D9:p2]~~."
     );
 }

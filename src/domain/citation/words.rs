@@ -44,18 +44,18 @@ impl ComparableText {
 /// Splits a text into comparable words; each ideograph is one word. Citation marks do not count as words.
 pub fn words(text: &str) -> Vec<PlainWord> {
     let mut words = Scanner::new(text).words();
-    restore_squares(&mut words);
+    restore_exponents(&mut words);
     mark_group_separators(&mut words);
     mark_acronyms(&mut words);
     mark_initials(&mut words, text);
     mark_number_signs(&mut words, text);
-    bind_words(&mut words, text);
+    join_to_previous(&mut words, text);
     bind_strikethrough(&mut words);
     words
 }
 
 // Restores lost exponents: `m2` after a number is `m²`, since no unit is called that.
-fn restore_squares(words: &mut [PlainWord]) {
+fn restore_exponents(words: &mut [PlainWord]) {
     for at in 1..words.len() {
         let is_measured = words[at - 1].is_figure();
         let word = &mut words[at];
@@ -115,8 +115,8 @@ fn mark_group_separators(words: &mut [PlainWord]) {
 fn mark_acronyms(words: &mut [PlainWord]) {
     let upper: Vec<bool> = words.iter().map(PlainWord::is_upper).collect();
     for (at, word) in words.iter_mut().enumerate() {
-        let is_beside = at > 0 && upper[at - 1] || upper.get(at + 1) == Some(&true);
-        word.is_acronym = upper[at] && !is_beside;
+        let has_uppercase_neighbor = at > 0 && upper[at - 1] || upper.get(at + 1) == Some(&true);
+        word.is_acronym = upper[at] && !has_uppercase_neighbor;
     }
 }
 
@@ -150,7 +150,7 @@ const SCALE_WORDS: &[&str] = &[
 ];
 
 // Marks words that continue the preceding number or word.
-fn bind_words(words: &mut [PlainWord], text: &str) {
+fn join_to_previous(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
         let (word_before, word) = (&words[at - 1], &words[at]);
         let gap = text.get(word_before.end..word.start).unwrap_or_default();

@@ -154,11 +154,11 @@ fn has_no_conflict(claim: &EvidenceClaim) -> bool {
         .iter()
         .map(|left| left.quote.as_str())
         .collect();
-    let carries = |left: &str, right: &str| objection(left, right).is_none();
+    let is_unopposed = |left: &str, right: &str| objection(left, right).is_none();
     let mut pairs = quotes.iter().enumerate();
     pairs.all(|(at, left)| {
         let mut others = quotes[at + 1..].iter();
-        others.all(|right| carries(left, right) || carries(right, left))
+        others.all(|right| is_unopposed(left, right) || is_unopposed(right, left))
     })
 }
 

@@ -42,10 +42,10 @@ pub fn sentences(answer: &str) -> Vec<String> {
 fn join_fragments(pieces: Vec<String>) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let is_rest = !piece.starts_with(char::is_uppercase)
+        let is_continuation = !piece.starts_with(char::is_uppercase)
             && !is_claim(&piece)
             && !citation::find_mark_groups(&piece).is_empty();
-        match sentences.last_mut().filter(|_| is_rest) {
+        match sentences.last_mut().filter(|_| is_continuation) {
             Some(before) => {
                 before.push(' ');
                 before.push_str(&piece);

@@ -25,7 +25,7 @@ pub(super) struct ClaimOutcome<'a> {
     /// Number of the judge's denials that do not count.
     pub ineffective_denials: usize,
     /// Number of assertions reported by the judge whose quoted words were not found.
-    pub unfound_quotes: usize,
+    pub unfound_quote_count: usize,
 }
 
 impl ClaimOutcome<'_> {
@@ -51,7 +51,7 @@ pub(super) fn unverified_contradictions(
         });
         (item.is_contested() || is_split) && !is_listed
     };
-    let of_claims = placed
+    let claim_contradictions = placed
         .iter()
         .filter(is_open)
         .map(|item| UnverifiedContradiction {
@@ -59,11 +59,13 @@ pub(super) fn unverified_contradictions(
             why: item.objection.unwrap_or_default().to_owned(),
             claim: item.claim,
         });
-    let of_none = unplaced.iter().map(|why| UnverifiedContradiction {
+    let unplaced_contradictions = unplaced.iter().map(|why| UnverifiedContradiction {
         why: why.clone(),
         ..UnverifiedContradiction::default()
     });
-    of_claims.chain(of_none).collect()
+    claim_contradictions
+        .chain(unplaced_contradictions)
+        .collect()
 }
 
 /// Whether a reported contradiction could be about this claim.

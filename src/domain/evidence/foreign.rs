@@ -141,9 +141,9 @@ pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
     {
         return Some(format!("the number {missing} is not in the quoted words"));
     }
-    let of_script =
+    let script_letters =
         |text: &str| -> String { text.chars().filter(|&c| is_unsupported_script(c)).collect() };
-    (!of_script(quote).contains(&of_script(sentence)))
+    (!script_letters(quote).contains(&script_letters(sentence)))
         .then(|| "the words differ, in a script whose words are not told apart".to_owned())
 }
 

@@ -79,10 +79,10 @@ pub fn build_map(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) 
 }
 
 fn evidence_cost(plan: &Plan, answers: &[StageAnswer]) -> MicroDollars {
-    let of_evidence = answers
+    let evidence_answers = answers
         .iter()
         .filter(|answer| plan.evidence_call(answer.stage).is_some());
-    let costs = of_evidence.filter_map(|answer| answer.cost);
+    let costs = evidence_answers.filter_map(|answer| answer.cost);
     costs.fold(MicroDollars(0), MicroDollars::saturating_add)
 }
 
@@ -125,7 +125,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
         .collect();
     let mut placed = Vec::new();
     for (index, claim) in reply.claims.iter().enumerate() {
-        let (stances, lost, unfound) =
+        let (stances, lost, unfound_count) =
             claim_stances(claim, drafts, &order, &searched_drafts, stage);
         let mut reported = reply.contradictions.iter();
         let sentence = sentence_of(claim, &map.sentences);
@@ -138,7 +138,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
             is_asserted: asserting_sentence.is_some(),
             objection: reported.find(|(of, _)| *of == index).map(|(_, why)| &**why),
             ineffective_denials: lost,
-            unfound_quotes: unfound,
+            unfound_quote_count: unfound_count,
         };
         let is_shown = stances.iter().any(|entry| entry.stance != Stance::Silent);
         if !is_statement(&claim.text) {
@@ -241,8 +241,8 @@ fn claim_stances(
     };
     let ineffective_denials = judged(Stance::Denies).count() - counted(&[Stance::Denies]);
     let asserted = counted(&[Stance::Asserts, Stance::Unconfirmed]);
-    let unfound = judged(Stance::Asserts).count() - asserted;
-    (stances, ineffective_denials, unfound)
+    let unfound_count = judged(Stance::Asserts).count() - asserted;
+    (stances, ineffective_denials, unfound_count)
 }
 
 /// Returns the answer's sentence that the judge copied, in full or as a part of at least four words, if it is
@@ -271,12 +271,12 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &
         // Two members that both assert a claim can contradict each other only in numbers, dates, or names.
         let differs = why.is_some() && denying == 0 && is_disputed(claim);
         if (asserting > 0 && denying > 0) || differs {
-            let is_side = |entry: &&MemberStance| match entry.stance {
+            let takes_side = |entry: &&MemberStance| match entry.stance {
                 Stance::Silent => false,
                 Stance::Unconfirmed => differs,
                 Stance::Asserts | Stance::Denies => true,
             };
-            let sides = claim.stances.iter().filter(is_side);
+            let sides = claim.stances.iter().filter(takes_side);
             let side = |entry: &MemberStance| ContradictionSide {
                 letter: entry.letter,
                 quote: entry.quote.clone(),
@@ -296,8 +296,9 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &
             continue;
         }
         // Other members' stances reported by the judge count against "alone", even if nothing confirms them.
-        let mut of_claim = placed.iter().filter(|entry| entry.claim == Some(index));
-        let is_open = of_claim.any(|entry| entry.ineffective_denials + entry.unfound_quotes > 0)
+        let mut claim_entries = placed.iter().filter(|entry| entry.claim == Some(index));
+        let is_open = claim_entries
+            .any(|entry| entry.ineffective_denials + entry.unfound_quote_count > 0)
             || claim
                 .stances
                 .iter()

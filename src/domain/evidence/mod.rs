@@ -132,7 +132,7 @@ pub struct MemberStance {
     pub letter: char,
     /// Full ID of the model that wrote the text.
     pub model: String,
-    /// The stance.
+    /// Whether the member asserts, denies, or does not mention the claim.
     pub stance: Stance,
     /// Name of the stage in which the text was written.
     pub stage: String,

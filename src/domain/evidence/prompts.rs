@@ -43,7 +43,7 @@ pub fn first_answers<'a>(
     answers: impl IntoIterator<Item = &'a StageAnswer>,
 ) -> Vec<FirstAnswer<'a>> {
     let last = plan.stages.len().saturating_sub(1);
-    let of_first =
+    let is_first_answer =
         |answer: &&StageAnswer| answer.stage == plan.first_answer_stage() && answer.answered();
     let first = |answer: &'a StageAnswer| FirstAnswer {
         letter: letter(answer.member),
@@ -52,7 +52,10 @@ pub fn first_answers<'a>(
     };
     // A single answer is not a panel's draft.
     let is_panel = plan.first_answer_stage() < last || plan.members.len() > 1;
-    let answers = answers.into_iter().filter(|_| is_panel).filter(of_first);
+    let answers = answers
+        .into_iter()
+        .filter(|_| is_panel)
+        .filter(is_first_answer);
     answers.map(first).collect()
 }
 

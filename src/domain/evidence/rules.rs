@@ -245,10 +245,10 @@ fn quantifier_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         words.filter_map(|token| word_class(&token.text)).collect()
     };
     let (own, quoted) = (classes(&pair.sentence), classes(&pair.quote));
-    let lacking = ["all", "most", "only", "must", "few", "some", "both"]
+    let missing_word = ["all", "most", "only", "must", "few", "some", "both"]
         .into_iter()
         .find(|class| own.contains(class) && !quoted.contains(class));
-    if let Some(class) = lacking {
+    if let Some(class) = missing_word {
         return Some(format!("the quoted words do not say “{class}”"));
     }
     let weaker = ["may", "few", "some", "only", "perhaps"]
@@ -310,19 +310,20 @@ fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
     // Reorders "June 30" to match "30 June".
     for at in 1..content.len() {
         let is_month = words::date_word(&content[at - 1], false).is_some();
-        let is_day = content[at]
+        let is_day_of_month = content[at]
             .parse()
             .is_ok_and(|day: u32| (1..=31).contains(&day));
         let is_free = at < 2 || content[at - 2].parse::<f64>().is_err();
-        if is_month && is_day && is_free {
+        if is_month && is_day_of_month && is_free {
             content.swap(at - 1, at);
         }
     }
     // Treat "€900" and "EUR 900" like "900 euros".
     for at in 1..content.len() {
-        let is_before = words::is_currency(&content[at - 1]) && content[at].parse::<f64>().is_ok();
+        let has_currency_before =
+            words::is_currency(&content[at - 1]) && content[at].parse::<f64>().is_ok();
         let is_free = at < 2 || content[at - 2].parse::<f64>().is_err();
-        if is_before && is_free {
+        if has_currency_before && is_free {
             content.swap(at - 1, at);
         }
     }
@@ -423,9 +424,9 @@ fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         return None;
     }
     let shared = count_shared_words(&own, &quoted);
-    let is_little = (shared as f64) < MIN_SHARED_WORDS * own.len() as f64;
-    let is_nothing = shared == 0 && has_spaces(&own);
-    (is_nothing || (own.len() >= 3 && is_little))
+    let shares_little = (shared as f64) < MIN_SHARED_WORDS * own.len() as f64;
+    let shares_nothing = shared == 0 && has_spaces(&own);
+    (shares_nothing || (own.len() >= 3 && shares_little))
         .then(|| "the quoted words share too few terms with the sentence".to_owned())
 }
 
@@ -447,7 +448,7 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
             parts.push(String::new());
         }
     }
-    let is_foreign = |part: &&String| {
+    let is_mostly_new = |part: &&String| {
         let tokens = tokens(part);
         let is_german = words::is_german(tokens.iter().map(|token| token.text.as_str()));
         let part_words = content_words(&tokens);
@@ -456,7 +457,7 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
             && is_german == quote_is_german
             && count_shared_words(&part_words, &quoted) == 0
     };
-    let part = parts.iter().find(is_foreign)?;
+    let part = parts.iter().find(is_mostly_new)?;
     Some(format!("the quoted words do not say “{}”", part.trim()))
 }
 

@@ -7,7 +7,7 @@ use crate::domain::citation::ComparableText;
 /// Returns the similarity of the texts' wording, 0 to 1: the Dice coefficient of their distinct words, averaged
 /// over all pairs of texts. `None` with fewer than two texts that have words.
 pub fn similarity(texts: &[&str]) -> Option<f64> {
-    let bags: Vec<BTreeSet<String>> = texts
+    let word_sets: Vec<BTreeSet<String>> = texts
         .iter()
         .map(|text| {
             let text = ComparableText::from_text(text);
@@ -17,8 +17,8 @@ pub fn similarity(texts: &[&str]) -> Option<f64> {
         .filter(|bag: &BTreeSet<String>| !bag.is_empty())
         .collect();
     let (mut sum, mut pairs) = (0.0, 0_u32);
-    for (index, one) in bags.iter().enumerate() {
-        for other in &bags[index + 1..] {
+    for (index, one) in word_sets.iter().enumerate() {
+        for other in &word_sets[index + 1..] {
             let common = one.intersection(other).count() as f64;
             sum += 2.0 * common / (one.len() + other.len()) as f64;
             pairs += 1;

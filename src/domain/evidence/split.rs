@@ -77,11 +77,11 @@ pub(super) fn split_sentences(text: &str) -> Vec<String> {
 }
 
 fn is_end(c: char) -> bool {
-    matches!(c, '.' | '!' | '?' | '…' | '؟' | '۔') || is_wide_end(c)
+    matches!(c, '.' | '!' | '?' | '…' | '؟' | '۔') || is_unspaced_terminator(c)
 }
 
 // Whether the character ends a sentence without a space after it.
-fn is_wide_end(c: char) -> bool {
+fn is_unspaced_terminator(c: char) -> bool {
     matches!(c, '。' | '！' | '？' | '।')
 }
 
@@ -120,7 +120,7 @@ fn end_of_sentence(
         && (next.len() < text[end..].len()
             || next.starts_with(char::is_uppercase)
             || next.is_empty());
-    if !is_spaced && !is_attached && !is_wide_end(mark) {
+    if !is_spaced && !is_attached && !is_unspaced_terminator(mark) {
         return None;
     }
     let is_continued = match mark {

@@ -133,8 +133,9 @@ pub(super) fn apply_verdicts(
             continue;
         };
         let sentence = &mut sentences[index];
-        let is_against = verdict.verdict == Entailment::Contradicts && !sentence.cites.is_empty();
-        if !is_against && !sentence.cites.contains(&verdict.passage_number) {
+        let is_cited_contradiction =
+            verdict.verdict == Entailment::Contradicts && !sentence.cites.is_empty();
+        if !is_cited_contradiction && !sentence.cites.contains(&verdict.passage_number) {
             continue;
         }
         let (weight, checked_support) = checked_verdict(plan, verdict, sentence);
@@ -166,7 +167,7 @@ fn checked_verdict(
     verdict_given: &JudgedVerdict,
     sentence: &SentenceSupport,
 ) -> (VerdictWeight, SentenceSupport) {
-    let as_found = |verdict: Entailment, quote: &str, lowered: Option<&str>| SentenceSupport {
+    let build_support = |verdict: Entailment, quote: &str, lowered: Option<&str>| SentenceSupport {
         verdict: Some(verdict),
         passage: (sentence.cites.contains(&verdict_given.passage_number))
             .then_some(verdict_given.passage_number),
@@ -174,7 +175,7 @@ fn checked_verdict(
         lowered: lowered.map(str::to_owned),
         ..sentence.clone()
     };
-    let neither = |why: Option<&str>| as_found(Entailment::Neither, "", why);
+    let neither = |why: Option<&str>| build_support(Entailment::Neither, "", why);
     let cited_text = passage_text(plan, verdict_given.passage_number)
         .filter(|_| sentence.cites.contains(&verdict_given.passage_number));
     let searched_text = SearchedText::new(cited_text.unwrap_or_default());
@@ -186,7 +187,7 @@ fn checked_verdict(
             neither(Some(QUOTE_NOT_FOUND_REASON)),
         ),
         (Entailment::Contradicts, Some(found_quote)) => {
-            let against = as_found(
+            let against = build_support(
                 verdict_given.verdict,
                 found_quote.words,
                 Some(CONTRADICTED_REASON),
@@ -201,7 +202,7 @@ fn checked_verdict(
             Some(why) => (VerdictWeight::Neither, neither(Some(why.as_str()))),
             None => (
                 VerdictWeight::Entails,
-                as_found(verdict_given.verdict, found_quote.words, None),
+                build_support(verdict_given.verdict, found_quote.words, None),
             ),
         },
     }

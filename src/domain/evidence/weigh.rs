@@ -33,7 +33,7 @@ pub(super) fn adjust_support(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>])
         });
         let mut reported = unverified.iter().filter(|entry| !entry.point.is_empty());
         let is_clean =
-            is_clean && !reported.any(|entry| carries_sentence(&entry.point, &sentence.text));
+            is_clean && !reported.any(|entry| supports_sentence(&entry.point, &sentence.text));
         let linked_claims: Vec<&EvidenceClaim> = linked()
             .filter_map(|entry| entry.claim)
             .map(|claim| &claims[claim])
@@ -79,16 +79,17 @@ fn is_contested(
 ) -> bool {
     let is_side = |item: &ClaimContradiction| {
         let mut sides = item.sides.iter();
-        sides.any(|side| carries_sentence(&side.quote, sentence))
+        sides.any(|side| supports_sentence(&side.quote, sentence))
     };
     let is_denied = |claim: &EvidenceClaim| {
         let mut stances = claim.stances.iter();
-        stances.any(|item| item.stance == Stance::Denies) && carries_sentence(&claim.text, sentence)
+        stances.any(|item| item.stance == Stance::Denies)
+            && supports_sentence(&claim.text, sentence)
     };
     contradictions.iter().any(is_side) || claims.iter().any(is_denied)
 }
 
-fn carries_sentence(words: &str, sentence: &str) -> bool {
+fn supports_sentence(words: &str, sentence: &str) -> bool {
     objection(sentence, words).is_none()
 }
 

@@ -41,8 +41,8 @@ fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
         let scores = yes_or_no_scores(&[0.6, 0.75], 200, seed);
         let (race, verdict) = run_race(scores, 300, seed);
         wins += u64::from(verdict.finding == HoldoutFinding::Better);
-        let is_early = verdict.stop == StopReason::OneLeft;
-        assert!(is_early || race.results().len() == 300, "{verdict:?}");
+        let stopped_early = verdict.stop == StopReason::OneLeft;
+        assert!(stopped_early || race.results().len() == 300, "{verdict:?}");
     }
     assert!(wins * 10 >= RUNS * 6, "{wins} of {RUNS}");
 }

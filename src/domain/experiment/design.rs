@@ -13,7 +13,7 @@ pub struct Design {
     pub arms: Vec<Configuration>,
     /// Index of the current configuration.
     pub current: usize,
-    /// Number of cases.
+    /// Number of test cases.
     pub cases: usize,
     /// Definition of "best".
     pub objective: Objective,

@@ -10,7 +10,9 @@ use serde_json::Value;
 use super::named_choice::named_choice;
 use super::whole_words::contains_word;
 use super::{Case, ExperimentError};
-use crate::domain::answer_value::{AnswerReader, AnswerValue, fold_text, last_stated, numbers_in};
+use crate::domain::answer_value::{
+    AnswerReader, AnswerValue, fold_text, last_stated_number, numbers_in,
+};
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
@@ -207,7 +209,7 @@ fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     }
     let written_amount = actual.and_then(|actual| actual.written_amount);
     let actual = written_amount.map(|number| number.to_f64());
-    let actual = actual.or_else(|| last_stated(answer));
+    let actual = actual.or_else(|| last_stated_number(answer));
     pairs.extend(actual.zip(numbers_in(expected).pop()));
     pairs
 }

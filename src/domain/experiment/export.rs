@@ -15,11 +15,11 @@ use crate::domain::export::csv_cell;
 
 /// Exports CSV (RFC 4180) with a header and one row per finished evaluation.
 pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
-    let dials: Vec<Parameter> = (experiment.spec.space.0.iter())
+    let parameters: Vec<Parameter> = (experiment.spec.space.0.iter())
         .map(|axis| axis.parameter)
         .collect();
     let mut head = vec!["setting"];
-    head.extend(dials.iter().map(|dial| dial.as_str()));
+    head.extend(parameters.iter().map(|dial| dial.as_str()));
     head.extend([
         "case",
         "prompt",
@@ -42,7 +42,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
         };
         let mut row = vec![evaluation.trial.arm.to_string()];
         let space = &experiment.spec.space;
-        row.extend(dials.iter().map(|&dial| match space.value(arm, dial) {
+        row.extend(parameters.iter().map(|&dial| match space.value(arm, dial) {
             None => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),

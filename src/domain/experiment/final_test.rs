@@ -18,7 +18,7 @@ use crate::domain::statistics::proportions;
 /// Significance level of the comparison, two-sided.
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
 /// Significance level spent on the test after each block.
-const EARLY_LEVEL: f64 = 0.005;
+const EARLY_SIGNIFICANCE_LEVEL: f64 = 0.005;
 /// Maximum number of cases for the exact test over all sign combinations.
 const MAX_FLIPPED_CASES: usize = 12;
 /// Minimum number of cases with which the last test can be significant, whatever the scores.
@@ -62,7 +62,7 @@ pub(super) fn is_decided(differences: &[f64]) -> bool {
     differences
         .iter()
         .for_each(|&difference| test.add(difference));
-    test.p_value() <= EARLY_LEVEL
+    test.p_value() <= EARLY_SIGNIFICANCE_LEVEL
 }
 
 /// Compares the leader with the current configuration by their differences in value on the compared cases, in
@@ -78,12 +78,12 @@ pub(super) fn compare(
     differences
         .iter()
         .for_each(|&difference| test.add(difference));
-    if test.p_value() <= EARLY_LEVEL || !planned {
-        t_test.p = (test.p_value() * SIGNIFICANCE_LEVEL / EARLY_LEVEL).min(1.0);
+    if test.p_value() <= EARLY_SIGNIFICANCE_LEVEL || !planned {
+        t_test.p = (test.p_value() * SIGNIFICANCE_LEVEL / EARLY_SIGNIFICANCE_LEVEL).min(1.0);
         t_test.interval = betting::interval(differences, (-1.0, 1.0), SIGNIFICANCE_LEVEL);
     } else {
         t_test.p = (final_p_value(differences) * SIGNIFICANCE_LEVEL
-            / (SIGNIFICANCE_LEVEL - EARLY_LEVEL))
+            / (SIGNIFICANCE_LEVEL - EARLY_SIGNIFICANCE_LEVEL))
             .min(1.0);
         t_test.interval = intervals::difference_interval(differences);
     }
@@ -98,12 +98,12 @@ pub(super) fn compare(
 }
 
 /// Whether a simulated comparison, checked like a real one, finds the leader better.
-pub(super) fn finds_better(differences: &[f64]) -> bool {
+pub(super) fn is_leader_better(differences: &[f64]) -> bool {
     let mut test = BettingTest::default();
     let mut check = next_check(0);
     for (place, &difference) in differences.iter().enumerate() {
         if place == check {
-            if test.p_value() <= EARLY_LEVEL {
+            if test.p_value() <= EARLY_SIGNIFICANCE_LEVEL {
                 return paired::mean(&differences[..place]) > 0.0;
             }
             check = next_check(place);
@@ -111,22 +111,22 @@ pub(super) fn finds_better(differences: &[f64]) -> bool {
         test.add(difference);
     }
     let p = match test.p_value() {
-        p if p <= EARLY_LEVEL => 0.0,
+        p if p <= EARLY_SIGNIFICANCE_LEVEL => 0.0,
         _ => final_p_value(differences),
     };
-    p <= SIGNIFICANCE_LEVEL - EARLY_LEVEL && paired::mean(differences) > 0.0
+    p <= SIGNIFICANCE_LEVEL - EARLY_SIGNIFICANCE_LEVEL && paired::mean(differences) > 0.0
 }
 
 /// Whether a p-value of the last test is significant at the part of the level that the early checks leave for it.
 pub(super) fn is_significant(last_p: f64) -> bool {
-    last_p <= SIGNIFICANCE_LEVEL - EARLY_LEVEL
+    last_p <= SIGNIFICANCE_LEVEL - EARLY_SIGNIFICANCE_LEVEL
 }
 
 /// Returns the p-value of the last test.
 pub(super) fn final_p_value(differences: &[f64]) -> f64 {
-    let ups = differences.iter().filter(|&&d| d > 0.0).count() as u64;
-    let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
-    let sign = || proportions::sign_test(ups, downs);
+    let positive_count = differences.iter().filter(|&&d| d > 0.0).count() as u64;
+    let negative_count = differences.iter().filter(|&&d| d < 0.0).count() as u64;
+    let sign = || proportions::sign_test(positive_count, negative_count);
     let student = || paired::paired_t_test_p_value(differences);
     match FinalTest::for_differences(differences) {
         FinalTest::Sign => sign(),
@@ -135,7 +135,9 @@ pub(super) fn final_p_value(differences: &[f64]) -> f64 {
             p if p <= SIGNIFICANCE_LEVEL => p.max(sign_flip_p_value(differences)),
             p => p,
         },
-        FinalTest::Student if (ups + downs) < MIN_CASES as u64 => student().max(sign()),
+        FinalTest::Student if (positive_count + negative_count) < MIN_CASES as u64 => {
+            student().max(sign())
+        }
         FinalTest::Student => student(),
     }
 }
@@ -149,14 +151,14 @@ fn sign_flip_p_value(differences: &[f64]) -> f64 {
     // Opposite combinations have opposite sums, so half of them are enough. In Gray code order, each differs from
     // the previous one in one sign.
     let all = 1_usize << differences.len().saturating_sub(1);
-    let mut as_far = 1;
+    let mut extreme_count = 1;
     for step in 1..all {
         let one = &mut flipped[step.trailing_zeros() as usize];
         *one = -*one;
         sum += 2.0 * *one;
-        as_far += usize::from(sum.abs() >= threshold);
+        extreme_count += usize::from(sum.abs() >= threshold);
     }
-    as_far as f64 / all as f64
+    extreme_count as f64 / all as f64
 }
 
 #[cfg(test)]
@@ -222,10 +224,10 @@ mod tests {
                 let sign = |random: &mut Random| [-1.0, 0.0, 0.0, 1.0][random.index_below(4)];
                 let signs: Vec<f64> = (0..cases).map(|_| sign(&mut random)).collect();
                 let marks: Vec<f64> = (0..cases).map(|_| 0.25 * random.next_normal()).collect();
-                // A significant result in either direction is an error.
+                // Both configurations are equally good, so any significant result is a false positive.
                 let both = |one: &[f64]| {
                     let other: Vec<f64> = one.iter().map(|value| -value).collect();
-                    usize::from(finds_better(one) || finds_better(&other))
+                    usize::from(is_leader_better(one) || is_leader_better(&other))
                 };
                 yes_or_no += both(&signs);
                 graded += both(&marks);

@@ -14,21 +14,21 @@ const DIFFERING_RATE_PART: f64 = 0.1;
 const MANY_DIFFERENCES: usize = 30;
 /// Minimum number of cases for which Student's t is valid for graded scores, and Wilson's interval for yes-or-no
 /// scores.
-const MANY_SCORES: usize = 8;
+const MIN_SCORES_FOR_T: usize = 8;
 
 /// Returns the 95% confidence interval of the mean of values from 0 to 1. With few cases, Blaker's exact interval
 /// (yes-or-no scores) or a betting interval; with more, Wilson's or Student's.
 pub fn mean_interval(values: &[f64]) -> (f64, f64) {
-    let is_few = values.len() < MANY_SCORES;
+    let has_few_values = values.len() < MIN_SCORES_FOR_T;
     if values.iter().all(|&value| value == 0.0 || value == 1.0) {
         let hits = values.iter().filter(|&&value| value == 1.0).count() as u64;
-        let rate = match is_few {
+        let rate = match has_few_values {
             true => proportions::blaker_interval,
             false => proportions::wilson_interval,
         };
         return rate(hits, values.len() as u64, 1.0 - ERROR_RATE);
     }
-    if is_few {
+    if has_few_values {
         return betting::interval(values, (0.0, 1.0), ERROR_RATE);
     }
     let (from, to) = student_interval(values);

@@ -138,11 +138,11 @@ pub fn addresses_judge(answer: &str) -> bool {
 pub struct Probe {
     /// The bias tested.
     pub bias: Bias,
-    /// First answer.
+    /// The answer shown first.
     pub first_answer: String,
-    /// Second answer.
+    /// The answer shown second.
     pub second_answer: String,
-    /// Correct verdict.
+    /// The verdict of an unbiased judge.
     pub correct_verdict: Preferred,
 }
 

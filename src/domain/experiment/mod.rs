@@ -154,7 +154,7 @@ pub struct Trial {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JudgeCost {
-    /// Cost.
+    /// Cost of the judge's calls.
     pub cost: MicroDollars,
     /// Tokens, input and output.
     pub tokens: u64,
@@ -179,7 +179,7 @@ pub struct TrialOutcome {
     pub cost: MicroDollars,
     /// Tokens, input and output.
     pub tokens: u64,
-    /// Latency in ms.
+    /// Latency in milliseconds.
     pub latency_ms: u64,
     /// Usage of judging the answer.
     #[serde(default)]

@@ -81,11 +81,11 @@ fn letter_after_mark(words: &[&str]) -> Option<usize> {
         let mark = word_before(at, mark_at).unwrap_or_default();
         // Matches "It is B." and "it's B", but not "it is a pity".
         let ends = words[at].ends_with(['.', ',', ';', '!']) || at + 1 == words.len();
-        let is_it = ends
+        let follows_it = ends
             && ((verb.is_some() && matches!(mark.as_str(), "it" | "es"))
                 || word_before(at, 1).is_some_and(|word| matches!(word.as_str(), "it's" | "it’s")));
         parse_letter(words[at]).is_some()
-            && (ANSWER_WORDS.contains(&mark.as_str()) || is_it)
+            && (ANSWER_WORDS.contains(&mark.as_str()) || follows_it)
             && !is_refuted(words, at)
             && !is_excluded(words, at - mark_at.min(at))
     })
@@ -96,11 +96,11 @@ fn first_letter(words: &[&str]) -> Option<usize> {
     let word = words.first()?;
     let is_label = words.len() == 1 || word.ends_with([')', '.', ':']);
     // A question, as in "A: correct? No, it is B."
-    let is_asked = words
+    let is_question = words
         .iter()
         .take_while(|word| !word.ends_with(['.', '!']))
         .any(|word| word.ends_with('?'));
-    (is_label && parse_letter(word).is_some() && !(words.len() > 1 && is_asked)).then_some(0)
+    (is_label && parse_letter(word).is_some() && !(words.len() > 1 && is_question)).then_some(0)
 }
 
 fn bracketed_letter(words: &[&str]) -> Option<usize> {

@@ -23,16 +23,16 @@ pub struct Match {
     pub first_index: usize,
     /// Index of the second configuration.
     pub second_index: usize,
-    /// Preferred side.
+    /// The better answer, or a tie.
     pub preferred_side: Preferred,
 }
 
 /// Preferred side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preferred {
-    /// The first.
+    /// The first configuration's answer is better.
     First,
-    /// The second.
+    /// The second configuration's answer is better.
     Second,
     /// Neither: a tie.
     Neither,
@@ -72,7 +72,7 @@ impl Preferred {
 
 /// Fitted log-strengths, with mean 0.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Strengths {
+pub struct StrengthEstimates {
     /// Log-strength by configuration.
     pub strengths: Vec<f64>,
     /// 95% bootstrap confidence intervals.
@@ -89,7 +89,7 @@ pub fn fit(
     configurations: usize,
     matches: &[Match],
     seed: u64,
-) -> Result<Strengths, ExperimentError> {
+) -> Result<StrengthEstimates, ExperimentError> {
     let wrong = |comparison: &Match| {
         comparison.first_index == comparison.second_index
             || comparison.first_index.max(comparison.second_index) >= configurations
@@ -121,7 +121,7 @@ pub fn fit(
         all.sort_by(f64::total_cmp);
         percentile_interval(&all, 0.95)
     };
-    Ok(Strengths {
+    Ok(StrengthEstimates {
         strengths,
         intervals: resampled.into_iter().map(interval).collect(),
         ties,

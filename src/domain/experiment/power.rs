@@ -19,7 +19,7 @@ pub const REQUIRED_POWER: f64 = 0.8;
 const REPORTED_DIFFERENCES: [f64; 3] = [0.05, 0.1, 0.2];
 /// Assumed standard deviation of the differences of graded scores on one case, in points of the score (0 to 1);
 /// typical of model answers (EVIDENCE.md, section 4).
-const GRADED_DEVIATION: f64 = 0.25;
+const GRADED_SCORE_DEVIATION: f64 = 0.25;
 /// Number of simulated cases per difference, over all runs; limits the time to a few milliseconds.
 const SIMULATED_CASES: usize = 40_000;
 /// Seed of the simulations, the same for all differences, so that the rate increases with the difference.
@@ -73,7 +73,9 @@ impl ScoreKind {
                 let points = hit(win_rate) - hit(1.0 - win_rate);
                 points + 0.001 * random.next_normal()
             }
-            Self::Graded => (difference + GRADED_DEVIATION * random.next_normal()).clamp(-1.0, 1.0),
+            Self::Graded => {
+                (difference + GRADED_SCORE_DEVIATION * random.next_normal()).clamp(-1.0, 1.0)
+            }
         }
     }
 }
@@ -85,7 +87,7 @@ pub struct Power {
     pub cases: usize,
     /// Test after the last case.
     pub test: FinalTest,
-    /// Kind of the scores.
+    /// Whether the simulated scores are yes-or-no or graded.
     pub scores: ScoreKind,
     /// Significance level, two-sided.
     pub level: f64,
@@ -190,7 +192,7 @@ pub fn detection_rate(
     let mut random = Random::new(seed);
     let detections = (0..runs).filter(|_| {
         let draw = |_| scores.draw(difference, &mut random);
-        final_test::finds_better(&(0..cases).map(draw).collect::<Vec<f64>>())
+        final_test::is_leader_better(&(0..cases).map(draw).collect::<Vec<f64>>())
     });
     detections.count() as f64 / runs.max(1) as f64
 }

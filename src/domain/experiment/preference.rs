@@ -12,14 +12,16 @@ use super::pairwise::Preferred;
 use super::record::Judgment;
 use super::successive_halving::SuccessiveHalving;
 use super::verdict_sentence::Baseline;
-use crate::domain::statistics::prediction_powered::{SharpenedMean, sharpened_mean};
+use crate::domain::statistics::prediction_powered::{
+    PredictionPoweredMean, prediction_powered_mean,
+};
 
 /// A person's preference, from -1 (always the current configuration) to 1 (always the leader).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersonPreference {
     /// Estimate with its intervals.
     #[serde(flatten)]
-    pub estimate: SharpenedMean,
+    pub estimate: PredictionPoweredMean,
     /// The conclusion as text.
     pub words: String,
 }
@@ -62,11 +64,12 @@ pub fn estimate_preference(
             None => others.push(leader_score - current_score),
         }
     }
-    let estimate = sharpened_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;
+    let estimate =
+        prediction_powered_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;
     // A few identical verdicts show no variance, yet the next one may differ.
     let label_values: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
     let alone = difference_interval(&label_values);
-    let estimate = SharpenedMean {
+    let estimate = PredictionPoweredMean {
         interval: match estimate.weight {
             0.0 => alone,
             _ => clamp_interval(estimate.interval),
@@ -84,14 +87,14 @@ fn clamp_interval((from, to): (f64, f64)) -> (f64, f64) {
     (from.max(-1.0), to.min(1.0))
 }
 
-fn preference_sentence(estimate: &SharpenedMean, baseline: &str) -> String {
+fn preference_sentence(estimate: &PredictionPoweredMean, baseline: &str) -> String {
     let finding = match estimate.interval {
         (from, _) if from > 0.0 => format!("You prefer the leader to {baseline}"),
         (_, to) if to < 0.0 => format!("You prefer {baseline} to the leader"),
         _ => format!("Your verdicts do not yet show which you prefer, the leader or {baseline}"),
     };
     let ((from, to), (alone_from, alone_to)) = (estimate.interval, estimate.labels_alone);
-    let besides = match estimate.weight {
+    let score_note = match estimate.weight {
         0.0 => String::new(),
         _ => format!(
             ", sharpened by the scores of {} other cases; your verdicts alone would give {alone_from:+.2} to \
@@ -101,7 +104,7 @@ fn preference_sentence(estimate: &SharpenedMean, baseline: &str) -> String {
     };
     format!(
         "{finding}: {:+.2} on a scale from -1 to 1, likely between {from:+.2} and {to:+.2}, from {} verdicts of \
-         yours{besides}.",
+         yours{score_note}.",
         estimate.mean, estimate.labels
     )
 }

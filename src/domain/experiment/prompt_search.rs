@@ -6,7 +6,7 @@ use super::{JudgeCost, Trial};
 
 /// Maximum number of proposals of an experiment.
 pub const MAX_PROPOSALS: usize = 24;
-/// Default number of proposals.
+/// Maximum number of proposed prompts when the request has no limit.
 pub const DEFAULT_PROPOSALS: usize = 8;
 /// Maximum length of a proposed prompt in characters.
 pub const MAX_PROMPT_LENGTH: usize = 4_000;

@@ -58,7 +58,7 @@ pub(super) fn propose_configurations(
     let mut scored: Vec<(f64, usize)> = Vec::new();
     for arm in 0..design.arms.len() {
         // Drawn for every configuration, tried or not, so that the draws do not depend on which were tried.
-        let luck = -(-(1.0 - random.next_unit()).max(1e-300).ln())
+        let random_priority = -(-(1.0 - random.next_unit()).max(1e-300).ln())
             .max(1e-300)
             .ln();
         if tried.iter().any(|(known, _)| *known == arm) {
@@ -70,7 +70,7 @@ pub(super) fn propose_configurations(
         });
         // Gumbel-max trick: the largest noisy score is a sample with probability proportional to its
         // exponential.
-        scored.push((2.0 * ratio.sum::<f64>() + luck, arm));
+        scored.push((2.0 * ratio.sum::<f64>() + random_priority, arm));
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut chosen_arms: Vec<usize> = scored

@@ -12,7 +12,7 @@ use super::observations::Observations;
 /// Maximum number of configurations; above it, each is estimated on its own because the work is cubic.
 const MAX_CONFIGURATIONS: usize = 96;
 /// EM iterations. Ranking does not need exact variances: 30 iterations rank no better in the simulations.
-const EM_STEPS: usize = 8;
+const EM_ITERATIONS: usize = 8;
 /// Weight of a prior variance, in observations.
 const PRIOR_WEIGHT: f64 = 2.0;
 /// Prior variance of the noise, in squared points of the value (0 to 1).
@@ -62,13 +62,13 @@ fn shared_values(observations: &Observations, tried: &[usize]) -> Vec<Vec<usize>
             |&arm: &usize| observations.design.arms[arm].0[axis].map_or(0, |index| index + 1);
         tried.iter().map(place_of).collect()
     };
-    let useful = |places: &Vec<usize>| {
+    let is_informative = |places: &Vec<usize>| {
         let mut distinct = places.clone();
         distinct.sort_unstable();
         distinct.dedup();
         (2..places.len()).contains(&distinct.len())
     };
-    (0..axes).map(places).filter(useful).collect()
+    (0..axes).map(places).filter(is_informative).collect()
 }
 
 /// Sufficient statistics of the observations after removing case difficulty.
@@ -146,18 +146,18 @@ fn predict_levels(centered: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64>
     let mut variances: Vec<f64> = (0..axes.len()).map(usual).collect();
     let mut random = NOISE_VARIANCE;
     let mut levels = vec![0.0; size];
-    for _ in 0..EM_STEPS {
+    for _ in 0..EM_ITERATIONS {
         let prior = prior_covariance(&axes, &variances);
         // (chance + known × prior)⁻¹ times `deviations`, and times `information`.
         let mut left = centered.information.multiply(&prior);
         (0..size).for_each(|at| *left.cell_mut(at, at) += random);
-        let (pull, weight) = left.solve(&centered.deviations, &centered.information);
-        levels = prior.multiply_vector(&pull);
+        let (signal, weight) = left.solve(&centered.deviations, &centered.information);
+        levels = prior.multiply_vector(&signal);
         for (axis, places) in axes.iter().enumerate() {
             let previous_variance = variances[axis];
-            let (values, pulled, weighted) = axis_statistics(places, &pull, &weight);
+            let (values, combined_signal, weighted) = axis_statistics(places, &signal, &weight);
             let sum = previous_variance * values
-                + previous_variance * previous_variance * (pulled - weighted);
+                + previous_variance * previous_variance * (combined_signal - weighted);
             variances[axis] = (sum + PRIOR_WEIGHT * usual(axis)) / (values + PRIOR_WEIGHT);
         }
         let fitted: f64 = (0..size)
@@ -192,11 +192,11 @@ fn prior_covariance(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
 
 /// Returns three values for one axis: the number of values, the sum of squared pulls per value, and the sum of the
 /// weights of configurations that share a value.
-fn axis_statistics(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
+fn axis_statistics(places: &[usize], signal: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
     let value_count = places.iter().max().map_or(0, |value_count| value_count + 1);
-    let mut pulls: Vec<Option<f64>> = vec![None; value_count];
-    for (&place, pull) in places.iter().zip(pull) {
-        *pulls[place].get_or_insert(0.0) += pull;
+    let mut signals: Vec<Option<f64>> = vec![None; value_count];
+    for (&place, signal) in places.iter().zip(signal) {
+        *signals[place].get_or_insert(0.0) += signal;
     }
     let mut weighted = 0.0;
     for (&one, row) in places
@@ -211,9 +211,9 @@ fn axis_statistics(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f6
             other += 1;
         }
     }
-    let count = pulls.iter().flatten().count() as f64;
-    let pulled = pulls.iter().flatten().map(|pull| pull * pull).sum();
-    (count, pulled, weighted)
+    let count = signals.iter().flatten().count() as f64;
+    let combined_signal = signals.iter().flatten().map(|signal| signal * signal).sum();
+    (count, combined_signal, weighted)
 }
 
 /// Square matrix in row-major order.

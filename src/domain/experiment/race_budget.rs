@@ -25,7 +25,7 @@ pub fn reserved_fraction(design: &Design) -> f64 {
     }
 }
 
-/// Zero usage.
+/// An outcome without tokens, cost, or latency: the neutral element for sums.
 pub(super) const ZERO_USAGE: TrialOutcome = TrialOutcome {
     score: 0.0,
     cost: MicroDollars(0),

@@ -22,10 +22,11 @@ fn interrupted_races_end_like_uninterrupted_ones() {
         design.budget.cost = Some(MicroDollars(20_000 + random.index_below(200_000) as i64));
         design.declared = prices
             .iter()
-            .map(|&price| paid_outcome(0.0, price))
+            .map(|&price| outcome_with_cost(0.0, price))
             .collect();
-        let outcome =
-            |trial: Trial| paid_outcome(truth.scores[trial.arm][trial.case], prices[trial.arm]);
+        let outcome = |trial: Trial| {
+            outcome_with_cost(truth.scores[trial.arm][trial.case], prices[trial.arm])
+        };
         let mut uninterrupted = SuccessiveHalving::new(design.clone());
         let mut interrupted = SuccessiveHalving::new(design.clone());
         let mut stored_results: Vec<(Trial, TrialOutcome)> = Vec::new();
@@ -97,7 +98,7 @@ fn intervals_hold_under_continuous_monitoring() {
         let mut holds = [true; 6];
         while let RaceStep::Evaluate(trials) = race.next() {
             for trial in trials {
-                race.record(trial, paid_outcome(scores[trial.arm][trial.case], 0));
+                race.record(trial, outcome_with_cost(scores[trial.arm][trial.case], 0));
             }
             for (arm, true_mean) in true_means.iter().enumerate() {
                 let values = race.values(arm, 80);
@@ -119,7 +120,7 @@ fn intervals_hold_under_continuous_monitoring() {
 fn a_stored_verdict_is_kept() {
     let arms = grid(&[2]);
     let stored_results: Vec<(Trial, TrialOutcome)> = [(0, 3), (1, 3), (1, 7), (0, 7)]
-        .map(|(arm, case)| (Trial { arm, case }, paid_outcome(0.5, 10)))
+        .map(|(arm, case)| (Trial { arm, case }, outcome_with_cost(0.5, 10)))
         .to_vec();
     let race = SuccessiveHalving::resume(design(&arms, 40, 100, 1), stored_results.clone());
     assert!(matches!(race.next(), RaceStep::Evaluate(_)));

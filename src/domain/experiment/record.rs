@@ -83,7 +83,7 @@ pub struct ExperimentSummary {
     pub state: ExperimentState,
     /// Number of configurations.
     pub arms: usize,
-    /// Number of cases.
+    /// Number of test cases.
     pub cases: usize,
     /// Number of finished evaluations.
     pub evaluations: u64,
@@ -119,7 +119,7 @@ pub struct Judgment {
     pub first_index: usize,
     /// The other configuration.
     pub second_index: usize,
-    /// Preferred side.
+    /// The configuration whose answer is better, or a tie.
     pub preferred_side: super::pairwise::Preferred,
     /// The judging model; `None` for a user.
     pub judge: Option<String>,
@@ -139,14 +139,14 @@ pub struct Judging {
     #[serde(rename = "orders")]
     pub injection_attempts: u64,
     /// Results of the bias probes.
-    pub probes: Vec<Probed>,
+    pub probes: Vec<ProbeResult>,
     /// Usage of the probes.
     pub bill: JudgeCost,
 }
 
 /// Susceptibility of a judge to one bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Probed {
+pub struct ProbeResult {
     /// Name of the bias, as in `judge_prompts::Bias`.
     pub bias: String,
     /// Number of probes.

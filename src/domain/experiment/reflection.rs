@@ -13,7 +13,7 @@ const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 /// A failure to learn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure<'a> {
-    /// The case.
+    /// The test case with the low score.
     pub case: &'a Case,
     /// The answer; `None` if the call failed.
     pub answer: Option<String>,

@@ -48,7 +48,7 @@ pub struct ExperimentReport {
     /// Influence of each parameter.
     pub sensitivity: Vec<Influence>,
     /// Strengths by configuration from pairwise comparisons, if there are enough cases.
-    pub strengths: Option<Vec<Strength>>,
+    pub strengths: Option<Vec<ConfigurationStrength>>,
 }
 
 /// A row of the leaderboard.
@@ -90,7 +90,7 @@ pub struct ConfigurationRow {
 /// Latency in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
-    /// Mean.
+    /// Arithmetic mean.
     pub mean: u64,
     /// 95th percentile.
     pub p95: u64,
@@ -112,7 +112,7 @@ pub struct LeaderDifference {
 /// State of the race after a number of cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoundReport {
-    /// Number of cases.
+    /// Number of cases that each configuration had answered at the end of the round.
     pub cases: usize,
     /// Configurations that continued.
     #[serde(rename = "left")]
@@ -125,7 +125,7 @@ pub struct RoundReport {
 
 /// Log-strength of a configuration from pairwise comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Strength {
+pub struct ConfigurationStrength {
     /// Index of the configuration.
     #[serde(rename = "place")]
     pub index: usize,
@@ -274,7 +274,8 @@ fn configuration_row(
         .filter(|(trial, _)| trial.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
-    // Without a comparison there is no score: the reference of a pairwise judge always has the same one.
+    // The reference configuration of a pairwise judge always scores the same, so a score without a comparison would
+    // mean nothing.
     let is_measured = !own_values.is_empty() && !measured.is_empty();
     let is_tried = !outcomes.is_empty();
     let each = |sum: u64| is_tried.then(|| sum / outcomes.len().max(1) as u64);
@@ -357,7 +358,7 @@ fn adjust_differences(
 fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
     let of = |row: &ConfigurationRow| Some((row.level?, row.cost_usd?.0, row.latency_ms?.mean));
     let points: Vec<Option<(f64, i64, u64)>> = rows.iter().map(of).collect();
-    let beats = |a: (f64, i64, u64), b: (f64, i64, u64)| {
+    let dominates = |a: (f64, i64, u64), b: (f64, i64, u64)| {
         a.0 >= b.0 && a.1 <= b.1 && a.2 <= b.2 && (a.0 > b.0 || a.1 < b.1 || a.2 < b.2)
     };
     let mut front = Vec::new();
@@ -366,7 +367,7 @@ fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
         row.pareto = !points
             .iter()
             .flatten()
-            .any(|&other| beats(other, own_point));
+            .any(|&other| dominates(other, own_point));
         if row.pareto {
             front.push(row.index);
         }
@@ -378,20 +379,20 @@ fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> 
     let depth = |arm: usize| race_values(race, arm).len();
     let depths: BTreeSet<usize> = tried.iter().map(|&arm| depth(arm)).collect();
     let round = |cases: usize| {
-        let fell = |matches_state: fn(&ConfigurationState) -> bool| {
+        let in_state = |matches_state: fn(&ConfigurationState) -> bool| {
             let in_round = tried.iter().copied().filter(|&arm| depth(arm) == cases);
             in_round
                 .filter(|&arm| matches_state(&race.states()[arm]))
                 .collect()
         };
-        let set_aside: Vec<usize> = fell(|state| *state == ConfigurationState::SetAside);
-        let beaten: Vec<usize> = fell(|state| matches!(state, ConfigurationState::Beaten(_)));
-        let is_measured_at = |arm: &usize| depth(*arm) >= cases;
+        let set_aside: Vec<usize> = in_state(|state| *state == ConfigurationState::SetAside);
+        let beaten: Vec<usize> = in_state(|state| matches!(state, ConfigurationState::Beaten(_)));
+        let reached_depth = |arm: &usize| depth(*arm) >= cases;
         let is_eliminated = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
         RoundReport {
             cases,
             continued: (tried.iter().copied())
-                .filter(|arm| is_measured_at(arm) && !is_eliminated(arm))
+                .filter(|arm| reached_depth(arm) && !is_eliminated(arm))
                 .collect(),
             set_aside,
             beaten,
@@ -400,7 +401,11 @@ fn round_reports(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> 
     depths.into_iter().map(round).collect()
 }
 
-fn strengths(configurations: usize, matches: &[Match], seed: u64) -> Option<Vec<Strength>> {
+fn strengths(
+    configurations: usize,
+    matches: &[Match],
+    seed: u64,
+) -> Option<Vec<ConfigurationStrength>> {
     let cases: BTreeSet<usize> = matches.iter().map(|comparison| comparison.case).collect();
     if cases.len() < MIN_RESAMPLED {
         return None;
@@ -423,7 +428,7 @@ fn strengths(configurations: usize, matches: &[Match], seed: u64) -> Option<Vec<
     let fitted = pairwise::fit(compared.len(), &among, seed).ok()?;
     // Identical cases show no variance when resampled, yet the next case may differ.
     let is_known = fitted.intervals.iter().any(|(from, to)| to - from > 1e-9);
-    let strength = |(place, &setting): (usize, &usize)| Strength {
+    let strength = |(place, &setting): (usize, &usize)| ConfigurationStrength {
         index: setting,
         strength: fitted.strengths[place],
         interval: Some(fitted.intervals[place]).filter(|_| is_known),

@@ -111,16 +111,20 @@ fn pareto_front_contains_only_undominated_configurations() {
         Baseline::Current,
         1.0,
     );
-    let is_on_front = |place: usize| report.pareto.contains(&place);
+    let is_on_pareto_front = |place: usize| report.pareto.contains(&place);
     // The current configuration is the fastest of the cheap ones that are not bad.
     assert!(
-        is_on_front(0) && is_on_front(report.leader.expect("one")),
+        is_on_pareto_front(0) && is_on_pareto_front(report.leader.expect("one")),
         "{:?}",
         report.pareto
     );
-    assert!(!is_on_front(4) && !is_on_front(5), "{:?}", report.pareto);
+    assert!(
+        !is_on_pareto_front(4) && !is_on_pareto_front(5),
+        "{:?}",
+        report.pareto
+    );
     for row in &report.leaderboard {
-        assert_eq!(row.pareto, is_on_front(row.index));
+        assert_eq!(row.pareto, is_on_pareto_front(row.index));
     }
 }
 

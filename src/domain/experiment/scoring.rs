@@ -19,7 +19,7 @@ pub enum Scoring {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeSpec {
-    /// Judging mode.
+    /// Whether the judge scores single answers or compares two.
     pub kind: JudgeMode,
     /// Full ID of the judging model.
     pub model: String,

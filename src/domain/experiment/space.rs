@@ -27,7 +27,7 @@ pub enum Parameter {
     Members,
     /// Reasoning effort.
     Effort,
-    /// Temperature.
+    /// Sampling temperature.
     Temperature,
     /// Nucleus sampling: the probability mass to sample from, 0 to 1.
     TopP,
@@ -141,11 +141,11 @@ impl SearchSpace {
                     MAX_CONFIGURATIONS,
                 ));
             }
-            let longer = |start: &Vec<usize>| {
+            let extended = |start: &Vec<usize>| {
                 let start = start.clone();
                 (0..axis.values.len()).map(move |place| [&start[..], &[place]].concat())
             };
-            all = all.iter().flat_map(longer).collect();
+            all = all.iter().flat_map(extended).collect();
         }
         let mut seen_configurations = BTreeSet::new();
         let legal = all.iter().map(|places| self.make_valid(places, accepts));

@@ -26,7 +26,7 @@ pub const MAX_NAME: usize = 80;
 pub struct ExperimentSpec {
     /// Display name.
     pub name: String,
-    /// Search space.
+    /// The parameters to vary, with the values to try.
     pub space: SearchSpace,
     /// Settings common to all configurations.
     pub base: Request,

@@ -44,13 +44,13 @@ enum RacePhase {
     Explore,
     /// Search for better prompts.
     Search(SearchStep),
-    /// Race.
+    /// Configurations are evaluated on more and more cases, and the weakest are eliminated.
     Race,
     /// Compare two configurations on all cases.
     Pair,
     /// Compare this leader with the current configuration on the holdout.
     Confirm(usize, StopReason),
-    /// The race is over.
+    /// No more evaluations are needed.
     Over(RaceVerdict),
 }
 
@@ -75,7 +75,7 @@ pub struct SuccessiveHalving {
     batch: Vec<Trial>,
     /// Parent of each configuration.
     parents: Vec<Option<usize>>,
-    /// Number of proposals made.
+    /// Number of prompts that a model has proposed so far.
     proposals_made: usize,
     /// Number of cases whose failures the prompt search may show.
     feedback: usize,
@@ -128,7 +128,7 @@ impl SuccessiveHalving {
         let results: Vec<(Trial, TrialOutcome)> = results.into_iter().collect();
         let mut proposals = proposals.into_iter();
         // A race waiting for a proposal accepts nothing else, so the order of results and proposals is unambiguous.
-        let mut catch_up = |race: &mut Self| {
+        let mut add_proposals = |race: &mut Self| {
             while let RaceStep::Propose(_) = race.next() {
                 match proposals.next() {
                     Some(proposal) => race.propose(proposal),
@@ -136,17 +136,17 @@ impl SuccessiveHalving {
                 };
             }
         };
-        catch_up(&mut race);
+        add_proposals(&mut race);
         for &(trial, outcome) in &results {
             race.record(trial, outcome);
-            catch_up(&mut race);
+            add_proposals(&mut race);
         }
         // Outcomes from an earlier version, whose races ran in a different order, are used when the race requests
         // them.
         let known_outcomes: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
         while let Some((trial, outcome)) = race.next_known_trial(&known_outcomes) {
             race.record(trial, outcome);
-            catch_up(&mut race);
+            add_proposals(&mut race);
         }
         race
     }
@@ -390,8 +390,9 @@ impl SuccessiveHalving {
             self.confirm(self.observations.design.current, StopReason::Budget);
             return;
         }
-        let looks = self.comparisons();
-        let standing = judge::rank_configurations(&self.observations, &comparable, depth, looks);
+        let comparison_count = self.comparisons();
+        let standing =
+            judge::rank_configurations(&self.observations, &comparable, depth, comparison_count);
         for (arm, elimination) in &standing.beaten {
             self.observations.states[*arm] = ConfigurationState::Beaten(*elimination);
         }
@@ -437,7 +438,7 @@ impl SuccessiveHalving {
             .then_some(StopReason::NotWorth)
     }
     /// Whether comparing these configurations further costs more than a better one is worth.
-    fn is_not_worth(&self, left: &[usize], depth: usize) -> bool {
+    fn costs_more_than_gain(&self, left: &[usize], depth: usize) -> bool {
         judge::judging_outlook(&self.observations, left, depth)
             .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
     }

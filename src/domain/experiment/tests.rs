@@ -42,7 +42,7 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
             evaluations: Some(evaluations),
             ..ExperimentBudget::default()
         },
-        declared: vec![paid_outcome(0.0, 0); arms.len()],
+        declared: vec![outcome_with_cost(0.0, 0); arms.len()],
         indifference: 0.02,
         error_rate: 0.1,
         seed,
@@ -50,7 +50,7 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
     }
 }
 
-fn paid_outcome(score: f64, micro: i64) -> TrialOutcome {
+fn outcome_with_cost(score: f64, micro: i64) -> TrialOutcome {
     TrialOutcome {
         score,
         cost: MicroDollars(micro),
@@ -68,9 +68,10 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
             RaceStep::Propose(_) => unreachable!("nothing is searched"),
             RaceStep::Evaluate(trials) => {
                 for trial in trials {
-                    assert!(
-                        race.record(trial, paid_outcome(truth.scores[trial.arm][trial.case], 0))
-                    );
+                    assert!(race.record(
+                        trial,
+                        outcome_with_cost(truth.scores[trial.arm][trial.case], 0)
+                    ));
                 }
             }
         }
@@ -98,7 +99,7 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(trials) => {
                     for trial in trials {
-                        let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 1_000);
+                        let outcome = outcome_with_cost(truth.scores[trial.arm][trial.case], 1_000);
                         assert!(race.record(trial, outcome));
                     }
                 }
@@ -237,7 +238,7 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
                 RaceStep::Evaluate(trials) => {
                     // Outcomes arrive in any order.
                     let trial = trials[random.index_below(trials.len())];
-                    let outcome = paid_outcome(truth.scores[trial.arm][trial.case], 0);
+                    let outcome = outcome_with_cost(truth.scores[trial.arm][trial.case], 0);
                     assert!(interrupted.record(trial, outcome));
                     assert!(!interrupted.record(trial, outcome), "a second time");
                     stored_results.push((trial, outcome));
@@ -265,7 +266,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
         let mut design = design(&arms, 30, 10_000, seed);
         let limit = 20_000 + 1_000 * seed as i64;
         design.budget.cost = Some(MicroDollars(limit));
-        design.declared = vec![paid_outcome(0.0, 1_000); arms.len()];
+        design.declared = vec![outcome_with_cost(0.0, 1_000); arms.len()];
         let mut race = SuccessiveHalving::new(design);
         let honest = seed % 2 == 0;
         while let RaceStep::Evaluate(trials) = race.next() {
@@ -275,7 +276,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
             let max_cost = if honest { 1_000 } else { 5_000 };
             race.record(
                 trial,
-                paid_outcome(
+                outcome_with_cost(
                     truth.scores[trial.arm][trial.case],
                     random.index_below(max_cost) as i64 + 1,
                 ),

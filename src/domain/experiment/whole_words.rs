@@ -27,44 +27,44 @@ const fn is_hyphen(c: char) -> bool {
 // Whether the word or number that begins with `first` extends further to the left.
 fn extends_left(left: &str, first: char) -> bool {
     let mut chars_before = left.chars().rev();
-    let (nearest, far) = (chars_before.next(), chars_before.next());
+    let (nearest, outer) = (chars_before.next(), chars_before.next());
     let Some(nearest) = nearest else { return false };
     if NEGATIONS.iter().any(|prefix| left.ends_with(prefix)) && !is_letter(first) {
         return true;
     }
-    let is_far_letter = far.is_some_and(is_letter);
+    let is_outer_letter = outer.is_some_and(is_letter);
     if !is_letter(first) {
         // Matches "-5" in "3-5".
         return (is_hyphen(first) || first == '−') && is_letter(nearest);
     }
-    let is_negative = matches!(nearest, '-' | '−') && !is_far_letter;
+    let is_negative = matches!(nearest, '-' | '−') && !is_outer_letter;
     let is_number_part = first.is_ascii_digit()
         && (is_negative
             || matches!(nearest, '.' | ',')
-            || (matches!(nearest, '/' | '⁄') && far.is_some_and(|far| far.is_ascii_digit())));
+            || (matches!(nearest, '/' | '⁄') && outer.is_some_and(|outer| outer.is_ascii_digit())));
     is_letter(nearest)
         || is_number_part
-        || ((is_hyphen(nearest) || nearest == '_') && is_far_letter)
+        || ((is_hyphen(nearest) || nearest == '_') && is_outer_letter)
 }
 
 // Whether the word or number that ends with `last` extends further to the right.
 fn extends_right(right: &str, last: char, part: &str) -> bool {
     let mut following = right.chars();
-    let (nearest, far) = (following.next(), following.next());
+    let (nearest, outer) = (following.next(), following.next());
     let Some(nearest) = nearest else { return false };
     if !is_letter(last) {
         // Matches "C+" in "C++" and "A-" in "A-team".
         let is_same_sign = matches!(last, '+' | '#') && nearest == last;
         return is_same_sign || (is_hyphen(last) && is_letter(nearest));
     }
-    let is_far_digit = far.is_some_and(|far| far.is_ascii_digit());
+    let is_outer_digit = outer.is_some_and(|outer| outer.is_ascii_digit());
     let is_digit = last.is_ascii_digit();
-    let is_percent = nearest == '%' || (nearest == ' ' && far == Some('%'));
+    let is_percent = nearest == '%' || (nearest == ' ' && outer == Some('%'));
     let is_number_part =
-        is_digit && (is_percent || (matches!(nearest, '.' | ',' | '/' | '⁄') && is_far_digit));
+        is_digit && (is_percent || (matches!(nearest, '.' | ',' | '/' | '⁄') && is_outer_digit));
     // "A-" is a grade; after a longer word, a hyphen may be a dash.
     let is_grade = is_hyphen(nearest) && !is_digit && part.chars().count() == 1;
-    let is_joined = (is_hyphen(nearest) || nearest == '_') && far.is_some_and(is_letter);
+    let is_joined = (is_hyphen(nearest) || nearest == '_') && outer.is_some_and(is_letter);
     // Matches "C++" and "A+", not "2+3".
     let is_signed = matches!(nearest, '+' | '#') && !is_digit;
     is_letter(nearest) || is_number_part || is_grade || is_joined || is_signed

@@ -78,7 +78,7 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     match &analysis.synthesis {
         Some(text) => {
             let checked_text = match &analysis.citations {
-                Some(citations) => citation::strike_unknown_marks(text, citations),
+                Some(citations) => citation::strike_out_unknown_marks(text, citations),
                 None => text.clone(),
             };
             let _ = writeln!(

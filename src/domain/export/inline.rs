@@ -83,8 +83,8 @@ fn email_range(before: &str, rest: &str) -> Option<(usize, usize)> {
     let host = &rest[1..];
     let end = host.find(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c)));
     let host = host[..end.unwrap_or(host.len())].trim_end_matches('.');
-    let is_host = host.contains('.') && !host.ends_with(['-', '_']) && !host.contains("..");
-    (name > 0 && is_host && !host.starts_with('.')).then_some((name, host.len() + 1))
+    let is_hostname = host.contains('.') && !host.ends_with(['-', '_']) && !host.contains("..");
+    (name > 0 && is_hostname && !host.starts_with('.')).then_some((name, host.len() + 1))
 }
 
 fn bare_link(rest: &str, before: Option<char>) -> Token {

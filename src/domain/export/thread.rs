@@ -46,7 +46,7 @@ pub fn thread_html<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -
 fn answer(turn: &Analysis) -> String {
     match (&turn.synthesis, &turn.error) {
         (Some(text), _) => match &turn.citations {
-            Some(found) => citation::strike_unknown_marks(text, found),
+            Some(found) => citation::strike_out_unknown_marks(text, found),
             None => text.clone(),
         },
         (None, Some(reason)) => format!("No answer: {reason}"),

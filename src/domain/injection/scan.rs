@@ -194,8 +194,8 @@ const REPORT_PHRASES: &[&str] = &[
 
 /// Finds the suspicious passages of a page, in text order.
 pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
-    let (as_it_is, its_places) = to_lowercase_with_offsets(&page.text, false);
-    let (run_on, run_places) = to_lowercase_with_offsets(&page.text, true);
+    let (lowercase, lowercase_offsets) = to_lowercase_with_offsets(&page.text, false);
+    let (joined, joined_offsets) = to_lowercase_with_offsets(&page.text, true);
     let mut flags: Vec<InjectionFlag> = Vec::new();
     let mut keep = |places: &[usize], at: usize, length: usize, why: &str| {
         let (start, end) = (places[at], places[at + length]);
@@ -223,8 +223,8 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
         let is_role = why.starts_with("it contains role markers");
         // Role markers start a line; instructions may span lines.
         let (lower, places) = match is_role {
-            true => (&as_it_is, &its_places),
-            false => (&run_on, &run_places),
+            true => (&lowercase, &lowercase_offsets),
+            false => (&joined, &joined_offsets),
         };
         for sign in signs {
             for (at, _) in lower.match_indices(sign) {
@@ -242,35 +242,40 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
             }
         }
     }
-    for (at, length) in exfiltration_links(&as_it_is) {
-        keep(&its_places, at, length, "an image URL could leak text");
+    for (at, length) in exfiltration_links(&lowercase) {
+        keep(
+            &lowercase_offsets,
+            at,
+            length,
+            "an image URL could leak text",
+        );
     }
     flags.sort_by_key(|flag| flag.start);
     flags
 }
 
-// Returns the text in lowercase, with the source offset of each byte. With `run_on`, runs of whitespace become one
+// Returns the text in lowercase, with the source offset of each byte. With `joined`, runs of whitespace become one
 // space, invisible characters are removed, and tag characters are decoded to the letters they encode.
-fn to_lowercase_with_offsets(text: &str, run_on: bool) -> (String, Vec<usize>) {
+fn to_lowercase_with_offsets(text: &str, joined: bool) -> (String, Vec<usize>) {
     let mut lower = String::with_capacity(text.len());
     let mut places = Vec::with_capacity(text.len() + 1);
     for (at, c) in text.char_indices() {
         let c = match u32::from(c) {
-            tag @ 0xE0020..=0xE007E if run_on => char::from_u32(tag - 0xE0000).unwrap_or(' '),
+            tag @ 0xE0020..=0xE007E if joined => char::from_u32(tag - 0xE0000).unwrap_or(' '),
             0x200B..=0x200F
             | 0x202A..=0x202E
             | 0x2060..=0x2069
             | 0xFEFF
             | 0xAD
             | 0xE0000..=0xE007F
-                if run_on =>
+                if joined =>
             {
                 continue;
             }
-            _ if run_on && c.is_whitespace() => ' ',
+            _ if joined && c.is_whitespace() => ' ',
             _ => c,
         };
-        if run_on && c == ' ' && lower.ends_with(' ') {
+        if joined && c == ' ' && lower.ends_with(' ') {
             continue;
         }
         for small in c.to_lowercase() {
@@ -284,10 +289,12 @@ fn to_lowercase_with_offsets(text: &str, run_on: bool) -> (String, Vec<usize>) {
 
 // Whether the same sentence reports the instruction instead of giving it.
 fn is_reported(text: &str, at: usize) -> bool {
-    const ENDS: [char; 4] = ['.', '!', '?', '\n'];
-    let start = text[..at].rfind(ENDS).map_or(0, |end| end + 1);
+    const SENTENCE_ENDS: [char; 4] = ['.', '!', '?', '\n'];
+    let start = text[..at].rfind(SENTENCE_ENDS).map_or(0, |end| end + 1);
     let start = start.max(text.floor_char_boundary(at.saturating_sub(CONTEXT_BYTES)));
-    let end = text[at..].find(ENDS).map_or(text.len(), |end| at + end);
+    let end = text[at..]
+        .find(SENTENCE_ENDS)
+        .map_or(text.len(), |end| at + end);
     let end = end.min(text.floor_char_boundary((at + CONTEXT_BYTES).min(text.len())));
     REPORT_PHRASES
         .iter()

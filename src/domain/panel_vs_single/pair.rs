@@ -10,7 +10,7 @@ use crate::domain::analysis::{Analysis, StageAnswer, Status};
 pub struct AnswerPair {
     /// The panel's answer.
     pub panel: String,
-    /// The single draft.
+    /// One member's first answer.
     pub single_draft: String,
 }
 

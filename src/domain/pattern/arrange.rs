@@ -10,7 +10,7 @@ pub const DEFAULT_SAMPLES: u32 = 3;
 /// Number of drafting members in a cascade; the rest of the panel is not called.
 pub const CASCADE_DRAFTS: usize = 2;
 
-/// Returns the arrangement of a pattern at a depth.
+/// Returns how a pattern runs at a depth: a quick run asks one model, unless the pattern is a vote.
 pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     match (pattern.arrangement, depth) {
         // Votes are counted at any depth.
@@ -20,7 +20,7 @@ pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     }
 }
 
-/// Returns the stages of a pattern at a depth.
+/// Returns the stages that run at a depth; a smaller depth omits stages.
 pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
     let mut stages = pattern.plan_stages();
     match arrangement_at_depth(pattern, depth) {

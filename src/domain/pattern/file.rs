@@ -146,7 +146,7 @@ impl Pattern {
         if self.stages.is_empty() {
             return vec![pattern_error("stages", "there are no stages")];
         }
-        self.check_flow(&mut faults);
+        self.check_stage_order(&mut faults);
         for (at, stage) in self.stages.iter().enumerate() {
             let location = format!("stages.{at}.prompt");
             let placeholders = prompt::placeholders_in(&stage.prompt);
@@ -190,7 +190,7 @@ impl Pattern {
         faults
     }
 
-    fn check_flow(&self, errors: &mut Vec<PatternError>) {
+    fn check_stage_order(&self, errors: &mut Vec<PatternError>) {
         let last = self.stages.len() - 1;
         let location = format!("stages.{last}.who");
         match self.arrangement {
@@ -312,7 +312,7 @@ fn parse_stages(
     stages
 }
 
-/// Returns the default task of a stage.
+/// Returns the task of a stage that declares none, derived from its role, position, and prompt.
 fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
     match role {
         StageRole::Synthesizer => Task::Synthesize,
@@ -341,11 +341,11 @@ impl TableFields<'_> {
     }
 
     fn reject_unknown(&mut self, known: &[&str]) {
-        let strange = self
+        let unknown_keys = self
             .table
             .keys()
             .filter(|name| !known.contains(&name.as_str()));
-        for name in strange.take(5).cloned().collect::<Vec<_>>() {
+        for name in unknown_keys.take(5).cloned().collect::<Vec<_>>() {
             let excerpt: String = name.chars().take(40).collect();
             self.add_error(
                 &excerpt,

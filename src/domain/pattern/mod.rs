@@ -42,7 +42,7 @@ pub struct Pattern {
     pub panel: (u32, u32),
     /// Suitable uses.
     pub use_cases: Vec<String>,
-    /// Limitations.
+    /// When not to use the pattern, shown to users.
     pub limitations: Vec<String>,
     /// Stages, in order.
     pub stages: Vec<StageText>,
@@ -104,13 +104,13 @@ pub struct CallId {
 /// Upper bound of a call's usage, for a budget reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallReservation {
-    /// The call.
+    /// The call that the amount is reserved for.
     pub call: CallId,
     /// Full model ID.
     pub model: String,
-    /// Input tokens.
+    /// Maximum input tokens.
     pub input_tokens: u64,
-    /// Output tokens.
+    /// Maximum output tokens.
     pub output_tokens: u64,
     /// Cost; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
@@ -125,9 +125,9 @@ pub enum RunInput {
     Delta(CallId, Delta),
     /// A complete answer.
     Answered {
-        /// The call.
+        /// The call that ended.
         call: CallId,
-        /// The answer.
+        /// The model's complete answer.
         answer: Answer,
         /// Whether it came from the cache instead of a model.
         cached: bool,
@@ -136,7 +136,7 @@ pub enum RunInput {
     },
     /// A failed call. It may still have incurred usage.
     Failed {
-        /// The call.
+        /// The call that failed.
         call: CallId,
         /// Why the call failed.
         error: CallError,
@@ -168,7 +168,7 @@ pub enum RunOutput {
         /// Calls to be made together.
         calls: Vec<CallReservation>,
     },
-    /// Call a model.
+    /// Start this call to a model.
     Call(CallId, Box<ModelRequest>),
     /// Abort a call.
     Stop(CallId),
@@ -191,6 +191,6 @@ pub struct PatternOutcome {
     pub synthesis: Option<String>,
     /// Why there is no answer.
     pub error: Option<String>,
-    /// Totals.
+    /// Totals of the whole run.
     pub totals: RunTotals,
 }

@@ -61,7 +61,7 @@ pub fn reading_notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<SourcePassag
 /// Coverage of the documents after the reading stage.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ReadCoverage {
-    /// Number of parts.
+    /// Number of parts that the documents were split into.
     pub parts: usize,
     /// Number of parts read.
     pub read: usize,

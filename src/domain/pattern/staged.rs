@@ -213,7 +213,7 @@ impl StagedRun {
             }
             RunInput::Cancelled(reason) => {
                 self.keep_partial(now, &reason);
-                self.stop_open();
+                self.stop_open_calls();
                 self.stop_evidence();
                 self.finish(now, Status::Cancelled, None, Some(reason));
             }
@@ -360,7 +360,7 @@ impl StagedRun {
         };
         self.release_held_back(now);
         let result = result.map_err(|error| self.attribute_timeout(now, error));
-        let (result, obeyed) = self.quarantine_if_injected(call.member, result);
+        let (result, obeyed_instruction) = self.quarantine_if_injected(call.member, result);
         if let Err(error) = &result
             && self.try_fallback(now, call.member, error, &call_use.bill)
         {
@@ -411,7 +411,7 @@ impl StagedRun {
             Err(error) => {
                 stored_answer.text = match error.kind {
                     CallErrorKind::Cancelled => open_call.text,
-                    _ => obeyed,
+                    _ => obeyed_instruction,
                 };
                 stored_answer.error = Some(self.state.error_for_client(error));
             }

@@ -25,9 +25,9 @@ pub enum PatternOrigin {
 /// A pattern with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPattern {
-    /// The pattern.
+    /// The validated pattern.
     pub pattern: Arc<Pattern>,
-    /// Origin.
+    /// Where the pattern comes from.
     pub origin: PatternOrigin,
     /// Owner, for a user's own pattern.
     pub owner: Option<UserId>,

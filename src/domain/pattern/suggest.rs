@@ -20,7 +20,7 @@ const DEFAULT_PATTERN: &str = "confidence";
 /// A ranked pattern with score and reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedPattern<'a> {
-    /// The pattern.
+    /// The suggested pattern.
     pub pattern: &'a Pattern,
     /// Score, 0 to 1. For ranking only, not a probability.
     pub score: f64,

@@ -12,7 +12,7 @@ use near_duplicates::Shingles;
 
 /// A document available for selection.
 pub struct Candidate {
-    /// Document ID.
+    /// The document that passages can be selected from.
     pub id: DocumentId,
     /// File name.
     pub name: String,
@@ -33,7 +33,7 @@ const MAX_JOINED_CHARS: usize = 3_600;
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and of
 /// their text, with neighboring passages joined. If not even one fits, returns the first passage, truncated.
 pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
-    let chosen_passages = share_budget(candidates, budget);
+    let chosen_passages = divide_budget(candidates, budget);
     let mut sources: Vec<SourcePassage> = Vec::new();
     for (place, mut passages) in chosen_passages.into_iter().enumerate() {
         passages.sort_by_key(|passage| passage.ordinal);
@@ -88,7 +88,7 @@ fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passag
 
 /// Divides the budget: small documents get all they need first, then those without hits get their beginning; the
 /// remainder goes to the others.
-fn share_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
+fn divide_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     let has_hits = candidates
         .iter()
         .any(|candidate| !candidate.hits.is_empty());

@@ -91,7 +91,7 @@ impl<'a> EffortMeter<'a> {
     fn keyword_steps(
         &mut self,
         (name, rule): (&str, &'a Value),
-        beside: &'a Map<String, Value>,
+        siblings: &'a Map<String, Value>,
         value: &'a Value,
         nested: usize,
     ) -> Option<u64> {
@@ -137,8 +137,8 @@ impl<'a> EffortMeter<'a> {
             // Each of these matches the adjacent patterns again to find the remaining fields.
             "additionalProperties" | "unevaluatedProperties" => {
                 pairs.extend(fields().map(|field| (rule, field)));
-                let beside = beside.get("patternProperties").and_then(Value::as_object);
-                for (pattern, _) in beside.into_iter().flatten() {
+                let siblings = siblings.get("patternProperties").and_then(Value::as_object);
+                for (pattern, _) in siblings.into_iter().flatten() {
                     steps = steps.saturating_add(matching_name_steps(pattern, value));
                 }
             }

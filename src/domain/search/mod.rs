@@ -40,7 +40,7 @@ pub struct QueryPart {
     is_prefix: bool,
     /// Whether the user put it in quotation marks.
     pub is_quoted: bool,
-    is_gram: bool,
+    is_ngram: bool,
 }
 
 /// Match of a query part in a text, as a byte range.
@@ -70,7 +70,7 @@ impl SearchQuery {
             query.add_phrase(phrase);
         }
         let all: Vec<String> = words(text).map(lowercase_term).take(MAX_WORDS).collect();
-        let lists = stop::lists_for(&all);
+        let lists = stop::stop_words_for(&all);
         let small = |word: &str| lists.iter().any(|list| stop::is_in_list(list, word));
         for token in text.split_whitespace().take(MAX_WORDS) {
             query.add_token(token, &small);
@@ -85,7 +85,7 @@ impl SearchQuery {
             .parts
             .iter()
             .enumerate()
-            .filter(|(_, part)| part.is_gram)
+            .filter(|(_, part)| part.is_ngram)
         {
             let needle = gram.words.first().map_or("", String::as_str);
             matches.extend(text.match_indices(needle).map(|(start, _)| TermMatch {
@@ -112,7 +112,7 @@ impl SearchQuery {
                 .parts
                 .iter()
                 .enumerate()
-                .filter(|(_, part)| !part.is_gram)
+                .filter(|(_, part)| !part.is_ngram)
             {
                 let wanted_part = &plain[index];
                 if !words[at].2.starts_with(wanted_part[0].as_str()) {
@@ -155,14 +155,14 @@ impl SearchQuery {
                 words: spaced,
                 is_prefix: false,
                 is_quoted: true,
-                is_gram: false,
+                is_ngram: false,
             });
         } else if !grams.is_empty() && spaced.is_empty() {
             self.add_part(QueryPart {
                 words: grams,
                 is_prefix: false,
                 is_quoted: true,
-                is_gram: true,
+                is_ngram: true,
             });
         }
     }
@@ -176,7 +176,7 @@ impl SearchQuery {
                         words: vec![gram],
                         is_prefix: alone,
                         is_quoted: false,
-                        is_gram: true,
+                        is_ngram: true,
                     });
                 }
                 WordPiece::Word(word) => self.add_word(word, small),
@@ -191,7 +191,7 @@ impl SearchQuery {
                 words,
                 is_prefix: false,
                 is_quoted: false,
-                is_gram: false,
+                is_ngram: false,
             });
         }
         if let Some(joined) = terms::joined_words(token) {
@@ -217,7 +217,7 @@ impl SearchQuery {
                 words: parts,
                 is_prefix: false,
                 is_quoted: false,
-                is_gram: false,
+                is_ngram: false,
             });
             long.into_iter().for_each(|part| self.add_prefix_term(part));
         }
@@ -245,7 +245,7 @@ impl SearchQuery {
             words,
             is_prefix: prefix,
             is_quoted: false,
-            is_gram: false,
+            is_ngram: false,
         });
     }
 

@@ -83,7 +83,7 @@ const STOP_WORD_LISTS: [StopWords; 8] = [
 
 /// Selects the stop-word lists for a question: the language with the most stop words in it, or English by
 /// default. A single match proves nothing: "war" is a stop word in German.
-pub(super) fn lists_for(words: &[String]) -> Vec<StopWords> {
+pub(super) fn stop_words_for(words: &[String]) -> Vec<StopWords> {
     let count = |list: StopWords| words.iter().filter(|word| is_in_list(list, word)).count();
     let max_matches = STOP_WORD_LISTS
         .iter()

@@ -13,7 +13,7 @@ const STAKE_COUNT: usize = 16;
 const BISECTION_STEPS: usize = 20;
 
 /// Capital at which betting ends: no significance level requires more, and a larger one would overflow.
-const CAPITAL_LIMIT: f64 = 1e200;
+const MAX_CAPITAL: f64 = 1e200;
 
 /// Capital of a bettor on one side of a hypothetical mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ impl OneSidedBet {
     }
     /// Bets on a value with an expected ratio of 1 to its hypothetical mean.
     fn add(&mut self, ratio: f64) {
-        if self.max_capital > CAPITAL_LIMIT {
+        if self.max_capital > MAX_CAPITAL {
             return;
         }
         let mut sum = 0.0;

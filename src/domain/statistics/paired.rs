@@ -12,7 +12,7 @@ pub struct PairedDifference {
     pub interval: (f64, f64),
     /// Two-sided p-value.
     pub p: f64,
-    /// Number of cases.
+    /// Number of paired cases.
     pub cases: usize,
 }
 

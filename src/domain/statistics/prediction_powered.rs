@@ -12,7 +12,7 @@ const MIN_LABELS: usize = 5;
 
 /// Estimated mean of the labels over all cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct SharpenedMean {
+pub struct PredictionPoweredMean {
     /// The estimate.
     pub mean: f64,
     /// Confidence interval of the estimate.
@@ -29,11 +29,11 @@ pub struct SharpenedMean {
 
 /// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The labeled
 /// cases must be a random sample of all. `None` with too few labels.
-pub fn sharpened_mean(
+pub fn prediction_powered_mean(
     labeled: &[(f64, f64)],
     others: &[f64],
     confidence: f64,
-) -> Option<SharpenedMean> {
+) -> Option<PredictionPoweredMean> {
     let labels: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
     let alone = paired_t_test(&labels, confidence).filter(|_| labels.len() >= MIN_LABELS)?;
     let (n, rest) = (labels.len() as f64, others.len() as f64);
@@ -50,7 +50,7 @@ pub fn sharpened_mean(
     };
     let error = (noise + spread).sqrt();
     if weight == 0.0 || error < 1e-12 {
-        return Some(SharpenedMean {
+        return Some(PredictionPoweredMean {
             mean: alone.mean,
             interval: alone.interval,
             labels_alone: alone.interval,
@@ -60,7 +60,7 @@ pub fn sharpened_mean(
         });
     }
     let half = student_t_quantile(1.0 - confidence, n - 2.0) * error;
-    Some(SharpenedMean {
+    Some(PredictionPoweredMean {
         mean: middle,
         interval: (middle - half, middle + half),
         labels_alone: alone.interval,
@@ -117,7 +117,7 @@ mod tests {
         for _ in 0..RUNS {
             let labeled: Vec<_> = (0..30).map(|_| draw_pair(&mut random, right)).collect();
             let others: Vec<f64> = (0..170).map(|_| draw_pair(&mut random, right).1).collect();
-            let estimate = sharpened_mean(&labeled, &others, 0.95).expect("labels");
+            let estimate = prediction_powered_mean(&labeled, &others, 0.95).expect("labels");
             covered_count +=
                 usize::from(estimate.interval.0 <= 0.15 && 0.15 <= estimate.interval.1);
             width += estimate.interval.1 - estimate.interval.0;
@@ -138,13 +138,16 @@ mod tests {
     #[test]
     fn without_use_the_predictions_are_left_out() {
         let constant: Vec<_> = (0..10).map(|place| (f64::from(place % 2), 1.0)).collect();
-        let estimate = sharpened_mean(&constant, &[1.0; 50], 0.95).expect("labels");
+        let estimate = prediction_powered_mean(&constant, &[1.0; 50], 0.95).expect("labels");
         assert_eq!(
             (estimate.weight, estimate.interval),
             (0.0, estimate.labels_alone)
         );
-        assert_eq!(sharpened_mean(&constant[..4], &[1.0; 50], 0.95), None);
-        let none = sharpened_mean(&constant, &[], 0.95).expect("labels");
+        assert_eq!(
+            prediction_powered_mean(&constant[..4], &[1.0; 50], 0.95),
+            None
+        );
+        let none = prediction_powered_mean(&constant, &[], 0.95).expect("labels");
         assert_eq!(none.interval, none.labels_alone);
         assert!((none.mean - 0.5).abs() < 1e-12);
     }

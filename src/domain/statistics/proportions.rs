@@ -9,9 +9,9 @@ pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     }
     let z = normal_quantile(0.5 + confidence / 2.0);
     let (n, rate) = (cases as f64, hits as f64 / cases as f64);
-    let shrink = 1.0 + z * z / n;
-    let middle = (rate + z * z / (2.0 * n)) / shrink;
-    let half = z / shrink * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
+    let denominator = 1.0 + z * z / n;
+    let middle = (rate + z * z / (2.0 * n)) / denominator;
+    let half = z / denominator * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 

@@ -19,7 +19,7 @@ pub(in crate::engine) enum FlightRole {
 
 /// Held by the leader until its answer has been stored or will certainly not arrive. Dropping it wakes the followers.
 pub(in crate::engine) struct LeaderGuard {
-    flights: SingleFlight,
+    in_flight: SingleFlight,
     key: String,
     _wakes: watch::Sender<()>,
 }
@@ -27,14 +27,14 @@ pub(in crate::engine) struct LeaderGuard {
 impl SingleFlight {
     /// Joins the call with this key, as leader or follower.
     pub fn join(&self, key: &str) -> FlightRole {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = flights.get(key) {
+        let mut in_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = in_flight.get(key) {
             return FlightRole::Follower(waiting.clone());
         }
         let (wakes, waiting) = watch::channel(());
-        flights.insert(key.to_owned(), waiting);
+        in_flight.insert(key.to_owned(), waiting);
         FlightRole::Leader(LeaderGuard {
-            flights: self.clone(),
+            in_flight: self.clone(),
             key: key.to_owned(),
             _wakes: wakes,
         })
@@ -43,12 +43,12 @@ impl SingleFlight {
 
 impl Drop for LeaderGuard {
     fn drop(&mut self) {
-        let mut flights = self
-            .flights
+        let mut in_flight = self
+            .in_flight
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        flights.remove(&self.key);
+        in_flight.remove(&self.key);
     }
 }
 
@@ -58,17 +58,17 @@ mod tests {
 
     #[tokio::test]
     async fn followers_wait_until_the_leader_is_dropped() {
-        let flights = SingleFlight::default();
-        let FlightRole::Leader(leader) = flights.join("k") else {
+        let in_flight = SingleFlight::default();
+        let FlightRole::Leader(leader) = in_flight.join("k") else {
             panic!("nobody was there");
         };
-        let FlightRole::Follower(mut waiting) = flights.join("k") else {
+        let FlightRole::Follower(mut waiting) = in_flight.join("k") else {
             panic!("somebody is there");
         };
-        assert!(matches!(flights.join("other"), FlightRole::Leader(_)));
+        assert!(matches!(in_flight.join("other"), FlightRole::Leader(_)));
         drop(leader);
         assert!(waiting.changed().await.is_err(), "woken by the seat's end");
-        assert!(matches!(flights.join("k"), FlightRole::Leader(_)));
-        assert!(flights.0.lock().unwrap().is_empty());
+        assert!(matches!(in_flight.join("k"), FlightRole::Leader(_)));
+        assert!(in_flight.0.lock().unwrap().is_empty());
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn is_text(event: &RunEvent) -> bool {
 }
 
 /// Returns whether both events are pieces of the same text.
-pub(super) fn same_text(previous: &RunEvent, event: &RunEvent) -> bool {
+pub(super) fn is_same_text(previous: &RunEvent, event: &RunEvent) -> bool {
     match (previous, event) {
         (
             RunEvent::Delta {

@@ -9,8 +9,8 @@ pub(super) fn add_partial_bills(answers: &mut [StageAnswer], charges: &[CallChar
     let unbilled = |answers: &&mut StageAnswer| answers.is_partial() && answers.tries == 0;
     for partial in answers.iter_mut().filter(unbilled) {
         let slot = (partial.stage, partial.member);
-        let is_its = |charge: &&CallCharge| (charge.call.stage, charge.call.member) == slot;
-        if let Some(charge) = charges.iter().find(is_its) {
+        let is_in_slot = |charge: &&CallCharge| (charge.call.stage, charge.call.member) == slot;
+        if let Some(charge) = charges.iter().find(is_in_slot) {
             partial.usage = charge.bill.usage;
             partial.cost = charge.cost();
             partial.tries = charge.bill.tries;

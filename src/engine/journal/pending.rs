@@ -23,13 +23,13 @@ impl Journal {
             }
         }
         self.pending_batches.clear();
-        self.unknown_batches = 0;
+        self.uncertain_batches = 0;
         self.retry_at = None;
         Ok(())
     }
 
     async fn try_to_store_pending(&mut self) -> Result<(), StoreError> {
-        if self.unknown_batches > 0 {
+        if self.uncertain_batches > 0 {
             self.forget_stored().await?;
         }
         if self.pending_batches.is_empty() {
@@ -39,7 +39,7 @@ impl Journal {
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
         let stored = self.store.write(all).await;
         if stored == Err(StoreError::Unknown) {
-            self.unknown_batches = self.pending_batches.len();
+            self.uncertain_batches = self.pending_batches.len();
         }
         stored
     }
@@ -51,11 +51,11 @@ impl Journal {
         let last = (self.store)
             .read(move |db| events::last_seq(db, &id))
             .await?;
-        let unknown = self.pending_batches.iter().take(self.unknown_batches);
+        let unknown = self.pending_batches.iter().take(self.uncertain_batches);
         let mut events = unknown.flat_map(|batch| &batch.events);
         if events.all(|event| event.stored_event.seq <= last) {
-            self.pending_batches.drain(..self.unknown_batches);
-            self.unknown_batches = 0;
+            self.pending_batches.drain(..self.uncertain_batches);
+            self.uncertain_batches = 0;
         }
         Ok(())
     }

@@ -167,7 +167,7 @@ impl Driver {
         else {
             return;
         };
-        if !answer_cache::is_worth_keeping(answer) {
+        if !answer_cache::is_cacheable(answer) {
             return;
         }
         let price = self.terms.price(&open.model);
@@ -178,12 +178,12 @@ impl Driver {
             fields: fields.hashes(),
         };
         let purge = self.shared.cache.add_bytes(cached.bytes(&whole));
-        let keeping = AnswerToCache {
+        let to_cache = AnswerToCache {
             key: whole,
             cached_answer: cached,
             ttl: self.shared.cache.limits.ttl,
             leader: open.leader,
         };
-        self.journal.cache_answer(keeping, purge);
+        self.journal.cache_answer(to_cache, purge);
     }
 }

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 3;
 
 /// Returns the plain part, or the part with an HTML version that has more than twice as many words: some programs write
 /// only a notice into the plain part.
-pub(super) fn fuller_part<'p, 'a>(
+pub(super) fn more_complete_part<'p, 'a>(
     chosen: &'p MailPart<'a>,
     all: &'p [MailPart<'a>],
 ) -> &'p MailPart<'a> {

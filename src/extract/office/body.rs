@@ -97,7 +97,7 @@ impl<'o, 's> BodyText<'o, 's> {
         self.output.progress(done, total);
     }
 
-    /// Returns the number of the next page.
+    /// Returns the number that the next page will get.
     pub fn next_page(&self) -> u32 {
         self.output.next()
     }
@@ -227,7 +227,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Opens a cell.
+    /// Starts a cell in the current row of the innermost table.
     pub fn open_cell(&mut self) {
         if let Some(table) = self.table()
             && table.row.len() < MAX_COLUMNS
@@ -287,7 +287,7 @@ impl<'o, 's> BodyText<'o, 's> {
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
-    pub fn close_row_times(&mut self, times: usize) -> Result<(), OutputFull> {
+    pub fn close_repeated_row(&mut self, times: usize) -> Result<(), OutputFull> {
         let row = match self.table() {
             Some(table) if times > 1 => table.row.clone(),
             _ => Vec::new(),

@@ -14,7 +14,7 @@ use super::drawing;
 use super::headers_and_footers::HeaderFooterLines;
 use super::package::{Relation, relations};
 use super::sheet_cells::parse_script;
-use super::styles::{Lists, Numbered, Styles};
+use super::styles::{Lists, ParagraphNumbering, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, embedded, note_damage};
 use crate::extract::output::{Output, OutputFull};
@@ -81,7 +81,7 @@ struct DocxParagraph {
     runs: RunBuffer,
     style: String,
     outline: Option<usize>,
-    numbering: Option<Numbered>,
+    numbering: Option<ParagraphNumbering>,
     section_ends: bool,
     /// Texts of the text boxes anchored in the paragraph.
     boxes: Vec<String>,
@@ -316,7 +316,7 @@ impl DocxWord<'_, '_, '_> {
         /// Minimum shift in half-points that is more than a minor adjustment.
         const MIN_SHIFT: i32 = 4;
         let outside = xml.depth() - 1;
-        let (mut position, mut is_sized) = (0_i32, false);
+        let (mut position, mut has_size) = (0_i32, false);
         while xml.depth() > outside {
             let Some(piece) = xml.next() else { break };
             let XmlPiece::Open(tag) = piece else { continue };
@@ -335,7 +335,7 @@ impl DocxWord<'_, '_, '_> {
                     let shift = tag.get("val").and_then(|shift| shift.parse().ok());
                     position = shift.unwrap_or(0);
                 }
-                "sz" => is_sized = true,
+                "sz" => has_size = true,
                 "strike" | "dstrike" => self.style.struck = tag.is_on(),
                 "rFonts" => {
                     self.font = tag
@@ -348,7 +348,7 @@ impl DocxWord<'_, '_, '_> {
                 _ => {}
             }
         }
-        if is_sized && position.abs() >= MIN_SHIFT && self.style.script.is_none() {
+        if has_size && position.abs() >= MIN_SHIFT && self.style.script.is_none() {
             self.style.script = Some(match position > 0 {
                 true => Script::Superscript,
                 false => Script::Subscript,

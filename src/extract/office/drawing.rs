@@ -39,13 +39,13 @@ pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<Stri
 /// Returns a chart's title, and each series with its categories and values.
 fn chart_lines(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut title) = (Vec::new(), String::new());
-    let mut series: Option<Series> = None;
+    let mut series: Option<ChartSeries> = None;
     let mut part = "";
     let mut total = 0;
     while let Some(piece) = xml.next() {
         match piece {
             XmlPiece::Open(tag) => match tag.name() {
-                "ser" => series = Some(Series::default()),
+                "ser" => series = Some(ChartSeries::default()),
                 "tx" => part = "name",
                 "cat" | "xVal" => part = "category",
                 "val" | "yVal" | "bubbleSize" => part = "value",
@@ -77,13 +77,13 @@ fn chart_lines(mut xml: Xml<'_>) -> Vec<String> {
 }
 
 #[derive(Default)]
-struct Series {
+struct ChartSeries {
     name: String,
     categories: Vec<String>,
     values: Vec<String>,
 }
 
-impl Series {
+impl ChartSeries {
     fn take(&mut self, part: &str, text: String) {
         match part {
             "name" => self.name = to_one_line(&text),

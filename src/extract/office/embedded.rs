@@ -11,12 +11,12 @@ const MAX_FILES: usize = 200;
 
 /// Reads the files embedded in a part.
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
-    let files = links
-        .iter()
-        .filter(|link| unread_kind(link).is_some() || matches!(&*link.kind, "package" | "aFChunk"));
+    let files = links.iter().filter(|link| {
+        skipped_relation_kind(link).is_some() || matches!(&*link.kind, "package" | "aFChunk")
+    });
     for link in files.take(MAX_FILES) {
         let name = link.target.rsplit('/').next().unwrap_or_default();
-        if let Some(what) = unread_kind(link) {
+        if let Some(what) = skipped_relation_kind(link) {
             out.add_note(format!("{what} {name} is not read"));
             continue;
         }
@@ -42,7 +42,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
 }
 
 /// Returns the name of a kind of relation whose target is not read.
-fn unread_kind(link: &Relation) -> Option<&'static str> {
+fn skipped_relation_kind(link: &Relation) -> Option<&'static str> {
     match &*link.kind {
         "oleObject" => Some("the embedded object"),
         // Slides refer to a recording twice: as video or audio, and as media.

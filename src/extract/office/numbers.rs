@@ -20,7 +20,7 @@ pub enum NumberShape {
     /// A date, with a time unless it is midnight.
     Date,
     /// A date with a time to the second.
-    Moment,
+    DateTime,
     /// A time of day or a duration, to the minute.
     Time,
     /// A time of day or a duration, to the second.
@@ -50,9 +50,9 @@ impl CellFormat {
 
 /// Cell formats of a workbook, by style index.
 #[derive(Debug, Default)]
-pub struct Shapes(Vec<CellFormat>);
+pub struct CellFormats(Vec<CellFormat>);
 
-impl Shapes {
+impl CellFormats {
     /// Reads `xl/styles.xml`.
     pub fn read(xml: Option<Xml<'_>>) -> Self {
         let (mut codes, mut shapes) = (HashMap::new(), Vec::new());
@@ -73,7 +73,7 @@ impl Shapes {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         shapes.push(match codes.get(&id) {
                             Some(code) => {
-                                let shape = shape_of_code(code);
+                                let shape = shape_of_format(code);
                                 let pattern = (shape == NumberShape::Number).then(|| {
                                     patterns
                                         .entry(code.clone())
@@ -118,7 +118,7 @@ fn built_in_shape(id: u32) -> NumberShape {
 }
 
 /// Derives the shape from a format's letters outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
-pub fn shape_of_code(code: &str) -> NumberShape {
+pub fn shape_of_format(code: &str) -> NumberShape {
     let (mut quoted, mut bracket, mut escaped) = (false, false, false);
     let (mut day, mut clock, mut month, mut digits, mut percent) =
         (false, false, false, false, false);
@@ -149,7 +149,7 @@ pub fn shape_of_code(code: &str) -> NumberShape {
         }
     }
     match (day, clock, month) {
-        (true, ..) if seconds => NumberShape::Moment,
+        (true, ..) if seconds => NumberShape::DateTime,
         (true, ..) => NumberShape::Date,
         (_, true, _) if seconds => NumberShape::Seconds,
         (_, true, _) => NumberShape::Time,
@@ -167,7 +167,7 @@ fn format_value(value: &str, shape: NumberShape, from_1904: bool) -> String {
     match shape {
         NumberShape::Number => format_plain(number, value),
         NumberShape::Percent => format!("{}%", format_plain(number * 100.0, "")),
-        NumberShape::Date | NumberShape::Moment => {
+        NumberShape::Date | NumberShape::DateTime => {
             format_date(number, from_1904, shape).unwrap_or_else(|| format_plain(number, value))
         }
         NumberShape::Time | NumberShape::Seconds => {
@@ -278,7 +278,7 @@ mod tests {
             ("@", NumberShape::Number),
             ("[mm]:ss", NumberShape::Seconds),
         ] {
-            assert_eq!(shape_of_code(code), expected, "{code}");
+            assert_eq!(shape_of_format(code), expected, "{code}");
         }
     }
 
@@ -296,8 +296,13 @@ mod tests {
             ("0.75", NumberShape::Time, false, "18:00"),
             ("1.5", NumberShape::Time, false, "36:00"),
             ("0.75", NumberShape::Seconds, false, "18:00:00"),
-            ("45321.5", NumberShape::Moment, false, "2024-01-30 12:00:00"),
-            ("45321", NumberShape::Moment, false, "2024-01-30"),
+            (
+                "45321.5",
+                NumberShape::DateTime,
+                false,
+                "2024-01-30 12:00:00",
+            ),
+            ("45321", NumberShape::DateTime, false, "2024-01-30"),
             ("45321.999999", NumberShape::Date, false, "2024-01-31"),
             ("-1", NumberShape::Date, false, "-1"),
             ("1e300", NumberShape::Date, false, "1e300"),

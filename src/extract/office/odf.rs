@@ -9,7 +9,7 @@ use super::body::{BodyText, ParagraphRole, to_one_line};
 use super::headers_and_footers::HeaderFooterLines;
 use super::odf_margins::{control_lines, headers_and_footers, master_lines};
 use super::odf_objects::{OdfObject, OdfObjects, content_of, report_programs};
-use super::odf_parts::{CoveredColumns, OdfOmitted, Repeated, is_hidden, text_and_child};
+use super::odf_parts::{CoveredColumns, OdfOmitted, RepeatCounts, is_hidden, text_and_child};
 use super::odf_styles::OdfStyles;
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, note_damage};
@@ -48,10 +48,10 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
         open_paragraphs: Vec::new(),
         lists: 0,
         starts_item: false,
-        cell: Repeated::default(),
+        cell: RepeatCounts::default(),
         row_repeats: 1,
         rows_left: *rows_left,
-        kind: OdfSort::Text,
+        kind: OdfElementKind::Text,
         number: 0,
         page_title: String::new(),
         tables: 0,
@@ -94,7 +94,7 @@ fn read_content(zip: &Zip<'_>, folder: &str, rows_left: &mut usize, out: &mut Ou
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum OdfSort {
+enum OdfElementKind {
     Text,
     Sheets,
     Slides,
@@ -114,10 +114,10 @@ struct OdfReader<'z, 'o, 's> {
     open_paragraphs: Vec<OdfParagraph>,
     lists: usize,
     starts_item: bool,
-    cell: Repeated,
+    cell: RepeatCounts,
     row_repeats: usize,
     rows_left: usize,
-    kind: OdfSort,
+    kind: OdfElementKind,
     number: u32,
     page_title: String,
     tables: usize,
@@ -159,15 +159,15 @@ impl OdfReader<'_, '_, '_> {
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
         let rest = self.headers_and_footers.take_labeled();
-        if self.kind == OdfSort::Sheets && !rest.is_empty() {
+        if self.kind == OdfElementKind::Sheets && !rest.is_empty() {
             self.body.title = "headers and footers".to_owned();
         }
-        if self.kind != OdfSort::Slides {
+        if self.kind != OdfElementKind::Slides {
             for line in rest {
                 self.body.paragraph(&line, &ParagraphRole::Plain)?;
             }
         }
-        if self.kind == OdfSort::Sheets {
+        if self.kind == OdfElementKind::Sheets {
             let next = self.body.next_page();
             self.body.end_page(next)?;
         }
@@ -335,20 +335,20 @@ impl OdfReader<'_, '_, '_> {
             return;
         }
         self.kind = match tag.name() {
-            "spreadsheet" => OdfSort::Sheets,
-            "presentation" => OdfSort::Slides,
+            "spreadsheet" => OdfElementKind::Sheets,
+            "presentation" => OdfElementKind::Slides,
             _ => self.kind,
         };
-        if self.kind == OdfSort::Slides {
+        if self.kind == OdfElementKind::Slides {
             self.masters = master_lines(self.zip);
         }
-        self.body.flows = self.kind == OdfSort::Text;
+        self.body.flows = self.kind == OdfElementKind::Text;
     }
 
     fn open_paragraph(&mut self, tag: &Tag) -> Result<(), OutputFull> {
         let style = tag.get("style-name").unwrap_or_default();
         if self.open_paragraphs.is_empty()
-            && self.kind == OdfSort::Text
+            && self.kind == OdfElementKind::Text
             && self.styles.breaks_page(&style)
             && !self.body.is_blank()
         {
@@ -434,7 +434,7 @@ impl OdfReader<'_, '_, '_> {
 
     /// Ends a page inside a paragraph.
     fn split(&mut self) -> Result<(), OutputFull> {
-        if self.kind != OdfSort::Text {
+        if self.kind != OdfElementKind::Text {
             return Ok(());
         }
         if let Some(paragraph) = self.open_paragraphs.last_mut() {

@@ -88,10 +88,10 @@ impl MarginLine {
     /// Takes the words of the line. Returns `None` if they only surround a page number.
     fn take(&mut self) -> Option<String> {
         /// Maximum number of words around a page number, as in "Page 3 of 9".
-        const AROUND_NUMBER: usize = 2;
+        const MAX_WORDS_AROUND_NUMBER: usize = 2;
         let line = std::mem::take(self);
         let words = to_one_line(&line.text);
-        let is_frame = line.has_page_number && words.split(' ').count() <= AROUND_NUMBER;
+        let is_frame = line.has_page_number && words.split(' ').count() <= MAX_WORDS_AROUND_NUMBER;
         (!is_frame && words.contains(char::is_alphanumeric)).then_some(words)
     }
 }

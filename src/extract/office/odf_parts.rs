@@ -64,7 +64,7 @@ impl OdfOmitted {
 
 /// A spreadsheet cell with its repetition count.
 #[derive(Default)]
-pub struct Repeated {
+pub struct RepeatCounts {
     /// Number of times the cell occurs.
     pub repeat_count: usize,
     /// Whether a cell in a row above spans it.

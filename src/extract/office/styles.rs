@@ -15,7 +15,7 @@ const MAX_LEVELS: usize = 9;
 
 /// The list and the level of a list item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Numbered {
+pub struct ParagraphNumbering {
     /// The list's ID; `0` means none.
     pub list_id: String,
     /// Level, starting at 0.
@@ -26,7 +26,7 @@ pub struct Numbered {
 struct Style {
     based_on: String,
     outline: Option<usize>,
-    numbering: Option<Numbered>,
+    numbering: Option<ParagraphNumbering>,
     is_hidden: bool,
     run: RunStyle,
 }
@@ -59,7 +59,7 @@ impl Styles {
     }
 
     /// Returns the list that a style assigns to its paragraphs.
-    pub fn numbering(&self, id: &str) -> Option<Numbered> {
+    pub fn numbering(&self, id: &str) -> Option<ParagraphNumbering> {
         self.find_inherited(id, |style| style.numbering.clone())
     }
 
@@ -197,7 +197,7 @@ impl Lists {
     }
 
     /// Counts the next item and returns its marker: `-`, `3.`, `2.1`. Returns `None` if the list is not defined.
-    pub fn next_marker(&mut self, item: &Numbered) -> Option<String> {
+    pub fn next_marker(&mut self, item: &ParagraphNumbering) -> Option<String> {
         let kind = self.lists.get(&item.list_id)?;
         let levels = self.definitions.get(kind)?;
         let definition = levels.get(item.level)?;
@@ -318,7 +318,7 @@ mod tests {
           </w:numbering>"#;
         let mut lists = Lists::read(Some(Xml::text(xml)));
         let mut mark = |list: &str, level| {
-            lists.next_marker(&Numbered {
+            lists.next_marker(&ParagraphNumbering {
                 list_id: list.to_owned(),
                 level,
             })

@@ -5,7 +5,7 @@
 use super::body::to_one_line;
 use super::headers_and_footers::HeaderFooterLines;
 use super::merged::MergedCells;
-use super::numbers::Shapes;
+use super::numbers::CellFormats;
 use super::package::{Relation, relations};
 use super::sheet_cells::{MAX_CELL_BYTES, column_index, decode_escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
@@ -40,7 +40,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     let mut reader = XlsxReader {
         bytes_read: 0,
         size: sizes.fold(0, usize::saturating_add),
-        shapes: Shapes::read(part_of_kind("styles")),
+        shapes: CellFormats::read(part_of_kind("styles")),
         strings,
         from_1904,
         rows_left: rows,
@@ -168,7 +168,7 @@ struct XlsxReader {
     bytes_read: usize,
     /// Number of bytes in all sheets.
     size: usize,
-    shapes: Shapes,
+    shapes: CellFormats,
     strings: Strings,
     from_1904: bool,
     rows_left: usize,

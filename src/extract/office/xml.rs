@@ -9,7 +9,7 @@ use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use crate::extract::zip::{Metered, Zip};
+use crate::extract::zip::{MeteredReader, Zip};
 
 /// Maximum size of a tag or a run of text, in bytes.
 const MAX_PIECE_BYTES: usize = 8 << 20;
@@ -76,7 +76,7 @@ impl Tag {
 
 /// Iterator over the pieces of a part.
 pub struct Xml<'z> {
-    reader: Reader<Metered<Box<dyn BufRead + 'z>>>,
+    reader: Reader<MeteredReader<Box<dyn BufRead + 'z>>>,
     buffer: Vec<u8>,
     depth: usize,
     size: usize,
@@ -124,7 +124,7 @@ impl<'z> Xml<'z> {
     }
 
     fn new(source: Box<dyn BufRead + 'z>) -> Self {
-        let mut reader = Reader::from_reader(Metered::new(source));
+        let mut reader = Reader::from_reader(MeteredReader::new(source));
         let config = reader.config_mut();
         config.expand_empty_elements = true;
         config.check_end_names = false;

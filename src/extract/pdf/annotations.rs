@@ -93,7 +93,7 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     const RADIO: u32 = 1 << 15;
     const PUSH_BUTTON: u32 = 1 << 16;
     const PASSWORD: u32 = 1 << 13;
-    const COMBO: u32 = 1 << 17;
+    const COMBO_FLAG: u32 = 1 << 17;
     let flags = match inherited_value(annotation, "Ff") {
         Some(Object::Number(flags)) => u32::try_from(flags.as_i64()).unwrap_or(0),
         _ => 0,
@@ -123,7 +123,7 @@ fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
                 .map(|value| display_value(&value, options.as_ref()))
                 .filter(|value| !value.is_empty())
                 .unwrap_or_else(|| rich_text(inherited_value(annotation, "RV")));
-            let is_list = &*kind == b"Ch" && flags & COMBO == 0;
+            let is_list = &*kind == b"Ch" && flags & COMBO_FLAG == 0;
             AnnotationText::Appearance(match options {
                 Some(options) if is_list => list_options(&options, &value),
                 _ => value,
@@ -271,7 +271,7 @@ pub fn place_text(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str
 }
 
 /// Returns the appearance of an annotation, and the mapping from it to the page.
-pub fn appearance_of<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
+pub fn annotation_appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
     let appearances = annotation.get::<Dict<'a>>("AP")?;
     let stream = match appearances.get::<Object<'a>>("N")? {
         Object::Stream(stream) => stream,
@@ -298,7 +298,7 @@ pub fn appearance_of<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> 
         target_rectangle[1] - bottom * scale_y,
     );
     let fit = Matrix([scale_x, 0.0, 0.0, scale_y, x, y]);
-    fit.is_sane().then_some((stream, fit))
+    fit.is_usable().then_some((stream, fit))
 }
 
 /// Returns the name and content of a file specification.

@@ -61,7 +61,7 @@ impl CharacterCollection {
         }
     }
 
-    /// Returns the character with this number.
+    /// Returns the character with this ID (CID) in the collection.
     pub fn character(self, id: u32) -> Option<char> {
         let mapped = self.0.get(usize::try_from(id).ok()?);
         mapped.copied().filter(|character| *character != '\0')

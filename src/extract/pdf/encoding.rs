@@ -31,7 +31,7 @@ impl Base {
         }
     }
 
-    /// Returns the character of a code.
+    /// Returns the character that a byte stands for; `None` if the encoding does not define it.
     pub fn character(self, code: u8) -> Option<char> {
         if code < 0x20 || code == 0x7F {
             return None;
@@ -73,7 +73,7 @@ fn standard_character(code: u8) -> Option<char> {
         (0xCD, "˝˛ˇ—"),
         (0xE1, "Æ"),
     ];
-    const REST: [(u8, char); 10] = [
+    const OTHER_CODES: [(u8, char); 10] = [
         (0xE3, 'ª'),
         (0xE8, 'Ł'),
         (0xE9, 'Ø'),
@@ -93,7 +93,7 @@ fn standard_character(code: u8) -> Option<char> {
         _ => HIGH
             .iter()
             .find_map(|&(first, text)| text.chars().nth(usize::from(code.checked_sub(first)?)))
-            .or_else(|| Some(REST.iter().find(|(at, _)| *at == code)?.1)),
+            .or_else(|| Some(OTHER_CODES.iter().find(|(at, _)| *at == code)?.1)),
     }
 }
 

@@ -14,7 +14,7 @@ pub struct GraphicsState {
     pub text: Matrix,
     /// Transformation of text positions at the start of the line.
     pub line: Matrix,
-    /// The font.
+    /// Current font; `None` until the content stream selects one.
     pub font: Option<Rc<Font>>,
     /// Font size.
     pub size: f64,
@@ -23,7 +23,7 @@ pub struct GraphicsState {
     /// Word spacing: additional space after each space character.
     pub word_spacing: f64,
     /// Horizontal scaling; 1 is none.
-    pub stretch: f64,
+    pub horizontal_scale: f64,
     /// Leading: the distance between lines.
     pub leading: f64,
     /// Text rise above the line.
@@ -32,7 +32,7 @@ pub struct GraphicsState {
     pub is_invisible: bool,
     /// Whether text is filled, and neither outlined nor used as a clip: rendering mode 0.
     pub is_filled: bool,
-    /// The fill color.
+    /// Color of filled shapes and text.
     pub fill_color: FillColor,
     /// Bounds of the clipping area; `None` if there is no clip.
     pub clip: Option<[f64; 4]>,
@@ -70,7 +70,7 @@ impl GraphicsState {
             size: 0.0,
             spacing: 0.0,
             word_spacing: 0.0,
-            stretch: 1.0,
+            horizontal_scale: 1.0,
             leading: 0.0,
             rise: 0.0,
             is_invisible: false,
@@ -98,7 +98,7 @@ impl GraphicsState {
     /// Moves to a line that starts at this distance from the start of the current one.
     pub fn next_line(&mut self, x: f64, y: f64) {
         let line = Matrix::translation(x, y).then(self.line);
-        if line.is_sane() {
+        if line.is_usable() {
             (self.text, self.line) = (line, line);
         }
     }
@@ -107,10 +107,10 @@ impl GraphicsState {
     pub fn advance(&mut self, length: f64) {
         let moved = match &self.font {
             Some(font) if font.vertical => Matrix::translation(0.0, length),
-            _ => Matrix::translation(length * self.stretch, 0.0),
+            _ => Matrix::translation(length * self.horizontal_scale, 0.0),
         };
         let text = moved.then(self.text);
-        if text.is_sane() {
+        if text.is_usable() {
             self.text = text;
         }
     }

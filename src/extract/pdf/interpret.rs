@@ -141,15 +141,15 @@ impl<'a> PageInterpreter<'_, 'a> {
                 b"Q" => state = saved_states.pop().unwrap_or(state),
                 b"cm" => {
                     let map = matrix_operands(&instruction).then(state.map);
-                    if map.is_sane() {
+                    if map.is_usable() {
                         state.map = map;
                     }
                 }
                 b"BI" => self.picture(&state, None),
                 b"Do" => self.draw_object(&instruction, resources, &state, depth),
                 b"BDC" => {
-                    let is_off = self.layers.hides_mark(&instruction, resources);
-                    self.open_mark(is_off, &mut hidden);
+                    let is_on_hidden_layer = self.layers.hides_mark(&instruction, resources);
+                    self.open_mark(is_on_hidden_layer, &mut hidden);
                     marks.open(replacement(&instruction, resources), &self.canvas);
                 }
                 b"BMC" => {
@@ -180,10 +180,10 @@ impl<'a> PageInterpreter<'_, 'a> {
         self.hidden_layers = hidden_layers;
     }
 
-    fn open_mark(&mut self, is_off: bool, hidden: &mut Vec<bool>) {
+    fn open_mark(&mut self, is_on_hidden_layer: bool, hidden: &mut Vec<bool>) {
         if hidden.len() < MAX_STATES {
-            hidden.push(is_off);
-            self.hidden_layers += usize::from(is_off);
+            hidden.push(is_on_hidden_layer);
+            self.hidden_layers += usize::from(is_on_hidden_layer);
         }
     }
 
@@ -198,7 +198,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             b"BT" => (state.text, state.line) = (Matrix::IDENTITY, Matrix::IDENTITY),
             b"Tc" => state.spacing = last_number(instruction),
             b"Tw" => state.word_spacing = last_number(instruction),
-            b"Tz" => state.stretch = last_number(instruction) / 100.0,
+            b"Tz" => state.horizontal_scale = last_number(instruction) / 100.0,
             b"TL" => state.leading = last_number(instruction),
             b"Ts" => state.rise = last_number(instruction),
             b"Tr" => {
@@ -207,7 +207,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             }
             b"Tm" => {
                 let map = matrix_operands(instruction);
-                if map.is_sane() {
+                if map.is_usable() {
                     (state.text, state.line) = (map, map);
                 }
             }
@@ -275,11 +275,11 @@ impl<'a> PageInterpreter<'_, 'a> {
             // Letter-spacing must not be mistaken for spaces between words.
             let spacing = state.spacing.clamp(0.0, MAX_CHARACTER_SPACING * size.abs());
             let length = shown.width * size + spacing;
-            ((0.0, state.rise), (length * state.stretch, 0.0))
+            ((0.0, state.rise), (length * state.horizontal_scale, 0.0))
         };
         let (x, y) = map.transform_point(start.0, start.1);
-        let up_vector = map.transform_direction(0.0, size);
-        let height = up_vector.0.hypot(up_vector.1);
+        let vertical_advance = map.transform_direction(0.0, size);
+        let height = vertical_advance.0.hypot(vertical_advance.1);
         let text = letters(&shown.text);
         if text.is_empty() {
             self.canvas.unmapped += usize::from(!shown.is_space && shown.width > 0.0);
@@ -470,7 +470,7 @@ impl<'a> PageInterpreter<'_, 'a> {
     }
 
     fn draw_appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
-        if let Some((stream, fit)) = annotations::appearance_of(annotation) {
+        if let Some((stream, fit)) = annotations::annotation_appearance(annotation) {
             let mut state = GraphicsState::new(fit.then(base));
             // Viewers blend highlights with the page, and mark fields in their own ways.
             state.is_blended = annotations::has_subtype(annotation, b"Highlight")

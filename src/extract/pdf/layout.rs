@@ -41,12 +41,12 @@ pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
     if pieces.len() > MAX_PIECES {
         order_rows(pieces, &mut lines);
     } else {
-        order_region(pieces, 0, &mut lines);
+        sort_region(pieces, 0, &mut lines);
     }
     lines
 }
 
-fn order_region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine>) {
+fn sort_region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine>) {
     let gutter = if depth < MAX_DEPTH && pieces.len() >= 2 * MIN_LINES {
         find_gutter(&pieces)
     } else {
@@ -70,7 +70,7 @@ fn order_region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine
     }
     for part in [above, left, right, below] {
         if !part.is_empty() {
-            order_region(part, depth + 1, lines);
+            sort_region(part, depth + 1, lines);
         }
     }
 }
@@ -137,7 +137,7 @@ fn longest_gutter(order: &[&LinePiece], x: f64) -> Option<Gutter> {
         if !crossed {
             continue;
         }
-        if let Some(found) = column_pair(&order[from..at], x)
+        if let Some(found) = gutter_between_columns(&order[from..at], x)
             && best.is_none_or(|best| found.lines > best.lines)
         {
             best = Some(found);
@@ -148,12 +148,14 @@ fn longest_gutter(order: &[&LinePiece], x: f64) -> Option<Gutter> {
 }
 
 /// Checks whether the pieces on both sides of `x` are two columns of body text.
-fn column_pair(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
-    if stretch.len() < 2 * MIN_LINES {
+fn gutter_between_columns(horizontal_scale: &[&LinePiece], x: f64) -> Option<Gutter> {
+    if horizontal_scale.len() < 2 * MIN_LINES {
         return None;
     }
-    let (left, right): (Vec<&LinePiece>, Vec<&LinePiece>) =
-        stretch.iter().copied().partition(|piece| piece.x1 <= x);
+    let (left, right): (Vec<&LinePiece>, Vec<&LinePiece>) = horizontal_scale
+        .iter()
+        .copied()
+        .partition(|piece| piece.x1 <= x);
     let (left, right) = (ColumnSide::measure(&left)?, ColumnSide::measure(&right)?);
     let shared = left
         .lines
@@ -265,12 +267,12 @@ fn belongs_to_row(row: &[LinePiece], piece: &LinePiece) -> bool {
     } else {
         MAX_LINE_OFFSET
     };
-    let is_within_reach = (large.y - piece.y).abs() < reach * size;
+    let is_near = (large.y - piece.y).abs() < reach * size;
     let clear = row.iter().all(|other| {
         let overlap = other.x1.min(piece.x1) - other.x0.max(piece.x0);
         overlap < 0.5 * size || (other.y - piece.y).abs() < 0.1 * size
     });
-    is_within_reach && clear
+    is_near && clear
 }
 
 /// Returns whether a small piece directly follows a large one, as a superscript or subscript does, even if there is
@@ -306,7 +308,7 @@ fn assemble_line(mut row: Vec<LinePiece>) -> LayoutLine {
         let script = script.filter(|_| piece.text.len() <= MAX_SCRIPT_BYTES);
         after_mark = script.is_some();
         match script {
-            Some(script) => scripts::append(&mut text, &scripts::enclose(&piece.text, script)),
+            Some(script) => scripts::append(&mut text, &scripts::delimit(&piece.text, script)),
             None => text.push_str(&piece.text),
         }
         end = Some(end.map_or(piece.x1, |end: f64| end.max(piece.x1)));
@@ -342,12 +344,12 @@ fn mark_paragraphs(lines: &mut [LayoutLine]) {
         lines[index].starts_paragraph = index == 0 || {
             let (previous, this) = (&lines[index - 1], &lines[index]);
             let gap = (previous.y - this.y) / this.size.max(previous.size).max(0.1);
-            gap > 1.3 * usual || gap < 0.0 || sizes_differ(previous.size, this.size)
+            gap > 1.3 * usual || gap < 0.0 || are_sizes_different(previous.size, this.size)
         };
     }
 }
 
-fn sizes_differ(one: f64, other: f64) -> bool {
+fn are_sizes_different(one: f64, other: f64) -> bool {
     one.max(other) > 1.12 * one.min(other)
 }
 

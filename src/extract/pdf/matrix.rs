@@ -26,13 +26,13 @@ impl Matrix {
         ])
     }
 
-    /// Transforms a point.
+    /// Transforms a point, including the translation.
     pub fn transform_point(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.0;
         (a * x + c * y + e, b * x + d * y + f)
     }
 
-    /// Transforms a direction.
+    /// Transforms a direction, ignoring the translation.
     pub fn transform_direction(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, _, _] = self.0;
         (a * x + c * y, b * x + d * y)
@@ -45,7 +45,7 @@ impl Matrix {
     }
 
     /// Returns whether the numbers are finite and small enough to compute with.
-    pub fn is_sane(self) -> bool {
+    pub fn is_usable(self) -> bool {
         self.0
             .iter()
             .all(|value| value.is_finite() && value.abs() < 1e9)
@@ -73,6 +73,6 @@ mod tests {
         );
         assert_eq!(double.transform_direction(1.0, 0.0), (2.0, 0.0));
         assert_eq!(double.area_factor(), 4.0);
-        assert!(!Matrix([f64::NAN, 0.0, 0.0, 1.0, 0.0, 0.0]).is_sane());
+        assert!(!Matrix([f64::NAN, 0.0, 0.0, 1.0, 0.0, 0.0]).is_usable());
     }
 }

@@ -171,11 +171,11 @@ impl OmittedPdfContent {
 
     fn report(&self, out: &mut Output<'_>) {
         /// Minimum number of pages with the same drawing for it to count as decoration.
-        const MIN_SHARING: usize = 3;
+        const MIN_SHARING_PAGES: usize = 3;
         let own_drawings = self
             .drawings
             .values()
-            .filter(|pages| pages.len() < MIN_SHARING);
+            .filter(|pages| pages.len() < MIN_SHARING_PAGES);
         let mut drawings: Vec<u32> = own_drawings.flatten().copied().collect();
         drawings.sort_unstable();
         for (pages, what) in [
@@ -229,7 +229,7 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let notes = canvas.notes;
     for run in text_runs::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
-        if !run.upright {
+        if !run.is_upright {
             // Their positions are in a rotated frame, so they never count as the top or bottom of the page.
             lines.iter_mut().for_each(|line| line.y = f64::NAN);
         }

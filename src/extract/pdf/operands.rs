@@ -51,7 +51,7 @@ pub fn matrix_operands(instruction: &Instruction<'_, '_>) -> Matrix {
 pub fn matrix(dict: &Dict<'_>) -> Option<Matrix> {
     number_list(dict, "Matrix")
         .map(Matrix)
-        .filter(|matrix| matrix.is_sane())
+        .filter(|matrix| matrix.is_usable())
 }
 
 /// Returns a rectangle entry, with its lower left corner first.

@@ -6,9 +6,9 @@ use super::canvas::Glyph;
 
 /// Maximum distance along the line, in multiples of the font size, between two drawings of the same character: less
 /// than the width of any letter.
-const MAX_ALONG: f64 = 0.12;
+const MAX_DISTANCE_ALONG_LINE: f64 = 0.12;
 /// Maximum distance across the line, in multiples of the font size.
-const MAX_ACROSS: f64 = 0.15;
+const MAX_DISTANCE_ACROSS_LINE: f64 = 0.15;
 /// Size of a grid cell, in points.
 const CELL_POINTS: f64 = 4.0;
 
@@ -18,7 +18,7 @@ pub fn remove_duplicates(glyphs: Vec<Glyph>) -> Vec<Glyph> {
     let mut unique: Vec<Glyph> = Vec::with_capacity(glyphs.len());
     for glyph in glyphs {
         let (column, row) = cell(&glyph);
-        let reach = (MAX_ACROSS * glyph.size / CELL_POINTS)
+        let reach = (MAX_DISTANCE_ACROSS_LINE * glyph.size / CELL_POINTS)
             .ceil()
             .clamp(1.0, 8.0) as i32;
         let is_repeated = !glyph.text.trim().is_empty()
@@ -57,8 +57,8 @@ fn is_duplicate(first: &Glyph, second: &Glyph) -> bool {
     let along = (x * first.advance.0 + y * first.advance.1).abs() / length;
     let across = (x * first.advance.1 - y * first.advance.0).abs() / length;
     first.text == second.text
-        && along < MAX_ALONG * size
-        && across < MAX_ACROSS * size
+        && along < MAX_DISTANCE_ALONG_LINE * size
+        && across < MAX_DISTANCE_ACROSS_LINE * size
         && first.size < 1.1 * second.size
         && second.size < 1.1 * first.size
 }

@@ -15,7 +15,7 @@ use super::operands::{name, number, numbers};
 /// Maximum number of boxes per page that may hide letters; further boxes hide nothing.
 const MAX_COVERS: usize = 500;
 /// Maximum number of backgrounds per page; above it, all letters count as visible.
-const MAX_GROUNDS: usize = 1_000;
+const MAX_BACKGROUNDS: usize = 1_000;
 /// Number of cells on each side of the grid that measures how much of a page a drawing touches.
 const GRID: usize = 24;
 /// Minimum number of slanted lines and curves in a drawing.
@@ -37,8 +37,8 @@ pub struct PagePainting {
     height: f64,
     path: PaintPath,
     covers: Vec<Cover>,
-    grounds: Vec<Rectangle>,
-    has_too_many_grounds: bool,
+    backgrounds: Vec<Rectangle>,
+    has_too_many_backgrounds: bool,
     segments: usize,
     cells: Vec<bool>,
 }
@@ -66,9 +66,9 @@ struct SubPath {
     start_point: (f64, f64),
     current_point: (f64, f64),
     bounds: Rectangle,
-    straight: usize,
-    slanted: usize,
-    curves: usize,
+    straight_count: usize,
+    slanted_count: usize,
+    curve_count: usize,
 }
 
 impl PagePainting {
@@ -102,7 +102,7 @@ impl PagePainting {
             }
             b"S" | b"s" => self.paint(state, glyphs, is_shown, false),
             b"n" => self.end_path(state),
-            b"sh" if is_shown => self.add_ground(state.clip.unwrap_or(EVERYWHERE)),
+            b"sh" if is_shown => self.add_background(state.clip.unwrap_or(WHOLE_PLANE)),
             b"g" | b"rg" | b"k" | b"sc" | b"scn" | b"cs" => {
                 state.fill_color = fill_color(instruction)
             }
@@ -113,7 +113,7 @@ impl PagePainting {
 
     /// Adds an image, which is painted on the unit square.
     pub fn add_image(&mut self, map: Matrix) {
-        self.add_ground(mapped_bounds(map, [0.0, 0.0, 1.0, 1.0]));
+        self.add_background(mapped_bounds(map, [0.0, 0.0, 1.0, 1.0]));
     }
 
     fn paint(&mut self, state: &mut GraphicsState, glyphs: usize, is_shown: bool, is_filled: bool) {
@@ -133,7 +133,7 @@ impl PagePainting {
                     self.add_cover(part, state, glyphs);
                 }
                 if color != FillColor::White {
-                    self.add_ground(part);
+                    self.add_background(part);
                 }
             }
         }
@@ -157,17 +157,17 @@ impl PagePainting {
         }
     }
 
-    fn add_ground(&mut self, place: Rectangle) {
-        match self.grounds.len() < MAX_GROUNDS {
-            true => self.grounds.push(place),
-            false => self.has_too_many_grounds = true,
+    fn add_background(&mut self, place: Rectangle) {
+        match self.backgrounds.len() < MAX_BACKGROUNDS {
+            true => self.backgrounds.push(place),
+            false => self.has_too_many_backgrounds = true,
         }
     }
 
     fn mark_cells(&mut self, [left, bottom, right, top]: Rectangle) {
         /// Number of segments after which a drawing counts as large; further segments are not measured.
-        const MAX_MEASURED: usize = 100_000;
-        if self.segments > MAX_MEASURED {
+        const MAX_MEASURED_SEGMENTS: usize = 100_000;
+        if self.segments > MAX_MEASURED_SEGMENTS {
             return;
         }
         // Positions outside the page count toward the first or last cell, which also bounds the cast.
@@ -226,7 +226,7 @@ impl PagePainting {
                 covered_count += 1;
                 return false;
             }
-            if glyph.is_white && !self.is_on_ground(glyph) {
+            if glyph.is_white && !self.is_on_background(glyph) {
                 white += 1;
                 return false;
             }
@@ -234,7 +234,7 @@ impl PagePainting {
         });
         canvas.covered_count = covered_count;
         canvas.hidden_count += white;
-        let touched = self.cells.iter().filter(|is_touched| **is_touched).count() as u32;
+        let touched = self.cells.iter().filter(|is_covered| **is_covered).count() as u32;
         if self.segments >= MIN_SEGMENTS && touched >= MIN_CELLS {
             canvas.drawing = Some((self.segments, touched));
         }
@@ -243,7 +243,7 @@ impl PagePainting {
     /// Adds symbols, such as a black disc around a white number. Letters that do not map to text may be such symbols
     /// too.
     fn add_symbols(&mut self, canvas: &PageCanvas<'_>) {
-        self.has_too_many_grounds |= canvas.unmapped > 0;
+        self.has_too_many_backgrounds |= canvas.unmapped > 0;
         if !canvas.glyphs.iter().any(|glyph| glyph.is_white) {
             return;
         }
@@ -251,12 +251,12 @@ impl PagePainting {
         for glyph in canvas.glyphs.iter().filter(|glyph| !glyph.is_white) {
             if glyph.text.chars().all(is_symbol) {
                 let (right, top) = (glyph.x + glyph.advance.0, glyph.y + glyph.size);
-                self.add_ground([glyph.x, glyph.y - 0.3 * glyph.size, right, top]);
+                self.add_background([glyph.x, glyph.y - 0.3 * glyph.size, right, top]);
             }
         }
     }
 
-    fn is_on_ground(&self, glyph: &Glyph) -> bool {
+    fn is_on_background(&self, glyph: &Glyph) -> bool {
         let x = glyph.x + glyph.advance.0 / 2.0;
         let y = glyph.y + glyph.advance.1 / 2.0;
         let is_near = |place: &Rectangle| {
@@ -266,12 +266,12 @@ impl PagePainting {
                 && y > place[1] - margin
                 && y < place[3] + margin
         };
-        self.has_too_many_grounds || self.grounds.iter().any(is_near)
+        self.has_too_many_backgrounds || self.backgrounds.iter().any(is_near)
     }
 }
 
 /// A rectangle that contains any page.
-const EVERYWHERE: Rectangle = [f64::MIN, f64::MIN, f64::MAX, f64::MAX];
+const WHOLE_PLANE: Rectangle = [f64::MIN, f64::MIN, f64::MAX, f64::MAX];
 
 impl PaintPath {
     fn build(&mut self, instruction: &Instruction<'_, '_>, map: Matrix) {
@@ -312,7 +312,7 @@ impl PaintPath {
                     open.include(map.transform_point(c, d));
                     open.current_point = map.transform_point(x, y);
                     open.include(open.current_point);
-                    open.curves += 1;
+                    open.curve_count += 1;
                 }
             }
         }
@@ -322,12 +322,13 @@ impl PaintPath {
         let Some(part) = self.open_subpath.take() else {
             return;
         };
-        if part.slanted > 0 || part.curves > MAX_ROUND_CURVES {
-            self.segments += part.slanted + part.curves;
+        if part.slanted_count > 0 || part.curve_count > MAX_ROUND_CURVES {
+            self.segments += part.slanted_count + part.curve_count;
             self.drawn_bounds.push(part.bounds);
         }
-        let is_rectangle =
-            part.slanted == 0 && part.curves == 0 && (3..=4).contains(&part.straight);
+        let is_rectangle = part.slanted_count == 0
+            && part.curve_count == 0
+            && (3..=4).contains(&part.straight_count);
         self.parts.push((part.bounds, is_rectangle));
     }
 }
@@ -338,9 +339,9 @@ impl SubPath {
             start_point: start,
             current_point: start,
             bounds: [start.0, start.1, start.0, start.1],
-            straight: 0,
-            slanted: 0,
-            curves: 0,
+            straight_count: 0,
+            slanted_count: 0,
+            curve_count: 0,
         }
     }
 
@@ -350,9 +351,9 @@ impl SubPath {
             (to.1 - self.current_point.1).abs(),
         );
         match (x > TOLERANCE, y > TOLERANCE) {
-            (true, true) => self.slanted += 1,
+            (true, true) => self.slanted_count += 1,
             (false, false) => {}
-            _ => self.straight += 1,
+            _ => self.straight_count += 1,
         }
         self.current_point = to;
         self.include(to);

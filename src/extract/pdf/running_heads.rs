@@ -17,7 +17,7 @@ const EDGE_LINES: usize = 3;
 /// Maximum number of different lines to remember.
 const MAX_KINDS: usize = 10_000;
 
-struct HeldPage {
+struct BufferedPage {
     number: u32,
     lines: Vec<LayoutLine>,
     /// Lines that may repeat, with their index and normalized form.
@@ -26,13 +26,13 @@ struct HeldPage {
 }
 
 /// Sliding window over the neighbors of the page to write next.
-pub struct Window {
-    pages: VecDeque<HeldPage>,
+pub struct PageWindow {
+    pages: VecDeque<BufferedPage>,
     seen_kinds: HashSet<String>,
     removed_lines: usize,
 }
 
-impl Window {
+impl PageWindow {
     /// Creates an empty window.
     pub fn new() -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Window {
         height: f64,
     ) -> Vec<(u32, Vec<LayoutLine>)> {
         let edges = edge_lines(&lines, height);
-        self.pages.push_back(HeldPage {
+        self.pages.push_back(BufferedPage {
             number,
             lines,
             edges,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn run(pages: Vec<Vec<LayoutLine>>) -> (Vec<String>, usize) {
-        let mut window = Window::new();
+        let mut window = PageWindow::new();
         let mut all = Vec::new();
         for (index, lines) in pages.into_iter().enumerate() {
             all.extend(window.push(index as u32 + 1, lines, 800.0));

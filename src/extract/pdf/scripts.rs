@@ -5,16 +5,16 @@
 use crate::extract::raised::{Script, subscript, superscript};
 
 /// Delimiters of superscript text.
-const RAISED: [char; 2] = ['\u{E000}', '\u{E001}'];
+const SUPERSCRIPT_MARKS: [char; 2] = ['\u{E000}', '\u{E001}'];
 /// Delimiters of subscript text.
-const LOWERED: [char; 2] = ['\u{E002}', '\u{E003}'];
+const SUBSCRIPT_MARKS: [char; 2] = ['\u{E002}', '\u{E003}'];
 /// Size of superscripts relative to their line: smaller characters belong to a drawing; larger ones are part of a
 /// heading or a drop cap.
 const SIZE_RATIO: std::ops::RangeInclusive<f64> = 0.4..=0.86;
 /// Height of a superscript's baseline above the line, in multiples of the line's size.
-const RAISED_HEIGHT: std::ops::Range<f64> = 0.14..0.8;
+const SUPERSCRIPT_HEIGHT: std::ops::Range<f64> = 0.14..0.8;
 /// Depth of a subscript's baseline below the line, in multiples of the line's size.
-const LOWERED_DEPTH: std::ops::Range<f64> = 0.07..0.5;
+const SUBSCRIPT_DEPTH: std::ops::Range<f64> = 0.07..0.5;
 
 /// Returns the position of characters relative to the line they belong to. With `is_raised`, the file itself raises or
 /// lowers them, and their size is ignored.
@@ -23,9 +23,9 @@ pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool)
         return None;
     }
     let height = (y - line_y) / line_size.max(0.01);
-    if RAISED_HEIGHT.contains(&height) {
+    if SUPERSCRIPT_HEIGHT.contains(&height) {
         Some(Script::Superscript)
-    } else if LOWERED_DEPTH.contains(&-height) {
+    } else if SUBSCRIPT_DEPTH.contains(&-height) {
         Some(Script::Subscript)
     } else {
         None
@@ -33,17 +33,17 @@ pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool)
 }
 
 /// Encloses a text as superscript or subscript.
-pub fn enclose(text: &str, script: Script) -> String {
+pub fn delimit(text: &str, script: Script) -> String {
     let [open, close] = match script {
-        Script::Superscript => RAISED,
-        Script::Subscript => LOWERED,
+        Script::Superscript => SUPERSCRIPT_MARKS,
+        Script::Subscript => SUBSCRIPT_MARKS,
     };
     format!("{open}{}{close}", strip_marks(text))
 }
 
 /// Appends a text. Two adjacent texts with the same delimiters are merged.
 pub fn append(text: &mut String, addition: &str) {
-    for [open, close] in [RAISED, LOWERED] {
+    for [open, close] in [SUPERSCRIPT_MARKS, SUBSCRIPT_MARKS] {
         if addition.starts_with(open) && text.ends_with(close) {
             text.pop();
             text.push_str(&addition[open.len_utf8()..]);
@@ -55,18 +55,25 @@ pub fn append(text: &mut String, addition: &str) {
 
 /// Returns the text without the delimiters.
 pub fn strip_marks(text: &str) -> String {
-    text.replace(|c| RAISED.contains(&c) || LOWERED.contains(&c), "")
+    text.replace(
+        |c| SUPERSCRIPT_MARKS.contains(&c) || SUBSCRIPT_MARKS.contains(&c),
+        "",
+    )
 }
 
 /// Returns the text with powers, note references, and indexes written out.
 pub fn write_out(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find([RAISED[0], LOWERED[0]]) {
+    while let Some(at) = rest.find([SUPERSCRIPT_MARKS[0], SUBSCRIPT_MARKS[0]]) {
         out.push_str(&rest[..at]);
-        let is_raised = rest[at..].starts_with(RAISED[0]);
-        let close = if is_raised { RAISED[1] } else { LOWERED[1] };
-        let inner = &rest[at + RAISED[0].len_utf8()..];
+        let is_raised = rest[at..].starts_with(SUPERSCRIPT_MARKS[0]);
+        let close = if is_raised {
+            SUPERSCRIPT_MARKS[1]
+        } else {
+            SUBSCRIPT_MARKS[1]
+        };
+        let inner = &rest[at + SUPERSCRIPT_MARKS[0].len_utf8()..];
         let end = inner.find(close).unwrap_or(inner.len());
         let mark = strip_marks(&inner[..end]);
         let text_form = if is_raised {
@@ -88,10 +95,10 @@ mod tests {
     #[test]
     fn enclosed_text_is_written_out() {
         let mut text = "10".to_owned();
-        append(&mut text, &enclose("1", Script::Superscript));
-        append(&mut text, &enclose("2", Script::Superscript));
+        append(&mut text, &delimit("1", Script::Superscript));
+        append(&mut text, &delimit("2", Script::Superscript));
         append(&mut text, " a");
-        append(&mut text, &enclose("1", Script::Subscript));
+        append(&mut text, &delimit("1", Script::Subscript));
         assert_eq!(write_out(&text), "10^12 a_1");
         assert_eq!(strip_marks(&text), "1012 a1");
         for (size, y, is_raised, expected) in [

@@ -12,7 +12,7 @@ const MIN_COLUMN_GAP: f64 = 0.9;
 const MIN_LINE_DISTANCE: f64 = 0.3;
 
 /// Maximum length in bytes of a superscript at the start of a piece.
-const MAX_RAISED_BYTES: usize = 24;
+const MAX_SUPERSCRIPT_BYTES: usize = 24;
 
 /// Like `MIN_LINE_DISTANCE`, for a character that the file itself raises or lowers.
 const MIN_RAISED_DISTANCE: f64 = 0.7;
@@ -41,7 +41,7 @@ pub struct DirectionRun {
     /// Number of characters.
     pub glyphs: usize,
     /// Whether the text is upright.
-    pub upright: bool,
+    pub is_upright: bool,
 }
 
 /// Returns all pieces of a page, one run for each direction, the largest first.
@@ -61,7 +61,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
         .map(|(angle, group)| DirectionRun {
             glyphs: group.len(),
             pieces: line_pieces(rotate(group, angle)),
-            upright: angle == 0,
+            is_upright: angle == 0,
         })
         .collect();
     runs.sort_by_key(|run| std::cmp::Reverse(run.glyphs));
@@ -104,14 +104,14 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
             (previous, blank) = (Some(glyph), false);
             continue;
         };
-        let raised_alone = before.is_raised
-            && piece.text.len() <= MAX_RAISED_BYTES
+        let is_lone_superscript = before.is_raised
+            && piece.text.len() <= MAX_SUPERSCRIPT_BYTES
             && (before.y - piece.y).abs() < 0.01;
         let size = before.size.max(glyph.size);
         let end = before.x + before.advance.0;
         let gap = glyph.x - end;
         // A superscript may be as large as its line.
-        let reach = if glyph.is_raised || raised_alone {
+        let reach = if glyph.is_raised || is_lone_superscript {
             MIN_RAISED_DISTANCE
         } else {
             MIN_LINE_DISTANCE
@@ -152,7 +152,7 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
             if gap > MIN_WORD_GAP * size || blank {
                 piece.text.push(' ');
             }
-            add_glyph(piece, &glyph, raised_alone);
+            add_glyph(piece, &glyph, is_lone_superscript);
             piece.x1 = piece.x1.max(glyph.x + glyph.advance.0);
         }
         (previous, blank) = (Some(glyph), false);
@@ -161,11 +161,11 @@ fn line_pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
 }
 
 /// Adds a glyph to a piece. Large glyphs define the line; a raised glyph is a note reference or an exponent.
-fn add_glyph(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
+fn add_glyph(piece: &mut LinePiece, glyph: &Glyph, is_lone_superscript: bool) {
     let is_larger = glyph.size > piece.size * 1.05;
-    if is_larger || (raised_alone && !glyph.is_raised) {
-        let is_raised = raised_alone;
-        piece.text = enclose_by_position(
+    if is_larger || (is_lone_superscript && !glyph.is_raised) {
+        let is_raised = is_lone_superscript;
+        piece.text = delimit_by_position(
             &piece.text,
             (piece.size, piece.y),
             (glyph.size, glyph.y),
@@ -174,19 +174,19 @@ fn add_glyph(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
         (piece.size, piece.y) = (glyph.size, glyph.y);
     }
     let line = (piece.size, piece.y);
-    let position = enclose_by_position(&glyph.text, (glyph.size, glyph.y), line, glyph.is_raised);
+    let position = delimit_by_position(&glyph.text, (glyph.size, glyph.y), line, glyph.is_raised);
     scripts::append(&mut piece.text, &position);
 }
 
 /// Encloses a text according to its position relative to a line of this size and baseline.
-fn enclose_by_position(
+fn delimit_by_position(
     text: &str,
     position: (f64, f64),
     line: (f64, f64),
     is_raised: bool,
 ) -> String {
     match scripts::position(position.0, position.1, line.0, line.1, is_raised) {
-        Some(script) => scripts::enclose(text, script),
+        Some(script) => scripts::delimit(text, script),
         None => text.to_owned(),
     }
 }
@@ -212,12 +212,12 @@ fn pop(text: &mut String, end: &str) {
 fn join_accent(first: &Glyph, second: &Glyph) -> Option<String> {
     let over = |accent: &Glyph, letter: &Glyph| {
         let middle = accent.x + accent.advance.0 / 2.0;
-        let slack = 0.1 * letter.size;
+        let tolerance = 0.1 * letter.size;
         let accented = apply_accent(
             single_character(&letter.text)?,
             single_character(&accent.text)?,
         )?;
-        (letter.x - slack..=letter.x + letter.advance.0 + slack)
+        (letter.x - tolerance..=letter.x + letter.advance.0 + tolerance)
             .contains(&middle)
             .then(|| accented.to_string())
     };
@@ -338,6 +338,6 @@ mod tests {
         ]);
         assert_eq!(runs.len(), 2);
         assert_eq!(runs[0].pieces[0].text, "ab");
-        assert!(!runs[0].upright && runs[1].upright);
+        assert!(!runs[0].is_upright && runs[1].is_upright);
     }
 }

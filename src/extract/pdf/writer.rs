@@ -3,13 +3,13 @@
 
 use super::hyphens::{LineJoin, WordList};
 use super::layout::{self, LayoutLine};
-use super::running_heads::Window;
+use super::running_heads::PageWindow;
 use crate::extract::output::{Output, OutputFull};
 
 /// Writer that buffers pages until their running heads and split words are resolved.
 pub struct PdfPageWriter {
     titles: Vec<String>,
-    window: Window,
+    window: PageWindow,
     body_size: BodySize,
     words: WordList,
     /// The last page, because the next page may continue its last word.
@@ -21,7 +21,7 @@ impl PdfPageWriter {
     pub fn new(titles: Vec<String>) -> Self {
         Self {
             titles,
-            window: Window::new(),
+            window: PageWindow::new(),
             body_size: BodySize::default(),
             words: WordList::default(),
             pending_page: None,

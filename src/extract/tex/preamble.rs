@@ -4,7 +4,7 @@
 use super::{braced_group, command_name};
 
 /// Commands whose argument is printed with the title, and how each is formatted.
-const PRINTED: [(&str, &str); 12] = [
+const PRINTED_COMMANDS: [(&str, &str); 12] = [
     ("title", "# "),
     ("subtitle", "## "),
     ("author", ""),
@@ -24,7 +24,7 @@ const PRINTED_ENVIRONMENTS: [&str; 2] = ["abstract", "keywords"];
 /// Returns the printed parts of the preamble, in the order of the table, each as often as it occurs.
 pub fn title_block(head: &str) -> String {
     let mut out = String::new();
-    for (name, mark) in PRINTED {
+    for (name, mark) in PRINTED_COMMANDS {
         let mut rest = head;
         while let Some(at) = rest.find('\\') {
             let command = command_name(&rest[at..]);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ballot_shape;
-use crate::app::analyses::{AnalysisReport, CallRecord, HistoryRow, RerunForecast, TurnPlace};
+use crate::app::analyses::{AnalysisReport, CallRecord, HistoryRow, RerunForecast, TurnLocation};
 use crate::domain::analysis::{
     Analysis, Arrangement, FailedAttemptRecord, Member, Plan, StageAnswer, StageRole, Status,
 };
@@ -163,7 +163,7 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
 
 /// Adds the position of an analysis in its thread: `of` is the turn that it follows, `index` its number among
 /// those that follow the same turn.
-pub fn add_thread_position(body: &mut Value, position: Option<&TurnPlace>) {
+pub fn add_thread_position(body: &mut Value, position: Option<&TurnLocation>) {
     body["thread_id"] = json!(position.map(|position| &position.thread));
     body["turn"] = json!(position.map(|position| position.turn));
     body["branch"] = json!(position.map(|position| {
@@ -323,8 +323,8 @@ fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
 fn partial_synthesis(report: &AnalysisReport) -> Option<String> {
     let last = report.analysis.plan.stages.len().checked_sub(1)?;
     let is_stopped = report.analysis.status == Status::Cancelled;
-    let mut of_last = report.answers.iter().filter(|answer| answer.stage == last);
-    let partial = of_last.find(|answer| answer.is_partial() && is_stopped)?;
+    let mut last_stage_answers = report.answers.iter().filter(|answer| answer.stage == last);
+    let partial = last_stage_answers.find(|answer| answer.is_partial() && is_stopped)?;
     Some(partial.text.clone())
 }
 

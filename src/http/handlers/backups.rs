@@ -68,7 +68,7 @@ pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
         let folder = cx
             .app
             .backups()
-            .make_now(actor, &request_origin(&cx), cx.now)
+            .back_up_now(actor, &request_origin(&cx), cx.now)
             .await?;
         let status = json!({"folder": folder_json(&cx.app, Some(&folder)), "replica": replica_json(&cx.app)});
         return Ok(no_store(Reply::json(&status).status(StatusCode::CREATED)));

@@ -148,7 +148,7 @@ pub(super) async fn with_idempotency_key(
         Ok(response) => response,
         Err(error) => {
             match error.is_final() {
-                true => cx.app.idempotency().refuse_repeats(&claim),
+                true => cx.app.idempotency().block_key(&claim),
                 false => cx.app.idempotency().release(claim).await,
             }
             return Err(error);

@@ -26,7 +26,7 @@ pub(super) enum ClientApi {
     Chat,
     /// Text completions.
     Completions,
-    /// Responses.
+    /// OpenAI's Responses API.
     Responses,
     /// Anthropic's messages.
     Messages,

@@ -363,7 +363,7 @@ async fn discard_and_fail(mut field: Field<'_>, error: Error) -> ApiError {
     ApiError::from(error).closing_connection()
 }
 
-/// Reads a text field.
+/// Reads a form field as UTF-8 text, up to a limited size.
 async fn read_text_field(mut field: Field<'_>) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await? {

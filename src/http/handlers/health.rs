@@ -52,9 +52,9 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
 pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;
-        let is_working = shared.app.health().probe_database().await;
-        let had_failed = shared.health.probe_failed.swap(!is_working, Relaxed);
-        if had_failed == is_working {
+        let is_healthy = shared.app.health().probe_database().await;
+        let had_failed = shared.health.probe_failed.swap(!is_healthy, Relaxed);
+        if had_failed == is_healthy {
             // The status changed: invalidate the cached response.
             *shared
                 .health
@@ -101,7 +101,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     if probe_failed && database.error.is_none() {
         database.error = Some("it does not respond".into());
     }
-    let is_working = database.error.is_none();
+    let is_healthy = database.error.is_none();
     let engine = match database.is_embedded {
         true => "sqlite",
         false => "postgresql",
@@ -120,12 +120,12 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
         "environment": config.environment.as_str(),
         "uptime_seconds": uptime(app).as_secs(),
         "database": {
-            "status": if is_working { "ok" } else { "error" },
+            "status": if is_healthy { "ok" } else { "error" },
             "type": engine,
             "engine": database.engine,
         },
         "cache": {
-            "status": match (is_working, config.cache_ttl.is_zero()) {
+            "status": match (is_healthy, config.cache_ttl.is_zero()) {
                 (false, _) => "error",
                 (true, true) => "disabled",
                 (true, false) => "ok",
@@ -138,7 +138,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
             "threads": process.threads,
             "open_files": process.open_files,
         },
-        "dependencies": dependencies_json(&database, is_working),
+        "dependencies": dependencies_json(&database, is_healthy),
     });
     if let Some(replica) = &replica {
         body["replica"] = self::replica_json(replica);
@@ -146,13 +146,13 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     if let Some(disk) = disk {
         body["disk"] = self::disk_json(&disk);
     }
-    if !is_working {
+    if !is_healthy {
         body["error_code"] = "DEPENDENCY_MISSING".into();
     }
     if let Some(message) = message {
         body["message"] = message.into();
     }
-    let code = match is_working {
+    let code = match is_healthy {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
@@ -224,7 +224,7 @@ const UNUSED_PACKAGES: &[(&str, &str)] = &[
     ("sentry_sdk", "not used: errors go to the log"),
 ];
 
-fn dependencies_json(database: &DatabaseHealth, is_working: bool) -> Value {
+fn dependencies_json(database: &DatabaseHealth, is_healthy: bool) -> Value {
     let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
     let mut all = Map::new();
     let library = match database.is_embedded {
@@ -233,7 +233,7 @@ fn dependencies_json(database: &DatabaseHealth, is_working: bool) -> Value {
     };
     let served = format!("{library} / {}", database.engine);
     for name in ["sqlalchemy", "alembic"] {
-        all.insert(name.into(), row(is_working, true, &served));
+        all.insert(name.into(), row(is_healthy, true, &served));
     }
     let engines = [
         ("aiosqlite", true, "SQLite"),
@@ -241,7 +241,7 @@ fn dependencies_json(database: &DatabaseHealth, is_working: bool) -> Value {
     ];
     for (name, is_embedded, engine) in engines {
         let used = match is_embedded == database.is_embedded {
-            true => row(is_working, true, &served),
+            true => row(is_healthy, true, &served),
             false => row(
                 false,
                 false,
@@ -464,7 +464,7 @@ impl RequestFigures {
                 "quire_process_memory_bytes",
                 "gauge",
                 "Proportional set size (PSS): private memory plus its share of shared memory.",
-                ProcessStats::own_kib() as f64 * 1024.0,
+                ProcessStats::process_memory_kib() as f64 * 1024.0,
             ),
         ]
     }

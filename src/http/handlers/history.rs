@@ -46,16 +46,21 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `BadInput` for an unknown status or an invalid time.
 pub(super) fn parse_filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
-    let non_empty = |name: &str| cx.query(name).filter(|text| !text.is_empty());
+    let non_empty_query = |name: &str| cx.query(name).filter(|text| !text.is_empty());
     let status_message = "must be queued, running, completed, failed, or cancelled";
     let time_message = "must be a time in UTC such as 2026-11-23T00:00:00Z";
     Ok(HistoryFilter {
-        search: non_empty("q"),
+        search: non_empty_query("q"),
         status: parse_param(cx.query("status"), "status", status_message, Status::parse)?,
-        pattern: non_empty("pattern"),
-        model: non_empty("model"),
-        from: parse_param(non_empty("from"), "from", time_message, Timestamp::parse)?,
-        to: parse_param(non_empty("to"), "to", time_message, Timestamp::parse)?,
+        pattern: non_empty_query("pattern"),
+        model: non_empty_query("model"),
+        from: parse_param(
+            non_empty_query("from"),
+            "from",
+            time_message,
+            Timestamp::parse,
+        )?,
+        to: parse_param(non_empty_query("to"), "to", time_message, Timestamp::parse)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::models::{CircuitView, ProviderSource, ProviderStatus, Retired};
+use crate::app::models::{CircuitView, ProviderSource, ProviderStatus, RetiredModel};
 use crate::domain::model::{Availability, Model};
 use crate::domain::parameters::{GLOSSARY, PRESETS};
 use crate::domain::user::{Caller, Role};
@@ -11,7 +11,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-fn model_json((model, state): &(Model, Availability), retired: Option<Retired>) -> Value {
+fn model_json((model, state): &(Model, Availability), retired: Option<RetiredModel>) -> Value {
     let mut body = json!({
         "id": model.id, "name": model.name, "provider": model.provider,
         "available": *state == Availability::Ready, "status": state.as_str(),
@@ -36,7 +36,7 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
     let list = models.list(user);
     let to_json = |entry: &(Model, Availability)| {
         let mut body = model_json(entry, models.retired_model(user, &entry.0.id));
-        if models.failed_lately(user, &entry.0.id) {
+        if models.failed_recently(user, &entry.0.id) {
             body["failed_lately"] = json!(true);
         }
         body
@@ -45,7 +45,7 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
 }
 
 /// `GET /api/available-models`: lists all models. A model that its provider no longer lists has `retired` and its
-/// `successor`; one whose last call by the caller failed has `failed_lately`.
+/// `successor`; one whose last call by the caller failed has `failed_recently`.
 ///
 /// # Errors
 /// Never; all handlers share this signature.

@@ -143,7 +143,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EveryBody {
+struct CompareIntervalBody {
     compare_every: Option<u64>,
 }
 
@@ -155,7 +155,7 @@ pub async fn set_compare_interval(
     mut cx: RequestContext,
     caller: Caller,
 ) -> Result<Reply, ApiError> {
-    let EveryBody { compare_every } = cx.json().await?;
+    let CompareIntervalBody { compare_every } = cx.json().await?;
     if compare_every.is_some_and(|every| every > MAX_COMPARE_INTERVAL) {
         let message = format!("must be a whole number from 0 to {MAX_COMPARE_INTERVAL}, or null");
         return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());

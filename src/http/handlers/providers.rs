@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::accounts::{no_store, request_origin, success_reply};
 use crate::app::fallbacks::Chains;
 use crate::app::providers::{ProviderParams, ProviderScope, Providers, WellKnown};
-use crate::domain::provider::{Additions, StoredProvider};
+use crate::domain::provider::{RequestAdditions, StoredProvider};
 use crate::domain::user::Caller;
 use crate::http::auth::Admin;
 use crate::http::context::RequestContext;
@@ -35,7 +35,7 @@ struct NewProviderBody {
     concurrency: Option<usize>,
     headers: Option<BTreeMap<String, String>>,
     body: Option<Map<String, Value>>,
-    model_settings: Option<BTreeMap<String, Additions>>,
+    model_settings: Option<BTreeMap<String, RequestAdditions>>,
     #[serde(default)]
     force: bool,
 }
@@ -50,7 +50,7 @@ struct ChangeProviderBody {
     concurrency: Option<usize>,
     headers: Option<BTreeMap<String, String>>,
     body: Option<Map<String, Value>>,
-    model_settings: Option<BTreeMap<String, Additions>>,
+    model_settings: Option<BTreeMap<String, RequestAdditions>>,
     #[serde(default)]
     force: bool,
 }
@@ -99,7 +99,7 @@ async fn list(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiErro
         .collect();
     Ok(no_store(Reply::json(&json!({
         "providers": items, "next_cursor": null, "known": known_providers, "kinds": wire::ApiFormat::ALL.map(wire::ApiFormat::as_str),
-        "takes_addresses": providers.takes_addresses(&scope),
+        "takes_addresses": providers.allows_custom_urls(&scope),
     }))))
 }
 

@@ -44,7 +44,7 @@ fn change_to(
         *value = Value::Null;
     }
     let body: Request = from_value(stored_request.merged(body))?;
-    if let Some(name) = body.field_beyond_recipe() {
+    if let Some(name) = body.field_outside_recipe() {
         let known_fields = RECIPE_FIELDS.join(", ");
         let why = format!("is not a recipe setting; expected {known_fields}");
         return Err(Error::field(&["body", &name], "unknown_field", why));

@@ -198,7 +198,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-/// An exported thread.
+/// A thread as a downloadable file.
 pub struct ThreadExport {
     /// The content.
     pub text: String,

@@ -40,15 +40,15 @@ pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDiffe
                 if left == right || first.text == second.text || text::count_shared(a, b) < 4 {
                     continue;
                 }
-                let likeness = text::jaccard_similarity(a, b);
+                let similarity = text::jaccard_similarity(a, b);
                 let with_units = (with_unit(first), with_unit(second));
-                if likeness >= 0.25
+                if similarity >= 0.25
                     && !differences
                         .iter()
                         .any(|(_, known)| known.figures == with_units)
                 {
                     differences.push((
-                        likeness,
+                        similarity,
                         FigureDifference {
                             first_line: *left,
                             second_line: *right,

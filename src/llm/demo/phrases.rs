@@ -49,7 +49,7 @@ pub fn answer(reading: &PromptReading) -> String {
     draft.list("The question against the text", word_locations);
     draft.list("Key phrases", phrases.iter().map(describe_phrase));
     if few {
-        draft.list("Where they occur", central_lines(reading, &phrases));
+        draft.list("Where they occur", most_central_lines(reading, &phrases));
     }
     if !reading.has_no_sources {
         draft.list("Outline", outline_lines(reading));
@@ -62,7 +62,7 @@ pub fn answer(reading: &PromptReading) -> String {
 pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
-        for run in content_runs(&line.text) {
+        for run in content_word_sequences(&line.text) {
             for length in 1..=run.len().min(4) {
                 for words in run.windows(length) {
                     let key: Vec<String> = words.iter().map(|word| text::stem(word.text)).collect();
@@ -123,7 +123,7 @@ pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
 }
 
 /// Returns the sequences of content words separated by single spaces.
-fn content_runs(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
+fn content_word_sequences(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
     let mut runs: Vec<Vec<text::TextWord<'_>>> = vec![Vec::new()];
     let mut end = 0;
     for word in text::words(line) {
@@ -196,7 +196,7 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
 }
 
 /// Returns for the first phrases the most central line that contains them.
-fn central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
+fn most_central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut line_indexes: Vec<usize> = Vec::new();
     for phrase in phrases.iter().take(4) {

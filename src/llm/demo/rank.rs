@@ -76,10 +76,10 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
     let mut links: Vec<Vec<(usize, f64)>> = vec![Vec::new(); size];
     for left in 0..size {
         for right in left + 1..size {
-            let likeness = text::jaccard_similarity(&lines(left).terms, &lines(right).terms);
-            if likeness > 0.06 {
-                links[left].push((right, likeness));
-                links[right].push((left, likeness));
+            let similarity = text::jaccard_similarity(&lines(left).terms, &lines(right).terms);
+            if similarity > 0.06 {
+                links[left].push((right, similarity));
+                links[right].push((left, similarity));
             }
         }
     }
@@ -96,8 +96,8 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
             .collect();
         for (place, neighbors) in links.iter().enumerate() {
             let sum: f64 = neighbors.iter().map(|link| link.1).sum();
-            for &(neighbor, likeness) in neighbors {
-                next[neighbor] += DAMPING_FACTOR * scores[place] * likeness / sum;
+            for &(neighbor, similarity) in neighbors {
+                next[neighbor] += DAMPING_FACTOR * scores[place] * similarity / sum;
             }
         }
         scores = next;
@@ -117,9 +117,9 @@ pub fn choose_distinct(
     let mut chosen: Vec<usize> = Vec::new();
     for &index in order {
         let terms = &reading.lines[index].terms;
-        let alike =
+        let is_similar =
             |other: &usize| text::jaccard_similarity(terms, &reading.lines[*other].terms) > 0.5;
-        if chosen.len() < max_lines && !chosen.iter().chain(excluded).any(alike) {
+        if chosen.len() < max_lines && !chosen.iter().chain(excluded).any(is_similar) {
             chosen.push(index);
         }
     }

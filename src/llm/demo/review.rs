@@ -15,7 +15,7 @@ const CLAIMS_PER_TEXT: usize = 4;
 /// Minimum number of claims listed per text; supported claims are added if there are few to criticize.
 const MIN_LISTED: usize = 2;
 
-/// What an algorithm prioritizes.
+/// Priorities of a review by a demo algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReviewFocus {
     /// Statements relevant to the question.
@@ -141,10 +141,10 @@ fn write_section(
     // Claims that need the author's attention come first. The sort is stable, so ties keep the order of the text.
     order.sort_by(|a, b| a.1.1.verdict.cmp(&b.1.1.verdict).then(b.0.total_cmp(&a.0)));
     let order: Vec<&(DraftClaim, ClaimCheck)> = order.into_iter().map(|(_, pair)| pair).collect();
-    let flawed = order
+    let flawed_count = order
         .iter()
         .filter(|(_, finding)| finding.verdict != ClaimVerdict::Supported);
-    let shown_count = flawed
+    let shown_count = flawed_count
         .count()
         .clamp(MIN_LISTED, CLAIMS_PER_TEXT)
         .min(order.len());
@@ -168,12 +168,12 @@ fn write_section(
     }
     let rest = order.len() - shown_count;
     if rest > 0 {
-        let fine = order[shown_count..]
+        let supported_count = order[shown_count..]
             .iter()
             .filter(|(_, finding)| finding.verdict == ClaimVerdict::Supported)
             .count();
         section.push_str(&format!(
-            "\n\n*{} more checked, {fine} supported.*",
+            "\n\n*{} more checked, {supported_count} supported.*",
             count_text(rest, "statement")
         ));
     }

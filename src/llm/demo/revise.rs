@@ -11,9 +11,9 @@ use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
 /// Maximum number of statements kept from its own text.
-const MAX_KEPT: usize = 8;
+const MAX_KEPT_STATEMENTS: usize = 8;
 /// Maximum number of statements added.
-const MAX_ADDED: usize = 2;
+const MAX_ADDED_STATEMENTS: usize = 2;
 
 /// Writes the revision. `first` is the algorithm's own first answer, used if its last text was a review.
 pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first: &str) -> String {
@@ -26,7 +26,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
     let mut changes = Vec::new();
     let mut refused_critiques = Vec::new();
     let mut own_claims: Vec<DraftClaim> = claims::parse_claims(own);
-    own_claims.truncate(MAX_KEPT);
+    own_claims.truncate(MAX_KEPT_STATEMENTS);
     for claim in &own_claims {
         let finding = check::check(claim, reading);
         let received: Vec<&(char, ReviewEntry)> = critiques
@@ -47,7 +47,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
             (&mut kept_claims, &mut changes, &mut refused_critiques),
         );
     }
-    for (name, line) in find_additions(brief, reading, focus, &critiques, &own_claims) {
+    for (name, line) in find_missing_statements(brief, reading, focus, &critiques, &own_claims) {
         let line = &reading.lines[line];
         kept_claims.push(format!("{} (following {name})", reading.quote(line)));
         changes.push(format!(
@@ -128,7 +128,7 @@ fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
 }
 
 /// Returns lines from reviews or other answers that its own text lacks, with the names of their sources.
-fn find_additions(
+fn find_missing_statements(
     brief: &Brief,
     reading: &PromptReading,
     focus: ReviewFocus,
@@ -146,7 +146,7 @@ fn find_additions(
             .iter()
             .any(|own| text::jaccard_similarity(&own.terms, terms) > 0.5);
         if !is_known
-            && added_lines.len() < MAX_ADDED
+            && added_lines.len() < MAX_ADDED_STATEMENTS
             && added_lines.iter().all(|(_, other)| *other != line)
         {
             added_lines.push((name, line));

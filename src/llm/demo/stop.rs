@@ -162,7 +162,7 @@ pub const ABSOLUTES: &[&str] = &[
     "todos",
 ];
 
-/// Negations.
+/// Words that negate a statement.
 const NEGATIONS: &str = "\
 not no never none nobody neither nor cannot without isn't aren't doesn't don't didn't won't wasn't nicht \
 kein keine keinen keiner nie niemals ohne pas jamais aucun sans nunca sin ningún";

@@ -86,8 +86,8 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) ->
 /// Returns a cluster's rank: supported clusters first, then the review focus. Agreement counts least.
 fn group_rank(cluster: &StatementGroup, reading: &PromptReading, focus: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
-    let borne = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
-    review::weight(&cluster.claim, reading, focus, sharers) + borne + 0.2 * sharers as f64
+    let support_bonus = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
+    review::weight(&cluster.claim, reading, focus, sharers) + support_bonus + 0.2 * sharers as f64
 }
 
 /// Merges equivalent claims, in order of first appearance.
@@ -141,12 +141,12 @@ fn lead_paragraph(
             count_text(clusters.len(), "statement")
         );
     }
-    let borne = clusters
+    let support_bonus = clusters
         .iter()
         .filter(|cluster| cluster.verdict == ClaimVerdict::Supported)
         .count();
     format!(
-        "*From the {members}: {}, of which {borne} occur in the passages in similar words. The most relevant to the question:*",
+        "*From the {members}: {}, of which {support_bonus} occur in the passages in similar words. The most relevant to the question:*",
         count_text(clusters.len(), "different statement")
     )
 }
@@ -208,20 +208,20 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
     }
     for (place, left) in clusters.iter().enumerate() {
         for right in &clusters[place + 1..] {
-            let apart = left.letters.is_disjoint(&right.letters);
-            let likeness = text::jaccard_similarity(&left.claim.terms, &right.claim.terms);
+            let are_disjoint = left.letters.is_disjoint(&right.letters);
+            let similarity = text::jaccard_similarity(&left.claim.terms, &right.claim.terms);
             let figures = !left.claim.values.is_empty()
                 && !right.claim.values.is_empty()
                 && left.claim.values.is_disjoint(&right.claim.values);
-            let denied = left.claim.negated != right.claim.negated && likeness >= 0.7;
+            let denied = left.claim.negated != right.claim.negated && similarity >= 0.7;
             // Contradictions with a passage are listed above.
             let is_listed = [left, right]
                 .iter()
                 .any(|one| one.verdict == ClaimVerdict::Contradicted);
-            if apart
+            if are_disjoint
                 && !is_listed
                 && contradictions.len() < 4
-                && ((figures && likeness >= 0.5) || denied)
+                && ((figures && similarity >= 0.5) || denied)
             {
                 contradictions.push(format!(
                     "{} — against {}",

@@ -20,11 +20,12 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
         if !first.is_alphanumeric() {
             continue;
         }
-        let dense = is_unspaced_script(first);
+        let is_unspaced = is_unspaced_script(first);
         let mut end = start + first.len_utf8();
         while let Some(&(at, character)) = characters.peek() {
-            let inside = character.is_alphanumeric() && is_unspaced_script(character) == dense;
-            let joins = !dense && is_joiner(character) && is_inside_word(text, at, character);
+            let inside =
+                character.is_alphanumeric() && is_unspaced_script(character) == is_unspaced;
+            let joins = !is_unspaced && is_joiner(character) && is_inside_word(text, at, character);
             if !(inside || joins) {
                 break;
             }
@@ -32,7 +33,7 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
             characters.next();
         }
         let run = &text[start..end];
-        if dense {
+        if is_unspaced {
             push_pairs(run, start, &mut words);
         } else {
             words.push(TextWord {
@@ -120,15 +121,15 @@ pub fn jaccard_similarity(left: &[String], right: &[String]) -> f64 {
 
 /// Collapses whitespace to single spaces, trims, and drops other control characters.
 pub fn collapse_whitespace(text: &str) -> String {
-    let mut squeezed = String::with_capacity(text.len());
+    let mut collapsed = String::with_capacity(text.len());
     for part in text.split_whitespace() {
-        let from = squeezed.len();
-        squeezed.extend(part.chars().filter(|character| !character.is_control()));
-        if squeezed.len() > from && from > 0 {
-            squeezed.insert(from, ' ');
+        let from = collapsed.len();
+        collapsed.extend(part.chars().filter(|character| !character.is_control()));
+        if collapsed.len() > from && from > 0 {
+            collapsed.insert(from, ' ');
         }
     }
-    squeezed
+    collapsed
 }
 
 /// Truncates to `max_chars` characters, preferably at a space, and marks the cut.

@@ -100,9 +100,9 @@ fn best_line_per_passage(
     let each = (5 / reading.source_locations.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for &place in order.iter().filter(|place| !excluded.contains(place)) {
-        let of_source = best.entry(reading.lines[place].source).or_default();
-        if of_source.len() < each {
-            of_source.push(place);
+        let source_lines = best.entry(reading.lines[place].source).or_default();
+        if source_lines.len() < each {
+            source_lines.push(place);
         }
     }
     let mut places: Vec<usize> = best.into_values().flatten().collect();

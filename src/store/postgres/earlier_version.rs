@@ -6,7 +6,7 @@ use crate::store::error::{Result, StoreError};
 
 /// First number of the lock; the second is that of the schema.
 const SERVER_LOCK: i32 = 0x5175_6972;
-/// What prevents this server from running.
+/// Name of the conflict with a running server of an earlier version.
 pub const EARLIER_SERVER: &str = "a server of an earlier version";
 
 /// Prevents such a server from starting for as long as this session lasts. Through a pooler, no lock outlasts a

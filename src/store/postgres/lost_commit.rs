@@ -14,7 +14,7 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause between two questions.
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the server says about a transaction.
+/// The server's answer about the state of a transaction.
 enum TransactionState {
     InProgress,
     Committed,

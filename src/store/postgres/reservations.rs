@@ -1,4 +1,4 @@
-//! What the servers of one database have reserved of budgets: a row per owner (a person or an API key) and server.
+//! Budget reservations of the servers on one database: a row per owner (a user or an API key) and server.
 
 use crate::domain::money::MicroDollars;
 use crate::domain::usage::UsageAmount;

@@ -8,9 +8,9 @@ use crate::domain::id::AnalysisId;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
-/// What conflicts with the writes of a server whose run another one has taken over.
+/// Name of the conflict when a server writes to a run that another server has taken over.
 pub const NEWER_LEASE: &str = "a newer lease of the run";
-/// What conflicts with a new run of a person who has as many as are allowed.
+/// Name of the conflict when a user already has the maximum number of runs.
 pub const TOO_MANY_RUNS: &str = "as many runs of a person as are allowed";
 /// Number of a run's first lease.
 const FIRST: i64 = 1;

@@ -1,4 +1,4 @@
-//! What operators want to know about a database server and the Quire servers that use it.
+//! Status of a database server and of the Quire servers that use it, for operators.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What identifies a transaction after its connection is gone.
+//! Identifies a transaction, so that its outcome can be queried after its connection is lost.
 
 /// Identifies a transaction, until the server is restarted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub(in crate::store) const OWN_TABLES: &[&str] = &[
     "document_bytes",
 ];
 
-/// What a lock on all tables keeps others from.
+/// What other sessions cannot do while all tables are locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum LockMode {
     /// Writing.

@@ -199,11 +199,11 @@ pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
 /// Returns `Damaged` with a description of the problem, or `Failed` if the file cannot be read.
 pub fn verify(path: &Path) -> Result<Verified, BackupError> {
     let bytes = fs::metadata(path)?.len();
-    let unsound = |error: rusqlite::Error| BackupError::Damaged(error.to_string());
-    let db = Connection::open_with_flags(path, read_only()).map_err(unsound)?;
+    let to_damaged = |error: rusqlite::Error| BackupError::Damaged(error.to_string());
+    let db = Connection::open_with_flags(path, read_only()).map_err(to_damaged)?;
     let number = |sql: &str| {
         db.query_row(sql, [], |row| row.get::<_, i64>(0))
-            .map_err(unsound)
+            .map_err(to_damaged)
     };
     if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
         return Err(BackupError::Damaged("it is not a Quire database".into()));
@@ -221,7 +221,7 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
         .ok_or_else(|| BackupError::Damaged(format!("it claims to have version {version}")))?;
     let fault: String = db
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(unsound)?;
+        .map_err(to_damaged)?;
     if fault != "ok" {
         return Err(BackupError::Damaged(fault));
     }
@@ -229,7 +229,7 @@ pub fn verify(path: &Path) -> Result<Verified, BackupError> {
         0 => Ok(Verified {
             version,
             bytes,
-            rows: count_rows(&db).map_err(unsound)?,
+            rows: count_rows(&db).map_err(to_damaged)?,
         }),
         strays => Err(BackupError::Damaged(format!(
             "{strays} rows have no parent row"

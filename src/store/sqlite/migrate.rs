@@ -351,7 +351,7 @@ pub(in crate::store) fn migrate(
     let connection = db.sqlite()?.raw();
     let saved = match inspect(connection)? {
         FileState::Version(VERSION) => return Ok(None),
-        FileState::Version(old) => Some(back_up_before(path, old)?),
+        FileState::Version(old) => Some(back_up_before_migration(path, old)?),
         FileState::Empty => None,
     };
     // Rolled back if dropped without a commit.
@@ -365,10 +365,10 @@ pub(in crate::store) fn migrate(
                 step(db)?;
             }
             let sql = "SELECT count(*) FROM pragma_foreign_key_check";
-            let strays: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-            if strays > 0 {
+            let orphan_count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+            if orphan_count > 0 {
                 return Err(OpenError::Damaged(format!(
-                    "{strays} rows have no parent row"
+                    "{orphan_count} rows have no parent row"
                 )));
             }
         }
@@ -402,7 +402,7 @@ fn inspect(db: &Connection) -> std::result::Result<FileState, OpenError> {
 }
 
 /// Makes a verified copy next to the database, with the versions in its name.
-fn back_up_before(path: &Path, old: u32) -> std::result::Result<PathBuf, OpenError> {
+fn back_up_before_migration(path: &Path, old: u32) -> std::result::Result<PathBuf, OpenError> {
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let name = (1..1000)
         .map(|number| match number {

@@ -31,7 +31,7 @@ pub struct HeldSnapshot {
     file: Arc<File>,
     /// Page size in bytes.
     pub page_size: u32,
-    /// Number of pages.
+    /// Size of the database in pages.
     pub pages: u32,
 }
 

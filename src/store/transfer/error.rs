@@ -27,7 +27,7 @@ pub enum TransferError {
         first: String,
         /// Key of the last of them.
         last: String,
-        /// Why.
+        /// The error of the database.
         why: StoreError,
     },
     /// The target stores texts in this encoding, which does not have all characters.

@@ -19,10 +19,10 @@ const MAX_NAMED_KEYS: usize = 3;
 
 type Result<T> = std::result::Result<T, TransferError>;
 
-/// What was copied of a table.
+/// Result of copying a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopiedTable {
-    /// Number of rows.
+    /// Number of rows copied.
     pub rows: u64,
     /// Texts that were changed.
     pub replaced: Vec<ReplacedNul>,
@@ -33,7 +33,7 @@ pub struct CopiedTable {
 pub struct ReplacedNul {
     /// Name of the column.
     pub column: String,
-    /// Number of rows.
+    /// Number of rows changed.
     pub rows: u64,
     /// Keys of the first of these rows.
     pub keys: Vec<String>,
@@ -94,7 +94,7 @@ pub(super) fn copy(
     let mut replaced: BTreeMap<usize, ReplacedNul> = BTreeMap::new();
     let mut refused = false;
     let mut count = 0;
-    let copied = each_row(table, source, |values| {
+    let copied = visit_rows(table, source, |values| {
         for (position, value) in values.iter().enumerate() {
             if matches!(value, Value::Text(text) if text.contains('\0')) {
                 refused |= table.key.contains(&position);
@@ -143,7 +143,7 @@ pub(super) fn read(
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64> {
     let mut count = 0;
-    each_row(table, db, |values| {
+    visit_rows(table, db, |values| {
         for value in values {
             encode(*value, digest);
         }
@@ -157,7 +157,7 @@ pub(super) fn read(
 }
 
 /// Visits all rows in the order of the key, which is the same for both engines: both compare texts by their bytes.
-fn each_row(
+fn visit_rows(
     table: &TransferTable,
     db: &Reader,
     mut take: impl FnMut(&[Value<'_>]) -> std::result::Result<(), StoreError>,
@@ -217,7 +217,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
             digest(&number.to_bits().to_be_bytes());
         }
         Value::Text(text) => {
-            let text = storable(text);
+            let text = without_nul(text);
             digest(b"T");
             digest(&(text.len() as u64).to_be_bytes());
             digest(text.as_bytes());
@@ -231,7 +231,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
 }
 
 /// Returns a text as PostgreSQL stores it.
-fn storable(text: &str) -> Cow<'_, str> {
+fn without_nul(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
         false => Cow::Borrowed(text),
@@ -241,7 +241,7 @@ fn storable(text: &str) -> Cow<'_, str> {
 /// Returns a row's key for people.
 fn shown_key(table: &TransferTable, values: &[Value<'_>]) -> String {
     let parts = table.key.iter().map(|at| match values[*at] {
-        Value::Text(text) => storable(text).into_owned(),
+        Value::Text(text) => without_nul(text).into_owned(),
         Value::Integer(number) => number.to_string(),
         _ => "…".to_owned(),
     });

@@ -66,7 +66,7 @@ fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>
 fn complete_answers_are_accepted_instead_of_a_stream() {
     for (name, body) in recordings!("groq-text.json", "groq-reasoning.json") {
         let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
-        let deltas = stream.push_whole(body);
+        let deltas = stream.push_complete_response(body);
         let answer = stream.finish(&request_of(Parameters::default())).1.unwrap();
         assert!(deltas.contains(&Delta::Text(answer.text.clone())), "{name}");
         assert_eq!(!answer.reasoning.is_empty(), *name == "groq-reasoning.json");
@@ -74,7 +74,7 @@ fn complete_answers_are_accepted_instead_of_a_stream() {
     }
     for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
         let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
-        stream.push_whole(body);
+        stream.push_complete_response(body);
         let error = stream
             .finish(&request_of(Parameters::default()))
             .1

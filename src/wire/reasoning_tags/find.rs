@@ -3,7 +3,7 @@
 use super::marks::FIRST_CHARACTERS;
 
 /// Result of a search for a marker at one position.
-pub(super) enum MarkFound<T> {
+pub(super) enum MarkMatch<T> {
     Nothing,
     /// The text is too short to decide.
     Incomplete,
@@ -15,7 +15,7 @@ pub(super) enum MarkFound<T> {
 const MAX_TAG_BYTES: usize = 128;
 
 /// Whether a text begins with a marker, ignoring case; a tag may have attributes.
-fn match_mark(text: &str, mark: &str) -> MarkFound<()> {
+fn match_mark(text: &str, mark: &str) -> MarkMatch<()> {
     let (bytes, mark_bytes) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')
         && name[1..].starts_with(|first: char| first.is_ascii_alphabetic())
@@ -26,33 +26,33 @@ fn match_mark(text: &str, mark: &str) -> MarkFound<()> {
     }
     let length = bytes.len().min(mark_bytes.len());
     match bytes[..length].eq_ignore_ascii_case(&mark_bytes[..length]) {
-        false => MarkFound::Nothing,
-        true if length == mark_bytes.len() => MarkFound::Mark((), length),
-        true => MarkFound::Incomplete,
+        false => MarkMatch::Nothing,
+        true if length == mark_bytes.len() => MarkMatch::Mark((), length),
+        true => MarkMatch::Incomplete,
     }
 }
 
-fn match_tag(text: &str) -> MarkFound<()> {
+fn match_tag(text: &str) -> MarkMatch<()> {
     let within = text.find(['>', '\n']).unwrap_or(text.len());
     match text.as_bytes().get(within) {
         Some(b'>') if within < MAX_TAG_BYTES && text[..within].contains('=') => {
-            MarkFound::Mark((), within + 1)
+            MarkMatch::Mark((), within + 1)
         }
-        None if within < MAX_TAG_BYTES => MarkFound::Incomplete,
-        _ => MarkFound::Nothing,
+        None if within < MAX_TAG_BYTES => MarkMatch::Incomplete,
+        _ => MarkMatch::Nothing,
     }
 }
 
 pub(super) fn first_match<T: Copy>(
     text: &str,
     marks: impl Iterator<Item = (&'static str, T)>,
-) -> MarkFound<T> {
-    let mut found = MarkFound::Nothing;
+) -> MarkMatch<T> {
+    let mut found = MarkMatch::Nothing;
     for (mark, value) in marks {
         match match_mark(text, mark) {
-            MarkFound::Mark((), length) => return MarkFound::Mark(value, length),
-            MarkFound::Incomplete => found = MarkFound::Incomplete,
-            MarkFound::Nothing => {}
+            MarkMatch::Mark((), length) => return MarkMatch::Mark(value, length),
+            MarkMatch::Incomplete => found = MarkMatch::Incomplete,
+            MarkMatch::Nothing => {}
         }
     }
     found
@@ -66,9 +66,9 @@ pub(super) fn first_match<T: Copy>(
 pub(super) fn find_first(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST_CHARACTERS) {
         match first_match(&text[at..], marks.iter().map(|mark| (*mark, ()))) {
-            MarkFound::Mark((), length) => return Ok((at, length)),
-            MarkFound::Incomplete => return Err(at),
-            MarkFound::Nothing => {}
+            MarkMatch::Mark((), length) => return Ok((at, length)),
+            MarkMatch::Incomplete => return Err(at),
+            MarkMatch::Nothing => {}
         }
     }
     Err(text.len())

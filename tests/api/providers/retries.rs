@@ -158,8 +158,7 @@ fn unknown_model_is_unavailable() {
     }
 }
 
-/// On the small stack of a call's thread, with the largest possible input: an overflow would abort the whole
-/// program.
+/// A call's thread has a small stack, and the input is as large as allowed: an overflow would abort the whole program.
 #[test]
 fn demo_models_stream_their_answer() {
     const LARGE_TEXT: &str = include_str!("../../data/documents/gpl-3.txt");

@@ -38,7 +38,7 @@ enum ResponseSource {
     Script(Vec<ScriptLine>),
     /// By connection number.
     Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
-    /// By request.
+    /// Computed from each request.
     Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),
 }
 

@@ -115,7 +115,7 @@ impl Bucket {
         self.state.lock().unwrap().outage = Some((method, trouble));
     }
 
-    /// Ends the outage.
+    /// Ends a simulated outage: requests succeed again.
     pub fn end_outage(&self) {
         self.state.lock().unwrap().outage = None;
     }

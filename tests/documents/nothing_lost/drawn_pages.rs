@@ -1,4 +1,4 @@
-//! What a page of a PDF file shows without letters, or does not show although its letters are in the file.
+//! Pages of a PDF file that show content without letters, or hide letters that are in the file.
 
 use std::fmt::Write as _;
 
@@ -93,7 +93,7 @@ fn pages_name_drawings_and_hidden_words() {
     ]);
 }
 
-/// What only looks like hidden text or a drawing is neither left out nor named.
+/// Text and drawings that only look hidden are read, and no omission is reported.
 #[test]
 fn visible_words_and_rulings_raise_no_alarm() {
     let words = "BT /F 12 Tf 50 300 Td (planted) Tj ET ";

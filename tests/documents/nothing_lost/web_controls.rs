@@ -155,7 +155,7 @@ fn web_pages_lose_no_control() {
             "",
         ),
     ]);
-    // What the page shows already is not repeated, and not a remark.
+    // Text that the page already shows is neither repeated nor reported.
     let (text, notes) = text_and_notes(
         &page(
             "<a href=x title='Home page'>Home page</a><button aria-label='Send'>Send</button><span style='font-size:0.9em;opacity:0.5'>small</span>",

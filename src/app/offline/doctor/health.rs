@@ -31,7 +31,7 @@ pub struct HealthProbe {
 
 impl HealthProbe {
     /// Whether the server accepts requests.
-    pub fn serves(&self) -> bool {
+    pub fn accepts_requests(&self) -> bool {
         self.status != "error"
     }
 }
@@ -110,7 +110,10 @@ mod tests {
             r#"{"status":"error","version":"1","database":{"engine":"SQLite 3"},"message":"m"}"#;
         let answer = parse_response(&format!("HTTP/1.1 503 x\r\na: b\r\n\r\n{quire}"));
         let answer = answer.expect("a Quire's");
-        assert_eq!((answer.message.as_str(), answer.serves()), ("m", false));
+        assert_eq!(
+            (answer.message.as_str(), answer.accepts_requests()),
+            ("m", false)
+        );
         for response in [
             "",
             "HTTP/1.1 200 OK\r\n\r\n",

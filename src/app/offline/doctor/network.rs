@@ -61,7 +61,7 @@ fn check_port(
     let (state, text, is_serving) = match bound {
         Ok(()) => (CheckState::Ok, format!("{address} is free"), false),
         Err(ErrorKind::AddrInUse) => match ask() {
-            Ok(answer) if answer.serves() => {
+            Ok(answer) if answer.accepts_requests() => {
                 let text = format!("Quire {} is running at {address}", answer.version);
                 (CheckState::Ok, text, true)
             }

@@ -13,7 +13,7 @@ const MAX_NAMES: usize = 20;
 
 /// Where the originals are.
 #[derive(Clone, Copy)]
-enum OriginalsPlace {
+enum OriginalsLocation {
     /// In the `documents` folder.
     Folder,
     /// There, and in a replica.
@@ -43,9 +43,9 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> 
             compared.damaged.extend(differ);
         }
         let place = match (store.is_embedded(), has_replica) {
-            (false, _) => OriginalsPlace::Database,
-            (true, true) => OriginalsPlace::Replica,
-            (true, false) => OriginalsPlace::Folder,
+            (false, _) => OriginalsLocation::Database,
+            (true, true) => OriginalsLocation::Replica,
+            (true, false) => OriginalsLocation::Folder,
         };
         Ok((compared, place))
     };
@@ -63,7 +63,7 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> 
     }
 }
 
-fn findings(compared: &FileComparison, place: OriginalsPlace) -> Vec<CheckResult> {
+fn findings(compared: &FileComparison, place: OriginalsLocation) -> Vec<CheckResult> {
     let mut findings = vec![check_missing(&compared.missing, place)];
     findings.extend(check_damaged(&compared.damaged, place));
     findings.extend(check_unowned(&compared.unowned));
@@ -71,11 +71,11 @@ fn findings(compared: &FileComparison, place: OriginalsPlace) -> Vec<CheckResult
     findings
 }
 
-fn check_missing(missing: &[String], place: OriginalsPlace) -> CheckResult {
+fn check_missing(missing: &[String], place: OriginalsLocation) -> CheckResult {
     let names = join_names(missing);
     let documents = documents_have(missing.len());
     match (missing.len(), place) {
-        (0, OriginalsPlace::Database) => finding(
+        (0, OriginalsLocation::Database) => finding(
             SUBJECT,
             CheckState::Ok,
             "every document has its file in the database (only sizes are compared)",
@@ -86,19 +86,19 @@ fn check_missing(missing: &[String], place: OriginalsPlace) -> CheckResult {
             "every document has its file (only sizes are compared; to compare the content, run sha256sum on a file in \
              the `documents` folder: GET /api/documents/ID shows the expected sha256)",
         ),
-        (_, OriginalsPlace::Replica) => {
+        (_, OriginalsLocation::Replica) => {
             let text = format!(
                 "{documents} no file here yet; the server fetches it from the replica: {names}"
             );
             finding(SUBJECT, CheckState::Warning, text)
         }
-        (_, OriginalsPlace::Database) => {
+        (_, OriginalsLocation::Database) => {
             let text = format!(
                 "{documents} lost the original file; restore the database from a copy, or import an archive written by `quire export` that contains the file: {names}"
             );
             finding(SUBJECT, CheckState::Failed, text)
         }
-        (_, OriginalsPlace::Folder) => {
+        (_, OriginalsLocation::Folder) => {
             let text = format!(
                 "{documents} lost the original file; restore the `documents` folder from a copy, or import an archive written by `quire export` that contains the file: {names}"
             );
@@ -107,15 +107,15 @@ fn check_missing(missing: &[String], place: OriginalsPlace) -> CheckResult {
     }
 }
 
-fn check_damaged(damaged: &[String], place: OriginalsPlace) -> Option<CheckResult> {
+fn check_damaged(damaged: &[String], place: OriginalsLocation) -> Option<CheckResult> {
     let text = format!(
         "{} a damaged file; {}: {}",
         documents_have(damaged.len()),
         match place {
-            OriginalsPlace::Database => "restore the database from a copy, or upload each again",
-            OriginalsPlace::Replica =>
+            OriginalsLocation::Database => "restore the database from a copy, or upload each again",
+            OriginalsLocation::Replica =>
                 "move each elsewhere, and the server fetches it from the replica",
-            OriginalsPlace::Folder => "restore each in the `documents` folder from a copy",
+            OriginalsLocation::Folder => "restore each in the `documents` folder from a copy",
         },
         join_names(damaged)
     );

@@ -75,7 +75,7 @@ pub(super) fn copy_error(table: &str, error: &TransferError) -> Error {
     }
 }
 
-/// Returns the error for files that the source's replica may have.
+/// Returns the error for original files that may exist only in the source's replica.
 pub(super) fn only_in_replica(count: usize) -> Error {
     let text = format!("original files that are only in the replica, if anywhere: {count}");
     Error::new(Kind::Conflict, text).resolve(

@@ -14,11 +14,11 @@ use crate::domain::id::DocumentId;
 use crate::store::transfer::{TransferSource, TransferTarget};
 use crate::store::{StoreError, documents, originals};
 
-/// The name under which they are reported.
+/// Name of the original files in reports.
 const NAME: &str = "original files";
-/// What is shown while they are copied.
+/// Progress label while the files are copied.
 const COPYING: &str = "copying original files";
-/// What is shown while they are read back.
+/// Progress label while the copied files are verified.
 const VERIFYING: &str = "verifying original files";
 
 /// Number of bytes to hash at a time.
@@ -27,7 +27,8 @@ const HASHED_BYTES: usize = 64 << 10;
 /// The files of the source's documents.
 pub(super) struct OriginalsSource<'a> {
     source: &'a TransferSource,
-    /// Folder of the source; with a server, of files that are not in the database yet.
+    /// Folder of the source. If the database is on a server, it contains the files that have not been moved to the
+    /// database yet.
     folder: PathBuf,
     is_server: bool,
     /// All documents with the recorded SHA-256 of their originals.
@@ -61,7 +62,7 @@ impl<'a> OriginalsSource<'a> {
         })
     }
 
-    /// Returns the documents whose file was not as it was recorded.
+    /// Returns the documents whose file is missing or differs from the recorded hash.
     pub(super) fn into_findings(self) -> OriginalsFindings {
         self.findings.into_inner()
     }
@@ -102,7 +103,7 @@ impl<'a> OriginalsSource<'a> {
                 put.map_err(|error| target_error(&error.into()))?;
                 number += 1;
             }
-            // An empty file is there too.
+            // An empty file has no pieces, but still exists.
             match number {
                 0 => originals::put_piece(target.writer(), id, 0, &[])
                     .map_err(|error| target_error(&error.into())),
@@ -114,7 +115,7 @@ impl<'a> OriginalsSource<'a> {
     fn copy(
         &self,
         progress: &mut dyn FnMut(&str, u64),
-        mut put: impl FnMut(&DocumentId, &mut Pieces<'_>) -> Result<()>,
+        mut put: impl FnMut(&DocumentId, &mut FilePieces<'_>) -> Result<()>,
     ) -> Result<MigratedTable> {
         let mut files = FilesHash::default();
         for (id, recorded) in &self.documents {
@@ -123,7 +124,7 @@ impl<'a> OriginalsSource<'a> {
                 missing.push(id.as_str().to_owned());
                 continue;
             };
-            let mut pieces = Pieces {
+            let mut pieces = FilePieces {
                 content,
                 hasher: sha256::Hasher::new(),
             };
@@ -139,7 +140,7 @@ impl<'a> OriginalsSource<'a> {
         Ok(files.finish())
     }
 
-    /// Opens a file; `None` if it is not there.
+    /// Opens a file; `None` if it does not exist.
     fn open(&self, id: &DocumentId, recorded: &str) -> Result<Option<Content<'a>>> {
         let file = match input_file::open(&self.folder.join(id.as_str())) {
             Ok(file) => Some(file),
@@ -195,7 +196,7 @@ pub(super) fn read_folder(
     let mut files = FilesHash::default();
     for name in names {
         let file = File::open(folder.join(&name)).map_err(failed)?;
-        let mut pieces = Pieces {
+        let mut pieces = FilePieces {
             content: Content::File(file),
             hasher: sha256::Hasher::new(),
         };
@@ -240,12 +241,12 @@ enum Content<'a> {
 }
 
 /// A file in pieces of bounded size, hashed as they are read.
-struct Pieces<'a> {
+struct FilePieces<'a> {
     content: Content<'a>,
     hasher: sha256::Hasher,
 }
 
-impl Pieces<'_> {
+impl FilePieces<'_> {
     /// Returns the next piece.
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let piece = match &mut self.content {

@@ -1,5 +1,5 @@
-//! A data folder that receives a database. Everything is written to a folder in it, which servers refuse to start
-//! beside, and gets its name at the end: first the documents, then the database.
+//! A data folder that is the target of a migration. Everything is first written to a staging folder, next to which no
+//! server starts; at the end, the documents and then the database are renamed to their final paths.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -16,10 +16,11 @@ use crate::crypto::secret;
 use crate::store::transfer::TransferSource;
 use crate::store::{settings, verify};
 
-/// Name of the list of the documents that get their names, without which nothing outside the staging folder is ours.
+/// Name of the file that lists the migrated documents. Without it, nothing outside the staging folder was created by a
+/// migration.
 const MOVED_DOCUMENTS: &str = "moved-documents";
 
-/// A locked folder with a new place for the database and the documents.
+/// A locked target folder with a staging folder for the database and the documents.
 pub(super) struct StagedFolder {
     folder: PathBuf,
     staging: PathBuf,
@@ -63,7 +64,8 @@ impl StagedFolder {
         Ok(target)
     }
 
-    /// Makes room for the folder of the documents, which is moved there at the end. A link or a mount cannot be replaced.
+    /// Checks that the documents can be renamed to their final path at the end. A link or a mount point cannot be
+    /// replaced.
     fn check_documents_folder(&self) -> Result<()> {
         let documents = self.folder.join("documents");
         ignore_missing(fs::remove_dir(&documents)).map_err(|error| {
@@ -125,25 +127,25 @@ impl StagedFolder {
         }
     }
 
-    /// Verifies the new database, and gives everything its name.
+    /// Verifies the new database, and renames everything to its final path.
     ///
     /// # Errors
     /// `Internal` if the database is damaged or a file cannot be written.
     pub(super) fn publish(self) -> Result<()> {
         verify(&self.database())
             .map_err(|error| Error::new(Kind::Internal, format!("the copy: {error}")))?;
-        if let Err(error) = self.put_in_place() {
-            // Alone, it would keep a server from starting in the folder.
+        if let Err(error) = self.move_into_place() {
+            // A secret without a database would prevent a server from starting in the folder.
             if self.secret_to_copy.is_some() && !folder::database(&self.folder).exists() {
                 let _ = fs::remove_file(secret::path(&self.folder));
             }
             return Err(self.io_error(&error));
         }
-        // Dropping this removes the staging folder. If that fails, a server may start beside it.
+        // Dropping this removes the staging folder. If that fails, a server can still start in the folder.
         Ok(())
     }
 
-    fn put_in_place(&self) -> io::Result<()> {
+    fn move_into_place(&self) -> io::Result<()> {
         if let Some(source) = &self.secret_to_copy {
             let own = secret::path(&self.folder);
             io::copy(&mut File::open(source)?, &mut open_new(&own)?)?;
@@ -154,7 +156,7 @@ impl StagedFolder {
         self.list_documents()?;
         File::open(&self.staging)?.sync_all()?;
         fs::rename(self.documents(), self.folder.join("documents"))?;
-        // A power failure must not keep only the second name.
+        // After a power failure, the second rename must not exist without the first.
         File::open(&self.folder)?.sync_all()?;
         fs::rename(self.database(), folder::database(&self.folder))?;
         File::open(&self.folder)?.sync_all()?;
@@ -174,13 +176,13 @@ impl StagedFolder {
         list.sync_all()
     }
 
-    /// Undoes what an interrupted migration did. It may have put the documents in their place, but not the database.
-    /// Other files in the folder are not touched.
+    /// Undoes the renames of an interrupted migration, which may have moved the documents to their final path but not
+    /// the database. Does not touch other files in the folder.
     fn remove_interrupted(&self) -> io::Result<()> {
-        let is_between = self.database().exists()
+        let is_half_moved = self.database().exists()
             && !self.documents().exists()
             && !folder::database(&self.folder).exists();
-        if is_between {
+        if is_half_moved {
             self.remove_moved_documents()?;
         }
         self.remove_staging()
@@ -195,18 +197,19 @@ impl StagedFolder {
         for name in names.lines() {
             ignore_missing(fs::remove_file(documents.join(name)))?;
         }
-        // Fails if there are other files, which are then found as data.
+        // Fails if the folder has other files, which the following check reports.
         let _ = fs::remove_dir(documents);
         Ok(())
     }
 
-    /// Removes the staging folder, beginning with the list: after an interruption, it must not be followed again.
+    /// Removes the staging folder. Removes the list first, so that a later start does not act on it again after an
+    /// interruption.
     fn remove_staging(&self) -> io::Result<()> {
         ignore_missing(fs::remove_file(self.staging.join(MOVED_DOCUMENTS)))?;
         ignore_missing(fs::remove_dir_all(&self.staging))
     }
 
-    /// Returns the first thing that a database would be mixed with.
+    /// Returns the first file or folder that conflicts with a new database.
     fn first_data(&self) -> io::Result<Option<&'static str>> {
         for name in ["quire.db", "quire.db-wal", "quire.db-journal"] {
             if self.folder.join(name).exists() {
@@ -312,7 +315,7 @@ mod tests {
         fs::write(staged.database(), "x").unwrap();
         // The database cannot get its name.
         fs::create_dir_all(folder::database(&folder).join("x")).unwrap();
-        assert!(staged.put_in_place().is_err());
+        assert!(staged.move_into_place().is_err());
         fs::remove_dir_all(folder::database(&folder)).unwrap();
         assert!(folder.join("documents").join(OURS).exists());
         drop(staged);

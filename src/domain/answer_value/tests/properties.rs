@@ -47,7 +47,7 @@ proptest! {
         reader.read(&one);
         AnswerReader::final_statement(&one);
         numbers_in(&one);
-        last_stated(&one);
+        last_stated_number(&one);
         parse_number(&one);
         common_value(&other, &[&one, &other, &one]);
     }

@@ -41,7 +41,7 @@ impl Scanner<'_> {
 
     // Whether to drop the brackets of `[T]he` and `walk[ed]`, which show that the person quoting changed these
     // letters.
-    pub(super) fn drops_brackets(&mut self, c: char) -> bool {
+    pub(super) fn skips_brackets(&mut self, c: char) -> bool {
         let inside = match c {
             '[' => self.bracketed_formula(c),
             _ => None,
@@ -52,16 +52,16 @@ impl Scanner<'_> {
             return false;
         };
         let length = inside.chars().count();
-        let is_within =
+        let is_inside_word =
             self.open_word.is_some() || self.next(length + 2).is_some_and(char::is_alphabetic);
-        if is_within {
+        if is_inside_word {
             self.dropped_brackets = vec![self.position + length + 1];
         }
-        is_within
+        is_inside_word
     }
 
     // Whether to drop the dollar signs around a formula: `$10^{-3}$`.
-    pub(super) fn drops_dollars(&mut self, c: char) -> bool {
+    pub(super) fn skips_dollar_signs(&mut self, c: char) -> bool {
         if c != '$' {
             return false;
         }

@@ -227,9 +227,9 @@ impl BracketCursor<'_> {
     // Whether a name, a number, or an operator touches the brackets from outside.
     fn is_applied(&self, end: usize) -> bool {
         let before = self.char_before();
-        let is_touched = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
-        let far_before = (0..self.position).rev().map_while(|at| self.get(at));
-        let far_before = far_before.take(3).find(|c| !c.is_whitespace());
+        let is_attached = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
+        let nonblank_before = (0..self.position).rev().map_while(|at| self.get(at));
+        let nonblank_before = nonblank_before.take(3).find(|c| !c.is_whitespace());
         let after = self.get(end + 1);
         let second_after = self.get(self.skip_spaces(end + 1));
         let is_factor = |c: char| matches!(c, '×' | '·' | '*' | '÷' | '⋅');
@@ -237,8 +237,8 @@ impl BracketCursor<'_> {
             matches!(c, '^' | '/' | '!' | '′')
                 || super::super::characters::from_superscript(c).is_some()
         };
-        is_touched
-            || far_before.is_some_and(is_factor)
+        is_attached
+            || nonblank_before.is_some_and(is_factor)
             || after.is_some_and(|c| raises(c) || c.is_alphanumeric())
             || second_after.is_some_and(is_factor)
     }

@@ -19,10 +19,10 @@ impl Scanner<'_> {
             return (!is_degree).then_some((run, length));
         }
         let is_caret = self.next(0) == Some('^');
-        let is_power = (self.next(0), self.next(1)) == (Some('*'), Some('*'));
-        let skipped = usize::from(is_caret) + 2 * usize::from(is_power && !is_caret);
-        let is_behind = self.open_word.is_some() || self.is_behind_figure();
-        if skipped == 0 || !is_behind {
+        let is_power_operator = (self.next(0), self.next(1)) == (Some('*'), Some('*'));
+        let skipped = usize::from(is_caret) + 2 * usize::from(is_power_operator && !is_caret);
+        let follows_word = self.open_word.is_some() || self.follows_figure();
+        if skipped == 0 || !follows_word {
             return None;
         }
         let opening = self.next(skipped).filter(|c| matches!(c, '{' | '('));
@@ -42,7 +42,7 @@ impl Scanner<'_> {
         is_figure.then_some((run.to_lowercase(), length))
     }
 
-    pub(super) fn is_behind_figure(&self) -> bool {
+    pub(super) fn follows_figure(&self) -> bool {
         let offset = self
             .chars
             .get(self.position)
@@ -112,7 +112,7 @@ impl Scanner<'_> {
     }
 
     // Whether to drop the underscore of `x_1` and `x_{1}`, which equal x₁.
-    pub(super) fn drops_underscore(&self, c: char) -> bool {
+    pub(super) fn skips_underscore(&self, c: char) -> bool {
         let is_symbol = self.open_word.as_ref().is_some_and(|open| {
             let is_short =
                 open.raw.chars().count() <= 2 && open.raw.chars().all(char::is_alphabetic);
@@ -137,7 +137,7 @@ impl Scanner<'_> {
             return;
         }
         self.close_word();
-        let is_base = self.is_behind_figure();
+        let is_base = self.follows_figure();
         let end = offset + c.len_utf8();
         self.position += 1;
         if let (true, Some(word)) = (is_base, self.words.last_mut()) {

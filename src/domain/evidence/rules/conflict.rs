@@ -22,7 +22,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
     );
     let (sentence_words, others) = (content_words(&pair.sentence), content_words(&pair.quote));
     if !has_spaces(&sentence_words) || !has_spaces(&others) {
-        return share_characters(sentence, other)
+        return have_common_characters(sentence, other)
             .then(|| foreign::objection(sentence, other))
             .flatten();
     }
@@ -34,8 +34,8 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
             .cloned()
             .collect()
     };
-    if !share_terms(&sentence_words, &others)
-        && !share_terms(&names_only(&sentence_words), &names_only(&others))
+    if !have_common_terms(&sentence_words, &others)
+        && !have_common_terms(&names_only(&sentence_words), &names_only(&others))
     {
         return None;
     }
@@ -55,7 +55,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
         .or_else(|| foreign::objection(sentence, other))
 }
 
-fn share_terms(own: &[String], others: &[String]) -> bool {
+fn have_common_terms(own: &[String], others: &[String]) -> bool {
     let (short, long) = match own.len() <= others.len() {
         true => (own, others),
         false => (others, own),
@@ -84,7 +84,7 @@ fn quantifier_conflict(pair: &SentenceAndQuote) -> Option<String> {
 }
 
 // Whether two texts in a script without spaces share two of three of their characters.
-fn share_characters(left: &str, right: &str) -> bool {
+fn have_common_characters(left: &str, right: &str) -> bool {
     let letters =
         |text: &str| -> BTreeSet<char> { text.chars().filter(|c| c.is_alphanumeric()).collect() };
     let (left, right) = (letters(left), letters(right));

@@ -69,8 +69,12 @@ fn the_sentence_itself_is_held_against_the_members_words() {
         let support = &map.sentences[0];
         assert_eq!(support.level, expected, "{draft} / {sentence}: {support:?}");
         assert_eq!(map.consensus, [0], "they do agree on the claim");
-        let is_made = expected == SupportedAgreed || sentence.contains(" and ");
-        assert_eq!(support.claim.is_some(), is_made, "{draft} / {sentence}");
+        let expects_claim = expected == SupportedAgreed || sentence.contains(" and ");
+        assert_eq!(
+            support.claim.is_some(),
+            expects_claim,
+            "{draft} / {sentence}"
+        );
         assert!(!support.disputed);
     }
 }

@@ -68,7 +68,7 @@ impl SuccessiveHalving {
             _ if is_decided => StopReason::OneLeft,
             _ if is_short => StopReason::Budget,
             depth if depth == self.observations.case_order.len() => StopReason::Cases,
-            depth if self.is_not_worth(&[other, current], depth) => StopReason::NotWorth,
+            depth if self.costs_more_than_gain(&[other, current], depth) => StopReason::NotWorth,
             depth => return self.next_block(depth, self.observations.case_order.len()),
         };
         let mean = paired::mean(&differences);

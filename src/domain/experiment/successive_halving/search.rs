@@ -16,7 +16,7 @@ const TRIAL_CASES: usize = 4;
 /// Range of the number of feedback cases; in between, a third of the race's cases.
 const FEEDBACK_CASES_RANGE: (usize, usize) = (4, 12);
 /// Fraction of the race's budget that is kept for the race.
-const RACE_PART: f64 = 0.5;
+const RACE_BUDGET_FRACTION: f64 = 0.5;
 
 /// Step of the search.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,12 +142,12 @@ impl SuccessiveHalving {
             .filter(|(_, values)| values.len() == self.feedback)
             .collect();
         let search = self.observations.design.search;
-        let may_go_on = search.is_some_and(|search| {
+        let may_continue = search.is_some_and(|search| {
             self.proposals_made < search.max_proposals
-                && self.remaining_share() > RACE_PART
+                && self.remaining_share() > RACE_BUDGET_FRACTION
                 && self.can_afford_bill(search.declared)
         });
-        let parent = may_go_on.then(|| self.draw_parent(&pool)).flatten();
+        let parent = may_continue.then(|| self.draw_parent(&pool)).flatten();
         if let Some(parent) = parent {
             self.phase = RacePhase::Search(SearchStep::Waiting(parent));
             self.evaluate_on(Vec::new(), 0, 0);
@@ -183,9 +183,9 @@ impl SuccessiveHalving {
         let seed = self.observations.design.seed ^ 0x9A7E ^ (self.proposals_made as u64) << 8;
         let mut draw = Random::new(seed).index_below(all);
         let parent = weighted.iter().find(|(_, weight)| {
-            let is_here = draw < *weight;
+            let is_drawn = draw < *weight;
             draw = draw.saturating_sub(*weight);
-            is_here
+            is_drawn
         });
         parent.map(|(arm, _)| *arm)
     }

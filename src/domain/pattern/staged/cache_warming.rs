@@ -14,7 +14,7 @@ impl StagedRun {
         let mut leading: Vec<String> = Vec::new();
         for member in std::mem::take(&mut self.awaiting_reservation) {
             let model = self.state.member(member).model.clone();
-            if self.saves_by_waiting(member) && leading.contains(&model) {
+            if self.is_cheaper_after_caching(member) && leading.contains(&model) {
                 self.held_back.push(member);
             } else {
                 leading.push(model);
@@ -23,7 +23,7 @@ impl StagedRun {
         }
     }
 
-    fn saves_by_waiting(&self, member: usize) -> bool {
+    fn is_cheaper_after_caching(&self, member: usize) -> bool {
         let price = self.state.member(member).price;
         let is_cheaper = |price: crate::domain::money::Price| {
             price
@@ -48,10 +48,10 @@ impl StagedRun {
             .map(|(&member, _)| self.state.member(member).model.clone())
             .collect();
         let waits = |member: &usize| reading.contains(&self.state.member(*member).model);
-        let (still, ready): (Vec<usize>, Vec<usize>) = std::mem::take(&mut self.held_back)
+        let (still_waiting, ready): (Vec<usize>, Vec<usize>) = std::mem::take(&mut self.held_back)
             .into_iter()
             .partition(waits);
-        self.held_back = still;
+        self.held_back = still_waiting;
         for member in ready {
             self.start_call(now, member);
         }

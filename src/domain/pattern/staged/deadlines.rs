@@ -19,9 +19,9 @@ impl StagedRun {
             true => Duration::ZERO,
             false => run / SYNTHESIS_RESERVE,
         };
-        let of_stage = stage.saturating_sub(now.since(self.stage_started));
+        let stage_time_left = stage.saturating_sub(now.since(self.stage_started));
         let of_run = (run - reserved_time).saturating_sub(now.since(self.time_limit_start));
-        of_stage.min(of_run)
+        stage_time_left.min(of_run)
     }
 
     /// Returns the remaining time of the run.

@@ -50,20 +50,20 @@ impl StagedRun {
             self.state.plan.arrangement,
             self.state.plan.first_answer_stage(),
         );
-        let enters = NextStage::EnterStage(stage + 1);
+        let enter_next = NextStage::EnterStage(stage + 1);
         if way == Arrangement::Vote
             || stage + 1 >= stages
             || stage < first
             || self.state.is_single()
         {
-            return enters;
+            return enter_next;
         }
         if self.finishes_early {
             return NextStage::EnterStage(stages - 1);
         }
         let threshold = self.state.plan.agreement.filter(|_| stage == first);
         let Some(threshold) = threshold.filter(|_| self.can_skip()) else {
-            return enters;
+            return enter_next;
         };
         if self.compare_drafts(now, stage) {
             return NextStage::AskJudge;
@@ -80,7 +80,7 @@ impl StagedRun {
         match (verdict.agrees, is_cascade) {
             (true, true) => NextStage::KeepDraft,
             (true, false) => NextStage::EnterStage(stages - 1),
-            (false, _) => enters,
+            (false, _) => enter_next,
         }
     }
 
@@ -168,10 +168,10 @@ impl StagedRun {
         let (letter, model) = (prompt::letter(best.member), &best.model);
         self.notes
             .push(format!("the answer is the draft {letter} ({model})"));
-        self.end_with(now, text);
+        self.end_with_text(now, text);
     }
 
-    pub(super) fn end_with(&mut self, now: Timestamp, text: String) {
+    pub(super) fn end_with_text(&mut self, now: Timestamp, text: String) {
         let event = RunEvent::SynthesisDelta { text: text.clone() };
         self.outputs.push_back(RunOutput::Emit(event));
         self.finish_with_answer(now, text);
@@ -216,8 +216,8 @@ impl StagedRun {
             return;
         }
         let open_members: Vec<usize> = self.open_calls.keys().copied().collect();
-        let of_model = |&member: &usize| self.state.member(member).name() == model;
-        let Some(member) = open_members.into_iter().find(of_model) else {
+        let is_of_model = |&member: &usize| self.state.member(member).name() == model;
+        let Some(member) = open_members.into_iter().find(is_of_model) else {
             return;
         };
         let stage = self.state.stage;

@@ -283,10 +283,10 @@ impl StagedRun {
     fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
         let evidence = &self.state.plan.evidence;
         let judge = evidence.judge.as_ref()?;
-        let works = |member: &&Member| !self.has_failed(&member.model);
+        let is_available = |member: &&Member| !self.has_failed(&member.model);
         if call != EvidenceCall::Passages {
             let mut candidates = std::iter::once(judge).chain(&evidence.checkers);
-            return candidates.find(works).or(Some(judge));
+            return candidates.find(is_available).or(Some(judge));
         }
         let last = self.state.plan.stages.len().saturating_sub(1);
         let answers = self.state.results.values();
@@ -296,7 +296,7 @@ impl StagedRun {
             .next();
         let is_other = |member: &&Member| Some(member.model.as_str()) != writer;
         let others = || evidence.checkers.iter().filter(is_other);
-        (others().find(works))
+        (others().find(is_available))
             .or_else(|| others().next())
             .or(evidence.checkers.first())
     }

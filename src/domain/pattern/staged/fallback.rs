@@ -64,7 +64,7 @@ impl StagedRun {
         }
         if !denied.iter().all(is_fallback) {
             if self.state.is_vote() {
-                return self.count_early(now, reason);
+                return self.count_votes_early(now, reason);
             }
             return self.end_with_best_answer(now, reason);
         }

@@ -60,7 +60,7 @@ impl StagedRun {
     }
 
     /// Stops the open calls.
-    pub(super) fn stop_open(&mut self) {
+    pub(super) fn stop_open_calls(&mut self) {
         self.held_back.clear();
         let stage = self.state.stage;
         for (member, _) in std::mem::take(&mut self.open_calls) {

@@ -69,8 +69,8 @@ impl StagedRun {
 
     /// Returns the answers of all calls, those of the evidence calls last.
     pub(super) fn answers(&self) -> impl Iterator<Item = &StageAnswer> {
-        let of_stages = self.state.results.values();
-        of_stages.chain(self.evidence.results.values())
+        let stage_results = self.state.results.values();
+        stage_results.chain(self.evidence.results.values())
     }
 
     /// Returns the requests and answers of a run, so that a rerun can reuse them.

@@ -17,15 +17,15 @@ impl StagedRun {
         let mut answered = Self::answered_requests(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
-        let mut spared = Vec::new();
+        let mut reused = Vec::new();
         for (stage, of) in plan.stages.iter().enumerate() {
-            let seats = match of.role {
+            let slot_count = match of.role {
                 StageRole::Readers => plan.parts.len(),
                 StageRole::Members => plan.members.len(),
                 StageRole::Synthesizer => 1,
             };
             let mut reusable = Vec::new();
-            for member in 0..seats {
+            for member in 0..slot_count {
                 let request = run.state.build_request(stage, member);
                 let same = answered
                     .iter()
@@ -38,13 +38,13 @@ impl StagedRun {
                     ..answer
                 });
             }
-            let complete = reusable.len() == seats;
+            let complete = reusable.len() == slot_count;
             run.state.restore(reusable.clone());
-            spared.extend(reusable);
+            reused.extend(reusable);
             if !complete {
                 break;
             }
         }
-        spared
+        reused
     }
 }

@@ -59,18 +59,18 @@ impl RunState {
     // members with an answer.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
-        let stand_ins = texts.iter().map(|&(member, _)| self.model_in_slot(member));
+        let replacements = texts.iter().map(|&(member, _)| self.model_in_slot(member));
         let synthesizer = &self.plan.synthesizer;
         let first = std::iter::once(synthesizer).chain(&synthesizer.fallbacks);
         if self.is_vote() {
             // A voter would break the tie in favor of its own vote.
-            let voters: Vec<&Member> = stand_ins.collect();
+            let voters: Vec<&Member> = replacements.collect();
             let voted = |model: &str| voters.iter().any(|voter| voter.model == model);
             return first.filter(|writer| !voted(&writer.model)).collect();
         }
         let limit = SYNTHESIS_ATTEMPTS + synthesizer.fallbacks.len();
         let mut writers: Vec<&Member> = Vec::new();
-        for writer in first.chain(stand_ins) {
+        for writer in first.chain(replacements) {
             if writers.len() < limit && writers.iter().all(|other| other.model != writer.model) {
                 writers.push(writer);
             }
@@ -125,8 +125,8 @@ impl RunState {
     pub fn restore(&mut self, results: Vec<StageAnswer>) {
         let last = self.plan.stages.len().saturating_sub(1);
         for result in results {
-            let is_member_s = (self.plan.first_answer_stage()..last).contains(&result.stage);
-            if is_member_s && !result.earlier.is_empty() {
+            let is_member_answer = (self.plan.first_answer_stage()..last).contains(&result.stage);
+            if is_member_answer && !result.earlier.is_empty() {
                 *self.fallbacks_used.entry(result.member).or_default() += result.earlier.len();
             }
             let (stage, member) = (result.stage, result.member);
@@ -140,8 +140,8 @@ impl RunState {
         let mut own_text = None;
         let newest = self.newest_before(self.stage);
         // Unused critiques are shown with the texts they criticize.
-        let unheeded = newest.filter(|&stage| self.is_last() && self.is_review(stage));
-        let read = match unheeded {
+        let unused_critiques = newest.filter(|&stage| self.is_last() && self.is_review(stage));
+        let read = match unused_critiques {
             Some(reviewed) => self.newest_answers_before(reviewed),
             None => newest,
         };
@@ -159,7 +159,7 @@ impl RunState {
         let reader = if self.is_last() { 255 } else { member as u64 };
         let seed = self.plan.seed ^ ((self.stage as u64) << 32 | reader << 16);
         prompt::shuffle(&mut peers, seed);
-        let reviews = unheeded.map_or_else(Vec::new, |stage| self.texts_of(stage));
+        let reviews = unused_critiques.map_or_else(Vec::new, |stage| self.texts_of(stage));
         let mut reviews: Vec<Peer> = reviews
             .into_iter()
             .map(|(author, text)| new_peer(author, text))
@@ -226,11 +226,11 @@ impl RunState {
         };
         let answers: Vec<_> = self.results.values().filter(is_answer).collect();
         let newest = answers.iter().map(|result| result.stage).max()?;
-        let mut of_newest = answers.into_iter().filter(|answer| answer.stage == newest);
-        let first = of_newest.next()?;
+        let mut newest_answers = answers.into_iter().filter(|answer| answer.stage == newest);
+        let first = newest_answers.next()?;
         let synthesizer_model = &self.plan.synthesizer.model;
         std::iter::once(first)
-            .chain(of_newest)
+            .chain(newest_answers)
             .find(|answer| answer.model == *synthesizer_model)
             .or(Some(first))
     }
@@ -411,12 +411,12 @@ impl RunState {
     pub fn rebuild_requests(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
         // A fallback reader was called under the planned reader's name.
-        let is_itself = |result: &StageAnswer| {
+        let is_by_planned_member = |result: &StageAnswer| {
             result.stage >= self.plan.first_answer_stage() || result.fallback_for.is_none()
         };
         let answered_calls = results
             .into_iter()
-            .filter(|result| result.answered() && is_itself(result));
+            .filter(|result| result.answered() && is_by_planned_member(result));
         let answered_calls: Vec<StageAnswer> = answered_calls.collect();
         answered_calls
             .into_iter()

@@ -26,19 +26,19 @@ impl StagedRun {
     pub(super) fn next_voters(&self, waiting: Vec<usize>) -> Vec<usize> {
         let plan = &self.state.plan;
         let members = plan.members.len();
-        let votes_now = self.state.is_vote() && self.state.stage == plan.first_answer_stage();
-        if !votes_now || !plan.is_adaptive || members < MIN_FOR_WAVES {
+        let is_voting = self.state.is_vote() && self.state.stage == plan.first_answer_stage();
+        if !is_voting || !plan.is_adaptive || members < MIN_FOR_WAVES {
             return waiting;
         }
         let prices: Vec<_> = plan.members.iter().map(|member| member.price).collect();
         let majority = &ballot::call_order(&prices)[..members / 2 + 1];
-        let of_majority: Vec<usize> = waiting
+        let majority_voters: Vec<usize> = waiting
             .iter()
             .copied()
             .filter(|member| majority.contains(member))
             .collect();
-        if !of_majority.is_empty() {
-            return of_majority;
+        if !majority_voters.is_empty() {
+            return majority_voters;
         }
         let texts = self.state.texts_of(plan.first_answer_stage());
         let count = ballot::count(&plan.question, &texts);
@@ -91,7 +91,7 @@ impl StagedRun {
     }
 
     /// Ends the run with the votes so far because the reservation for further calls was denied.
-    pub(super) fn count_early(&mut self, now: Timestamp, reason: String) {
+    pub(super) fn count_votes_early(&mut self, now: Timestamp, reason: String) {
         if !self
             .state
             .has_any_answer(self.state.plan.first_answer_stage())
@@ -120,7 +120,7 @@ impl StagedRun {
             .find(|result| result.stage == plan.first_answer_stage() && result.member == speaker);
         let words = words.map_or("", |result| result.text.as_str());
         let text = match &plan.format {
-            None => Some(form::in_closing_form(
+            None => Some(form::to_closing_form(
                 &plan.question,
                 &conversation_wording(plan),
                 words,
@@ -132,7 +132,7 @@ impl StagedRun {
         };
         self.notes.append(&mut notes);
         match text {
-            Some(text) => self.end_with(now, text),
+            Some(text) => self.end_with_text(now, text),
             None => {
                 let error = format!(
                     "the winner of the vote, {}, does not fit the requested format",

@@ -71,8 +71,8 @@ pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
         "soll der",
         "soll das",
     ]);
-    let is_closed_question = !decision
-        && (begins_like_closed_question(lower) || has_options(lower) || any(QUANTITY_WORDS));
+    let is_closed_question =
+        !decision && (starts_closed_question(lower) || has_options(lower) || any(QUANTITY_WORDS));
     if is_closed_question {
         forms.push(CLOSED_QUESTION);
     }
@@ -138,7 +138,7 @@ const CALCULATION_WORDS: &[&str] = &[
     "programmiere",
 ];
 
-fn begins_like_closed_question(lower: &str) -> bool {
+fn starts_closed_question(lower: &str) -> bool {
     let first: String = lower.chars().take_while(|c| c.is_alphabetic()).collect();
     let verbs = [
         "is", "are", "was", "were", "does", "do", "did", "has", "have", "had", "can", "ist",

@@ -1,9 +1,9 @@
 //! Tables in OpenDocument files, including the sheets of a spreadsheet.
 
 use super::super::body::{ParagraphRole, TableCell, to_one_line};
-use super::super::odf_parts::{CoveredColumns, Repeated, content};
+use super::super::odf_parts::{CoveredColumns, RepeatCounts, content};
 use super::super::xml::{Tag, Xml};
-use super::{MAX_REPEATS, OdfReader, OdfSort};
+use super::{MAX_REPEATS, OdfElementKind, OdfReader};
 use crate::extract::output::OutputFull;
 
 impl OdfReader<'_, '_, '_> {
@@ -23,7 +23,7 @@ impl OdfReader<'_, '_, '_> {
                 let times = number("number-columns-repeated").unwrap_or(1).max(1);
                 let rows = number("number-rows-spanned").unwrap_or(1);
                 let is_covered = tag.name() == "covered-table-cell";
-                self.cell = Repeated {
+                self.cell = RepeatCounts {
                     repeat_count: times,
                     continues: self.covered_columns.next(is_covered, rows, times),
                     content: content(tag),
@@ -35,7 +35,7 @@ impl OdfReader<'_, '_, '_> {
     }
 
     pub(super) fn open_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
-        if self.kind == OdfSort::Sheets && self.tables == 0 {
+        if self.kind == OdfElementKind::Sheets && self.tables == 0 {
             if self.styles.hides_text(tag) {
                 self.omitted.sheets += 1;
                 self.number += 1;
@@ -45,11 +45,11 @@ impl OdfReader<'_, '_, '_> {
         }
         self.tables += 1;
         self.covered_columns = CoveredColumns::default();
-        self.body.open_table(self.kind == OdfSort::Sheets);
+        self.body.open_table(self.kind == OdfElementKind::Sheets);
     }
 
     pub(super) fn close_cell(&mut self) -> Result<(), OutputFull> {
-        let Repeated {
+        let RepeatCounts {
             repeat_count: times,
             continues,
             content,
@@ -74,8 +74,9 @@ impl OdfReader<'_, '_, '_> {
         let filled = self.body.row_is_filled();
         self.omitted.hidden_rows += usize::from(filled && self.is_hidden_row);
         self.rows_left -= if filled { times } else { 0 };
-        self.body.close_row_times(if filled { times } else { 1 })?;
-        if self.kind == OdfSort::Sheets && self.body.is_long() {
+        self.body
+            .close_repeated_row(if filled { times } else { 1 })?;
+        if self.kind == OdfElementKind::Sheets && self.body.is_long() {
             let next = self.body.next_page();
             return self.body.end_page(next);
         }
@@ -85,7 +86,7 @@ impl OdfReader<'_, '_, '_> {
     pub(super) fn close_table(&mut self) -> Result<(), OutputFull> {
         self.tables = self.tables.saturating_sub(1);
         self.body.close_table()?;
-        if self.kind == OdfSort::Sheets && self.tables == 0 {
+        if self.kind == OdfElementKind::Sheets && self.tables == 0 {
             self.number += 1;
             let next = self.body.next_page();
             if self.body.is_blank() {
