@@ -324,14 +324,13 @@ impl Accounts {
                     sessions::rotate(db, &session.id, &next, now, now + REFRESH_TOKEN_LIFETIME)?;
                     return Ok(Some(user));
                 }
-                let is_in_grace_period =
-                    session
-                        .previous_refresh_hash
-                        .is_some_and(|(previous, replaced)| {
-                            crypto::constant_time_eq(&previous, &presented_hash)
-                                && now.since(replaced) <= REFRESH_GRACE
-                        });
-                if is_in_grace_period && crypto::constant_time_eq(&session.refresh_hash, &next) {
+                let in_grace = session
+                    .previous_refresh_hash
+                    .is_some_and(|(previous, replaced)| {
+                        crypto::constant_time_eq(&previous, &presented_hash)
+                            && now.since(replaced) <= REFRESH_GRACE
+                    });
+                if in_grace && crypto::constant_time_eq(&session.refresh_hash, &next) {
                     return Ok(Some(user));
                 }
                 sessions::revoke(db, &session.id, now)?;

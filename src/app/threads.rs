@@ -274,7 +274,7 @@ impl Threads<'_> {
     ) -> Result<Option<(ThreadReport, Vec<AnalysisReport>)>> {
         let hash = crypto::token::hash(token);
         let lookup = self.store.read(move |db| {
-            let Some((user, id)) = threads::by_share(db, &hash)? else {
+            let Some((user, id)) = threads::by_share_link(db, &hash)? else {
                 return Ok(None);
             };
             let Some(row) = threads::by_id(db, &user, &id)? else {

@@ -36,7 +36,7 @@ pub struct Point {
     pub from: String,
 }
 
-/// A point that only one member makes, for older clients.
+/// A point that only one member makes. Kept for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UniquePoint {

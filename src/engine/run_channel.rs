@@ -358,7 +358,7 @@ impl RunWatch {
             }
         }
         let (id, last_seq) = (self.id.clone(), self.last_seq);
-        // In one transaction: the events of a run that is over by now are complete.
+        // Read both in one transaction: if the run is over, all its events are in the store.
         let (continues, found) = (self.shared.store)
             .read(move |db| {
                 let continues = may_continue && events::may_follow(db, &id)?;

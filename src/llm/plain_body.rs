@@ -157,9 +157,9 @@ mod tests {
     use super::*;
 
     /// A body delivered in pieces of this many bytes.
-    struct FilePieces<'a>(&'a [u8], usize);
+    struct PiecewiseReader<'a>(&'a [u8], usize);
 
-    impl PieceSource for FilePieces<'_> {
+    impl PieceSource for PiecewiseReader<'_> {
         async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
             let read = self.0.len().min(self.1);
             piece.extend_from_slice(&self.0[..read]);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     async fn read_all(body: &[u8], size: usize) -> (Vec<u8>, Result<usize, ReadError>) {
-        let mut body = PlainBody::new(FilePieces(body, size));
+        let mut body = PlainBody::new(PiecewiseReader(body, size));
         let (mut all, mut piece) = (Vec::new(), Vec::new());
         loop {
             match body.read_piece(&mut piece).await {
@@ -212,7 +212,7 @@ mod tests {
         encoder.write_all(b"data: 1\n\n").unwrap();
         encoder.flush().unwrap();
         let first = encoder.get_ref().clone();
-        let mut body = PlainBody::new(FilePieces(&first, 10_000));
+        let mut body = PlainBody::new(PiecewiseReader(&first, 10_000));
         let mut piece = Vec::new();
         assert_eq!(body.read_piece(&mut piece).await, Ok(9));
         assert_eq!(piece, b"data: 1\n\n");

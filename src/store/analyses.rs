@@ -386,7 +386,7 @@ pub fn set_share(
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
+pub fn by_share_link(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
     db.query_optional(
         "SELECT a.* FROM analyses a JOIN users u ON u.id = a.user_id
          WHERE a.share_hash = ?1 AND u.disabled = 0",

@@ -409,7 +409,7 @@ pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 3
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId)>> {
+pub fn by_share_link(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId)>> {
     db.query_optional(
         "SELECT t.user_id, t.id FROM threads t JOIN users u ON u.id = t.user_id
          WHERE t.share_hash = ?1 AND u.disabled = 0",

@@ -48,7 +48,9 @@ impl Analyses<'_> {
     /// `Missing` if no analysis has this link. Also fails if the store cannot be read.
     pub async fn find_shared(&self, token: &str) -> Result<AnalysisReport> {
         let hash = crypto::token::hash(token);
-        let lookup = self.store.read(move |db| analyses::by_share(db, &hash));
+        let lookup = self
+            .store
+            .read(move |db| analyses::by_share_link(db, &hash));
         let analysis = lookup.await?.ok_or_else(Error::missing)?;
         self.without_owner(analysis).await
     }

@@ -173,15 +173,13 @@ impl RequestedNumber {
                 .written_amount
                 .filter(|_| !is_other && !question.demands_unknown);
         }
-        let is_usual_unit = [field, question]
+        let is_common = [field, question]
             .iter()
             .any(|stated| stated.kinds.contains(&quantity.unit));
         // Named in several words: "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
-        let is_usual_unit = is_usual_unit && !question.demands_unknown;
-        quantity
-            .written_amount
-            .filter(|_| is_usual_unit || is_named)
+        let is_common = is_common && !question.demands_unknown;
+        quantity.written_amount.filter(|_| is_common || is_named)
     }
 
     // Returns the currency of "$5 per kg" if the price per kilogram is requested.

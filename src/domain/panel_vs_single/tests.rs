@@ -124,7 +124,7 @@ fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
 }
 
 #[test]
-fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
+fn a_verdict_for_the_panel_is_wrong_in_fewer_than_5_percent() {
     let mut random = Random::new(5);
     let mut cached_verdicts: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     // A panel that is equal or slightly worse must not get the verdict that it pays; one that is equal must not

@@ -56,7 +56,7 @@ pub enum RowEnd {
 }
 
 impl HtmlTables {
-    /// Opens a table.
+    /// Starts a table; within a row of another table, it is a nested one.
     pub fn open(&mut self) {
         if let Some(outer) = self.open_tables.last_mut() {
             outer.is_nested = true;

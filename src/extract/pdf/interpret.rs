@@ -149,11 +149,11 @@ impl<'a> PageInterpreter<'_, 'a> {
                 b"Do" => self.draw_object(&instruction, resources, &state, depth),
                 b"BDC" => {
                     let is_on_hidden_layer = self.layers.hides_mark(&instruction, resources);
-                    self.open_mark(is_on_hidden_layer, &mut hidden);
+                    self.begin_marked_content(is_on_hidden_layer, &mut hidden);
                     marks.open(replacement(&instruction, resources), &self.canvas);
                 }
                 b"BMC" => {
-                    self.open_mark(false, &mut hidden);
+                    self.begin_marked_content(false, &mut hidden);
                     marks.open(None, &self.canvas);
                 }
                 b"EMC" => {
@@ -180,7 +180,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         self.hidden_layers = hidden_layers;
     }
 
-    fn open_mark(&mut self, is_on_hidden_layer: bool, hidden: &mut Vec<bool>) {
+    fn begin_marked_content(&mut self, is_on_hidden_layer: bool, hidden: &mut Vec<bool>) {
         if hidden.len() < MAX_STATES {
             hidden.push(is_on_hidden_layer);
             self.hidden_layers += usize::from(is_on_hidden_layer);

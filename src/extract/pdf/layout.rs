@@ -164,11 +164,11 @@ fn gutter_between_columns(horizontal_scale: &[&LinePiece], x: f64) -> Option<Gut
         .count();
     let fewer = left.lines.len().min(right.lines.len());
     let overlap = left.top.min(right.top) - left.bottom.max(right.bottom);
-    let beside = overlap > 0.4 * (left.top - left.bottom).min(right.top - right.bottom);
+    let are_side_by_side = overlap > 0.4 * (left.top - left.bottom).min(right.top - right.bottom);
     // Table cells share lines and are short; text columns are long or have lines at independent heights.
     let free = shared * 2 < fewer;
     let text = |side: &ColumnSide| side.is_running_text || free && side.letters >= 8.0;
-    (beside && text(&left) && text(&right)).then(|| Gutter {
+    (are_side_by_side && text(&left) && text(&right)).then(|| Gutter {
         x,
         top: left.top.max(right.top) + 0.01,
         bottom: left.bottom.min(right.bottom) - 0.01,

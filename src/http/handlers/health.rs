@@ -47,8 +47,7 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
         .header(CACHE_CONTROL, "no-store")
 }
 
-/// Probes the database while there are health checks: at most every two seconds, and never without health checks.
-/// Runs until aborted.
+/// Probes the database at most every two seconds, and only while there are health checks. Runs until aborted.
 pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;

@@ -226,12 +226,12 @@ fn a_share_link_works_until_revoked() {
         insert(db, &shared_analysis)?;
         set_share(db, &user(1).id, &shared_analysis.id, Some(&[7; 32]))?;
         assert_eq!(
-            by_share(db, &[7; 32])?.map(|shared_analysis| shared_analysis.share_token_hash),
+            by_share_link(db, &[7; 32])?.map(|shared_analysis| shared_analysis.share_token_hash),
             Some(Some([7; 32]))
         );
         assert!(list_of(db, &user(1).id, 9, None, &HistoryFilter::default())?[0].shared);
         set_share(db, &user(1).id, &shared_analysis.id, None)?;
-        assert_eq!(by_share(db, &[7; 32]), Ok(None));
+        assert_eq!(by_share_link(db, &[7; 32]), Ok(None));
         Ok(())
     });
 }

@@ -32,7 +32,7 @@ pub enum BucketFault {
     Lost,
     /// A delay before the response.
     Late(Duration),
-    /// No response for this long; then the connection closes, and the request was not carried out.
+    /// Sends no response for this long, and then closes the connection without carrying out the request.
     Silence(Duration),
 }
 

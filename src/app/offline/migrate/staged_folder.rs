@@ -87,7 +87,7 @@ impl StagedFolder {
         self.staging.join("documents")
     }
 
-    /// Finds out which secret the target needs, and refuses a secret file that is not the database's.
+    /// Determines which secret the target needs, and refuses a secret file that belongs to another database.
     ///
     /// # Errors
     /// `Conflict` for another secret.

@@ -60,8 +60,8 @@ impl Counts {
     }
 }
 
-// The judge's reply: the truth nine times out of ten, otherwise that both say the same, which is its worst
-// possible error.
+// The judge is right nine times out of ten. Otherwise, it says that both answers agree, which is its worst possible
+// error.
 fn judge_says(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
     let is_right = random.next_u64() % 100 < JUDGE_ACCURACY;
     match (pair.label.as_str(), is_right) {
