@@ -10,11 +10,14 @@ use std::time::Duration;
 use super::Provider;
 use super::breaker::{CircuitBreaker, CircuitView};
 use super::recent_failures::RecentFailures;
+use super::shared_blocks::{BlockTimes, SharedBlocks};
+use super::shared_provider::SharedProvider;
 use crate::clock;
 use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
+use crate::shared_limits::SharedLimits;
 use crate::wire::ListedModel;
 
 /// Source of a provider's configuration. If several providers share a name, the last source in this order wins.
@@ -43,6 +46,8 @@ pub(super) struct RegisteredProvider {
     pub source: ProviderSource,
     /// Identifies the provider's concurrency limit in `call_queue`.
     pub limiter_id: u64,
+    /// What all servers together know and allow.
+    pub shared: SharedProvider,
     state: Mutex<ProviderRecord>,
 }
 
@@ -76,6 +81,10 @@ impl CallOrigin {
             prompt_hash: hash_of(prompt),
         }
     }
+
+    pub fn user_hash(self) -> u64 {
+        self.user_hash
+    }
 }
 
 fn hash_of(value: impl Hash) -> u64 {
@@ -96,6 +105,8 @@ struct ModelRecord {
     closes_only: bool,
     /// When the provider's rate limit ends.
     throttled_until: Option<Timestamp>,
+    /// What other servers know.
+    shared: SharedBlocks,
     /// Fields that the model has rejected, by their names on the wire.
     refused_fields: Vec<String>,
 }
@@ -143,6 +154,9 @@ impl RegisteredProvider {
                 _ => None,
             }));
         }
+        if let Some(until) = record.shared.open_until(origin.user_hash, now) {
+            return Err(OpenCircuit(Some(until)));
+        }
         own.map(|own| own.admit(now));
         record.breaker.admit(now);
         Ok(())
@@ -153,7 +167,21 @@ impl RegisteredProvider {
         let mut state = self.lock_state();
         let record = state.models.get_mut(model)?;
         record.throttled_until = record.throttled_until.filter(|until| *until > now);
-        record.throttled_until
+        record.throttled_until(now)
+    }
+
+    /// Remembers what blocks a model for a user on all servers.
+    pub fn record_shared_blocks(
+        &self,
+        (model, origin): (&str, CallOrigin),
+        times: BlockTimes,
+        now: Timestamp,
+    ) {
+        let mut state = self.lock_state();
+        if times != BlockTimes::default() || state.models.contains_key(model) {
+            let record = state.record(model);
+            record.shared.update(origin.user_hash, times, now);
+        }
     }
 
     /// Records a call that ended with an answer.
@@ -177,22 +205,9 @@ impl RegisteredProvider {
         now: Timestamp,
     ) {
         let mut state = self.lock_state();
-        let record = state.record(model);
-        record
-            .breaker
-            .record_failure(now, error.kind, origin.user_hash);
-        record
-            .failures
-            .record_failure(origin.user_hash, error.kind, now);
-        if record.user_breakers.len() >= MAX_USER_BREAKERS
-            && !record.user_breakers.contains_key(&origin.user_hash)
-        {
-            record.user_breakers.clear();
-        }
-        let own = record.user_breakers.entry(origin.user_hash).or_default();
-        own.record_failure(now, error.kind, origin.prompt_hash);
-        if *own == CircuitBreaker::default() {
-            record.user_breakers.remove(&origin.user_hash);
+        let opened = state.record(model).record_failure(origin, error, now);
+        for (user, length) in opened.into_iter().flatten() {
+            self.shared.block_model(model, user, length);
         }
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
             state.last_failure = Some(LastFailure {
@@ -208,6 +223,7 @@ impl RegisteredProvider {
         let mut state = self.lock_state();
         let record = state.record(model);
         record.throttled_until = record.throttled_until.max(Some(now + wait));
+        self.shared.pause(model, wait);
     }
 
     pub fn refused_fields(&self, model: &str) -> Vec<String> {
@@ -273,11 +289,13 @@ impl RegisteredProvider {
         for (name, record) in &mut state.models {
             let is_hit =
                 record.breaker != CircuitBreaker::default() || !record.user_breakers.is_empty();
-            let is_held = is_hit || record.throttled_until.is_some();
+            let is_shared = record.shared != SharedBlocks::default();
+            let is_held = is_hit || is_shared || record.throttled_until.is_some();
             if is_held && model.is_none_or(|wanted| wanted == name) {
-                (record.breaker, record.throttled_until) = (CircuitBreaker::default(), None);
-                record.user_breakers.clear();
-                record.failures.clear();
+                let users = record.user_breakers.keys().copied();
+                self.shared
+                    .unblock(name, users.chain(record.shared.users()));
+                record.reset_blocks();
                 count += 1;
             }
         }
@@ -320,7 +338,7 @@ impl ProviderRecord {
         now: Timestamp,
     ) -> Vec<(String, CircuitView, Option<Timestamp>)> {
         let circuits = self.models.iter().map(|(name, record)| {
-            let throttled = record.throttled_until.filter(|until| *until > now);
+            let throttled = record.throttled_until(now);
             let circuit = match record.circuit(user, now) {
                 CircuitView::Open(until) => CircuitView::Open(clock::to_wall_clock(until)),
                 other => other,
@@ -336,23 +354,81 @@ impl ProviderRecord {
 }
 
 impl ModelRecord {
+    /// Records a failed call. Returns the circuits that it has opened, for whom (`None` for everyone) and how long.
+    fn record_failure(
+        &mut self,
+        origin: CallOrigin,
+        error: &CallError,
+        now: Timestamp,
+    ) -> [Option<(Option<u64>, Duration)>; 2] {
+        let user = origin.user_hash;
+        self.failures.record_failure(user, error.kind, now);
+        let of_all = record_in(&mut self.breaker, error, user, now);
+        if self.user_breakers.len() >= MAX_USER_BREAKERS && !self.user_breakers.contains_key(&user)
+        {
+            self.user_breakers.clear();
+        }
+        let own = self.user_breakers.entry(user).or_default();
+        let of_user = record_in(own, error, origin.prompt_hash, now);
+        if *own == CircuitBreaker::default() {
+            self.user_breakers.remove(&user);
+        }
+        [
+            of_all.map(|length| (None, length)),
+            of_user.map(|length| (Some(user), length)),
+        ]
+    }
+
+    fn reset_blocks(&mut self) {
+        (self.breaker, self.throttled_until) = (CircuitBreaker::default(), None);
+        self.user_breakers.clear();
+        self.shared = SharedBlocks::default();
+        self.failures.clear();
+    }
+
+    /// Returns when the provider's rate limit ends, as seen here or on another server.
+    fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let own = self.throttled_until.filter(|until| *until > now);
+        own.max(self.shared.paused_until(now))
+    }
+
     fn circuit(&self, user: Option<&UserId>, now: Timestamp) -> CircuitView {
-        let own = self.user_breakers.get(&hash_of(user));
+        let user = hash_of(user);
+        let own = self.user_breakers.get(&user);
         let own = own.map_or(CircuitView::Closed, |own| own.circuit(now));
-        match self.breaker.circuit(now) {
+        let here = match self.breaker.circuit(now) {
             CircuitView::Closed => own,
             open => open,
+        };
+        match (here, self.shared.open_until(user, now)) {
+            (CircuitView::Open(_), _) | (_, None) => here,
+            (_, Some(until)) => CircuitView::Open(until),
         }
     }
 
     fn availability(&self, user: Option<&UserId>, now: Timestamp) -> Availability {
         if matches!(self.circuit(user, now), CircuitView::Open(_)) {
             Availability::CircuitOpen
-        } else if self.throttled_until.is_some_and(|until| until > now) {
+        } else if self.throttled_until(now).is_some() {
             Availability::Throttled
         } else {
             Availability::Ready
         }
+    }
+}
+
+/// Records a failed call and returns for how long it has opened the circuit, if it has.
+fn record_in(
+    breaker: &mut CircuitBreaker,
+    error: &CallError,
+    source: u64,
+    now: Timestamp,
+) -> Option<Duration> {
+    let before = breaker.circuit(now);
+    breaker.record_failure(now, error.kind, source);
+    match breaker.circuit(now) {
+        CircuitView::Open(until) if before != CircuitView::Open(until) => Some(until.since(now)),
+        _ => None,
     }
 }
 
@@ -361,9 +437,18 @@ impl ModelRecord {
 pub(super) struct ProviderRegistry {
     entries: RwLock<Vec<Arc<RegisteredProvider>>>,
     lanes: AtomicU64,
+    limits: SharedLimits,
 }
 
 impl ProviderRegistry {
+    /// Creates an empty registry whose providers are limited together with other servers.
+    pub fn new(limits: SharedLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// Replaces all providers from this source. A provider with an unchanged configuration keeps its state.
     pub fn replace(&self, source: ProviderSource, providers: Vec<Provider>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -373,6 +458,7 @@ impl ProviderRegistry {
             let same = old.iter().find(|entry| entry.provider == provider);
             remaining.push(same.cloned().unwrap_or_else(|| {
                 Arc::new(RegisteredProvider {
+                    shared: SharedProvider::new(self.limits.clone(), &provider),
                     provider,
                     source,
                     limiter_id: self.lanes.fetch_add(1, Ordering::Relaxed),
