@@ -99,7 +99,10 @@ pub fn redis(bytes: &[u8]) {
     let Ok(Some((value, length))) = resp::read_reply(bytes) else {
         return;
     };
-    assert_eq!(resp::read_reply(&bytes[..length]), Ok(Some((value, length))));
+    assert_eq!(
+        resp::read_reply(&bytes[..length]),
+        Ok(Some((value, length)))
+    );
     let part = somewhere(bytes) % length;
     assert_eq!(resp::read_reply(&bytes[..part]), Ok(None));
 }

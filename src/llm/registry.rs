@@ -1,6 +1,8 @@
 //! Registered providers with their sources, owners, and recent state. Resolves names to providers. Opens no
 //! connections.
 
+mod model_record;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +11,6 @@ use std::time::Duration;
 
 use super::Provider;
 use super::breaker::{CircuitBreaker, CircuitView};
-use super::recent_failures::RecentFailures;
 use super::shared_blocks::{BlockTimes, SharedBlocks};
 use super::shared_provider::SharedProvider;
 use crate::clock;
@@ -19,6 +20,7 @@ use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
 use crate::shared_limits::SharedLimits;
 use crate::wire::ListedModel;
+use model_record::ModelRecord;
 
 /// Source of a provider's configuration. If several providers share a name, the last source in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,9 +64,6 @@ pub(super) struct ProviderRecord {
     models: BTreeMap<String, ModelRecord>,
 }
 
-/// Maximum number of users per model with a separate circuit breaker.
-const MAX_USER_BREAKERS: usize = 128;
-
 /// Origin of a call, to attribute failures that its request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
@@ -91,24 +90,6 @@ fn hash_of(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Recorded state of a model.
-#[derive(Default)]
-struct ModelRecord {
-    /// Circuit breaker for all users. Opens after failures that more than one user has seen.
-    breaker: CircuitBreaker,
-    /// Circuit breakers for single users. Each opens after failures of more than one prompt.
-    user_breakers: BTreeMap<u64, CircuitBreaker>,
-    failures: RecentFailures,
-    /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
-    closes_only: bool,
-    /// When the provider's rate limit ends.
-    throttled_until: Option<Timestamp>,
-    /// What other servers know.
-    shared: SharedBlocks,
-    /// Fields that the model has rejected, by their names on the wire.
-    refused_fields: Vec<String>,
 }
 
 /// The last failed call to a provider.
@@ -350,85 +331,6 @@ impl ProviderRecord {
                 *circuit != CircuitView::Closed || throttled.is_some()
             })
             .collect()
-    }
-}
-
-impl ModelRecord {
-    /// Records a failed call. Returns the circuits that it has opened, for whom (`None` for everyone) and how long.
-    fn record_failure(
-        &mut self,
-        origin: CallOrigin,
-        error: &CallError,
-        now: Timestamp,
-    ) -> [Option<(Option<u64>, Duration)>; 2] {
-        let user = origin.user_hash;
-        self.failures.record_failure(user, error.kind, now);
-        let of_all = record_in(&mut self.breaker, error, user, now);
-        if self.user_breakers.len() >= MAX_USER_BREAKERS && !self.user_breakers.contains_key(&user)
-        {
-            self.user_breakers.clear();
-        }
-        let own = self.user_breakers.entry(user).or_default();
-        let of_user = record_in(own, error, origin.prompt_hash, now);
-        if *own == CircuitBreaker::default() {
-            self.user_breakers.remove(&user);
-        }
-        [
-            of_all.map(|length| (None, length)),
-            of_user.map(|length| (Some(user), length)),
-        ]
-    }
-
-    fn reset_blocks(&mut self) {
-        (self.breaker, self.throttled_until) = (CircuitBreaker::default(), None);
-        self.user_breakers.clear();
-        self.shared = SharedBlocks::default();
-        self.failures.clear();
-    }
-
-    /// Returns when the provider's rate limit ends, as seen here or on another server.
-    fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let own = self.throttled_until.filter(|until| *until > now);
-        own.max(self.shared.paused_until(now))
-    }
-
-    fn circuit(&self, user: Option<&UserId>, now: Timestamp) -> CircuitView {
-        let user = hash_of(user);
-        let own = self.user_breakers.get(&user);
-        let own = own.map_or(CircuitView::Closed, |own| own.circuit(now));
-        let here = match self.breaker.circuit(now) {
-            CircuitView::Closed => own,
-            open => open,
-        };
-        match (here, self.shared.open_until(user, now)) {
-            (CircuitView::Open(_), _) | (_, None) => here,
-            (_, Some(until)) => CircuitView::Open(until),
-        }
-    }
-
-    fn availability(&self, user: Option<&UserId>, now: Timestamp) -> Availability {
-        if matches!(self.circuit(user, now), CircuitView::Open(_)) {
-            Availability::CircuitOpen
-        } else if self.throttled_until(now).is_some() {
-            Availability::Throttled
-        } else {
-            Availability::Ready
-        }
-    }
-}
-
-/// Records a failed call and returns for how long it has opened the circuit, if it has.
-fn record_in(
-    breaker: &mut CircuitBreaker,
-    error: &CallError,
-    source: u64,
-    now: Timestamp,
-) -> Option<Duration> {
-    let before = breaker.circuit(now);
-    breaker.record_failure(now, error.kind, source);
-    match breaker.circuit(now) {
-        CircuitView::Open(until) if before != CircuitView::Open(until) => Some(until.since(now)),
-        _ => None,
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::commands::DEADLINE;
 use super::resp::{self, RedisValue};
 use super::scripts::Script;
 use crate::config::RedisConfig;
@@ -33,6 +34,23 @@ impl std::fmt::Display for RedisError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (Self::Unreachable(why) | Self::Refused(why)) = self;
         f.write_str(why)
+    }
+}
+
+impl RedisError {
+    /// Returns the error for a command that Redis refuses. Only a wrong setting is refused for good; a server that is
+    /// loading its data, has become a replica, or has no memory left may accept the command later.
+    pub(super) fn from_refusal(why: String) -> Self {
+        let code = why.split(' ').next().unwrap_or_default();
+        match code {
+            "WRONGPASS" | "NOAUTH" | "NOPERM" | "ERR" | "DENIED" => Self::Refused(why),
+            _ => Self::Unreachable(why),
+        }
+    }
+
+    /// Returns the error for a reply that takes too long.
+    pub(super) fn late() -> Self {
+        Self::Unreachable("it does not reply within 250 ms".into())
     }
 }
 
@@ -90,7 +108,14 @@ impl RedisConnection {
         if config.database != 0 {
             self.ask(&["SELECT", &config.database.to_string()]).await?;
         }
-        self.ask(&["PING"]).await?;
+        // A replica, or a server whose memory or disk is full, accepts everything but writes. One that is slow now would
+        // be given up at once.
+        let key = format!("{}:write-test", config.prefix);
+        let write = ["SET", &key, "1", "PX", "1"];
+        match timeout(DEADLINE, self.ask(&write)).await {
+            Ok(written) => written?,
+            Err(_) => return Err(RedisError::late()),
+        };
         // A user may lack the permission, and nothing depends on it.
         let about = self
             .ask(&["INFO", "server"])
@@ -113,7 +138,7 @@ impl RedisConnection {
         self.write(&bytes).await?;
         loop {
             match self.next_reply()? {
-                Some(RedisValue::Refusal(why)) => return Err(RedisError::Refused(why)),
+                Some(RedisValue::Refusal(why)) => return Err(RedisError::from_refusal(why)),
                 Some(value) => return Ok(value),
                 None => self.read().await?,
             }
@@ -213,6 +238,24 @@ fn version(about: &RedisValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_wrong_setting_is_refused_for_good() {
+        for (why, is_final) in [
+            ("WRONGPASS invalid username-password pair", true),
+            ("NOAUTH Authentication required.", true),
+            ("ERR DB index is out of range", true),
+            ("LOADING Redis is loading the dataset in memory", false),
+            (
+                "READONLY You can't write against a read only replica.",
+                false,
+            ),
+            ("", false),
+        ] {
+            let error = RedisError::from_refusal(why.into());
+            assert_eq!(matches!(error, RedisError::Refused(_)), is_final, "{why}");
+        }
+    }
 
     #[test]
     fn versions_are_read() {

@@ -89,7 +89,7 @@ async fn exchange(
                 awaited.push_back(AwaitedReply::new(None));
             }
             () = sleep_until(due.unwrap_or_else(clock::instant).into()), if due.is_some() => {
-                return RedisError::Unreachable("it does not reply within 250 ms".into());
+                return RedisError::late();
             }
         }
         while awaited.len() < MAX_RENEWALS
@@ -123,7 +123,7 @@ fn deliver(
     while let Some(value) = connection.next_reply()? {
         match &value {
             RedisValue::Refusal(why) if !why.starts_with("NOSCRIPT") => {
-                return Err(RedisError::Refused(why.clone()));
+                return Err(RedisError::from_refusal(why.clone()));
             }
             _ => {}
         }

@@ -14,15 +14,18 @@ pub struct RedisServer {
     child: Option<Child>,
 }
 
+/// Returns a port that nothing uses.
+pub fn free_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
 impl RedisServer {
     /// Starts a server with these options.
     pub fn start(options: &[&str]) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        drop(socket);
         let mut server = Self {
             folder: Folder::new(),
-            port,
+            port: free_port(),
             options: options.iter().map(|&option| option.to_owned()).collect(),
             child: None,
         };

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::cluster::Cluster;
 use super::members::{SECRET, known, wait_for};
-use super::redis_server::RedisServer;
+use super::redis_server::{RedisServer, free_port};
 use super::support::executable::Executable;
 use super::support::line::on;
 use super::support::provider::Provider;
@@ -152,7 +152,12 @@ fn a_provider_gets_no_more_calls_from_two_servers_than_it_allows() {
 #[test]
 fn a_killed_server_frees_its_slots() {
     let (cluster, redis) = (Cluster::start(), RedisServer::start(&[]));
-    let provider = Provider::script([on("slow").times(9).optional().stall("")]);
+    let listed = r#"{"data":[{"id":"slow"}]}"#;
+    let list = on("GET models").times(9).optional();
+    let provider = Provider::script([
+        list.status(200, "application/json", listed),
+        on("slow").times(9).optional().stall(""),
+    ]);
     let (database, address) = (cluster.address("postgres"), redis.address(""));
     let listed = limited(&provider, 2);
     let settings = [
@@ -189,11 +194,11 @@ fn a_user_has_no_more_streams_on_two_servers_than_on_one() {
         ("MAX_STREAMS_PER_USER", "2"),
     ];
     let mut pair = SharedPair::start(&cluster, &redis, &settings);
-    let open = |client: &Client| {
-        let mut client = client.clone();
-        std::thread::spawn(move || ask(&mut client, "p/slow", "wait").status)
+    let open = |prompt: &'static str| {
+        let mut client = pair.client.clone();
+        std::thread::spawn(move || ask(&mut client, "p/slow", prompt).status)
     };
-    let streams = [open(&pair.client), open(&pair.client)];
+    let streams = [open("first"), open("second")];
     provider.wait_hanging(2);
     assert_eq!(ask(&mut pair.elsewhere, "p/slow", "third").status, 429);
     assert_eq!(provider.requests().len(), 2);
@@ -293,6 +298,49 @@ fn without_redis_the_limits_are_divided_until_it_is_back() {
             .as_str()
             .is_some_and(|version| version.starts_with("Redis "))
     );
+}
+
+#[test]
+fn the_certificate_of_redis_is_verified() {
+    let names = vec!["127.0.0.1".to_owned()];
+    let certificate = rcgen::generate_simple_self_signed(names).unwrap();
+    let folder = Folder::new();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let authority = write("cert.pem", certificate.cert.pem());
+    let key = write("key.pem", certificate.signing_key.serialize_pem());
+    let port = free_port().to_string();
+    let _redis = RedisServer::start(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &authority,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        "no",
+        "--tls-ca-cert-file",
+        &authority,
+    ]);
+    let examine = |settings: &[(&str, &str)]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+            .args(["doctor"])
+            .env_clear()
+            .env("REDIS_URL", format!("rediss://127.0.0.1:{port}"))
+            .env("USE_MOCK", "true")
+            .env("QUIRE_DATA", folder.path().join("data"))
+            .envs(settings.iter().copied())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = examine(&[("QUIRE_CA_FILE", authority.as_str())]);
+    assert!(text.contains("accepts this server"), "{text}");
+    let text = examine(&[]);
+    assert!(text.contains("certificate"), "{text}");
 }
 
 #[test]
