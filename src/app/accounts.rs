@@ -31,7 +31,6 @@ use crate::domain::password::check_password;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User};
 use crate::log;
-use crate::shared_limits::SharedLimits;
 use crate::store::{Store, audit, sessions, sign_in_networks, users};
 pub use devices::DEVICE_TOKEN_LIFETIME;
 pub use in_flight::InFlightGuard;
@@ -179,21 +178,13 @@ impl Accounts {
             refresh_token: refresh::RefreshTokens::new(&settings.secret),
             device_cookie: device::DeviceTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
-            attempts: login_limits::LoginThrottle::new(
-                settings.login_per_minute,
-                SharedLimits::default(),
-            ),
+            attempts: login_limits::LoginThrottle::new(settings.login_per_minute),
             login_turns: login_queue::LoginTurns::default(),
             caller_cache: recent_callers::CallerCache::default(),
             requests_in_flight: in_flight::RequestsInFlight::default(),
             has_account: AtomicBool::new(false),
             has_admin: AtomicBool::new(false),
         }
-    }
-
-    /// Counts sign-in attempts together with other servers.
-    pub(super) fn share_limits(&mut self, limits: SharedLimits) {
-        self.attempts.share(limits);
     }
 
     /// Signs a user in. A wrong address and a wrong password are indistinguishable, in timing too.

@@ -13,6 +13,7 @@ pub mod options;
 mod providers;
 mod public_url;
 mod redis;
+mod registration;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use load::{ConfigLayers, ValueSource};
 pub use ocr::OcrConfig;
 pub use public_url::RESERVED_PATHS;
 pub use redis::RedisConfig;
+pub use registration::Registration;
 pub use secret::Secret;
 pub use tls::TlsFiles;
 
@@ -202,28 +204,6 @@ impl Environment {
             Environment::Development => "development",
             Environment::Production => "production",
             Environment::Test => "test",
-        }
-    }
-}
-
-/// Who may register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registration {
-    /// Anyone.
-    Open,
-    /// Users invited by an administrator.
-    Invite,
-    /// No one can register; administrators create accounts.
-    Closed,
-}
-
-impl Registration {
-    /// Returns the name used in the settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Registration::Open => "open",
-            Registration::Invite => "invite",
-            Registration::Closed => "closed",
         }
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::attempt;
+use super::call_origin::CallOrigin;
 use super::call_queue::{CallRefused, ProviderLimiter};
 use super::call_request::{CallAttempt, CallRequest, catch_panic, unreadable_error};
 use super::cancel_slot::CancelSlot;
 use super::event_sink::EventSink;
-use super::registry::{CallOrigin, RegisteredProvider};
+use super::registry::RegisteredProvider;
 use super::shared_provider::ProviderPermit;
 use super::usage_meter::UsageMeter;
 use super::{LlmInner, demo, transport_error};

@@ -4,9 +4,10 @@
 use bytes::Bytes;
 
 use super::admission::AdmittedCall;
+use super::call_origin::CallOrigin;
 use super::exchange::{FailedExchange, fetch_whole};
 use super::provider_client::ProviderRequest;
-use super::registry::{CallOrigin, RegisteredProvider};
+use super::registry::RegisteredProvider;
 use super::response_reader::without_blocking;
 use super::{Llm, LlmInner, transport_error};
 use crate::clock;

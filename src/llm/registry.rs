@@ -4,13 +4,13 @@
 mod model_record;
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Provider;
 use super::breaker::{CircuitBreaker, CircuitView};
+use super::call_origin::{CallOrigin, hash_of};
 use super::shared_blocks::{BlockTimes, SharedBlocks};
 use super::shared_provider::SharedProvider;
 use crate::clock;
@@ -62,34 +62,6 @@ pub(super) struct ProviderRecord {
     pub last_error: Option<String>,
     pub last_failure: Option<LastFailure>,
     models: BTreeMap<String, ModelRecord>,
-}
-
-/// Origin of a call, to attribute failures that its request may have caused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CallOrigin {
-    /// Hash of the user.
-    user_hash: u64,
-    /// Hash of the prompt.
-    prompt_hash: u64,
-}
-
-impl CallOrigin {
-    pub fn new(user: Option<&UserId>, prompt: impl Hash) -> Self {
-        Self {
-            user_hash: hash_of(user),
-            prompt_hash: hash_of(prompt),
-        }
-    }
-
-    pub fn user_hash(self) -> u64 {
-        self.user_hash
-    }
-}
-
-fn hash_of(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The last failed call to a provider.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 
 use super::Provider;
+use super::call_origin::CallOrigin;
 use super::call_queue::{CallPermit, CallQueue, CallRefused, ProviderLimiter};
-use super::registry::CallOrigin;
 use super::shared_blocks::BlockTimes;
 use crate::shared_limits::{SharedLimits, SlotLease, SlotOutcome, SlotRequest};
 
@@ -83,7 +83,7 @@ impl SharedProvider {
             let permit = queue.admit(limiter).await?;
             return Ok((permit.into(), BlockTimes::default()));
         }
-        let names = call.map(|(model, origin)| self.block_names(model, origin.user_hash()));
+        let names = call.map(|(model, origin)| self.block_names(model, origin.user_hash));
         let names = names.as_ref().map_or(&[][..], |names| names);
         if limiter.max_concurrent == usize::MAX {
             let permit = queue.admit(limiter).await?;

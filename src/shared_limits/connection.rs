@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::commands::DEADLINE;
 use super::resp::{self, RedisValue};
-use super::scripts::Script;
+use super::scripts::LimitScript;
 use crate::config::RedisConfig;
 
 /// Time for connecting, TLS, and signing in.
@@ -65,7 +65,7 @@ pub(super) struct RedisConnection {
     /// Redis's version, or what it is instead.
     pub version: String,
     /// The hash of each script.
-    pub hashes: [String; Script::ALL.len()],
+    pub hashes: [String; LimitScript::ALL.len()],
 }
 
 impl RedisConnection {
@@ -122,7 +122,7 @@ impl RedisConnection {
             .await
             .unwrap_or(RedisValue::Nil);
         self.version = version(&about);
-        for (index, script) in Script::ALL.into_iter().enumerate() {
+        for (index, script) in LimitScript::ALL.into_iter().enumerate() {
             let loaded = self.ask(&["SCRIPT", "LOAD", script.source()]).await?;
             if let RedisValue::Text(hash) = loaded {
                 self.hashes[index] = String::from_utf8_lossy(&hash).into_owned();

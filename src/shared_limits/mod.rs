@@ -27,7 +27,7 @@ use commands::{CommandQueue, QueuedCommand, RedisAway};
 use connection::RedisConnection;
 pub use connection::RedisError;
 use resp::RedisValue;
-use scripts::{BLOCK, REFUND, Script};
+use scripts::{BLOCK, LimitScript, REFUND};
 pub use slots::SlotLease;
 use slots::{HeldSlots, LEASE};
 
@@ -59,7 +59,7 @@ struct LimitsInner {
 
 struct ConnectionStatus {
     state: RedisState,
-    hashes: [String; Script::ALL.len()],
+    hashes: [String; LimitScript::ALL.len()],
 }
 
 /// The state of the connection to Redis.
@@ -207,7 +207,7 @@ impl SharedLimits {
         let inner = self.open()?;
         let keys = [inner.key("rate", kind, subject)];
         let arguments = [rate.capacity_units(), rate.units_per_ms()].map(|units| units.to_string());
-        let reply = inner.run(Script::Take, &keys, &arguments).await.ok()?;
+        let reply = inner.run(LimitScript::Take, &keys, &arguments).await.ok()?;
         let [taken, level] = reply[..] else {
             return None;
         };
@@ -247,7 +247,7 @@ impl SharedLimits {
         let keys: Vec<String> = [key].into_iter().chain(names).collect();
         let head = [request.limit.to_string(), LEASE.as_millis().to_string()];
         let arguments: Vec<String> = head.into_iter().chain(lease.members()).collect();
-        let Ok(reply) = inner.run(Script::Acquire, &keys, &arguments).await else {
+        let Ok(reply) = inner.run(LimitScript::Acquire, &keys, &arguments).await else {
             return Some((SlotOutcome::Away(lease.keep()), unknown()));
         };
         let Some((&granted, blocked)) = reply.split_first() else {
@@ -321,7 +321,7 @@ impl LimitsInner {
     /// Runs a script and returns the numbers of its reply.
     async fn run(
         &self,
-        script: Script,
+        script: LimitScript,
         keys: &[String],
         arguments: &[String],
     ) -> Result<Vec<i64>, RedisAway> {

@@ -3,14 +3,14 @@
 
 /// A script that is called often, by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Script {
+pub(super) enum LimitScript {
     /// [`TAKE`].
     Take,
     /// [`ACQUIRE`].
     Acquire,
 }
 
-impl Script {
+impl LimitScript {
     /// The scripts in the order in which they are loaded.
     pub const ALL: [Self; 2] = [Self::Take, Self::Acquire];
 

@@ -14,6 +14,7 @@ use crate::app::Result;
 use crate::clock;
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
+use crate::shared_limits::SharedLimits;
 use crate::store::sign_in_networks;
 
 /// A counted attempt.
@@ -28,6 +29,11 @@ pub(super) struct Attempt {
 }
 
 impl Accounts {
+    /// Counts sign-in attempts together with other servers.
+    pub(in crate::app) fn share_limits(&mut self, limits: SharedLimits) {
+        self.attempts.share(limits);
+    }
+
     /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. Without an account,
     /// only the network is counted.
     ///

@@ -75,13 +75,13 @@ pub fn network(address: IpAddr) -> IpAddr {
 impl LoginThrottle {
     /// Allows `per_minute` attempts per device, and per account and network; the limits of the other keys are
     /// multiples of it.
-    pub fn new(per_minute: u32, shared: SharedLimits) -> Self {
+    pub fn new(per_minute: u32) -> Self {
         let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
         Self {
             pair_rate: times(1),
             network_rate: times(NETWORK_FACTOR),
             account_rate: times(ACCOUNT_FACTOR),
-            shared,
+            shared: SharedLimits::default(),
             buckets: Mutex::default(),
             device_buckets: Mutex::default(),
         }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn pairs_accounts_and_networks_are_counted_separately() {
-        let throttle = LoginThrottle::new(2, SharedLimits::default());
+        let throttle = LoginThrottle::new(2);
         let localhost = IpAddr::from([127, 0, 0, 1]);
         let pair = || ThrottleKey::Pair("a@b.co".into(), localhost);
         assert!(throttle.take_here(pair(), at(0)).is_ok());
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_newest_entries_stay() {
-        let throttle = LoginThrottle::new(1, SharedLimits::default());
+        let throttle = LoginThrottle::new(1);
         let address = |n: usize| ThrottleKey::Pair(n.to_string(), [127, 0, 0, 1].into());
         let device = |n: usize| ThrottleKey::Device(SessionId::new(at(0), n as u128));
         for n in 0..3 * MAX_BUCKETS {

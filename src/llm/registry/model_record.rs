@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{CallOrigin, hash_of};
 use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
 use crate::llm::breaker::{CircuitBreaker, CircuitView};
+use crate::llm::call_origin::{CallOrigin, hash_of};
 use crate::llm::recent_failures::RecentFailures;
 use crate::llm::shared_blocks::SharedBlocks;
 
