@@ -23,6 +23,7 @@ use quire::domain::schema;
 use quire::domain::search::{SearchQuery, index_terms};
 use quire::domain::time::Timestamp;
 use quire::llm::demo;
+use quire::shared_limits::resp;
 use quire::wire::sse::{SseDecoder, SseFrame, encode};
 use quire::wire::{self, AnswerDecoder, ApiFormat, json_lines};
 use serde_json::json;
@@ -51,6 +52,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("replica", replica),
     ("findings", findings),
     ("experiments", experiments),
+    ("redis", redis),
 ];
 
 const LIMIT: usize = 1 << 16;
@@ -90,6 +92,19 @@ pub fn sse(bytes: &[u8]) {
         let (read, broken) = events(&[&again]);
         assert!(broken || read[0].data == event.data);
     }
+}
+
+/// A reply of Redis is the same no matter what follows it, and a part of it is never a reply.
+pub fn redis(bytes: &[u8]) {
+    let Ok(Some((value, length))) = resp::read_reply(bytes) else {
+        return;
+    };
+    assert_eq!(
+        resp::read_reply(&bytes[..length]),
+        Ok(Some((value, length)))
+    );
+    let part = somewhere(bytes) % length;
+    assert_eq!(resp::read_reply(&bytes[..part]), Ok(None));
 }
 
 fn request(text: &str) -> ModelRequest {

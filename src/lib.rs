@@ -34,6 +34,7 @@ pub mod http;
 pub mod llm;
 pub mod log;
 pub mod replica;
+pub mod shared_limits;
 pub mod store;
 pub mod system;
 pub mod tls;

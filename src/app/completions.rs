@@ -135,8 +135,8 @@ impl Completions<'_> {
     ///
     /// # Errors
     /// Returns the errors of `start` if there is no free slot; nothing is started.
-    pub fn reserve(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
-        self.analyses.reserve_streams(caller, count)
+    pub async fn reserve(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
+        self.analyses.reserve_streams(caller, count).await
     }
 
     fn model_name_of(&self, caller: &Caller, model: Model) -> ModelName {

@@ -56,6 +56,7 @@ use crate::engine::{self, Engine};
 use crate::llm::Llm;
 use crate::log;
 use crate::replica::replicator::Replicator;
+pub use crate::shared_limits::{RedisState, RedisStatus, SharedLimits};
 use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
@@ -150,7 +151,14 @@ impl App {
         } = opened;
         let patterns = patterns::open(&config);
         let settings = accounts::AccountSettings::from_config(&config, &secret)?;
-        let accounts = accounts::Accounts::new(store.clone(), &settings);
+        let limits = SharedLimits::new(
+            config.redis.as_ref(),
+            config.authorities.as_deref(),
+            &secret,
+        )
+        .map_err(Error::internal)?;
+        let mut accounts = accounts::Accounts::new(store.clone(), &settings);
+        accounts.share_limits(limits.clone());
         let settings = documents::settings(&config)?;
         if is_alone {
             documents::clear_temporary(&config.data_dir);
@@ -159,7 +167,7 @@ impl App {
         }
         let documents =
             documents::DocumentService::open(&config.data_dir, store.clone(), settings)?;
-        let llm = Llm::new(models::settings(&config));
+        let llm = Llm::with_limits(models::settings(&config), limits);
         let settings = engine::EngineSettings {
             max_runs: config.limits.max_runs,
             streams: engine::StreamLimits {

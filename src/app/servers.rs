@@ -9,6 +9,7 @@ use crate::clock;
 use crate::crypto::random_number;
 use crate::engine::DeliveredCommands;
 use crate::log;
+use crate::shared_limits::{self, RedisError, SharedLimits};
 use crate::store::{EARLIER_SERVER, Membership, Store, StoreError, Writer, servers};
 
 /// Pause between two checks for commands, and thus the longest delay of a command to another server.
@@ -50,10 +51,35 @@ impl App {
         self.store.membership().map(Membership::boot)
     }
 
-    /// Divides the limits of people and providers among the servers that use the database.
+    /// Divides the limits of people and providers among the servers that use the database, unless they share them.
     pub fn share_limits(&self) {
-        self.accounts().share_limits_with(self.server_count());
-        self.engine.share_limits_with(self.server_count());
+        self.limits().divide_among(self.server_count());
+        self.llm.apply_share();
+    }
+
+    /// The limits of all servers together.
+    pub fn limits(&self) -> &SharedLimits {
+        self.llm.limits()
+    }
+
+    /// Checks that the Redis server of the settings accepts this server. If it is unreachable, the limits are divided
+    /// until it is back.
+    ///
+    /// # Errors
+    /// `Conflict` if it refuses the credentials or a command.
+    pub async fn check_redis(&self) -> Result<()> {
+        let Some(redis) = &self.config.redis else {
+            return Ok(());
+        };
+        match shared_limits::probe(redis, self.config.authorities.as_deref()).await {
+            Err(RedisError::Refused(why)) => {
+                let text = format!("Redis at {redis} refuses this server: {why}");
+                Err(Error::new(Kind::Conflict, text)
+                    .resolve("Check the user name, the password, and the number in REDIS_URL."))
+            }
+            // The connection that is then kept open reports it.
+            Err(RedisError::Unreachable(_)) | Ok(_) => Ok(()),
+        }
     }
 
     /// Whether this server is the one that cleans the database up.

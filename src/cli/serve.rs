@@ -71,6 +71,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         config.host = address;
     }
     let app = App::open_to_serve(config)?;
+    app.check_redis().await?;
     app.resume().await;
     announce(&app, &listeners, lines).await?;
     let (stop, stopped) = (Notify::new(), Notify::new());
@@ -94,6 +95,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         () = run_housekeeping(&app) => {}
         () = index_older_turns(&app) => {}
         () = app.watch_servers() => {}
+        () = app.limits().drive() => {}
         () = watch_certificate(tls.as_deref()) => {}
     }
     if app.is_abandoned() {

@@ -12,6 +12,8 @@ mod ocr;
 pub mod options;
 mod providers;
 mod public_url;
+mod redis;
+mod registration;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ pub use check::http_url;
 pub use load::{ConfigLayers, ValueSource};
 pub use ocr::OcrConfig;
 pub use public_url::RESERVED_PATHS;
+pub use redis::RedisConfig;
+pub use registration::Registration;
 pub use secret::Secret;
 pub use tls::TlsFiles;
 
@@ -52,6 +56,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Address of the PostgreSQL database; `None` for a file in the data folder.
     pub database_url: Option<Secret>,
+    /// Where several servers share their limits; `None` divides them.
+    pub redis: Option<RedisConfig>,
     /// A running server that commands use.
     pub server: Option<String>,
     /// Program that reads documents; `None` for Quire itself. Set only in tests.
@@ -198,28 +204,6 @@ impl Environment {
             Environment::Development => "development",
             Environment::Production => "production",
             Environment::Test => "test",
-        }
-    }
-}
-
-/// Who may register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Registration {
-    /// Anyone.
-    Open,
-    /// Users invited by an administrator.
-    Invite,
-    /// No one can register; administrators create accounts.
-    Closed,
-}
-
-impl Registration {
-    /// Returns the name used in the settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Registration::Open => "open",
-            Registration::Invite => "invite",
-            Registration::Closed => "closed",
         }
     }
 }
@@ -379,6 +363,7 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
         tls: tls::files(checker),
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
         database_url: backups::database_url(checker),
+        redis: redis::redis(checker),
         server: checker.url("QUIRE_SERVER"),
         reader: None,
         patterns: checker.configured("QUIRE_PATTERNS").map(PathBuf::from),

@@ -87,6 +87,8 @@ pub static SETTINGS: &[OptionRow] = &[
     row("QUIRE_TLS_KEY", &[], ValueKind::Path, "", "unencrypted key of that certificate as PEM"),
     row("QUIRE_DATA", &["DATA_DIR"], ValueKind::Path, "", "folder for everything Quire stores; default: ./quire-data if it exists, otherwise $XDG_DATA_HOME/quire or ~/.local/share/quire"),
     row("DATABASE_URL", &[], ValueKind::Secret, "", "PostgreSQL server for the database, as postgres://user:password@host/name; unset: a file in QUIRE_DATA"),
+    row("REDIS_URL", &[], ValueKind::Secret, "", "Redis server through which several servers share limits, as redis://user:password@host:6379/0, or rediss:// for TLS; unset: the limits are divided among them"),
+    row("REDIS_PREFIX", &[], ValueKind::Text, "quire", "first part of every key in Redis; servers with the same one share limits"),
     row("QUIRE_SERVER", &[], ValueKind::Url, "", "address of a running server that the commands use instead of a data folder, with the API key in the environment variable QUIRE_API_KEY"),
     row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], ValueKind::Secret, "", "secret that signs sessions and encrypts stored keys, at least 16 characters; if unset, one is created in the data folder at the first start"),
     row("QUIRE_REPLICA", &[], ValueKind::Text, "", "replica to which everything is copied, and from which it is restored if the data folder has no database: s3://bucket/prefix or file:///folder"),
@@ -205,8 +207,7 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
 /// Names used by Quire's predecessor, and their replacements.
 #[rustfmt::skip]
 pub static REPLACED_SETTINGS: &[(&str, &str)] = &[
-    ("REDIS_URL", "the cache is part of Quire's own database"),
-    ("REDIS_HOST", "the cache is part of Quire's own database"),
+    ("REDIS_HOST", "set REDIS_URL, such as redis://host:6379, to share limits among servers; the cache is part of Quire's own database"),
     ("JWT_ALGORITHM", "tokens are always signed with HS256"),
     ("ACCESS_TOKEN_EXPIRE_MINUTES", "access tokens are always valid for 15 minutes"),
     ("REFRESH_TOKEN_EXPIRE_DAYS", "refresh tokens are always valid for 7 days"),

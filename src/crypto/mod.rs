@@ -4,6 +4,7 @@
 pub mod device;
 pub mod jwt;
 pub mod password;
+pub mod pseudonym;
 pub mod refresh;
 pub mod secret;
 pub mod sha256;

@@ -29,10 +29,12 @@ impl Rate {
             per_minute: self.per_minute.div_ceil(servers),
         }
     }
-    fn capacity_units(self) -> u64 {
+    /// Returns the capacity of a bucket, in units.
+    pub fn capacity_units(self) -> u64 {
         u64::from(self.burst.max(1)) * UNITS_PER_TOKEN
     }
-    fn units_per_ms(self) -> u64 {
+    /// Returns the units that a bucket gains per millisecond.
+    pub fn units_per_ms(self) -> u64 {
         u64::from(self.per_minute.max(1))
     }
 }
@@ -56,6 +58,14 @@ impl TokenBucket {
         }
     }
 
+    /// Creates a bucket with this level, in units, whose time is kept elsewhere.
+    pub fn at_level(level: u64) -> Self {
+        Self {
+            level,
+            updated_at: Timestamp::default(),
+        }
+    }
+
     /// Takes one token.
     ///
     /// # Errors
@@ -63,7 +73,7 @@ impl TokenBucket {
     pub fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
         self.refill_until(rate, now);
         if self.level < UNITS_PER_TOKEN {
-            return Err(time_until(UNITS_PER_TOKEN - self.level, rate));
+            return Err(self.until_token(rate));
         }
         self.level -= UNITS_PER_TOKEN;
         Ok(())
@@ -77,6 +87,11 @@ impl TokenBucket {
     /// Returns the number of whole tokens left.
     pub fn remaining(&self) -> u32 {
         u32::try_from(self.level / UNITS_PER_TOKEN).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the time until the bucket has a token.
+    pub fn until_token(&self, rate: Rate) -> Duration {
+        time_until(UNITS_PER_TOKEN.saturating_sub(self.level), rate)
     }
 
     /// Returns the time until the bucket is full.

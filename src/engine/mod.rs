@@ -192,7 +192,7 @@ impl Engine {
             )),
             shared_reservations,
             settlement: UsageRecorder::new(store.clone()),
-            streams: StreamSlots::new(settings.streams),
+            streams: StreamSlots::new(settings.streams, llm.limits().clone()),
             store,
             llm,
             cache: AnswerCache::new(settings.cache.clone()),

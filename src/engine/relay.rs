@@ -24,8 +24,12 @@ impl Engine {
     ///
     /// # Errors
     /// Returns an error if there are not enough free slots or the server is shutting down.
-    pub fn reserve_streams(&self, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
-        self.shared.streams.take(user, count)
+    pub async fn reserve_streams(
+        &self,
+        user: &UserId,
+        count: usize,
+    ) -> Result<StreamPermit, RunRefused> {
+        self.shared.streams.take(user, count).await
     }
 
     /// Starts a relayed call in a separate task. `place` is held until the call has ended. A request with several calls

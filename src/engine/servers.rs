@@ -122,13 +122,6 @@ impl Engine {
         &self.shared.shared_reservations
     }
 
-    /// Divides the limits for users and providers among this number of servers. Limits that protect this machine are
-    /// unchanged.
-    pub fn share_limits_with(&self, servers: u32) {
-        self.shared.streams.share_with(servers);
-        self.shared.llm.share_limits_with(servers);
-    }
-
     /// Stops the runs that other servers are about to take over, because this server could not renew its membership in
     /// time. A run whose client is waiting continues, because no other server would continue it.
     pub fn give_up_leases(&self) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::RunRefused;
 use crate::domain::id::UserId;
+use crate::shared_limits::{SharedLimits, SlotLease, SlotOutcome, SlotRequest};
 
 /// Maximum numbers of concurrent relayed calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +20,13 @@ pub struct StreamLimits {
 /// The slots for all relayed calls.
 pub(super) struct StreamSlots {
     limits: StreamLimits,
+    /// The limits per user of all servers together.
+    shared: SharedLimits,
     open_streams: Mutex<OpenStreams>,
 }
 
 #[derive(Default)]
 struct OpenStreams {
-    /// Number of servers that share the limit per user, at least one; 0 before it is known.
-    servers: u32,
     total: usize,
     /// Number of open calls by user; contains only users with open calls.
     by_user: HashMap<UserId, usize>,
@@ -37,21 +38,55 @@ pub struct StreamPermit {
     streams: Arc<StreamSlots>,
     user: UserId,
     count: usize,
+    /// The slots on all servers together; freed on drop as well.
+    lease: Option<SlotLease>,
 }
 
 impl StreamSlots {
-    pub fn new(limits: StreamLimits) -> Arc<Self> {
+    pub fn new(limits: StreamLimits, shared: SharedLimits) -> Arc<Self> {
         Arc::new(Self {
             limits,
+            shared,
             open_streams: Mutex::default(),
         })
     }
 
-    /// Reserves slots for a user.
+    /// Reserves slots for a user, here and on all servers together.
     ///
     /// # Errors
     /// Returns an error if there are not enough free slots or the server is shutting down.
-    pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPermit, RunRefused> {
+    pub async fn take(
+        self: &Arc<Self>,
+        user: &UserId,
+        count: usize,
+    ) -> Result<StreamPermit, RunRefused> {
+        let mut permit = self.take_here(user, count)?;
+        let request = SlotRequest {
+            kind: "streams",
+            subject: user.as_str(),
+            limit: self.limits.per_user.max(1),
+            count,
+        };
+        let lease = match self.shared.take_slots(request, &[]).await {
+            None => return Ok(permit),
+            Some((SlotOutcome::Full, _)) => return Err(RunRefused::TooMany),
+            Some((SlotOutcome::Granted(lease), _)) => lease,
+            // The slots were counted when the whole limit applied. Now only this server's share does.
+            Some((SlotOutcome::Away(_), _)) if self.exceeds_share(user) => {
+                return Err(RunRefused::TooMany);
+            }
+            Some((SlotOutcome::Away(lease), _)) => lease,
+        };
+        permit.lease = Some(lease);
+        Ok(permit)
+    }
+
+    /// Reserves slots for a user on this server.
+    fn take_here(
+        self: &Arc<Self>,
+        user: &UserId,
+        count: usize,
+    ) -> Result<StreamPermit, RunRefused> {
         let mut open_streams = self.open();
         if open_streams.is_closed {
             return Err(RunRefused::Closing);
@@ -60,12 +95,7 @@ impl StreamSlots {
             return Err(RunRefused::Full);
         }
         let own_count = open_streams.by_user.get(user).copied().unwrap_or_default() + count;
-        if own_count
-            > self
-                .limits
-                .per_user
-                .div_ceil(open_streams.servers.max(1) as usize)
-        {
+        if own_count > self.share() {
             return Err(RunRefused::TooMany);
         }
         open_streams.total += count;
@@ -74,12 +104,19 @@ impl StreamSlots {
             streams: self.clone(),
             user: user.clone(),
             count,
+            lease: None,
         })
     }
 
-    /// Divides the limit per user among this number of servers. The total protects this server's memory.
-    pub fn share_with(&self, servers: u32) {
-        self.open().servers = servers;
+    /// Returns this server's share of the limit per user. The total is not divided: it protects this server's memory.
+    fn share(&self) -> usize {
+        let servers = self.shared.divisor() as usize;
+        self.limits.per_user.div_ceil(servers)
+    }
+
+    fn exceeds_share(&self, user: &UserId) -> bool {
+        let own_count = self.open().by_user.get(user).copied();
+        own_count.unwrap_or_default() > self.share()
     }
 
     /// Refuses all further calls.
@@ -115,15 +152,16 @@ mod tests {
     #[test]
     fn slots_are_limited_in_total_and_per_user_and_freed() {
         let user = |number| UserId::new(Timestamp::default(), number);
-        let slots = StreamSlots::new(StreamLimits {
+        let limits = StreamLimits {
             total: 4,
             per_user: 3,
-        });
-        let two = slots.take(&user(1), 2).unwrap();
-        let refusal = |number, count| slots.take(&user(number), count).err();
+        };
+        let slots = StreamSlots::new(limits, SharedLimits::default());
+        let two = slots.take_here(&user(1), 2).unwrap();
+        let refusal = |number, count| slots.take_here(&user(number), count).err();
         assert_eq!(refusal(1, 2), Some(RunRefused::TooMany));
         assert_eq!(refusal(2, 3), Some(RunRefused::Full));
-        let other = slots.take(&user(2), 2).unwrap();
+        let other = slots.take_here(&user(2), 2).unwrap();
         assert_eq!(refusal(1, 1), Some(RunRefused::Full));
         drop(two);
         assert_eq!(refusal(1, 2), None);
@@ -131,7 +169,7 @@ mod tests {
         assert!(slots.open().by_user.is_empty());
         assert_eq!(slots.open().total, 0);
         // Two servers allow two each, so that a person has no more than one server would allow, rounded up.
-        slots.share_with(2);
+        slots.shared.divide_among(2);
         assert_eq!(refusal(1, 3), Some(RunRefused::TooMany));
         assert_eq!(refusal(1, 2), None);
         slots.close();

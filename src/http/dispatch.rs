@@ -233,7 +233,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// `TooFast` with the time to wait when the bucket is empty.
-    fn count(
+    async fn count(
         &self,
         caller: Option<&Caller>,
         cx: &RequestContext,
@@ -249,10 +249,8 @@ impl Dispatcher {
             (None, Some(device)) => RateKey::Device(device),
             (None, None) => RateKey::Address(cx.peer),
         };
-        let servers = cx.app.server_count();
-        self.shared
-            .limiter
-            .check(key, clock::monotonic_now(), servers)
+        let (limiter, now) = (&self.shared.limiter, clock::monotonic_now());
+        limiter.check(key, now, cx.app.limits()).await
     }
 
     /// Runs the checks in the contract's order, then the handler. Sets `caller_id` for the log.
@@ -279,7 +277,7 @@ impl Dispatcher {
             let caller = auth::resolve_caller(&cx.app, headers, cx.https, cx.now).await;
             if caller.is_err() && route.rate_limited {
                 // Guessing credentials counts against the rate limit of the device or the address.
-                self.count(None, &cx)?;
+                self.count(None, &cx).await?;
             }
             caller?
         } else {
@@ -293,7 +291,7 @@ impl Dispatcher {
         }
         *caller_id = caller.as_ref().map(|caller| caller.user.to_string());
         let rate_limit = match route.rate_limited {
-            true => Some(self.count(caller.as_ref(), &cx)?),
+            true => Some(self.count(caller.as_ref(), &cx).await?),
             false => None,
         };
         // Refuse an oversized body before `100 Continue`, so that the client does not send it.

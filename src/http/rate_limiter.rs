@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::rate_limit_status::RateLimitStatus;
-use crate::app::{Error, Kind};
+use crate::app::{Error, Kind, SharedLimits};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
@@ -46,11 +46,31 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request. Each of `servers` allows its share of the rate.
+    /// Counts a request: on all servers together, or against this server's share of the rate.
     ///
     /// # Errors
     /// `TooFast` with the time to wait when the bucket is empty.
-    pub fn check(
+    pub async fn check(
+        &self,
+        key: RateKey<'_>,
+        now: Timestamp,
+        limits: &SharedLimits,
+    ) -> Result<RateLimitStatus, ApiError> {
+        if limits.is_shared() {
+            let taken = limits
+                .take_token("requests", &key.subject(), self.rate)
+                .await;
+            match taken {
+                Some(Ok(bucket)) => return Ok(rate_limit_status(self.rate, bucket)),
+                Some(Err(wait)) => return Err(rate_limited(self.rate, wait)),
+                None => {}
+            }
+        }
+        self.check_here(key, now, limits.divisor())
+    }
+
+    /// Counts a request on this server. Each of `servers` allows its share of the rate.
+    fn check_here(
         &self,
         key: RateKey<'_>,
         now: Timestamp,
@@ -77,13 +97,28 @@ impl RateLimiter {
             .entry(key)
             .or_insert_with(|| older_bucket.unwrap_or_else(|| TokenBucket::full(rate, now)));
         match bucket.take(rate, now) {
-            Ok(()) => Ok(RateLimitStatus {
-                limit: rate.burst,
-                remaining: bucket.remaining(),
-                time_to_reset: bucket.until_full(rate),
-            }),
+            Ok(()) => Ok(rate_limit_status(rate, *bucket)),
             Err(wait) => Err(rate_limited(rate, wait)),
         }
+    }
+}
+
+impl RateKey<'_> {
+    /// Returns the subject of the shared bucket.
+    fn subject(&self) -> String {
+        match self {
+            Self::User(user) => format!("user\0{}", user.as_str()),
+            Self::Device(device) => format!("device\0{}", device.as_str()),
+            Self::Address(peer) => format!("address\0{:x}", network(*peer)),
+        }
+    }
+}
+
+fn rate_limit_status(rate: Rate, bucket: TokenBucket) -> RateLimitStatus {
+    RateLimitStatus {
+        limit: rate.burst,
+        remaining: bucket.remaining(),
+        time_to_reset: bucket.until_full(rate),
     }
 }
 
@@ -121,7 +156,7 @@ mod tests {
         let limiter = RateLimiter::new(2);
         let check = |text: &str| {
             limiter
-                .check(RateKey::Address(address(text)), NOW, 1)
+                .check_here(RateKey::Address(address(text)), NOW, 1)
                 .is_ok()
         };
         assert!(check("10.0.0.1") && check("10.0.0.1"));
@@ -139,19 +174,20 @@ mod tests {
     fn servers_share_a_rate() {
         let limiter = RateLimiter::new(4);
         let peer = || RateKey::Address(address("10.0.0.1"));
-        assert!((0..2).all(|_| limiter.check(peer(), NOW, 2).is_ok()));
-        assert!(limiter.check(peer(), NOW, 2).is_err());
+        assert!((0..2).all(|_| limiter.check_here(peer(), NOW, 2).is_ok()));
+        assert!(limiter.check_here(peer(), NOW, 2).is_err());
     }
 
     #[test]
     fn buckets_are_bounded_and_active_callers_are_kept() {
         let limiter = RateLimiter::new(1);
         let busy = address("192.0.2.1");
-        assert!(limiter.check(RateKey::Address(busy), NOW, 1).is_ok());
+        assert!(limiter.check_here(RateKey::Address(busy), NOW, 1).is_ok());
         for number in 0..50_000_u32 {
-            let _ = limiter.check(RateKey::Address(IpAddr::from(number.to_be_bytes())), NOW, 1);
+            let _ =
+                limiter.check_here(RateKey::Address(IpAddr::from(number.to_be_bytes())), NOW, 1);
             assert!(
-                limiter.check(RateKey::Address(busy), NOW, 1).is_err(),
+                limiter.check_here(RateKey::Address(busy), NOW, 1).is_err(),
                 "{number}"
             );
         }

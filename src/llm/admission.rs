@@ -1,6 +1,7 @@
 //! A call that the circuit breaker has admitted, until its outcome is recorded.
 
-use super::registry::{CallOrigin, OpenCircuit, RegisteredProvider};
+use super::call_origin::CallOrigin;
+use super::registry::{OpenCircuit, RegisteredProvider};
 use super::transport_error;
 use crate::clock;
 use crate::domain::chat::CallError;

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::attempt;
-use super::call_queue::{CallPermit, ProviderLimiter};
+use super::call_origin::CallOrigin;
+use super::call_queue::{CallRefused, ProviderLimiter};
 use super::call_request::{CallAttempt, CallRequest, catch_panic, unreadable_error};
 use super::cancel_slot::CancelSlot;
 use super::event_sink::EventSink;
-use super::registry::{CallOrigin, RegisteredProvider};
+use super::registry::RegisteredProvider;
+use super::shared_provider::ProviderPermit;
 use super::usage_meter::UsageMeter;
 use super::{LlmInner, demo, transport_error};
 use crate::clock;
@@ -68,10 +70,6 @@ pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -
     let running = RunningCall { slot: slot.clone() };
     let queued_at = clock::instant();
     tokio::spawn(async move {
-        let limiter = call
-            .entry
-            .as_ref()
-            .map_or(DEMO_LIMITER, |(entry, _)| entry.limiter());
         let entry = call.entry.as_ref();
         let call_request = CallRequest {
             request: &call.request,
@@ -80,7 +78,7 @@ pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -
             entry: entry.map(|(entry, name)| (&**entry, &**name)),
         };
         let mut bill = CallBill::default();
-        let result = match slot.unless_cancelled(inner.queue.admit(limiter)).await {
+        let result = match slot.unless_cancelled(admit(&inner, &call)).await {
             None => Err(transport_error::cancelled()),
             Some(Err(_)) => Err(transport_error::queue_full()),
             Some(Ok(permit)) => {
@@ -93,9 +91,16 @@ pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -
     running
 }
 
+async fn admit(inner: &LlmInner, call: &PreparedCall) -> Result<ProviderPermit, CallRefused> {
+    match &call.entry {
+        Some((entry, name)) => inner.admit(entry, Some((name, call.origin))).await,
+        None => inner.queue.admit(DEMO_LIMITER).await.map(Into::into),
+    }
+}
+
 async fn run(
     inner: &LlmInner,
-    (wanted, permit): (&CallRequest<'_>, &Arc<CallPermit>),
+    (wanted, permit): (&CallRequest<'_>, &Arc<ProviderPermit>),
     slot: &CancelSlot,
     sink: &EventSink,
     bill: &mut CallBill,
@@ -138,7 +143,7 @@ async fn run(
 
 async fn run_demo(
     inner: &LlmInner,
-    (request, permit): (&Arc<ModelRequest>, &Arc<CallPermit>),
+    (request, permit): (&Arc<ModelRequest>, &Arc<ProviderPermit>),
     slot: &CancelSlot,
     meter: &mut UsageMeter<'_>,
 ) -> Result<Answer, CallError> {
@@ -161,7 +166,7 @@ async fn run_demo(
 /// the permit until it ends, even if the call is canceled.
 async fn compute_demo(
     request: Arc<ModelRequest>,
-    permit: Arc<CallPermit>,
+    permit: Arc<ProviderPermit>,
 ) -> Result<Answer, CallError> {
     let (done_sender, is_done) = oneshot::channel();
     let thread = std::thread::Builder::new()

@@ -22,6 +22,8 @@ struct CallSlots {
     /// Number of running calls by provider limiter; limiters without running calls are absent.
     calls_per_limiter: BTreeMap<u64, usize>,
     waiting_calls: VecDeque<WaitingCall>,
+    /// Number of calls that wait for a slot that another server holds.
+    waiting_elsewhere: usize,
     tickets: u64,
 }
 
@@ -70,6 +72,15 @@ impl Drop for QueuePlace<'_> {
     }
 }
 
+/// A call that waits for a slot that another server holds. Dropping it ends the wait.
+pub(super) struct WaitElsewhere<'a>(&'a CallQueue);
+
+impl Drop for WaitElsewhere<'_> {
+    fn drop(&mut self) {
+        self.0.lock_slots().waiting_elsewhere -= 1;
+    }
+}
+
 impl CallQueue {
     /// Creates a queue that admits at most `max_calls` calls at once.
     pub fn new(max_calls: usize) -> Self {
@@ -79,6 +90,7 @@ impl CallQueue {
             busy: 0,
             calls_per_limiter: BTreeMap::new(),
             waiting_calls: VecDeque::new(),
+            waiting_elsewhere: 0,
             tickets: 0,
         })))
     }
@@ -96,7 +108,7 @@ impl CallQueue {
                 state.occupy(limiter);
                 return Ok(self.permit(limiter));
             }
-            if state.waiting_calls.len() >= MAX_WAITING {
+            if state.is_full() {
                 return Err(CallRefused);
             }
             state.tickets += 1;
@@ -128,10 +140,34 @@ impl CallQueue {
         }
     }
 
+    /// Counts a call among those that wait.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the queue is full.
+    pub fn wait_elsewhere(&self) -> Result<WaitElsewhere<'_>, CallRefused> {
+        let mut state = self.lock_slots();
+        if state.is_full() {
+            return Err(CallRefused);
+        }
+        state.waiting_elsewhere += 1;
+        Ok(WaitElsewhere(self))
+    }
+
+    /// Returns whether this server's calls to a provider exceed its share of the limit.
+    pub fn exceeds_share(&self, limiter: ProviderLimiter) -> bool {
+        let state = self.lock_slots();
+        let busy = state.calls_per_limiter.get(&limiter.id).copied();
+        busy.unwrap_or(0) > state.share(limiter)
+    }
+
     /// Returns the numbers of running and queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         let state = self.lock_slots();
-        (state.busy, state.waiting_calls.len())
+        (
+            state.busy,
+            state.waiting_calls.len() + state.waiting_elsewhere,
+        )
     }
 
     fn permit(&self, limiter: ProviderLimiter) -> CallPermit {
@@ -162,8 +198,15 @@ impl CallQueue {
 impl CallSlots {
     fn has_room(&self, limiter: ProviderLimiter) -> bool {
         let busy = self.calls_per_limiter.get(&limiter.id).copied();
-        let share = limiter.max_concurrent.max(1).div_ceil(self.servers);
-        self.busy < self.max_concurrent && busy.unwrap_or(0) < share
+        self.busy < self.max_concurrent && busy.unwrap_or(0) < self.share(limiter)
+    }
+
+    fn share(&self, limiter: ProviderLimiter) -> usize {
+        limiter.max_concurrent.max(1).div_ceil(self.servers)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting_calls.len() + self.waiting_elsewhere >= MAX_WAITING
     }
 
     fn occupy(&mut self, limiter: ProviderLimiter) {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use super::call_origin::CallOrigin;
 use super::cancel_slot::CancelSlot;
-use super::registry::{CallOrigin, RegisteredProvider};
+use super::registry::RegisteredProvider;
 use super::{LlmInner, Provider};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};

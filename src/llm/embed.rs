@@ -4,9 +4,10 @@
 use bytes::Bytes;
 
 use super::admission::AdmittedCall;
+use super::call_origin::CallOrigin;
 use super::exchange::{FailedExchange, fetch_complete};
 use super::provider_client::ProviderRequest;
-use super::registry::{CallOrigin, RegisteredProvider};
+use super::registry::RegisteredProvider;
 use super::response_reader::without_blocking;
 use super::{Llm, LlmInner, transport_error};
 use crate::clock;
@@ -34,9 +35,9 @@ impl Llm {
             return Err(not_available(model));
         };
         let origin = CallOrigin::new(user, &request.texts);
-        let admitted = AdmittedCall::ask(&entry, name, origin)?;
-        let permit = self.0.queue.admit(entry.limiter()).await;
+        let permit = self.0.admit(&entry, Some((name, origin))).await;
         let _permit = permit.map_err(|_| transport_error::queue_full())?;
+        let admitted = AdmittedCall::ask(&entry, name, origin)?;
         let result = ask(&self.0, &entry, name, &request).await;
         let result = result.map_err(|failed| failed.error);
         admitted.record(&result);

@@ -7,6 +7,7 @@ mod attempt;
 mod blocking_client;
 mod breaker;
 mod call;
+mod call_origin;
 mod call_queue;
 mod call_request;
 mod cancel_slot;
@@ -34,6 +35,8 @@ mod registry;
 mod remote;
 mod response_reader;
 mod retry;
+mod shared_blocks;
+mod shared_provider;
 mod transport_error;
 mod usage_meter;
 mod web_file;
@@ -44,24 +47,28 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::clock;
 use crate::domain::catalog::CatalogSheet;
 use crate::domain::chat::{Answer, CallBill, CallError, Delta, ModelRequest};
 use crate::domain::id::UserId;
 use crate::domain::network::Network;
+use crate::shared_limits::SharedLimits;
 use crate::wire::{ListedModel, ModelCapabilities};
 pub use breaker::CircuitView;
 use call::PreparedCall;
 pub use call::RunningCall;
-use call_queue::{CallQueue, ProviderLimiter};
+use call_origin::CallOrigin;
+use call_queue::{CallQueue, CallRefused, ProviderLimiter};
 use catalog::LazyCatalog;
 pub use discover::find_local;
 use event_sink::EventSink;
 pub use model_list::{ProviderStatus, RetiredModel};
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
 use provider_client::ProviderClient;
-use registry::{CallOrigin, ProviderRegistry, RegisteredProvider};
 pub use registry::{LastFailure, ProviderSource};
+use registry::{ProviderRegistry, RegisteredProvider};
 pub use remote::{Remote, RemoteError};
+use shared_provider::ProviderPermit;
 pub use web_file::open_web_file;
 
 /// User agent with Quire's name and version.
@@ -149,13 +156,19 @@ pub(crate) struct LlmInner {
     client: ProviderClient,
     queue: CallQueue,
     registry: ProviderRegistry,
+    limits: SharedLimits,
     catalog: LazyCatalog,
 }
 
 impl Llm {
     /// Creates the entry point. Opens no connections.
     pub fn new(settings: LlmSettings) -> Self {
-        let registry = ProviderRegistry::default();
+        Self::with_limits(settings, SharedLimits::default())
+    }
+
+    /// Creates the entry point of a server that shares limits with others. Opens no connections.
+    pub fn with_limits(settings: LlmSettings, limits: SharedLimits) -> Self {
+        let registry = ProviderRegistry::new(limits.clone());
         registry.replace(ProviderSource::Configured, settings.providers.clone());
         let catalog = LazyCatalog::new(settings.models.clone());
         Self(Arc::new(LlmInner {
@@ -163,6 +176,7 @@ impl Llm {
             queue: CallQueue::new(settings.max_calls),
             settings,
             registry,
+            limits,
             catalog,
         }))
     }
@@ -209,7 +223,7 @@ impl Llm {
         for entry in entries {
             let inner = self.0.clone();
             list_calls.spawn(async move {
-                if let Ok(_permit) = inner.queue.admit(entry.limiter()).await {
+                if let Ok(_permit) = inner.admit(&entry, None).await {
                     let listing = attempt::list_models(&inner, &entry.provider).await;
                     entry.record_model_list(listing.map_err(|failed| failed.error));
                 }
@@ -258,9 +272,14 @@ impl Llm {
         self.0.client.close_idle();
     }
 
-    /// Divides the limit on concurrent calls of each provider among this number of servers.
-    pub fn share_limits_with(&self, servers: u32) {
-        self.0.queue.share_with(servers);
+    /// Applies this server's current share of each provider's limit.
+    pub fn apply_share(&self) {
+        self.0.queue.share_with(self.0.limits.divisor());
+    }
+
+    /// The limits of all servers together.
+    pub fn limits(&self) -> &SharedLimits {
+        &self.0.limits
     }
 
     /// Returns the numbers of running and queued calls.
@@ -293,6 +312,24 @@ impl RegisteredProvider {
 }
 
 impl LlmInner {
+    /// Waits until a call to a provider may run, and remembers what other servers know about its model.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the queue is full.
+    async fn admit(
+        &self,
+        entry: &RegisteredProvider,
+        call: Option<(&str, CallOrigin)>,
+    ) -> Result<ProviderPermit, CallRefused> {
+        let admitted = entry.shared.admit(&self.queue, entry.limiter(), call);
+        let (permit, times) = admitted.await?;
+        if let Some(call) = call.filter(|_| self.limits.is_configured()) {
+            entry.record_shared_blocks(call, times, clock::monotonic_now());
+        }
+        Ok(permit)
+    }
+
     /// Returns a model's capabilities: those in the catalog, without the ones that the model has rejected.
     fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self

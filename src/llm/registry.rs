@@ -1,21 +1,26 @@
 //! Registered providers with their sources, owners, and recent state. Resolves names to providers. Opens no
 //! connections.
 
+mod model_record;
+
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Provider;
 use super::breaker::{CircuitBreaker, CircuitView};
-use super::recent_failures::RecentFailures;
+use super::call_origin::{CallOrigin, hash_of};
+use super::shared_blocks::{BlockTimes, SharedBlocks};
+use super::shared_provider::SharedProvider;
 use crate::clock;
 use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
+use crate::shared_limits::SharedLimits;
 use crate::wire::ListedModel;
+use model_record::ModelRecord;
 
 /// Source of a provider's configuration. If several providers share a name, the last source in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +48,8 @@ pub(super) struct RegisteredProvider {
     pub source: ProviderSource,
     /// Identifies the provider's concurrency limit in `call_queue`.
     pub limiter_id: u64,
+    /// What all servers together know and allow.
+    pub shared: SharedProvider,
     state: Mutex<ProviderRecord>,
 }
 
@@ -55,49 +62,6 @@ pub(super) struct ProviderRecord {
     pub last_error: Option<String>,
     pub last_failure: Option<LastFailure>,
     models: BTreeMap<String, ModelRecord>,
-}
-
-/// Maximum number of users per model with a separate circuit breaker.
-const MAX_USER_BREAKERS: usize = 128;
-
-/// Origin of a call, to attribute failures that its request may have caused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CallOrigin {
-    /// Hash of the user's ID; calls without a user share one hash.
-    user_hash: u64,
-    /// Hash of the prompt; equal prompts have equal hashes.
-    prompt_hash: u64,
-}
-
-impl CallOrigin {
-    pub fn new(user: Option<&UserId>, prompt: impl Hash) -> Self {
-        Self {
-            user_hash: hash_of(user),
-            prompt_hash: hash_of(prompt),
-        }
-    }
-}
-
-fn hash_of(value: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Recorded state of a model.
-#[derive(Default)]
-struct ModelRecord {
-    /// Circuit breaker for all users. Opens after failures that more than one user has seen.
-    breaker: CircuitBreaker,
-    /// Circuit breakers for single users. Each opens after failures of more than one prompt.
-    user_breakers: BTreeMap<u64, CircuitBreaker>,
-    failures: RecentFailures,
-    /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
-    closes_only: bool,
-    /// When the provider's rate limit ends.
-    throttled_until: Option<Timestamp>,
-    /// Fields that the model has rejected, by their names on the wire.
-    refused_fields: Vec<String>,
 }
 
 /// The last failed call to a provider.
@@ -143,6 +107,9 @@ impl RegisteredProvider {
                 _ => None,
             }));
         }
+        if let Some(until) = record.shared.open_until(origin.user_hash, now) {
+            return Err(OpenCircuit(Some(until)));
+        }
         own.map(|own| own.admit(now));
         record.breaker.admit(now);
         Ok(())
@@ -153,7 +120,21 @@ impl RegisteredProvider {
         let mut state = self.lock_state();
         let record = state.models.get_mut(model)?;
         record.throttled_until = record.throttled_until.filter(|until| *until > now);
-        record.throttled_until
+        record.throttled_until(now)
+    }
+
+    /// Remembers what blocks a model for a user on all servers.
+    pub fn record_shared_blocks(
+        &self,
+        (model, origin): (&str, CallOrigin),
+        times: BlockTimes,
+        now: Timestamp,
+    ) {
+        let mut state = self.lock_state();
+        if times != BlockTimes::default() || state.models.contains_key(model) {
+            let record = state.record(model);
+            record.shared.update(origin.user_hash, times, now);
+        }
     }
 
     /// Records a call that ended with an answer.
@@ -177,22 +158,9 @@ impl RegisteredProvider {
         now: Timestamp,
     ) {
         let mut state = self.lock_state();
-        let record = state.record(model);
-        record
-            .breaker
-            .record_failure(now, error.kind, origin.user_hash);
-        record
-            .failures
-            .record_failure(origin.user_hash, error.kind, now);
-        if record.user_breakers.len() >= MAX_USER_BREAKERS
-            && !record.user_breakers.contains_key(&origin.user_hash)
-        {
-            record.user_breakers.clear();
-        }
-        let own = record.user_breakers.entry(origin.user_hash).or_default();
-        own.record_failure(now, error.kind, origin.prompt_hash);
-        if *own == CircuitBreaker::default() {
-            record.user_breakers.remove(&origin.user_hash);
+        let opened = state.record(model).record_failure(origin, error, now);
+        for (user, length) in opened.into_iter().flatten() {
+            self.shared.block_model(model, user, length);
         }
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
             state.last_failure = Some(LastFailure {
@@ -208,6 +176,7 @@ impl RegisteredProvider {
         let mut state = self.lock_state();
         let record = state.record(model);
         record.throttled_until = record.throttled_until.max(Some(now + wait));
+        self.shared.pause(model, wait);
     }
 
     pub fn refused_fields(&self, model: &str) -> Vec<String> {
@@ -273,11 +242,13 @@ impl RegisteredProvider {
         for (name, record) in &mut state.models {
             let has_breaker_state =
                 record.breaker != CircuitBreaker::default() || !record.user_breakers.is_empty();
-            let is_held = has_breaker_state || record.throttled_until.is_some();
+            let is_shared = record.shared != SharedBlocks::default();
+            let is_held = has_breaker_state || is_shared || record.throttled_until.is_some();
             if is_held && model.is_none_or(|wanted| wanted == name) {
-                (record.breaker, record.throttled_until) = (CircuitBreaker::default(), None);
-                record.user_breakers.clear();
-                record.failures.clear();
+                let users = record.user_breakers.keys().copied();
+                self.shared
+                    .unblock(name, users.chain(record.shared.users()));
+                record.reset_blocks();
                 count += 1;
             }
         }
@@ -320,7 +291,7 @@ impl ProviderRecord {
         now: Timestamp,
     ) -> Vec<(String, CircuitView, Option<Timestamp>)> {
         let circuits = self.models.iter().map(|(name, record)| {
-            let throttled = record.throttled_until.filter(|until| *until > now);
+            let throttled = record.throttled_until(now);
             let circuit = match record.circuit(user, now) {
                 CircuitView::Open(until) => CircuitView::Open(clock::to_wall_clock(until)),
                 other => other,
@@ -335,35 +306,23 @@ impl ProviderRecord {
     }
 }
 
-impl ModelRecord {
-    fn circuit(&self, user: Option<&UserId>, now: Timestamp) -> CircuitView {
-        let own = self.user_breakers.get(&hash_of(user));
-        let own = own.map_or(CircuitView::Closed, |own| own.circuit(now));
-        match self.breaker.circuit(now) {
-            CircuitView::Closed => own,
-            open => open,
-        }
-    }
-
-    fn availability(&self, user: Option<&UserId>, now: Timestamp) -> Availability {
-        if matches!(self.circuit(user, now), CircuitView::Open(_)) {
-            Availability::CircuitOpen
-        } else if self.throttled_until.is_some_and(|until| until > now) {
-            Availability::Throttled
-        } else {
-            Availability::Ready
-        }
-    }
-}
-
 /// Registry of all providers.
 #[derive(Default)]
 pub(super) struct ProviderRegistry {
     entries: RwLock<Vec<Arc<RegisteredProvider>>>,
     lanes: AtomicU64,
+    limits: SharedLimits,
 }
 
 impl ProviderRegistry {
+    /// Creates an empty registry whose providers are limited together with other servers.
+    pub fn new(limits: SharedLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     /// Replaces all providers from this source. A provider with an unchanged configuration keeps its state.
     pub fn replace(&self, source: ProviderSource, providers: Vec<Provider>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -373,6 +332,7 @@ impl ProviderRegistry {
             let same = old.iter().find(|entry| entry.provider == provider);
             remaining.push(same.cloned().unwrap_or_else(|| {
                 Arc::new(RegisteredProvider {
+                    shared: SharedProvider::new(self.limits.clone(), &provider),
                     provider,
                     source,
                     limiter_id: self.lanes.fetch_add(1, Ordering::Relaxed),

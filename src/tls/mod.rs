@@ -1,10 +1,12 @@
 //! TLS server side: loads and checks certificate files, and reloads them when they change. Uses no sockets,
 //! creates no certificates, and contacts no certificate authority. An invalid file never replaces a valid
-//! certificate.
+//! certificate. The client side for the operator's own servers is in `client`.
 
+mod client;
 mod loopback_client;
 mod validity;
 
+pub use client::client_config;
 pub use loopback_client::LoopbackConnection;
 pub use rustls::ServerConfig;
 

@@ -29,13 +29,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
     // clock only for measuring how long commits take.
-    ("store",   &["domain", "clock"]),
-    ("llm",     &["domain", "wire", "clock"]),
+    // tls only for the authorities of the database's certificate.
+    ("store",   &["domain", "clock", "tls"]),
+    // Redis, where several servers share limits.
+    ("shared_limits", &["domain", "crypto", "config", "tls", "clock", "log"]),
+    ("llm",     &["domain", "wire", "clock", "shared_limits"]),
     // Copies the store's log to a folder or a bucket.
     ("replica", &["domain", "crypto", "store", "clock", "log"]),
     // crypto only for the hash in a cached answer's key.
-    ("engine",  &["domain", "store", "llm", "crypto", "clock", "log"]),
-    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "replica", "engine", "tls", "clock", "log", "system"]),
+    ("engine",  &["domain", "store", "llm", "shared_limits", "crypto", "clock", "log"]),
+    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "shared_limits", "replica", "engine", "tls", "clock", "log", "system"]),
     ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
     ("cli",     &["app", "http", "config", "domain", "tls", "log", "clock", "system"]),
     ("main",    &["cli", "extract", "system", "worker"]),
@@ -50,15 +53,15 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("ureq", &["llm", "replica"]),
     ("hyper", &["http", "llm"]), ("hyper_util", &["http", "llm"]), ("http_body_util", &["http", "llm"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
-    ("ring", &["crypto"]), ("rustls", &["tls", "llm", "store"]), ("tokio_rustls", &["http", "llm", "store"]), ("tokio_postgres", &["store"]),
-    ("webpki_roots", &["llm", "store"]),
+    ("ring", &["crypto"]), ("rustls", &["tls", "llm", "store", "shared_limits"]), ("tokio_rustls", &["http", "llm", "store", "shared_limits"]), ("tokio_postgres", &["store"]),
+    ("webpki_roots", &["llm", "tls"]),
     ("html_escape", &["build", "extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
     ("lexopt", &["cli"]), ("unicode_width", &["cli"]), ("listenfd", &["cli"]), ("rustix", &["cli", "store", "system"]),
     ("libc", &["system"]), ("seccompiler", &["system"]), ("landlock", &["system"]), ("toml", &["build", "wire"]), ("toml_parser", &["wire"]), ("httpdate", &["llm"]),
-    ("subtle", &["crypto"]), ("matchit", &["http"]), ("percent_encoding", &["crypto", "http", "store"]),
-    ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
+    ("subtle", &["crypto"]), ("matchit", &["http"]), ("percent_encoding", &["config", "crypto", "http", "store"]),
+    ("tokio", &["store", "llm", "shared_limits", "engine", "app", "http", "cli"]),
 ];
 
 /// Strings, and the only files that may contain them.
@@ -70,9 +73,9 @@ const CONFINED_STRINGS: &[(&str, &[&str])] = &[
     ("tokio::spawn", &["http/server.rs", "engine/", "llm/call.rs"]),
     ("println!", &[]),
     ("unsafe ", &["system.rs"]),
-    // Outbound connections are checked in `llm::address_guard`. The replica's bucket and the doctor's own server are the
-    // operator's choice; `discover` connects only to this machine.
-    ("TcpStream::connect", &["llm/connector.rs", "llm/discover.rs", "app/offline/doctor/health.rs"]),
+    // Outbound connections are checked in `llm::address_guard`. The replica's bucket, Redis, and the doctor's own server
+    // are the operator's choice; `discover` connects only to this machine.
+    ("TcpStream::connect", &["llm/connector.rs", "shared_limits/connection.rs", "llm/discover.rs", "app/offline/doctor/health.rs"]),
     ("UdpSocket", &[]),
     ("config_builder", &["llm/blocking_client.rs", "replica/s3/client.rs"]),
     ("new_with_defaults", &[]), ("new_with_config", &[]), ("new_agent", &["replica/s3/client.rs"]),

@@ -19,11 +19,13 @@ mod migration;
 mod operation;
 mod pooler;
 mod proxy;
+mod redis_server;
 mod runs;
 mod scale;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
 mod servers;
+mod shared_limits;
 mod store;
 #[path = "../api/support/mod.rs"]
 mod support;

@@ -45,10 +45,11 @@ export function State(health, signal) {
 
 function DatabaseFacts(database) {
   if (!database) return [];
-  const { connections, servers } = database;
+  const { connections, servers, redis } = database;
   return [
     ["Connections", connections && `${count(connections.used)} of ${count(connections.max)}, ${count(connections.used_by_quire)} by Quire${database.is_pooled ? ", through a pooler" : ""}`],
     ["Replicas", database.replicas > 0 && `${count(database.replicas)}${database.replica_lag_bytes === null ? "" : `, ${bytes(database.replica_lag_bytes)} behind`}`],
+    ["Redis", redis && (redis.status === "ok" ? `${redis.version} at ${redis.address}` : `away since ${when(redis.away_since)}, limits are divided: ${redis.error}`)],
     ["Servers", servers.map((server) => `${server.version || "earlier version"}, up ${duration(server.age_seconds * 1000)}${server.is_this ? " (this one)" : ""}`).join("; ")],
   ];
 }

@@ -14,6 +14,7 @@ use crate::app::Result;
 use crate::clock;
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
+use crate::shared_limits::SharedLimits;
 use crate::store::sign_in_networks;
 
 /// A counted attempt.
@@ -28,9 +29,9 @@ pub(super) struct Attempt {
 }
 
 impl Accounts {
-    /// Divides the limits of sign-in attempts among this number of servers.
-    pub(in crate::app) fn share_limits_with(&self, servers: u32) {
-        self.attempts.share_with(servers);
+    /// Counts sign-in attempts together with other servers.
+    pub(in crate::app) fn share_limits(&mut self, limits: SharedLimits) {
+        self.attempts.share(limits);
     }
 
     /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. Without an account,
@@ -49,14 +50,15 @@ impl Accounts {
         };
         let (network, now) = (network(peer), origin.now);
         let Some(account) = account else {
-            self.count(ThrottleKey::Network(network), now, &mut attempt)?;
+            self.count(ThrottleKey::Network(network), now, &mut attempt)
+                .await?;
             return Ok(attempt);
         };
         if let Some(device) = self.known_device(account, origin).await? {
-            return Ok(self.register_device_attempt(device, now));
+            return Ok(self.register_device_attempt(device, now).await);
         }
         let pair = ThrottleKey::Pair(account.to_owned(), network);
-        if let Err(too_fast) = self.count(pair.clone(), now, &mut attempt) {
+        if let Err(too_fast) = self.count(pair.clone(), now, &mut attempt).await {
             if !self.is_known_network(account, network).await? {
                 return Err(too_fast);
             }
@@ -64,9 +66,10 @@ impl Accounts {
             return Ok(attempt);
         }
         // Count in both buckets, even if the first one refuses.
-        let network_result = self.count(ThrottleKey::Network(network), now, &mut attempt);
-        let account_result =
-            self.count(ThrottleKey::Account(account.to_owned()), now, &mut attempt);
+        let network_key = ThrottleKey::Network(network);
+        let network_result = self.count(network_key, now, &mut attempt).await;
+        let account_key = ThrottleKey::Account(account.to_owned());
+        let account_result = self.count(account_key, now, &mut attempt).await;
         if let Err(too_fast) = network_result.and(account_result)
             && !self.is_known_network(account, network).await?
         {
@@ -77,13 +80,17 @@ impl Accounts {
 
     /// Counts an attempt from a known device or session. Beyond its limit it waits for its turn; attempts by
     /// others never cause it to be refused.
-    pub(super) fn register_device_attempt(&self, device: SessionId, now: Timestamp) -> Attempt {
+    pub(super) async fn register_device_attempt(
+        &self,
+        device: SessionId,
+        now: Timestamp,
+    ) -> Attempt {
         let mut attempt = Attempt {
             priority: PasswordPriority::Known,
             ..Attempt::default()
         };
         let key = ThrottleKey::Device(device);
-        if self.count(key.clone(), now, &mut attempt).is_err() {
+        if self.count(key.clone(), now, &mut attempt).await.is_err() {
             attempt.turn = Some(self.login_turns.join(key, clock::instant()));
         }
         attempt
@@ -107,8 +114,8 @@ impl Accounts {
         }
     }
 
-    fn count(&self, key: ThrottleKey, now: Timestamp, attempt: &mut Attempt) -> Result<()> {
-        self.attempts.take(key.clone(), now)?;
+    async fn count(&self, key: ThrottleKey, now: Timestamp, attempt: &mut Attempt) -> Result<()> {
+        self.attempts.take(key.clone(), now).await?;
         attempt.counted_keys.push(key);
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use crate::app::{Error, Kind, Result};
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
+use crate::shared_limits::SharedLimits;
 
 /// Maximum number of device buckets, and of all other buckets; a bucket takes about 100 bytes.
 const MAX_BUCKETS: usize = 8192;
@@ -25,8 +25,8 @@ pub struct LoginThrottle {
     pair_rate: Rate,
     network_rate: Rate,
     account_rate: Rate,
-    /// Number of servers that share the rates.
-    servers: AtomicU32,
+    /// The rates of all servers together.
+    shared: SharedLimits,
     buckets: Mutex<Buckets>,
     /// Separate, so that attempts without a device never evict these.
     device_buckets: Mutex<Buckets>,
@@ -48,6 +48,21 @@ pub enum ThrottleKey {
     Device(SessionId),
 }
 
+/// Kind of the shared buckets.
+const SHARED_KIND: &str = "sign-in";
+
+impl ThrottleKey {
+    /// Returns the subject of the shared bucket.
+    fn subject(&self) -> String {
+        match self {
+            Self::Pair(account, network) => format!("pair\0{account}\0{network}"),
+            Self::Account(account) => format!("account\0{account}"),
+            Self::Network(network) => format!("network\0{network}"),
+            Self::Device(session) => format!("device\0{}", session.as_str()),
+        }
+    }
+}
+
 /// Returns the network of an address: an IPv4 address itself, or the /64 of an IPv6 address, which usually belongs
 /// to one household.
 pub fn network(address: IpAddr) -> IpAddr {
@@ -66,22 +81,34 @@ impl LoginThrottle {
             pair_rate: times(1),
             network_rate: times(NETWORK_FACTOR),
             account_rate: times(ACCOUNT_FACTOR),
-            servers: AtomicU32::new(1),
+            shared: SharedLimits::default(),
             buckets: Mutex::default(),
             device_buckets: Mutex::default(),
         }
     }
 
-    /// Sets the number of servers, each of which allows its share of the rates.
-    pub fn share_with(&self, servers: u32) {
-        self.servers.store(servers, Relaxed);
+    /// Counts attempts together with other servers.
+    pub fn share(&mut self, limits: SharedLimits) {
+        self.shared = limits;
     }
 
-    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit.
+    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit: on all servers
+    /// together, or against this server's share of the limit.
     ///
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt is allowed.
-    pub fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
+    pub async fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
+        if self.shared.is_shared() {
+            let (subject, rate) = (key.subject(), self.whole_rate_of(&key));
+            let taken = self.shared.take_token(SHARED_KIND, &subject, rate).await;
+            if let Some(taken) = taken {
+                return taken.map(drop).map_err(too_fast_error);
+            }
+        }
+        self.take_here(key, now)
+    }
+
+    fn take_here(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
         let rate = self.rate_of(&key);
         let mut buckets = self.lock_buckets(&key);
         if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
@@ -95,6 +122,10 @@ impl LoginThrottle {
 
     /// Refunds a successful attempt.
     pub fn refund(&self, key: &ThrottleKey) {
+        let rate = self.whole_rate_of(key);
+        if self.shared.is_shared() {
+            self.shared.refund_token(SHARED_KIND, &key.subject(), rate);
+        }
         let mut buckets = self.lock_buckets(key);
         if let Some(bucket) = buckets.get_mut(key) {
             bucket.refund(self.rate_of(key));
@@ -109,13 +140,17 @@ impl LoginThrottle {
         buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns this server's share of a rate.
     fn rate_of(&self, key: &ThrottleKey) -> Rate {
-        let rate = match key {
+        self.whole_rate_of(key).shared_by(self.shared.divisor())
+    }
+
+    fn whole_rate_of(&self, key: &ThrottleKey) -> Rate {
+        match key {
             ThrottleKey::Pair(..) | ThrottleKey::Device(_) => self.pair_rate,
             ThrottleKey::Account(_) => self.account_rate,
             ThrottleKey::Network(_) => self.network_rate,
-        };
-        rate.shared_by(self.servers.load(Relaxed))
+        }
     }
 
     /// Evicts full buckets or, if that is not enough, the least recently used half.
@@ -157,21 +192,21 @@ mod tests {
         let throttle = LoginThrottle::new(2);
         let localhost = IpAddr::from([127, 0, 0, 1]);
         let pair = || ThrottleKey::Pair("a@b.co".into(), localhost);
-        assert!(throttle.take(pair(), at(0)).is_ok());
-        assert!(throttle.take(pair(), at(0)).is_ok());
-        let error = throttle.take(pair(), at(0)).expect_err("third");
+        assert!(throttle.take_here(pair(), at(0)).is_ok());
+        assert!(throttle.take_here(pair(), at(0)).is_ok());
+        let error = throttle.take_here(pair(), at(0)).expect_err("third");
         assert_eq!(error.kind, Kind::TooFast);
         assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
         for (key, max_attempts) in [
             (ThrottleKey::Network(localhost), 10),
             (ThrottleKey::Account("a@b.co".into()), 40),
         ] {
-            assert!((0..max_attempts).all(|_| throttle.take(key.clone(), at(0)).is_ok()));
-            assert!(throttle.take(key, at(0)).is_err());
+            assert!((0..max_attempts).all(|_| throttle.take_here(key.clone(), at(0)).is_ok()));
+            assert!(throttle.take_here(key, at(0)).is_err());
         }
         throttle.refund(&pair());
-        assert!(throttle.take(pair(), at(0)).is_ok());
-        assert!(throttle.take(pair(), at(30)).is_ok());
+        assert!(throttle.take_here(pair(), at(0)).is_ok());
+        assert!(throttle.take_here(pair(), at(30)).is_ok());
     }
 
     #[test]
@@ -188,19 +223,25 @@ mod tests {
         let address = |n: usize| ThrottleKey::Pair(n.to_string(), [127, 0, 0, 1].into());
         let device = |n: usize| ThrottleKey::Device(SessionId::new(at(0), n as u128));
         for n in 0..3 * MAX_BUCKETS {
-            throttle.take(address(n), at(0)).expect("its first");
-            throttle.take(device(n), at(0)).expect("its first");
+            throttle.take_here(address(n), at(0)).expect("its first");
+            throttle.take_here(device(n), at(0)).expect("its first");
         }
         assert!(throttle.device_buckets.lock().expect("sound").len() <= MAX_BUCKETS);
         assert!(throttle.buckets.lock().expect("sound").len() <= MAX_BUCKETS);
         assert!(
-            throttle.take(address(3 * MAX_BUCKETS - 1), at(1)).is_err(),
+            throttle
+                .take_here(address(3 * MAX_BUCKETS - 1), at(1))
+                .is_err(),
             "the newest is remembered"
         );
         // Attempts by strangers do not evict a device either.
         for n in 3 * MAX_BUCKETS..6 * MAX_BUCKETS {
-            throttle.take(address(n), at(0)).expect("its first");
+            throttle.take_here(address(n), at(0)).expect("its first");
         }
-        assert!(throttle.take(device(3 * MAX_BUCKETS - 1), at(1)).is_err());
+        assert!(
+            throttle
+                .take_here(device(3 * MAX_BUCKETS - 1), at(1))
+                .is_err()
+        );
     }
 }

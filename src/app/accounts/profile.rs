@@ -115,7 +115,9 @@ impl Accounts {
     ) -> Result<String> {
         let session = require_session(caller, "change the password")?.clone();
         let mut user = self.current_user(caller).await?;
-        let mut attempt = self.register_device_attempt(session.clone(), origin.now);
+        let mut attempt = self
+            .register_device_attempt(session.clone(), origin.now)
+            .await;
         self.await_turn(&mut attempt).await?;
         if current.len() > 1024
             || !self

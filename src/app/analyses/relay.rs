@@ -26,8 +26,8 @@ impl Analyses<'_> {
     /// # Errors
     /// `TooFast` if the server or the user has reached the maximum number of open calls; `Unavailable` during
     /// shutdown.
-    pub fn reserve_streams(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
-        let permit = self.engine.reserve_streams(&caller.user, count);
+    pub async fn reserve_streams(&self, caller: &Caller, count: usize) -> Result<StreamPermit> {
+        let permit = self.engine.reserve_streams(&caller.user, count).await;
         permit.map_err(no_slot_error)
     }
 
@@ -47,7 +47,7 @@ impl Analyses<'_> {
     ) -> Result<StartedRun> {
         let slot = match reserved {
             Some(_) => None,
-            None => Some(self.reserve_streams(caller, 1)?),
+            None => Some(self.reserve_streams(caller, 1).await?),
         };
         disk_space::require(self.store)?;
         self.engine.wait_for_backlog().await;

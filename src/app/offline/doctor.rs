@@ -1,4 +1,4 @@
-//! Checks an installation: folder, disk, secret, database, machine, network, patterns, and providers. Repairs and
+//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. Repairs and
 //! creates nothing, although opening the database may migrate it, as a start would.
 
 mod database_server;
@@ -6,6 +6,7 @@ pub mod health;
 mod machine;
 mod network;
 mod originals;
+mod redis;
 mod room;
 mod setup;
 
@@ -128,6 +129,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     findings.extend(setup::check_secrets(config));
     findings.extend(machine::examine(config, clock::now(), newest));
     findings.extend(check_ocr(config));
+    findings.extend(redis::examine(config).await);
     findings.extend(check_network(config).await);
     findings.extend(check_patterns(config));
     findings.extend(check_providers(config).await);

@@ -135,7 +135,7 @@ async fn run_all(
     api: ClientApi,
 ) -> Result<ChoiceSet, ApiError> {
     let slots = requests.len().min(MAX_CONCURRENT);
-    let reservation = Arc::new(cx.app.completions().reserve(caller, slots)?);
+    let reservation = Arc::new(cx.app.completions().reserve(caller, slots).await?);
     let mut set = ChoiceSet::default();
     let mut waiting_requests = requests.into_iter().enumerate();
     let mut tasks = JoinSet::new();

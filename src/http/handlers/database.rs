@@ -1,16 +1,18 @@
-//! The database server, and the Quire servers that share it, for administrators.
+//! The database server, the Quire servers that share it, and Redis, for administrators.
 
 use serde_json::{Value, json};
 
 use super::accounts::no_store;
 use crate::app::health::{DatabaseServerStatus, LiveServer};
+use crate::app::{RedisState, RedisStatus};
 use crate::http::auth::Admin;
 use crate::http::{ApiError, Reply, RequestContext};
 
 /// Length of a server's name in responses; enough to tell a few apart.
 const NAME_LENGTH: usize = 8;
 
-/// `GET /api/admin/database`: returns the engine, the connections to it, and the servers that share it.
+/// `GET /api/admin/database`: returns the engine, the connections to it, the servers that share it, and the state
+/// of Redis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -30,7 +32,22 @@ pub async fn show(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
         "replicas": server.as_ref().map_or(0, |server| server.replicas),
         "replica_lag_bytes": server.as_ref().and_then(|server| server.replica_lag_bytes),
         "servers": servers,
+        "redis": cx.app.limits().status().map(|redis| redis_json(&redis)),
     }))))
+}
+
+fn redis_json(redis: &RedisStatus) -> Value {
+    let (version, away_since, error) = match &redis.state {
+        RedisState::Connected { version } => (Some(version), None, None),
+        RedisState::Away { since, why } => (None, Some(since), Some(why)),
+    };
+    json!({
+        "address": redis.address,
+        "status": if version.is_some() { "ok" } else { "error" },
+        "version": version,
+        "away_since": away_since,
+        "error": error,
+    })
 }
 
 fn connections_json(server: &DatabaseServerStatus) -> Value {

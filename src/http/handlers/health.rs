@@ -11,7 +11,7 @@ use super::metrics as prometheus_text;
 use crate::app::disk_space::{self, DiskState};
 use crate::app::health::{DatabaseHealth, ProcessStats};
 use crate::app::replica::ReplicaStatus;
-use crate::app::{App, Kind};
+use crate::app::{App, Kind, RedisState};
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
@@ -84,6 +84,9 @@ fn overall_status(
         Some(disk) if disk.is_low => "the disk is almost full: new files and runs are refused",
         Some(disk) if disk.is_reserve_blocked => disk_space::RESERVE_BLOCKED,
         _ if replica_warns => "the replica is incomplete: some data exists only on this machine",
+        _ if app.limits().is_configured() && !app.limits().is_shared() => {
+            "Redis cannot be used: the limits are divided among the servers"
+        }
         _ if app.health().has_lost_keys() => {
             "a provider's key cannot be decrypted with this installation's secret: enter the key again"
         }
@@ -137,7 +140,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
             "threads": process.threads,
             "open_files": process.open_files,
         },
-        "dependencies": dependencies_json(&database, is_healthy),
+        "dependencies": dependencies_json(app, &database, is_healthy),
     });
     if let Some(replica) = &replica {
         body["replica"] = self::replica_json(replica);
@@ -218,12 +221,11 @@ const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
 
 /// Python packages of the predecessor that have no replacement, and why.
 const UNUSED_PACKAGES: &[(&str, &str)] = &[
-    ("redis", "not used: the cache is part of the database"),
     ("celery", "not used: runs are tasks of this process"),
     ("sentry_sdk", "not used: errors go to the log"),
 ];
 
-fn dependencies_json(database: &DatabaseHealth, is_healthy: bool) -> Value {
+fn dependencies_json(app: &App, database: &DatabaseHealth, is_healthy: bool) -> Value {
     let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
     let mut all = Map::new();
     let library = match database.is_embedded {
@@ -255,6 +257,15 @@ fn dependencies_json(database: &DatabaseHealth, is_healthy: bool) -> Value {
     for (name, why) in UNUSED_PACKAGES {
         all.insert((*name).into(), row(false, false, why));
     }
+    let (is_shared, served_by) = match app.limits().status().map(|redis| redis.state) {
+        None => (
+            false,
+            "not used: the cache and the limits are parts of quire".to_owned(),
+        ),
+        Some(RedisState::Connected { version }) => (true, format!("{version}, for limits")),
+        Some(RedisState::Away { .. }) => (false, "away: the limits are divided".to_owned()),
+    };
+    all.insert("redis".into(), row(is_shared, false, &served_by));
     all.into()
 }
 

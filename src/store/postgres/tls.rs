@@ -3,18 +3,15 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 
-use rustls::crypto::ring as primitives;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::stream::UnboundStream;
+use crate::tls::client_config;
 
 /// A TLS connection.
 pub(super) type EncryptedStream<S> = UnboundStream<TlsStream<S>>;
@@ -29,23 +26,8 @@ impl Encryption {
     /// # Errors
     /// Returns an error if the text does not contain a valid certificate.
     pub(super) fn new(authorities: Option<&str>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        match authorities {
-            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            Some(pem) => {
-                for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                    let certificate = certificate.map_err(|error| error.to_string())?;
-                    roots.add(certificate).map_err(|error| error.to_string())?;
-                }
-            }
-        }
-        let provider = Arc::new(primitives::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        let config = client_config(authorities)?;
+        Ok(Self(TlsConnector::from(config)))
     }
 }
 

@@ -262,5 +262,6 @@ async fn run(
     tokio::select! {
         () = work => {}
         () = app.watch_servers() => {}
+        () = app.limits().drive() => {}
     }
 }

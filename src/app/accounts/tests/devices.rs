@@ -200,7 +200,9 @@ fn a_password_can_be_changed_during_a_flood() {
             assert_eq!(kind(wrong), Some(Kind::BadRequest));
         }
         let session = own_sign_in.session.clone();
-        let attempt = accounts.register_device_attempt(session, visit(0).now);
+        let attempt = accounts
+            .register_device_attempt(session, visit(0).now)
+            .await;
         assert!(attempt.turn.is_some());
     });
 }

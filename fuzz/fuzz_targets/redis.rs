@@ -1,0 +1,8 @@
+//! Feeds `checks::redis`.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[allow(dead_code)]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::redis(bytes));

@@ -1,0 +1,30 @@
+//! Where a call comes from: its user and its prompt, as hashes.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::domain::id::UserId;
+
+/// Origin of a call, to attribute failures that its request may have caused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallOrigin {
+    /// Hash of the user.
+    pub user_hash: u64,
+    /// Hash of the prompt.
+    pub prompt_hash: u64,
+}
+
+impl CallOrigin {
+    pub fn new(user: Option<&UserId>, prompt: impl Hash) -> Self {
+        Self {
+            user_hash: hash_of(user),
+            prompt_hash: hash_of(prompt),
+        }
+    }
+}
+
+/// Returns the hash of a value, which is the same on every server of this version.
+pub(super) fn hash_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,95 @@
+//! What other servers know about a model: open circuits and pauses after a rate limit, as last read from Redis. Pure:
+//! receives the time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+
+/// Maximum number of users per model whose circuits are remembered.
+const MAX_USERS: usize = 128;
+
+/// For how long a model is blocked, as read from Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct BlockTimes {
+    /// For all users: the circuit is open.
+    pub model: Option<Duration>,
+    /// For one user: the user's circuit is open.
+    pub user: Option<Duration>,
+    /// The provider requires a pause.
+    pub pause: Option<Duration>,
+}
+
+/// What other servers know about a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct SharedBlocks {
+    open_until: Option<Timestamp>,
+    user_open_until: BTreeMap<u64, Timestamp>,
+    paused_until: Option<Timestamp>,
+}
+
+impl SharedBlocks {
+    /// Replaces what was known by what was just read for a user.
+    pub fn update(&mut self, user: u64, times: BlockTimes, now: Timestamp) {
+        self.open_until = times.model.map(|length| now + length);
+        self.paused_until = times.pause.map(|length| now + length);
+        match times.user {
+            Some(length) => {
+                if self.user_open_until.len() >= MAX_USERS {
+                    self.user_open_until.clear();
+                }
+                self.user_open_until.insert(user, now + length);
+            }
+            None => {
+                self.user_open_until.remove(&user);
+            }
+        }
+    }
+
+    /// Returns until when a user's calls are refused, if they are.
+    pub fn open_until(&self, user: u64, now: Timestamp) -> Option<Timestamp> {
+        let own = self.user_open_until.get(&user).copied();
+        self.open_until.max(own).filter(|until| *until > now)
+    }
+
+    /// Returns until when the provider requires a pause, if it does.
+    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.paused_until.filter(|until| *until > now)
+    }
+
+    /// Returns the users whose circuits are remembered.
+    pub fn users(&self) -> impl Iterator<Item = u64> {
+        self.user_open_until.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_reading_counts_until_it_ends() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        let seconds = |number| Some(Duration::from_secs(number));
+        let mut blocks = SharedBlocks::default();
+        let times = BlockTimes {
+            model: None,
+            user: seconds(20),
+            pause: seconds(5),
+        };
+        blocks.update(1, times, at(0));
+        assert_eq!(blocks.open_until(1, at(19)), Some(at(20)));
+        assert_eq!(blocks.open_until(1, at(20)), None);
+        assert_eq!(blocks.open_until(2, at(1)), None, "another user");
+        assert_eq!(blocks.paused_until(at(4)), Some(at(5)));
+        let times = BlockTimes {
+            model: seconds(10),
+            ..BlockTimes::default()
+        };
+        blocks.update(2, times, at(1));
+        assert_eq!(blocks.open_until(2, at(2)), Some(at(11)));
+        assert_eq!(blocks.paused_until(at(4)), None, "somebody has reset it");
+        blocks.update(1, BlockTimes::default(), at(2));
+        assert_eq!(blocks.open_until(1, at(2)), None);
+    }
+}

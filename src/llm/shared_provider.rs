@@ -1,0 +1,179 @@
+//! A provider as all servers see it: its slots in Redis, and who may be called when. Without Redis, only the queue of
+//! this server counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify};
+
+use super::Provider;
+use super::call_origin::CallOrigin;
+use super::call_queue::{CallPermit, CallQueue, CallRefused, ProviderLimiter};
+use super::shared_blocks::BlockTimes;
+use crate::shared_limits::{SharedLimits, SlotLease, SlotOutcome, SlotRequest};
+
+/// Pause before Redis is asked again for a slot that other servers hold.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Permission to call a provider. Dropping it admits the next call, on any server.
+pub(super) struct ProviderPermit {
+    // Freed before the place here, so that the next call here finds the slot free.
+    _lease: Option<SlotLease>,
+    _permit: CallPermit,
+    _freed: Option<FreedSignal>,
+}
+
+/// Wakes the call that asks Redis for a slot, when it is dropped.
+struct FreedSignal(Arc<Notify>);
+
+impl Drop for FreedSignal {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// A provider's limits and blocks in Redis.
+#[derive(Default)]
+pub(super) struct SharedProvider {
+    limits: SharedLimits,
+    /// What distinguishes the provider on all servers: its owner, ID, and URL.
+    name: String,
+    /// Held by the one call that asks Redis for a slot; the others wait here, first come, first served.
+    turn: Mutex<()>,
+    /// Notified when a call here has ended.
+    freed: Arc<Notify>,
+}
+
+impl From<CallPermit> for ProviderPermit {
+    fn from(permit: CallPermit) -> Self {
+        Self {
+            _lease: None,
+            _permit: permit,
+            _freed: None,
+        }
+    }
+}
+
+impl SharedProvider {
+    pub fn new(limits: SharedLimits, provider: &Provider) -> Self {
+        let owner = provider.owner.as_ref().map_or("", |owner| owner.as_str());
+        let url = provider.base_url.as_deref().unwrap_or_default();
+        Self {
+            name: match limits.is_configured() {
+                true => format!("{owner}\0{}\0{url}", provider.id),
+                false => String::new(),
+            },
+            limits,
+            ..Self::default()
+        }
+    }
+
+    /// Waits until a call may run, here and on all servers together, and reads what blocks its model.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the queue is full.
+    pub async fn admit(
+        &self,
+        queue: &CallQueue,
+        limiter: ProviderLimiter,
+        call: Option<(&str, CallOrigin)>,
+    ) -> Result<(ProviderPermit, BlockTimes), CallRefused> {
+        if !self.limits.is_configured() {
+            let permit = queue.admit(limiter).await?;
+            return Ok((permit.into(), BlockTimes::default()));
+        }
+        let names = call.map(|(model, origin)| self.block_names(model, origin.user_hash));
+        let names = names.as_ref().map_or(&[][..], |names| names);
+        if limiter.max_concurrent == usize::MAX {
+            let permit = queue.admit(limiter).await?;
+            let read = self.limits.take_slots(self.slot(0), names).await;
+            let (_, blocked) = read.unwrap_or((SlotOutcome::Full, Vec::new()));
+            return Ok((permit.into(), block_times(&blocked)));
+        }
+        let waiting = queue.wait_elsewhere()?;
+        let _turn = self.turn.lock().await;
+        drop(waiting);
+        loop {
+            let permit = queue.admit(limiter).await?;
+            let slot = self.slot(limiter.max_concurrent);
+            let Some((outcome, blocked)) = self.limits.take_slots(slot, names).await else {
+                return Ok((permit.into(), BlockTimes::default()));
+            };
+            let lease = match outcome {
+                SlotOutcome::Granted(lease) => lease,
+                SlotOutcome::Away(lease) => {
+                    // The place was given when the whole limit counted. Now only this server's share does.
+                    queue.share_with(self.limits.divisor());
+                    if queue.exceeds_share(limiter) {
+                        continue;
+                    }
+                    lease
+                }
+                SlotOutcome::Full => {
+                    drop(permit);
+                    let _waiting = queue.wait_elsewhere()?;
+                    let _ = tokio::time::timeout(POLL_INTERVAL, self.freed.notified()).await;
+                    continue;
+                }
+            };
+            let permit = ProviderPermit {
+                _lease: Some(lease),
+                _permit: permit,
+                _freed: Some(FreedSignal(self.freed.clone())),
+            };
+            return Ok((permit, block_times(&blocked)));
+        }
+    }
+
+    /// Tells all servers that a model's circuit is open, for one user or for all.
+    pub fn block_model(&self, model: &str, user: Option<u64>, length: Duration) {
+        if self.limits.is_shared() {
+            let [of_model, of_user, _] = self.block_names(model, user.unwrap_or_default());
+            let name = if user.is_some() { of_user } else { of_model };
+            self.limits.block(&name, length);
+        }
+    }
+
+    /// Tells all servers that the provider requires a pause.
+    pub fn pause(&self, model: &str, length: Duration) {
+        if self.limits.is_shared() {
+            let [.., pause] = self.block_names(model, 0);
+            self.limits.block(&pause, length);
+        }
+    }
+
+    /// Ends what blocks a model on all servers, for these users.
+    pub fn unblock(&self, model: &str, users: impl Iterator<Item = u64>) {
+        if self.limits.is_shared() {
+            for user in users.chain([0]) {
+                self.limits.unblock(&self.block_names(model, user));
+            }
+        }
+    }
+
+    fn slot(&self, limit: usize) -> SlotRequest<'_> {
+        SlotRequest {
+            kind: "provider",
+            subject: &self.name,
+            limit,
+            count: 1,
+        }
+    }
+
+    fn block_names(&self, model: &str, user: u64) -> [String; 3] {
+        let name = &self.name;
+        [
+            format!("{name}\0{model}\0circuit"),
+            format!("{name}\0{model}\0circuit\0{user:016x}"),
+            format!("{name}\0{model}\0pause"),
+        ]
+    }
+}
+
+fn block_times(blocked: &[Option<Duration>]) -> BlockTimes {
+    match *blocked {
+        [model, user, pause] => BlockTimes { model, user, pause },
+        _ => BlockTimes::default(),
+    }
+}

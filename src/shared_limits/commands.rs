@@ -1,0 +1,85 @@
+//! Commands on their way to Redis. A command is refused at once while there is no connection.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::resp::{self, RedisValue};
+
+/// Maximum number of commands on their way; more are refused.
+const MAX_QUEUED: usize = 1024;
+/// Time for a reply, after which the connection counts as lost.
+pub(super) const DEADLINE: Duration = Duration::from_millis(250);
+
+/// A command, encoded, and who waits for its reply.
+pub(super) struct QueuedCommand {
+    pub bytes: Vec<u8>,
+    pub reply: Option<oneshot::Sender<RedisValue>>,
+}
+
+/// Redis cannot be asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RedisAway;
+
+/// The entrance of the queue.
+pub(super) struct CommandQueue {
+    sender: mpsc::Sender<QueuedCommand>,
+    is_open: AtomicBool,
+}
+
+impl CommandQueue {
+    /// Creates a closed queue, and its end.
+    pub fn new() -> (Self, mpsc::Receiver<QueuedCommand>) {
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED);
+        let queue = Self {
+            sender,
+            is_open: AtomicBool::new(false),
+        };
+        (queue, receiver)
+    }
+
+    /// Whether Redis can be asked.
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Relaxed)
+    }
+
+    /// Accepts or refuses commands.
+    pub fn set_open(&self, is_open: bool) {
+        self.is_open.store(is_open, Relaxed);
+    }
+
+    /// Sends a command without waiting for its reply. Commands are carried out in the order in which they are sent.
+    pub fn send<T: AsRef<[u8]>>(&self, parts: &[T]) {
+        // If Redis is away, what the command would have changed expires there.
+        let _ = self.enqueue(parts, None);
+    }
+
+    /// Sends a command and waits for its reply.
+    ///
+    /// # Errors
+    /// Returns an error if Redis is away, or does not reply in time.
+    pub async fn ask<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<RedisValue, RedisAway> {
+        let (sender, reply) = oneshot::channel();
+        self.enqueue(parts, Some(sender))?;
+        // The connection has its own deadline. This one is for a command that was queued while it was lost.
+        match tokio::time::timeout(2 * DEADLINE, reply).await {
+            Ok(Ok(value)) => Ok(value),
+            _ => Err(RedisAway),
+        }
+    }
+
+    fn enqueue<T: AsRef<[u8]>>(
+        &self,
+        parts: &[T],
+        reply: Option<oneshot::Sender<RedisValue>>,
+    ) -> Result<(), RedisAway> {
+        if !self.is_open() {
+            return Err(RedisAway);
+        }
+        let mut bytes = Vec::new();
+        resp::write_command(parts, &mut bytes);
+        let command = QueuedCommand { bytes, reply };
+        self.sender.try_send(command).map_err(|_| RedisAway)
+    }
+}

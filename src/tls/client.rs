@@ -1,0 +1,34 @@
+//! TLS client side for the servers that the operator names: a database and Redis. The server's certificate is always
+//! verified.
+
+use std::sync::Arc;
+
+use rustls::crypto::ring as primitives;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Creates the settings of TLS connections that trust the certificate authorities in this PEM text instead of the
+/// built-in ones.
+///
+/// # Errors
+/// Returns an error if the text does not contain a valid certificate.
+pub fn client_config(authorities: Option<&str>) -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                let certificate = certificate.map_err(|error| error.to_string())?;
+                roots.add(certificate).map_err(|error| error.to_string())?;
+            }
+        }
+    }
+    let provider = Arc::new(primitives::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
