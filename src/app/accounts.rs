@@ -51,6 +51,8 @@ const REFRESH_GRACE: Duration = Duration::from_secs(30);
 pub struct AccountSettings {
     /// Folder with the users' files.
     pub data_dir: PathBuf,
+    /// Whether the users' documents are in a bucket, from which they are removed after their rows.
+    pub has_document_bucket: bool,
     /// The installation's secret key.
     pub secret: String,
     /// Number of PBKDF2 rounds for new password hashes.
@@ -69,6 +71,7 @@ pub struct Accounts {
     /// Store handle for signing in, signing out, and deleting, which must work even when the disk is full.
     pub(super) freeing_store: Store,
     pub(super) data_dir: PathBuf,
+    pub(super) has_document_bucket: bool,
     registration: Registration,
     setup: FirstAdminRule,
     jwt: jwt::Jwt,
@@ -135,6 +138,7 @@ impl AccountSettings {
     pub fn from_config(config: &Config, secret: &str) -> Result<Self> {
         Ok(Self {
             data_dir: config.data_dir.clone(),
+            has_document_bucket: config.document_store.is_some(),
             secret: secret.to_owned(),
             password_rounds: config.password_rounds,
             login_per_minute: config.limits.login_per_minute,
@@ -172,6 +176,7 @@ impl Accounts {
             freeing_store: store.for_freeing(),
             store,
             data_dir: settings.data_dir.clone(),
+            has_document_bucket: settings.has_document_bucket,
             registration: settings.registration,
             setup: settings.setup.clone(),
             jwt: jwt::Jwt::new(&settings.secret),

@@ -117,7 +117,9 @@ impl Accounts {
         user
     }
 
-    /// Deletes an account with all its data, files included. Completes even if the caller is dropped.
+    /// Deletes an account with all its data, files included, except those in a bucket, which
+    /// [`DocumentService::remove_deleted_objects`](super::documents::DocumentService::remove_deleted_objects) removes.
+    /// Completes even if the caller is dropped.
     ///
     /// # Errors
     /// `Missing` if there is no such account; `Conflict` if it is the last administrator.
@@ -133,7 +135,8 @@ impl Accounts {
             self.data_dir.clone(),
             id.clone(),
         );
-        let work = move || delete_with_files(&store, &data, &id, entry);
+        let has_bucket = self.has_document_bucket;
+        let work = move || delete_with_files(&store, (&data, has_bucket), &id, entry);
         let deleted = tokio::task::spawn_blocking(work).await;
         self.caller_cache.clear();
         deleted.map_err(Error::internal)?
@@ -244,7 +247,12 @@ impl Accounts {
     }
 }
 
-fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry) -> Result<()> {
+fn delete_with_files(
+    store: &Store,
+    (data, has_bucket): (&Path, bool),
+    id: &UserId,
+    entry: AuditEntry,
+) -> Result<()> {
     let (originals, parts) = (data.join("documents"), data.join("uploads"));
     let owner = id.clone();
     let (document_ids, uploads) =
@@ -267,7 +275,11 @@ fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry)
         }
         account_error(error)
     })?;
-    deletion::delete_marked(&originals, &documents);
+    match has_bucket {
+        // The documents' service removes the objects, and then the markers.
+        true => deletion::delete_files(&originals, &documents),
+        false => deletion::delete_marked(&originals, &documents),
+    }
     for upload in &uploads {
         deletion::delete_upload(&parts.join(upload.as_str()));
     }

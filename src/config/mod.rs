@@ -52,6 +52,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Address of the PostgreSQL database; `None` for a file in the data folder.
     pub database_url: Option<Secret>,
+    /// Address of the bucket for the documents' original files; `None` for the data folder or the database.
+    pub document_store: Option<String>,
     /// A running server that commands use.
     pub server: Option<String>,
     /// Program that reads documents; `None` for Quire itself. Set only in tests.
@@ -384,6 +386,7 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
         patterns: checker.configured("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker, "QUIRE_SECRET"),
         setup_token: secret(checker, "QUIRE_SETUP_TOKEN"),
+        document_store: backups::document_store(checker),
         replica: backups::replica(checker),
         backups: backups::backups(checker),
         environment,

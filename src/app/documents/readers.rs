@@ -429,7 +429,7 @@ impl ReaderPoolShared {
             deletion::unmark(folder, &ids);
             return Err(error.into());
         }
-        deletion::delete_marked(folder, &ids);
+        self.originals.delete(&ids);
         Ok(())
     }
 
