@@ -40,7 +40,7 @@ impl DocumentService {
                 return Err(missing_error());
             }
             match originals.bucket() {
-                None => originals.delete(&ids),
+                None => originals.delete(&ids)?,
                 Some(_) => deletion::delete_files(folder, &ids),
             }
             Ok(())

@@ -38,7 +38,6 @@ use crate::domain::retrieval::meaning::QuestionEmbedding;
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
-use crate::log;
 use crate::store::{Store, documents, reading_queue};
 
 use super::{Error, Kind, Result};

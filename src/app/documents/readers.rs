@@ -429,7 +429,8 @@ impl ReaderPoolShared {
             deletion::unmark(folder, &ids);
             return Err(error.into());
         }
-        self.originals.delete(&ids);
+        // Otherwise, housekeeping removes the file.
+        let _ = self.originals.delete(&ids);
         Ok(())
     }
 

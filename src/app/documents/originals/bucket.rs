@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::{OriginalFile, OriginalStore, claim, new_copy, unreachable_error};
+use super::errors::{interrupted, store_error, unreachable_error};
+use super::{OriginalFile, OriginalStore, claim, new_copy};
 use crate::app::documents::upload::from_io;
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::crypto::{hex, sha256};
 use crate::domain::id::DocumentId;
-use crate::log;
 use crate::objects::s3::{self, S3};
 use crate::objects::target::{Target, TargetError};
 use crate::store::Store;
@@ -86,11 +86,6 @@ impl DocumentBucket {
         listed.map_err(|error| store_error(&error))?;
         Ok(sizes)
     }
-
-    /// Returns the address, as configured.
-    pub(in crate::app) fn address(&self) -> &str {
-        &self.address
-    }
 }
 
 impl BucketOriginals {
@@ -127,7 +122,12 @@ impl BucketOriginals {
         if self.is_claimed.load(Relaxed) {
             return Ok(());
         }
-        claim::claim(self, &self.store)?;
+        claim::claim(
+            self.target(),
+            &self.bucket.address,
+            &self.store,
+            &self.copies,
+        )?;
         self.is_claimed.store(true, Relaxed);
         Ok(())
     }
@@ -192,20 +192,6 @@ impl OriginalStore for BucketOriginals {
             }
         }
     }
-}
-
-/// Returns the error for a bucket that does not do what it is asked; logs the cause.
-pub(super) fn store_error(cause: &TargetError) -> Error {
-    log::warn("the bucket for documents failed", &[("why", cause)]);
-    let text = "the bucket for documents cannot be used right now";
-    let mut error = Error::new(Kind::Unavailable, text)
-        .resolve("try again in a moment, or tell an administrator");
-    error.private = Some(cause.to_string());
-    error
-}
-
-fn interrupted(error: std::io::Error) -> Error {
-    unreachable_error("the bucket", &TargetError::Failed(error.to_string()))
 }
 
 fn object_name(id: &DocumentId) -> String {

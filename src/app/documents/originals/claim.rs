@@ -1,9 +1,11 @@
 //! The owner of a prefix in a bucket: a note there has the same random ID as a setting in the database, so that two
 //! installations never remove each other's objects. The ID moves with the database to another server.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 
-use super::bucket::{BucketOriginals, store_error};
+use super::errors::store_error;
 use super::new_copy;
 use crate::app::documents::upload::from_io;
 use crate::app::{Error, Kind, Result};
@@ -23,31 +25,31 @@ const MAX_NOTE_BYTES: u64 = 256;
 ///
 /// # Errors
 /// `Unavailable` if it is another installation's, or the bucket cannot be reached.
-pub(super) fn claim(bucket: &BucketOriginals, store: &Store) -> Result<()> {
+pub(super) fn claim(
+    target: &dyn Target,
+    address: &str,
+    store: &Store,
+    scratch: &Path,
+) -> Result<()> {
     let own = own_id(store)?;
     let failed = |error: TargetError| store_error(&error);
-    let owner = match read_note(bucket.target()).map_err(failed)? {
+    let owner = match read_note(target).map_err(failed)? {
         Some(owner) => owner,
         None => {
-            let (mut file, copy) = new_copy(bucket.scratch())?;
-            let written = file
-                .write_all(own.as_bytes())
-                .and_then(|()| file.seek(SeekFrom::Start(0)));
-            written.map_err(from_io)?;
-            let file = std::fs::File::open(copy.path()).map_err(from_io)?;
-            match bucket.target().put(OWNER_NOTE, &file, true) {
+            let (mut file, copy) = new_copy(scratch)?;
+            file.write_all(own.as_bytes()).map_err(from_io)?;
+            let file = File::open(copy.path()).map_err(from_io)?;
+            match target.put(OWNER_NOTE, &file, true) {
                 Ok(()) => own.clone(),
                 // Another server of this installation, or another installation, was faster.
-                Err(TargetError::Taken) => read_note(bucket.target())
-                    .map_err(failed)?
-                    .unwrap_or_default(),
+                Err(TargetError::Taken) => read_note(target).map_err(failed)?.unwrap_or_default(),
                 Err(error) => return Err(failed(error)),
             }
         }
     };
     match owner == own {
         true => Ok(()),
-        false => Err(foreign_error(bucket.bucket().address())),
+        false => Err(foreign_error(address)),
     }
 }
 

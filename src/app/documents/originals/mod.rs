@@ -4,6 +4,7 @@
 mod bucket;
 mod claim;
 mod database;
+mod errors;
 mod folder;
 mod moving;
 mod unreferenced;
@@ -21,13 +22,13 @@ use crate::config::Config;
 use crate::crypto::{self, hex, sha256};
 use crate::domain::document::Document;
 use crate::domain::id::DocumentId;
-use crate::log;
 use crate::objects::target::TargetError;
 use crate::replica::originals::Originals;
 use crate::store::{Store, originals as rows};
 pub(in crate::app) use bucket::{BucketOriginals, DocumentBucket};
 use database::DatabaseOriginals;
 pub(in crate::app) use database::PIECE_BYTES;
+use errors::unreachable_error;
 use folder::FolderOriginals;
 
 /// A place for original files. Every call blocks.
@@ -75,6 +76,10 @@ pub(in crate::app) struct OriginalFiles {
     is_stopping: Arc<AtomicBool>,
     /// Held while the bucket is cared for.
     maintenance: Arc<Mutex<()>>,
+    /// Held while deletions are finished.
+    deleting: Arc<Mutex<()>>,
+    /// Whether there may be deletions that nobody has begun to finish.
+    has_deletions: Arc<AtomicBool>,
 }
 
 /// An original to read. If it is a copy, it is removed when this is dropped.
@@ -131,6 +136,8 @@ impl OriginalFiles {
             replica: Arc::default(),
             is_stopping: Arc::default(),
             maintenance: Arc::default(),
+            deleting: Arc::default(),
+            has_deletions: Arc::default(),
         }
     }
 
@@ -194,17 +201,18 @@ impl OriginalFiles {
         }
     }
 
-    /// Removes the files and markers of documents whose rows have been deleted. A file that a bucket does not remove
-    /// now keeps its marker, and housekeeping tries again. Blocks.
-    pub fn delete(&self, ids: &[DocumentId]) {
-        let Some(bucket) = &self.bucket else {
-            return deletion::delete_marked(&self.folder, ids);
-        };
+    /// Removes the files and markers of documents whose rows have been deleted. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` if a bucket does not remove one now; the rest keep their markers, and housekeeping tries again.
+    pub fn delete(&self, ids: &[DocumentId]) -> Result<()> {
         for id in ids {
-            if bucket.remove(id).is_ok() {
-                deletion::delete_marked(&self.folder, std::slice::from_ref(id));
+            if let Some(bucket) = &self.bucket {
+                bucket.remove(id)?;
             }
+            deletion::delete_marked(&self.folder, std::slice::from_ref(id));
         }
+        Ok(())
     }
 
     /// Fetches an original from wherever it is. If it is nowhere, opening the path fails. Blocks during the fetch.
@@ -237,15 +245,6 @@ impl OriginalFiles {
             .await
             .map_err(Error::internal)?
     }
-}
-
-/// Returns the error for a file that cannot be fetched now; logs the cause.
-fn unreachable_error(place: &str, cause: &TargetError) -> Error {
-    log::warn("cannot fetch an original", &[("why", cause)]);
-    let text = format!("the file is in {place} but cannot be fetched right now");
-    let mut error = Error::new(Kind::Unavailable, text).resolve("try again in a moment");
-    error.private = Some(cause.to_string());
-    error
 }
 
 /// Creates a temporary file in a folder.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{OriginalFiles, OriginalStore as _, hash_of, unreferenced};
+use super::{OriginalFiles, hash_of, unreferenced};
 use crate::app::documents::deletion;
 use crate::app::documents::upload::{TemporaryFile, from_io};
 use crate::app::{Error, Result};
@@ -70,15 +70,27 @@ impl OriginalFiles {
     /// # Errors
     /// Returns an error if the folder or the database cannot be read.
     pub fn finish_deletions(&self) -> Result<()> {
+        self.has_deletions.store(true, Relaxed);
+        // Whoever is at it looks again, so that few requests wait for a bucket that is away.
+        let Ok(_only) = self.deleting.try_lock() else {
+            return Ok(());
+        };
+        while self.has_deletions.swap(false, Relaxed) {
+            self.remove_marked()?;
+        }
+        Ok(())
+    }
+
+    fn remove_marked(&self) -> Result<()> {
         let marked = deletion::marked(&self.folder).map_err(from_io)?;
         for id in marked {
             let target = id.clone();
             let row = self
                 .store
                 .read_now(move |db| rows::recorded_hash(db, &target))?;
-            match row {
-                Some(_) => deletion::unmark(&self.folder, &[id]),
-                None => self.delete(&[id]),
+            // With a row, it is just being deleted; its marker does no harm.
+            if row.is_none() {
+                self.delete(&[id])?;
             }
         }
         Ok(())

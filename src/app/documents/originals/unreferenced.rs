@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::OriginalStore as _;
-use super::bucket::{BucketOriginals, store_error};
+use super::bucket::BucketOriginals;
+use super::errors::store_error;
 use crate::app::Result;
 use crate::crypto::{self, hex};
 use crate::domain::id::DocumentId;
