@@ -8,6 +8,7 @@ mod file;
 mod limits;
 mod load;
 mod mistaken;
+mod models_file;
 mod ocr;
 pub mod options;
 mod providers;
@@ -357,7 +358,7 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
         config.data_dir = data_dir::default_data_dir(&environment, data_dir::has_legacy_dir());
     }
     config.authorities = authorities(&mut checker, &read);
-    config.models = models(&mut checker, &read);
+    config.models = models_file::read(&mut checker, &read);
     let errors = checker.gathered_values.errors;
     if errors.is_empty() {
         Ok(config)
@@ -445,21 +446,6 @@ fn authorities(
         Err(why) => checker.error("QUIRE_CA_FILE", &why),
     }
     None
-}
-
-fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) -> CatalogSheet {
-    let Some(path) = checker.configured("QUIRE_MODELS_FILE") else {
-        return CatalogSheet::default();
-    };
-    let errors = match read(&path).map(|text| CatalogSheet::parse(&text)) {
-        Ok(Ok(sheet)) => return sheet,
-        Ok(Err(errors)) => errors,
-        Err(why) => vec![why],
-    };
-    for error in errors {
-        checker.error("QUIRE_MODELS_FILE", &error);
-    }
-    CatalogSheet::default()
 }
 
 fn ui_port(checker: &mut Checker) -> Option<u16> {

@@ -109,8 +109,9 @@ fn a_database_moves_and_its_files_stay_in_the_bucket() {
     let address = cluster.address("postgres");
     let (code, printed) = quire(&folder, &settings, &["migrate", "--to", &address, "--json"]);
     assert_eq!(code, Some(0), "{printed}");
-    let start_of_json = printed.find('{').unwrap();
-    let report: Value = serde_json::from_str(printed[start_of_json..].trim()).unwrap();
+    // Its progress is in stderr, which follows.
+    let values = serde_json::Deserializer::from_str(&printed).into_iter::<Value>();
+    let report = { values }.next().unwrap().unwrap();
     assert_eq!(report["originals_in_bucket"], 1, "{report}");
     assert_eq!(report["unfinished_uploads"], 1, "{report}");
     assert_eq!(

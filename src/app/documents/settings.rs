@@ -33,6 +33,25 @@ impl DocumentSettings {
     }
 }
 
+/// Where the files of people are, for deleting an account.
+#[derive(Debug, Clone)]
+pub struct UserFiles {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Whether documents are in a bucket, from which they are removed after their rows.
+    pub has_bucket: bool,
+}
+
+impl UserFiles {
+    /// Returns those of an installation.
+    pub fn from_config(config: &Config) -> Self {
+        Self {
+            data: config.data_dir.clone(),
+            has_bucket: config.document_store.is_some(),
+        }
+    }
+}
+
 /// The installation's settings.
 ///
 /// # Errors
