@@ -33,6 +33,7 @@ pub mod extract;
 pub mod http;
 pub mod llm;
 pub mod log;
+pub mod objects;
 pub mod replica;
 pub mod shared_limits;
 pub mod store;

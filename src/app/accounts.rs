@@ -18,12 +18,11 @@ mod setup;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use super::request_origin::RequestOrigin;
-use super::{Error, Kind, Result, folder};
+use super::{Error, Kind, Result, documents::UserFiles, folder};
 use crate::config::{Config, Registration};
 use crate::crypto::{self, device, jwt, refresh, token};
 use crate::domain::id::SessionId;
@@ -49,8 +48,8 @@ const REFRESH_GRACE: Duration = Duration::from_secs(30);
 /// Account settings.
 #[derive(Clone)]
 pub struct AccountSettings {
-    /// Folder with the users' files.
-    pub data_dir: PathBuf,
+    /// Where the users' files are.
+    pub files: UserFiles,
     /// The installation's secret key.
     pub secret: String,
     /// Number of PBKDF2 rounds for new password hashes.
@@ -68,7 +67,7 @@ pub struct Accounts {
     pub(super) store: Store,
     /// Store handle for signing in, signing out, and deleting, which must work even when the disk is full.
     pub(super) freeing_store: Store,
-    pub(super) data_dir: PathBuf,
+    pub(super) files: UserFiles,
     registration: Registration,
     setup: FirstAdminRule,
     jwt: jwt::Jwt,
@@ -134,7 +133,7 @@ impl AccountSettings {
     /// Returns an error if the system provides no random numbers.
     pub fn from_config(config: &Config, secret: &str) -> Result<Self> {
         Ok(Self {
-            data_dir: config.data_dir.clone(),
+            files: UserFiles::from_config(config),
             secret: secret.to_owned(),
             password_rounds: config.password_rounds,
             login_per_minute: config.limits.login_per_minute,
@@ -171,7 +170,7 @@ impl Accounts {
         Self {
             freeing_store: store.for_freeing(),
             store,
-            data_dir: settings.data_dir.clone(),
+            files: settings.files.clone(),
             registration: settings.registration,
             setup: settings.setup.clone(),
             jwt: jwt::Jwt::new(&settings.secret),

@@ -1,11 +1,10 @@
 //! Account administration, for administrators and the command line. The routes and the command line decide who may
 //! call these functions; each action is recorded in the audit log with its actor.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::accounts::{Accounts, AdminClaim, NewAccount, RequestOrigin, revoke_access};
-use super::documents::deletion;
+use super::documents::{UserFiles, deletion};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{DocumentId, UserId};
@@ -117,7 +116,9 @@ impl Accounts {
         user
     }
 
-    /// Deletes an account with all its data, files included. Completes even if the caller is dropped.
+    /// Deletes an account with all its data, files included, except those in a bucket, which
+    /// [`DocumentService::remove_deleted_objects`](super::documents::DocumentService::remove_deleted_objects) removes.
+    /// Completes even if the caller is dropped.
     ///
     /// # Errors
     /// `Missing` if there is no such account; `Conflict` if it is the last administrator.
@@ -128,12 +129,8 @@ impl Accounts {
         origin: &RequestOrigin,
     ) -> Result<()> {
         let entry = origin.audit_entry(actor, "account.deleted", id.as_str());
-        let (store, data, id) = (
-            self.freeing_store.clone(),
-            self.data_dir.clone(),
-            id.clone(),
-        );
-        let work = move || delete_with_files(&store, &data, &id, entry);
+        let (store, files, id) = (self.freeing_store.clone(), self.files.clone(), id.clone());
+        let work = move || delete_with_files(&store, &files, &id, entry);
         let deleted = tokio::task::spawn_blocking(work).await;
         self.caller_cache.clear();
         deleted.map_err(Error::internal)?
@@ -244,8 +241,13 @@ impl Accounts {
     }
 }
 
-fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry) -> Result<()> {
-    let (originals, parts) = (data.join("documents"), data.join("uploads"));
+fn delete_with_files(
+    store: &Store,
+    files: &UserFiles,
+    id: &UserId,
+    entry: AuditEntry,
+) -> Result<()> {
+    let (originals, parts) = (files.data.join("documents"), files.data.join("uploads"));
     let owner = id.clone();
     let (document_ids, uploads) =
         store.read_now(move |db| Ok((documents_of(db, &owner)?, uploads::ids_of(db, &owner)?)))?;
@@ -267,7 +269,11 @@ fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry)
         }
         account_error(error)
     })?;
-    deletion::delete_marked(&originals, &documents);
+    match files.has_bucket {
+        // The documents' service removes the objects, and then the markers.
+        true => deletion::delete_files(&originals, &documents),
+        false => deletion::delete_marked(&originals, &documents),
+    }
     for upload in &uploads {
         deletion::delete_upload(&parts.join(upload.as_str()));
     }

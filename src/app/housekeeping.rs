@@ -57,7 +57,7 @@ impl App {
         if is_housekeeper {
             self.documents().expire_uploads(now).await?;
         }
-        self.documents().tidy(now).await
+        self.documents().tidy(now, is_housekeeper).await
     }
 
     /// Indexes the members' texts of turns from older versions, in small batches. Returns when none remain.

@@ -30,6 +30,8 @@ impl App {
             self.experiments().signal_stop(cancelled);
         }
         self.documents().stop_reading(user);
+        // If the account was deleted.
+        self.documents().remove_deleted_objects();
         // Requests before their runs, without a pause in between, so that a request ends because its account is
         // gone rather than because its run failed.
         self.accounts().end_requests_of(user);

@@ -221,7 +221,9 @@ impl App {
         if let Err(fault) = self.fallbacks().load().await {
             log::error("stored fallbacks could not be read", &[("fault", &fault)]);
         }
-        if let Err(fault) = self.documents.tidy(clock::now()).await {
+        // Of several servers, the hourly housekeeping of one cares for what they share.
+        let is_alone = self.store.is_embedded();
+        if let Err(fault) = self.documents.tidy(clock::now(), is_alone).await {
             log::error(
                 "files and rows of documents could not be compared",
                 &[("fault", &fault)],

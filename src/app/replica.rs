@@ -14,6 +14,8 @@ use crate::clock;
 use crate::config::{Config, ReplicaConfig};
 use crate::crypto::{self, stream::StreamCipher};
 use crate::log;
+use crate::objects::s3::{self, S3};
+use crate::objects::target::{Target, TargetError};
 use crate::replica::encrypted::{self, EncryptedTarget};
 use crate::replica::folder::FolderTarget;
 use crate::replica::names::{Inventory, SECRET_NOTE};
@@ -21,8 +23,6 @@ use crate::replica::ownership::{self, PreviousHolder, ReplicaLease};
 pub use crate::replica::replicator::ReplicaStatus;
 use crate::replica::replicator::{self, Replicator};
 use crate::replica::restore::{RestoredFiles, restore};
-use crate::replica::s3::{self, S3};
-use crate::replica::target::{Target, TargetError};
 use crate::replica::wal_spool::{SpoolShared, WalSpool};
 use crate::store::{Store, WalFollower, verify};
 
@@ -262,6 +262,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
         sync_interval: replica.sync_interval,
         keep: replica.keep,
         data_dir: data.clone(),
+        originals_elsewhere: config.document_store.is_some(),
         restored_from,
     };
     let shared = SpoolShared::new(newest, !continues);

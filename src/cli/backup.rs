@@ -77,7 +77,8 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     ))?;
     let documents = copy.rows.get("documents").copied().unwrap_or_default();
     let folder = config.data_dir.join("documents");
-    if documents > 0 && config.replica.is_none() && !folder.exists() {
+    let has_other_place = config.replica.is_some() || config.document_store.is_some();
+    if documents > 0 && !has_other_place && !folder.exists() {
         print(format!(
             "a backup does not include the documents' original files ({documents}): copy them back to {} as well",
             folder.display()

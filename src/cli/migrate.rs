@@ -96,6 +96,18 @@ fn report(migration: &Migration) -> Outcome {
             }
         ))?;
     }
+    if migration.unfinished_uploads > 0 {
+        print(format!(
+            "Unfinished uploads in parts do not move and must be started again: {}",
+            migration.unfinished_uploads
+        ))?;
+    }
+    if migration.in_bucket > 0 {
+        print(format!(
+            "Original files that stay in the bucket: {}. Set the same DOCUMENT_STORE on the target.",
+            migration.in_bucket
+        ))?;
+    }
     if let Some(missing) = summarize_list(&migration.missing) {
         print_progress(&format!(
             "warning: the original files of some documents are not in the source's folder or database, and so not in the target (--json lists all): {missing}"
@@ -131,6 +143,8 @@ fn as_json(migration: &Migration) -> serde_json::Value {
         "changed": changed.map(|texts| json!({
             "column": texts.column, "rows": texts.rows, "keys": texts.keys,
         })).collect::<Vec<_>>(),
+        "unfinished_uploads": migration.unfinished_uploads,
+        "originals_in_bucket": migration.in_bucket,
         "missing_originals": migration.missing,
         "damaged_originals": migration.damaged,
     })

@@ -1,4 +1,4 @@
-//! Settings of the database's location, backups, and the replica. Only parses the values; opens nothing.
+//! Settings of the database's and the documents' location, backups, and the replica. Only parses the values; opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,6 +57,16 @@ pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
         }
     }
     Some(Secret::new(address))
+}
+
+/// Returns the address of the bucket for the documents' original files.
+pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
+    let address = checker.configured("DOCUMENT_STORE")?;
+    if !address.starts_with("s3://") {
+        checker.error("DOCUMENT_STORE", "must be s3://bucket/prefix");
+        return None;
+    }
+    Some(address)
 }
 
 pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {

@@ -8,6 +8,7 @@ mod file;
 mod limits;
 mod load;
 mod mistaken;
+mod models_file;
 mod ocr;
 pub mod options;
 mod providers;
@@ -58,6 +59,8 @@ pub struct Config {
     pub database_url: Option<Secret>,
     /// Where several servers share their limits; `None` divides them.
     pub redis: Option<RedisConfig>,
+    /// Address of the bucket for the documents' original files; `None` for the data folder or the database.
+    pub document_store: Option<String>,
     /// A running server that commands use.
     pub server: Option<String>,
     /// Program that reads documents; `None` for Quire itself. Set only in tests.
@@ -339,7 +342,7 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
         config.data_dir = data_dir::default_data_dir(&environment, data_dir::has_legacy_dir());
     }
     config.authorities = authorities(&mut checker, &read);
-    config.models = models(&mut checker, &read);
+    config.models = models_file::read(&mut checker, &read);
     let errors = checker.gathered_values.errors;
     if errors.is_empty() {
         Ok(config)
@@ -369,6 +372,7 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
         patterns: checker.configured("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker, "QUIRE_SECRET"),
         setup_token: secret(checker, "QUIRE_SETUP_TOKEN"),
+        document_store: backups::document_store(checker),
         replica: backups::replica(checker),
         backups: backups::backups(checker),
         environment,
@@ -427,21 +431,6 @@ fn authorities(
         Err(why) => checker.error("QUIRE_CA_FILE", &why),
     }
     None
-}
-
-fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) -> CatalogSheet {
-    let Some(path) = checker.configured("QUIRE_MODELS_FILE") else {
-        return CatalogSheet::default();
-    };
-    let errors = match read(&path).map(|text| CatalogSheet::parse(&text)) {
-        Ok(Ok(sheet)) => return sheet,
-        Ok(Err(errors)) => errors,
-        Err(why) => vec![why],
-    };
-    for error in errors {
-        checker.error("QUIRE_MODELS_FILE", &error);
-    }
-    CatalogSheet::default()
 }
 
 fn ui_port(checker: &mut Checker) -> Option<u16> {

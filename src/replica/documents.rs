@@ -4,26 +4,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::{self, DOCUMENTS_FOLDER, UNKNOWN_NOTE};
 use super::originals::Originals;
-use super::target::{Result, Target, TargetError};
 use crate::clock;
 use crate::domain::id::DocumentId;
 use crate::domain::time::Timestamp;
 use crate::log;
+use crate::objects::first_seen;
+use crate::objects::target::{Result, Target, TargetError};
 use crate::store::{Store, documents};
 
 /// How long an original without a document stays in the replica.
 const UNKNOWN_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Interval between checks of the age of originals without a document.
 const UNKNOWN_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// Size limit of the note about originals without a document, in bytes.
-const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Originals that are missing somewhere.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,12 +53,21 @@ pub struct OriginalsSync {
     // Whether something may be missing in the replica.
     is_due: bool,
     has_requested_missing: bool,
+    // Whether another place keeps originals, which need no copy in the replica.
+    are_elsewhere: bool,
 }
 
 impl OriginalsSync {
     /// Creates the state for a data folder; temporary files go to `scratch`.
-    pub fn new(target: Arc<dyn Target>, originals: Arc<Originals>, scratch: PathBuf) -> Self {
+    /// With `are_elsewhere`, only the originals in the folder are sent, and none is fetched ahead.
+    pub fn new(
+        target: Arc<dyn Target>,
+        originals: Arc<Originals>,
+        scratch: PathBuf,
+        are_elsewhere: bool,
+    ) -> Self {
         Self {
+            are_elsewhere,
             target,
             originals,
             scratch,
@@ -180,7 +188,7 @@ impl OriginalsSync {
         let Some(replica_sizes) = &self.in_replica else {
             return;
         };
-        if std::mem::replace(&mut self.has_requested_missing, true) {
+        if self.are_elsewhere || std::mem::replace(&mut self.has_requested_missing, true) {
             return;
         }
         let is_missing =
@@ -201,6 +209,7 @@ impl OriginalsSync {
                 continue;
             }
             match File::open(self.originals.path(id)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.are_elsewhere => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     missing_everywhere.push(id.clone())
                 }
@@ -246,7 +255,7 @@ impl OriginalsSync {
         let replica_sizes = self.in_replica.get_or_insert_default();
         let is_unknown = |id: &&DocumentId| !self.in_folder.contains_key(*id);
         let unknown: Vec<_> = replica_sizes.keys().filter(is_unknown).cloned().collect();
-        let previous = self.read_unknown_note()?;
+        let previous = first_seen::read(&*self.target, UNKNOWN_NOTE)?;
         let mut notes = BTreeMap::new();
         for id in unknown {
             let first = previous.get(&id).copied().unwrap_or(now);
@@ -258,7 +267,8 @@ impl OriginalsSync {
             self.in_replica.get_or_insert_default().remove(&id);
         }
         if notes != previous {
-            self.write_unknown_note(&notes)?;
+            let scratch = self.scratch.join("unknown");
+            first_seen::write(&*self.target, UNKNOWN_NOTE, &notes, &scratch)?;
         }
         if notes.len() > previous.len() {
             log::warn(
@@ -268,42 +278,6 @@ impl OriginalsSync {
         }
         self.unknown_checked_at = Some(now);
         Ok(())
-    }
-
-    fn read_unknown_note(&self) -> Result<BTreeMap<DocumentId, Timestamp>> {
-        let mut text = String::new();
-        match self.target.get(UNKNOWN_NOTE) {
-            Err(TargetError::Missing) => return Ok(BTreeMap::new()),
-            Err(fault) => return Err(fault),
-            Ok(from) => from
-                .take(MAX_NOTE_BYTES)
-                .read_to_string(&mut text)
-                .map_err(|error| TargetError::Failed(error.to_string()))?,
-        };
-        let line = |line: &str| {
-            let (id, at) = line.split_once(' ')?;
-            Some((DocumentId::parse(id)?, Timestamp::parse(at)?))
-        };
-        Ok(text.lines().filter_map(line).collect())
-    }
-
-    fn write_unknown_note(&self, notes: &BTreeMap<DocumentId, Timestamp>) -> Result<()> {
-        let path = self.scratch.join("unknown");
-        let write = || {
-            let mut options = File::options();
-            options.read(true).write(true).create(true).truncate(true);
-            let mut file = options.open(&path)?;
-            for (id, at) in notes {
-                writeln!(file, "{} {at}", id.as_str())?;
-            }
-            file.seek(SeekFrom::Start(0))?;
-            Ok(file)
-        };
-        let result = write()
-            .map_err(|error: io::Error| TargetError::Failed(error.to_string()))
-            .and_then(|file| self.target.put(UNKNOWN_NOTE, &file, false));
-        let _ = std::fs::remove_file(path);
-        result
     }
 
     fn path(&self, id: &DocumentId) -> PathBuf {

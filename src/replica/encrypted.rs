@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::names::SNAPSHOTS_FOLDER;
-use super::target::{Result, Target, TargetEntry, TargetError};
 use crate::crypto::stream::{self, StreamCipher};
+use crate::objects::target::{Result, Target, TargetEntry, TargetError};
 
 const ENCRYPTED_SUFFIX: &str = ".sealed";
 
@@ -83,6 +83,10 @@ impl Target for EncryptedTarget {
         Ok(Box::new(decrypted.map_err(|error| {
             TargetError::Refused(error.to_string())
         })?))
+    }
+
+    fn size(&self, name: &str) -> Result<u64> {
+        self.inner.size(&format!("{name}{ENCRYPTED_SUFFIX}"))
     }
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::target::{Result, Target, TargetEntry, TargetError};
+use crate::objects::target::{Result, Target, TargetEntry, TargetError};
 
 /// Suffix of files still being written, which are ignored.
 const PARTIAL_SUFFIX: &str = ".part";
@@ -96,6 +96,14 @@ impl Target for FolderTarget {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(TargetError::Missing),
             Err(error) => Err(io_failure(error)),
             Ok(file) => Ok(Box::new(file)),
+        }
+    }
+
+    fn size(&self, name: &str) -> Result<u64> {
+        match fs::metadata(self.path(name)?) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(TargetError::Missing),
+            Err(error) => Err(io_failure(error)),
+            Ok(metadata) => Ok(metadata.len()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::names::{ANSWER_NOTE, OWNER_NOTE, QUESTION_NOTE, RELEASED_NOTE};
-use super::target::{Result, Target, TargetError};
+use crate::objects::target::{Result, Target, TargetError};
 
 /// Interval between two checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::names::{self, CHANGES_FOLDER, SNAPSHOTS_FOLDER};
-use super::target::{Result, Target};
+use crate::objects::target::{Result, Target};
 
 /// Confirmed stored sizes of the newest snapshot and of the changes after it.
 #[derive(Debug, Default)]

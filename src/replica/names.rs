@@ -3,7 +3,7 @@
 
 use crate::domain::id::DocumentId;
 
-use super::target::{Result, Target};
+use crate::objects::target::{Result, Target};
 
 /// Folder of single changes.
 pub const CHANGES_FOLDER: &str = "ltx/0/";

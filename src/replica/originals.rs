@@ -10,10 +10,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::names;
-use super::target::{Result, Target, TargetError};
 use crate::clock;
 use crate::domain::id::DocumentId;
 use crate::log;
+use crate::objects::target::{Result, Target, TargetError};
 use crate::store::{Store, documents};
 
 /// Number of background threads.

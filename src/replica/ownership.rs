@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::lease::{self, Lease, LeaseCheck, LeaseWatch};
 use super::names::{self, RELEASED_NOTE};
-use super::target::{Result, Target, TargetError};
 use crate::clock;
+use crate::objects::target::{Result, Target, TargetError};
 
 /// Advice when two processes use one replica.
 pub const SHARED_REPLICA_ADVICE: &str = "two Quires must not share one replica";

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::ltx;
 use super::names::{self, Inventory};
-use super::target::{Result, Target, TargetError};
+use crate::objects::target::{Result, Target, TargetError};
 
 /// Result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]

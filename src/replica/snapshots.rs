@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::ltx::{self, LtxEncoder, LtxHeader};
-use super::target::{Result, Target, TargetError};
 use crate::clock;
+use crate::objects::target::{Result, Target, TargetError};
 
 /// Writes every page of a database that does not change while it is read. Returns the database's size in bytes.
 ///

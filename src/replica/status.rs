@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::target::Target;
 use crate::domain::time::Timestamp;
+use crate::objects::target::Target;
 
 /// Settings of the replication thread.
 pub struct ReplicatorSettings {
@@ -19,6 +19,8 @@ pub struct ReplicatorSettings {
     pub keep: usize,
     /// The data folder.
     pub data_dir: PathBuf,
+    /// Whether originals have another place than the data folder, so that they need no copy in the replica.
+    pub originals_elsewhere: bool,
     /// Number of changes applied by the last restore; after many, a snapshot is made soon.
     pub restored_from: usize,
 }

@@ -11,8 +11,8 @@ use super::folder::FolderTarget;
 use super::names;
 use super::restore::{RestoredFiles, restore};
 use super::snapshots;
-use super::target::TargetError;
 use super::wal_spool::{SpoolShared, WalSpool, change_path};
+use crate::objects::target::TargetError;
 use crate::store::{Store, StoreError, StoreSettings, settings, verify};
 
 struct TestFolder(PathBuf);

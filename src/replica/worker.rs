@@ -13,11 +13,11 @@ use super::originals::Originals;
 use super::ownership::{self, ReplicaLease};
 use super::snapshots;
 use super::status::{ReplicaStatus, ReplicatorSettings, ReplicatorWake, lock};
-use super::target::{Result, TargetError};
 use super::wal_spool::{SpoolShared, change_path};
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::log;
+use crate::objects::target::{Result, TargetError};
 use crate::store::Store;
 
 /// Interval between checks for changes by other processes.
@@ -91,8 +91,12 @@ impl ReplicatorWorker {
         (status, signal): (Arc<Mutex<ReplicaStatus>>, Arc<ReplicatorWake>),
     ) -> Self {
         let spool = settings.data_dir.join("tmp").join("replica");
-        let originals_sync =
-            OriginalsSync::new(Arc::clone(&settings.target), originals, spool.clone());
+        let originals_sync = OriginalsSync::new(
+            Arc::clone(&settings.target),
+            originals,
+            spool.clone(),
+            settings.originals_elsewhere,
+        );
         Self {
             originals_sync,
             ledger: SizeLedger::default(),

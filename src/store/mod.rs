@@ -79,7 +79,7 @@ pub use membership::Membership;
 pub use postgres::earlier_version::EARLIER_SERVER;
 pub use postgres::notices::NoticeWatch;
 pub use postgres::status::{DatabaseServerStatus, LiveServer};
-pub use postgres::{original_sizes, originals, reservations, servers};
+pub use postgres::{original_sizes, originals, reservations, servers, upload_bytes};
 pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};

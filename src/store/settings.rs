@@ -26,6 +26,18 @@ pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
     .map(drop)
 }
 
+/// Sets a value unless there is one.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn set_once(db: &Writer, key: &str, value: &str) -> Result<()> {
+    db.run(
+        "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
+        (key, value),
+    )
+    .map(drop)
+}
+
 /// Removes a value.
 ///
 /// # Errors
@@ -46,9 +58,12 @@ mod tests {
             assert_eq!(get(db, "a"), Ok(None));
             set(db, "a", "1")?;
             set(db, "a", "2")?;
+            set_once(db, "a", "3")?;
             assert_eq!(get(db, "a"), Ok(Some("2".into())));
             remove(db, "a")?;
             assert_eq!(get(db, "a"), Ok(None));
+            set_once(db, "a", "4")?;
+            assert_eq!(get(db, "a"), Ok(Some("4".into())));
             Ok(())
         });
     }

@@ -20,6 +20,9 @@ pub use rows::{CopiedTable, ReplacedNul};
 
 type Result<T> = std::result::Result<T, TransferError>;
 
+/// Tables that are not copied: unfinished uploads, whose bytes are in files or in a table that one engine has.
+const LEFT_BEHIND: &[&str] = &["uploads", "upload_parts"];
+
 /// A table of the schema, with what is needed to read it in the order of its primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferTable {
@@ -88,13 +91,24 @@ impl TransferSource {
         &self.0
     }
 
-    /// Lists the tables of the schema; a table follows those to which its rows refer.
+    /// Counts the unfinished uploads, which are not copied.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub fn unfinished_uploads(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM uploads";
+        let count = self.0.query_one(sql, [], |row| row.get::<_, i64>(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Lists the tables of the schema to copy; a table follows those to which its rows refer.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub fn tables(&self) -> Result<Vec<TransferTable>> {
         let tables = table_names().into_iter();
         tables
+            .filter(|name| !LEFT_BEHIND.contains(name))
             .map(|name| TransferTable::of(&self.0, name))
             .collect()
     }

@@ -1,4 +1,5 @@
-//! Chunked uploads: their declarations and the parts that have arrived. The bytes are in the data folder.
+//! Chunked uploads: their declarations and the parts that have arrived. The bytes are in the data
+//! folder, or in the table `upload_bytes` of a database on a server.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;

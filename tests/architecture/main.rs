@@ -34,11 +34,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Redis, where several servers share limits.
     ("shared_limits", &["domain", "crypto", "config", "tls", "clock", "log"]),
     ("llm",     &["domain", "wire", "clock", "shared_limits"]),
+    // A bucket's client.
+    ("objects", &["domain", "crypto", "clock"]),
     // Copies the store's log to a folder or a bucket.
-    ("replica", &["domain", "crypto", "store", "clock", "log"]),
+    ("replica", &["domain", "crypto", "objects", "store", "clock", "log"]),
     // crypto only for the hash in a cached answer's key.
     ("engine",  &["domain", "store", "llm", "shared_limits", "crypto", "clock", "log"]),
-    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "shared_limits", "replica", "engine", "tls", "clock", "log", "system"]),
+    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "shared_limits", "objects", "replica", "engine", "tls", "clock", "log", "system"]),
     ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
     ("cli",     &["app", "http", "config", "domain", "tls", "log", "clock", "system"]),
     ("main",    &["cli", "extract", "system", "worker"]),
@@ -50,12 +52,12 @@ const LAYERS: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
-    ("ureq", &["llm", "replica"]),
+    ("ureq", &["llm", "objects"]),
     ("hyper", &["http", "llm"]), ("hyper_util", &["http", "llm"]), ("http_body_util", &["http", "llm"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
     ("ring", &["crypto"]), ("rustls", &["tls", "llm", "store", "shared_limits"]), ("tokio_rustls", &["http", "llm", "store", "shared_limits"]), ("tokio_postgres", &["store"]),
     ("webpki_roots", &["llm", "tls"]),
-    ("html_escape", &["build", "extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "replica"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
+    ("html_escape", &["build", "extract"]), ("csv", &["extract"]), ("quick_xml", &["extract", "objects"]), ("chardetng", &["extract"]), ("encoding_rs", &["extract"]),
     ("hayro_syntax", &["extract"]), ("hayro_ccitt", &["extract"]),
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
     ("lexopt", &["cli"]), ("unicode_width", &["cli"]), ("listenfd", &["cli"]), ("rustix", &["cli", "store", "system"]),
@@ -73,12 +75,12 @@ const CONFINED_STRINGS: &[(&str, &[&str])] = &[
     ("tokio::spawn", &["http/server.rs", "engine/", "llm/call.rs"]),
     ("println!", &[]),
     ("unsafe ", &["system.rs"]),
-    // Outbound connections are checked in `llm::address_guard`. The replica's bucket, Redis, and the doctor's own server
-    // are the operator's choice; `discover` connects only to this machine.
+    // Outbound connections are checked in `llm::address_guard`. A bucket, Redis, and the doctor's own server are the
+    // operator's choice; `discover` connects only to this machine.
     ("TcpStream::connect", &["llm/connector.rs", "shared_limits/connection.rs", "llm/discover.rs", "app/offline/doctor/health.rs"]),
     ("UdpSocket", &[]),
-    ("config_builder", &["llm/blocking_client.rs", "replica/s3/client.rs"]),
-    ("new_with_defaults", &[]), ("new_with_config", &[]), ("new_agent", &["replica/s3/client.rs"]),
+    ("config_builder", &["llm/blocking_client.rs", "objects/s3/client.rs"]),
+    ("new_with_defaults", &[]), ("new_with_config", &[]), ("new_agent", &["objects/s3/client.rs"]),
     ("with_parts", &["llm/blocking_client.rs"]),
     ("ureq::get", &[]), ("ureq::post", &[]), ("ureq::put", &[]), ("ureq::head", &[]), ("ureq::run", &[]),
 ];

@@ -84,7 +84,7 @@ pub struct ArchivePaths {
     store: Store,
     /// Folder of the original documents.
     documents: PathBuf,
-    /// Fetches originals that exist only in the replica or in a database server; `None` where the folder has them all.
+    /// Fetches originals that exist only in a replica, a database server, or a bucket; `None` where the folder has them all.
     originals: Option<documents::OriginalFiles>,
     /// Folder for temporary files.
     scratch: PathBuf,
@@ -99,12 +99,9 @@ pub struct ArchivePaths {
 pub fn open(config: &Config) -> Result<ArchivePaths> {
     let store = folder::open_existing(config)?.store;
     let mut archive_paths = paths_for(store, &config.data_dir, config.limits.max_upload);
-    if !archive_paths.store.is_embedded() {
-        archive_paths.originals = Some(documents::OriginalFiles::new(
-            archive_paths.store.clone(),
-            archive_paths.documents.clone(),
-            archive_paths.scratch.clone(),
-        ));
+    let originals = documents::OriginalFiles::of(config, archive_paths.store.clone())?;
+    if originals.are_elsewhere() {
+        archive_paths.originals = Some(originals);
     }
     for path in [&archive_paths.documents, &archive_paths.scratch] {
         documents::private_folder(path).map_err(Error::internal)?;
@@ -224,7 +221,7 @@ impl ArchivePaths {
             _ => conversations::import_conversations(self, user, &[from], progress),
         }?;
         if let Some(originals) = &self.originals {
-            originals.share_all()?;
+            originals.move_from_folder()?;
         }
         Ok(counts)
     }

@@ -40,19 +40,35 @@ pub(in crate::app) fn delete_marked(folder: &Path, ids: &[DocumentId]) {
     }
 }
 
+/// Removes the files of documents whose rows have been deleted. Keeps the markers, because other copies remain.
+pub(in crate::app) fn delete_files(folder: &Path, ids: &[DocumentId]) {
+    for id in ids {
+        remove_file(&folder.join(id.as_str()));
+    }
+}
+
+/// Lists the marked documents.
+///
+/// # Errors
+/// Returns an error if the folder cannot be read.
+pub(super) fn marked(folder: &Path) -> io::Result<Vec<DocumentId>> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        ids.extend(name.strip_suffix(MARKER_SUFFIX).and_then(DocumentId::parse));
+    }
+    Ok(ids)
+}
+
 /// Cleans up after crashes: removes the files and markers of marked documents that have no row.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.
 pub(super) fn finish_interrupted(folder: &Path, known_ids: &BTreeSet<String>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(id) = name.strip_suffix(MARKER_SUFFIX).and_then(DocumentId::parse) else {
-            continue;
-        };
+    for id in marked(folder)? {
         if known_ids.contains(id.as_str()) || remove_file(&folder.join(id.as_str())) {
-            remove_file(&path);
+            remove_file(&marker_path(folder, id.as_str()));
         }
     }
     Ok(())

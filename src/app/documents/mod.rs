@@ -1,9 +1,10 @@
-//! Documents: upload, read, list, search, download, and delete; accessible only to their owner. The bytes are in
-//! the data folder under the document's ID, or in pieces in a database on a server; the text is in the store.
+//! Documents: upload, read, list, search, download, and delete; accessible only to their owner. `originals` keeps the
+//! bytes; the text is in the store.
 
 mod child;
 pub(in crate::app) mod deletion;
 mod details;
+mod housekeeping;
 mod inline_files;
 mod names;
 mod ocr;
@@ -21,6 +22,7 @@ mod storing;
 mod storing_thread;
 mod text;
 mod upload;
+mod upload_parts;
 mod uploads;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +38,6 @@ use crate::domain::retrieval::meaning::QuestionEmbedding;
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
-use crate::log;
 use crate::store::{Store, documents, reading_queue};
 
 use super::{Error, Kind, Result};
@@ -47,13 +48,14 @@ use storing_thread::BackgroundWorker;
 pub use crate::extract::{FileKind as ReadableKind, KINDS};
 pub use child::ReadBudget;
 pub use details::{DocumentUse, PageView};
+pub(in crate::app) use housekeeping::clear_temporary;
 pub use inline_files::too_much_text_error;
 pub use names::sanitize_file_name as clean_name;
 pub use originals::OriginalFile;
-pub(in crate::app) use originals::{OriginalFiles, PIECE_BYTES};
+pub(in crate::app) use originals::{DocumentBucket, OriginalFiles, PIECE_BYTES};
 pub use search::PassageSearch;
-pub use settings::DocumentSettings;
 pub(in crate::app) use settings::settings;
+pub use settings::{DocumentSettings, UserFiles};
 pub use upload::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
 pub(in crate::app) use upload::{open_new, private_folder};
 pub use uploads::{UploadAnnouncement, UploadProgress};
@@ -65,6 +67,8 @@ const MAX_GUEST_DOCUMENTS: u32 = 3;
 /// Maximum size of a guest's file in bytes: the largest that the pages send in a single request.
 const MAX_GUEST_FILE: u64 = 4 << 20;
 
+/// Maximum number of simultaneous uploads to a bucket, and of downloads from it.
+const BUCKET_THREADS: usize = 4;
 /// Document use cases, with the thread that stores new documents and the threads that read them.
 pub struct DocumentService {
     store: Store,
@@ -72,6 +76,8 @@ pub struct DocumentService {
     folders: DocumentFolders,
     max_upload_bytes: u64,
     storing_worker: BackgroundWorker,
+    // Fetches originals from a bucket, and cares for it; starts no thread without one.
+    bucket_worker: BackgroundWorker,
     // Renders pages without text.
     picture_worker: BackgroundWorker,
     reader: child::ChildReader,
@@ -96,16 +102,6 @@ struct DocumentFolders {
     parts: PathBuf,
 }
 
-/// Removes temporary files of uploads that the previous process did not finish and therefore never acknowledged.
-/// Only for the process that holds the folder's lock.
-pub(in crate::app) fn clear_temporary(data_dir: &Path) {
-    let left = std::fs::read_dir(data_dir.join("tmp"))
-        .into_iter()
-        .flatten();
-    left.flatten()
-        .for_each(|entry| drop(TemporaryFile::new(entry.path())));
-}
-
 impl DocumentService {
     /// Opens the documents, creating missing folders in `data_dir`. Blocks.
     ///
@@ -124,11 +120,11 @@ impl DocumentService {
         let reader = child::ChildReader::new(settings.program, settings.budget);
         let ocr = Ocr::find(settings.ocr.as_ref(), &reader, data_dir);
         ocr.announce();
-        let originals = OriginalFiles::new(
-            store.clone(),
-            folders.originals.clone(),
-            folders.incoming.clone(),
-        );
+        let storing_threads = match settings.bucket {
+            Some(_) => BUCKET_THREADS,
+            None => 1,
+        };
+        let originals = OriginalFiles::new(store.clone(), data_dir, settings.bucket);
         Ok(Self {
             readers: ReaderPool::new(
                 store.clone(),
@@ -142,7 +138,8 @@ impl DocumentService {
             store,
             folders,
             max_upload_bytes: settings.budget.input,
-            storing_worker: BackgroundWorker::default(),
+            storing_worker: BackgroundWorker::with_threads(storing_threads),
+            bucket_worker: BackgroundWorker::with_threads(BUCKET_THREADS),
             picture_worker: BackgroundWorker::default(),
         })
     }
@@ -342,34 +339,18 @@ impl DocumentService {
         id: &DocumentId,
     ) -> Result<(Document, OriginalFile)> {
         let document = self.show(user, id).await?;
-        let original = self.originals.find(&document.id).await?;
+        let original = match self.originals.bucket() {
+            None => self.originals.find(&document.id).await?,
+            Some(_) => {
+                let (originals, id) = (self.originals.clone(), document.id.clone());
+                let fetch = move || originals.fetch_blocking(&id);
+                self.bucket_worker.run_for(user, fetch).await?
+            }
+        };
         if let Ok(about) = tokio::fs::metadata(original.path()).await {
             originals::check_size(&document, about.len())?;
         }
         Ok((document, original))
-    }
-
-    /// Deletes the row, index entries, and bytes immediately. Completes even if the caller is dropped.
-    ///
-    /// # Errors
-    /// `Missing` if the user has no such document.
-    pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
-        self.show(user, id).await?;
-        let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
-        let folder = self.folders.originals.clone();
-        let work = move || {
-            let ids = [id.clone()];
-            deletion::mark(&folder, &ids);
-            if !store.write_now(move |db| documents::delete(db, &user, &id))? {
-                deletion::unmark(&folder, &ids);
-                return Err(missing_error());
-            }
-            deletion::delete_marked(&folder, &ids);
-            Ok(())
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(Error::internal)?
     }
 
     /// Returns the images among these documents.
@@ -446,37 +427,11 @@ impl DocumentService {
             )),
         }
     }
+}
 
-    /// Moves aside files without a database row, and restores those whose row exists again. Never deletes anything
-    /// that its owner did not delete. Runs on the storing thread, so it never sees a half-stored file.
-    ///
-    /// # Errors
-    /// Returns an error if the store or the folders cannot be read.
-    pub async fn tidy(&self, now: Timestamp) -> Result<()> {
-        let (store, data) = (self.store.clone(), self.folders.data.clone());
-        if self.originals.are_shared() {
-            // On a thread of its own, because uploads wait for the storing thread. It skips what has no row yet.
-            let originals = self.originals.clone();
-            let shared = tokio::task::spawn_blocking(move || originals.share_all());
-            shared.await.map_err(Error::internal)??;
-        }
-        let work = move || {
-            let (moved, restored) = orphans::move_and_expire(&store, &data, now)?;
-            if moved > 0 {
-                let to = data.join(orphans::FOLDER_NAME);
-                let what =
-                    "moved files without a row in the database aside: see quire orphans list";
-                log::warn(what, &[("count", &moved), ("to", &to.display())]);
-            }
-            if restored > 0 {
-                log::info(
-                    "put back files that were moved aside",
-                    &[("count", &restored)],
-                );
-            }
-            Ok(())
-        };
-        self.storing_worker.run(work).await
+impl Drop for DocumentService {
+    fn drop(&mut self) {
+        self.originals.stop();
     }
 }
 

@@ -2,7 +2,7 @@
 //! administrator names them. An older backup, a wrong mount, or a crash leaves them behind; the current database does
 //! not prove that they are unwanted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -118,11 +118,16 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     Ok(orphans)
 }
 
-/// Compares rows with files, without changing anything. Blocks.
+/// Compares rows with files, without changing anything. `elsewhere` has the sizes of the files that are in a database or
+/// a bucket, in bytes, by document ID. Blocks.
 ///
 /// # Errors
 /// Returns an error if the store or a folder cannot be read.
-pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
+pub fn compare(
+    store: &Store,
+    data: &Path,
+    elsewhere: &BTreeMap<String, u64>,
+) -> Result<FileComparison> {
     let orphans = list(data).map_err(from_io)?;
     let known_files = KnownFiles::read(store, data)?;
     let is_moved_aside = |id: &String| {
@@ -130,13 +135,15 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
             |orphan: &Orphan| orphan.kind == OrphanKind::Document && orphan.name == *id;
         orphans.iter().any(matches_document)
     };
-    let is_missing =
-        |id: &&String| !data.join("documents").join(id).exists() && !is_moved_aside(id);
+    let is_missing = |id: &&String| {
+        let is_here = data.join("documents").join(id).exists() || is_moved_aside(id);
+        !is_here && !elsewhere.contains_key(*id)
+    };
     let sizes = store.read_now(documents::sizes)?;
     let damaged = sizes.into_iter().filter_map(|(id, size)| {
-        let bytes = fs::metadata(data.join("documents").join(id.as_str()))
-            .ok()?
-            .len();
+        let here = fs::metadata(data.join("documents").join(id.as_str()));
+        let here = here.ok().map(|metadata| metadata.len());
+        let bytes = here.or_else(|| elsewhere.get(id.as_str()).copied())?;
         (bytes != size).then(|| format!("{} ({bytes} of {size} bytes)", id.as_str()))
     });
     Ok(FileComparison {
@@ -158,6 +165,8 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
 /// Restores files whose row exists again, and moves aside files without a row. Returns the number of files moved
 /// aside and restored. Blocks.
 ///
+/// With `has_bucket`, deletions are finished elsewhere.
+///
 /// # Errors
 /// Returns an error if the store or a folder cannot be read. A single file that cannot be moved stays and is only
 /// logged.
@@ -165,11 +174,15 @@ pub(super) fn move_and_expire(
     store: &Store,
     data: &Path,
     now: Timestamp,
+    has_bucket: bool,
 ) -> Result<(usize, usize)> {
     let known_files = KnownFiles::read(store, data)?;
     let restored = restore_owned(&known_files, data).map_err(from_io)?;
-    deletion::finish_interrupted(&data.join("documents"), &known_files.documents)
-        .map_err(from_io)?;
+    // With a bucket, the markers stay until the objects are removed.
+    if !has_bucket {
+        deletion::finish_interrupted(&data.join("documents"), &known_files.documents)
+            .map_err(from_io)?;
+    }
     let mut moved = 0;
     for (kind, entry) in known_files.orphans() {
         let path = entry.path();

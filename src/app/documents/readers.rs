@@ -429,7 +429,8 @@ impl ReaderPoolShared {
             deletion::unmark(folder, &ids);
             return Err(error.into());
         }
-        deletion::delete_marked(folder, &ids);
+        // Otherwise, housekeeping removes the file.
+        let _ = self.originals.delete(&ids);
         Ok(())
     }
 

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::child::{ChildReader, ReadBudget};
 use super::ocr::Ocr;
+use super::originals::DocumentBucket;
 use crate::app::{Error, Result};
 use crate::config::{Config, OcrConfig};
 
 /// Settings for reading documents.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct DocumentSettings {
     /// The program started to read a document: this binary.
     pub program: PathBuf,
@@ -19,6 +20,8 @@ pub struct DocumentSettings {
     pub max_concurrent: usize,
     /// How scanned pages are read; `None` if OCR is switched off.
     pub ocr: Option<OcrConfig>,
+    /// Where the originals go, if that is a bucket.
+    pub(in crate::app) bucket: Option<DocumentBucket>,
 }
 
 impl DocumentSettings {
@@ -30,10 +33,29 @@ impl DocumentSettings {
     }
 }
 
+/// Where the files of people are, for deleting an account.
+#[derive(Debug, Clone)]
+pub struct UserFiles {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Whether documents are in a bucket, from which they are removed after their rows.
+    pub has_bucket: bool,
+}
+
+impl UserFiles {
+    /// Returns those of an installation.
+    pub fn from_config(config: &Config) -> Self {
+        Self {
+            data: config.data_dir.clone(),
+            has_bucket: config.document_store.is_some(),
+        }
+    }
+}
+
 /// The installation's settings.
 ///
 /// # Errors
-/// Returns an error if the running program cannot be found.
+/// Returns an error if the running program cannot be found, or the settings of the bucket are incomplete.
 pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     let program = match &config.reader {
         Some(program) => program.clone(),
@@ -56,5 +78,6 @@ pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
             wanted => wanted,
         },
         ocr: config.ocr.clone(),
+        bucket: DocumentBucket::from_config(config)?,
     })
 }

@@ -1,5 +1,5 @@
-//! Stores a received file: its bytes in the data folder, or in a database on a server, and its row in the store, both
-//! or neither. Runs on the document thread, so it may block.
+//! Stores a received file: its bytes where originals belong, and then its row in the store, both or neither. Runs on the
+//! document thread, so it may block.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::store::{Membership, Store, StoreError, documents, reading_queue, servers};
 
 use super::originals::OriginalFiles;
-use super::upload::{ReceivedFile, TemporaryFile, from_io};
+use super::upload::ReceivedFile;
 
 /// A file to store.
 pub(super) struct StoreJob {
@@ -44,15 +44,8 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         return Err(queue_full());
     }
     let document = describe(&job)?;
-    let blob = TemporaryFile::new(job.originals.path(&document.id));
-    std::fs::rename(job.received_file.path.path(), blob.path()).map_err(from_io)?;
-    // The directory entry must be as durable as the bytes before the upload is acknowledged.
-    std::fs::File::open(job.originals.folder())
-        .and_then(|folder| folder.sync_all())
-        .map_err(from_io)?;
     job.originals
-        .share(&document.id)
-        .inspect_err(|_| job.originals.unshare(&document.id))?;
+        .put(&document.id, job.received_file.path.path())?;
     let row = document.clone();
     let max_documents = job.max_documents;
     let boot = job.store.membership().map(Membership::boot);
@@ -69,16 +62,10 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         Ok(has_room)
     });
     if write_result != Ok(true) {
-        job.originals.unshare(&document.id);
+        job.originals.discard(&document.id);
     }
     match write_result {
-        Ok(true) => {
-            // If it is in the database, that is its only place.
-            if !job.originals.are_shared() {
-                blob.keep();
-            }
-            Ok((document, true))
-        }
+        Ok(true) => Ok((document, true)),
         Ok(false) => Err(too_many(max_documents)),
         // Another process stored the same bytes in the meantime.
         Err(StoreError::Conflict(_)) => find_existing(&job)?

@@ -1,5 +1,5 @@
-//! The thread that stores files, one at a time, so that a disconnecting caller cannot separate a file's bytes from
-//! its row. Users take turns, so that one user's many files do not delay another's.
+//! The thread that stores files, so that a disconnecting caller cannot separate a file's bytes from its row; several for
+//! files that go to a bucket, because a request to it takes long. Users take turns, so that one user's many files do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,11 +19,17 @@ const MAX_OWN: usize = 32;
 
 type WorkerJob = Box<dyn FnOnce() + Send>;
 
-/// Starts its thread with the first job; when dropped, finishes the waiting jobs.
-#[derive(Default)]
+/// Starts a thread with each of the first jobs; when dropped, finishes the waiting jobs.
 pub(super) struct BackgroundWorker {
     shared: Arc<WorkerShared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    max_threads: usize,
+}
+
+impl Default for BackgroundWorker {
+    fn default() -> Self {
+        Self::with_threads(1)
+    }
 }
 
 #[derive(Default)]
@@ -42,6 +48,27 @@ struct WorkerState {
 }
 
 impl BackgroundWorker {
+    /// Creates a worker that runs up to this many jobs at a time.
+    pub(super) fn with_threads(max_threads: usize) -> Self {
+        Self {
+            shared: Arc::default(),
+            threads: Mutex::default(),
+            max_threads,
+        }
+    }
+
+    /// Runs `work` on the thread without a caller that waits for it.
+    ///
+    /// # Errors
+    /// `Unavailable` if too many jobs are waiting.
+    pub(super) fn start_job(&self, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        let job: WorkerJob = Box::new(move || {
+            // A panic must not end the thread; the hook has logged it.
+            let _ = catch_unwind(AssertUnwindSafe(work));
+        });
+        self.push(None, job)
+    }
+
     /// Runs the server's own `work` on the thread. It completes even if the caller is dropped.
     ///
     /// # Errors
@@ -79,24 +106,29 @@ impl BackgroundWorker {
                 result.unwrap_or_else(|_| Err(Error::internal("a document's work panicked"))),
             );
         });
-        self.start()?;
-        self.shared.lock_state().push(user, job)?;
-        self.shared.changed.notify_one();
+        self.push(user, job)?;
         receiver
             .await
             .unwrap_or_else(|_| Err(Error::internal("the document thread dropped a job")))
     }
 
+    fn push(&self, user: Option<UserId>, job: WorkerJob) -> Result<()> {
+        self.start()?;
+        self.shared.lock_state().push(user, job)?;
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
     fn start(&self) -> Result<()> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_none() {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.len() < self.max_threads {
             let shared = self.shared.clone();
             let handle = std::thread::Builder::new()
                 .name("quire-extract".into())
                 .stack_size(1 << 20)
                 .spawn(move || shared.work())
                 .map_err(Error::internal)?;
-            *thread = Some(handle);
+            threads.push(handle);
         }
         Ok(())
     }
@@ -105,12 +137,12 @@ impl BackgroundWorker {
 impl Drop for BackgroundWorker {
     fn drop(&mut self) {
         self.shared.lock_state().is_closed = true;
-        self.shared.changed.notify_one();
-        let thread = self
-            .thread
+        self.shared.changed.notify_all();
+        let threads = self
+            .threads
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(handle) = thread.take() {
+        for handle in threads.drain(..) {
             let _ = handle.join();
         }
     }
@@ -179,8 +211,8 @@ impl WorkerState {
 
 fn busy_error(kind: Kind) -> Error {
     let why = match kind {
-        Kind::TooFast => "too many of your files are being uploaded at once",
-        _ => "too many files are being uploaded at once",
+        Kind::TooFast => "too many of your files are being stored or fetched at once",
+        _ => "too many files are being stored or fetched at once",
     };
     let mut busy = Error::new(kind, why).resolve("try again in a moment");
     busy.retry_after = Some(Duration::from_secs(5));

@@ -74,6 +74,7 @@ impl Installation {
             budget: room,
             max_concurrent: 2,
             ocr: None,
+            bucket: None,
         };
         DocumentService::open(&self.path, self.store.clone(), settings).expect("documents")
     }
@@ -343,7 +344,7 @@ fn only_orphans_are_moved_aside() {
     let documents = installation.documents();
     installation.runtime.block_on(async {
         let document = send(&documents, 1, "a.txt", b"words").await.expect("kept");
-        documents.tidy(now()).await.expect("tidied");
+        documents.tidy(now(), true).await.expect("tidied");
         assert!(
             documents
                 .content(&user(1).id, &document.id)

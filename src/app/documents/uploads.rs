@@ -1,26 +1,25 @@
 //! Chunked uploads for slow connections: announced, filled in any order, resumed after a lost connection or a
 //! server restart, and joined at the end.
 
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::app::{Error, Kind, Result, disk_space};
-use crate::crypto::{self, hex, sha256};
+use crate::crypto::{self, hex};
 use crate::domain::document::Document;
 use crate::domain::id::{UploadId, UserId};
 use crate::domain::time::Timestamp;
+use crate::store::uploads;
 use crate::store::uploads::{Upload, UploadPart};
-use crate::store::{Store, StoreError, uploads};
 
-use super::upload::{self, ReceivedFile, TemporaryFile, from_io, too_large};
-use super::{DocumentService, deletion, names};
+use super::upload::{ReceivedFile, TemporaryFile, too_large};
+use super::upload_parts::UploadParts;
+use super::{DocumentService, names};
 
 /// Lifetime of an unfinished upload.
 pub(super) const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum number of unfinished uploads per user.
 const MAX_UNFINISHED: u64 = 8;
-/// Maximum number of parts per upload: each is a file and a row.
+/// Maximum number of parts per upload: each is a row, and a file or at least one piece.
 const MAX_PARTS: u32 = 10_000;
 
 /// A client's announcement of an upload.
@@ -137,28 +136,12 @@ impl DocumentService {
             );
             return Err(field_error("chunk", message));
         }
-        let (store, parts) = (self.store.clone(), self.folders.parts.clone());
-        let work = move || {
-            let folder = parts.join(upload.id.as_str());
-            upload::private_folder(&folder).map_err(from_io)?;
-            std::fs::rename(received.path.path(), part_path(&folder, number)).map_err(from_io)?;
-            std::fs::File::open(&folder)
-                .and_then(|folder| folder.sync_all())
-                .map_err(from_io)?;
-            let (user, id) = (upload.user.clone(), upload.id.clone());
-            let part = UploadPart {
-                number,
-                size: expected,
-            };
-            match store.write_now(move |db| uploads::record_part(db, &user, &id, part)) {
-                // The upload was finished, or its account deleted, in the meantime.
-                Err(StoreError::Missing) => {
-                    remove(&folder)?;
-                    Err(StoreError::Missing.into())
-                }
-                other => other.map_err(Error::from),
-            }
+        let parts = self.upload_parts();
+        let part = UploadPart {
+            number,
+            size: expected,
         };
+        let work = move || parts.put(&upload, part, &received);
         tokio::task::spawn_blocking(work)
             .await
             .map_err(Error::internal)??;
@@ -188,32 +171,28 @@ impl DocumentService {
                 Error::new(Kind::BadRequest, message).resolve("send them, then finalize again")
             );
         }
-        let folder = self.folders.parts.join(upload.id.as_str());
         let joined_file =
             TemporaryFile::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
-        let (from, size) = (folder.clone(), upload.size);
+        let (parts, name) = (self.upload_parts(), upload.file_name.clone());
         let received = self
             .storing_worker
-            .run_for(user, move || {
-                join_parts(&from, upload.total_chunks, size, joined_file)
-            })
+            .run_for(user, move || parts.join(&upload, joined_file))
             .await?;
-        let outcome = self.upload(user, &upload.file_name, received, now).await;
+        let outcome = self.upload(user, &name, received, now).await;
         let is_refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);
         if outcome.is_ok() || is_refused {
-            self.delete_upload(user, id, folder).await?;
+            self.delete_upload(user, id).await?;
         }
         outcome
     }
 
-    async fn delete_upload(&self, user: &UserId, id: &UploadId, folder: PathBuf) -> Result<()> {
-        let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
-        let work = move || {
-            deletion::mark_upload(&folder);
-            store.write_now(move |db| uploads::delete(db, &user, &id))?;
-            remove(&folder)
-        };
-        tokio::task::spawn_blocking(work)
+    fn upload_parts(&self) -> UploadParts {
+        UploadParts::new(self.store.clone(), self.folders.parts.clone())
+    }
+
+    async fn delete_upload(&self, user: &UserId, id: &UploadId) -> Result<()> {
+        let (parts, user, id) = (self.upload_parts(), user.clone(), id.clone());
+        tokio::task::spawn_blocking(move || parts.delete(user, id))
             .await
             .map_err(Error::internal)?
     }
@@ -225,17 +204,16 @@ impl DocumentService {
         now: Timestamp,
     ) -> Result<(Upload, Vec<u32>)> {
         let (user, id) = (user.clone(), id.clone());
+        let is_shared = !self.store.is_embedded();
         let lookup = self
             .store
             .read(move |db| {
-                let parts = uploads::parts_of(db, &user, &id)?;
+                let parts = UploadParts::received(db, is_shared, &user, &id)?;
                 Ok(uploads::by_id(db, &user, &id)?.map(|upload| (upload, parts)))
             })
             .await?;
         match lookup {
-            Some((upload, parts)) if upload.expires_at > now => {
-                Ok((upload, parts.into_iter().map(|part| part.number).collect()))
-            }
+            Some((upload, parts)) if upload.expires_at > now => Ok((upload, parts)),
             _ => {
                 Err(Error::new(Kind::Missing, "there is no such upload").resolve("start a new one"))
             }
@@ -247,8 +225,13 @@ impl DocumentService {
     /// # Errors
     /// Returns an error if the store or a folder cannot be changed.
     pub async fn expire_uploads(&self, now: Timestamp) -> Result<()> {
-        let (store, parts) = (self.store.clone(), self.folders.parts.clone());
-        let work = move || expire(&store, &parts, now);
+        let (store, parts) = (self.store.clone(), self.upload_parts());
+        let work = move || {
+            for upload in store.read_now(move |db| uploads::expired(db, now))? {
+                parts.delete(upload.user, upload.id)?;
+            }
+            Ok(())
+        };
         tokio::task::spawn_blocking(work)
             .await
             .map_err(Error::internal)?
@@ -291,10 +274,6 @@ fn part_size(upload: &Upload, number: u32) -> Option<u64> {
     (number < upload.total_chunks).then(|| upload.chunk_size.min(upload.size - start))
 }
 
-fn part_path(folder: &Path, number: u32) -> PathBuf {
-    folder.join(number.to_string())
-}
-
 fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
     UploadProgress {
         id: upload.id,
@@ -302,57 +281,5 @@ fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
         total_chunks: upload.total_chunks,
         received_parts: received,
         expires_at: upload.expires_at,
-    }
-}
-
-fn join_parts(
-    folder: &Path,
-    parts: u32,
-    size: u64,
-    joined_file: TemporaryFile,
-) -> Result<ReceivedFile> {
-    let mut file = upload::open_new(joined_file.path()).map_err(from_io)?;
-    let (mut hasher, mut written_bytes) = (sha256::Hasher::new(), 0u64);
-    let mut piece = vec![0; 256 * 1024];
-    for number in 0..parts {
-        let mut part = std::fs::File::open(part_path(folder, number)).map_err(from_io)?;
-        loop {
-            let count = part.read(&mut piece).map_err(from_io)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&piece[..count]);
-            file.write_all(&piece[..count]).map_err(from_io)?;
-            written_bytes += count as u64;
-        }
-    }
-    if written_bytes != size {
-        return Err(Error::internal(format!(
-            "parts of {size} bytes came to {written_bytes}"
-        )));
-    }
-    file.sync_all().map_err(from_io)?;
-    Ok(ReceivedFile {
-        path: joined_file,
-        sha256: hex(&hasher.finish()),
-        size,
-    })
-}
-
-fn expire(store: &Store, parts: &Path, now: Timestamp) -> Result<()> {
-    let store = store.for_freeing();
-    for upload in store.read_now(move |db| uploads::expired(db, now))? {
-        let folder = parts.join(upload.id.as_str());
-        deletion::mark_upload(&folder);
-        store.write_now(move |db| uploads::delete(db, &upload.user, &upload.id))?;
-        remove(&folder)?;
-    }
-    Ok(())
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(from_io(error)),
-        _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::app::documents::orphans;
+use crate::app::documents::{DocumentBucket, orphans};
 use crate::app::folder::{self, soundness};
 use crate::app::replace_database::{ReplaceDatabase, ReplacedFiles};
 use crate::app::{Error, Kind, Result, input_file};
@@ -52,10 +52,14 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
         }
         other => Error::new(Kind::Internal, other.to_string()),
     })?;
-    let files = orphans::compare(&store, &config.data_dir)?;
+    let in_bucket = DocumentBucket::from_config(config)?.map(|bucket| bucket.sizes());
+    let is_unknown = matches!(in_bucket, Some(Err(_)));
+    let in_bucket = in_bucket.and_then(Result::ok).unwrap_or_default();
+    let in_bucket = in_bucket.into_iter().map(|(id, size)| (id.into(), size));
+    let files = orphans::compare(&store, &config.data_dir, &in_bucket.collect())?;
     let mut faulty = files.damaged;
     // With a replica, files that are missing here are in the replica.
-    if config.replica.is_none() {
+    if config.replica.is_none() && !is_unknown {
         let lost = files.missing.into_iter();
         faulty.extend(lost.map(|id| format!("{id} (its file is missing)")));
     }

@@ -91,6 +91,10 @@ pub struct Migration {
     pub tables: Vec<MigratedTable>,
     /// Texts that were changed.
     pub changed: Vec<ChangedTexts>,
+    /// Number of unfinished uploads in parts, which do not move.
+    pub unfinished_uploads: u64,
+    /// Number of documents whose original file is in a bucket, where it stays.
+    pub in_bucket: u64,
     /// Documents without an original file in the source.
     pub missing: Vec<String>,
     /// Documents whose original file has another content than was uploaded; it was copied as it is.
@@ -149,7 +153,10 @@ fn to_server(
     let authorities = config.authorities.as_deref();
     let target =
         TransferTarget::open_server(address, authorities).map_err(|error| target_error(&error))?;
-    let originals = OriginalsSource::new(&source, folder.join("documents"))?;
+    let originals = OriginalsSource::new(&source, config)?;
+    let unfinished_uploads = source
+        .unfinished_uploads()
+        .map_err(|error| source_error(&error))?;
     let mut copying = Copying::copy_tables(&source, &target, progress)?;
     let copied = originals.copy_to_server(&target, copying.progress)?;
     copying.complete()?;
@@ -164,6 +171,8 @@ fn to_server(
     Ok(Migration {
         tables,
         changed,
+        unfinished_uploads,
+        in_bucket: findings.in_bucket,
         missing: findings.missing,
         damaged: findings.damaged,
         secret: match config.secret {
@@ -186,7 +195,10 @@ fn to_folder(
     let secret = staged.check_secret(config, &source)?;
     let target =
         TransferTarget::create_file(&staged.database()).map_err(|error| target_error(&error))?;
-    let originals = OriginalsSource::new(&source, config.data_dir.join("documents"))?;
+    let originals = OriginalsSource::new(&source, config)?;
+    let unfinished_uploads = source
+        .unfinished_uploads()
+        .map_err(|error| source_error(&error))?;
     let mut copying = Copying::copy_tables(&source, &target, progress)?;
     let copied = originals.copy_to_folder(&staged.documents(), copying.progress)?;
     copying.complete()?;
@@ -200,6 +212,8 @@ fn to_folder(
     Ok(Migration {
         tables,
         changed,
+        unfinished_uploads,
+        in_bucket: findings.in_bucket,
         missing: findings.missing,
         damaged: findings.damaged,
         secret,

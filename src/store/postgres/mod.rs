@@ -25,6 +25,7 @@ mod stream;
 mod tls;
 pub(super) mod transaction_mark;
 pub(super) mod transfer;
+pub mod upload_bytes;
 mod words;
 
 pub(super) use row::value_of;

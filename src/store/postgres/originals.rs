@@ -52,6 +52,15 @@ pub fn recorded_hash(db: &Reader, id: &DocumentId) -> Result<Option<String>> {
     db.query_optional(sql, [id], |row| row.get(0))
 }
 
+/// Deletes a file that has been moved elsewhere.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn delete_all(db: &Writer, id: &DocumentId) -> Result<()> {
+    let sql = "DELETE FROM document_bytes WHERE document_id = ?1";
+    db.run(sql, [id]).map(drop)
+}
+
 /// Deletes a file whose document was not stored. Keeps it if there is a row after all: the answer to its commit may have
 /// been lost with the connection.
 ///

@@ -6,7 +6,11 @@ use crate::store::connection::Writer;
 use crate::store::error::{OpenError, Result};
 
 /// All steps, the oldest first. A step that a version was released with never changes.
-const STEPS: &[&str] = &[include_str!("servers.sql"), include_str!("servers_2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("servers.sql"),
+    include_str!("servers_2.sql"),
+    include_str!("servers_3.sql"),
+];
 /// The tables of the first step with their columns. Databases that have them without a count are from before there was
 /// one.
 const FIRST_TABLES: &[(&str, &[&str])] = &[

@@ -30,6 +30,7 @@ pub(in crate::store) const OWN_TABLES: &[&str] = &[
     "run_commands",
     "reservations",
     "document_bytes",
+    "upload_bytes",
 ];
 
 /// What other sessions cannot do while all tables are locked.
@@ -56,10 +57,14 @@ pub(in crate::store) fn begin(db: &Writer) -> Result<()> {
 /// Checks that a database has the current schema.
 ///
 /// # Errors
-/// `Older` without the tables for several servers; `Open` for a database that is newer, empty, or another program's.
+/// `Older` without all tables for several servers; `Open` for a database that is newer, empty, or another program's.
 pub(in crate::store) fn check_version(db: &Writer) -> std::result::Result<(), TransferError> {
     match migrate::version(db)? {
-        Some(VERSION) if migrate::has_table(db, "servers")? => Ok(()),
+        Some(VERSION)
+            if migrate::has_table(db, "servers")? && migrate::has_table(db, "upload_bytes")? =>
+        {
+            Ok(())
+        }
         Some(found) if found <= VERSION => Err(TransferError::Older(found)),
         Some(found) => Err(OpenError::Newer {
             found,
@@ -117,7 +122,7 @@ pub(in crate::store) fn lock_tables(db: &Writer, names: &[&str], mode: LockMode)
         LockMode::KeepOut => "EXCLUSIVE",
     };
     let names = names.join(", ");
-    let own = "servers, leases, run_commands, reservations, document_bytes";
+    let own = "servers, leases, run_commands, reservations, document_bytes, upload_bytes";
     db.run_batch(&format!("LOCK TABLE {own}, {names} IN {mode} MODE"))
 }
 

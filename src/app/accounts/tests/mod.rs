@@ -35,7 +35,10 @@ fn fixture(registration: Registration) -> Fixture {
     let path = folder.join("quire.db");
     let store = Store::open(&store::StoreSettings { path }).expect("a database");
     let settings = AccountSettings {
-        data_dir: folder.clone(),
+        files: UserFiles {
+            data: folder.clone(),
+            has_bucket: false,
+        },
         secret: "a secret for tests".into(),
         password_rounds: 10,
         login_per_minute: 10,

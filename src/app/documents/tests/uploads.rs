@@ -63,7 +63,7 @@ fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
     drop(first);
     let second = installation.documents();
     installation.runtime.block_on(async {
-        second.tidy(now()).await.expect("tidied");
+        second.tidy(now(), true).await.expect("tidied");
         for number in [1, 0] {
             let received = part(&second, number).await;
             second

@@ -1,10 +1,13 @@
 //! Compares document rows with their files, and lists the files that were moved aside.
 
 use super::{CheckResult, CheckState, finding};
+use std::collections::BTreeMap;
+
+use crate::app::documents::DocumentBucket;
 use crate::app::documents::orphans::{self, FileComparison, GRACE_MINUTES, Orphan, RETENTION_DAYS};
 use crate::app::{Error, Result};
 use crate::config::Config;
-use crate::store::{Store, documents, original_sizes, originals};
+use crate::store::{Store, original_sizes};
 
 /// The subject of these checks.
 const SUBJECT: &str = "originals";
@@ -20,33 +23,31 @@ enum OriginalsLocation {
     Replica,
     /// In a database on a server.
     Database,
+    /// In a bucket.
+    Bucket,
 }
 
 /// Runs the checks on a separate thread, because reading the folders blocks.
 pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
-    let (store, data) = (store.clone(), config.data_dir.clone());
-    let has_replica = config.replica.is_some();
+    let (store, config) = (store.clone(), config.clone());
     let compare = move || {
-        let mut compared = orphans::compare(&store, &data)?;
-        if !store.is_embedded() {
-            // Those in the database are in no folder.
-            let (stored, sizes, expected) = store.read_now(|db| {
-                let stored = originals::stored_ids(db)?;
-                let sizes = original_sizes::stored_sizes(db)?;
-                Ok((stored, sizes, documents::sizes(db)?))
-            })?;
-            compared.missing.retain(|id| !stored.contains(id));
-            let differ = expected.iter().filter_map(|(id, size)| {
-                let bytes = sizes.get(id.as_str()).filter(|bytes| *bytes != size)?;
-                Some(format!("{} ({bytes} of {size} bytes)", id.as_str()))
-            });
-            compared.damaged.extend(differ);
-        }
-        let place = match (store.is_embedded(), has_replica) {
-            (false, _) => OriginalsLocation::Database,
-            (true, true) => OriginalsLocation::Replica,
-            (true, false) => OriginalsLocation::Folder,
+        let bucket = DocumentBucket::from_config(&config)?;
+        let place = match (&bucket, store.is_embedded(), config.replica.is_some()) {
+            (Some(_), ..) => OriginalsLocation::Bucket,
+            (None, false, _) => OriginalsLocation::Database,
+            (None, true, true) => OriginalsLocation::Replica,
+            (None, true, false) => OriginalsLocation::Folder,
         };
+        let mut elsewhere = BTreeMap::new();
+        if let Some(bucket) = bucket {
+            let sizes = bucket.sizes()?.into_iter();
+            elsewhere.extend(sizes.map(|(id, size)| (String::from(id), size)));
+        }
+        if !store.is_embedded() {
+            // An empty file has a piece too.
+            elsewhere.extend(store.read_now(original_sizes::stored_sizes)?);
+        }
+        let compared = orphans::compare(&store, &config.data_dir, &elsewhere)?;
         Ok((compared, place))
     };
     let compared: Result<_> = match tokio::task::spawn_blocking(compare).await {
@@ -80,6 +81,11 @@ fn check_missing(missing: &[String], place: OriginalsLocation) -> CheckResult {
             CheckState::Ok,
             "every document has its file in the database (only sizes are compared)",
         ),
+        (0, OriginalsLocation::Bucket) => finding(
+            SUBJECT,
+            CheckState::Ok,
+            "every document has its file in the bucket of DOCUMENT_STORE or is waiting to be moved there (only sizes are compared)",
+        ),
         (0, _) => finding(
             SUBJECT,
             CheckState::Ok,
@@ -98,6 +104,12 @@ fn check_missing(missing: &[String], place: OriginalsLocation) -> CheckResult {
             );
             finding(SUBJECT, CheckState::Failed, text)
         }
+        (_, OriginalsLocation::Bucket) => {
+            let text = format!(
+                "{documents} no original file in the bucket of DOCUMENT_STORE; check its address, restore the objects from a copy, or import an archive written by `quire export` that contains the file: {names}"
+            );
+            finding(SUBJECT, CheckState::Failed, text)
+        }
         (_, OriginalsLocation::Folder) => {
             let text = format!(
                 "{documents} lost the original file; restore the `documents` folder from a copy, or import an archive written by `quire export` that contains the file: {names}"
@@ -113,6 +125,7 @@ fn check_damaged(damaged: &[String], place: OriginalsLocation) -> Option<CheckRe
         documents_have(damaged.len()),
         match place {
             OriginalsLocation::Database => "restore the database from a copy, or upload each again",
+            OriginalsLocation::Bucket => "restore each object from a copy, or upload each again",
             OriginalsLocation::Replica =>
                 "move each elsewhere, and the server fetches it from the replica",
             OriginalsLocation::Folder => "restore each in the `documents` folder from a copy",

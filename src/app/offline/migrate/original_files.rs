@@ -1,14 +1,16 @@
 //! The documents' original files: files in a folder, or pieces in a database on a server.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 
 use super::MigratedTable;
 use super::messages::{source_error, target_error};
-use crate::app::documents::{PIECE_BYTES, open_new};
+use crate::app::documents::{DocumentBucket, PIECE_BYTES, open_new};
 use crate::app::{Error, Kind, Result, input_file};
+use crate::config::Config;
 use crate::crypto::{hex, sha256};
 use crate::domain::id::DocumentId;
 use crate::store::transfer::{TransferSource, TransferTarget};
@@ -33,12 +35,16 @@ pub(super) struct OriginalsSource<'a> {
     is_server: bool,
     /// All documents with the recorded SHA-256 of their originals.
     documents: Vec<(DocumentId, String)>,
+    /// The files in the bucket of `DOCUMENT_STORE`, where they stay.
+    in_bucket: BTreeMap<DocumentId, u64>,
     findings: RefCell<OriginalsFindings>,
 }
 
 /// Documents whose files are not as they were recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct OriginalsFindings {
+    /// Number of documents whose file is in a bucket, where it stays.
+    pub(super) in_bucket: u64,
     /// Documents without a file.
     pub(super) missing: Vec<String>,
     /// Documents whose file has another content than the one that was uploaded. It is copied as it is.
@@ -49,13 +55,18 @@ impl<'a> OriginalsSource<'a> {
     /// Lists the documents.
     ///
     /// # Errors
-    /// Returns an error if the source cannot be read.
-    pub(super) fn new(source: &'a TransferSource, folder: PathBuf) -> Result<Self> {
+    /// Returns an error if the source cannot be read, or the bucket of the settings cannot be listed.
+    pub(super) fn new(source: &'a TransferSource, config: &Config) -> Result<Self> {
+        let in_bucket = match DocumentBucket::from_config(config)? {
+            Some(bucket) => bucket.sizes()?,
+            None => BTreeMap::new(),
+        };
         let mut documents = documents::hashes(source.reader()).map_err(read_error)?;
         documents.sort();
         Ok(Self {
             source,
-            folder,
+            folder: config.data_dir.join("documents"),
+            in_bucket,
             is_server: source.is_server(),
             documents,
             findings: RefCell::default(),
@@ -120,6 +131,10 @@ impl<'a> OriginalsSource<'a> {
         let mut files = FilesHash::default();
         for (id, recorded) in &self.documents {
             let Some(content) = self.open(id, recorded)? else {
+                if self.in_bucket.contains_key(id) {
+                    self.findings.borrow_mut().in_bucket += 1;
+                    continue;
+                }
                 let missing = &mut self.findings.borrow_mut().missing;
                 missing.push(id.as_str().to_owned());
                 continue;

@@ -1,4 +1,4 @@
-//! A replica in a bucket: Amazon's, or any S3-compatible store. Retries transient failures, and explains what to
+//! A bucket: Amazon's, or any S3-compatible store. Retries transient failures, and explains what to
 //! change for all others. Knows nothing about the contents of files.
 
 mod address;
@@ -21,8 +21,8 @@ pub use self::address::{BucketSettings, address};
 use self::client::{BucketClient, BucketRequest, UploadContent};
 use self::download::Download;
 use self::response::{BucketRefusal, ListPage};
-use super::target::{Result, Target, TargetEntry, TargetError};
 use crate::crypto::{hex, sha256};
+use crate::objects::target::{Result, Target, TargetEntry, TargetError};
 
 const IF_NONE_MATCH: &[(&str, &str)] = &[("if-none-match", "*")];
 
@@ -75,6 +75,15 @@ impl S3 {
     }
 
     fn exists(&self, key: &str) -> Result<bool> {
+        match self.head(key) {
+            Ok(_) => Ok(true),
+            Err(TargetError::Missing) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for an object without its content.
+    fn head(&self, key: &str) -> Result<Response<Body>> {
         let request = BucketRequest {
             method: "HEAD",
             key,
@@ -82,12 +91,9 @@ impl S3 {
         };
         let response = self.client.send(&request)?;
         if response.status().is_success() {
-            return Ok(true);
+            return Ok(response);
         }
-        match BucketRefusal::read(response).to_target_error(self.settings()) {
-            TargetError::Missing => Ok(false),
-            error => Err(error),
-        }
+        Err(BucketRefusal::read(response).to_target_error(self.settings()))
     }
 
     fn put_once(
@@ -233,6 +239,14 @@ impl Target for S3 {
         let key = self.key(name)?;
         let download = self.with_retries(|| Download::start(&self.client, &key))?;
         Ok(Box::new(download))
+    }
+
+    fn size(&self, name: &str) -> Result<u64> {
+        let key = self.key(name)?;
+        let response = self.with_retries(|| self.head(&key))?;
+        let length = response.headers().get("content-length");
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        length.ok_or_else(|| TargetError::Refused("the store states no size of an object".into()))
     }
 
     fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {

@@ -35,6 +35,18 @@ pub(super) struct BucketTimeouts {
     pub pauses: Vec<Duration>,
 }
 
+impl BucketSettings {
+    /// Gives up sooner, because a person waits for each answer.
+    pub fn for_waiting_callers(mut self) -> Self {
+        self.timeouts = BucketTimeouts {
+            connect: Duration::from_secs(5),
+            chunk: Duration::from_secs(20),
+            pauses: [200, 800].map(Duration::from_millis).into(),
+        };
+        self
+    }
+}
+
 impl Default for BucketTimeouts {
     fn default() -> Self {
         Self {

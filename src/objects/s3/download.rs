@@ -11,7 +11,7 @@ use ureq::http::{Response, StatusCode};
 
 use super::client::{BucketClient, BucketRequest};
 use super::response::BucketRefusal;
-use crate::replica::target::{Result, TargetError};
+use crate::objects::target::{Result, TargetError};
 
 /// A download in progress.
 pub(super) struct Download {

@@ -12,7 +12,7 @@ use ureq::{Agent, Body, SendBody};
 use super::address::BucketSettings;
 use crate::clock;
 use crate::crypto::{hex, sha256, sigv4};
-use crate::replica::target::TargetError;
+use crate::objects::target::TargetError;
 
 /// Size in bytes above which a request waits for the store's 100-continue before it sends its body, so that a
 /// refusal comes first.

@@ -1,4 +1,5 @@
-//! Storage of a replica: named files, each complete or absent. Knows nothing about their contents.
+//! A place for named files, each complete or absent: a folder, or a prefix in a bucket. Knows nothing about their
+//! contents.
 
 use std::fmt;
 use std::fs::File;
@@ -55,6 +56,12 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>>;
+
+    /// Returns the size of a file, in bytes, as [`Target::list`] reports it.
+    ///
+    /// # Errors
+    /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
+    fn size(&self, name: &str) -> Result<u64>;
 
     /// Lists all files with this name prefix, ordered by name.
     ///

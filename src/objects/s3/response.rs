@@ -10,7 +10,7 @@ use ureq::Body;
 use ureq::http::Response;
 
 use super::address::BucketSettings;
-use crate::replica::target::{TargetEntry, TargetError};
+use crate::objects::target::{TargetEntry, TargetError};
 
 /// Size limit of a page of a listing, in bytes.
 const MAX_PAGE_BYTES: u64 = 2 << 20;

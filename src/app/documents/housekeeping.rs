@@ -1,0 +1,116 @@
+//! What keeps the documents' files and rows in agreement: deletion, files without a row, and the care for a bucket.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{DocumentService, TemporaryFile, deletion, missing_error, orphans};
+use crate::app::{Error, Result};
+use crate::domain::id::{DocumentId, UserId};
+use crate::domain::time::Timestamp;
+use crate::log;
+use crate::store::documents;
+
+/// How long a deletion waits until the object is removed from a bucket. After that, it is removed in the background.
+const REMOVAL_WAIT: Duration = Duration::from_secs(2);
+
+/// Removes temporary files of uploads that the previous process did not finish and therefore never acknowledged.
+/// Only for the process that holds the folder's lock.
+pub(in crate::app) fn clear_temporary(data_dir: &Path) {
+    let left = std::fs::read_dir(data_dir.join("tmp"))
+        .into_iter()
+        .flatten();
+    left.flatten()
+        .for_each(|entry| drop(TemporaryFile::new(entry.path())));
+}
+
+impl DocumentService {
+    /// Deletes the row, index entries, and bytes immediately. Completes even if the caller is dropped.
+    ///
+    /// # Errors
+    /// `Missing` if the user has no such document.
+    pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
+        self.show(user, id).await?;
+        let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
+        let originals = self.originals.clone();
+        let work = move || {
+            let (folder, ids) = (originals.folder(), [id.clone()]);
+            deletion::mark(folder, &ids);
+            if !store.write_now(move |db| documents::delete(db, &user, &id))? {
+                deletion::unmark(folder, &ids);
+                return Err(missing_error());
+            }
+            match originals.bucket() {
+                None => originals.delete(&ids)?,
+                Some(_) => deletion::delete_files(folder, &ids),
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::internal)??;
+        if self.originals.bucket().is_some() {
+            let originals = self.originals.clone();
+            let removal = self.bucket_worker.run(move || originals.finish_deletions());
+            // It continues if it takes longer; housekeeping repeats what failed.
+            let _ = tokio::time::timeout(REMOVAL_WAIT, removal).await;
+        }
+        Ok(())
+    }
+
+    /// Removes the objects of deleted documents from the bucket, if there is one, in the background.
+    pub(in crate::app) fn remove_deleted_objects(&self) {
+        if self.originals.bucket().is_none() {
+            return;
+        }
+        let originals = self.originals.clone();
+        // Otherwise, housekeeping removes them.
+        let _ = self.bucket_worker.start_job(move || {
+            let _ = originals.finish_deletions();
+        });
+    }
+
+    /// Moves aside files without a database row, and restores those whose row exists again. Never deletes anything
+    /// that its owner did not delete. Runs on the storing thread, so it never sees a half-stored file. Also starts to
+    /// care for a bucket, which may take long; as its housekeeper, for what all servers share.
+    ///
+    /// # Errors
+    /// Returns an error if the store or the folders cannot be read.
+    pub async fn tidy(&self, now: Timestamp, is_housekeeper: bool) -> Result<()> {
+        let (store, data) = (self.store.clone(), self.folders.data.clone());
+        let has_bucket = self.originals.bucket().is_some();
+        if has_bucket {
+            self.maintain_bucket(now, is_housekeeper)?;
+        } else if self.originals.are_elsewhere() {
+            // On a thread of its own, because uploads wait for the storing thread. It skips what has no row yet.
+            let originals = self.originals.clone();
+            let moved = tokio::task::spawn_blocking(move || originals.move_from_folder());
+            moved.await.map_err(Error::internal)??;
+        }
+        let work = move || {
+            let (moved, restored) = orphans::move_and_expire(&store, &data, now, has_bucket)?;
+            if moved > 0 {
+                let to = data.join(orphans::FOLDER_NAME);
+                let what =
+                    "moved files without a row in the database aside: see quire orphans list";
+                log::warn(what, &[("count", &moved), ("to", &to.display())]);
+            }
+            if restored > 0 {
+                log::info(
+                    "put back files that were moved aside",
+                    &[("count", &restored)],
+                );
+            }
+            Ok(())
+        };
+        self.storing_worker.run(work).await
+    }
+
+    fn maintain_bucket(&self, now: Timestamp, is_housekeeper: bool) -> Result<()> {
+        let originals = self.originals.clone();
+        self.bucket_worker.start_job(move || {
+            if let Err(error) = originals.maintain_bucket(is_housekeeper, now) {
+                log::error("the bucket for documents needs care", &[("why", &error)]);
+            }
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! The owner of a prefix in a bucket: a note there has the same random ID as a setting in the database, so that two
+//! installations never remove each other's objects. The ID moves with the database to another server.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use super::errors::store_error;
+use super::new_copy;
+use crate::app::documents::upload::from_io;
+use crate::app::{Error, Kind, Result};
+use crate::crypto::{self, hex};
+use crate::log;
+use crate::objects::target::{Target, TargetError};
+use crate::store::{Store, settings};
+
+/// Note with the owner's ID.
+const OWNER_NOTE: &str = "quire-documents";
+/// Setting with the ID in the database.
+const OWNER_SETTING: &str = "document_store_owner";
+/// Size limit of the note, in bytes.
+const MAX_NOTE_BYTES: u64 = 256;
+
+/// Claims the prefix, or checks that this installation has.
+///
+/// # Errors
+/// `Unavailable` if it is another installation's, or the bucket cannot be reached.
+pub(super) fn claim(
+    target: &dyn Target,
+    address: &str,
+    store: &Store,
+    scratch: &Path,
+) -> Result<()> {
+    let own = own_id(store)?;
+    let failed = |error: TargetError| store_error(&error);
+    let owner = match read_note(target).map_err(failed)? {
+        Some(owner) => owner,
+        None => {
+            let (mut file, copy) = new_copy(scratch)?;
+            file.write_all(own.as_bytes()).map_err(from_io)?;
+            let file = File::open(copy.path()).map_err(from_io)?;
+            match target.put(OWNER_NOTE, &file, true) {
+                Ok(()) => own.clone(),
+                // Another server of this installation, or another installation, was faster.
+                Err(TargetError::Taken) => read_note(target).map_err(failed)?.unwrap_or_default(),
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    };
+    match owner == own {
+        true => Ok(()),
+        false => Err(foreign_error(address)),
+    }
+}
+
+fn own_id(store: &Store) -> Result<String> {
+    if let Some(own) = store.read_now(|db| settings::get(db, OWNER_SETTING))? {
+        return Ok(own);
+    }
+    let new = hex(&crypto::random::<16>()?);
+    let own = store.write_now(move |db| {
+        settings::set_once(db, OWNER_SETTING, &new)?;
+        settings::get(db, OWNER_SETTING)
+    });
+    own?.ok_or_else(|| Error::internal("a setting is there and is not"))
+}
+
+fn read_note(target: &dyn Target) -> std::result::Result<Option<String>, TargetError> {
+    let mut text = String::new();
+    match target.get(OWNER_NOTE) {
+        Err(TargetError::Missing) => return Ok(None),
+        Err(error) => return Err(error),
+        Ok(from) => from
+            .take(MAX_NOTE_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|error| TargetError::Failed(error.to_string()))?,
+    };
+    Ok(Some(text.trim().to_owned()))
+}
+
+fn foreign_error(address: &str) -> Error {
+    let why = format!(
+        "{address} has the documents of another installation. Choose another prefix, or, if they are this one's, delete \
+         the object {OWNER_NOTE} there"
+    );
+    log::error("the bucket for documents is refused", &[("why", &why)]);
+    let mut error = Error::new(
+        Kind::Unavailable,
+        "the bucket for documents belongs to another installation",
+    )
+    .resolve("tell an administrator");
+    error.private = Some(why);
+    error
+}

@@ -1,0 +1,61 @@
+//! Originals in the `documents` folder of the data folder, one file per document, named by its ID.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::{OriginalFile, OriginalStore};
+use crate::app::documents::TemporaryFile;
+use crate::app::documents::upload::from_io;
+use crate::app::{Result, documents::deletion};
+use crate::crypto::{self, hex};
+use crate::domain::id::DocumentId;
+
+/// The folder.
+pub(super) struct FolderOriginals {
+    folder: PathBuf,
+    /// Folder for links to files that may move to another place while they are read; `None` if they stay.
+    links: Option<PathBuf>,
+}
+
+impl FolderOriginals {
+    /// Keeps originals in `folder`.
+    pub(super) fn new(folder: PathBuf, links: Option<PathBuf>) -> Self {
+        Self { folder, links }
+    }
+}
+
+impl OriginalStore for FolderOriginals {
+    fn put(&self, id: &DocumentId, file: &Path) -> Result<()> {
+        let path = TemporaryFile::new(self.folder.join(id.as_str()));
+        fs::rename(file, path.path()).map_err(from_io)?;
+        // The directory entry must be as durable as the bytes before the upload is acknowledged.
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(from_io)?;
+        path.keep();
+        Ok(())
+    }
+
+    fn fetch(&self, id: &DocumentId) -> Result<Option<OriginalFile>> {
+        let path = self.folder.join(id.as_str());
+        let Some(links) = &self.links else {
+            return Ok(path.exists().then(|| OriginalFile::in_folder(path)));
+        };
+        if !path.exists() {
+            return Ok(None);
+        }
+        let link = TemporaryFile::new(links.join(hex(&crypto::random::<16>()?)));
+        match fs::hard_link(&path, link.path()) {
+            Ok(()) => Ok(Some(OriginalFile::copy(link))),
+            // It has just moved.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            // The file system has no links.
+            Err(_) => Ok(Some(OriginalFile::in_folder(path))),
+        }
+    }
+
+    fn remove(&self, id: &DocumentId) -> Result<()> {
+        deletion::delete_marked(&self.folder, std::slice::from_ref(id));
+        Ok(())
+    }
+}

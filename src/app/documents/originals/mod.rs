@@ -1,0 +1,283 @@
+//! The original files of documents, and the one interface to the places where they can be: the data folder, a database
+//! on a server, or a bucket. Callers do not know which; new files go to the last of the configured places.
+
+mod bucket;
+mod claim;
+mod database;
+mod errors;
+mod folder;
+mod moving;
+mod unreferenced;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::deletion;
+use super::upload::TemporaryFile;
+use crate::app::{Error, Kind, Result};
+use crate::config::Config;
+use crate::crypto::{self, hex, sha256};
+use crate::domain::document::Document;
+use crate::domain::id::DocumentId;
+use crate::objects::target::TargetError;
+use crate::replica::originals::Originals;
+use crate::store::{Store, originals as rows};
+pub(in crate::app) use bucket::{BucketOriginals, DocumentBucket};
+use database::DatabaseOriginals;
+pub(in crate::app) use database::PIECE_BYTES;
+use errors::unreachable_error;
+use folder::FolderOriginals;
+
+/// A place for original files. Every call blocks.
+trait OriginalStore: Send + Sync {
+    /// Stores a file, before its document's row; may move it away. Returns once it is as durable as the place allows,
+    /// and leaves nothing incomplete behind that could be read.
+    ///
+    /// # Errors
+    /// `Unavailable` if the place cannot store it now.
+    fn put(&self, id: &DocumentId, file: &Path) -> Result<()>;
+
+    /// Returns a file that stays readable as long as the result exists; `None` if it is not here.
+    ///
+    /// # Errors
+    /// `Unavailable` if the place cannot deliver it now.
+    fn fetch(&self, id: &DocumentId) -> Result<Option<OriginalFile>>;
+
+    /// Removes the file of a document that has no row; succeeds if there is none.
+    ///
+    /// # Errors
+    /// `Unavailable` if the place cannot remove it now.
+    fn remove(&self, id: &DocumentId) -> Result<()>;
+
+    /// Whether a stored file has this SHA-256, in hexadecimal. Reads it back completely.
+    ///
+    /// # Errors
+    /// Returns an error if it cannot be read.
+    fn holds(&self, id: &DocumentId, sha256: &str) -> Result<bool> {
+        match self.fetch(id)? {
+            Some(file) => Ok(hash_of(file.path()).map_err(Error::internal)? == sha256),
+            None => Ok(false),
+        }
+    }
+}
+
+/// All originals.
+#[derive(Clone)]
+pub(in crate::app) struct OriginalFiles {
+    store: Store,
+    folder: PathBuf,
+    /// Older places first. Files move only toward the last one, so whoever looks in this order finds each.
+    places: Arc<[Arc<dyn OriginalStore>]>,
+    bucket: Option<Arc<BucketOriginals>>,
+    replica: Arc<OnceLock<Arc<Originals>>>,
+    is_stopping: Arc<AtomicBool>,
+    /// Held while the bucket is cared for.
+    maintenance: Arc<Mutex<()>>,
+    /// Held while deletions are finished.
+    deleting: Arc<Mutex<()>>,
+    /// Whether there may be deletions that nobody has begun to finish.
+    has_deletions: Arc<AtomicBool>,
+}
+
+/// An original to read. If it is a copy, it is removed when this is dropped.
+pub struct OriginalFile {
+    path: PathBuf,
+    _copy: Option<TemporaryFile>,
+}
+
+impl OriginalFile {
+    /// An original in a folder.
+    pub(in crate::app) fn in_folder(path: PathBuf) -> Self {
+        Self { path, _copy: None }
+    }
+
+    fn copy(copy: TemporaryFile) -> Self {
+        Self {
+            path: copy.path().to_owned(),
+            _copy: Some(copy),
+        }
+    }
+
+    /// Returns the path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl OriginalFiles {
+    /// Manages the originals of a data folder, of its database if that is on a server, and of a bucket if there is one.
+    pub fn new(store: Store, data: &Path, bucket: Option<DocumentBucket>) -> Self {
+        let (folder, copies) = (data.join("documents"), data.join("tmp"));
+        let is_only = store.is_embedded() && bucket.is_none();
+        let copies_of_folder = (!is_only).then(|| copies.clone());
+        let mut places: Vec<Arc<dyn OriginalStore>> = vec![Arc::new(FolderOriginals::new(
+            folder.clone(),
+            copies_of_folder,
+        ))];
+        if !store.is_embedded() {
+            places.push(Arc::new(DatabaseOriginals::new(
+                store.clone(),
+                copies.clone(),
+            )));
+        }
+        let bucket =
+            bucket.map(|bucket| Arc::new(BucketOriginals::new(bucket, store.clone(), copies)));
+        if let Some(bucket) = &bucket {
+            places.push(Arc::clone(bucket) as Arc<dyn OriginalStore>);
+        }
+        Self {
+            store,
+            folder,
+            places: places.into(),
+            bucket,
+            replica: Arc::default(),
+            is_stopping: Arc::default(),
+            maintenance: Arc::default(),
+            deleting: Arc::default(),
+            has_deletions: Arc::default(),
+        }
+    }
+
+    /// Manages the originals of an installation.
+    ///
+    /// # Errors
+    /// `Internal` if the settings of the bucket are incomplete.
+    pub fn of(config: &Config, store: Store) -> Result<Self> {
+        let bucket = DocumentBucket::from_config(config)?;
+        Ok(Self::new(store, &config.data_dir, bucket))
+    }
+
+    /// Sets the replica from which missing originals are fetched.
+    pub fn fetch_from(&self, originals: Arc<Originals>) {
+        let _ = self.replica.set(originals);
+    }
+
+    /// Returns the folder of the originals.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether originals belong in another place than the folder.
+    pub fn are_elsewhere(&self) -> bool {
+        self.places.len() > 1
+    }
+
+    /// Returns the bucket, if originals belong there.
+    pub fn bucket(&self) -> Option<&BucketOriginals> {
+        self.bucket.as_deref()
+    }
+
+    /// Ends background work after the current file.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Relaxed);
+    }
+
+    fn current(&self) -> &dyn OriginalStore {
+        // There is always the folder.
+        &*self.places[self.places.len() - 1]
+    }
+
+    /// Stores a file before its document's row; may move it away. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be stored now; nothing is stored then.
+    pub fn put(&self, id: &DocumentId, file: &Path) -> Result<()> {
+        self.current().put(id, file)
+    }
+
+    /// Removes a file that was put for a row that was not stored. Keeps it if there is a row after all: the answer to
+    /// its commit may have been lost with the connection. Blocks.
+    pub fn discard(&self, id: &DocumentId) {
+        let target = id.clone();
+        let recorded = self
+            .store
+            .read_now(move |db| rows::recorded_hash(db, &target));
+        if recorded == Ok(None) {
+            // Otherwise, housekeeping removes it.
+            let _ = self.current().remove(id);
+        }
+    }
+
+    /// Removes the files and markers of documents whose rows have been deleted. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` if a bucket does not remove one now; the rest keep their markers, and housekeeping tries again.
+    pub fn delete(&self, ids: &[DocumentId]) -> Result<()> {
+        for id in ids {
+            if let Some(bucket) = &self.bucket {
+                bucket.remove(id)?;
+            }
+            deletion::delete_marked(&self.folder, std::slice::from_ref(id));
+        }
+        Ok(())
+    }
+
+    /// Fetches an original from wherever it is. If it is nowhere, opening the path fails. Blocks during the fetch.
+    ///
+    /// # Errors
+    /// `Unavailable` if a place cannot deliver it now.
+    pub fn fetch_blocking(&self, id: &DocumentId) -> Result<OriginalFile> {
+        for place in &*self.places {
+            if let Some(file) = place.fetch(id)? {
+                return Ok(file);
+            }
+        }
+        let path = self.folder.join(id.as_str());
+        match self.replica.get().map(|replica| replica.fetch(id)) {
+            None | Some(Ok(()) | Err(TargetError::Missing)) => Ok(OriginalFile::in_folder(path)),
+            Some(Err(error)) => Err(unreachable_error("the replica", &error)),
+        }
+    }
+
+    /// Like `fetch_blocking`, for async callers without a bucket, whose requests take long.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database or the replica cannot deliver it now.
+    pub async fn find(&self, id: &DocumentId) -> Result<OriginalFile> {
+        if self.replica.get().is_none() && !self.are_elsewhere() {
+            return Ok(OriginalFile::in_folder(self.folder.join(id.as_str())));
+        }
+        let (shelf, id) = (self.clone(), id.clone());
+        tokio::task::spawn_blocking(move || shelf.fetch_blocking(&id))
+            .await
+            .map_err(Error::internal)?
+    }
+}
+
+/// Creates a temporary file in a folder.
+fn new_copy(folder: &Path) -> Result<(File, TemporaryFile)> {
+    let copy = TemporaryFile::new(folder.join(hex(&crypto::random::<16>()?)));
+    let file = super::upload::open_new(copy.path()).map_err(super::upload::from_io)?;
+    Ok((file, copy))
+}
+
+fn hash_of(path: &Path) -> io::Result<String> {
+    let (mut file, mut hasher) = (File::open(path)?, sha256::Hasher::new());
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&hasher.finish())),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
+/// Returns an error if a file's size differs from the recorded one: the disk or a copy damaged it.
+///
+/// # Errors
+/// `Unavailable`, with both sizes and what to do.
+pub(super) fn check_size(document: &Document, bytes: u64) -> Result<()> {
+    if bytes == document.size {
+        return Ok(());
+    }
+    let text = format!(
+        "the stored file of this document is damaged: it has {bytes} of {} bytes",
+        document.size
+    );
+    Err(Error::new(Kind::Unavailable, text).resolve(
+        "Upload the file again, or ask an administrator to restore it from a copy of the `documents` folder",
+    ))
+}

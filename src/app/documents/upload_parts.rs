@@ -1,0 +1,230 @@
+//! The bytes of the parts of unfinished uploads: files in the data folder, or pieces in a database on a server, where
+//! every server finds them.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::deletion;
+use super::originals::PIECE_BYTES;
+use super::upload::{self, ReceivedFile, TemporaryFile, from_io};
+use crate::app::{Error, Result};
+use crate::crypto::{hex, sha256};
+use crate::domain::id::{UploadId, UserId};
+use crate::store::uploads::{Upload, UploadPart};
+use crate::store::{Reader, Store, StoreError, Writer, upload_bytes, uploads};
+
+/// Where the parts are.
+#[derive(Clone)]
+pub(super) struct UploadParts {
+    store: Store,
+    /// The folder of the parts, with a folder for each upload. With a database on a server, it may have parts that an
+    /// earlier version put there.
+    folder: PathBuf,
+}
+
+impl UploadParts {
+    /// Keeps the parts in the folder, or in the store's database if that is on a server.
+    pub(super) fn new(store: Store, folder: PathBuf) -> Self {
+        Self { store, folder }
+    }
+
+    fn are_shared(&self) -> bool {
+        !self.store.is_embedded()
+    }
+
+    fn folder_of(&self, id: &UploadId) -> PathBuf {
+        self.folder.join(id.as_str())
+    }
+
+    /// Lists the numbers of the received parts of a user's upload, in order.
+    ///
+    /// # Errors
+    /// Returns an error if the database cannot be read.
+    pub(super) fn received(
+        db: &Reader,
+        is_shared: bool,
+        user: &UserId,
+        id: &UploadId,
+    ) -> crate::store::Result<Vec<u32>> {
+        if is_shared {
+            return upload_bytes::stored_parts(db, user, id);
+        }
+        let parts = uploads::parts_of(db, user, id)?;
+        Ok(parts.into_iter().map(|part| part.number).collect())
+    }
+
+    /// Stores a received part and records it; replaces an earlier one with its number. Blocks.
+    ///
+    /// # Errors
+    /// `Missing` if the upload was finished, or its account deleted, in the meantime; `Unavailable` if it cannot be
+    /// stored now.
+    pub(super) fn put(
+        &self,
+        upload: &Upload,
+        part: UploadPart,
+        received: &ReceivedFile,
+    ) -> Result<()> {
+        match self.are_shared() {
+            true => self.put_in_database(upload, part, received),
+            false => self.put_in_folder(upload, part, received),
+        }
+    }
+
+    fn put_in_database(
+        &self,
+        upload: &Upload,
+        part: UploadPart,
+        received: &ReceivedFile,
+    ) -> Result<()> {
+        let file = File::open(received.path()).map_err(from_io)?;
+        let (user, id) = (upload.user.clone(), upload.id.clone());
+        // One transaction: a part is recorded with all its pieces or not at all.
+        let stored = self.store.write_now(move |db| {
+            // First, so that whoever sends the same part at the same time waits for its row.
+            uploads::record_part(db, &user, &id, part)?;
+            upload_bytes::delete_part(db, (&id, part.number))?;
+            put_pieces(db, (&id, part.number), file)
+        });
+        Ok(stored?)
+    }
+
+    fn put_in_folder(
+        &self,
+        upload: &Upload,
+        part: UploadPart,
+        received: &ReceivedFile,
+    ) -> Result<()> {
+        let folder = self.folder_of(&upload.id);
+        upload::private_folder(&folder).map_err(from_io)?;
+        fs::rename(received.path(), part_path(&folder, part.number)).map_err(from_io)?;
+        File::open(&folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(from_io)?;
+        let (user, id) = (upload.user.clone(), upload.id.clone());
+        let recorded = self
+            .store
+            .write_now(move |db| uploads::record_part(db, &user, &id, part));
+        if recorded == Err(StoreError::Missing) {
+            remove(&folder)?;
+        }
+        Ok(recorded?)
+    }
+
+    /// Joins all parts in a file. Blocks.
+    ///
+    /// # Errors
+    /// `Internal` if they do not have the announced size; `Unavailable` if they cannot be read or the disk is full.
+    pub(super) fn join(&self, upload: &Upload, joined_file: TemporaryFile) -> Result<ReceivedFile> {
+        let mut joined = JoinedFile::create(joined_file)?;
+        let folder = self.folder_of(&upload.id);
+        for number in 0..upload.total_chunks {
+            match self.are_shared() {
+                true => self.append_pieces(&upload.id, number, &mut joined)?,
+                false => append_file(&part_path(&folder, number), &mut joined)?,
+            }
+        }
+        joined.finish(upload.size)
+    }
+
+    fn append_pieces(&self, id: &UploadId, part: u32, joined: &mut JoinedFile) -> Result<()> {
+        for number in 0.. {
+            let target = id.clone();
+            let piece = self
+                .store
+                .read_now(move |db| upload_bytes::piece(db, (&target, part), number))?;
+            let Some(piece) = piece else { break };
+            joined.append(&piece)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes an upload with its parts. Blocks.
+    ///
+    /// # Errors
+    /// Returns an error if the store or the folder cannot be changed.
+    pub(super) fn delete(&self, user: UserId, id: UploadId) -> Result<()> {
+        let folder = self.folder_of(&id);
+        deletion::mark_upload(&folder);
+        self.store
+            .for_freeing()
+            .write_now(move |db| uploads::delete(db, &user, &id))?;
+        remove(&folder)
+    }
+}
+
+/// A file that grows part by part.
+struct JoinedFile {
+    file: File,
+    path: TemporaryFile,
+    hasher: sha256::Hasher,
+    bytes: u64,
+}
+
+impl JoinedFile {
+    fn create(path: TemporaryFile) -> Result<Self> {
+        Ok(Self {
+            file: upload::open_new(path.path()).map_err(from_io)?,
+            path,
+            hasher: sha256::Hasher::new(),
+            bytes: 0,
+        })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(from_io)
+    }
+
+    fn finish(self, size: u64) -> Result<ReceivedFile> {
+        let bytes = self.bytes;
+        if bytes != size {
+            return Err(Error::internal(format!(
+                "parts of {size} bytes came to {bytes}"
+            )));
+        }
+        self.file.sync_all().map_err(from_io)?;
+        Ok(ReceivedFile {
+            path: self.path,
+            sha256: hex(&self.hasher.finish()),
+            size,
+        })
+    }
+}
+
+fn put_pieces(db: &Writer, part: (&UploadId, u32), mut file: File) -> crate::store::Result<()> {
+    let failed = |error: io::Error| StoreError::Failed(format!("an uploaded part: {error}"));
+    for number in 0.. {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let rest = Read::by_ref(&mut file).take(PIECE_BYTES as u64);
+        { rest }.read_to_end(&mut piece).map_err(failed)?;
+        if piece.is_empty() {
+            break;
+        }
+        upload_bytes::put_piece(db, part, number, &piece)?;
+    }
+    Ok(())
+}
+
+fn append_file(path: &Path, joined: &mut JoinedFile) -> Result<()> {
+    let mut part = File::open(path).map_err(from_io)?;
+    let mut piece = vec![0; 256 * 1024];
+    loop {
+        match part.read(&mut piece).map_err(from_io)? {
+            0 => return Ok(()),
+            count => joined.append(&piece[..count])?,
+        }
+    }
+}
+
+fn part_path(folder: &Path, number: u32) -> PathBuf {
+    folder.join(number.to_string())
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(from_io(error)),
+        _ => Ok(()),
+    }
+}

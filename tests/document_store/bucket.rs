@@ -1,0 +1,128 @@
+//! A document's file is in the bucket before the upload is acknowledged, and is removed after the document.
+
+use super::support::Client;
+use super::support::s3::Bucket;
+use super::support::server::Folder;
+use super::{content, files, key_of, settings, start, upload, wait_for};
+
+/// Uploads, reads, searches, and deletes a document; `is_stored` tells whether its object is in the bucket.
+fn use_documents(folder: &Folder, settings: &[(String, String)], is_stored: &dyn Fn(&str) -> bool) {
+    let server = start(folder, settings);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let text = "The levy is due in May. ".repeat(100_000);
+    let id = upload(&mut client, &text);
+    assert!(is_stored(&id), "it is stored before the answer");
+    let path = format!("/api/documents/{id}");
+    wait_for("the document is read", || {
+        client.get(&path).json()["status"] == "processed"
+    });
+    assert!(content(&mut client, &id) == text, "it comes back");
+    let found = client.get(&format!("{path}/search?q=levy"));
+    assert!(found.text().contains("levy"), "{}", found.text());
+    // The same bytes again are the same document.
+    assert_eq!(upload(&mut client, &text), id);
+    assert_eq!((files(folder, "documents"), files(folder, "tmp")), (0, 0));
+    assert_eq!(client.delete(&path).status, 200);
+    wait_for("its object is removed", || !is_stored(&id));
+    assert_eq!(files(folder, "documents"), 0, "no marker remains");
+}
+
+#[test]
+fn an_upload_is_in_the_bucket_before_it_is_acknowledged() {
+    let (bucket, folder) = (Bucket::new(), Folder::new());
+    let is_stored = |id: &str| bucket.files().contains_key(&key_of(id));
+    use_documents(&folder, &settings(&bucket, &[]), &is_stored);
+}
+
+/// A real S3-compatible store, configured by the usual environment variables: see `make replica`.
+#[test]
+fn a_real_store_keeps_documents() {
+    let Ok(place) = std::env::var("DOCUMENT_STORE_TEST") else {
+        return;
+    };
+    let names = [
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_REGION",
+    ];
+    let variables = names.map(|name| (name.to_owned(), std::env::var(name).unwrap_or_default()));
+    let mut all = variables.to_vec();
+    all.push(("DOCUMENT_STORE".to_owned(), place));
+    let folder = Folder::new();
+    // `quire doctor` lists the bucket.
+    let is_stored = |_: &str| {
+        let doctor = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+            .args(["doctor", "--json"])
+            .env_clear()
+            .envs(all.iter().cloned())
+            .env("QUIRE_SECRET", super::SECRET)
+            .env("QUIRE_DATA", folder.path().join("data"))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+        assert!(text.contains("originals"), "{text}");
+        !text.contains("no original file")
+    };
+    let server = start(&folder, &all);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let text = "The levy is due in May. ".repeat(400_000);
+    let id = upload(&mut client, &text);
+    assert!(is_stored(&id));
+    wait_for("the document is read", || {
+        client.get(&format!("/api/documents/{id}")).json()["status"] == "processed"
+    });
+    assert!(content(&mut client, &id) == text, "it comes back");
+    assert_eq!(files(&folder, "documents"), 0);
+    assert_eq!(client.delete(&format!("/api/documents/{id}")).status, 200);
+    wait_for("no marker remains", || files(&folder, "documents") == 0);
+    eprintln!(
+        "a document of {} bytes stored, read, and removed",
+        text.len()
+    );
+}
+
+#[test]
+fn a_deleted_account_leaves_nothing_in_the_bucket() {
+    let (bucket, folder) = (Bucket::new(), Folder::new());
+    let server = start(&folder, &settings(&bucket, &[]));
+    let mut admin = Client::new(server.address).registered("ada@example.com");
+    let mut bob = Client::new(server.address).registered("bob@example.com");
+    let ids = ["one", "two"].map(|text| upload(&mut bob, text));
+    let kept = upload(&mut admin, "three");
+    let me = bob.get("/api/users/me").json();
+    let path = format!("/api/admin/users/{}", me["user_id"].as_str().unwrap());
+    let answer = admin.delete(&path);
+    assert!(answer.status < 300, "{}", answer.text());
+    wait_for("their objects are removed", || {
+        let stored = bucket.files();
+        ids.iter().all(|id| !stored.contains_key(&key_of(id)))
+    });
+    assert!(bucket.files().contains_key(&key_of(&kept)));
+    wait_for("no marker remains", || files(&folder, "documents") == 0);
+}
+
+#[test]
+fn a_prefix_belongs_to_one_installation() {
+    let bucket = Bucket::new();
+    let (first, second) = (Folder::new(), Folder::new());
+    let settings = settings(&bucket, &[]);
+    let server = start(&first, &settings);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let id = upload(&mut client, "one");
+    let other = start(&second, &settings);
+    let mut stranger = Client::new(other.address).registered("bob@example.com");
+    let answer = stranger.upload("/api/upload-document", "two.txt", b"two");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(
+        answer.text().contains("another installation"),
+        "{}",
+        answer.text()
+    );
+    let stored = bucket.files();
+    let objects: Vec<_> = stored
+        .keys()
+        .filter(|key| key.contains("originals/"))
+        .collect();
+    assert_eq!(objects, [&key_of(&id)]);
+}

@@ -1,0 +1,112 @@
+//! A bucket that is away, and a server that is killed between the object and its row.
+
+use std::time::Duration;
+
+use super::support::Client;
+use super::support::s3::{Bucket, BucketFault};
+use super::support::server::Folder;
+use super::{content, key_of, settings, start, upload, wait_for};
+
+#[test]
+fn without_the_bucket_uploads_and_downloads_wait_and_the_rest_works() {
+    let (bucket, folder) = (Bucket::new(), Folder::new());
+    let server = start(&folder, &settings(&bucket, &[]));
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let text = "The levy is due in May.";
+    let id = upload(&mut client, text);
+    let path = format!("/api/documents/{id}");
+    wait_for("the document is read", || {
+        client.get(&path).json()["status"] == "processed"
+    });
+    bucket.fail_all(None, BucketFault::Says(503, "SlowDown", "Later."));
+    let answer = client.upload("/api/upload-document", "more.txt", b"More.");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.text().contains("bucket"), "{}", answer.text());
+    let answer = client.get(&format!("{path}/content"));
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.text().contains("bucket"), "{}", answer.text());
+    let found = client.get(&format!("{path}/search?q=levy"));
+    assert!(found.text().contains("levy"), "{}", found.text());
+    // A deletion is done at once, and its object follows.
+    assert_eq!(client.delete(&path).status, 200);
+    assert_eq!(client.get(&path).status, 404);
+    assert!(bucket.files().contains_key(&key_of(&id)));
+    bucket.end_outage();
+    let more = upload(&mut client, "More.");
+    assert_eq!(content(&mut client, &more), "More.");
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    let _server = start(&folder, &settings(&bucket, &[]));
+    wait_for("its object is removed", || {
+        !bucket.files().contains_key(&key_of(&id))
+    });
+}
+
+#[test]
+fn a_bucket_that_is_away_does_not_keep_a_server_from_starting() {
+    let (bucket, folder) = (Bucket::new(), Folder::new());
+    bucket.fail_all(None, BucketFault::Silence(Duration::from_secs(600)));
+    let server = start(&folder, &settings(&bucket, &[]));
+    let mut client = Client::new(server.address);
+    assert_eq!(client.get("/health").status, 200);
+}
+
+#[test]
+fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_removes() {
+    let (bucket, folder) = (Bucket::new(), Folder::new());
+    let settings = settings(&bucket, &[]);
+    let server = start(&folder, &settings);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let first = upload(&mut client, "The first one.");
+    // What others have under the prefix.
+    for name in [
+        "README",
+        "originals/README",
+        "originals/old/document_1",
+        "copies/a",
+    ] {
+        bucket.store_directly(&format!("files of quire/{name}"), b"theirs");
+    }
+    // The object is checked after it is stored, and the row is stored after the check.
+    bucket.fail_all(Some("HEAD"), BucketFault::Silence(Duration::from_secs(600)));
+    let sender = client.clone();
+    let sent = std::thread::spawn(move || {
+        sender.try_upload("/api/upload-document", "b.txt", b"The second one.")
+    });
+    let objects = || -> Vec<String> {
+        let stored = bucket.files().into_keys();
+        let is_own = |key: &String| {
+            let name = key.strip_prefix("files of quire/originals/");
+            name.is_some_and(|name| name.starts_with("doc") && !name.contains('/'))
+        };
+        { stored }.filter(is_own).collect()
+    };
+    wait_for("the object is stored", || objects().len() == 2);
+    server.kill();
+    assert!(sent.join().unwrap().is_err(), "it was not acknowledged");
+    bucket.end_outage();
+    let orphan = { objects() }.into_iter().find(|key| *key != key_of(&first));
+    let orphan = orphan.unwrap();
+
+    let server = start(&folder, &settings);
+    let mut client = server.known(&client);
+    let listed = client.get("/api/documents");
+    assert!(!listed.text().contains("b.txt"), "{}", listed.text());
+    // It is found, and kept for now.
+    let note = "files of quire/quire-unreferenced";
+    wait_for("it is found", || bucket.files().contains_key(note));
+    assert!(bucket.files().contains_key(&orphan));
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    // Eight days later.
+    let text = String::from_utf8(bucket.files()[note].clone()).unwrap();
+    let (id, _) = text.trim().split_once(' ').unwrap();
+    assert_eq!(key_of(id), orphan, "{text}");
+    bucket.store_directly(note, format!("{id} 2020-01-01T00:00:00.000Z\n").as_bytes());
+    let _server = start(&folder, &settings);
+    wait_for("it is removed", || !bucket.files().contains_key(&orphan));
+    assert_eq!(objects(), [key_of(&first)]);
+    let stored = bucket.files();
+    let theirs = stored.values().filter(|bytes| *bytes == b"theirs");
+    assert_eq!(theirs.count(), 4, "{:?}", stored.keys());
+}

@@ -1,0 +1,122 @@
+//! Uploads in parts on one database: any server takes any part, and any server completes the upload.
+
+use serde_json::{Value, json};
+
+use super::cluster::Cluster;
+use super::support::Client;
+use super::support::executable::Executable;
+use super::support::server::Folder;
+use super::{content, files, start, wait_for};
+
+/// Size of a part: more than one piece in the database.
+const PART_BYTES: usize = (1 << 20) + 7;
+
+/// Two servers on one database, with a client of each.
+struct Pair {
+    cluster: Cluster,
+    folders: [Folder; 2],
+    servers: [Option<Executable>; 2],
+    clients: [Client; 2],
+}
+
+impl Pair {
+    fn start() -> Self {
+        let (cluster, folders) = (Cluster::start(), [Folder::new(), Folder::new()]);
+        let database = [("DATABASE_URL".to_owned(), cluster.address("postgres"))];
+        let servers = [start(&folders[0], &database), start(&folders[1], &database)];
+        let client = Client::new(servers[0].address).registered("ada@example.com");
+        Self {
+            clients: [client.clone(), servers[1].known(&client)],
+            servers: servers.map(Some),
+            cluster,
+            folders,
+        }
+    }
+
+    fn announce(&mut self, text: &str) -> String {
+        let parts = text.len().div_ceil(PART_BYTES);
+        let announced = json!({
+            "fileName": "long.txt", "fileSize": text.len(), "chunkSize": PART_BYTES, "totalChunks": parts,
+        });
+        let answer = self.clients[0].post("/api/create-document-session", announced);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["sessionId"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends a part to a server, and returns which parts have arrived.
+    fn send(&mut self, server: usize, id: &str, number: usize, bytes: &[u8]) -> Value {
+        let line = "quire-test-boundary";
+        let mut body = Vec::new();
+        for (name, value) in [("sessionId", id), ("chunkIndex", &number.to_string())] {
+            let head = format!("content-disposition: form-data; name=\"{name}\"");
+            body.extend(format!("--{line}\r\n{head}\r\n\r\n{value}\r\n").bytes());
+        }
+        let head = "content-disposition: form-data; name=\"chunk\"; filename=\"blob\"";
+        body.extend(format!("--{line}\r\n{head}\r\n\r\n").bytes());
+        body.extend(bytes);
+        body.extend(format!("\r\n--{line}--\r\n").bytes());
+        let kind = format!("multipart/form-data; boundary={line}");
+        let path = "/api/upload-document-chunk";
+        let answer = self.clients[server].send("POST", path, Some((&kind, &body)));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["receivedChunks"].clone()
+    }
+
+    fn has_no_parts(&self) -> bool {
+        let check = "DO $$ BEGIN IF EXISTS (SELECT 1 FROM upload_bytes) THEN RAISE EXCEPTION 'left'; END IF; END $$;";
+        self.cluster.run(check).is_empty()
+    }
+}
+
+fn part(text: &str, number: usize) -> &[u8] {
+    let start = number * PART_BYTES;
+    &text.as_bytes()[start..text.len().min(start + PART_BYTES)]
+}
+
+#[test]
+fn parts_alternate_between_servers_one_is_killed_and_the_other_completes() {
+    let mut pair = Pair::start();
+    let text = "The levy is due in May. ".repeat(200_000);
+    let id = pair.announce(&text);
+    pair.send(0, &id, 3, part(&text, 3));
+    // Sent twice, the second one counts.
+    pair.send(1, &id, 0, &vec![b'x'; PART_BYTES]);
+    assert_eq!(pair.send(0, &id, 0, part(&text, 0)), json!([0, 3]));
+    assert_eq!(pair.send(1, &id, 1, part(&text, 1)), json!([0, 1, 3]));
+    pair.servers[0].take().unwrap().kill();
+    assert_eq!(pair.send(1, &id, 2, part(&text, 2)), json!([0, 1, 2, 3]));
+    let early = pair.clients[1].post("/api/finalize-document-upload", json!({"sessionId": id}));
+    assert_eq!(early.status, 400, "{}", early.text());
+    assert!(early.text().contains("missing: 4"), "{}", early.text());
+    pair.send(1, &id, 4, part(&text, 4));
+    let stored = pair.clients[1].post("/api/finalize-document-upload", json!({"sessionId": id}));
+    assert_eq!(stored.status, 200, "{}", stored.text());
+    let document = stored.json()["document_id"].as_str().unwrap().to_owned();
+    assert!(
+        content(&mut pair.clients[1], &document) == text,
+        "it is whole"
+    );
+    assert!(pair.has_no_parts(), "the parts are deleted with the upload");
+    assert_eq!(files(&pair.folders[1], "uploads"), 0);
+    // The document may still be being read.
+    wait_for("no copy remains", || files(&pair.folders[1], "tmp") == 0);
+}
+
+#[test]
+fn parts_that_only_an_earlier_server_has_are_sent_again_and_expired_ones_are_removed() {
+    let mut pair = Pair::start();
+    let text = "x".repeat(PART_BYTES + 1);
+    let id = pair.announce(&text);
+    pair.send(0, &id, 0, part(&text, 0));
+    // An earlier version recorded a part whose bytes are in its own folder.
+    let recorded = format!("INSERT INTO upload_parts VALUES ('{id}', 1, 1)");
+    assert_eq!(pair.cluster.run(&recorded), "");
+    let early = pair.clients[1].post("/api/finalize-document-upload", json!({"sessionId": id}));
+    assert_eq!(early.status, 400, "{}", early.text());
+    assert!(early.text().contains("missing: 1"), "{}", early.text());
+    let expired = "UPDATE uploads SET expires = 1";
+    assert_eq!(pair.cluster.run(expired), "");
+    // The next upload, or housekeeping, removes it.
+    pair.announce(&text);
+    assert!(pair.has_no_parts());
+}
