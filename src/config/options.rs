@@ -87,6 +87,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("QUIRE_TLS_KEY", &[], ValueKind::Path, "", "unencrypted key of that certificate as PEM"),
     row("QUIRE_DATA", &["DATA_DIR"], ValueKind::Path, "", "folder for everything Quire stores; default: ./quire-data if it exists, otherwise $XDG_DATA_HOME/quire or ~/.local/share/quire"),
     row("DATABASE_URL", &[], ValueKind::Secret, "", "PostgreSQL server for the database, as postgres://user:password@host/name; unset: a file in QUIRE_DATA"),
+    row("DATABASE_DIRECT_URL", &[], ValueKind::Secret, "", "address of the same database without a pooler, if DATABASE_URL has one in between: to announce events and commands to other servers, and to migrate"),
     row("QUIRE_SERVER", &[], ValueKind::Url, "", "address of a running server that the commands use instead of a data folder, with the API key in the environment variable QUIRE_API_KEY"),
     row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], ValueKind::Secret, "", "secret that signs sessions and encrypts stored keys, at least 16 characters; if unset, one is created in the data folder at the first start"),
     row("QUIRE_REPLICA", &[], ValueKind::Text, "", "replica to which everything is copied, and from which it is restored if the data folder has no database: s3://bucket/prefix or file:///folder"),
