@@ -10,17 +10,21 @@
 mod cluster;
 mod commands;
 mod commits;
+mod direct_address;
 mod experiments;
 mod fleet;
 mod imports;
 mod locks;
 mod members;
 mod migration;
+mod older_turns;
 mod operation;
+mod outages;
 mod pooler;
 mod proxy;
 mod runs;
 mod scale;
+mod scenarios;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
 mod servers;
