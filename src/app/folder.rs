@@ -16,10 +16,10 @@ use std::path::Path;
 use super::documents::orphans::{self, Orphan};
 use super::{Error, Kind, Result, replace_database, replica};
 use crate::clock;
-use crate::config::{Config, ReplicaConfig};
+use crate::config::{Config, ReplicaConfig, Secret};
 use crate::domain::time::Timestamp;
 use crate::replica::names::Inventory;
-use crate::store::{OpenError, Store, StoreSettings};
+use crate::store::{OpenError, ServerAddresses, Store, StoreSettings};
 pub use paths::database;
 use secret_check::OpenedBy;
 pub use secret_check::{accept_secret, new_secret};
@@ -88,8 +88,12 @@ pub fn has_database(config: &Config) -> bool {
 pub(super) fn open_store(config: &Config) -> std::result::Result<Store, OpenError> {
     match &config.database_url {
         Some(address) => {
-            let authorities = config.authorities.as_deref();
-            Store::open_postgres(address.expose(), authorities, &config.data_dir)
+            let addresses = ServerAddresses {
+                database: address.expose(),
+                direct: config.database_direct_url.as_ref().map(Secret::expose),
+                authorities: config.authorities.as_deref(),
+            };
+            Store::open_on_server(addresses, &config.data_dir)
         }
         None => Store::open(&StoreSettings {
             path: database(&config.data_dir),

@@ -9,19 +9,13 @@ use super::{App, Result, idempotency::RESPONSE_LIFETIME};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::{
-    analyses, audit, cached_answers, call_log, idempotency, originals, servers, turn_texts,
-};
+use crate::store::{analyses, audit, cached_answers, call_log, idempotency, originals, servers};
 
 /// How long analyses without an account and passthrough calls are kept, for troubleshooting. Clients see such an
 /// analysis only while connected.
 const ANONYMOUS_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// How long audit entries and call log rows are kept: a little over a year. Daily totals are kept forever.
 const AUDIT_RETENTION: Duration = Duration::from_secs(400 * 24 * 3600);
-/// Pause between two batches of older turns that are indexed, so that other writes come first.
-const INDEX_PAUSE: Duration = Duration::from_millis(100);
-/// Pause after a batch that failed, or while another server may be indexing.
-const INDEX_RETRY: Duration = Duration::from_secs(60);
 
 impl App {
     /// Returns the number of commits to the database since startup.
@@ -58,34 +52,6 @@ impl App {
             self.documents().expire_uploads(now).await?;
         }
         self.documents().tidy(now, is_housekeeper).await
-    }
-
-    /// Indexes the members' texts of turns from older versions, in small batches. Returns when none remain.
-    pub async fn index_older_turns(&self) {
-        loop {
-            let pause = match self.index_older_batch().await {
-                Ok(Some(true)) => INDEX_PAUSE,
-                Ok(Some(false)) => return,
-                Ok(None) => INDEX_RETRY,
-                Err(error) => {
-                    log::error("older turns cannot be indexed", &[("why", &error)]);
-                    INDEX_RETRY
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// Returns whether turns remain, or `None` if another server is responsible for them.
-    async fn index_older_batch(&self) -> Result<Option<bool>> {
-        // Every server asks once after it starts, which is no reason to open a reading connection.
-        if !self.store.read_when_idle(turn_texts::has_older).await? {
-            return Ok(Some(false));
-        }
-        if !self.is_housekeeper().await? {
-            return Ok(None);
-        }
-        Ok(Some(self.store.write(turn_texts::index_older).await?))
     }
 
     async fn delete_expired_rows(self: &Arc<Self>, now: Timestamp) -> Result<()> {

@@ -29,6 +29,7 @@ pub mod mcp;
 pub mod meaning_search;
 pub mod models;
 pub mod offline;
+mod older_turns;
 pub mod panel_vs_single;
 pub mod patterns;
 pub mod projects;

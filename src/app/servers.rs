@@ -7,15 +7,20 @@ use std::time::Duration;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto::random_number;
+use crate::domain::id::AnalysisId;
 use crate::engine::DeliveredCommands;
 use crate::log;
 use crate::shared_limits::{self, RedisError, SharedLimits};
-use crate::store::{EARLIER_SERVER, Membership, Store, StoreError, Writer, servers};
+use crate::store::{EARLIER_SERVER, Membership, NoticeWatch, Store, StoreError, Writer, servers};
 
-/// Pause between two checks for commands, and thus the longest delay of a command to another server.
+/// Pause between two checks whether this server may still have its work.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+/// Pause between two checks for commands that are not announced, and thus their longest delay.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
-/// Number of these pauses between two checks for work that no server does.
-const TAKE_OVER_EVERY: u32 = 8;
+/// Pause between two checks for commands while they are announced, in case an announcement is lost.
+const ANNOUNCED_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two checks for work that no server does.
+const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);
 /// Name of the lease of the server that cleans the database up.
 const HOUSEKEEPING: &str = "housekeeping";
 
@@ -32,6 +37,23 @@ pub(super) fn join(store: &Store) -> Result<()> {
         .resolve("Stop it, then start this server again."),
         error => error.into(),
     })
+}
+
+/// Waits until there may be a command for a run that is driven here. While commands are announced, waits up to `longest`
+/// for an announcement.
+async fn wait_for_command(
+    notices: Option<&mut NoticeWatch>,
+    is_driven: impl Fn(&AnalysisId) -> bool,
+    longest: Duration,
+) {
+    match notices {
+        Some(notices) if notices.is_live() => {
+            let announced = notices.wait_for_command(is_driven);
+            // After the time, commands are read in any case.
+            let _ = tokio::time::timeout(longest, announced).await;
+        }
+        _ => tokio::time::sleep(COMMAND_INTERVAL).await,
+    }
 }
 
 impl App {
@@ -110,7 +132,7 @@ impl App {
     async fn watch_membership(self: &Arc<Self>, membership: &Membership) {
         let (mut was_current, mut entries) = (true, membership.entries());
         loop {
-            tokio::time::sleep(COMMAND_INTERVAL).await;
+            tokio::time::sleep(WATCH_INTERVAL).await;
             let is_current = membership.is_current(clock::instant());
             let entries_now = membership.entries();
             if was_current && (!is_current || entries_now != entries) {
@@ -128,10 +150,13 @@ impl App {
 
     async fn work_with_others(self: &Arc<Self>, membership: &Membership) {
         let (boot, mut delivered) = (membership.boot(), DeliveredCommands::default());
-        let mut round = 0_u32;
+        let mut notices = membership.watch_notices();
+        let mut takes_over_at = clock::instant() + TAKE_OVER_INTERVAL;
         loop {
-            tokio::time::sleep(COMMAND_INTERVAL).await;
-            round = round.wrapping_add(1);
+            let is_driven = |id: &_| self.engine.is_running_here(id);
+            let due = takes_over_at.saturating_duration_since(clock::instant());
+            let longest = due.clamp(COMMAND_INTERVAL, ANNOUNCED_INTERVAL);
+            wait_for_command(notices.as_mut(), is_driven, longest).await;
             if !membership.is_current(clock::instant()) {
                 continue;
             }
@@ -139,8 +164,9 @@ impl App {
             if let Err(fault) = self.engine.deliver_commands(&boot, &mut delivered).await {
                 log::warn("commands could not be read", &[("fault", &fault)]);
             }
-            if round.is_multiple_of(TAKE_OVER_EVERY) && !self.engine.is_closing() {
+            if clock::instant() >= takes_over_at && !self.engine.is_closing() {
                 self.take_over().await;
+                takes_over_at = clock::instant() + TAKE_OVER_INTERVAL;
             }
         }
     }

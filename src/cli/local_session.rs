@@ -147,6 +147,7 @@ impl LocalSession {
         }
         config.data_dir = path;
         config.database_url = None;
+        config.database_direct_url = None;
         config.replica = None;
         // No one ever signs in with this password.
         config.password_rounds = 1;

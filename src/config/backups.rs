@@ -36,10 +36,7 @@ pub struct ReplicaConfig {
 /// `sqlite:///file`, have no effect: the database is then in the data folder.
 pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     let address = checker.configured("DATABASE_URL")?;
-    if !["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| address.starts_with(scheme))
-    {
+    if !is_of_postgres(&address) {
         let warning = format!(
             "DATABASE_URL ({}) has no effect: it is not a PostgreSQL address, and a SQLite database is always in QUIRE_DATA",
             checker.source("DATABASE_URL")
@@ -67,6 +64,32 @@ pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
         return None;
     }
     Some(address)
+}
+
+/// Returns the address of the same database without a pooler.
+pub(super) fn database_direct_url(checker: &mut Checker, has_database: bool) -> Option<Secret> {
+    let address = checker.configured("DATABASE_DIRECT_URL")?;
+    if !has_database {
+        let warning = format!(
+            "DATABASE_DIRECT_URL ({}) has no effect without DATABASE_URL, beside which it is used",
+            checker.source("DATABASE_DIRECT_URL")
+        );
+        checker.gathered_values.warnings.push(warning);
+        return None;
+    }
+    if !is_of_postgres(&address) {
+        checker.error(
+            "DATABASE_DIRECT_URL",
+            "is not a PostgreSQL address, such as postgres://user:password@host/name",
+        );
+        return None;
+    }
+    Some(Secret::new(address))
+}
+
+fn is_of_postgres(address: &str) -> bool {
+    let schemes = ["postgres://", "postgresql://"];
+    schemes.iter().any(|scheme| address.starts_with(scheme))
 }
 
 pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {

@@ -61,6 +61,8 @@ pub struct Config {
     pub redis: Option<RedisConfig>,
     /// Address of the bucket for the documents' original files; `None` for the data folder or the database.
     pub document_store: Option<String>,
+    /// Address of the same database without a pooler.
+    pub database_direct_url: Option<Secret>,
     /// A running server that commands use.
     pub server: Option<String>,
     /// Program that reads documents; `None` for Quire itself. Set only in tests.
@@ -341,7 +343,7 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     if config.data_dir.as_os_str().is_empty() {
         config.data_dir = data_dir::default_data_dir(&environment, data_dir::has_legacy_dir());
     }
-    config.authorities = authorities(&mut checker, &read);
+    config.authorities = tls::authorities(&mut checker, &read);
     config.models = models_file::read(&mut checker, &read);
     let errors = checker.gathered_values.errors;
     if errors.is_empty() {
@@ -359,13 +361,15 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
     };
     let smtp_url = checker.configured("SMTP_URL").map(Secret::new);
     warn_about_mail(checker);
+    let database_url = backups::database_url(checker);
     Config {
         host: checker.host(),
         port: checker.port("PORT").unwrap_or_default(),
         ui_port: ui_port(checker),
         tls: tls::files(checker),
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
-        database_url: backups::database_url(checker),
+        database_direct_url: backups::database_direct_url(checker, database_url.is_some()),
+        database_url,
         redis: redis::redis(checker),
         server: checker.url("QUIRE_SERVER"),
         reader: None,
@@ -420,17 +424,6 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
     }
 }
 
-fn authorities(
-    checker: &mut Checker,
-    read: &dyn Fn(&str) -> Result<String, String>,
-) -> Option<String> {
-    let path = checker.configured("QUIRE_CA_FILE")?;
-    match read(&path) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
-        Ok(_) => checker.error("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
-        Err(why) => checker.error("QUIRE_CA_FILE", &why),
-    }
-    None
 }
 
 fn ui_port(checker: &mut Checker) -> Option<u16> {

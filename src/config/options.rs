@@ -90,6 +90,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("REDIS_URL", &[], ValueKind::Secret, "", "Redis server through which several servers share limits, as redis://user:password@host:6379/0, or rediss:// for TLS; unset: the limits are divided among them"),
     row("REDIS_PREFIX", &[], ValueKind::Text, "quire", "first part of every key in Redis; servers with the same one share limits"),
     row("DOCUMENT_STORE", &[], ValueKind::Text, "", "bucket for the original files of documents, as s3://bucket/prefix; unset: the folder documents in QUIRE_DATA or, with DATABASE_URL, the database"),
+    row("DATABASE_DIRECT_URL", &[], ValueKind::Secret, "", "address of the same database without a pooler, if DATABASE_URL has one in between: to announce events and commands to other servers, and to migrate"),
     row("QUIRE_SERVER", &[], ValueKind::Url, "", "address of a running server that the commands use instead of a data folder, with the API key in the environment variable QUIRE_API_KEY"),
     row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], ValueKind::Secret, "", "secret that signs sessions and encrypts stored keys, at least 16 characters; if unset, one is created in the data folder at the first start"),
     row("QUIRE_REPLICA", &[], ValueKind::Text, "", "replica to which everything is copied, and from which it is restored if the data folder has no database: s3://bucket/prefix or file:///folder"),

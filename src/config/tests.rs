@@ -147,6 +147,27 @@ fn a_database_on_a_server_excludes_copies_of_a_file() {
 }
 
 #[test]
+fn a_direct_address_belongs_to_that_of_a_database_on_a_server() {
+    let address = ("DATABASE_URL", "postgres://quire@pooler.internal/quire");
+    let direct = (
+        "DATABASE_DIRECT_URL",
+        "postgres://quire:geheim@db.internal/quire",
+    );
+    let config = from_environment(&[address, direct]);
+    let found = config.database_direct_url.as_ref().map(Secret::expose);
+    assert_eq!(found, Some(direct.1));
+    assert!(!format!("{config:?}").contains("geheim"));
+    let config = from_environment(&[direct]);
+    assert_eq!(config.database_direct_url, None);
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    let config_errors = errors(&[address, ("DATABASE_DIRECT_URL", "db.internal")]);
+    assert!(
+        config_errors[0].starts_with("DATABASE_DIRECT_URL"),
+        "{config_errors:?}"
+    );
+}
+
+#[test]
 fn the_predecessors_names_are_accepted() {
     let config = from_environment(&[
         ("JWT_SECRET", "0123456789abcdef"),

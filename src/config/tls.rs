@@ -1,4 +1,5 @@
-//! Settings of the TLS certificate. The files themselves are checked when they are opened, not here.
+//! Settings of TLS: the server's certificate, whose files are checked when they are opened, not here, and the authorities
+//! that other machines' certificates are verified against.
 
 use std::path::PathBuf;
 
@@ -40,4 +41,18 @@ pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
             None
         }
     }
+}
+
+/// Returns the content of the file of authorities, if one is set.
+pub(super) fn authorities(
+    checker: &mut Checker,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Option<String> {
+    let path = checker.configured("QUIRE_CA_FILE")?;
+    match read(&path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
+        Ok(_) => checker.error("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
+        Err(why) => checker.error("QUIRE_CA_FILE", &why),
+    }
+    None
 }

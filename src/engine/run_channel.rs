@@ -379,7 +379,8 @@ impl RunWatch {
         match &mut self.notices {
             Some(notices) if notices.is_live() => {
                 // After the time, the events are read in any case.
-                let _ = tokio::time::timeout(NOTICE_TIMEOUT, notices.wait_for(&self.id)).await;
+                let _ =
+                    tokio::time::timeout(NOTICE_TIMEOUT, notices.wait_for_events(&self.id)).await;
             }
             _ => tokio::time::sleep(FOLLOW_INTERVAL).await,
         }

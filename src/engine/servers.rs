@@ -77,9 +77,13 @@ impl Engine {
         if self.shared.store.is_embedded() {
             return Ok(false);
         }
-        let (id, argument) = (id.clone(), argument.to_owned());
-        let send = move |db: &Writer| leases::send_command(db, &id, command, &argument);
-        self.shared.store.write(send).await
+        let (run, argument) = (id.clone(), argument.to_owned());
+        let send = move |db: &Writer| leases::send_command(db, &run, command, &argument);
+        let is_sent = self.shared.store.write(send).await?;
+        if let (true, Some(membership)) = (is_sent, self.shared.store.membership()) {
+            membership.announce_command(id);
+        }
+        Ok(is_sent)
     }
 
     /// Passes new commands of other servers on to the runs here. Without runs, reads nothing.

@@ -4,6 +4,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::{OpenError, Result, StoreError};
 use super::params::{Params, Value};
@@ -247,6 +248,11 @@ impl Reader {
         }
     }
 
+    /// Returns whether this is a connection to a server that was lost or must not be used again.
+    pub(super) fn lost_connection(&self) -> bool {
+        self.kind() == EngineKind::Postgres && self.is_broken()
+    }
+
     /// Returns whether this connection has read a damaged page.
     pub(super) fn is_damaged(&self) -> bool {
         match &self.0 {
@@ -298,6 +304,11 @@ impl Writer {
         Ok(Self(Reader(Connection::Postgres(server.connect(true)?))))
     }
 
+    /// Uses a read-write session.
+    pub(super) fn of_session(session: PostgresSession) -> Self {
+        Self(Reader(Connection::Postgres(session)))
+    }
+
     /// Runs statements whose failure the caller wants to survive. In PostgreSQL, an error aborts the transaction unless
     /// it is rolled back to a savepoint. In SQLite, a failed statement has no effect anyway, and each savepoint would
     /// make the full-text index write its changes.
@@ -317,6 +328,13 @@ impl Writer {
             self.run_control("RELEASE attempt")?;
         }
         result
+    }
+
+    /// Waits no longer than this for an answer of a server; without one, the connection counts as lost.
+    pub(super) fn limit_answers(&self, timeout: Duration) {
+        if let Connection::Postgres(session) = &self.0.0 {
+            session.limit_answers(timeout);
+        }
     }
 
     /// Keeps other servers from what has this name until the end of the transaction. A file has one writer anyway.

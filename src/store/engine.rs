@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ServerAddresses;
 use super::connection::{EngineKind, Reader, Writer};
 use super::error::{OpenError, Result, StoreError};
 use super::postgres::notices::RunNotices;
-use super::postgres::{self, PostgresServer};
+use super::postgres::status::DirectConnection;
+use super::postgres::{self, PostgresServer, direct_address};
 use super::sqlite::{backup, first_pages, migrate};
 use super::version::VERSION;
 
@@ -60,27 +62,32 @@ impl OpenedDatabase {
     ///
     /// # Errors
     /// Returns [`OpenError`] if the server cannot be reached, or the database is newer or another program's.
-    pub(super) fn postgres(
-        address: &str,
-        authorities: Option<&str>,
-    ) -> std::result::Result<Self, OpenError> {
+    pub(super) fn postgres(addresses: ServerAddresses<'_>) -> std::result::Result<Self, OpenError> {
         // Uses a separate thread, because a session blocks while it waits for answers, which a task must not do.
         std::thread::scope(|scope| {
-            let opening = scope.spawn(|| Self::connect_and_create(address, authorities));
+            let opening = scope.spawn(|| Self::connect_and_create(addresses));
             opening
                 .join()
                 .unwrap_or_else(|_| Err(OpenError::Failed("the connection panicked".into())))
         })
     }
 
-    fn connect_and_create(
-        address: &str,
-        authorities: Option<&str>,
-    ) -> std::result::Result<Self, OpenError> {
-        let address = postgres::address::PostgresAddress::parse(address, authorities)?;
-        let server = Box::new(PostgresServer::new(address)?);
+    fn connect_and_create(addresses: ServerAddresses<'_>) -> std::result::Result<Self, OpenError> {
+        let parse = |address: &str| {
+            postgres::address::PostgresAddress::parse(address, addresses.authorities)
+        };
+        let mut server = Box::new(PostgresServer::new(parse(addresses.database)?)?);
         let db = Writer::open_postgres(&server)?;
-        postgres::migrate::migrate(&db, migrate::CURRENT_SCHEMA)?;
+        match addresses.direct {
+            None => postgres::migrate::migrate(&db, migrate::CURRENT_SCHEMA)?,
+            Some(address) => {
+                let address = parse(address).map_err(direct_address::not_valid)?;
+                let session = server.connect_directly(address);
+                let direct = Writer::of_session(session.map_err(direct_address::not_reached)?);
+                direct_address::check_same(&db, &direct)?;
+                postgres::migrate::migrate(&direct, migrate::CURRENT_SCHEMA)?;
+            }
+        }
         let engine = postgres::migrate::server_version(&db)?;
         Ok(Self {
             connector: Arc::new(DatabaseConnector::Postgres(server)),
@@ -134,6 +141,14 @@ impl DatabaseConnector {
         match self {
             Self::Sqlite { .. } => Err(StoreError::Failed("a file has one writer".into())),
             Self::Postgres(server) => Writer::open_postgres(server),
+        }
+    }
+
+    /// Returns whether there is a connection without a pooler, beside the usual ones.
+    pub(super) fn direct_connection(&self) -> DirectConnection {
+        match self {
+            Self::Sqlite { .. } => DirectConnection::NotConfigured,
+            Self::Postgres(server) => server.direct_connection(),
         }
     }
 

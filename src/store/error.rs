@@ -68,6 +68,8 @@ pub enum OpenError {
     ForeignLog(String),
     /// Another process has locked the database.
     Busy,
+    /// The address of the database without a pooler cannot be used, or leads to another one.
+    DirectAddress(String),
     /// The file or its folder is unusable, or a migration or its backup failed.
     Failed(String),
 }
@@ -87,6 +89,7 @@ impl fmt::Display for OpenError {
                 "quire.db and quire.db-wal, the log beside it, do not belong together: {why}"
             ),
             Self::Busy => f.write_str("another process is holding the database"),
+            Self::DirectAddress(why) => write!(f, "the direct address of the database {why}"),
             Self::Failed(why) => write!(f, "the database cannot be opened: {why}"),
         }
     }

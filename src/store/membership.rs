@@ -12,7 +12,7 @@ use super::connection::{Reader, Writer};
 use super::engine::DatabaseConnector;
 use super::error::{Result, StoreError};
 use super::postgres::notices::{NoticeWatch, RunNotices};
-use super::postgres::status::{self, DatabaseServerStatus};
+use super::postgres::status::{self, DatabaseServerStatus, DirectConnection};
 use super::postgres::{earlier_version, servers};
 use crate::clock;
 use crate::domain::id::AnalysisId;
@@ -23,6 +23,12 @@ const LIFETIME: Duration = Duration::from_secs(10);
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
 /// How long before its row expires a server stops its work, so that another server can take over.
 const STOP_EARLY: Duration = Duration::from_secs(2);
+/// Longest time since the last renewal, and between two, of a server that may judge whether others are alive. With a longer
+/// one, the database may have been away: the rows of the others may have expired only because of that.
+const MAX_GAP: Duration = Duration::from_secs(6);
+/// How long to wait for the answer to a renewal. After that, the process counts as cut off, and a new connection shows
+/// sooner than this one whether the database can be reached again.
+const RENEWAL_TIMEOUT: Duration = LIFETIME.saturating_sub(STOP_EARLY);
 /// Time to wait for the first row, and for its removal at the end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Stack size in bytes: the thread runs one small statement at a time.
@@ -48,9 +54,26 @@ struct SharedMembership {
 }
 
 struct MembershipState {
-    /// Latest time at which the row expires, counted from before its renewal was sent.
-    until: Instant,
+    /// When the last renewal was sent; the row expires a lifetime after that at the latest.
+    renewed: Instant,
+    /// When the others have had enough time to renew their rows, after the database may have been away.
+    judges_from: Instant,
     is_leaving: bool,
+}
+
+impl MembershipState {
+    /// Records a renewal that was sent and answered at these times. After a long gap, and after a start, when it is not
+    /// known whether the database was away, the others get the time of a whole lease.
+    fn record_renewal(&mut self, sent: Instant, answered: Instant, is_first: bool) {
+        if is_first || sent.saturating_duration_since(self.renewed) > MAX_GAP {
+            self.judges_from = answered + LIFETIME;
+        }
+        self.renewed = sent;
+    }
+
+    fn judges(&self, now: Instant) -> bool {
+        now >= self.judges_from && now.saturating_duration_since(self.renewed) <= MAX_GAP
+    }
 }
 
 impl Membership {
@@ -59,8 +82,10 @@ impl Membership {
     /// # Errors
     /// `Conflict` if a server runs that cannot share the database; another error if the database cannot be written.
     pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
+        let now = clock::instant();
         let state = MembershipState {
-            until: clock::instant(),
+            renewed: now,
+            judges_from: now + LIFETIME,
             is_leaving: false,
         };
         let shared = Arc::new(SharedMembership {
@@ -109,7 +134,14 @@ impl Membership {
     /// Tells the other servers that a run has new events.
     pub fn announce_events(&self, id: &AnalysisId) {
         if let Some(notices) = &self.notices {
-            notices.send(id);
+            notices.send_events(id);
+        }
+    }
+
+    /// Tells the server that drives a run that there is a command for it.
+    pub fn announce_command(&self, id: &AnalysisId) {
+        if let Some(notices) = &self.notices {
+            notices.send_command(id);
         }
     }
 
@@ -127,7 +159,14 @@ impl Membership {
     /// Whether this process may still use its leases. False if it could not renew its row for so long that other
     /// servers are about to take the leases over.
     pub fn is_current(&self, now: Instant) -> bool {
-        now + STOP_EARLY < self.shared.state().until
+        now + STOP_EARLY < self.shared.state().renewed + LIFETIME
+    }
+
+    /// Returns whether this process may declare servers dead whose rows have expired. It may not after it has lost the
+    /// database itself, until the others have had the time to renew their rows.
+    pub fn judges_others(&self) -> impl Fn() -> bool + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.state().judges(clock::instant())
     }
 
     /// Whether a server of an earlier version, which cannot share the database, was started while this process had lost
@@ -154,6 +193,7 @@ impl Membership {
 /// Opens a session that prevents servers of earlier versions from starting while it lasts.
 fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
     let db = connector.session()?;
+    db.limit_answers(RENEWAL_TIMEOUT);
     earlier_version::exclude(&db)?;
     Ok(db)
 }
@@ -162,8 +202,11 @@ fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub(super) fn database_server_status(db: &Reader) -> Result<DatabaseServerStatus> {
-    status::status(db, LIFETIME)
+pub(super) fn database_server_status(
+    db: &Reader,
+    direct: DirectConnection,
+) -> Result<DatabaseServerStatus> {
+    status::status(db, LIFETIME, direct)
 }
 
 impl Drop for Membership {
@@ -196,7 +239,8 @@ impl SharedMembership {
         servers::enter(db, &self.boot, LIFETIME)?;
         // Count first, so that a thread that sees this process as current also sees the new count.
         self.entries.fetch_add(1, Relaxed);
-        self.state().until = sent + LIFETIME;
+        let answered = clock::instant();
+        self.state().record_renewal(sent, answered, true);
         Ok(())
     }
 
@@ -215,7 +259,10 @@ impl SharedMembership {
             }
             let sent = clock::instant();
             match servers::renew(&db, &self.boot, LIFETIME) {
-                Ok(true) => self.state().until = sent + LIFETIME,
+                Ok(true) => {
+                    let answered = clock::instant();
+                    self.state().record_renewal(sent, answered, false);
+                }
                 // The name stays the same, so that leases that no server has taken over still belong to this one.
                 Ok(false) => drop(self.enter(&db)),
                 // The next renewal tries again.
@@ -226,5 +273,35 @@ impl SharedMembership {
             }
         }
         let _ = servers::leave(&db, &self.boot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_gap_others_get_the_time_of_a_lease_before_they_are_judged() {
+        let start = clock::instant();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut state = MembershipState {
+            renewed: start,
+            judges_from: at(0),
+            is_leaving: false,
+        };
+        state.record_renewal(at(0), at(1), true);
+        assert!(!state.judges(at(1)), "it has just started");
+        for second in (2..=12).step_by(2) {
+            state.record_renewal(at(second), at(second), false);
+            assert_eq!(state.judges(at(second)), second >= 11, "{second} s");
+        }
+        assert!(state.judges(at(18)));
+        assert!(!state.judges(at(19)), "it may have lost the database");
+        // The answer counts: until then, the others had no chance either.
+        state.record_renewal(at(19), at(22), false);
+        for second in (20..=32).step_by(2) {
+            state.record_renewal(at(second), at(second), false);
+            assert_eq!(state.judges(at(second)), second >= 32, "{second} s");
+        }
     }
 }

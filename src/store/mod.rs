@@ -78,7 +78,7 @@ pub use error::{OpenError, Result, StoreError};
 pub use membership::Membership;
 pub use postgres::earlier_version::EARLIER_SERVER;
 pub use postgres::notices::NoticeWatch;
-pub use postgres::status::{DatabaseServerStatus, LiveServer};
+pub use postgres::status::{DatabaseServerStatus, DirectConnection, LiveServer};
 pub use postgres::{original_sizes, originals, reservations, servers, upload_bytes};
 pub use sqlite::backup::{BackupError, Verified, checkpoint_log, verify};
 pub use sqlite::wal_check::check_log;
@@ -90,6 +90,17 @@ pub use version::{APPLICATION_ID, VERSION};
 pub struct StoreSettings {
     /// The database file; its folder must exist.
     pub path: PathBuf,
+}
+
+/// Location of a database on a PostgreSQL server.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerAddresses<'a> {
+    /// Address of the database, perhaps through a pooler.
+    pub database: &'a str,
+    /// Address of the same database without a pooler.
+    pub direct: Option<&'a str>,
+    /// PEM text that replaces the built-in certificate authorities.
+    pub authorities: Option<&'a str>,
 }
 
 /// Returns the version of the linked SQLite.
@@ -154,17 +165,34 @@ impl Store {
         Self::start(opened_database, Some(log), settings.path.clone())
     }
 
-    /// Connects to a PostgreSQL server, creating the tables first. `authorities` is PEM text that replaces the built-in
-    /// certificate authorities. `folder` is the data folder, whose disk is monitored. Blocking.
+    /// Connects to a PostgreSQL server like [`Store::open_on_server`], with only an address of the database.
     ///
     /// # Errors
-    /// Returns [`OpenError`] if the server is unreachable, or the database is newer or belongs to another program.
+    /// Returns the same errors as [`Store::open_on_server`].
     pub fn open_postgres(
         address: &str,
         authorities: Option<&str>,
         folder: &Path,
     ) -> std::result::Result<Self, OpenError> {
-        let opened_database = OpenedDatabase::postgres(address, authorities)?;
+        let addresses = ServerAddresses {
+            database: address,
+            direct: None,
+            authorities,
+        };
+        Self::open_on_server(addresses, folder)
+    }
+
+    /// Connects to a PostgreSQL server, creating the tables first. `folder` is the data folder, whose disk is monitored.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// Returns [`OpenError`] if the server is unreachable, the database is newer or belongs to another program, or the
+    /// direct address leads to another one.
+    pub fn open_on_server(
+        addresses: ServerAddresses<'_>,
+        folder: &Path,
+    ) -> std::result::Result<Self, OpenError> {
+        let opened_database = OpenedDatabase::postgres(addresses)?;
         Self::start(opened_database, None, folder.join("quire.db"))
     }
 

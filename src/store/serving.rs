@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Store;
-use super::connection::Writer;
+use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::membership::{Membership, database_server_status};
 use super::postgres::status::DatabaseServerStatus;
@@ -49,7 +49,11 @@ impl Store {
     pub async fn database_server_status(&self) -> Result<Option<DatabaseServerStatus>> {
         match self.is_embedded() {
             true => Ok(None),
-            false => self.read(database_server_status).await.map(Some),
+            false => {
+                let direct = self.0.connector.direct_connection();
+                let read = move |db: &Reader| database_server_status(db, direct);
+                self.read(read).await.map(Some)
+            }
         }
     }
 

@@ -25,7 +25,7 @@ const MAX_MEMBER_TEXT: usize = 16 << 10;
 /// Maximum number of bytes to index of all members' texts of a turn.
 const MAX_MEMBERS_TEXT: usize = 256 << 10;
 /// Maximum number of older turns to index per transaction, which keeps other writes waiting.
-const MAX_OLDER: u32 = 20;
+pub const MAX_OLDER: u32 = 20;
 /// Name of the setting with the last older turn whose members' texts were indexed.
 const PROGRESS_SETTING: &str = "turn_texts.members_indexed_down_to";
 /// The setting's value when no older turns remain.
@@ -166,23 +166,42 @@ pub fn has_older(db: &Reader) -> Result<bool> {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
-pub fn index_older(db: &Writer) -> Result<bool> {
-    // `~` sorts after every ID.
-    let before = settings::get(db, PROGRESS_SETTING)?.unwrap_or_else(|| "~".to_owned());
-    if before == ALL_INDEXED {
-        return Ok(false);
-    }
-    let ids: Vec<String> = db.all(
-        "SELECT id FROM analyses WHERE id < ?1 AND thread <> '' AND finished > 0 ORDER BY id DESC LIMIT ?2",
-        (&before, MAX_OLDER),
-        |row| row.get(0),
-    )?;
+pub fn index_older(db: &Writer, limit: u32) -> Result<bool> {
+    let ids = next_older(db, limit)?;
     for id in &ids {
         write(db, id)?;
     }
-    let progress = ids.last().map_or(ALL_INDEXED, String::as_str);
+    advance(db, ids.last())
+}
+
+/// Passes over the next turn that was stored before members' texts were indexed, which stays as it is. Returns its ID.
+///
+/// # Errors
+/// Returns an error if the database cannot be read or written.
+pub fn skip_older(db: &Writer) -> Result<Option<String>> {
+    let skipped = next_older(db, 1)?.pop();
+    advance(db, skipped.as_ref())?;
+    Ok(skipped)
+}
+
+fn next_older(db: &Reader, limit: u32) -> Result<Vec<String>> {
+    // `~` sorts after every ID.
+    let before = settings::get(db, PROGRESS_SETTING)?.unwrap_or_else(|| "~".to_owned());
+    if before == ALL_INDEXED {
+        return Ok(Vec::new());
+    }
+    db.all(
+        "SELECT id FROM analyses WHERE id < ?1 AND thread <> '' AND finished > 0 ORDER BY id DESC LIMIT ?2",
+        (&before, limit),
+        |row| row.get(0),
+    )
+}
+
+/// Stores that the older turns are indexed down to this one; without one, none remain. Returns whether turns remain.
+fn advance(db: &Writer, last: Option<&String>) -> Result<bool> {
+    let progress = last.map_or(ALL_INDEXED, String::as_str);
     settings::set(db, PROGRESS_SETTING, progress)?;
-    Ok(progress != ALL_INDEXED)
+    Ok(last.is_some())
 }
 
 /// Adds the text of turns that do not have any yet, from conversations that had one member. Each statement adds many

@@ -104,28 +104,23 @@ fn process_jobs(
     reopen: impl Fn() -> Result<Writer>,
 ) {
     while let Some(jobs) = queue.take(MAX_JOBS_PER_COMMIT) {
-        if db.is_broken() {
-            match reopen() {
-                Ok(fresh) => db = fresh,
-                Err(error) => health.record_commit(&Err(error)),
-            }
-        }
+        replace_broken(&mut db, &reopen, health);
         let mut group = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
                 WriteJob::Change(work) => group.push(work),
                 WriteJob::ChangeAlone(work) => {
-                    commit_group(&db, std::mem::take(&mut group), &reopen, health, times);
-                    commit_group(&db, vec![work], &reopen, health, times);
+                    commit_group(&mut db, std::mem::take(&mut group), &reopen, health, times);
+                    commit_group(&mut db, vec![work], &reopen, health, times);
                 }
                 // The command must include all changes queued before it.
                 other => {
-                    commit_group(&db, std::mem::take(&mut group), &reopen, health, times);
+                    commit_group(&mut db, std::mem::take(&mut group), &reopen, health, times);
                     other.run_command(&db, log.as_mut());
                 }
             }
         }
-        commit_group(&db, group, &reopen, health, times);
+        commit_group(&mut db, group, &reopen, health, times);
     }
     // There is no one left to report to; if this fails, the log is replayed at the next start.
     if let Some(mut log) = log {
@@ -134,8 +129,19 @@ fn process_jobs(
     }
 }
 
+/// Replaces a connection that was lost. Without a new one, every job is refused as it begins.
+fn replace_broken(db: &mut Writer, reopen: &dyn Fn() -> Result<Writer>, health: &StoreHealth) {
+    if !db.is_broken() {
+        return;
+    }
+    match reopen() {
+        Ok(fresh) => *db = fresh,
+        Err(error) => health.record_commit(&Err(error)),
+    }
+}
+
 fn commit_group(
-    db: &Writer,
+    db: &mut Writer,
     group: Vec<Work>,
     reopen: &dyn Fn() -> Result<Writer>,
     health: &StoreHealth,
@@ -159,6 +165,10 @@ fn commit_group(
         }
         for verdict in verdicts {
             (verdict.answer)(commit.clone());
+        }
+        // The connection may have been lost midway: the jobs that have not begun need another one.
+        if waiting.len() > 0 {
+            replace_broken(db, reopen, health);
         }
     }
 }
@@ -205,10 +215,12 @@ fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<(
         }
         Err(_) => Err(StoreError::Failed("the closure panicked".into())),
     };
-    // A full disk or an I/O error may already have rolled everything back.
+    // A full disk, an I/O error, or the loss of the connection has already rolled everything back.
     if !db.in_transaction() {
         return Err(match went {
             Err(StoreError::Full) => StoreError::Full,
+            // Without a commit, a server stores nothing: the whole group can be repeated.
+            _ if db.lost_connection() => StoreError::Busy,
             _ => StoreError::Failed("the transaction was lost".into()),
         });
     }

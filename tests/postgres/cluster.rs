@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Port of PgBouncer's socket in the folder, next to the server's own.
 const POOLER_PORT: u16 = 6432;
 
+/// Number of PgBouncer's connections: so few that programs get each other's.
+const POOL_SIZE: u32 = 4;
+
 /// A running server; stopped and removed at the end.
 pub struct Cluster {
     folder: PathBuf,
@@ -61,7 +64,7 @@ impl Cluster {
     pub fn start() -> Self {
         let mut cluster = Self::direct();
         if std::env::var_os("QUIRE_TEST_POOLER").is_some() {
-            cluster.begin_pooling();
+            cluster.begin_pooling(POOL_SIZE);
         }
         cluster
     }
@@ -105,19 +108,21 @@ impl Cluster {
 
     /// Starts a server with a pooler in front.
     pub fn pooled() -> Self {
-        let mut cluster = Self::start();
-        if cluster.pooler.is_none() {
-            cluster.begin_pooling();
-        }
+        Self::pooled_with(POOL_SIZE)
+    }
+
+    /// Starts a server with a pooler in front that has this number of connections.
+    pub fn pooled_with(connections: u32) -> Self {
+        let mut cluster = Self::direct();
+        cluster.begin_pooling(connections);
         cluster
     }
 
-    /// Starts PgBouncer with so few connections that programs get each other's.
-    fn begin_pooling(&mut self) {
+    fn begin_pooling(&mut self, connections: u32) {
         let folder = self.folder.display();
         let settings = format!(
             "[databases]\n* = host={folder} port=5432 user=quire\n[pgbouncer]\npool_mode = transaction\n\
-             auth_type = any\nlisten_port = {POOLER_PORT}\nunix_socket_dir = {folder}\ndefault_pool_size = 4\n\
+             auth_type = any\nlisten_port = {POOLER_PORT}\nunix_socket_dir = {folder}\ndefault_pool_size = {connections}\n\
              max_client_conn = 400\nserver_login_retry = 1\nlogfile = {folder}/pooler.log\n"
         );
         let file = self.folder.join("pgbouncer.ini");

@@ -6,6 +6,15 @@ use super::cluster::Cluster;
 
 /// Runs a command and returns whether it succeeded, and what it printed.
 pub fn quire(cluster: &Cluster, arguments: &[&str]) -> (bool, String) {
+    quire_with(cluster, arguments, &[])
+}
+
+/// Runs a command with more settings.
+pub fn quire_with(
+    cluster: &Cluster,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_quire"))
         .args(arguments)
         .env_clear()
@@ -16,6 +25,7 @@ pub fn quire(cluster: &Cluster, arguments: &[&str]) -> (bool, String) {
         .env("PASSWORD_ROUNDS", "1000")
         .env("USE_MOCK", "true")
         .env("DISCOVER_LOCAL", "false")
+        .envs(settings.iter().copied())
         .output()
         .unwrap();
     let printed = [output.stdout, output.stderr].concat();

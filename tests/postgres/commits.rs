@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use quire::store::{Store, StoreError, users};
+use quire::store::{Store, StoreError, Writer, users};
 use serde_json::json;
 
 use super::cluster::Cluster;
 use super::members::{server_settings, wait_for};
+use super::operation::OtherSession;
 use super::proxy::{CUT_AFTER, CUT_BEFORE, CUT_OFF, CUT_OFF_CALL, CUT_SENT, FORWARD, Proxy};
 use super::store::{close, open, user};
 use super::support::Server;
 use super::support::provider::{Provider, on};
-use super::support::script::{answer_stream, providers};
+use super::support::script::{answer_stream, providers, short_run_with};
 
 fn add(store: &Store, number: u32) -> Result<(), StoreError> {
     store.write_now(move |db| users::insert(db, &user(number)))
@@ -92,54 +93,82 @@ fn a_commit_that_is_still_in_progress_is_waited_for() {
     close(&store);
 }
 
-#[test]
-fn all_changes_of_one_commit_are_reported_alike() {
-    let cluster = Cluster::start();
-    let proxy = Proxy::start(&cluster);
-    let store = proxy.open(&cluster);
+type Change = Box<dyn FnOnce(&Writer) -> Result<(), StoreError> + Send>;
+
+/// Queues these changes in their order while the writer is busy, so that it finds them together. Returns their results.
+fn change_together(store: &Store, changes: Vec<Change>) -> Vec<Result<(), StoreError>> {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (begun, running) = std::sync::mpsc::channel::<()>();
-    // It keeps the writer busy until the others wait together.
-    let (holder, fault) = (store.clone(), proxy.fault());
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            holder.write_now(move |_| {
+            store.write_now(move |_| {
                 let _ = begun.send(());
                 wait.recv().map_err(|_| StoreError::Closed)
             })
         });
         running.recv().unwrap();
-        let changes: Vec<_> = (1..=4)
-            .map(|number| {
-                let (store, fault) = (store.clone(), Arc::clone(&fault));
-                scope.spawn(move || {
-                    store.write_now(move |db| {
-                        fault.store(CUT_AFTER, Ordering::SeqCst);
-                        // The third one fails by itself.
-                        users::insert(db, &user(if number == 3 { 9 } else { number }))?;
-                        if number == 3 {
-                            Err(StoreError::Missing)
-                        } else {
-                            Ok(())
-                        }
-                    })
-                })
-            })
-            .collect();
-        while store.commits().1 < 4 {
-            std::thread::yield_now();
+        let mut threads = Vec::new();
+        for change in changes {
+            threads.push(scope.spawn(move || store.write_now(change)));
+            wait_for("it is queued", || store.commits().1 == threads.len());
         }
         go.send(()).unwrap();
-        for (number, change) in (1..).zip(changes) {
-            let expected = if number == 3 {
-                Err(StoreError::Missing)
-            } else {
-                Ok(())
-            };
-            assert_eq!(change.join().unwrap(), expected, "{number}");
-        }
-    });
+        let results = threads.into_iter().map(|thread| thread.join().unwrap());
+        results.collect()
+    })
+}
+
+#[test]
+fn all_changes_of_one_commit_are_reported_alike() {
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let store = proxy.open(&cluster);
+    let change = |number: u32| -> Change {
+        let fault = proxy.fault();
+        Box::new(move |db| {
+            fault.store(CUT_AFTER, Ordering::SeqCst);
+            // The third one fails by itself.
+            users::insert(db, &user(if number == 3 { 9 } else { number }))?;
+            match number {
+                3 => Err(StoreError::Missing),
+                _ => Ok(()),
+            }
+        })
+    };
+    let results = change_together(&store, (1..=4).map(change).collect());
+    let expected = [Ok(()), Ok(()), Err(StoreError::Missing), Ok(())];
+    assert_eq!(results, expected);
     assert_eq!(count(&cluster), 3);
+    close(&store);
+}
+
+#[test]
+fn changes_whose_connection_breaks_midway_can_be_repeated_and_later_ones_are_made() {
+    let cluster = Arc::new(Cluster::start());
+    let store = open(&cluster, "postgres").unwrap();
+    let change = |number: u32| -> Change {
+        let cluster = Arc::clone(&cluster);
+        Box::new(move |db| {
+            if number == 3 {
+                let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                           WHERE state = 'idle in transaction' AND pid <> pg_backend_pid()";
+                assert_eq!(cluster.run(sql), "");
+            }
+            users::insert(db, &user(number))
+        })
+    };
+    let results = change_together(&store, (1..=5).map(change).collect());
+    let lost = Err(StoreError::Busy);
+    assert_eq!(
+        results[..3],
+        [lost.clone(), lost.clone(), lost],
+        "nothing of them is stored"
+    );
+    assert_eq!(results[3..], [Ok(()), Ok(())], "they had not begun");
+    assert_eq!(count(&cluster), 2);
+    for number in 1..=3 {
+        assert_eq!(add(&store, number), Ok(()), "it can be repeated");
+    }
     close(&store);
 }
 
@@ -154,6 +183,46 @@ fn without_the_server_the_outcome_is_unknown() {
     assert_eq!(count(&cluster), 1, "it was stored, but nobody could know");
     assert_eq!(add(&store, 1), Err(StoreError::Conflict("email")));
     close(&store);
+}
+
+#[test]
+fn a_run_goes_on_after_a_commit_that_was_completed_when_nobody_asked_any_longer() {
+    let cluster = Cluster::start();
+    let proxy = Proxy::start(&cluster);
+    let provider = Provider::script([on("quick").sse(&answer_stream("It is thin."))]);
+    let (database, known) = (proxy.database(), providers(&provider));
+    let server = Server::with(&server_settings(&database, &known));
+    let mut client = server.user("ada@example.com");
+    // The commit with the answer waits for a lock.
+    let script = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             PERFORM set_config('lock_timeout', '0', true);
+             PERFORM pg_advisory_xact_lock(7);
+             RETURN NULL;
+         END $$;
+         CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW WHEN (new.kind = 'member.completed') EXECUTE FUNCTION wait();";
+    assert_eq!(cluster.run(script), "");
+    let (holder, _) = OtherSession::begin(&cluster, "SELECT 1 FROM pg_advisory_lock(7)");
+    let waits_for = |lock: &str| {
+        let look = format!(
+            "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+             AND wait_event = '{lock}') THEN RAISE EXCEPTION 'no'; END IF; END $$;"
+        );
+        cluster.run(&look).is_empty()
+    };
+    std::thread::scope(|scope| {
+        let run = short_run_with(&["p/quick"], json!({ "cache": "off" }));
+        let answer = scope.spawn(move || client.post("/api/analyze", run));
+        wait_for("the commit waits", || waits_for("advisory"));
+        proxy.cut();
+        wait_for("its repetition waits for it", || waits_for("transactionid"));
+        drop(holder);
+        let answer = answer.join().unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    });
+    let calls = "DO $$ BEGIN IF (SELECT count(*) FROM calls WHERE model = 'p/quick') <> 1
+                 OR (SELECT calls FROM usage WHERE model = 'p/quick') <> 1 THEN RAISE EXCEPTION 'no'; END IF; END $$;";
+    assert_eq!(cluster.run(calls), "", "it counts once");
 }
 
 #[test]

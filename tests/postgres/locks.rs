@@ -5,16 +5,18 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use quire::domain::chat::CallBill;
 use quire::domain::id::UploadId;
-use quire::domain::usage::UsageAmount;
+use quire::domain::pattern::CallId;
+use quire::domain::usage::{CallCharge, CallEnd, UsageAmount};
 use quire::engine::SharedReservations;
-use quire::store::{Store, StoreError, Writer, servers, settings};
+use quire::store::{Store, StoreError, Writer, servers, settings, usage, users};
 use serde_json::json;
 
 use super::cluster::Cluster;
 use super::commands::quire;
 use super::members::{member, server_settings};
-use super::store::close;
+use super::store::{at, close, user};
 use super::support::provider::{Provider, on};
 use super::support::script::providers;
 use super::support::{Client, Server};
@@ -84,6 +86,57 @@ fn two_servers_that_change_a_row_and_reserve_in_opposite_orders_do_not_block_eac
     });
     for thread in threads {
         thread.join().unwrap();
+    }
+    stores.iter().for_each(close);
+}
+
+#[test]
+fn no_increment_is_lost_when_two_servers_add_in_opposite_orders() {
+    const ROUNDS: u64 = 20;
+    let cluster = Cluster::start();
+    let stores = [member(&cluster, 1), member(&cluster, 2)];
+    let people = [user(1), user(2)];
+    let both = people.clone();
+    let insert = move |db: &Writer| both.iter().try_for_each(|one| users::insert(db, one));
+    stores[0].write_now(insert).unwrap();
+    let call = CallCharge {
+        call: CallId {
+            stage: 0,
+            member: 0,
+        },
+        model: "p/m".into(),
+        started_at: at(1_000),
+        outcome: CallEnd::Answered,
+        bill: CallBill {
+            tries: 1,
+            ..CallBill::default()
+        },
+        price: None,
+        own_key: false,
+    };
+    std::thread::scope(|scope| {
+        for (store, first) in stores.iter().zip(0..) {
+            let ids = [first, 1 - first].map(|number: usize| people[number].id.clone());
+            let call = &call;
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    let add = || {
+                        let (ids, call) = (ids.clone(), call.clone());
+                        store.write_now(move |db| {
+                            ids.iter().try_for_each(|id| usage::add(db, id, 1, &call))
+                        })
+                    };
+                    // One that waits in a circle is refused, and has added nothing.
+                    while let Err(error) = add() {
+                        assert_eq!(error, StoreError::Busy);
+                    }
+                }
+            });
+        }
+    });
+    for one in people {
+        let counted = stores[0].read_now(move |db| usage::of_user(db, &one.id, 1, 1));
+        assert_eq!(counted.unwrap()[0].calls, 2 * ROUNDS);
     }
     stores.iter().for_each(close);
 }

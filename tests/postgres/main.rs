@@ -10,18 +10,22 @@
 mod cluster;
 mod commands;
 mod commits;
+mod direct_address;
 mod experiments;
 mod fleet;
 mod imports;
 mod locks;
 mod members;
 mod migration;
+mod older_turns;
 mod operation;
+mod outages;
 mod pooler;
 mod proxy;
 mod redis_server;
 mod runs;
 mod scale;
+mod scenarios;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
 mod servers;

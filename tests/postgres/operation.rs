@@ -69,7 +69,7 @@ pub(super) struct OtherSession(std::process::Child);
 
 impl OtherSession {
     /// Runs a statement whose answer is one line, and returns both.
-    fn begin(cluster: &Cluster, sql: &str) -> (Self, String) {
+    pub(super) fn begin(cluster: &Cluster, sql: &str) -> (Self, String) {
         use std::io::{BufRead, BufReader, Write};
         let mut psql = std::process::Command::new("psql")
             .args(["-X", "-q", "-t", "-A", "-d", &cluster.direct_address()])
@@ -229,7 +229,7 @@ fn a_person_has_no_more_runs_on_two_servers_than_on_one() {
 }
 
 #[test]
-fn servers_announce_new_events_to_each_other() {
+fn servers_announce_new_events_and_commands_to_each_other() {
     let cluster = Cluster::direct();
     let stores = [member(&cluster, 1), member(&cluster, 2)];
     let runtime = tokio::runtime::Builder::new_current_thread();
@@ -242,9 +242,13 @@ fn servers_announce_new_events_to_each_other() {
     });
     let (id, unrelated) = (AnalysisId::new(at(1), 1), AnalysisId::new(at(1), 2));
     one.announce_events(&unrelated);
+    one.announce_command(&unrelated);
     one.announce_events(&id);
     runtime.block_on(async {
-        let arrives = watch.wait_for(&id);
+        let arrives = watch.wait_for_events(&id);
+        tokio::time::timeout(WAIT_TIMEOUT, arrives).await.unwrap();
+        one.announce_command(&id);
+        let arrives = watch.wait_for_command(|driven| *driven == id);
         tokio::time::timeout(WAIT_TIMEOUT, arrives).await.unwrap();
     });
     // After the database was away, they find each other again.

@@ -51,12 +51,16 @@ fn servers_share_runs_documents_and_budgets_behind_a_pooler() {
 
 #[test]
 fn a_question_about_a_document_is_answered_and_found_behind_a_pooler() {
-    let cluster = Cluster::pooled();
+    answer_about_a_document(&Cluster::pooled());
+}
+
+/// Uploads a document to a server, finds it, and has a question answered, through another.
+pub fn answer_about_a_document(cluster: &Cluster) {
     let provider = Provider::script([on("quick")
         .times(9)
         .optional()
         .sse(&answer_stream("It is due in May."))]);
-    let mut pair = ServerPair::start(&cluster, &provider);
+    let mut pair = ServerPair::start(cluster, &provider);
     let (client, elsewhere) = (&mut pair.client, &mut pair.elsewhere);
     let uploaded = client.upload(
         "/api/upload-document",

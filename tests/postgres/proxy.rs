@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quire::store::Store;
 
@@ -23,13 +24,15 @@ pub const CUT_AFTER: u8 = 2;
 /// Like `CUT_AFTER`, and refuse connections from then on.
 pub const CUT_OFF: u8 = 3;
 /// Refuse connections.
-const REFUSE: u8 = 4;
+pub const REFUSE: u8 = 4;
 /// Cut the link to the client as soon as a commit has been forwarded.
 pub const CUT_SENT: u8 = 5;
 /// Accept connections, and never answer on them.
 pub const HOLD: u8 = 6;
 /// Like `CUT_OFF`, for the commit of the next transaction that records a call on a new connection.
 pub const CUT_OFF_CALL: u8 = 7;
+/// Keep everything back until there is another fault, as a network does that loses all packets.
+pub const BLACK_HOLE: u8 = 8;
 /// What such a transaction contains.
 const CALL: &[u8] = b"INSERT INTO calls";
 
@@ -38,6 +41,7 @@ pub struct Proxy {
     address: SocketAddr,
     fault: Arc<AtomicU8>,
     held: Arc<AtomicUsize>,
+    clients: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
@@ -49,9 +53,13 @@ impl Proxy {
         let told = Arc::clone(&fault);
         let held = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&held);
+        let clients = Arc::<Mutex<Vec<TcpStream>>>::default();
+        let connected = Arc::clone(&clients);
         std::thread::spawn(move || {
             let mut silent = Vec::new();
             for client in listener.incoming().flatten() {
+                let link = client.try_clone().unwrap();
+                connected.lock().unwrap().push(link);
                 match told.load(Ordering::SeqCst) {
                     REFUSE => {}
                     HOLD => {
@@ -66,6 +74,14 @@ impl Proxy {
             address,
             fault,
             held,
+            clients,
+        }
+    }
+
+    /// Cuts all links, without a word to the server about what it is doing for them.
+    pub fn cut(&self) {
+        for client in self.clients.lock().unwrap().drain(..) {
+            let _ = client.shutdown(Shutdown::Both);
         }
     }
 
@@ -93,6 +109,13 @@ impl Proxy {
     }
 }
 
+/// Waits until messages may pass.
+fn wait_while_black(fault: &AtomicU8) {
+    while fault.load(Ordering::SeqCst) == BLACK_HOLE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
     let Ok(server) = UnixStream::connect(socket) else {
         return;
@@ -102,14 +125,16 @@ fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
     let (mut from_client, mut to_server) =
         (client.try_clone().unwrap(), server.try_clone().unwrap());
     let (seen, keeping) = (Arc::clone(&fault), Arc::clone(&kept));
+    let also_seen = Arc::clone(&fault);
     std::thread::spawn(move || {
         let mut bytes = vec![0; 64 << 10];
         let mut has_call = false;
         while let Ok(length @ 1..) = from_client.read(&mut bytes) {
+            wait_while_black(&seen);
             has_call |= bytes[..length].windows(CALL.len()).any(|part| part == CALL);
             if bytes[..length] == *COMMIT {
                 let cut = match seen.load(Ordering::SeqCst) {
-                    HOLD => FORWARD,
+                    HOLD | REFUSE => FORWARD,
                     CUT_OFF_CALL if has_call => CUT_OFF,
                     CUT_OFF_CALL => FORWARD,
                     _ => seen.swap(FORWARD, Ordering::SeqCst),
@@ -136,6 +161,7 @@ fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
     std::thread::spawn(move || {
         let mut bytes = vec![0; 64 << 10];
         while let Ok(length @ 1..) = from_server.read(&mut bytes) {
+            wait_while_black(&also_seen);
             if *kept.lock().unwrap() != FORWARD || to_client.write_all(&bytes[..length]).is_err() {
                 break;
             }

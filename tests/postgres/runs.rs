@@ -69,7 +69,8 @@ pub fn follow_and_stop(cluster: &Cluster) {
     if is_direct {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_time().build().unwrap();
-        let announced = async { tokio::time::timeout(WAIT_TIMEOUT, notices.wait_for(&run)).await };
+        let announced =
+            async { tokio::time::timeout(WAIT_TIMEOUT, notices.wait_for_events(&run)).await };
         assert!(
             runtime.block_on(announced).is_ok(),
             "its events are announced"

@@ -18,7 +18,7 @@ use super::support::server::Folder;
 use super::support::{Client, Server};
 
 /// Stores an unfinished run, for the leases only.
-fn insert_run(cluster: &Cluster, number: u128) -> AnalysisId {
+pub fn insert_run(cluster: &Cluster, number: u128) -> AnalysisId {
     let id = AnalysisId::new(at(1_000), number);
     let row = format!(
         "INSERT INTO analyses (id, request, plan, created) VALUES ('{}', '{{}}', '{{}}', 1)",
@@ -28,13 +28,17 @@ fn insert_run(cluster: &Cluster, number: u128) -> AnalysisId {
     id
 }
 
+/// Takes over runs as a server does that has reached the database all the time.
 fn take_over(store: &Store) -> Vec<(AnalysisId, RunLease)> {
     let boot = boot(store);
-    let taken = store.write_now(move |db| servers::take_over_runs(db, &boot, 9));
+    let taken = store.write_now(move |db| {
+        servers::remove_expired(db)?;
+        servers::take_over_runs(db, &boot, 9)
+    });
     taken.unwrap()
 }
 
-fn check(store: &Store, id: &AnalysisId, lease: RunLease) -> Result<(), StoreError> {
+pub fn check(store: &Store, id: &AnalysisId, lease: RunLease) -> Result<(), StoreError> {
     let id = id.clone();
     store.write_now(move |db| servers::check_lease(db, &id, lease))
 }

@@ -97,8 +97,12 @@ impl Analyses<'_> {
             let runs = self.store.read(analyses::list_unfinished).await?;
             return Ok(runs.into_iter().map(|id| (id, None)).collect());
         };
-        let boot = membership.boot();
+        let (boot, judges_others) = (membership.boot(), membership.judges_others());
         let take_over_lost = move |db: &Writer| {
+            // Asked here, because the database may have been away while this change waited.
+            if judges_others() {
+                servers::remove_expired(db)?;
+            }
             let taken_over = servers::take_over_runs(db, &boot, MAX_TAKEN_OVER)?;
             // Otherwise, this server may have taken over its own runs.
             servers::check_alive(db, &boot)?;

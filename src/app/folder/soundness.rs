@@ -123,6 +123,11 @@ fn server_error(error: &OpenError) -> Error {
             "the PostgreSQL server in DATABASE_URL cannot be reached or refuses the connection",
         )
         .resolve("Check the address and the password, and make sure that the server is running."),
+        OpenError::DirectAddress(why) => {
+            Error::new(Kind::Conflict, format!("the address in DATABASE_DIRECT_URL {why}")).resolve(
+                "Set it to the address of the database in DATABASE_URL without the pooler, or unset it.",
+            )
+        }
         _ => Error::new(Kind::Internal, text),
     }
 }
@@ -146,7 +151,7 @@ pub(in crate::app) fn open_error(config: &Config, error: &OpenError) -> Error {
         OpenError::Foreign => refusal(folder, DatabaseDamage::Foreign, &existing_entries(folder), &log_files(folder)),
         OpenError::Busy => Error::new(Kind::Conflict, format!("{display_path}/quire.db: {error}"))
             .resolve("Stop the other process, or set QUIRE_DATA to another folder."),
-        OpenError::Newer { .. } | OpenError::Failed(_) => {
+        OpenError::Newer { .. } | OpenError::DirectAddress(_) | OpenError::Failed(_) => {
             Error::new(Kind::Internal, format!("{display_path}/quire.db: {error}"))
         }
     }

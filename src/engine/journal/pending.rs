@@ -12,6 +12,9 @@ impl Journal {
         loop {
             match self.try_to_store_pending().await {
                 Ok(()) => break,
+                // A commit whose outcome was unknown has been completed since: what it stored is in the way of its
+                // repetition. The rest of the batches follow.
+                Err(StoreError::Conflict(_)) if self.was_stored_late().await => {}
                 // The analysis was deleted or has already ended, so a retry would change nothing.
                 Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
                 // Retry, because the answers have been paid for: a full disk may be cleaned up, and a busy one may
@@ -42,6 +45,12 @@ impl Journal {
             self.uncertain_batches = self.pending_batches.len();
         }
         stored
+    }
+
+    /// Returns whether batches whose outcome was unknown turn out to be stored, and forgets them.
+    async fn was_stored_late(&mut self) -> bool {
+        let had_uncertain = self.uncertain_batches > 0;
+        had_uncertain && self.forget_stored().await.is_ok() && self.uncertain_batches == 0
     }
 
     /// Forgets the batches whose outcome is unknown if they were stored after all, because a repetition would be refused

@@ -1,5 +1,18 @@
 //! Finds out whether a transaction was committed if the connection was lost before the server answered. Reports a
 //! commit only if it is certain, and a failure only if the transaction can no longer be committed.
+//!
+//! A commit that takes longer than this asks, for example because it waits for a replica, is reported as unknown and
+//! may be completed later. Nothing is done twice then, because no change with an unknown outcome is repeated unless its
+//! repetition finds the first one:
+//!
+//! - A request gets a 503 that is final: the people and programs that sent it are told to look first, and its
+//!   idempotency key is refused. A run that was stored has the lease of this server, which drives it at its next look.
+//! - A run's events, answers, and charges are one transaction with the events' numbers, which are unique. They are looked
+//!   for before they are written again, and once more if the repetition is refused (`engine/journal/pending.rs`). While
+//!   the commit is in progress, the repetition waits for it.
+//! - The usage of relayed calls is not written again, so that it may be lost, but never counts twice.
+//! - Leases and reservations are states, not sums. A reservation whose removal does not see it yet may stay until the
+//!   next one of the same person or key, or the end of the server: others may spend less than they could, never more.
 
 use std::time::Duration;
 

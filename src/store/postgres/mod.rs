@@ -4,6 +4,7 @@
 //! for the answer with a deadline.
 
 pub(super) mod address;
+pub(super) mod direct_address;
 pub mod earlier_version;
 mod errors;
 mod io_thread;

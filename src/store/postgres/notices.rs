@@ -1,7 +1,7 @@
-//! Notices between the servers of one database: which runs have new events. A server has a connection for them, on which
-//! it sends its own, after the events are stored, and listens to all. If a notice is lost, the
-//! waiting server finds the events at its next poll. Behind a pooler there are no notices, because a pooled connection
-//! cannot listen.
+//! Notices between the servers of one database: which runs have new events or commands. A server has a connection for
+//! them, on which it sends its own, after the events or commands are stored, and listens to all. If a notice is lost, the
+//! waiting server finds them at its next poll. Behind a pooler there are no notices, because a pooled connection cannot
+//! listen.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -22,6 +22,8 @@ use crate::domain::id::AnalysisId;
 const LISTEN: &str = "SET synchronous_commit = off; LISTEN quire_runs";
 /// Sends a notice.
 const NOTIFY: &str = "SELECT pg_notify('quire_runs', $1)";
+/// Precedes the ID of a run in a notice of a command for it. A server of an earlier version ignores such a notice.
+const COMMAND_MARK: char = '!';
 /// How long notices are collected before they are sent together.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum size of a notice in bytes; PostgreSQL accepts less than 8,000.
@@ -37,7 +39,8 @@ const TEST_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The notices of a server. Its connection ends when this is dropped.
 pub struct RunNotices {
-    outgoing: mpsc::Sender<AnalysisId>,
+    /// IDs of runs, with the mark if it is a command.
+    outgoing: mpsc::Sender<String>,
     received: Arc<ReceivedNotices>,
 }
 
@@ -66,9 +69,16 @@ impl RunNotices {
     }
 
     /// Tells the other servers, a moment later, that a run has new events.
-    pub fn send(&self, id: &AnalysisId) {
+    pub fn send_events(&self, id: &AnalysisId) {
         // If the queue is full, the waiting servers find the events at their next poll.
-        let _ = self.outgoing.try_send(id.clone());
+        let _ = self.outgoing.try_send(id.as_str().to_owned());
+    }
+
+    /// Tells the server that drives a run, a moment later, that there is a command for it.
+    pub fn send_command(&self, id: &AnalysisId) {
+        let _ = self
+            .outgoing
+            .try_send(format!("{COMMAND_MARK}{}", id.as_str()));
     }
 
     /// Receives the notices from now on.
@@ -92,11 +102,24 @@ impl NoticeWatch {
         self.received.is_live.load(Relaxed)
     }
 
-    /// Waits for a notice of a run, or until some may have been missed.
-    pub async fn wait_for(&mut self, id: &AnalysisId) {
+    /// Waits for a notice of a run's events, or until some may have been missed.
+    pub async fn wait_for_events(&mut self, id: &AnalysisId) {
+        self.wait_for(|one| one == id.as_str()).await;
+    }
+
+    /// Waits for a notice of a command for a run that is driven here, or until some may have been missed.
+    pub async fn wait_for_command(&mut self, is_driven: impl Fn(&AnalysisId) -> bool) {
+        let is_own = |one: &str| {
+            let id = one.strip_prefix(COMMAND_MARK).and_then(AnalysisId::parse);
+            id.is_some_and(|id| is_driven(&id))
+        };
+        self.wait_for(is_own).await;
+    }
+
+    async fn wait_for(&mut self, is_it: impl Fn(&str) -> bool) {
         loop {
             match self.notices.recv().await {
-                Ok(ids) if !ids.split(' ').any(|one| one == id.as_str()) => {}
+                Ok(notice) if !notice.split(' ').any(&is_it) => {}
                 Ok(_) | Err(_) => return,
             }
         }
@@ -106,7 +129,7 @@ impl NoticeWatch {
 /// Sends and receives until the sender of notices is dropped, on one connection after another.
 async fn exchange(
     address: PostgresAddress,
-    mut waiting: mpsc::Receiver<AnalysisId>,
+    mut waiting: mpsc::Receiver<String>,
     received: Arc<ReceivedNotices>,
     boot: Arc<str>,
 ) {
@@ -138,7 +161,7 @@ async fn exchange(
 }
 
 /// Sends what waits, until its sender is dropped or no notice could arrive. `None` if the connection fails.
-async fn send(client: &Client, waiting: &mut mpsc::Receiver<AnalysisId>, boot: &str) -> Option<()> {
+async fn send(client: &Client, waiting: &mut mpsc::Receiver<String>, boot: &str) -> Option<()> {
     if within(pooler::is_between(client)).await? {
         return Some(());
     }
@@ -180,8 +203,8 @@ async fn within<T, E>(asking: impl Future<Output = Result<T, E>>) -> Option<T> {
 }
 
 /// Joins IDs, each once, to as few notices as possible.
-fn notices(ids: &[AnalysisId]) -> Vec<String> {
-    let ids: BTreeSet<&str> = ids.iter().map(AnalysisId::as_str).collect();
+fn notices(ids: &[String]) -> Vec<String> {
+    let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
     let mut all: Vec<String> = Vec::new();
     for id in ids {
         match all.last_mut() {
@@ -213,10 +236,13 @@ mod tests {
 
     #[test]
     fn ids_are_joined_once_each_and_notices_are_bounded() {
-        let id = |number| AnalysisId::new(Timestamp::from_millis(1_000), number);
+        let id = |number| {
+            let id = AnalysisId::new(Timestamp::from_millis(1_000), number);
+            id.as_str().to_owned()
+        };
         let joined = notices(&[id(2), id(1), id(2)]);
-        assert_eq!(joined, [format!("{} {}", id(1).as_str(), id(2).as_str())]);
-        let many: Vec<AnalysisId> = (0..500).map(id).collect();
+        assert_eq!(joined, [format!("{} {}", id(1), id(2))]);
+        let many: Vec<String> = (0..500).map(id).collect();
         let joined = notices(&many);
         assert!(joined.len() > 1 && joined.iter().all(|notice| notice.len() <= MAX_NOTICE_BYTES));
         let count: usize = joined.iter().map(|notice| notice.split(' ').count()).sum();

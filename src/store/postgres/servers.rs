@@ -180,15 +180,24 @@ pub fn check_alive(db: &Writer, boot: &str) -> Result<()> {
     alive.ok_or(StoreError::Busy)
 }
 
-/// Takes over unfinished runs that no living server drives, oldest first.
+/// Declares the servers dead whose rows have expired, which frees their leases and ends their reservations. Only a server
+/// that has reached the database all the time may do so: see `Membership::judges_others`.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn remove_expired(db: &Writer) -> Result<()> {
+    // Deleting a row locks and reads it again, so a server that has renewed it in the meantime is spared.
+    db.run("DELETE FROM servers WHERE until <= quire_now()", [])
+        .map(drop)
+}
+
+/// Takes over unfinished runs of servers whose rows are gone, oldest first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub fn take_over_runs(db: &Writer, boot: &str, limit: u32) -> Result<Vec<(AnalysisId, RunLease)>> {
     // Otherwise two servers could take the same lease, one after the other.
     db.lock("take over runs")?;
-    // Deleting a row locks and reads it again, so a server that has renewed it in the meantime is spared.
-    db.run("DELETE FROM servers WHERE until <= quire_now()", [])?;
     // Leases of runs that were deleted, and missing ones of runs from before there were leases.
     db.run(
         "DELETE FROM leases WHERE starts_with(name, 'analysis_')
@@ -258,7 +267,8 @@ pub fn lease_again(
     Ok(leased)
 }
 
-/// Takes or keeps a lease that is not a run's, unless another living server has it. Returns whether this one has it.
+/// Takes or keeps a lease that is not a run's, unless another server has it whose row is not gone. Returns whether this
+/// one has it.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -268,7 +278,7 @@ pub fn keep_lease(db: &Writer, name: &str, boot: &str) -> Result<bool> {
          SELECT ?1, boot, 1 FROM servers WHERE boot = ?2 AND until > quire_now() FOR KEY SHARE
          ON CONFLICT (name) DO UPDATE SET server = excluded.server, number = leases.number + 1
          WHERE leases.server = excluded.server
-            OR NOT EXISTS (SELECT 1 FROM servers s WHERE s.boot = leases.server AND s.until > quire_now())",
+            OR NOT EXISTS (SELECT 1 FROM servers s WHERE s.boot = leases.server)",
         (name, boot),
     )?;
     Ok(rows > 0)
@@ -320,14 +330,14 @@ pub fn lock_secret(db: &Writer) -> Result<()> {
     db.lock("secret")
 }
 
-/// Lists the leases of other living servers whose names begin with a prefix.
+/// Lists the leases of other servers, whose rows are not gone, with names that begin with a prefix.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn leased_elsewhere(db: &Reader, prefix: &str, boot: &str) -> Result<BTreeSet<String>> {
     let names = db.all(
         "SELECT l.name FROM leases l JOIN servers s ON s.boot = l.server
-         WHERE starts_with(l.name, ?1) AND l.server <> ?2 AND s.until > quire_now()",
+         WHERE starts_with(l.name, ?1) AND l.server <> ?2",
         (prefix, boot),
         |row| row.get(0),
     )?;

@@ -17,6 +17,7 @@ use super::io_thread::IoThread;
 use super::notices::RunNotices;
 use super::pooler;
 use super::row::{EncodedParam, UntypedParam};
+use super::status::DirectConnection;
 use super::transaction_mark::TransactionMark;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;
@@ -42,6 +43,8 @@ const END_OF_JOB: &str = "RELEASE job";
 /// Opens sessions on a server.
 pub(in crate::store) struct PostgresServer {
     address: PostgresAddress,
+    /// The address without a pooler, and whether it leads to one nevertheless.
+    direct: Option<(PostgresAddress, bool)>,
     thread: Arc<IoThread>,
 }
 
@@ -52,12 +55,41 @@ impl PostgresServer {
     /// Returns an error if the address is not valid or no thread can be started.
     pub(in crate::store) fn new(address: PostgresAddress) -> std::result::Result<Self, OpenError> {
         let thread = Arc::new(IoThread::start()?);
-        Ok(Self { address, thread })
+        Ok(Self {
+            address,
+            direct: None,
+            thread,
+        })
+    }
+
+    /// Opens a read-write session at an address without a pooler, and uses that address from then on for what a pooler
+    /// does not allow.
+    ///
+    /// # Errors
+    /// Returns `Busy` if the server cannot be reached or rejects the connection.
+    pub(in crate::store) fn connect_directly(
+        &mut self,
+        address: PostgresAddress,
+    ) -> Result<PostgresSession> {
+        let session = self.connect_to(&address, true)?;
+        self.direct = Some((address, session.is_pooled));
+        Ok(session)
+    }
+
+    /// Returns whether there is an address without a pooler.
+    pub(in crate::store) fn direct_connection(&self) -> DirectConnection {
+        match self.direct {
+            None => DirectConnection::NotConfigured,
+            Some((_, false)) => DirectConnection::Direct,
+            Some((_, true)) => DirectConnection::Pooled,
+        }
     }
 
     /// Exchanges notices with the other servers of the database. `boot` is unique to this server.
     pub(in crate::store) fn start_notices(&self, boot: Arc<str>) -> RunNotices {
-        RunNotices::start(self.address.clone(), self.thread.handle(), boot)
+        let direct = self.direct.as_ref().map(|(address, _)| address);
+        let address = direct.unwrap_or(&self.address).clone();
+        RunNotices::start(address, self.thread.handle(), boot)
     }
 
     /// Opens a session, either read-only or read-write.
@@ -65,7 +97,11 @@ impl PostgresServer {
     /// # Errors
     /// Returns `Busy` if the server cannot be reached or rejects the connection.
     pub(in crate::store) fn connect(&self, writes: bool) -> Result<PostgresSession> {
-        let address = self.address.clone();
+        self.connect_to(&self.address, writes)
+    }
+
+    fn connect_to(&self, address: &PostgresAddress, writes: bool) -> Result<PostgresSession> {
+        let address = address.clone();
         // Connect on the socket thread, which then owns the connection.
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         self.thread.handle().spawn(async move {
@@ -91,6 +127,7 @@ impl PostgresServer {
             in_transaction: Cell::new(false),
             mark: RefCell::default(),
             rows_changed: Cell::new(0),
+            answer_timeout: Cell::new(ANSWER_DEADLINE),
         })
     }
 }
@@ -109,6 +146,7 @@ pub(in crate::store) struct PostgresSession {
     /// Identifies the current transaction once it has changed something.
     mark: RefCell<Option<TransactionMark>>,
     rows_changed: Cell<u64>,
+    answer_timeout: Cell<Duration>,
 }
 
 impl PostgresSession {
@@ -262,6 +300,11 @@ impl PostgresSession {
         self.is_broken.get() || self.client.is_closed()
     }
 
+    /// Waits no longer than this for an answer.
+    pub(in crate::store) fn limit_answers(&self, timeout: Duration) {
+        self.answer_timeout.set(timeout);
+    }
+
     pub(in crate::store) fn mark_broken(&self) {
         self.is_broken.set(true);
     }
@@ -289,7 +332,8 @@ impl PostgresSession {
             return Err(StoreError::Busy);
         }
         let handle = self.thread.handle();
-        let answer = handle.block_on(async { tokio::time::timeout(ANSWER_DEADLINE, asking).await });
+        let deadline = self.answer_timeout.get();
+        let answer = handle.block_on(async { tokio::time::timeout(deadline, asking).await });
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {

@@ -5,6 +5,17 @@ use std::time::Duration;
 use crate::store::connection::Reader;
 use crate::store::error::Result;
 
+/// The connection without a pooler that a server may have beside its others, for announcements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectConnection {
+    /// There is no address for one.
+    NotConfigured,
+    /// Its address leads to the database server.
+    Direct,
+    /// Its address leads to a pooler too, so that nothing can be announced.
+    Pooled,
+}
+
 /// A database server, as one of its clients sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseServerStatus {
@@ -16,6 +27,8 @@ pub struct DatabaseServerStatus {
     pub max_connections: u64,
     /// Whether a pooler is in between.
     pub is_pooled: bool,
+    /// Whether there is a connection without one.
+    pub direct: DirectConnection,
     /// Number of its replicas.
     pub replicas: u64,
     /// How many bytes of its log the slowest replica has not applied yet; `None` without replicas, or if its user may
@@ -42,7 +55,11 @@ pub struct LiveServer {
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
-pub(in crate::store) fn status(db: &Reader, lifetime: Duration) -> Result<DatabaseServerStatus> {
+pub(in crate::store) fn status(
+    db: &Reader,
+    lifetime: Duration,
+    direct: DirectConnection,
+) -> Result<DatabaseServerStatus> {
     // Other people's sessions show only their database and user; background processes lack one of them.
     let counts = "SELECT count(*),
             CAST(coalesce(sum(CASE WHEN datname = current_database() AND application_name = 'quire'
@@ -78,6 +95,7 @@ pub(in crate::store) fn status(db: &Reader, lifetime: Duration) -> Result<Databa
         own_connections,
         max_connections,
         is_pooled: db.is_pooled(),
+        direct,
         replicas,
         replica_lag_bytes: u64::try_from(lag).ok(),
         servers,

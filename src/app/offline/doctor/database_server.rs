@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CheckResult, CheckState, finding};
-use crate::store::{DatabaseServerStatus, LiveServer, Store};
+use crate::store::{DatabaseServerStatus, DirectConnection, LiveServer, Store};
 
 /// The subject of these checks.
 const SUBJECT: &str = "database";
@@ -32,9 +32,17 @@ fn findings(status: &DatabaseServerStatus) -> Vec<CheckResult> {
         "{used} of {most} connections are in use, {} of them by Quire",
         status.own_connections
     );
-    if status.is_pooled {
-        text.push_str("; a pooler is in between, so events reach other servers up to a quarter of a second later");
-    }
+    text.push_str(match (status.is_pooled, status.direct) {
+        (false, DirectConnection::NotConfigured) => "",
+        (false, _) => "; there is no pooler in between, so DATABASE_DIRECT_URL is not needed",
+        (true, DirectConnection::Direct) => {
+            "; a pooler is in between, and events and commands are announced through DATABASE_DIRECT_URL"
+        }
+        (true, _) => {
+            "; a pooler is in between, so events and commands reach other servers up to a quarter of a second later: \
+             set DATABASE_DIRECT_URL to announce them"
+        }
+    });
     if state == CheckState::Warning {
         text.push_str("; each server needs up to seven: raise max_connections");
         if !status.is_pooled {
@@ -42,6 +50,11 @@ fn findings(status: &DatabaseServerStatus) -> Vec<CheckResult> {
         }
     }
     let mut all = vec![finding(SUBJECT, state, text)];
+    if status.direct == DirectConnection::Pooled {
+        let text = "the address in DATABASE_DIRECT_URL leads to a pooler too, so nothing can be announced: set it to \
+                    the address of the PostgreSQL server";
+        all.push(finding(SUBJECT, CheckState::Warning, text));
+    }
     if status.replicas > 0 {
         let lag = status.replica_lag_bytes.map(|bytes| bytes / 1_000_000);
         let (state, lag) = match lag {
@@ -99,6 +112,7 @@ mod tests {
             own_connections: 12,
             max_connections: 100,
             is_pooled: true,
+            direct: DirectConnection::Pooled,
             replicas: 2,
             replica_lag_bytes: Some(80_000_000),
             servers: vec![server("0.3.0", 7300), server("", 60)],
@@ -111,7 +125,10 @@ mod tests {
             shown,
             [
                 "database: Warning: 80 of 100 connections are in use, 12 of them by Quire; a pooler is in between, so \
-                 events reach other servers up to a quarter of a second later; each server needs up to seven: raise max_connections",
+                 events and commands reach other servers up to a quarter of a second later: set DATABASE_DIRECT_URL to \
+                 announce them; each server needs up to seven: raise max_connections",
+                "database: Warning: the address in DATABASE_DIRECT_URL leads to a pooler too, so nothing can be announced: \
+                 set it to the address of the PostgreSQL server",
                 "database: Warning: replicas: 2; the slowest is 80 MB of the log behind",
                 "servers: Ok: 2 are running: 0.3.0 for 2 h, an earlier version for 60 s",
             ]

@@ -1,0 +1,73 @@
+//! Indexes the members' texts of turns from older versions, in the background. A turn that cannot be indexed does not keep
+//! the others from it.
+
+use std::time::Duration;
+
+use super::{App, Error, Kind, Result};
+use crate::log;
+use crate::store::Writer;
+use crate::store::turn_texts::{self, MAX_OLDER};
+
+/// Pause between two batches, so that other writes come first.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Pause after a batch that the database was not available for, or while another server may be indexing.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
+
+impl App {
+    /// Indexes the members' texts of turns from older versions, in small batches. Returns when none remain.
+    pub async fn index_older_turns(&self) {
+        let mut limit = MAX_OLDER;
+        loop {
+            let pause = match self.index_older_batch(limit).await {
+                Ok(Some(true)) => {
+                    limit = (limit * 2).min(MAX_OLDER);
+                    PAUSE
+                }
+                Ok(Some(false)) => return,
+                Ok(None) => RETRY_PAUSE,
+                Err(error) if limit > 1 => {
+                    // The others of the batch may be fine.
+                    limit /= 2;
+                    pause_after(&error)
+                }
+                Err(error) if error.kind == Kind::Unavailable => RETRY_PAUSE,
+                Err(error) => self.skip_older_turn(&error).await,
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Returns whether turns remain, or `None` if another server is responsible for them.
+    async fn index_older_batch(&self, limit: u32) -> Result<Option<bool>> {
+        // Every server asks once after it starts, which is no reason to open a reading connection.
+        if !self.store.read_when_idle(turn_texts::has_older).await? {
+            return Ok(Some(false));
+        }
+        if !self.is_housekeeper().await? {
+            return Ok(None);
+        }
+        let index = move |db: &Writer| turn_texts::index_older(db, limit);
+        Ok(Some(self.store.write(index).await?))
+    }
+
+    /// Passes over the next turn, which alone fails with this error. Returns the pause before the next batch.
+    async fn skip_older_turn(&self, error: &Error) -> Duration {
+        let why = error.private.as_ref().unwrap_or(&error.public);
+        match self.store.write(turn_texts::skip_older).await {
+            Ok(Some(id)) => {
+                let what = "an older turn cannot be indexed: its members' texts are not found";
+                log::error(what, &[("analysis", &id), ("why", why)]);
+                PAUSE
+            }
+            Ok(None) => PAUSE,
+            Err(_) => RETRY_PAUSE,
+        }
+    }
+}
+
+fn pause_after(error: &Error) -> Duration {
+    match error.kind {
+        Kind::Unavailable => RETRY_PAUSE,
+        _ => PAUSE,
+    }
+}
