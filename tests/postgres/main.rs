@@ -11,6 +11,7 @@ mod cluster;
 mod commands;
 mod commits;
 mod experiments;
+mod failover;
 mod fleet;
 mod imports;
 mod locks;
@@ -24,6 +25,7 @@ mod scale;
 #[path = "../../src/store/postgres/schema.rs"]
 mod schema;
 mod servers;
+mod standby;
 mod store;
 #[path = "../api/support/mod.rs"]
 mod support;
