@@ -1,4 +1,4 @@
-//! Search finds equally well in a file and on a PostgreSQL server.
+//! Search finds equally well in a file and on a PostgreSQL server. RETRIEVAL_STEP=1 asks every question.
 
 use quire::store::Store;
 
@@ -7,6 +7,9 @@ use crate::set::{self, Library, Quality};
 
 /// Largest difference between the engines that is allowed.
 const TOLERANCE: f64 = 0.01;
+
+/// Languages in which the server may find more: SQLite's index splits words at vowel signs, which are not letters.
+const SPLIT_WORDS: [&str; 1] = ["hi"];
 
 /// Prints what both engines find, and compares it.
 fn compare(what: &str, file: Quality, server: Quality) {
@@ -19,12 +22,14 @@ fn compare(what: &str, file: Quality, server: Quality) {
         file.questions
     );
     assert_eq!(file.questions, server.questions, "{what}");
-    let recall = (file.recall_at_5() - server.recall_at_5()).abs();
-    let mrr = (file.mrr() - server.mrr()).abs();
-    assert!(
-        recall <= TOLERANCE && mrr <= TOLERANCE,
-        "{what}: {recall} {mrr}"
-    );
+    for lost in [
+        file.recall_at_5() - server.recall_at_5(),
+        file.mrr() - server.mrr(),
+    ] {
+        assert!(lost <= TOLERANCE, "{what}: {lost} less on the server");
+        let is_more = lost < -TOLERANCE && !SPLIT_WORDS.contains(&what);
+        assert!(!is_more, "{what}: {lost} less in the file");
+    }
 }
 
 fn open(cluster: &Cluster, database: &str) -> Store {
@@ -40,7 +45,9 @@ fn questions_find_the_same_on_both_engines() {
         Library::new(&folder),
         Library::on(open(&cluster, "postgres")),
     ];
-    let [file, server] = libraries.each_ref().map(|library| library.measure(12));
+    let step = std::env::var("RETRIEVAL_STEP");
+    let step = step.map_or(12, |step| step.parse().unwrap());
+    let [file, server] = libraries.each_ref().map(|library| library.measure(step));
     let mut all = [Quality::default(); 2];
     for ((language, file, _), (_, server, _)) in file.into_iter().zip(server) {
         compare(&language, file, server);
