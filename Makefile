@@ -133,7 +133,7 @@ bench: release  ## what Quire adds to a provider's streams; requests a second ag
 	cargo bench --bench parsers
 	cargo bench --bench documents -- $(BINARY)
 
-bench-servers: release tools  ## common requests on SQLite and on a local PostgreSQL; how late an event is on another server
+bench-servers: release tools  ## common requests and analyses on SQLite, on a local PostgreSQL, and on several servers; how late an event is on another server
 	FSYNC=on sh .ci/postgres cargo bench --bench servers -- $(BINARY)
 
 bench-gateway: release  ## passing a chat completion on, beside gateways by others that are under target/peers
