@@ -22,7 +22,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 # Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle most of the time.
 export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week postgres scale footprint layout attack bench bench-gateway bench-servers bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week postgres postgres-versions scale footprint layout attack bench bench-gateway bench-servers bench-peers compare-optimizers compare-retrieval mutations fuzz dev help evidence
 
 run:  ## build without optimizing across crates, start, print the URL; works offline and without keys
 	$(STATIC) cargo build --profile quick --locked --target $(TARGET)
@@ -105,6 +105,9 @@ postgres: tools  ## the API's tests on PostgreSQL, except those that need the SQ
 	POOLER=1 .ci/postgres cargo test --test api -- $(addprefix --skip ,$(ON_FILE))
 	QUIRE_TEST_POOLER=1 cargo test --test postgres
 
+postgres-versions: tools  ## the store's and the API's tests on PostgreSQL 14, 16, 17 and 18, from npm (VERSIONS="16 17": only these)
+	.ci/postgres-versions "$(addprefix --skip ,$(ON_FILE))" $(VERSIONS)
+
 scale: tools  ## three servers on PostgreSQL behind nginx, killed at random while 50 people run analyses (SCALE_RUNS, by default 300)
 	SCALE_RUNS=$${SCALE_RUNS:-300} cargo test --test postgres scale:: -- --nocapture
 
@@ -130,7 +133,7 @@ bench: release  ## what Quire adds to a provider's streams; requests a second ag
 	cargo bench --bench parsers
 	cargo bench --bench documents -- $(BINARY)
 
-bench-servers: release tools  ## common requests on SQLite and on a local PostgreSQL; how late an event is on another server
+bench-servers: release tools  ## common requests and analyses on SQLite, on a local PostgreSQL, and on several servers; how late an event is on another server
 	FSYNC=on sh .ci/postgres cargo bench --bench servers -- $(BINARY)
 
 bench-gateway: release  ## passing a chat completion on, beside gateways by others that are under target/peers

@@ -13,27 +13,31 @@ const MEASURE_DURATION: Duration = Duration::from_secs(4);
 
 /// Returns requests per second, and the program's CPU time per request in microseconds.
 pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
+    measure_all(&[address], &[process], request)
+}
+
+/// Returns requests per second to several servers in turn, and the CPU time of all of these processes per request in
+/// microseconds.
+pub fn measure_all(addresses: &[SocketAddr], processes: &[u32], request: &str) -> (f64, f64) {
+    let all_ticks = || -> u64 { processes.iter().copied().map(ticks_of_family).sum() };
     let (stop, completed) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
     // Each thread writes to many connections in one go and then reads from them, so that the load generator is not
     // the bottleneck.
-    let request = request.to_owned();
+    let (request, addresses) = (request.to_owned(), addresses.to_owned());
     let (flag, count) = (stop.clone(), completed.clone());
-    let client = std::thread::spawn(move || drive_load(address, &request, &flag, &count));
+    let client = std::thread::spawn(move || drive_load(&addresses, &request, &flag, &count));
     std::thread::sleep(Duration::from_millis(500));
     let (first, ticks, started_at) = (
         completed.load(Ordering::Relaxed),
-        ticks_of_family(process),
+        all_ticks(),
         Instant::now(),
     );
     std::thread::sleep(MEASURE_DURATION);
     let requests = (completed.load(Ordering::Relaxed) - first) as f64;
-    let (seconds, ticks) = (
-        started_at.elapsed().as_secs_f64(),
-        ticks_of_family(process) - ticks,
-    );
+    let (seconds, ticks) = (started_at.elapsed().as_secs_f64(), all_ticks() - ticks);
     stop.store(true, Ordering::Relaxed);
     client.join().expect("the load ends");
     (
@@ -42,9 +46,9 @@ pub fn measure(address: SocketAddr, process: u32, request: &str) -> (f64, f64) {
     )
 }
 
-fn drive_load(address: SocketAddr, request: &str, stop: &AtomicBool, done: &AtomicU64) {
-    let mut connections: Vec<TcpStream> = (0..CONNECTIONS)
-        .map(|_| {
+fn drive_load(addresses: &[SocketAddr], request: &str, stop: &AtomicBool, done: &AtomicU64) {
+    let mut connections: Vec<TcpStream> = { addresses.iter().cycle().take(CONNECTIONS) }
+        .map(|address| {
             let stream = TcpStream::connect(address).expect("a connection");
             stream.set_nodelay(true).expect("no delay");
             stream

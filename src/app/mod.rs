@@ -315,7 +315,7 @@ impl From<store::StoreError> for Error {
                 Error::new(Kind::Conflict, "another server has taken this run over")
             }
             Conflict(what) => Error::new(Kind::Conflict, format!("{what} already exists")),
-            Busy => Error::new(Kind::Unavailable, "the database is busy")
+            Busy => Error::new(Kind::Unavailable, "the database is busy or cannot be reached")
                 .resolve("try again in a moment"),
             Unknown => {
                 let error = Error::new(Kind::Unavailable, "the connection to the database was lost: it is unknown whether this was stored")

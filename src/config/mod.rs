@@ -424,8 +424,6 @@ fn build_config(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config
     }
 }
 
-}
-
 fn ui_port(checker: &mut Checker) -> Option<u16> {
     let ui_port = checker.port("UI_PORT");
     if ui_port.is_some_and(|port| port != 0) && checker.text("UI_PORT") == checker.text("PORT") {

@@ -1,6 +1,6 @@
 //! A PostgreSQL server in a temporary folder, reachable only through a socket there; if wanted, through PgBouncer, which
 //! passes each transaction to any of its connections. With QUIRE_TEST_POOLER, every test goes through it, except those of
-//! what a pooler cannot do.
+//! what a pooler cannot do. QUIRE_TEST_POSTGRES_PROGRAMS is the folder of the programs of another version.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -22,8 +22,11 @@ pub struct Cluster {
     pooler: Option<Child>,
 }
 
-/// Returns the folder of the newest installed server's programs.
+/// Returns the folder of the server's programs: of the newest installed version, unless another one is chosen.
 fn programs() -> PathBuf {
+    if let Some(folder) = std::env::var_os("QUIRE_TEST_POSTGRES_PROGRAMS") {
+        return PathBuf::from(folder);
+    }
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -149,7 +152,7 @@ impl Cluster {
             self.folder.display()
         );
         let started = self.control(&["-w", "-o", &options, "start"]);
-        assert!(started, "see {}/log", self.folder.display());
+        assert!(started, "see {}/data.log", self.folder.display());
     }
 
     /// Stops the server's processes at once, which closes all connections.
@@ -188,21 +191,39 @@ impl Cluster {
     }
 
     fn control(&self, arguments: &[&str]) -> bool {
-        let status = command(&self.programs.join("pg_ctl"), &self.folder)
+        self.control_in("data", arguments)
+    }
+
+    /// Controls the server whose data are in a part of the folder, and returns whether that succeeded.
+    pub fn control_in(&self, data: &str, arguments: &[&str]) -> bool {
+        let status = self
+            .program("pg_ctl")
             .arg("-D")
-            .arg(self.folder.join("data"))
+            .arg(self.folder.join(data))
             .arg("-l")
-            .arg(self.folder.join("log"))
+            .arg(self.folder.join(format!("{data}.log")))
             .args(arguments)
             .status();
         status.is_ok_and(|status| status.success())
     }
 
+    /// Returns a command that runs one of the server's programs.
+    pub fn program(&self, name: &str) -> Command {
+        command(&self.programs.join(name), &self.folder)
+    }
+
     /// Runs a script and returns its error messages.
     pub fn run(&self, script: &str) -> String {
-        let mut psql = Command::new(self.programs.join("psql"))
+        self.run_on(5432, script)
+    }
+
+    /// Runs a script on the server at this port of the folder, and returns its error messages.
+    pub fn run_on(&self, port: u16, script: &str) -> String {
+        // Debian's, because packages of a server alone do not have it.
+        let mut psql = Command::new("psql")
             .args(["-X", "-q", "-U", "quire", "-d", "postgres", "-f", "-", "-h"])
             .arg(&self.folder)
+            .args(["-p", &port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -12,6 +12,7 @@ mod commands;
 mod commits;
 mod direct_address;
 mod experiments;
+mod failover;
 mod fleet;
 mod imports;
 mod locks;
@@ -30,6 +31,7 @@ mod scenarios;
 mod schema;
 mod servers;
 mod shared_limits;
+mod standby;
 mod store;
 #[path = "../api/support/mod.rs"]
 mod support;

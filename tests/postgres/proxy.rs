@@ -46,7 +46,12 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn start(cluster: &Cluster) -> Self {
-        let socket = cluster.folder().join(".s.PGSQL.5432");
+        Self::on_port(cluster, 5432)
+    }
+
+    /// Starts one in front of the server at this port of the folder.
+    pub fn on_port(cluster: &Cluster, port: u16) -> Self {
+        let socket = cluster.folder().join(format!(".s.PGSQL.{port}"));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let fault = Arc::new(AtomicU8::new(FORWARD));
@@ -88,6 +93,11 @@ impl Proxy {
     /// Returns the address of the database through the proxy.
     pub fn database(&self) -> String {
         format!("postgres://quire@{}/postgres?sslmode=disable", self.address)
+    }
+
+    /// Returns the host and port of the proxy.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Returns the switch for the next fault.

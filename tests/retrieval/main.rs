@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "../postgres/cluster.rs"]
+#[allow(dead_code, reason = "the tests of the store use the rest")]
+mod cluster;
+mod engines;
 mod meaning;
 mod set;
 

@@ -156,6 +156,12 @@ pub fn test_document(owner: &User, number: u32, name: &str) -> Document {
     }
 }
 
+/// Opens a store in a folder.
+pub fn open(folder: &Path) -> Store {
+    let path: PathBuf = folder.join("quire.db");
+    Store::open(&StoreSettings { path }).unwrap()
+}
+
 /// All languages in one store, and each also in a default FTS5 index.
 pub struct Library {
     store: Store,
@@ -165,8 +171,11 @@ pub struct Library {
 
 impl Library {
     pub fn new(folder: &Path) -> Self {
-        let path: PathBuf = folder.join("quire.db");
-        let store = Store::open(&StoreSettings { path }).unwrap();
+        Self::on(open(folder))
+    }
+
+    /// Fills an empty store.
+    pub fn on(store: Store) -> Self {
         let plain = Connection::open_in_memory().unwrap();
         let mut library = Self {
             store,
@@ -276,9 +285,14 @@ fn find_plain(plain: &Connection, language: &str, question: &str) -> Vec<(String
 /// Measures all articles of a language as one long document of about 240 pages, with our search and with SQLite's
 /// own, over every `step`th question.
 pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Quality) {
+    measure_long_on(open(folder), language, step)
+}
+
+/// Like [`measure_long`], in an empty store.
+pub fn measure_long_on(store: Store, language: &str, step: usize) -> (Quality, Quality) {
     let articles = load_articles(language);
     let report = Article::join_articles("Report", &articles);
-    let shelf = Shelf::new(folder);
+    let shelf = Shelf::on(store);
     let id = shelf.put(0, 1, &report);
     let index = Connection::open_in_memory().unwrap();
     create_plain(&index, language);
@@ -310,8 +324,11 @@ pub struct Shelf {
 #[allow(dead_code, reason = "the bench has its own")]
 impl Shelf {
     pub fn new(folder: &Path) -> Self {
-        let path: PathBuf = folder.join("quire.db");
-        let store = Store::open(&StoreSettings { path }).unwrap();
+        Self::on(open(folder))
+    }
+
+    /// Adds the users to an empty store.
+    pub fn on(store: Store) -> Self {
         let people = [test_user(0), test_user(1)];
         for row in people.clone() {
             store.write_now(move |db| users::insert(db, &row)).unwrap();

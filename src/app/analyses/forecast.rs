@@ -80,7 +80,7 @@ impl Analyses<'_> {
         };
         let (blind_models, is_unseen) = self.blind_models(user, &plan);
         Ok(AnalysisForecast {
-            blind_models: blind_models,
+            blind_models,
             no_model_sees_images: is_unseen,
             too_small: self.too_small(user, &calls),
             budget_standing: standing,

@@ -1,16 +1,24 @@
-//! Database addresses such as `postgres://user:password@host/name`, and how to connect to them.
+//! Database addresses such as `postgres://user:password@host/name`, and how to connect to them. Of several hosts, the
+//! one that accepts changes is used.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, Connection, Socket};
 
+use super::errors::meaning;
+use super::hosts;
 use super::tls::{EncryptedStream, Encryption};
-use crate::store::error::OpenError;
+use crate::store::error::{OpenError, Result, StoreError};
 
 /// Timeout for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for trying all hosts. Each gets its share, because one that accepts connections and never answers must not keep
+/// from the next.
+const ALL_HOSTS_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time after which a connection with unacknowledged packets counts as lost.
 const TCP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Idle time before a connection is probed.
@@ -19,7 +27,10 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// A validated address.
 #[derive(Clone)]
 pub struct PostgresAddress {
-    config: Config,
+    /// One per host.
+    hosts: Arc<[Config]>,
+    /// Number of the host that accepted the last connection, to begin with.
+    current: Arc<AtomicUsize>,
     encryption: Encryption,
 }
 
@@ -30,7 +41,7 @@ impl PostgresAddress {
     ///
     /// # Errors
     /// Returns an error, without the password, if the address or an authority is not valid.
-    pub fn parse(text: &str, authorities: Option<&str>) -> Result<Self, OpenError> {
+    pub fn parse(text: &str, authorities: Option<&str>) -> std::result::Result<Self, OpenError> {
         let refused = |error: tokio_postgres::Error| {
             OpenError::Failed(format!("it is not an address of PostgreSQL: {error}"))
         };
@@ -55,14 +66,18 @@ impl PostgresAddress {
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
         let encryption = Encryption::new(authorities)
             .map_err(|why| OpenError::Failed(format!("QUIRE_CA_FILE: {why}")))?;
-        Ok(Self { config, encryption })
+        Ok(Self {
+            hosts: hosts::split(config).into(),
+            current: Arc::default(),
+            encryption,
+        })
     }
 
     /// Connects. The connection lives in a task on the current runtime, which ends with the client.
     ///
     /// # Errors
-    /// Returns an error if the server cannot be reached or rejects the connection.
-    pub(super) async fn connect(self) -> Result<Client, tokio_postgres::Error> {
+    /// `Busy` if no host can be reached or accepts changes; another error if one rejects the connection.
+    pub(super) async fn connect(self) -> Result<Client> {
         let (client, connection) = self.open().await?;
         drop(tokio::task::spawn(connection));
         Ok(client)
@@ -71,11 +86,27 @@ impl PostgresAddress {
     /// Connects. The caller drives the connection.
     ///
     /// # Errors
-    /// Returns an error if the server cannot be reached or rejects the connection.
+    /// `Busy` if no host can be reached or accepts changes; another error if one rejects the connection.
     pub(super) async fn open(
         self,
-    ) -> Result<(Client, Connection<Socket, EncryptedStream<Socket>>), tokio_postgres::Error> {
-        self.config.connect(self.encryption).await
+    ) -> Result<(Client, Connection<Socket, EncryptedStream<Socket>>)> {
+        let count = self.hosts.len();
+        let share = ALL_HOSTS_TIMEOUT / count.max(1) as u32;
+        let first = self.current.load(Relaxed);
+        let mut why = StoreError::Busy;
+        for number in (first..first + count).map(|number| number % count) {
+            let connecting = self.hosts[number].connect(self.encryption.clone());
+            match tokio::time::timeout(share, connecting).await {
+                Ok(Ok(connected)) => {
+                    self.current.store(number, Relaxed);
+                    return Ok(connected);
+                }
+                // That a password is wrong says more than that another host is away.
+                Ok(Err(error)) if why == StoreError::Busy => why = meaning(&error).0,
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        Err(why)
     }
 }
 
@@ -140,7 +171,7 @@ mod tests {
             ),
         ] {
             let parsed = PostgresAddress::parse(address, None).expect("valid");
-            assert_eq!(parsed.config.get_ssl_mode(), mode, "{address}");
+            assert_eq!(parsed.hosts[0].get_ssl_mode(), mode, "{address}");
         }
         let refused = PostgresAddress::parse("postgres://q:geheim@h:port/x", None);
         assert!(refused.is_err_and(|error| !error.to_string().contains("geheim")));

@@ -7,6 +7,7 @@ pub(super) mod address;
 pub(super) mod direct_address;
 pub mod earlier_version;
 mod errors;
+mod hosts;
 mod io_thread;
 pub(super) mod lost_commit;
 pub(super) mod migrate;

@@ -107,14 +107,15 @@ impl PostgresServer {
         self.thread.handle().spawn(async move {
             let connected = async {
                 let client = address.connect().await?;
-                let is_pooled = pooler::is_between(&client).await?;
-                Ok((client, is_pooled))
+                let is_pooled = pooler::is_between(&client).await;
+                let is_pooled = is_pooled.map_err(|error| meaning(&error).0)?;
+                Ok::<_, StoreError>((client, is_pooled))
             };
             let _ = answer.send(tokio::time::timeout(CONNECT_DEADLINE, connected).await);
         });
         let (client, is_pooled) = match answered.recv() {
             Ok(Ok(Ok(connected))) => connected,
-            Ok(Ok(Err(error))) => return Err(meaning(&error).0),
+            Ok(Ok(Err(error))) => return Err(error),
             Ok(Err(_)) | Err(_) => return Err(StoreError::Busy),
         };
         Ok(PostgresSession {
