@@ -71,7 +71,10 @@ fn files_of_a_database_move_to_the_bucket_and_every_server_reads_them() {
     assert_eq!(content(&mut elsewhere, &new), "The toll is due in June.");
     assert_eq!(cluster.run(left), "");
     for folder in [&first, &second] {
-        assert_eq!((files(folder, "documents"), files(folder, "tmp")), (0, 0));
+        // The new document may still be being read.
+        wait_for("no file remains", || {
+            (files(folder, "documents"), files(folder, "tmp")) == (0, 0)
+        });
     }
 }
 
