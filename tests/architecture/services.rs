@@ -13,6 +13,7 @@ const COMPOSITION_FILES: &[&str] = &[
     "app/servers.rs",
     "app/replica.rs",
     "app/housekeeping.rs",
+    "app/older_turns.rs",
     // An experiment runs longer than the request that starts it.
     "app/experiments/mod.rs",
     "app/experiments/runner.rs",

@@ -5,6 +5,7 @@
 
 pub(super) mod address;
 pub(super) mod direct_address;
+pub mod direct_connection;
 pub mod earlier_version;
 mod errors;
 mod hosts;

@@ -12,12 +12,12 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row, RowStream, SimpleQueryMessage, Statement};
 
 use super::address::PostgresAddress;
+use super::direct_connection::DirectConnection;
 use super::errors::meaning;
 use super::io_thread::IoThread;
 use super::notices::RunNotices;
 use super::pooler;
 use super::row::{EncodedParam, UntypedParam};
-use super::status::DirectConnection;
 use super::transaction_mark::TransactionMark;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;

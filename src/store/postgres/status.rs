@@ -2,19 +2,9 @@
 
 use std::time::Duration;
 
+use super::direct_connection::DirectConnection;
 use crate::store::connection::Reader;
 use crate::store::error::Result;
-
-/// The connection without a pooler that a server may have beside its others, for announcements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DirectConnection {
-    /// There is no address for one.
-    NotConfigured,
-    /// Its address leads to the database server.
-    Direct,
-    /// Its address leads to a pooler too, so that nothing can be announced.
-    Pooled,
-}
 
 /// A database server, as one of its clients sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
