@@ -7,9 +7,9 @@ use crate::domain::id::UserId;
 /// Origin of a call, to attribute failures that its request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
-    /// Hash of the user.
+    /// Hash of the user's ID; calls without a user share one hash.
     pub user_hash: u64,
-    /// Hash of the prompt.
+    /// Hash of the prompt; equal prompts have equal hashes.
     pub prompt_hash: u64,
 }
 
