@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Arrows are the only permitted imports; `tests/architecture/main.rs` enforces them. The drawing leaves out
-//! `config`, `clock`, `tls`, and `log`, which are small leaves. Start reading at `domain::analysis`, then
+//! `config`, `clock`, `tls`, `log`, and the connections that some of these share (`objects`, `shared_limits`). Start reading at `domain::analysis`, then
 //! `domain::pattern` (what a run is), `engine::runner` (how it executes), and `http::routes` (every entry point).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail loudly"))]

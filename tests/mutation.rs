@@ -133,6 +133,7 @@ fn load_seeds() -> Vec<Vec<u8>> {
         br#"{"solution":"s","reason":"r","better":"A","accuracy":4,"completeness":"8/10","relevance":9,"clarity":1}"#.to_vec(),
         br#"{"name":"n","space":[{"dial":"model","values":["a/b",["a/b","c/d"]]},{"dial":"temperature","values":[null,0.5]}],"base":{"parameters":{}},"current":{"temperature":0.5},"evaluator":{"kind":"pairwise","model":"j/k"},"objective":{"kind":"weighted","dollar":1,"second":0.1},"budget":{"evaluations":9},"indifference":0.02,"wrong":0.1,"seed":1}"#.to_vec(),
         br#"{"error":{"message":"Rate limit","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#.to_vec(),
+        b"*4\r\n:1\r\n$5\r\nhello\r\n$-1\r\n*1\r\n+OK\r\n-ERR no\r\n".to_vec(),
     ];
     for folder in ["streams", "documents"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -223,6 +224,11 @@ fn mutated_settings_are_handled() {
 #[test]
 fn mutated_demo_prompts_are_handled() {
     feed_mutated("demo");
+}
+
+#[test]
+fn mutated_redis_replies_are_handled() {
+    feed_mutated("redis");
 }
 
 #[test]

@@ -30,7 +30,10 @@ impl App {
                     limit /= 2;
                     pause_after(&error)
                 }
-                Err(error) if error.kind == Kind::Unavailable => RETRY_PAUSE,
+                Err(error) if error.kind == Kind::Unavailable => {
+                    log::warn("older turns cannot be indexed yet", &[("why", &error)]);
+                    RETRY_PAUSE
+                }
                 Err(error) => self.skip_older_turn(&error).await,
             };
             tokio::time::sleep(pause).await;
@@ -55,7 +58,7 @@ impl App {
         let why = error.private.as_ref().unwrap_or(&error.public);
         match self.store.write(turn_texts::skip_older).await {
             Ok(Some(id)) => {
-                let what = "an older turn cannot be indexed: its members' texts are not found";
+                let what = "an older turn was skipped: search does not find its members' texts";
                 log::error(what, &[("analysis", &id), ("why", why)]);
                 PAUSE
             }

@@ -165,7 +165,7 @@ impl Membership {
 
     /// Returns whether this process may declare servers dead whose rows have expired. It may not after it has lost the
     /// database itself, until the others have had the time to renew their rows.
-    pub fn judges_others(&self) -> impl Fn() -> bool + Send + 'static {
+    pub fn may_declare_dead(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.state().judges(clock::instant())
     }

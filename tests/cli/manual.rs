@@ -169,12 +169,21 @@ fn settings_and_addresses_that_are_named_exist() {
             .skip(1)
             .map(|rest| rest.split(')').next().unwrap())
         {
-            if !topics().unwrap().iter().any(|topic| topic.id == target) {
+            let (id, section) = target.split_once('#').unwrap_or((target, ""));
+            let all = topics().unwrap();
+            let topic = all.iter().find(|topic| topic.id == id);
+            if !topic.is_some_and(|topic| section.is_empty() || has_section(&topic.text, section)) {
                 faults.push(format!("{name}: no topic {target}"));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a heading of the text has this address.
+fn has_section(text: &str, anchor: &str) -> bool {
+    let mut titles = text.lines().filter_map(|line| line.strip_prefix("## "));
+    titles.any(|title| title.to_lowercase().replace(' ', "-") == anchor)
 }
 
 fn matches_route(route: &str, path: &str) -> bool {

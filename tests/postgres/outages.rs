@@ -41,13 +41,9 @@ fn stalling_once() -> Provider {
 
 /// Takes over runs as a server does.
 fn take_over(store: &Store) -> Vec<AnalysisId> {
-    let (boot, judges_others) = (boot(store), membership(store).judges_others());
-    let taken = store.write_now(move |db| {
-        if judges_others() {
-            servers::remove_expired(db)?;
-        }
-        servers::take_over_runs(db, &boot, 9)
-    });
+    let (boot, may_declare_dead) = (boot(store), membership(store).may_declare_dead());
+    let taken =
+        store.write_now(move |db| servers::take_over_lost_runs(db, &may_declare_dead, &boot, 9));
     let taken = taken.unwrap_or_default();
     taken.into_iter().map(|(id, _)| id).collect()
 }
@@ -70,7 +66,10 @@ fn after_an_outage_the_first_server_gives_the_others_time_to_return() {
     let (id, server) = (run.clone(), boot(&other));
     let leased = other.write_now(move |db| servers::lease_run(db, &id, &server, ""));
     leased.unwrap();
-    wait_for("the first one may judge", membership(&one).judges_others());
+    wait_for(
+        "the first one may judge",
+        membership(&one).may_declare_dead(),
+    );
 
     proxy.set(REFUSE);
     cluster.halt();

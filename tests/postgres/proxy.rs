@@ -144,7 +144,7 @@ fn connect(client: TcpStream, socket: PathBuf, fault: Arc<AtomicU8>) {
             has_call |= bytes[..length].windows(CALL.len()).any(|part| part == CALL);
             if bytes[..length] == *COMMIT {
                 let cut = match seen.load(Ordering::SeqCst) {
-                    HOLD | REFUSE => FORWARD,
+                    HOLD | REFUSE | BLACK_HOLE => FORWARD,
                     CUT_OFF_CALL if has_call => CUT_OFF,
                     CUT_OFF_CALL => FORWARD,
                     _ => seen.swap(FORWARD, Ordering::SeqCst),

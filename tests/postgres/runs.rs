@@ -66,17 +66,21 @@ pub fn follow_and_stop(cluster: &Cluster) {
             break;
         }
     }
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_time().build().unwrap();
     if is_direct {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_time().build().unwrap();
         let announced =
             async { tokio::time::timeout(WAIT_TIMEOUT, notices.wait_for_events(&run)).await };
-        assert!(
-            runtime.block_on(announced).is_ok(),
-            "its events are announced"
-        );
+        let is_announced = runtime.block_on(announced).is_ok();
+        assert!(is_announced, "its events are announced");
     }
     cancel(elsewhere, &id);
+    if is_direct {
+        let command = notices.wait_for_command(|driven| *driven == run);
+        let announced = async { tokio::time::timeout(WAIT_TIMEOUT, command).await };
+        let is_announced = runtime.block_on(announced).is_ok();
+        assert!(is_announced, "a command is announced");
+    }
     provider.wait_for_disconnect("slow");
     // Both servers show the same events, the last of which ends the stream.
     let all: Vec<Event> = client

@@ -23,6 +23,8 @@ use super::support::server::Folder;
 #[test]
 fn leases_and_takeovers_use_no_servers_wall_clock() {
     for file in [
+        "src/app/documents/reading_leases.rs",
+        "src/app/experiments/leases.rs",
         "src/app/servers.rs",
         "src/engine/servers.rs",
         "src/store/membership.rs",

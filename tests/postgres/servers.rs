@@ -31,10 +31,7 @@ pub fn insert_run(cluster: &Cluster, number: u128) -> AnalysisId {
 /// Takes over runs as a server does that has reached the database all the time.
 fn take_over(store: &Store) -> Vec<(AnalysisId, RunLease)> {
     let boot = boot(store);
-    let taken = store.write_now(move |db| {
-        servers::remove_expired(db)?;
-        servers::take_over_runs(db, &boot, 9)
-    });
+    let taken = store.write_now(move |db| servers::take_over_lost_runs(db, || true, &boot, 9));
     taken.unwrap()
 }
 

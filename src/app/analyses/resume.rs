@@ -97,13 +97,10 @@ impl Analyses<'_> {
             let runs = self.store.read(analyses::list_unfinished).await?;
             return Ok(runs.into_iter().map(|id| (id, None)).collect());
         };
-        let (boot, judges_others) = (membership.boot(), membership.judges_others());
+        let (boot, may_declare_dead) = (membership.boot(), membership.may_declare_dead());
         let take_over_lost = move |db: &Writer| {
-            // Asked here, because the database may have been away while this change waited.
-            if judges_others() {
-                servers::remove_expired(db)?;
-            }
-            let taken_over = servers::take_over_runs(db, &boot, MAX_TAKEN_OVER)?;
+            let taken_over =
+                servers::take_over_lost_runs(db, &may_declare_dead, &boot, MAX_TAKEN_OVER)?;
             // Otherwise, this server may have taken over its own runs.
             servers::check_alive(db, &boot)?;
             Ok((taken_over, servers::runs_of(db, &boot)?))

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Journal;
-use crate::store::{StoreError, Writer, events};
+use crate::store::events::{self, StoredEvent};
+use crate::store::{Reader, StoreError, Writer};
 
 impl Journal {
     /// Stores all pending batches in one transaction, retrying after each of these pauses.
@@ -54,15 +55,16 @@ impl Journal {
     }
 
     /// Forgets the batches whose outcome is unknown if they were stored after all, because a repetition would be refused
-    /// or count their calls twice. One transaction stored all of them or none.
+    /// or count their calls twice. One transaction stored all of them or none. Compares their events, because a server
+    /// that has taken the run over gives the same numbers to its own.
     async fn forget_stored(&mut self) -> Result<(), StoreError> {
-        let id = self.id.clone();
-        let last = (self.store)
-            .read(move |db| events::last_seq(db, &id))
-            .await?;
-        let unknown = self.pending_batches.iter().take(self.uncertain_batches);
-        let mut events = unknown.flat_map(|batch| &batch.events);
-        if events.all(|event| event.stored_event.seq <= last) {
+        let uncertain = self.pending_batches.iter().take(self.uncertain_batches);
+        let events = uncertain.flat_map(|batch| &batch.events);
+        let expected: Vec<StoredEvent> = events.map(|event| event.stored_event.clone()).collect();
+        let before = expected.first().map_or(0, |event| event.seq - 1);
+        let (id, count) = (self.id.clone(), expected.len() as u32);
+        let list = move |db: &Reader| events::list_after(db, &id, before, count);
+        if self.store.read(list).await? == expected {
             self.pending_batches.drain(..self.uncertain_batches);
             self.uncertain_batches = 0;
         }

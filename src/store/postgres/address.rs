@@ -66,8 +66,16 @@ impl PostgresAddress {
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
         let encryption = Encryption::new(authorities)
             .map_err(|why| OpenError::Failed(format!("QUIRE_CA_FILE: {why}")))?;
+        let mut hosts = hosts::split(config);
+        if hosts.len() > 1 {
+            // A host may have two addresses, of which one does not answer.
+            let time = ALL_HOSTS_TIMEOUT / hosts.len() as u32 / 2;
+            for host in &mut hosts {
+                host.connect_timeout(time.min(CONNECT_TIMEOUT));
+            }
+        }
         Ok(Self {
-            hosts: hosts::split(config).into(),
+            hosts: hosts.into(),
             current: Arc::default(),
             encryption,
         })
@@ -101,7 +109,7 @@ impl PostgresAddress {
                     self.current.store(number, Relaxed);
                     return Ok(connected);
                 }
-                // That a password is wrong says more than that another host is away.
+                // Prefer a rejected password over an unreachable host as the reported cause.
                 Ok(Err(error)) if why == StoreError::Busy => why = meaning(&error).0,
                 Ok(Err(_)) | Err(_) => {}
             }

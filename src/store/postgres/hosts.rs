@@ -15,7 +15,8 @@ pub(super) fn split(config: Config) -> Vec<Config> {
     );
     let count = hosts.len().max(ips.len());
     let fits = |length: usize| length == 0 || length == count;
-    if !fits(hosts.len())
+    if count == 0
+        || !fits(hosts.len())
         || !fits(ips.len())
         || !(ports.len() <= 1 || fits(ports.len()))
         || config.get_load_balance_hosts() == LoadBalanceHosts::Random

@@ -181,14 +181,31 @@ pub fn check_alive(db: &Writer, boot: &str) -> Result<()> {
 }
 
 /// Declares the servers dead whose rows have expired, which frees their leases and ends their reservations. Only a server
-/// that has reached the database all the time may do so: see `Membership::judges_others`.
+/// that has reached the database all the time may do so: see `Membership::may_declare_dead`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn remove_expired(db: &Writer) -> Result<()> {
+fn remove_expired(db: &Writer) -> Result<()> {
     // Deleting a row locks and reads it again, so a server that has renewed it in the meantime is spared.
     db.run("DELETE FROM servers WHERE until <= quire_now()", [])
         .map(drop)
+}
+
+/// Takes over unfinished runs of servers that are dead, oldest first. Asks inside the transaction whether this server may
+/// declare others dead, because the database may have been away while it waited.
+///
+/// # Errors
+/// Returns an error if the database cannot be written.
+pub fn take_over_lost_runs(
+    db: &Writer,
+    may_declare_dead: impl Fn() -> bool,
+    boot: &str,
+    limit: u32,
+) -> Result<Vec<(AnalysisId, RunLease)>> {
+    if may_declare_dead() {
+        remove_expired(db)?;
+    }
+    take_over_runs(db, boot, limit)
 }
 
 /// Takes over unfinished runs of servers whose rows are gone, oldest first.

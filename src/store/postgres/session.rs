@@ -87,8 +87,10 @@ impl PostgresServer {
 
     /// Exchanges notices with the other servers of the database. `boot` is unique to this server.
     pub(in crate::store) fn start_notices(&self, boot: Arc<str>) -> RunNotices {
-        let direct = self.direct.as_ref().map(|(address, _)| address);
-        let address = direct.unwrap_or(&self.address).clone();
+        // Behind a pooler, the other address may still be able to listen.
+        let direct = self.direct.as_ref().filter(|(_, is_pooled)| !is_pooled);
+        let address = direct.map_or(&self.address, |(address, _)| address);
+        let address = address.clone();
         RunNotices::start(address, self.thread.handle(), boot)
     }
 

@@ -38,7 +38,10 @@ fn findings(status: &DatabaseServerStatus) -> Vec<CheckResult> {
         (true, DirectConnection::Direct) => {
             "; a pooler is in between, and events and commands are announced through DATABASE_DIRECT_URL"
         }
-        (true, _) => {
+        (true, DirectConnection::Pooled) => {
+            "; a pooler is in between, so events and commands reach other servers up to a quarter of a second later"
+        }
+        (true, DirectConnection::NotConfigured) => {
             "; a pooler is in between, so events and commands reach other servers up to a quarter of a second later: \
              set DATABASE_DIRECT_URL to announce them"
         }
@@ -125,8 +128,7 @@ mod tests {
             shown,
             [
                 "database: Warning: 80 of 100 connections are in use, 12 of them by Quire; a pooler is in between, so \
-                 events and commands reach other servers up to a quarter of a second later: set DATABASE_DIRECT_URL to \
-                 announce them; each server needs up to seven: raise max_connections",
+                 events and commands reach other servers up to a quarter of a second later; each server needs up to seven: raise max_connections",
                 "database: Warning: the address in DATABASE_DIRECT_URL leads to a pooler too, so nothing can be announced: \
                  set it to the address of the PostgreSQL server",
                 "database: Warning: replicas: 2; the slowest is 80 MB of the log behind",
