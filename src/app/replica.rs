@@ -313,7 +313,7 @@ impl App {
         let app = Arc::clone(self);
         let work = move || {
             let Some(shipper) = &app.replica else { return };
-            app.store.close_to_changes();
+            app.store.close_for_writes();
             let left = until
                 .saturating_duration_since(clock::instant())
                 .max(Duration::from_secs(2));

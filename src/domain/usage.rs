@@ -111,10 +111,10 @@ pub struct UserLimits {
     /// Maximum cost per month on the server's keys.
     #[serde(default, rename = "month_usd")]
     pub month_cost: Option<MicroDollars>,
-    /// Maximum tokens per day, on any key.
+    /// Maximum tokens per day, over all keys.
     #[serde(default)]
     pub day_tokens: Option<u64>,
-    /// Maximum tokens per month, on any key.
+    /// Maximum tokens per month, over all keys.
     #[serde(default)]
     pub month_tokens: Option<u64>,
 }

@@ -50,7 +50,7 @@ fn not_available(model: &str) -> CallError {
     CallError::new(CallErrorKind::Rejected, why)
 }
 
-// Remembers a rejected field, so that the next call omits it immediately.
+// Sends the request, and again without each optional field that the provider rejects. Later calls omit these fields.
 async fn ask(
     inner: &LlmInner,
     entry: &RegisteredProvider,

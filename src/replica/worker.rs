@@ -279,7 +279,7 @@ impl ReplicatorWorker {
             "another Quire has taken over this replica; nothing more can be stored here",
             &[("replica", &self.settings.display_address)],
         );
-        self.store.close_to_changes();
+        self.store.close_for_writes();
         let send_result = self.send_last();
         let mut status = lock(&self.status);
         status.superseded = true;

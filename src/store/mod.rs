@@ -428,7 +428,7 @@ impl Store {
 
     /// Refuses new changes, completes the queued ones, and lets the follower read the log before emptying it. Reads
     /// continue to work. Blocking.
-    pub fn close_to_changes(&self) {
+    pub fn close_for_writes(&self) {
         self.0.write_queue.close();
         while !*self.0.commit_queue.borrow() && self.0.commit_queue.has_changed().is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(10));

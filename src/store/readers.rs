@@ -26,7 +26,7 @@ pub(super) struct ReadPool {
     started: Mutex<u32>,
     connector: Arc<DatabaseConnector>,
     /// Holds one additional reference for each query without a result.
-    unanswered_guard: Arc<()>,
+    pending_queries: Arc<()>,
     health: Arc<StoreHealth>,
 }
 
@@ -71,7 +71,7 @@ impl ReadPool {
             pool,
             started: Mutex::new(0),
             connector,
-            unanswered_guard: Arc::new(()),
+            pending_queries: Arc::new(()),
             health,
         }
     }
@@ -84,7 +84,7 @@ impl ReadPool {
         deliver: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Job {
         let health = Arc::clone(&self.health);
-        let unanswered = Arc::clone(&self.unanswered_guard);
+        let unanswered = Arc::clone(&self.pending_queries);
         self.start_thread_if_needed();
         Box::new(move |db| {
             let result = db.and_then(|db| {
@@ -101,7 +101,7 @@ impl ReadPool {
     /// Starts a thread if there are more queries than threads. Sequential queries, such as those at startup, need only
     /// one thread, and one connection with one page cache.
     fn start_thread_if_needed(&self) {
-        let unanswered = Arc::strong_count(&self.unanswered_guard) - 1;
+        let unanswered = Arc::strong_count(&self.pending_queries) - 1;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if *started >= self.connector.max_readers() || *started as usize >= unanswered {
             return;

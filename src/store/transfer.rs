@@ -280,7 +280,7 @@ mod tests {
         let log = |path: &Path| format!("{}-wal", path.display());
         fs::copy(&path, &killed).expect("a copy");
         fs::copy(log(&path), log(&killed)).expect("a copy");
-        store.close_to_changes();
+        store.close_for_writes();
         let copied = folder.path().join("copied.db");
         let sql = format!("VACUUM INTO '{}'", copied.display());
         let original = Writer::open_sqlite(&path, false).expect("the file");

@@ -112,13 +112,13 @@ impl ToolCallBuilder {
         let call = &self.0[at].call;
         let is_other = !id.is_empty() && !call.id.is_empty() && call.id != id;
         // Some hosts number every call 0 and send no ID, so a second complete call is a new one.
-        let is_next = id.is_empty()
+        let is_next_call = id.is_empty()
             && !name.is_empty()
             && call.arguments.trim() != "{}"
             && call.arguments.trim() != fragment.arguments.trim()
             && is_object(&call.arguments)
             && is_object(fragment.arguments);
-        if is_next {
+        if is_next_call {
             return None;
         }
         // Gemini's compatible endpoint numbers every parallel call 0. Other hosts give one call a new ID with every

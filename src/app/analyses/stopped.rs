@@ -13,7 +13,7 @@ pub(super) struct StoppedRun {
     analysis: Analysis,
     answers: Vec<StageAnswer>,
     /// The text to continue; `None` to write the answer from the drafts.
-    continued_answer: Option<StageAnswer>,
+    answer_to_continue: Option<StageAnswer>,
 }
 
 impl StoppedRun {
@@ -54,14 +54,14 @@ impl StoppedRun {
         let run = Self {
             analysis,
             answers,
-            continued_answer: continued,
+            answer_to_continue: continued,
         };
         Ok(run.check().map(|()| Some(run)))
     }
 
     fn check(&self) -> Result<()> {
         let plan = &self.analysis.plan;
-        if self.continued_answer.is_some() {
+        if self.answer_to_continue.is_some() {
             return match plan.arrangement {
                 Arrangement::Vote => conflict_error("a vote cannot be continued", "ask again"),
                 _ => Ok(()),
@@ -92,7 +92,7 @@ impl StoppedRun {
             request.prompt.clone_from(&self.analysis.request.prompt);
         }
         let drafts = drafts_of(&self.analysis.plan, &self.answers);
-        let Some(continued) = &self.continued_answer else {
+        let Some(continued) = &self.answer_to_continue else {
             context.drafts = drafts;
             return;
         };

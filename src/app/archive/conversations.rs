@@ -83,7 +83,7 @@ pub(super) struct HistoryImport<'a> {
 }
 
 impl<'a> HistoryImport<'a> {
-    /// Loads the state of the existing history.
+    /// Loads the hashes of the answers that are already there.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

@@ -107,9 +107,15 @@ impl Experiments<'_> {
         };
         let mut notes = Vec::new();
         if applied.default {
-            notes.push(self.previous_default(&caller.user, &applied).await?);
+            notes.push(
+                self.restore_previous_default(&caller.user, &applied)
+                    .await?,
+            );
         }
-        notes.push(self.previous_recipe(caller, &applied, origin).await?);
+        notes.push(
+            self.restore_previous_recipe(caller, &applied, origin)
+                .await?,
+        );
         let entry = origin.audit_entry(Some(&caller.user), "experiment.revert", id.as_str());
         let id = id.clone();
         let pending_write = self.0.store.write(move |db| {
@@ -120,7 +126,7 @@ impl Experiments<'_> {
         Ok(notes)
     }
 
-    async fn previous_default(&self, user: &UserId, applied: &Applied) -> Result<String> {
+    async fn restore_previous_default(&self, user: &UserId, applied: &Applied) -> Result<String> {
         let (user, applied) = (user.clone(), applied.clone());
         let pending_write = self.0.store.write(move |db| {
             if recipes::default_of(db, &user)?.as_ref() != Some(&applied.recipe) {
@@ -140,7 +146,7 @@ impl Experiments<'_> {
         Ok(pending_write.await?.to_owned())
     }
 
-    async fn previous_recipe(
+    async fn restore_previous_recipe(
         &self,
         caller: &Caller,
         applied: &Applied,

@@ -35,7 +35,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `Missing` for an unknown experiment. Also returns any error from the store.
-    pub(super) async fn stop_unless_running(&self, user: &UserId, id: &ExperimentId) -> Result<()> {
+    pub(super) async fn stop_stale_run(&self, user: &UserId, id: &ExperimentId) -> Result<()> {
         if self.find(user, id).await?.state != ExperimentState::Running {
             self.stop_and_wait(id).await;
         }

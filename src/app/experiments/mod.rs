@@ -274,7 +274,7 @@ impl Experiments<'_> {
         let _starting = self.hold_starts().await;
         if boot.is_some() {
             // If it was canceled through another server, it may not have ended here yet.
-            self.stop_unless_running(&caller.user, id).await?;
+            self.stop_stale_run(&caller.user, id).await?;
         }
         let written = self.0.store.write_alone(move |db| {
             experiments::lock_starts(db, &user)?;

@@ -99,7 +99,7 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("quire.db");
         let store = Store::open(&StoreSettings { path: path.clone() }).unwrap();
-        store.close_to_changes();
+        store.close_for_writes();
         let journal_path = folder.join("quire.db-journal");
         assert!(check(&path).is_ok(), "none");
         let first = fs::read(&path).unwrap()[..4096].to_vec();

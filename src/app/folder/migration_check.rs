@@ -9,7 +9,8 @@ use crate::app::{Error, Kind, Result};
 /// Folder within the data folder for a database that is being moved there.
 pub(in crate::app) const UNFINISHED_MIGRATION: &str = ".quire-migration";
 
-/// Refuses a folder with an unfinished migration. Beside a database, it is only a remainder of a complete one.
+/// Refuses a data folder with an unfinished migration. If the folder also has a database, the migration has finished, and
+/// what is left of it is allowed.
 ///
 /// # Errors
 /// `Conflict`, with the remedy.

@@ -239,7 +239,7 @@ pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
         }
         settings::set(db, SETTING_NAME, &value).map(|()| true)
     });
-    store.close_to_changes();
+    store.close_for_writes();
     match recorded? {
         true => Ok(()),
         false => {

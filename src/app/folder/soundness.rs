@@ -418,7 +418,7 @@ mod tests {
         let path = folder.join("quire.db");
         assert_eq!(find_damage(&path).unwrap(), Some(DatabaseDamage::Missing));
         let store = Store::open(&StoreSettings { path: path.clone() }).unwrap();
-        store.close_to_changes();
+        store.close_for_writes();
         let copy = folder.join("copy.db");
         fs::copy(&path, &copy).unwrap();
         let complete = fs::read(&copy).unwrap();
@@ -471,7 +471,7 @@ mod tests {
             .unwrap();
         let log = PathBuf::from(format!("{}-wal", path.display()));
         let (short, whole_log) = (fs::read(&path).unwrap(), fs::read(&log).unwrap());
-        store.close_to_changes();
+        store.close_for_writes();
         let folded = fs::read(&path).unwrap();
         assert!(short.len() < folded.len(), "the log had more pages");
         // The first page has the new size, but the other pages are not there yet.

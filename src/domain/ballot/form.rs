@@ -186,13 +186,13 @@ fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
             .written_amount
             .filter(|_| is_plain || number.is_unit_asked);
     }
-    let is_counted = !quantity.unit.is_listed()
+    let is_count_noun = !quantity.unit.is_listed()
         && quantity.label.chars().count() > MAX_SYMBOL_CHARS
         && quantity.label.chars().all(|c| c.is_lowercase() || c == ' ')
         && !requested_number.requests_unit();
     requested_number
         .number_for(value, &[])
-        .or(quantity.written_amount.filter(|_| is_counted))
+        .or(quantity.written_amount.filter(|_| is_count_noun))
 }
 
 fn json_number(number: Ratio) -> Option<Number> {

@@ -92,10 +92,10 @@ fn find_contiguous(
 // 3".
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     let word_before = text.get(start.checked_sub(1)?)?;
-    let is_next = text[start].is_after_space;
+    let is_separate_word = text[start].is_after_space;
     let is_negation =
         !word_before.is_number_sign && NEGATIONS_BEFORE.contains(&word_before.plain.as_str());
-    (is_next && is_negation).then_some(word_before.start..word_before.end)
+    (is_separate_word && is_negation).then_some(word_before.start..word_before.end)
 }
 
 // Returns the words between the ellipses of a quotation.

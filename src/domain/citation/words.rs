@@ -261,8 +261,9 @@ fn is_ideograph_compound(before: &PlainWord, word: &PlainWord) -> bool {
     const NEGATIONS: &[&str] = &["不", "未", "無", "无", "非", "没", "沒", "莫", "勿"];
     let is_figure =
         |token: &PlainWord| token.is_ideograph && NUMERAL_IDEOGRAPHS.contains(&token.plain);
-    let is_counted = is_figure(before) && word.is_ideograph && is_numeral_part(&word.plain);
-    NEGATIONS.contains(&before.plain.as_str()) || is_counted
+    let is_numeral_compound =
+        is_figure(before) && word.is_ideograph && is_numeral_part(&word.plain);
+    NEGATIONS.contains(&before.plain.as_str()) || is_numeral_compound
 }
 
 /// Whether the words starting at `at` negate what precedes them, as in Japanese: ない, ません, ず.

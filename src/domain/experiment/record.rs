@@ -54,7 +54,7 @@ pub struct Experiment {
     pub user: UserId,
     /// Current state.
     pub state: ExperimentState,
-    /// Specification.
+    /// What to compare, and how to evaluate it.
     pub spec: ExperimentSpec,
     /// Design of the race.
     pub design: Design,

@@ -14,7 +14,7 @@ use crate::domain::statistics::beta::beta_quantile;
 /// Probability outside the interval on each side.
 const TAIL_PROBABILITY: f64 = 0.025;
 
-/// Computes the interval.
+/// Returns the bounds, from 0 to 1, of the 95 % interval of the win rate. Ties count as half wins.
 pub fn win_rate_interval(wins: f64, ties: f64, losses: f64) -> (f64, f64) {
     let all = wins + ties + losses + 1.5;
     let (win, tie) = ((wins + 0.5) / all, (ties + 0.5) / all);

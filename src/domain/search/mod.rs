@@ -221,7 +221,10 @@ impl SearchQuery {
             });
             long.into_iter().for_each(|part| self.add_prefix_term(part));
         }
-        for other in [scripts::spelled_out(&term), scripts::without_umlauts(&term)] {
+        for other in [
+            scripts::ascii_spelling(&term),
+            scripts::without_umlauts(&term),
+        ] {
             other
                 .into_iter()
                 .for_each(|other| self.add_prefix_term(other));

@@ -121,7 +121,7 @@ fn lowercase_string(letters: &[char]) -> String {
 
 /// Replaces letters that are not a base letter with marks by their ASCII spelling, as used on keyboards without
 /// them; `None` if there are none.
-pub(super) fn spelled_out(word: &str) -> Option<String> {
+pub(super) fn ascii_spelling(word: &str) -> Option<String> {
     if word.is_ascii() {
         return None;
     }

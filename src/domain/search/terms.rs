@@ -40,7 +40,10 @@ fn push_terms(token: &str, out: &mut String) {
                 for part in scripts::camel_case_parts(word) {
                     push_word(out, &part);
                 }
-                for other in [scripts::spelled_out(word), scripts::without_umlauts(word)] {
+                for other in [
+                    scripts::ascii_spelling(word),
+                    scripts::without_umlauts(word),
+                ] {
                     other.iter().for_each(|other| push_word(out, other));
                 }
             }

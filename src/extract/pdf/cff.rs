@@ -21,7 +21,7 @@ pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
         return None;
     }
     let (outlines, _) = index(bytes, dictionary.outlines?)?;
-    let names = glyph_names(bytes, dictionary.names, outlines.len())?;
+    let names = glyph_name_ids(bytes, dictionary.names, outlines.len())?;
     let text = |glyph: usize| {
         let name = *names.get(glyph)?;
         match name.checked_sub(STANDARD_STRINGS) {
@@ -123,7 +123,7 @@ impl TopDictionary {
 }
 
 /// Returns the string number of each glyph's name.
-fn glyph_names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
+fn glyph_name_ids(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     if at <= 2 {
         // One of the three predefined character sets; the first is consecutive.
         return (at == 0).then(|| (0..glyphs.min(229)).collect());

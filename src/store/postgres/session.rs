@@ -22,8 +22,8 @@ use super::transaction_mark::TransactionMark;
 use crate::store::error::{OpenError, Result, StoreError};
 use crate::store::params::Value;
 
-/// Time after which an unanswered statement is abandoned together with its session. The server itself ends a statement
-/// in a transaction earlier.
+/// How long a statement may go unanswered before its session is abandoned. Longer than the time limit that the server
+/// itself has for the statements of a transaction.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(40);
 /// How long a new session may take, with the answers of a server that has accepted the connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn damage_to_any_table_is_found() {
         let folder = Folder::new();
-        folder.open_file().close_to_changes();
+        folder.open_file().close_for_writes();
         let path = folder.path().join("quire.db");
         let intact_bytes = std::fs::read(&path).expect("a database");
         let tables = table_roots(&path).expect("tables");
@@ -86,7 +86,7 @@ mod tests {
             let store = Store::open(&StoreSettings { path }).expect("its schema is sound");
             let damage = store.find_damage().expect("read");
             assert!(damage.is_some(), "{table}");
-            store.close_to_changes();
+            store.close_for_writes();
         }
         std::fs::write(&path, intact_bytes).expect("written");
         assert_eq!(folder.open_file().find_damage(), Ok(None));

@@ -1,5 +1,5 @@
-//! Encodes the numbered events of a streamed response, one item after the other: first reasoning, then the
-//! message, then tool calls.
+//! Encodes the numbered events of a streamed response, one item after the other: reasoning, the message, and
+//! tool calls.
 
 use serde_json::{Value, json};
 

@@ -194,7 +194,7 @@ fn has_hash(file: &mut File, expected: &str) -> io::Result<bool> {
     Ok(hex(&hasher.finish()) == expected)
 }
 
-/// Reads all files of a folder back.
+/// Hashes all original files in the target folder, to compare them with the source.
 ///
 /// # Errors
 /// Returns an error if one cannot be read.
@@ -222,7 +222,7 @@ pub(super) fn read_folder(
     Ok(files.finish())
 }
 
-/// Reads all files of a database back.
+/// Hashes all original files in the target database, to compare them with the source.
 ///
 /// # Errors
 /// Returns an error if it cannot be read.

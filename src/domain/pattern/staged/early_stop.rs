@@ -43,7 +43,7 @@ impl StagedRun {
         }
     }
 
-    // Decides the next step after a stage.
+    // Decides what follows a stage, and adds a note on whether the first answers agree.
     fn next_stage(&mut self, now: Timestamp, stage: usize) -> NextStage {
         let stages = self.state.plan.stages.len();
         let (way, first) = (
