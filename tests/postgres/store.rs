@@ -177,7 +177,7 @@ fn a_database_from_before_there_were_servers_gets_their_tables_and_a_foreign_one
     let cluster = Cluster::start();
     close(&open(&cluster, "postgres").unwrap());
     let lost = "DROP TRIGGER document_bytes_removed ON documents; DROP FUNCTION document_bytes_removed;
-                DROP TABLE reservations, leases, run_commands, document_bytes, servers; DROP FUNCTION quire_now;
+                DROP TABLE reservations, leases, run_commands, document_bytes, upload_bytes, servers; DROP FUNCTION quire_now;
                 ALTER TABLE quire_schema DROP COLUMN server_steps;";
     assert_eq!(cluster.run(lost), "");
     // Servers that start at the same time add the tables once.
