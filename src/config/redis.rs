@@ -112,7 +112,10 @@ fn parse_credentials(text: &str) -> Result<(Option<String>, Option<String>), &'s
         Ok(Some(decoded.into_owned()).filter(|text| !text.is_empty()))
     };
     let (user, password) = text.split_once(':').unwrap_or((text, ""));
-    Ok((decode(user)?, decode(password)?))
+    match (decode(user)?, decode(password)?) {
+        (Some(_), None) => Err("has a user name but no password"),
+        credentials => Ok(credentials),
+    }
 }
 
 fn split_port(authority: &str) -> Option<(&str, u16)> {
@@ -181,6 +184,8 @@ mod tests {
             "redis://h/x",
             "redis://h/0?a=b",
             "redis://%ff@h",
+            "redis://geheim@h",
+            "redis://geheim:@h",
         ] {
             let why = parsed(address).expect_err(address);
             assert!(!why.contains("geheim"));

@@ -101,6 +101,28 @@ impl CallQueue {
     ///
     /// Returns an error if the queue is full.
     pub async fn admit(&self, limiter: ProviderLimiter) -> Result<CallPermit, CallRefused> {
+        self.enter(limiter, MAX_WAITING).await
+    }
+
+    /// Like [`Self::admit`], for a call that is counted among those that wait already: the queue is never full for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the queue no longer exists.
+    pub async fn admit_counted(
+        &self,
+        limiter: ProviderLimiter,
+        counted: WaitElsewhere<'_>,
+    ) -> Result<CallPermit, CallRefused> {
+        drop(counted);
+        self.enter(limiter, usize::MAX).await
+    }
+
+    async fn enter(
+        &self,
+        limiter: ProviderLimiter,
+        max_waiting: usize,
+    ) -> Result<CallPermit, CallRefused> {
         let (admit, admitted) = oneshot::channel();
         let place = {
             let mut state = self.lock_slots();
@@ -108,7 +130,7 @@ impl CallQueue {
                 state.occupy(limiter);
                 return Ok(self.permit(limiter));
             }
-            if state.is_full() {
+            if state.waiting() >= max_waiting {
                 return Err(CallRefused);
             }
             state.tickets += 1;
@@ -147,11 +169,17 @@ impl CallQueue {
     /// Returns an error if the queue is full.
     pub fn wait_elsewhere(&self) -> Result<WaitElsewhere<'_>, CallRefused> {
         let mut state = self.lock_slots();
-        if state.is_full() {
+        if state.waiting() >= MAX_WAITING {
             return Err(CallRefused);
         }
         state.waiting_elsewhere += 1;
         Ok(WaitElsewhere(self))
+    }
+
+    /// Counts a call that has waited already, and that newcomers must not displace. There is one per provider.
+    pub fn wait_again(&self) -> WaitElsewhere<'_> {
+        self.lock_slots().waiting_elsewhere += 1;
+        WaitElsewhere(self)
     }
 
     /// Returns whether this server's calls to a provider exceed its share of the limit.
@@ -164,10 +192,7 @@ impl CallQueue {
     /// Returns the numbers of running and queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         let state = self.lock_slots();
-        (
-            state.busy,
-            state.waiting_calls.len() + state.waiting_elsewhere,
-        )
+        (state.busy, state.waiting())
     }
 
     fn permit(&self, limiter: ProviderLimiter) -> CallPermit {
@@ -205,8 +230,8 @@ impl CallSlots {
         limiter.max_concurrent.max(1).div_ceil(self.servers)
     }
 
-    fn is_full(&self) -> bool {
-        self.waiting_calls.len() + self.waiting_elsewhere >= MAX_WAITING
+    fn waiting(&self) -> usize {
+        self.waiting_calls.len() + self.waiting_elsewhere
     }
 
     fn occupy(&mut self, limiter: ProviderLimiter) {
@@ -360,5 +385,22 @@ mod tests {
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(polled, Poll::Ready(Err(CallRefused))));
+        assert!(queue.wait_elsewhere().is_err());
+    }
+
+    #[test]
+    fn newcomers_do_not_displace_a_call_that_asks_other_servers() {
+        let queue = CallQueue::new(1);
+        let running = take_permit(&mut request_permit(&queue, WIDE_LIMITER));
+        let mut newcomers: Vec<_> = (0..MAX_WAITING)
+            .map(|_| request_permit(&queue, WIDE_LIMITER))
+            .collect();
+        assert!(newcomers.iter_mut().all(|call| take_permit(call).is_none()));
+        let counted = queue.wait_again();
+        let mut asks_again: Admission = Box::pin(queue.admit_counted(WIDE_LIMITER, counted));
+        assert!(take_permit(&mut asks_again).is_none());
+        assert_eq!(queue.running_and_waiting(), (1, MAX_WAITING + 1));
+        drop((newcomers, running));
+        assert!(take_permit(&mut asks_again).is_some());
     }
 }

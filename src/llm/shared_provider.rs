@@ -91,11 +91,10 @@ impl SharedProvider {
             let (_, blocked) = read.unwrap_or((SlotOutcome::Full, Vec::new()));
             return Ok((permit.into(), block_times(&blocked)));
         }
-        let waiting = queue.wait_elsewhere()?;
+        let mut counted = queue.wait_elsewhere()?;
         let _turn = self.turn.lock().await;
-        drop(waiting);
         loop {
-            let permit = queue.admit(limiter).await?;
+            let permit = queue.admit_counted(limiter, counted).await?;
             let slot = self.slot(limiter.max_concurrent);
             let Some((outcome, blocked)) = self.limits.take_slots(slot, names).await else {
                 return Ok((permit.into(), BlockTimes::default()));
@@ -106,13 +105,14 @@ impl SharedProvider {
                     // The place was given when the whole limit counted. Now only this server's share does.
                     queue.share_with(self.limits.divisor());
                     if queue.exceeds_share(limiter) {
+                        counted = queue.wait_again();
                         continue;
                     }
                     lease
                 }
                 SlotOutcome::Full => {
                     drop(permit);
-                    let _waiting = queue.wait_elsewhere()?;
+                    counted = queue.wait_again();
                     let _ = tokio::time::timeout(POLL_INTERVAL, self.freed.notified()).await;
                     continue;
                 }
@@ -146,9 +146,13 @@ impl SharedProvider {
     /// Ends what blocks a model on all servers, for these users.
     pub fn unblock(&self, model: &str, users: impl Iterator<Item = u64>) {
         if self.limits.is_shared() {
-            for user in users.chain([0]) {
-                self.limits.unblock(&self.block_names(model, user));
-            }
+            let [of_model, _, pause] = self.block_names(model, 0);
+            let of_users = users.map(|user| {
+                let [_, of_user, _] = self.block_names(model, user);
+                of_user
+            });
+            let names: Vec<String> = of_users.chain([of_model, pause]).collect();
+            self.limits.unblock(&names);
         }
     }
 

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::commands::DEADLINE;
 use super::resp::{self, RedisValue};
-use super::scripts::LimitScript;
+use super::scripts::{BLOCK, LimitScript, REFUND, RENEW};
 use crate::config::RedisConfig;
 
 /// Time for connecting, TLS, and signing in.
@@ -39,12 +39,24 @@ impl std::fmt::Display for RedisError {
 
 impl RedisError {
     /// Returns the error for a command that Redis refuses. Only a wrong setting is refused for good; a server that is
-    /// loading its data, has become a replica, or has no memory left may accept the command later.
-    pub(super) fn from_refusal(why: String) -> Self {
+    /// loading its data, has become a replica, or has no memory or connection left may accept the command later.
+    pub(super) fn from_refusal(command: &str, why: &str) -> Self {
         let code = why.split(' ').next().unwrap_or_default();
-        match code {
-            "WRONGPASS" | "NOAUTH" | "NOPERM" | "ERR" | "DENIED" => Self::Refused(why),
-            _ => Self::Unreachable(why),
+        // Any server may send this instead of its first reply.
+        let is_busy = why.starts_with("ERR max number of clients");
+        let is_final = match code {
+            "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED" => true,
+            "ERR" => matches!(command, "AUTH" | "SELECT") && !is_busy,
+            _ => false,
+        };
+        let why = match command {
+            // A server that does not know the command repeats what it has got, so also the password.
+            "AUTH" if !is_busy => format!("it refuses AUTH with {code}"),
+            _ => why.to_owned(),
+        };
+        match is_final {
+            true => Self::Refused(why),
+            false => Self::Unreachable(why),
         }
     }
 
@@ -69,7 +81,7 @@ pub(super) struct RedisConnection {
 }
 
 impl RedisConnection {
-    /// Connects, signs in, and loads the scripts.
+    /// Connects, signs in, and loads and tries the scripts.
     ///
     /// # Errors
     /// Returns an error, without the password, if a step fails or takes too long.
@@ -108,8 +120,8 @@ impl RedisConnection {
         if config.database != 0 {
             self.ask(&["SELECT", &config.database.to_string()]).await?;
         }
-        // A replica, or a server whose memory or disk is full, accepts everything but writes. One that is slow now would
-        // be given up at once.
+        // A replica, or a server whose memory or disk is full, accepts everything but writes. One that is slow now
+        // would be given up at once.
         let key = format!("{}:write-test", config.prefix);
         let write = ["SET", &key, "1", "PX", "1"];
         match timeout(DEADLINE, self.ask(&write)).await {
@@ -128,6 +140,27 @@ impl RedisConnection {
                 self.hashes[index] = String::from_utf8_lossy(&hash).into_owned();
             }
         }
+        self.try_commands(&config.prefix).await
+    }
+
+    /// Runs every script and command that is used later. A user without the permission for one of them, or a server
+    /// that is too old for the scripts, would otherwise be found out, and given up, again after each connection.
+    async fn try_commands(&mut self, prefix: &str) -> Result<(), RedisError> {
+        let [bucket, slots, block] =
+            ["bucket", "slots", "block"].map(|name| format!("{prefix}:test-{name}"));
+        let [take, acquire] = self.hashes.clone();
+        let tried: [&[&str]; 7] = [
+            &["EVALSHA", &take, "1", &bucket, "60000", "60000"],
+            &["EVAL", REFUND, "1", &bucket, "60000"],
+            &["EVALSHA", &acquire, "2", &slots, &block, "9", "1", "test"],
+            &["EVAL", RENEW, "1", &slots, "1", "test"],
+            &["ZREM", &slots, "test"],
+            &["EVAL", BLOCK, "1", &block, "1"],
+            &["DEL", &bucket, &slots, &block],
+        ];
+        for command in tried {
+            self.ask(command).await?;
+        }
         Ok(())
     }
 
@@ -138,7 +171,10 @@ impl RedisConnection {
         self.write(&bytes).await?;
         loop {
             match self.next_reply()? {
-                Some(RedisValue::Refusal(why)) => return Err(RedisError::from_refusal(why)),
+                Some(RedisValue::Refusal(why)) => {
+                    let command = parts.first().copied().unwrap_or_default();
+                    return Err(RedisError::from_refusal(command, &why));
+                }
                 Some(value) => return Ok(value),
                 None => self.read().await?,
             }
@@ -241,20 +277,27 @@ mod tests {
 
     #[test]
     fn only_a_wrong_setting_is_refused_for_good() {
-        for (why, is_final) in [
-            ("WRONGPASS invalid username-password pair", true),
-            ("NOAUTH Authentication required.", true),
-            ("ERR DB index is out of range", true),
-            ("LOADING Redis is loading the dataset in memory", false),
-            (
-                "READONLY You can't write against a read only replica.",
-                false,
-            ),
-            ("", false),
+        for (command, why, is_final) in [
+            ("AUTH", "WRONGPASS invalid username-password pair", true),
+            ("AUTH", "ERR invalid password", true),
+            ("AUTH", "ERR max number of clients reached", false),
+            ("SET", "NOAUTH Authentication required.", true),
+            ("SELECT", "ERR DB index is out of range", true),
+            ("SET", "ERR max number of clients reached", false),
+            ("SET", "LOADING Redis is loading the dataset", false),
+            ("SET", "READONLY You can't write.", false),
+            ("", "", false),
         ] {
-            let error = RedisError::from_refusal(why.into());
+            let error = RedisError::from_refusal(command, why);
             assert_eq!(matches!(error, RedisError::Refused(_)), is_final, "{why}");
         }
+    }
+
+    #[test]
+    fn a_refusal_never_contains_the_password() {
+        let why = "ERR unknown command 'AUTH', with args beginning with: 'quire' 'geheim'";
+        let error = RedisError::from_refusal("AUTH", why);
+        assert_eq!(error.to_string(), "it refuses AUTH with ERR");
     }
 
     #[test]

@@ -25,20 +25,36 @@ const MAX_RENEWALS: usize = 32;
 struct AwaitedReply {
     due: Instant,
     waiter: Option<oneshot::Sender<RedisValue>>,
+    is_renewal: bool,
+}
+
+/// What has been sent, and what must be.
+#[derive(Default)]
+struct CommandFlow {
+    awaited: VecDeque<AwaitedReply>,
+    /// Number of renewals among them.
+    awaited_renewals: usize,
+    /// The keys whose slots must be renewed.
+    renewals: VecDeque<Arc<str>>,
+    /// Whether the connection was good for a renewal interval.
+    has_lasted: bool,
+}
+
+/// What the log says about Redis: a change once, also if every new connection fails at its first use.
+#[derive(Default)]
+struct ConnectionLog {
+    is_shared: bool,
+    is_away: bool,
 }
 
 /// Uses Redis, and connects again whenever the connection is lost. Never returns.
 pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<QueuedCommand>) {
-    let mut is_reported = false;
+    let mut said = ConnectionLog::default();
     loop {
         let why = match RedisConnection::open(&inner.config, inner.tls.as_ref()).await {
             Ok(connection) => {
-                let version = connection.version.clone();
-                let fields: [log::Field; 2] = [("address", &inner.config), ("version", &version)];
-                log::info("limits are shared through Redis", &fields);
-                is_reported = false;
                 inner.connected(&connection);
-                exchange(inner, connection, &mut commands).await
+                exchange(inner, connection, &mut commands, &mut said).await
             }
             Err(why) => why,
         };
@@ -46,10 +62,7 @@ pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<Queu
         // Whoever waits learns it now; nothing of this may be carried out later.
         while commands.try_recv().is_ok() {}
         inner.lost(why.to_string());
-        if !std::mem::replace(&mut is_reported, true) {
-            let what = "Redis cannot be used: the limits are divided among the servers";
-            log::warn(what, &[("address", &inner.config), ("why", &why)]);
-        }
+        said.away(inner, &why);
         tokio::time::sleep(RETRY_PAUSE).await;
         while commands.try_recv().is_ok() {}
     }
@@ -60,46 +73,46 @@ async fn exchange(
     inner: &LimitsInner,
     mut connection: RedisConnection,
     commands: &mut mpsc::Receiver<QueuedCommand>,
+    said: &mut ConnectionLog,
 ) -> RedisError {
-    let mut awaited = VecDeque::new();
-    let mut renewals: VecDeque<Arc<str>> = VecDeque::new();
+    let mut flow = CommandFlow::default();
     let mut ticks = interval(RENEWAL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let due = awaited.front().map(|first: &AwaitedReply| first.due);
+        let due = flow.awaited.front().map(|first| first.due);
         let mut bytes = Vec::new();
         tokio::select! {
+            // A reply that has arrived counts, even if this process has slept through its deadline.
+            biased;
             arrived = connection.read() => {
-                if let Err(why) = arrived.and_then(|()| deliver(&mut connection, &mut awaited)) {
-                    return why;
+                match arrived.and_then(|()| deliver(&mut connection, &mut flow)) {
+                    Ok(true) => said.shared(inner, &connection),
+                    Ok(false) => {}
+                    Err(why) => return why,
                 }
+            }
+            () = sleep_until(due.unwrap_or_else(clock::instant).into()), if due.is_some() => {
+                return RedisError::late();
+            }
+            _ = ticks.tick() => {
+                if std::mem::replace(&mut flow.has_lasted, true) {
+                    said.shared(inner, &connection);
+                }
+                flow.renew(inner.slots.keys());
+                // Also shows in time that a connection without calls is lost.
+                bytes.extend(b"*1\r\n$4\r\nPING\r\n");
+                flow.awaited.push_back(AwaitedReply::new(None));
             }
             Some(command) = commands.recv() => {
                 let mut next = Some(command);
                 while let Some(command) = next {
                     bytes.extend(command.bytes);
-                    awaited.push_back(AwaitedReply::new(command.reply));
+                    flow.awaited.push_back(AwaitedReply::new(command.reply));
                     next = commands.try_recv().ok();
                 }
             }
-            _ = ticks.tick() => {
-                renewals = inner.slots.keys().into();
-                // Also shows in time that a connection without calls is lost.
-                bytes.extend(b"*1\r\n$4\r\nPING\r\n");
-                awaited.push_back(AwaitedReply::new(None));
-            }
-            () = sleep_until(due.unwrap_or_else(clock::instant).into()), if due.is_some() => {
-                return RedisError::late();
-            }
         }
-        while awaited.len() < MAX_RENEWALS
-            && let Some(key) = renewals.pop_front()
-        {
-            if let Some(renewal) = inner.slots.renewal(&key) {
-                bytes.extend(renewal);
-                awaited.push_back(AwaitedReply::new(None));
-            }
-        }
+        flow.send_renewals(inner, &mut bytes);
         if bytes.is_empty() {
             continue;
         }
@@ -111,29 +124,75 @@ async fn exchange(
     }
 }
 
-/// Passes on the replies that have arrived.
+/// Passes on the replies that have arrived. Returns whether a caller has got one.
 ///
 /// # Errors
 /// Returns an error if Redis refuses a command for another reason than that it does not know the script, for example
 /// because it is loading its data, has become a replica, or has no memory left.
-fn deliver(
-    connection: &mut RedisConnection,
-    awaited: &mut VecDeque<AwaitedReply>,
-) -> Result<(), RedisError> {
+fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<bool, RedisError> {
+    let mut has_served = false;
     while let Some(value) = connection.next_reply()? {
         match &value {
             RedisValue::Refusal(why) if !why.starts_with("NOSCRIPT") => {
-                return Err(RedisError::from_refusal(why.clone()));
+                return Err(RedisError::from_refusal("", why));
             }
             _ => {}
         }
-        let waiter = awaited.pop_front().and_then(|first| first.waiter);
-        if let Some(waiter) = waiter {
+        let Some(first) = flow.awaited.pop_front() else {
+            continue;
+        };
+        flow.awaited_renewals -= usize::from(first.is_renewal);
+        if let Some(waiter) = first.waiter {
+            has_served |= !matches!(value, RedisValue::Refusal(_));
             // Whoever no longer waits has been canceled.
             let _ = waiter.send(value);
         }
     }
-    Ok(())
+    Ok(has_served)
+}
+
+impl CommandFlow {
+    /// Renews the slots of these keys, after those that are still due.
+    fn renew(&mut self, keys: Vec<Arc<str>>) {
+        if self.renewals.is_empty() {
+            self.renewals = keys.into();
+        }
+    }
+
+    /// Appends renewals, up to the maximum that may wait for a reply, however many other commands do.
+    fn send_renewals(&mut self, inner: &LimitsInner, bytes: &mut Vec<u8>) {
+        while self.awaited_renewals < MAX_RENEWALS
+            && let Some(key) = self.renewals.pop_front()
+        {
+            if let Some(renewal) = inner.slots.renewal(&key) {
+                bytes.extend(renewal);
+                self.awaited_renewals += 1;
+                self.awaited.push_back(AwaitedReply {
+                    is_renewal: true,
+                    ..AwaitedReply::new(None)
+                });
+            }
+        }
+    }
+}
+
+impl ConnectionLog {
+    fn shared(&mut self, inner: &LimitsInner, connection: &RedisConnection) {
+        self.is_away = false;
+        if !std::mem::replace(&mut self.is_shared, true) {
+            let fields: [log::Field; 2] =
+                [("address", &inner.config), ("version", &connection.version)];
+            log::info("limits are shared through Redis", &fields);
+        }
+    }
+
+    fn away(&mut self, inner: &LimitsInner, why: &RedisError) {
+        self.is_shared = false;
+        if !std::mem::replace(&mut self.is_away, true) {
+            let what = "Redis cannot be used: the limits are divided among the servers";
+            log::warn(what, &[("address", &inner.config), ("why", why)]);
+        }
+    }
 }
 
 impl AwaitedReply {
@@ -141,6 +200,7 @@ impl AwaitedReply {
         Self {
             due: clock::instant() + DEADLINE,
             waiter,
+            is_renewal: false,
         }
     }
 }

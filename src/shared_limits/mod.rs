@@ -277,8 +277,11 @@ impl SharedLimits {
     /// Ends the blocks of these names.
     pub fn unblock(&self, names: &[String]) {
         if let Some(inner) = self.open() {
-            for name in names {
-                inner.queue.send(&["DEL", &inner.key("block", "", name)]);
+            // One command, however many names: the queue is limited.
+            let keys = names.iter().map(|name| inner.key("block", "", name));
+            let parts: Vec<String> = ["DEL".to_owned()].into_iter().chain(keys).collect();
+            if parts.len() > 1 {
+                inner.queue.send(&parts);
             }
         }
     }
@@ -334,7 +337,7 @@ impl LimitsInner {
         };
         let reply = self.queue.ask(&parts("EVALSHA", &hash)).await?;
         let reply = match reply {
-            // Somebody has removed all scripts. This also loads the script again.
+            // The script cache was flushed. This also loads the script again.
             RedisValue::Refusal(_) => self.queue.ask(&parts("EVAL", script.source())).await?,
             reply => reply,
         };
@@ -350,5 +353,34 @@ impl LimitsInner {
 
     fn lock_status(&self) -> MutexGuard<'_, ConnectionStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_end_with_one_command() {
+        let config = RedisConfig {
+            host: "localhost".into(),
+            port: 6379,
+            is_encrypted: false,
+            user: None,
+            password: None,
+            database: 0,
+            prefix: "quire".into(),
+        };
+        let limits = SharedLimits::new(Some(&config), None, "secret").unwrap();
+        let inner = limits.0.redis.as_ref().unwrap();
+        let mut sent = inner.commands.lock().unwrap().take().unwrap();
+        inner.queue.set_open(true);
+        let names: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+        limits.unblock(&names);
+        let command = sent.try_recv().expect("sent").bytes;
+        assert!(command.starts_with(b"*301\r\n$3\r\nDEL\r\n"));
+        assert!(sent.try_recv().is_err(), "one command");
+        limits.unblock(&[]);
+        assert!(sent.try_recv().is_err(), "DEL needs a key");
     }
 }

@@ -1,6 +1,6 @@
 //! A Redis server in a temporary folder on a free port, which the tests kill, stop, and start again.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
 use super::members::wait_for;
@@ -72,6 +72,11 @@ impl RedisServer {
     /// Returns its address, with these credentials (such as `:password@`) before the host.
     pub fn address(&self, credentials: &str) -> String {
         format!("redis://{credentials}127.0.0.1:{}/0", self.port)
+    }
+
+    /// Returns the address of its socket.
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// Runs a command and returns what it prints.

@@ -1,5 +1,7 @@
 //! Limits that two servers share through Redis, and what is left of them when Redis is away.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::json;
@@ -376,4 +378,52 @@ fn a_wrong_password_is_reported_at_the_start() {
     assert!(text.contains("accepts this server"), "{text}");
     let (_, text) = start(":wrong@", "doctor");
     assert!(text.contains("broken   Redis:"), "{text}");
+}
+
+#[test]
+fn only_a_wrong_setting_is_refused_for_good() {
+    let redis = RedisServer::start(&[]);
+    let folder = Folder::new();
+    let examine = |credentials: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
+            .args(["doctor"])
+            .env_clear()
+            .env("REDIS_URL", redis.address(credentials))
+            .env("USE_MOCK", "true")
+            .env("QUIRE_DATA", folder.path().join("data"))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let mut user = vec!["ACL", "SETUSER", "quire", "on", ">geheim", "~quire:*"];
+    // The permissions that the manual lists.
+    let commands = "+PING +SELECT +INFO +SCRIPT|LOAD +EVAL +EVALSHA +TIME +HGET +HMGET +HSET +SET +DEL +PTTL +PEXPIRE \
+                    +ZADD +ZCARD +ZREM +ZREMRANGEBYSCORE";
+    user.extend(commands.split(' '));
+    assert_eq!(redis.command(&user), "OK");
+    let text = examine("quire:geheim@");
+    assert!(text.contains("accepts this server"), "{text}");
+
+    let forbid = ["ACL", "SETUSER", "quire", "-EVALSHA"];
+    assert_eq!(redis.command(&forbid), "OK");
+    let text = examine("quire:geheim@");
+    assert!(text.contains("broken   Redis:"), "{text}");
+    assert!(text.contains("NOPERM"), "{text}");
+
+    // There may be room for the server later.
+    let full = ["CONFIG", "SET", "maxclients", "1"];
+    assert_eq!(redis.command(&full), "OK");
+    let mut client = None;
+    wait_for("it is the only client", || {
+        let mut socket = TcpStream::connect(redis.socket()).unwrap();
+        let mut answer = [0; 5];
+        let is_in = socket.write_all(b"PING\r\n").is_ok()
+            && socket.read_exact(&mut answer).is_ok()
+            && &answer == b"+PONG";
+        client = is_in.then_some(socket);
+        is_in
+    });
+    let text = examine(":geheim@");
+    assert!(text.contains("cannot be reached"), "{text}");
+    drop(client);
 }
