@@ -11,8 +11,8 @@ use super::upload::{self, ReceivedFile, TemporaryFile, from_io};
 use crate::app::{Error, Result};
 use crate::crypto::{self, hex, sha256};
 use crate::domain::id::{UploadId, UserId};
-use crate::store::uploads::{Upload, UploadPart};
 use crate::store::upload_bytes::PartAttempt;
+use crate::store::uploads::{Upload, UploadPart};
 use crate::store::{Reader, Store, StoreError, upload_bytes, uploads};
 
 /// Where the parts are.
