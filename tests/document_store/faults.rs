@@ -127,7 +127,8 @@ fn a_file_whose_row_is_stored_after_the_answer_stays() {
         BEGIN PERFORM set_config('synchronous_commit', 'on', true); RETURN NEW; END $$;
         CREATE TRIGGER wait_for_replica BEFORE INSERT ON documents FOR EACH ROW EXECUTE FUNCTION wait_for_replica();";
     assert_eq!(cluster.run(pause), "");
-    let applies = "DO $$ BEGIN IF current_setting('synchronous_standby_names') = '' THEN RAISE EXCEPTION 'no'; END IF; END $$;";
+    let applies = "DO $$ BEGIN IF current_setting('synchronous_standby_names') = ''
+        THEN RAISE EXCEPTION 'no'; END IF; END $$;";
     wait_for("the setting applies", || cluster.run(applies).is_empty());
     let text = "The levy is due in May.";
     let answer = client.upload("/api/upload-document", "levy.txt", text.as_bytes());

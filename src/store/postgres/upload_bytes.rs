@@ -1,8 +1,8 @@
 //! The parts of unfinished uploads in the database, in pieces. They are deleted with their upload's row.
 //!
-//! Each piece is stored in a transaction of its own, under numbers that only this attempt to store the part uses. The last
-//! transaction gives the pieces their final numbers, from 0. So a part is there as a whole or not at all, even if it is
-//! sent twice at the same time.
+//! Each piece is stored in a transaction of its own, under numbers that only this attempt to store the part uses. The
+//! last transaction gives the pieces their final numbers, from 0. So a part is there as a whole or not at all, even if
+//! it is sent twice at the same time.
 
 use crate::domain::id::{UploadId, UserId};
 use crate::store::connection::{Reader, Writer};

@@ -83,8 +83,8 @@ impl OriginalFiles {
     /// Blocks for as long as that takes.
     ///
     /// # Errors
-    /// Returns an error if the bucket belongs to another installation; if the bucket, the database, or the folder cannot
-    /// be used; or if a file could not be moved. The others are moved.
+    /// Returns an error if the bucket belongs to another installation; if the bucket, the database, or the folder
+    /// cannot be used; or if a file could not be moved. The others are moved.
     pub fn maintain_bucket(&self, is_housekeeper: bool, now: Timestamp) -> Result<()> {
         let Some(bucket) = &self.bucket else {
             return Ok(());
