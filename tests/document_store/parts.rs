@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use super::support::{Answer, Client};
 use super::support::executable::Executable;
 use super::support::server::Folder;
+use super::support::{Answer, Client};
 use super::{content, files, start, wait_for};
 
 /// Size of a part: more than one piece in the database.
