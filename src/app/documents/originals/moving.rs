@@ -39,7 +39,8 @@ impl Failures {
             self.in_a_row = 0;
             return true;
         };
-        let details = [("document", id as &dyn std::fmt::Display), ("why", &error)];
+        let why = error.private.clone().unwrap_or_else(|| error.to_string());
+        let details = [("document", id as &dyn std::fmt::Display), ("why", &why)];
         log::warn("an original could not be moved or removed", &details);
         self.in_a_row += 1;
         self.first.get_or_insert(error);
