@@ -3,7 +3,7 @@
 use super::support::Client;
 use super::support::s3::Bucket;
 use super::support::server::Folder;
-use super::{content, files, key_of, settings, start, upload, wait_for};
+use super::{content, copy_data, files, key_of, settings, start, upload, wait_for};
 
 /// Uploads, reads, searches, and deletes a document; `is_stored` tells whether its object is in the bucket.
 fn use_documents(folder: &Folder, settings: &[(String, String)], is_stored: &dyn Fn(&str) -> bool) {
@@ -126,4 +126,32 @@ fn a_prefix_belongs_to_one_installation() {
         .filter(|key| key.contains("originals/"))
         .collect();
     assert_eq!(objects, [&key_of(&id)]);
+}
+
+#[test]
+fn a_copy_of_the_database_from_before_the_claim_removes_nothing() {
+    let bucket = Bucket::new();
+    let (first, second) = (Folder::new(), Folder::new());
+    let server = start(&first, &[]);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let id = upload(&mut client, "The levy is due in May.");
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    copy_data(&first, &second);
+    let settings = settings(&bucket, &[]);
+    let server = start(&first, &settings);
+    wait_for("it moves", || bucket.files().contains_key(&key_of(&id)));
+    let copy = start(&second, &settings);
+    let mut stranger = copy.known(&client);
+    let path = format!("/api/documents/{id}");
+    assert_eq!(stranger.delete(&path).status, 200);
+    assert_eq!(stranger.get(&path).status, 404);
+    // A removal is tried before the answer, and again at the end of the server.
+    copy.signal("-TERM");
+    assert_eq!(copy.code(), Some(0));
+    assert!(bucket.files().contains_key(&key_of(&id)));
+    assert_eq!(
+        content(&mut server.known(&client), &id),
+        "The levy is due in May."
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cluster::Cluster;
 use super::support::Client;
 use super::support::s3::{Bucket, BucketFault};
 use super::support::server::Folder;
@@ -109,4 +110,45 @@ fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_rem
     let stored = bucket.files();
     let theirs = stored.values().filter(|bytes| *bytes == b"theirs");
     assert_eq!(theirs.count(), 4, "{:?}", stored.keys());
+}
+
+#[test]
+fn a_file_whose_row_is_stored_after_the_answer_stays() {
+    let (cluster, bucket, folder) = (Cluster::start(), Bucket::new(), Folder::new());
+    let mut settings = settings(&bucket, &[]);
+    settings.push(("DATABASE_URL".to_owned(), cluster.address("postgres")));
+    let server = start(&folder, &settings);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    // Only the commit of a document waits for a replica, which does not exist.
+    let pause = "ALTER SYSTEM SET synchronous_commit = local;
+        ALTER SYSTEM SET synchronous_standby_names = 'none';
+        SELECT pg_reload_conf();
+        CREATE FUNCTION wait_for_replica() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM set_config('synchronous_commit', 'on', true); RETURN NEW; END $$;
+        CREATE TRIGGER wait_for_replica BEFORE INSERT ON documents FOR EACH ROW EXECUTE FUNCTION wait_for_replica();";
+    assert_eq!(cluster.run(pause), "");
+    let applies = "DO $$ BEGIN IF current_setting('synchronous_standby_names') = ''
+        THEN RAISE EXCEPTION 'no'; END IF; END $$;";
+    wait_for("the setting applies", || cluster.run(applies).is_empty());
+    let text = "The levy is due in May.";
+    let answer = client.upload("/api/upload-document", "levy.txt", text.as_bytes());
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let resume = "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf();";
+    for statement in resume.split_inclusive(';') {
+        assert_eq!(cluster.run(statement), "");
+    }
+    wait_for("its row is stored", || {
+        client.get("/api/documents").text().contains("levy.txt")
+    });
+    assert_eq!(
+        bucket
+            .files()
+            .keys()
+            .filter(|key| key.contains("originals/"))
+            .count(),
+        1
+    );
+    // The same bytes again are the same document, whose file is there.
+    let id = upload(&mut client, text);
+    assert_eq!(content(&mut client, &id), text);
 }

@@ -76,6 +76,16 @@ fn content(client: &mut Client, id: &str) -> String {
     answer.text()
 }
 
+/// Copies a data folder, while no server uses it.
+fn copy_data(from: &Folder, to: &Folder) {
+    let source = format!("{}/.", from.path().join("data").display());
+    let target = to.path().join("data");
+    std::fs::create_dir_all(&target).unwrap();
+    let mut copy = std::process::Command::new("cp");
+    let copied = copy.args(["-a", &source]).arg(target).status();
+    assert!(copied.unwrap().success());
+}
+
 /// Counts the files in a folder of a data folder.
 fn files(folder: &Folder, name: &str) -> usize {
     let entries = std::fs::read_dir(folder.path().join("data").join(name));

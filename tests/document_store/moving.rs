@@ -114,3 +114,29 @@ fn a_replica_has_no_second_copy_and_restores_the_rest() {
     assert!(health["replica"]["error"].is_null(), "{health}");
     assert_eq!(files(&folder, "documents"), 0);
 }
+
+#[test]
+fn a_damaged_copy_in_a_replica_does_not_keep_the_others_from_moving() {
+    let (bucket, folder) = (Bucket::new(), Folder::new());
+    let replica = folder.path().join("replica");
+    let address = format!("file://{}", replica.display());
+    let server = start(&folder, &[("QUIRE_REPLICA".to_owned(), address.clone())]);
+    let mut client = Client::new(server.address).registered("ada@example.com");
+    let texts = ["The levy is due in May.", "The toll is due in June."];
+    let ids = texts.map(|text| upload(&mut client, text));
+    let copies = || std::fs::read_dir(replica.join("documents")).map_or(0, Iterator::count);
+    wait_for("the replica has copies", || copies() == 2);
+    server.signal("-TERM");
+    assert_eq!(server.code(), Some(0));
+    std::fs::remove_dir_all(folder.path().join("data")).unwrap();
+    let copies = std::fs::read_dir(replica.join("documents")).unwrap();
+    let mut copies: Vec<_> = copies.map(|entry| entry.unwrap().path()).collect();
+    copies.sort();
+    std::fs::write(&copies[0], "The levy").unwrap();
+    let settings = settings(&bucket, &[("QUIRE_REPLICA", &address)]);
+    let _server = start(&folder, &settings);
+    wait_for("the other one moves", || {
+        bucket.files().contains_key(&key_of(&ids[1]))
+    });
+    assert!(!bucket.files().contains_key(&key_of(&ids[0])));
+}

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
-use super::support::Client;
 use super::support::executable::Executable;
 use super::support::server::Folder;
+use super::support::{Answer, Client};
 use super::{content, files, start, wait_for};
 
 /// Size of a part: more than one piece in the database.
@@ -45,6 +45,12 @@ impl Pair {
 
     /// Sends a part to a server, and returns which parts have arrived.
     fn send(&mut self, server: usize, id: &str, number: usize, bytes: &[u8]) -> Value {
+        let answer = self.try_send(server, id, number, bytes);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["receivedChunks"].clone()
+    }
+
+    fn try_send(&mut self, server: usize, id: &str, number: usize, bytes: &[u8]) -> Answer {
         let line = "quire-test-boundary";
         let mut body = Vec::new();
         for (name, value) in [("sessionId", id), ("chunkIndex", &number.to_string())] {
@@ -57,15 +63,43 @@ impl Pair {
         body.extend(format!("\r\n--{line}--\r\n").bytes());
         let kind = format!("multipart/form-data; boundary={line}");
         let path = "/api/upload-document-chunk";
-        let answer = self.clients[server].send("POST", path, Some((&kind, &body)));
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["receivedChunks"].clone()
+        self.clients[server].send("POST", path, Some((&kind, &body)))
     }
 
     fn has_no_parts(&self) -> bool {
         let check = "DO $$ BEGIN IF EXISTS (SELECT 1 FROM upload_bytes) THEN RAISE EXCEPTION 'left'; END IF; END $$;";
         self.cluster.run(check).is_empty()
     }
+}
+
+#[test]
+fn each_piece_of_a_part_has_a_transaction_of_its_own_and_a_failed_attempt_leaves_none() {
+    let mut pair = Pair::start();
+    let text = "x".repeat(PART_BYTES);
+    let id = pair.announce(&text);
+    let watch = "CREATE TABLE pieces_seen (at BIGINT);
+        CREATE FUNCTION note_piece() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO pieces_seen VALUES (txid_current()); RETURN NULL; END $$;
+        CREATE TRIGGER note_piece AFTER INSERT ON upload_bytes FOR EACH ROW EXECUTE FUNCTION note_piece();";
+    assert_eq!(pair.cluster.run(watch), "");
+    assert_eq!(pair.send(0, &id, 0, part(&text, 0)), json!([0]));
+    let check = "DO $$ BEGIN IF (SELECT count(DISTINCT at) FROM pieces_seen) <> 2
+        OR (SELECT array_agg(piece ORDER BY piece) FROM upload_bytes) <> ARRAY[0, 1]::BIGINT[]
+        THEN RAISE EXCEPTION 'no'; END IF; END $$;";
+    assert_eq!(pair.cluster.run(check), "");
+    // An attempt that cannot be completed leaves the part as it was.
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'refused'; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE ON upload_bytes FOR EACH ROW EXECUTE FUNCTION refuse();";
+    assert_eq!(pair.cluster.run(refuse), "");
+    let other = vec![b'y'; PART_BYTES];
+    assert_ne!(pair.try_send(1, &id, 0, &other).status, 200);
+    let check = check.replace("<> 2", "<> 4");
+    assert_eq!(pair.cluster.run(&check), "");
+    let finished = pair.clients[1].post("/api/finalize-document-upload", json!({"sessionId": id}));
+    assert_eq!(finished.status, 200, "{}", finished.text());
+    let document = finished.json()["document_id"].as_str().unwrap().to_owned();
+    assert!(content(&mut pair.clients[0], &document) == text);
 }
 
 fn part(text: &str, number: usize) -> &[u8] {

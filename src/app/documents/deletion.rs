@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::id::DocumentId;
+use crate::domain::time::Timestamp;
 use crate::log;
 
 /// Suffix of a document's marker file.
@@ -59,6 +61,23 @@ pub(super) fn marked(folder: &Path) -> io::Result<Vec<DocumentId>> {
         ids.extend(name.strip_suffix(MARKER_SUFFIX).and_then(DocumentId::parse));
     }
     Ok(ids)
+}
+
+/// Whether a document was marked within this time.
+pub(super) fn is_newly_marked(
+    folder: &Path,
+    id: &DocumentId,
+    now: Timestamp,
+    period: Duration,
+) -> bool {
+    has_changed_within(&marker_path(folder, id.as_str()), now, period)
+}
+
+/// Whether a file or folder was changed within this time.
+pub(super) fn has_changed_within(path: &Path, now: Timestamp, period: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    let now = UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
+    modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age < period))
 }
 
 /// Cleans up after crashes: removes the files and markers of marked documents that have no row.

@@ -1,4 +1,4 @@
-//! What keeps the documents' files and rows in agreement: deletion, files without a row, and the care for a bucket.
+//! What keeps the documents' files and rows in agreement: deletion, files without a row, and a bucket's maintenance.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::app::{Error, Result};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::documents;
+use crate::store::{StoreError, documents};
 
 /// How long a deletion waits until the object is removed from a bucket. After that, it is removed in the background.
 const REMOVAL_WAIT: Duration = Duration::from_secs(2);
@@ -35,8 +35,12 @@ impl DocumentService {
         let work = move || {
             let (folder, ids) = (originals.folder(), [id.clone()]);
             deletion::mark(folder, &ids);
-            if !store.write_now(move |db| documents::delete(db, &user, &id))? {
+            let deleted = store.write_now(move |db| documents::delete(db, &user, &id));
+            // A deletion with an unknown outcome may be completed later.
+            if !matches!(deleted, Ok(true) | Err(StoreError::Unknown)) {
                 deletion::unmark(folder, &ids);
+            }
+            if !deleted? {
                 return Err(missing_error());
             }
             match originals.bucket() {
@@ -71,7 +75,7 @@ impl DocumentService {
 
     /// Moves aside files without a database row, and restores those whose row exists again. Never deletes anything
     /// that its owner did not delete. Runs on the storing thread, so it never sees a half-stored file. Also starts to
-    /// care for a bucket, which may take long; as its housekeeper, for what all servers share.
+    /// maintain a bucket, which may take long; as its housekeeper, for what all servers share.
     ///
     /// # Errors
     /// Returns an error if the store or the folders cannot be read.
@@ -109,7 +113,7 @@ impl DocumentService {
         let originals = self.originals.clone();
         self.bucket_worker.start_job(move || {
             if let Err(error) = originals.maintain_bucket(is_housekeeper, now) {
-                log::error("the bucket for documents needs care", &[("why", &error)]);
+                log::error("bucket maintenance failed", &[("why", &error)]);
             }
         })
     }

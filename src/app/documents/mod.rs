@@ -76,7 +76,7 @@ pub struct DocumentService {
     folders: DocumentFolders,
     max_upload_bytes: u64,
     storing_worker: BackgroundWorker,
-    // Fetches originals from a bucket, and cares for it; starts no thread without one.
+    // Fetches originals from a bucket, and maintains it; starts no thread without one.
     bucket_worker: BackgroundWorker,
     // Renders pages without text.
     picture_worker: BackgroundWorker,

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use super::deletion;
+use super::deletion::{self, has_changed_within};
 use super::upload::{self, from_io};
 use super::uploads::UPLOAD_LIFETIME;
 use crate::app::{Error, Kind, Result};
@@ -118,8 +118,8 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     Ok(orphans)
 }
 
-/// Compares rows with files, without changing anything. `elsewhere` has the sizes of the files that are in a database or
-/// a bucket, in bytes, by document ID. Blocks.
+/// Compares rows with files, without changing anything. `elsewhere` has the sizes of the files that are in a database
+/// or a bucket, in bytes, by document ID. Blocks.
 ///
 /// # Errors
 /// Returns an error if the store or a folder cannot be read.
@@ -362,12 +362,6 @@ fn drop_if_empty(path: &Path) {
             return;
         }
     }
-}
-
-fn has_changed_within(path: &Path, now: Timestamp, period: Duration) -> bool {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    let now = UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
-    modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age < period))
 }
 
 /// Lists the entries of a folder; empty if it does not exist.

@@ -1,5 +1,5 @@
-//! Stores a received file: its bytes where originals belong, and then its row in the store, both or neither. Runs on the
-//! document thread, so it may block.
+//! Stores a received file: its bytes where originals belong, and then its row in the store, both or neither. Runs on
+//! the document thread, so it may block.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(super) struct StoreJob {
 ///
 /// # Errors
 /// `TooFast` if too many of the user's documents are already waiting; `Forbidden` if the user has reached the
-/// maximum number of documents. Nothing is stored on failure.
+/// maximum number of documents. Nothing is stored then.
 pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
     if let Some(existing) = find_existing(&job)? {
         return Ok((existing, false));
@@ -61,7 +61,9 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         }
         Ok(has_room)
     });
-    if write_result != Ok(true) {
+    // A commit with an unknown outcome may be completed later, and its row then needs the file. Housekeeping removes a
+    // file that has no row.
+    if !matches!(write_result, Ok(true) | Err(StoreError::Unknown)) {
         job.originals.discard(&document.id);
     }
     match write_result {

@@ -1,5 +1,6 @@
-//! The thread that stores files, so that a disconnecting caller cannot separate a file's bytes from its row; several for
-//! files that go to a bucket, because a request to it takes long. Users take turns, so that one user's many files do not delay another's.
+//! The thread that stores files, so that a disconnecting caller cannot separate a file's bytes from its row; several
+//! for files that go to a bucket, because a request to it takes long. Users take turns, so that one user's many files
+//! do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -9,10 +9,11 @@ use super::deletion;
 use super::originals::PIECE_BYTES;
 use super::upload::{self, ReceivedFile, TemporaryFile, from_io};
 use crate::app::{Error, Result};
-use crate::crypto::{hex, sha256};
+use crate::crypto::{self, hex, sha256};
 use crate::domain::id::{UploadId, UserId};
+use crate::store::upload_bytes::PartAttempt;
 use crate::store::uploads::{Upload, UploadPart};
-use crate::store::{Reader, Store, StoreError, Writer, upload_bytes, uploads};
+use crate::store::{Reader, Store, StoreError, upload_bytes, uploads};
 
 /// Where the parts are.
 #[derive(Clone)]
@@ -77,16 +78,53 @@ impl UploadParts {
         part: UploadPart,
         received: &ReceivedFile,
     ) -> Result<()> {
-        let file = File::open(received.path()).map_err(from_io)?;
-        let (user, id) = (upload.user.clone(), upload.id.clone());
-        // One transaction: a part is recorded with all its pieces or not at all.
+        let attempt = PartAttempt {
+            upload: upload.id.clone(),
+            part: part.number,
+            number: u32::from_le_bytes(crypto::random()?),
+        };
+        let pieces = self
+            .put_pieces(&attempt, received)
+            .inspect_err(|_| self.delete_attempt(&attempt))?;
+        let (user, completed) = (upload.user.clone(), attempt.clone());
         let stored = self.store.write_now(move |db| {
-            // First, so that whoever sends the same part at the same time waits for its row.
-            uploads::record_part(db, &user, &id, part)?;
-            upload_bytes::delete_part(db, (&id, part.number))?;
-            put_pieces(db, (&id, part.number), file)
+            // First, so that whoever stores the same part at the same time waits for its row.
+            uploads::record_part(db, &user, &completed.upload, part)?;
+            upload_bytes::complete(db, &completed, pieces)
         });
+        if !matches!(stored, Ok(()) | Err(StoreError::Unknown)) {
+            self.delete_attempt(&attempt);
+        }
         Ok(stored?)
+    }
+
+    /// Stores each piece in a transaction of its own, so that other changes do not wait for the whole part. Returns how
+    /// many there are.
+    fn put_pieces(&self, attempt: &PartAttempt, received: &ReceivedFile) -> Result<u32> {
+        let mut file = File::open(received.path()).map_err(from_io)?;
+        let mut count = 0;
+        loop {
+            let mut piece = Vec::with_capacity(PIECE_BYTES);
+            let rest = Read::by_ref(&mut file).take(PIECE_BYTES as u64);
+            { rest }.read_to_end(&mut piece).map_err(from_io)?;
+            if piece.is_empty() {
+                return Ok(count);
+            }
+            let (attempt, number) = (attempt.clone(), count);
+            let put = self
+                .store
+                .write_now(move |db| upload_bytes::put_piece(db, &attempt, number, &piece));
+            put?;
+            count += 1;
+        }
+    }
+
+    fn delete_attempt(&self, attempt: &PartAttempt) {
+        let attempt = attempt.clone();
+        // Otherwise, they are deleted with the upload.
+        let _ = self
+            .store
+            .write_now(move |db| upload_bytes::delete_attempt(db, &attempt));
     }
 
     fn put_in_folder(
@@ -191,20 +229,6 @@ impl JoinedFile {
             size,
         })
     }
-}
-
-fn put_pieces(db: &Writer, part: (&UploadId, u32), mut file: File) -> crate::store::Result<()> {
-    let failed = |error: io::Error| StoreError::Failed(format!("an uploaded part: {error}"));
-    for number in 0.. {
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let rest = Read::by_ref(&mut file).take(PIECE_BYTES as u64);
-        { rest }.read_to_end(&mut piece).map_err(failed)?;
-        if piece.is_empty() {
-            break;
-        }
-        upload_bytes::put_piece(db, part, number, &piece)?;
-    }
-    Ok(())
 }
 
 fn append_file(path: &Path, joined: &mut JoinedFile) -> Result<()> {

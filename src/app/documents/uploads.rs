@@ -174,10 +174,15 @@ impl DocumentService {
         let joined_file =
             TemporaryFile::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
         let (parts, name) = (self.upload_parts(), upload.file_name.clone());
-        let received = self
+        let joined = self
             .storing_worker
             .run_for(user, move || parts.join(&upload, joined_file))
-            .await?;
+            .await;
+        if joined.is_err() {
+            // Another server may have finished it in the meantime, and deleted its parts.
+            self.find(user, id, now).await?;
+        }
+        let received = joined?;
         let outcome = self.upload(user, &name, received, now).await;
         let is_refused = matches!(&outcome, Err(error) if error.kind == Kind::UnsupportedType);
         if outcome.is_ok() || is_refused {

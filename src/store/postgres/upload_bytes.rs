@@ -1,24 +1,72 @@
 //! The parts of unfinished uploads in the database, in pieces. They are deleted with their upload's row.
+//!
+//! Each piece is stored in a transaction of its own, under numbers that only this attempt to store the part uses. The
+//! last transaction gives the pieces their final numbers, from 0. So a part is there as a whole or not at all, even if
+//! it is sent twice at the same time.
 
 use crate::domain::id::{UploadId, UserId};
 use crate::store::connection::{Reader, Writer};
-use crate::store::error::Result;
+use crate::store::error::{Result, StoreError};
 
-/// Stores a piece of a part; pieces are numbered from 0.
+/// Numbers of pieces per attempt. The first as many are the final ones.
+const NUMBERS_PER_ATTEMPT: i64 = 1 << 24;
+
+/// An attempt to store a part.
+#[derive(Debug, Clone)]
+pub struct PartAttempt {
+    /// The upload.
+    pub upload: UploadId,
+    /// The part's number.
+    pub part: u32,
+    /// A random number, which tells this attempt from others.
+    pub number: u32,
+}
+
+impl PartAttempt {
+    fn first_piece(&self) -> i64 {
+        (i64::from(self.number) + 1) * NUMBERS_PER_ATTEMPT
+    }
+
+    fn last_piece(&self) -> i64 {
+        self.first_piece() + NUMBERS_PER_ATTEMPT - 1
+    }
+}
+
+/// Stores a piece of a part; pieces are numbered from 0. It does not count until `complete`.
 ///
 /// # Errors
-/// Returns an error if the database cannot be written.
-pub fn put_piece(
-    db: &Writer,
-    (id, part): (&UploadId, u32),
-    piece: i64,
-    bytes: &[u8],
-) -> Result<()> {
+/// Returns `Missing` if the upload has ended, or another error if the database cannot be written.
+pub fn put_piece(db: &Writer, attempt: &PartAttempt, piece: u32, bytes: &[u8]) -> Result<()> {
+    let number = attempt.first_piece() + i64::from(piece);
     db.run(
         "INSERT INTO upload_bytes (upload_id, part, piece, bytes) VALUES (?1, ?2, ?3, ?4)",
-        (id, part, piece, bytes),
+        (&attempt.upload, attempt.part, number, bytes),
     )
     .map(drop)
+}
+
+/// Replaces the part with the pieces of an attempt.
+///
+/// # Errors
+/// Returns `Busy` if another server has deleted pieces of the attempt, or another error if the database cannot be
+/// written.
+pub fn complete(db: &Writer, attempt: &PartAttempt, pieces: u32) -> Result<()> {
+    db.run(
+        "DELETE FROM upload_bytes WHERE upload_id = ?1 AND part = ?2 AND piece < ?3",
+        (&attempt.upload, attempt.part, NUMBERS_PER_ATTEMPT),
+    )?;
+    let (first, last) = (attempt.first_piece(), attempt.last_piece());
+    // The bytes are stored apart from the rows, so this does not copy them.
+    let completed = db.run(
+        "UPDATE upload_bytes SET piece = piece - ?3
+         WHERE upload_id = ?1 AND part = ?2 AND piece BETWEEN ?3 AND ?4",
+        (&attempt.upload, attempt.part, first, last),
+    )?;
+    match u32::try_from(completed) == Ok(pieces) {
+        true => Ok(()),
+        // A server of an earlier version has stored the same part, and has deleted all other pieces of it.
+        false => Err(StoreError::Busy),
+    }
 }
 
 /// Returns a piece of a part; `None` after the last one.
@@ -33,13 +81,17 @@ pub fn piece(db: &Reader, (id, part): (&UploadId, u32), piece: i64) -> Result<Op
     )
 }
 
-/// Deletes a part before it is stored again.
+/// Deletes the pieces of an attempt that failed.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
-pub fn delete_part(db: &Writer, (id, part): (&UploadId, u32)) -> Result<()> {
-    let sql = "DELETE FROM upload_bytes WHERE upload_id = ?1 AND part = ?2";
-    db.run(sql, (id, part)).map(drop)
+pub fn delete_attempt(db: &Writer, attempt: &PartAttempt) -> Result<()> {
+    let (first, last) = (attempt.first_piece(), attempt.last_piece());
+    db.run(
+        "DELETE FROM upload_bytes WHERE upload_id = ?1 AND part = ?2 AND piece BETWEEN ?3 AND ?4",
+        (&attempt.upload, attempt.part, first, last),
+    )
+    .map(drop)
 }
 
 /// Lists the parts of a user's upload that are in the database, in order. A server of an earlier version records parts

@@ -176,6 +176,8 @@ impl OriginalStore for BucketOriginals {
     }
 
     fn remove(&self, id: &DocumentId) -> Result<()> {
+        // The same document may be another installation's too: a copy of the database has its ID.
+        self.claim()?;
         let removed = self.target().remove(&object_name(id));
         removed.map_err(|error| store_error(&error))
     }

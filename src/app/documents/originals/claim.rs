@@ -1,5 +1,6 @@
 //! The owner of a prefix in a bucket: a note there has the same random ID as a setting in the database, so that two
-//! installations never remove each other's objects. The ID moves with the database to another server.
+//! installations never remove each other's objects. The ID moves with the database to another server. A copy of the
+//! database has it too, and counts as the same installation.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -80,8 +81,8 @@ fn read_note(target: &dyn Target) -> std::result::Result<Option<String>, TargetE
 
 fn foreign_error(address: &str) -> Error {
     let why = format!(
-        "{address} has the documents of another installation. Choose another prefix, or, if they are this one's, delete \
-         the object {OWNER_NOTE} there"
+        "{address} has the documents of another installation. Choose another prefix, or, if they are this one's, \
+         delete the object {OWNER_NOTE} there"
     );
     log::error("the bucket for documents is refused", &[("why", &why)]);
     let mut error = Error::new(

@@ -74,7 +74,7 @@ pub(in crate::app) struct OriginalFiles {
     bucket: Option<Arc<BucketOriginals>>,
     replica: Arc<OnceLock<Arc<Originals>>>,
     is_stopping: Arc<AtomicBool>,
-    /// Held while the bucket is cared for.
+    /// Held while the bucket is maintained.
     maintenance: Arc<Mutex<()>>,
     /// Held while deletions are finished.
     deleting: Arc<Mutex<()>>,
@@ -240,8 +240,8 @@ impl OriginalFiles {
         if self.replica.get().is_none() && !self.are_elsewhere() {
             return Ok(OriginalFile::in_folder(self.folder.join(id.as_str())));
         }
-        let (shelf, id) = (self.clone(), id.clone());
-        tokio::task::spawn_blocking(move || shelf.fetch_blocking(&id))
+        let (files, id) = (self.clone(), id.clone());
+        tokio::task::spawn_blocking(move || files.fetch_blocking(&id))
             .await
             .map_err(Error::internal)?
     }

@@ -1,5 +1,6 @@
 //! Removes objects without a document from a bucket: what a killed server stored and did not record, and what could not
-//! be removed with its document. The database may be older than the bucket, so each is kept for days after it was found.
+//! be removed with its document. The database may be older than the bucket, so each is kept for days after it was
+//! found.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
