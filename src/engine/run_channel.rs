@@ -78,6 +78,8 @@ pub(super) struct RunChannel {
     changed: Notify,
     /// Wakes the runner when there is a command.
     command_ready: Notify,
+    /// Notified when another server may continue the run.
+    given_up: Notify,
     /// Wakes the runner of a relayed call when its watcher has taken events.
     events_taken: Notify,
     is_passthrough: bool,
@@ -120,6 +122,7 @@ impl RunChannel {
             state: Mutex::new(state),
             changed: Notify::new(),
             command_ready: Notify::new(),
+            given_up: Notify::new(),
             events_taken: Notify::new(),
             is_passthrough: false,
         }
@@ -201,6 +204,17 @@ impl RunChannel {
 
     pub fn checkpoint(&self) {
         self.send_command(RunCommand::Checkpoint);
+    }
+
+    /// Like `checkpoint`, for a run that another server may continue: see [`Self::given_up`].
+    pub fn give_up(&self) {
+        self.checkpoint();
+        self.given_up.notify_one();
+    }
+
+    /// Waits until the run is given up. The run may not notice by itself while it waits for the database.
+    pub async fn given_up(&self) {
+        self.given_up.notified().await;
     }
 
     fn send_command(&self, command_value: RunCommand) {

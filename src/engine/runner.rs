@@ -37,6 +37,10 @@ const MAX_WAITING_EVENTS: usize = 64;
 /// Timeout for the bills of stopped calls; after that, the end of the run is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a run that was given up may still wait for the database. After that, its calls must have ended, because another
+/// server makes them again.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_millis(1_500);
+
 /// Waits for a slot, then drives the run. Returns `None` if the run is left to be resumed.
 pub(super) async fn run(
     shared: &Arc<EngineShared>,
@@ -103,9 +107,18 @@ pub(super) async fn run(
         cancelled: turn.is_none(),
         stopwatch: Stopwatch::start(),
     });
-    let over = driver.drive().await;
+    let over = tokio::select! {
+        over = driver.drive() => over,
+        // Dropping the driver ends its calls.
+        () = give_up_timeout(channel) => Ok(None),
+    };
     log_end(&id, is_relayed, &over);
     over.ok().flatten()
+}
+
+async fn give_up_timeout(channel: &RunChannel) {
+    channel.given_up().await;
+    tokio::time::sleep(GIVE_UP_TIMEOUT).await;
 }
 
 fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>, StoreError>) {

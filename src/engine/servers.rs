@@ -132,7 +132,7 @@ impl Engine {
         let runs: Vec<_> = self.shared.runs().values().cloned().collect();
         for run in runs {
             if !run.is_awaited && !run.is_relayed {
-                run.channel.checkpoint();
+                run.channel.give_up();
             }
         }
     }

@@ -72,9 +72,9 @@ fn every_part_is_read_and_the_coverage_is_reported() {
     let server = Server::with(&[("USE_MOCK", "true")]);
     let mut person = server.user("a@example.org");
     let big = person
-        .upload("/api/upload-document", "big.txt", long_text(400).as_bytes())
+        .upload("/api/upload-document", "big.txt", long_text(300).as_bytes())
         .json();
-    let body = ask_body(&[&big["id"]], "parts", &["demo/extract", "demo/phrases"]);
+    let body = ask_body(&[&big["id"]], "parts", &["demo/extract", "demo/sceptic"]);
     let analysis = person.post("/api/analyze", body).json();
     let view = person
         .get(&format!(
