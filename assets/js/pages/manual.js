@@ -70,11 +70,11 @@ function Contents(list, current) {
 
 function Topics(list) {
   return el("ul", { class: "manual-list" }, list.map((entry) =>
-    el("li", null, el("h2", null, link(`/manual/${entry.id}`, entry.title)), markdown(entry.summary))));
+    el("li", null, el("h2", null, link(`/manual/${entry.id}`, entry.title)), markdown(withTopicLinks(entry.summary)))));
 }
 
 function Topic(entry) {
-  const article = el("article", { class: "prose" }, el("h2", null, entry.title), markdown(plainCode(entry.text).replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`)));
+  const article = el("article", { class: "prose" }, el("h2", null, entry.title), markdown(withTopicLinks(plainCode(entry.text))));
   // Markdown links open outside the application; links to other topics do not.
   for (const anchor of article.querySelectorAll("a[target]")) {
     if (anchor.origin !== location.origin) continue;
@@ -86,6 +86,11 @@ function Topic(entry) {
   // The browser resolved the fragment before its target was on the page.
   if (location.hash) setTimeout(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), 0);
   return article;
+}
+
+// Links to other topics also work if the pages are under a path.
+function withTopicLinks(text) {
+  return text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`);
 }
 
 // Blocks of code without their language: the highlighter would be most of the page.
