@@ -1,5 +1,5 @@
-//! Pseudonyms: names for accounts, addresses, and providers that say nothing to somebody without the secret, and are
-//! the same on every server with it.
+//! Pseudonyms: keyed hashes of accounts, addresses, and providers. They are the same on every server with the secret,
+//! and reveal nothing without it.
 
 use ring::hmac;
 

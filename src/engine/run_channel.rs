@@ -212,7 +212,7 @@ impl RunChannel {
         self.given_up.notify_one();
     }
 
-    /// Waits until the run is given up. The run may not notice by itself while it waits for the database.
+    /// Waits until the run is given up. The driver does not notice it while it waits for the database.
     pub async fn given_up(&self) {
         self.given_up.notified().await;
     }

@@ -88,7 +88,7 @@ mod tests {
         };
         blocks.update(2, times, at(1));
         assert_eq!(blocks.open_until(2, at(2)), Some(at(11)));
-        assert_eq!(blocks.paused_until(at(4)), None, "somebody has reset it");
+        assert_eq!(blocks.paused_until(at(4)), None, "it was reset");
         blocks.update(1, BlockTimes::default(), at(2));
         assert_eq!(blocks.open_until(1, at(2)), None);
     }

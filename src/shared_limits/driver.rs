@@ -59,7 +59,7 @@ pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<Queu
             Err(why) => why,
         };
         inner.queue.set_open(false);
-        // Whoever waits learns it now; nothing of this may be carried out later.
+        // Callers that wait fail now: none of their commands may be executed later.
         while commands.try_recv().is_ok() {}
         inner.lost(why.to_string());
         said.away(inner, &why);
@@ -144,7 +144,7 @@ fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<b
         flow.awaited_renewals -= usize::from(first.is_renewal);
         if let Some(waiter) = first.waiter {
             has_served |= !matches!(value, RedisValue::Refusal(_));
-            // Whoever no longer waits has been canceled.
+            // Fails if the caller was canceled.
             let _ = waiter.send(value);
         }
     }

@@ -120,7 +120,7 @@ impl Drop for SlotLease {
         if self.numbers.is_empty() {
             return;
         }
-        // Before Redis is told: a renewal after it would occupy the slots again.
+        // Before the release is sent to Redis: a later renewal would occupy the slots again.
         {
             let mut table = self.slots.lock_table();
             if let Some(kept) = table.by_key.get_mut(&self.key) {

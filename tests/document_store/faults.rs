@@ -93,7 +93,7 @@ fn a_server_killed_between_object_and_row_leaves_an_object_that_housekeeping_rem
     let mut client = server.known(&client);
     let listed = client.get("/api/documents");
     assert!(!listed.text().contains("b.txt"), "{}", listed.text());
-    // It is found, and kept for now.
+    // It is found, but is not old enough to be removed.
     let note = "files of quire/quire-unreferenced";
     wait_for("it is found", || bucket.files().contains_key(note));
     assert!(bucket.files().contains_key(&orphan));

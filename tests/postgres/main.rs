@@ -15,6 +15,7 @@ mod experiments;
 mod failover;
 mod fleet;
 mod imports;
+mod killed_migration;
 mod locks;
 mod members;
 mod migration;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -54,10 +53,10 @@ const ROWS: &str = "
 ";
 
 /// The tables of unfinished uploads, which do not move.
-const UPLOAD_TABLES: [&str; 2] = ["uploads", "upload_parts"];
+pub const UPLOAD_TABLES: [&str; 2] = ["uploads", "upload_parts"];
 
 /// A folder with a filled database, and the answers of its server.
-struct Filled {
+pub struct Filled {
     folder: Folder,
     client: Client,
     document: String,
@@ -65,7 +64,7 @@ struct Filled {
 }
 
 impl Filled {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = Folder::new();
         let server = Executable::with(&folder, &[("USE_MOCK", "true")]);
         let mut client = Client::new(server.address).registered("ada@example.com");
@@ -96,11 +95,11 @@ impl Filled {
         filled
     }
 
-    fn data(&self) -> PathBuf {
+    pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    fn database(&self) -> PathBuf {
+    pub fn database(&self) -> PathBuf {
         self.data().join("quire.db")
     }
 
@@ -134,7 +133,7 @@ impl Filled {
 }
 
 /// Counts the rows of each table of a file.
-fn rows_of(database: &Path) -> BTreeMap<String, i64> {
+pub fn rows_of(database: &Path) -> BTreeMap<String, i64> {
     let db = rusqlite::Connection::open(database).unwrap();
     let sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
     let mut names = db.prepare(sql).unwrap();
@@ -149,7 +148,7 @@ fn rows_of(database: &Path) -> BTreeMap<String, i64> {
         .collect()
 }
 
-fn command(settings: &[(&str, &str)], arguments: &[&str]) -> Command {
+pub fn command(settings: &[(&str, &str)], arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
     command
         .args(arguments)
@@ -158,7 +157,7 @@ fn command(settings: &[(&str, &str)], arguments: &[&str]) -> Command {
     command
 }
 
-fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
+pub fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = command(settings, arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
@@ -174,7 +173,7 @@ fn migrated(settings: &[(&str, &str)], target: &str) -> Value {
     serde_json::from_str(&printed).unwrap()
 }
 
-fn has_no_tables(cluster: &Cluster) -> bool {
+pub fn has_no_tables(cluster: &Cluster) -> bool {
     let check = "DO $$ BEGIN IF EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = 'public')
                  THEN RAISE EXCEPTION 'tables'; END IF; END $$;";
     cluster.run(check).is_empty()
@@ -436,72 +435,4 @@ fn an_original_is_copied_whole_or_named_as_damaged() {
         let copied = std::fs::read(original(&target)).unwrap();
         assert!(bytes.starts_with(&copied) && (copied.len() == bytes.len()) == has_file);
     }
-}
-
-/// Kills it after longer and longer times, until it has completed.
-#[test]
-fn a_killed_migration_leaves_no_database_and_can_be_repeated() {
-    let filled = Filled::new();
-    let cluster = Cluster::start();
-    let (address, data) = (cluster.address("postgres"), filled.data());
-    let source = [("QUIRE_DATA", data.to_str().unwrap())];
-    let from_server = [
-        ("QUIRE_DATA", data.to_str().unwrap()),
-        ("DATABASE_URL", address.as_str()),
-    ];
-    let back = Folder::new();
-    let target = back.path().join("data");
-    // Kills it this long after it has begun.
-    let killed_after =
-        |settings: &[(&str, &str)], target: &str, has_begun: &dyn Fn() -> bool, millis: u64| {
-            let mut child = command(settings, &["migrate", "--json", "--to", target])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            while !has_begun() && child.try_wait().unwrap().is_none() {
-                std::thread::yield_now();
-            }
-            std::thread::sleep(Duration::from_millis(millis));
-            child.kill().unwrap();
-            child.wait().unwrap().success()
-        };
-    for round in 0.. {
-        let is_complete = killed_after(&source, &address, &|| true, 100 * round);
-        // The server ends the transaction once it notices that the connection is gone.
-        if is_complete || !has_no_tables(&cluster) {
-            break;
-        }
-    }
-    wait_for("a repeated migration succeeds or was complete", || {
-        let (code, _, errors) = run(&source, &["migrate", "--to", &address]);
-        code == Some(0) || errors.contains("it has rows in")
-    });
-    let mut unfinished = 0;
-    for round in 0.. {
-        let is_writing = || target.join(".quire-migration/quire.db").exists();
-        let is_complete = killed_after(
-            &from_server,
-            target.to_str().unwrap(),
-            &is_writing,
-            100 * round,
-        );
-        // It may be killed after everything was in place.
-        if is_complete || target.join("quire.db").exists() {
-            break;
-        }
-        if target.join(".quire-migration").exists() {
-            unfinished += 1;
-            let settings = [("QUIRE_DATA", target.to_str().unwrap()), ("PORT", "0")];
-            let (code, _, errors) = run(&settings, &["serve"]);
-            assert!(
-                code == Some(1) && errors.contains("unfinished migration"),
-                "{code:?} {errors}"
-            );
-        }
-    }
-    assert!(unfinished > 0, "one was killed while it was writing");
-    let mut moved = rows_of(&filled.database());
-    moved.extend(UPLOAD_TABLES.map(|name| (name.to_owned(), 0)));
-    assert_eq!(rows_of(&target.join("quire.db")), moved);
 }

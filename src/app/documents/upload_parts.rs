@@ -88,7 +88,7 @@ impl UploadParts {
             .inspect_err(|_| self.delete_attempt(&attempt))?;
         let (user, completed) = (upload.user.clone(), attempt.clone());
         let stored = self.store.write_now(move |db| {
-            // First, so that whoever stores the same part at the same time waits for its row.
+            // First, so that a concurrent upload of the same part waits for its row.
             uploads::record_part(db, &user, &completed.upload, part)?;
             upload_bytes::complete(db, &completed, pieces)
         });

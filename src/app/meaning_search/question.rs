@@ -38,7 +38,7 @@ const REWRITING_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A question about documents.
 pub(in crate::app) struct QuestionSearch<'a> {
-    /// The user who asks.
+    /// The user whose documents are searched.
     pub caller: &'a Caller,
     /// The analysis under which the calls are recorded.
     pub analysis: &'a AnalysisId,

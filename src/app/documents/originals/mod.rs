@@ -69,7 +69,7 @@ trait OriginalStore: Send + Sync {
 pub(in crate::app) struct OriginalFiles {
     store: Store,
     folder: PathBuf,
-    /// Older places first. Files move only toward the last one, so whoever looks in this order finds each.
+    /// Older places first. Files move only toward the last one, so a search in this order finds each of them.
     places: Arc<[Arc<dyn OriginalStore>]>,
     bucket: Option<Arc<BucketOriginals>>,
     replica: Arc<OnceLock<Arc<Originals>>>,

@@ -162,7 +162,7 @@ impl OriginalFiles {
             .read_now(move |db| rows::recorded_hash(db, &id))?)
     }
 
-    /// Does this for each document until the server stops. Goes on after a failure.
+    /// Does this for each document until the server stops. Continues after a failure.
     fn each(
         &self,
         mut ids: Vec<DocumentId>,
