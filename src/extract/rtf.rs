@@ -10,7 +10,7 @@ use super::office::{BodyText, HeaderFooterLines, ParagraphRole};
 use super::output::{Output, OutputFull};
 use super::raised::{RunBuffer, RunStyle, Script};
 use super::rtf_encodings::{encoding_of_charset, encoding_of_code_page};
-use super::rtf_omitted::OmittedRtfContent;
+use super::rtf_omitted::RtfOmitted;
 use super::{FileInput, Unreadable};
 
 /// Maximum depth of nested groups.
@@ -49,7 +49,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         runs: RunBuffer::default(),
         headers_and_footers: HeaderFooterLines::default(),
         margin_text: String::new(),
-        omitted: OmittedRtfContent::default(),
+        omitted: RtfOmitted::default(),
         row: Vec::new(),
         cell: String::new(),
         in_table: false,
@@ -96,7 +96,7 @@ struct Rtf<'o, 's> {
     runs: RunBuffer,
     headers_and_footers: HeaderFooterLines,
     margin_text: String,
-    omitted: OmittedRtfContent,
+    omitted: RtfOmitted,
     row: Vec<String>,
     cell: String,
     in_table: bool,

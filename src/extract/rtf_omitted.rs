@@ -4,7 +4,7 @@ use super::output::Output;
 
 /// Counts of omitted content, for the notes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct OmittedRtfContent {
+pub(super) struct RtfOmitted {
     /// Number of hidden or deleted passages.
     pub hidden_count: usize,
     /// Number of images.
@@ -17,7 +17,7 @@ pub(super) struct OmittedRtfContent {
     pub formula_count: usize,
 }
 
-impl OmittedRtfContent {
+impl RtfOmitted {
     /// Adds notes about the omitted content.
     pub fn report(self, out: &mut Output<'_>) {
         for (count, what) in [

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, NextTimeout};
 
@@ -15,6 +14,7 @@ use super::address_guard::{AddressGuard, NotPublic};
 use super::name_resolver::literal_address;
 use super::{LlmSettings, USER_AGENT};
 use crate::domain::network::AddressReach;
+use crate::tls;
 
 struct GuardedConnector {
     inner: DefaultConnector,
@@ -84,7 +84,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
         .timeout_recv_response(Some(settings.first_token))
         .timeout_per_read(Some(settings.first_token))
         .timeout_per_write(Some(settings.idle_timeout))
-        .tls_config(tls(settings))
+        .tls_config(tls::blocking_client_config(settings.authorities.as_deref()))
         .input_buffer_size(8 * 1024)
         .output_buffer_size(4 * 1024)
         .max_response_header_size(32 * 1024);
@@ -100,16 +100,4 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
     };
     let resolver = LiteralResolver(DefaultResolver::default());
     ureq::Agent::with_parts(config.build(), connector, resolver)
-}
-
-fn tls(settings: &LlmSettings) -> TlsConfig {
-    let Some(authorities) = &settings.authorities else {
-        return TlsConfig::default();
-    };
-    let certificates = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-        _ => None,
-    });
-    let roots = RootCerts::from(certificates);
-    TlsConfig::builder().root_certs(roots).build()
 }

@@ -7,6 +7,7 @@ use rustls::crypto::ring as primitives;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Creates the settings of TLS connections that trust the certificate authorities in this PEM text instead of the
 /// built-in ones.
@@ -31,4 +32,18 @@ pub fn client_config(authorities: Option<&str>) -> Result<Arc<ClientConfig>, Str
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// Creates the same settings for the blocking HTTP client. Skips what is not a certificate: the text was checked when it
+/// was configured.
+pub fn blocking_client_config(authorities: Option<&str>) -> TlsConfig {
+    let Some(authorities) = authorities else {
+        return TlsConfig::default();
+    };
+    let certificates = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        _ => None,
+    });
+    let roots = RootCerts::from(certificates);
+    TlsConfig::builder().root_certs(roots).build()
 }

@@ -6,7 +6,7 @@ mod client;
 mod loopback_client;
 mod validity;
 
-pub use client::client_config;
+pub use client::{blocking_client_config, client_config};
 pub use loopback_client::LoopbackConnection;
 pub use rustls::ServerConfig;
 

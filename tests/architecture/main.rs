@@ -33,9 +33,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store",   &["domain", "clock", "tls"]),
     // Redis, where several servers share limits.
     ("shared_limits", &["domain", "crypto", "config", "tls", "clock", "log"]),
-    ("llm",     &["domain", "wire", "clock", "shared_limits"]),
+    ("llm",     &["domain", "wire", "tls", "clock", "shared_limits"]),
     // A bucket's client.
-    ("objects", &["domain", "crypto", "clock"]),
+    ("objects", &["domain", "crypto", "tls", "clock"]),
     // Copies the store's log to a folder or a bucket.
     ("replica", &["domain", "crypto", "objects", "store", "clock", "log"]),
     // crypto only for the hash in a cached answer's key.
@@ -52,7 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]), ("r2d2", &["store"]), ("scheduled_thread_pool", &["store"]),
-    ("ureq", &["llm", "objects"]),
+    ("ureq", &["tls", "llm", "objects"]),
     ("hyper", &["http", "llm"]), ("hyper_util", &["http", "llm"]), ("http_body_util", &["http", "llm"]),
     ("multer", &["http"]), ("rust_embed", &["http"]),
     ("ring", &["crypto"]), ("rustls", &["tls", "llm", "store", "shared_limits"]), ("tokio_rustls", &["http", "llm", "store", "shared_limits"]), ("tokio_postgres", &["store"]),

@@ -76,7 +76,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     let mut files = Attachments::from_pdf(&pdf);
     let mut fonts = Fonts::new();
     let mut writer = PdfPageWriter::new(outline::titles(&pdf));
-    let mut omitted = OmittedPdfContent::default();
+    let mut omitted = PdfOmitted::default();
     let mut lacks_character_map = false;
     let count = pdf.pages().len();
     for (index, page) in pdf.pages().iter().enumerate() {
@@ -132,7 +132,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
 
 /// Counts of omitted content, for the notes.
 #[derive(Default)]
-struct OmittedPdfContent {
+struct PdfOmitted {
     layers: Vec<u32>,
     covered_pages: Vec<u32>,
     redactions: Vec<u32>,
@@ -144,7 +144,7 @@ struct OmittedPdfContent {
     recognized_pages: Vec<u32>,
 }
 
-impl OmittedPdfContent {
+impl PdfOmitted {
     fn count(&mut self, page: u32, canvas: &PageCanvas<'_>, is_textless: bool) {
         if canvas.has_layers_off {
             self.layers.push(page);

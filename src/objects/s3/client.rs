@@ -6,13 +6,13 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use ureq::http::{Request, Response};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, SendBody};
 
 use super::address::BucketSettings;
 use crate::clock;
 use crate::crypto::{hex, sha256, sigv4};
 use crate::objects::target::TargetError;
+use crate::tls;
 
 /// Size in bytes above which a request waits for the store's 100-continue before it sends its body, so that a
 /// refusal comes first.
@@ -57,7 +57,7 @@ impl BucketClient {
             .timeout_recv_response(Some(timeouts.chunk))
             .timeout_per_read(Some(timeouts.chunk))
             .timeout_per_write(Some(timeouts.chunk))
-            .tls_config(tls_config(settings.authorities.as_deref()))
+            .tls_config(tls::blocking_client_config(settings.authorities.as_deref()))
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES)
             .max_response_header_size(32 * 1024)
@@ -133,18 +133,6 @@ impl BucketClient {
             Err(_) => Err(TargetError::Refused("the request is invalid".into())),
         }
     }
-}
-
-fn tls_config(authorities: Option<&str>) -> TlsConfig {
-    let Some(authorities) = authorities else {
-        return TlsConfig::default();
-    };
-    let certificates = parse_pem(authorities.as_bytes()).filter_map(|item| match item {
-        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-        _ => None,
-    });
-    let roots = RootCerts::from(certificates);
-    TlsConfig::builder().root_certs(roots).build()
 }
 
 impl<'a> UploadContent<'a> {
