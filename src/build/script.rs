@@ -19,8 +19,8 @@ const BEFORE_REGEX: [&str; 8] = [
     "return", "typeof", "case", "in", "of", "await", "yield", "void",
 ];
 
-/// Punctuation next to which a space has no meaning. Without the signs that a neighbor could change: `+`, `-`, `/`, and
-/// the dot.
+/// Punctuation next to which a space has no meaning. Excludes the characters that could merge with a neighbor: `+`,
+/// `-`, `/`, and the dot.
 const PUNCTUATION: &str = "{}()[];,:?=><&|*%!";
 
 /// Returns the lines of a script.

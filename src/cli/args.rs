@@ -24,7 +24,7 @@ pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
 ];
 /// Other names of options.
 const ALIASES: &[(&str, &str)] = &[("models", "panel"), ("synthesiser", "synthesizer")];
-/// The option that accepts several files: the shell expands `--file *.md` to several words.
+/// The option that accepts several files, because the shell expands `--file *.md` to several words.
 const FILE_OPTION: &str = "file";
 
 /// A command with its arguments.

@@ -177,7 +177,7 @@ pub(super) async fn run_request(
     }
 }
 
-/// Prints the answer, or fails with the reason why there is none.
+/// Prints the answer. If there is none, fails with the reason.
 fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
         (Status::Completed, Some(text)) => screen.finish_answer((!shown).then_some(text)),
@@ -189,7 +189,7 @@ fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcom
     }
 }
 
-/// Stores a file as a document, like an upload. Returns `None` if the file is stdin and nothing was piped.
+/// Stores a file as a document, like an upload. Returns `None` for stdin if nothing was piped.
 ///
 /// # Errors
 /// Returns an error if it cannot be read or stored.

@@ -1,4 +1,4 @@
-//! `quire chat`: a conversation in the terminal. Each line is a question that follows the one before; answers
+//! `quire chat`: a conversation in the terminal. Each line is a question that follows up on the previous one; answers
 //! appear as in `quire ask`. Runs the same app as the server, or uses a running one.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -25,7 +25,7 @@ const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";
 /// Maximum number of lines read ahead of the conversation.
 const MAX_WAITING_LINES: usize = 16;
 
-/// Backend that answers the questions.
+/// Where the questions are answered: in the data folder, or by a server.
 enum ChatBackend {
     Local(Box<LocalSession>),
     Server(Arc<RemoteSession>),

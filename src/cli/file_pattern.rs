@@ -9,7 +9,8 @@ use walkdir::{DirEntry, WalkDir};
 const MAX_FILES: usize = 200;
 /// Maximum number of folders searched for a pattern.
 const MAX_FOLDERS: usize = 10_000;
-/// As in shells: `*` does not cross folders, and hidden files must be named with their dot.
+/// Matching as in shells: `*` does not cross folders, and a hidden file matches only if the pattern starts with its
+/// dot.
 const MATCH_OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,

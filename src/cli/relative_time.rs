@@ -1,4 +1,4 @@
-//! Formats times in conversational form: "5 min ago", "in 3 days", or the date when it is far away.
+//! Formats times in conversational form: "5 min ago", "in 3 days", or a date if the time is more than a month away.
 
 use std::time::Duration;
 

@@ -35,9 +35,9 @@ const PAGE_SIZE: u32 = 100;
 pub enum ServerUse {
     /// The command runs on that server; `doctor` checks it.
     Supported,
-    /// It needs neither a server nor a data folder.
+    /// The command needs neither a server nor a data folder.
     NotNeeded,
-    /// Works only with a data folder; contains the reason, as the end of a sentence.
+    /// The command works only with a data folder; contains the reason, as the end of a sentence.
     Unsupported(&'static str),
 }
 
@@ -154,7 +154,7 @@ impl RemoteSession {
     pub(super) async fn close(&self) {
         if let Some(key) = &self.own_key {
             let origin = RequestOrigin::local(clock::now());
-            // It expires within a day anyway.
+            // A key that cannot be deleted expires within a day.
             let _ = key.accounts.delete_key(&key.caller, &key.id, &origin).await;
             key.accounts.close().await;
         }

@@ -18,7 +18,7 @@ pub struct Decoded {
     pub replaced: usize,
     /// Number of control characters removed.
     pub dropped_count: usize,
-    /// Number of bytes that are not UTF-8 in text that otherwise is; they were read as Windows-1252.
+    /// Number of non-UTF-8 bytes in text that is otherwise UTF-8; they were read as Windows-1252.
     pub stray: usize,
 }
 

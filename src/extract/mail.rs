@@ -1,5 +1,5 @@
-//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If there
-//! are several versions of the text, the plain one is used. Does not follow links or fetch anything.
+//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If the
+//! text comes in several versions, the plain one is preferred. Does not follow links or fetch anything.
 
 mod alternatives;
 mod flowed;
@@ -53,7 +53,8 @@ const EMAIL_FIELDS: &[&str] = &[
     "x-mailer",
 ];
 
-/// Returns whether a text starts with an email header. With `has_mail_extension` (the file name indicates an email),
+/// Returns whether the text starts with an email header. With `has_mail_extension` (the file name indicates an
+/// email),
 /// fewer fields suffice.
 pub(super) fn is_mail(bytes: &[u8], has_mail_extension: bool) -> bool {
     let head = &bytes[..bytes.len().min(64 << 10)];

@@ -315,7 +315,7 @@ fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
     let sign = text.chars().next();
     match sign {
         Some('\\') => out.push('\n'),
-        // Spaces of other widths.
+        // Spaces of various widths become regular spaces.
         Some(',' | ';' | ':' | ' ') => out.push(' '),
         Some(c) if ACCENTS.iter().any(|(mark, _)| mark.starts_with(c)) => {
             let text_after = &text[1..];

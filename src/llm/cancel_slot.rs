@@ -64,7 +64,7 @@ impl CancelSlot {
         }
     }
 
-    /// Sleeps for this long or until the call is cut off. Returns whether it was cut off.
+    /// Sleeps for this long, or until the call is cut off. Returns whether it was cut off.
     pub async fn pause(&self, length: Duration) -> bool {
         tokio::select! {
             biased;

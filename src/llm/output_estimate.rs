@@ -27,7 +27,7 @@ impl AnswerProgress {
         let text = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text,
             Delta::ReasoningBlock(_) => return,
-            // The whole text will be sent again as reasoning.
+            // The text so far will be sent again, as reasoning.
             Delta::Restart => {
                 *self = Self::default();
                 return;

@@ -258,7 +258,7 @@ pub(super) fn web_page() -> CallError {
     )
 }
 
-/// Creates the error for a successful response without a body.
+/// Creates the error for a success status without a body.
 pub(super) fn empty_body() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }

@@ -33,9 +33,9 @@ impl WalPosition {
 /// Result of continuing to read the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WalChanges {
-    /// No new transactions.
+    /// There are no new transactions.
     None,
-    /// Complete transactions.
+    /// There are complete transactions.
     Changes {
         /// Byte offset of the newest version of each changed page, by page number.
         pages: BTreeMap<u32, u64>,
@@ -129,7 +129,7 @@ fn read_frames(
     if commit == 0 {
         return Ok(WalChanges::None);
     }
-    // Pages beyond the end were truncated by a later transaction.
+    // Pages beyond the end were truncated by a later transaction in the log.
     pages.retain(|number, _| *number <= commit);
     Ok(WalChanges::Changes {
         pages,

@@ -24,7 +24,7 @@ impl Validity {
         if rest.first() == Some(&VERSION) {
             rest = split_element(rest)?.2;
         }
-        // Serial number, signature algorithm, issuer.
+        // Skip the serial number, the signature algorithm, and the issuer.
         for _ in 0..3 {
             rest = split_element(rest)?.2;
         }

@@ -330,7 +330,7 @@ impl DocxWord<'_, '_, '_> {
                 "vertAlign" => {
                     self.style.script = parse_script(&tag.get("val").unwrap_or_default())
                 }
-                // In half-points. Small text that is shifted is equivalent to a superscript.
+                // The shift is in half-points. Small text that is shifted counts as superscript or subscript.
                 "position" => {
                     let shift = tag.get("val").and_then(|shift| shift.parse().ok());
                     position = shift.unwrap_or(0);
@@ -343,7 +343,7 @@ impl DocxWord<'_, '_, '_> {
                         .or_else(|| tag.get("hAnsi"))
                         .unwrap_or_default();
                 }
-                // The run of a paragraph mark, whose properties do not apply to the text.
+                // The run's properties before a tracked change.
                 "rPrChange" => xml.skip(),
                 _ => {}
             }

@@ -298,7 +298,7 @@ impl OdfReader<'_, '_, '_> {
                 self.body.add_footnote(format!("[{what}: {words}]"));
             }
         }
-        // Written only once too.
+        // Written only once, like the footer.
         let master = tag.get("master-page-name").unwrap_or_default();
         for words in self.masters.remove(&master).unwrap_or_default() {
             self.body.add_footnote(format!("[layout: {words}]"));

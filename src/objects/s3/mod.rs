@@ -33,7 +33,7 @@ pub struct S3 {
     conditions: AtomicU8,
 }
 
-/// Support is not known yet: some stores silently ignore conditions.
+/// Not known yet. The first put finds out, because some stores silently ignore conditions.
 const CONDITIONS_UNKNOWN: u8 = 0;
 const CONDITIONS_SUPPORTED: u8 = 1;
 const CONDITIONS_UNSUPPORTED: u8 = 2;
@@ -107,7 +107,7 @@ impl S3 {
             match self.exists(key) {
                 Ok(false) => {}
                 Ok(true) => return Err(TargetError::Taken),
-                // A HEAD response has no reason, but the response to the next request will have one.
+                // A HEAD response does not contain the reason for the refusal, but the response to the put will.
                 Err(TargetError::Refused(_)) if support == CONDITIONS_UNKNOWN => {}
                 Err(error) => return Err(error),
             }

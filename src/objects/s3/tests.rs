@@ -156,7 +156,7 @@ fn transient_failures_are_retried() {
 fn permanent_failures_are_reported_without_retry() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
-    // From here on, the store is known to support conditions.
+    // The first put has shown that the store supports conditions.
     assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
     assert_eq!(target.remove("known"), Ok(()));
     let fault = BucketFault::Says;
