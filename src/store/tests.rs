@@ -1,4 +1,4 @@
-//! Tests the guarantees for every closure: each has its own transaction, even if several share a commit.
+//! Tests that each closure has its own transaction, even if several share a commit, and that failures are reported.
 
 mod folder;
 
@@ -162,7 +162,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let large = |db: &Writer| settings::set(db, "test", &"x".repeat(100_000));
         assert_eq!(store.write_now(large), Err(StoreError::Full));
         assert!(is_full(&store), "floor {floor}");
-        // A commit that writes nothing proves nothing.
+        // A commit without changes does not show that there is space.
         store.write_now(|_| Ok(())).expect("nothing to write");
         assert!(is_full(&store));
         assert_eq!(store.check(), Ok(()));
@@ -347,7 +347,7 @@ fn a_briefly_empty_file_is_read_again() {
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
-    // The connection that read it is discarded along with its cache.
+    // The connection that read the empty file is discarded along with its cache.
     assert!(store.check().is_err());
     std::fs::write(&path, &intact_bytes).expect("written");
     // The first probe may still use the connection that read the empty file.
