@@ -15,11 +15,11 @@ pub const IMPORTED_TOPIC: &str = "imported";
 /// A question and its answer, stored as a finished analysis.
 #[derive(Debug, Clone)]
 pub struct ImportedTurn {
-    /// Derived from the conversation, so that importing it again finds the same turn.
+    /// ID under which the turn is stored; it contains the time of the question, by which the history is sorted.
     pub id: AnalysisId,
     /// The preceding turn; `None` for the first one.
     pub follows: Option<AnalysisId>,
-    /// ID of the pattern that stands in for the other program.
+    /// ID of the pattern in `plan`.
     pub pattern: String,
     /// The user's question, as plain text.
     pub question: String,
@@ -44,7 +44,7 @@ pub struct ImportedAnswer {
     pub stage: usize,
     /// The model's index in the stage.
     pub member: usize,
-    /// The model's name, as the other program gave it.
+    /// The model to which the answer is attributed.
     pub model: String,
     /// The answer as JSON.
     pub json: String,
@@ -53,9 +53,9 @@ pub struct ImportedAnswer {
 /// A conversation, stored as a thread.
 #[derive(Debug, Clone)]
 pub struct ImportedThread {
-    /// Derived from the conversation, so that importing it again finds the same thread.
+    /// ID under which the thread is stored.
     pub id: ThreadId,
-    /// Title, as the other program shows it.
+    /// Title shown in the history.
     pub title: String,
     /// Time of the first question.
     pub created: Timestamp,

@@ -166,8 +166,7 @@ impl Store {
         Self::start(opened_database, Some(log), settings.path.clone())
     }
 
-    /// Connects to a PostgreSQL server like [`Store::open_on_server`], with a single address and the built-in
-    /// authorities.
+    /// Connects to a PostgreSQL server like [`Store::open_on_server`], without a direct address.
     ///
     /// # Errors
     /// Returns the same errors as [`Store::open_on_server`].

@@ -14,7 +14,7 @@ pub struct ResetRequest {
     pub user: UserId,
     /// Email address of the user.
     pub email: String,
-    /// When the user requested a reset, or when an admin created the link without a request.
+    /// When the user requested a reset; without a request, when an admin created the link.
     pub requested_at: Timestamp,
     /// Expiry of the link; `None` without a link.
     pub expires_at: Option<Timestamp>,

@@ -20,7 +20,8 @@ pub use rows::{CopiedTable, ReplacedNul};
 
 type Result<T> = std::result::Result<T, TransferError>;
 
-/// Tables that are not copied, because unfinished uploads cannot be continued elsewhere.
+/// Tables that are not copied: those of unfinished uploads, whose bytes are in files or in a table that only one
+/// engine has.
 const LEFT_BEHIND: &[&str] = &["uploads", "upload_parts"];
 
 /// A table of the schema, with what is needed to read it in the order of its primary key.

@@ -20,7 +20,7 @@ pub(super) struct AnswerBuilder {
     text: String,
     reasoning: String,
     extras: Extras,
-    /// Number of alternatives in the log probabilities so far.
+    /// Number of tokens and alternatives in the log probabilities so far.
     alternatives: usize,
     calls: ToolCallBuilder,
     splitter: ReasoningSplitter,
@@ -116,7 +116,7 @@ impl AnswerBuilder {
         let Some(item) = items.find(|item| item["index"] == index) else {
             return;
         };
-        // The index was needed only to find the block.
+        // The index was needed only to find the block; the vendor does not accept it back.
         if let Some(item) = item.as_object_mut() {
             item.remove("index");
         }
@@ -149,7 +149,7 @@ impl AnswerBuilder {
             let top_counts = top_counts.map(|top| 1 + top.map_or(0, Vec::len));
             self.alternatives += top_counts.sum::<usize>();
             if self.alternatives > MAX_ALTERNATIVES {
-                // Incomplete log probabilities would look like complete ones.
+                // A part of the log probabilities would look like all of them, so all are dropped.
                 self.extras.logprobs = None;
                 return;
             }
@@ -335,7 +335,7 @@ impl AnswerBuilder {
         }
         let result = self.answer(request);
         if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
-            // Only whitespace: emitting it would prevent a retry.
+            // The answer is only whitespace, and emitting it would prevent a retry.
             deltas.clear();
         }
         (deltas, result)
@@ -354,7 +354,8 @@ impl AnswerBuilder {
         };
         let is_blank = self.text.trim().is_empty() && calls.is_empty();
         let finish = match finish {
-            // Some vendors report "stop" after a call, or report calls without sending any.
+            // Some vendors report "stop" although the answer contains a call, or report calls although it contains
+            // none.
             Finish::Stop if !calls.is_empty() || (is_blank && had_calls) => Finish::ToolCalls,
             Finish::ToolCalls if calls.is_empty() && !is_blank => Finish::Stop,
             finish => finish,
@@ -368,7 +369,7 @@ impl AnswerBuilder {
         }
         let usage = self.usage(request, &calls);
         let mut extras = self.extras;
-        // A block whose end is missing still contains its index, and the vendor would refuse it.
+        // A block whose end never arrived still contains its index, which the vendor would refuse.
         let blocks = extras
             .reasoning
             .iter_mut()
@@ -437,7 +438,7 @@ impl AnswerBuilder {
     }
 }
 
-/// Maximum plausible token count of one call; a larger one would corrupt a month's budget.
+/// Maximum plausible number of tokens of one call. A larger number is an error that would use up a month's budget.
 const MAX_TOKENS: u64 = 50_000_000;
 
 /// Merges fragments: strings are appended, other values are replaced.

@@ -342,7 +342,7 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
             read_stop_reason(builder, &data["delta"]);
         }
         "message_stop" => builder.end(),
-        // `ping`, block ends, and events that the vendor may add later.
+        // This covers `ping`, the ends of blocks, and events that the vendor may add later.
         _ => {
             if let Some(error) = refusal::reported_error(&data) {
                 builder.fail(refusal::parse_stream_error(error));
@@ -406,7 +406,8 @@ fn read_stop_reason(builder: &mut AnswerBuilder, stop: &Value) {
     builder.set_finish_reason(reason);
 }
 
-/// Reads usage. Counts are cumulative. For an answer made in several steps, each step is listed and billed.
+/// Reads usage. Counts are cumulative. If an answer was made in several steps, each step is listed and billed
+/// separately.
 fn read_usage(builder: &mut AnswerBuilder, usage: &Value) {
     let steps = usage["iterations"]
         .as_array()

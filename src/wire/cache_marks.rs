@@ -59,7 +59,7 @@ pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     marks
 }
 
-/// Separator of joined texts.
+/// Separator between joined instructions.
 const INSTRUCTION_SEPARATOR: &str = "\n\n";
 
 /// Shifts the markers of a text by the length, in bytes, of the text before it.

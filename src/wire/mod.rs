@@ -416,7 +416,7 @@ fn is_keep_alive(event: &sse::SseFrame) -> bool {
             .any(|word| text.eq_ignore_ascii_case(word))
     };
     let name = event.event.as_str();
-    // A ping with half an object means that the stream is damaged.
+    // A ping with half an object after it means that the stream is damaged.
     let is_whole = |data: &str| {
         !data.starts_with('{') || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
     };

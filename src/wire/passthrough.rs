@@ -16,8 +16,8 @@ const MAX_BYTES: usize = 256 * 1024;
 /// Maximum length of a field's name, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Client fields that are never passed on: they choose the model, the account, the price, or the form of the answer.
-/// An administrator may still set one for a provider or a model, in its `body`.
+/// Client fields that are never passed on, because they choose the model, the account, the price, or the form of the
+/// answer. An administrator may still set one for a provider or a model in its `body` setting.
 const RESERVED_FIELDS: &[&str] = &[
     "model",
     "messages",
@@ -220,7 +220,7 @@ fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value
         }
         return;
     }
-    // The object is more specific than the effort that Quire derived from it.
+    // The client's object is more specific than the effort that Quire derived from it.
     if name == "reasoning" && value.is_object() {
         if kind == ApiFormat::OpenAi && !body.contains_key("reasoning_effort") {
             body.insert(name.to_owned(), value.clone());

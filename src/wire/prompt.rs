@@ -7,7 +7,8 @@ use crate::domain::chat::{CacheMark, Image, MessageRole, ModelRequest};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
-/// A turn; adjacent turns with the same role are joined, because some vendors require alternating roles.
+/// A turn of the conversation. Adjacent turns with the same role are joined, because some vendors require alternating
+/// roles.
 pub(super) struct PromptTurn<'a> {
     pub is_model: bool,
     pub text: String,

@@ -85,7 +85,7 @@ impl ReasoningSplitter {
         self.expects_close = true;
     }
 
-    /// Expects channels whose marks the server strips, if the model of this name writes them.
+    /// Expects channels whose markers the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
         self.bare_channels = BARE_CHANNELS
@@ -460,11 +460,11 @@ impl ReasoningSplitter {
 
 #[derive(Debug, Clone, Copy)]
 enum MarkKind {
-    /// An opening marker within a line: ordinary text, as is its closing marker.
+    /// An opening marker within a line, which is ordinary text, as is its closing marker.
     Plain,
     Open(SplitterMode),
     Close(&'static str),
-    /// The end of an answer that a marker has opened.
+    /// The end of an answer that was opened by a marker.
     Answered,
 }
 

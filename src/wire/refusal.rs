@@ -81,7 +81,7 @@ pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
         let word = word.to_ascii_lowercase();
         word.ends_with("error") || word.ends_with("exception")
     };
-    // MiniMax reports a status in every answer: 0 means success.
+    // MiniMax reports a status in every answer, in which 0 means success.
     let status = &frame["base_resp"];
     if usage_counts::parse_count(&status["status_code"]) > Some(0) {
         return Some(status);
@@ -104,7 +104,7 @@ pub(super) fn error_field(frame: &Value) -> Option<&Value> {
         Value::Array(items) => !items.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
     };
-    // Apigee and Tencent use their own names.
+    // Apigee and Tencent use their own names for the error field.
     let fields = [
         &frame["error"],
         &frame["errors"],
@@ -194,7 +194,7 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     let text = error_message(error);
     let text = &text[..text.floor_char_boundary(MAX_READ_BYTES)];
     let lower = text.to_ascii_lowercase();
-    // The client's schema is at fault, not the field.
+    // The error is in the client's schema, not in the field.
     let is_schema = lower.contains("invalid schema");
     if is_schema
         || !UNSUPPORTED_PHRASES
@@ -396,13 +396,13 @@ fn classify_error(status: Option<u16>, codes: &str) -> CallErrorKind {
         _ if codes_contain(&["insufficient_quota", "billing", "credit", "payment"]) => {
             CallErrorKind::Money
         }
-        // Google reports an invalid key as a bad request.
+        // Google reports an invalid key with the status of a bad request.
         Some(400) if codes_contain(&["api_key_invalid"]) => CallErrorKind::Auth,
         Some(401 | 403) => CallErrorKind::Auth,
         Some(402) => CallErrorKind::Money,
         Some(408 | 504) => CallErrorKind::Timeout,
         Some(429) => CallErrorKind::RateLimited,
-        // A lock timeout: vendors' own clients retry it.
+        // A lock timeout (409) is temporary: vendors' own clients retry it.
         Some(409 | 500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
         None if codes_contain(&["rate_limit", "ratelimit", "resource_exhausted"]) => {

@@ -73,7 +73,7 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
         marks.any(|mark| codes.contains(mark) || message.contains(mark))
     };
     let (_, sentence) = REASON_TABLE.iter().find(fits)?;
-    // The context size is not confidential, and the user needs it.
+    // The size of the context window is not confidential, and the user needs to know it.
     let length = context_window(&message);
     Some(match length {
         Some(length) if *sentence == TOO_LONG_MESSAGE => {

@@ -86,7 +86,7 @@ impl SseDecoder {
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(piece);
                 self.take_line(&line);
-                // Put back so that its memory is reused for the next line.
+                // Keep the buffer, so that its memory is reused for the next line.
                 line.clear();
                 self.line = line;
             }
@@ -181,7 +181,7 @@ impl SseDecoder {
                 self.event.data.push_str(&value);
             }
             b"id" if !value.contains('\0') => self.event.id = Some(value.into_owned()),
-            // Comments, `retry`, and unknown fields.
+            // Comments, `retry`, and unknown fields are ignored.
             _ => {}
         }
     }

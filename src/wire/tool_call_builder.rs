@@ -21,7 +21,7 @@ struct PendingCall {
     repeated_fragment: Option<String>,
 }
 
-/// A fragment of a tool call. An empty field means that the fragment lacks it.
+/// A fragment of a tool call. An empty field means that the fragment does not contain it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ToolCallFragment<'a> {
     pub index: Option<u64>,

@@ -14,7 +14,7 @@ use crate::store::params::Value;
 /// A SQLite row.
 pub(in crate::store) type SqliteRow<'r> = rusqlite::Row<'r>;
 
-/// A connection that remembers whether a read or write has found the file damaged or unusable.
+/// A connection that remembers whether it must be discarded, and whether it has read a damaged page.
 pub(in crate::store) struct SqliteConnection {
     connection: Connection,
     is_broken: Cell<bool>,

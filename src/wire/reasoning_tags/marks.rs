@@ -5,9 +5,9 @@ pub(super) struct Marks {
     /// Opening marker; empty if the model never writes one.
     pub opening: &'static str,
     pub closing: &'static str,
-    /// Whether it never occurs in answers for another reason. It is then recognized at the beginning of any line,
-    /// and its closing marker ends reasoning that no marker has opened (as with chat templates that open it in the
-    /// prompt). Other markers are plain XML names, recognized only at the beginning of the answer.
+    /// Whether the marker never occurs in answers otherwise. It is then recognized at the beginning of any line, and
+    /// its closing marker ends reasoning that no marker has opened, because chat templates may open it in the prompt.
+    /// Other markers are plain XML names, recognized only at the beginning of the answer.
     pub distinct: bool,
 }
 

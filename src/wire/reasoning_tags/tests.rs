@@ -44,7 +44,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
     ("<seed:think>a</seed:think>b", "a", "b"),
     ("<|START_THINKING|>a<|END_THINKING|>b", "a", "b"),
     ("<|channel>thought\na<channel|>b", "\na", "b"),
-    // A lone closing marker.
+    // A closing marker without an opening one.
     ("a is so.\n</think>\n\nb", "a is so.\n", "b"),
     ("a[/THINK]b", "a", "b"),
     ("</think>\n\nb", "", "b"),
@@ -68,7 +68,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
         "a",
         "b\n```\n<think>c</think>\n```",
     ),
-    // Attributes.
+    // An opening marker with attributes.
     ("<think lang=\"en\">a</think>b", "a", "b"),
     ("<think about it>", "", "<think about it>"),
     ("<thinker a=\"b\">", "", "<thinker a=\"b\">"),

@@ -124,7 +124,7 @@ impl ResponseEvents {
         events
     }
 
-    // Ends the open item. `sealed` is the vendor's own reasoning item.
+    // Ends the open item. `sealed` is the vendor's own reasoning item, if there is one.
     fn close_item(&mut self, sealed: Option<&Value>) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         match std::mem::take(&mut self.open_item) {
