@@ -72,7 +72,7 @@ fn disconnect_and_measure(
     });
     provider.wait_hanging(hanging);
     if let (Caller::Streaming, Some(socket)) = (caller, socket.as_mut()) {
-        // The piece has reached the client.
+        // The streamed piece has reached the client.
         let mark = if hanging == 1 {
             "synthesis.delta"
         } else {

@@ -18,8 +18,8 @@ fn certificate_authority() -> CertificateParams {
     params
 }
 
-/// Writes the key and chain of a certificate for this machine, issued by an intermediate one. Returns the root
-/// certificate.
+/// Writes the key and the chain of a certificate for this machine, which an intermediate authority has issued.
+/// Returns the root certificate.
 fn write_certificate(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
     let root = CertifiedIssuer::self_signed(certificate_authority(), key()).unwrap();

@@ -218,7 +218,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .post("/api/estimate", short_run(&["openai/gpt-4o"]))
         .json();
     let bound = estimate["calls"][0]["upper_bound_usd"].as_f64().unwrap();
-    // Budget for two first stages, but not for three.
+    // The budget is enough for two first stages, but not for three.
     let limit = json!({"day_usd": bound * 2.5});
     assert_eq!(
         client

@@ -40,7 +40,7 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
         if pattern["arrangement"] != "staged" {
             continue;
         }
-        // All at once, because the demo models write at reading speed.
+        // Starts all runs at once, because the demo models write at reading speed.
         let request = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "depth": "full", "async": true, "document_ids": [document["document_id"]] });
         let answer = ada.post("/api/analyze", request);
         assert_eq!(answer.status, 202, "{}: {}", pattern["id"], answer.text());

@@ -174,7 +174,7 @@ fn marks_are_scores() {
     assert_eq!(analysis["report"]["leader"], 1, "{analysis}");
     let board = &analysis["report"]["leaderboard"];
     assert!(board[0]["mean"].as_f64().unwrap() > 0.9);
-    // An accuracy below 5 caps the total at 4 of 10.
+    // An accuracy below 5 caps the total at 4 of 10 points.
     assert!(board[1]["mean"].as_f64().unwrap() < 0.34);
     for (model, words) in [("demo/extract", "demo algorithm"), ("nobody/x", "no model")] {
         let mut request = experiment_body(&["p/dull", "p/bright"], judge.clone());

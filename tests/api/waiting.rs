@@ -20,7 +20,7 @@ const QUARTER_READ_FRAME: &str = r#"\041\000\000\000{"progress":{"done":1,"total
 /// A server whose reader records the first word of each file and pauses at one that begins with `slow` until
 /// released.
 struct Slow {
-    // First, so that it is stopped before the folder is removed.
+    // Declared first, so that the server is stopped before the folder is removed.
     server: Server,
     folder: Folder,
 }

@@ -282,7 +282,7 @@ fn the_report_states_the_verdict_and_missing_votes() {
     );
     assert_eq!(
         (&topics[0]["verdict"], &topics[0]["votes_needed"]),
-        // One would suffice for a single topic; two topics share the permitted error.
+        // For a single topic, one more vote would suffice, but two topics share the permitted error.
         (&json!("unknown"), &json!(4))
     );
     let sentence = topics[0]["sentence"].as_str().unwrap();

@@ -21,8 +21,7 @@ const WATCH_SHIFTS: &str = "
       }
     }).observe({ type: 'layout-shift', buffered: true });";
 
-/// Returns the sum of all layout shifts so far. The elements that moved are printed, which shows if the test
-/// fails.
+/// Returns the sum of all layout shifts so far, and prints the elements that moved, for the case that the test fails.
 fn layout_shift(browser: &Browser) -> f64 {
     let response = browser.value("window.shifts");
     let all = response.as_array().unwrap();

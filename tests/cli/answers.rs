@@ -74,7 +74,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
     ] {
         std::fs::write(workspace.0.join(name), text).unwrap();
     }
-    // With the glob expanded by the shell, and unexpanded.
+    // Both with the glob expanded by the shell, and with it unexpanded.
     for words in [
         &[
             "ask",

@@ -297,7 +297,7 @@ fn a_backup_is_a_database_that_opens() {
         other.data_folder().join("quire.db"),
     )
     .unwrap();
-    // Without its matching secret, only with an explicit option.
+    // Without the matching secret, a backup is restored only with an explicit option.
     assert!(
         other
             .run(&["user", "list"])

@@ -215,7 +215,7 @@ fn under_a_path(style: PathStyle) {
     assert_eq!(format!("{host}{}", path_of(&shared)), url);
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
     assert!(page.has_status(200), "{}", page.head);
-    // Programs: the compatible API, CLI commands with their event streams, and tools.
+    // Programs: the compatible API, commands that follow event streams, and tools.
     let key = workspace
         .run(&["key", "add", "ada@example.org"])
         .expect_success();

@@ -59,7 +59,8 @@ fn every_api_format_is_parsed() {
             assert_eq!(counts, (&json!(31), &json!(17), &json!(false)), "{model}");
         }
     }
-    // Its journal: every model got the question, and each vendor got only its own key in its own header.
+    // According to aimock's journal, every model got the question, and each vendor got only its own key in its own
+    // header.
     let journal = mock.get("/__aimock/journal");
     let provider_calls: Vec<&Value> = calls(&journal).collect();
     assert_eq!(provider_calls.len(), panel.len() + 1, "{journal:#}");

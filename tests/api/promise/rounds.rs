@@ -16,7 +16,7 @@ use crate::support::executable::Executable;
 use crate::support::s3::{Bucket, BucketFault};
 use crate::support::server::Folder;
 
-/// Rounds on one data folder. More would fill its small disk with what earlier rounds stored.
+/// Maximum number of rounds on one data folder; more would fill its small disk.
 const ROUNDS_OF_A_LIFE: u64 = 5;
 
 /// A separate small disk mounted on a folder.
@@ -204,7 +204,7 @@ impl ReplicatedFolder {
             return simulate_outage(bucket, chance);
         }
         match (chance.number_below(4), &self.disk) {
-            // Both sides are full, and may have space again before the end.
+            // Both the data folder and the replica run out of space, and may regain it before the round ends.
             (0 | 1, Some(disk)) => disk.fill(),
             (2, _) => self.lose_a_file(client, chance),
             _ => {}
@@ -255,7 +255,7 @@ fn simulate_outage(bucket: &Bucket, chance: &mut SeededRandom) {
     bucket.fail_all(methods, trouble);
 }
 
-/// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.
+/// Makes changes with a fault in between. Returns the last reported `whole_at`; empty if there was none.
 fn change_with_fault(
     life: &ReplicatedFolder,
     client: &mut Client,
