@@ -1,6 +1,6 @@
-//! `make footprint`: the resources Quire uses compared with a bare hyper server with the same build profile, measured
-//! in the same run, also with a tenth of a CPU. Fails when a budget is exceeded. Budgets are the current figures with
-//! a small margin; goals are the figures to reach.
+//! `make footprint`: the resources that Quire uses, compared with a bare hyper server that has the same build
+//! profile, measured in the same run and also with a tenth of a CPU. Fails if a budget is exceeded. Budgets are the
+//! current figures plus a small margin; goals are figures to reach.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -139,7 +139,7 @@ fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
     let own = |program: &Program| program.anonymous_kb() as f64 / 1024.0;
     report.row("idle memory (PSS)", idle(&program), Some(idle(&bare)));
     report.row("idle memory of its own", own(&program), Some(own(&bare)));
-    // By then the reading connection and the statements of the start are closed.
+    // By then, idle readers and their statements from the start have been closed.
     std::thread::sleep(Duration::from_secs(120));
     report.row(
         "idle for two minutes (PSS)",
