@@ -64,7 +64,7 @@ fn milliseconds(program: &Program) -> f64 {
 fn measure_starts(report: &mut Report, quire: &Path, hello: &Path) {
     let folder = Folder::new("footprint");
     drop(Program::start(quire, Some(&folder.0), "/api/health", &[]));
-    // Alternate between the two, so that both run under the same conditions.
+    // The two programs are started in turn, so that both run under the same conditions.
     let (mut floor, mut warm, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..STARTS {
         floor.push(milliseconds(&Program::start(hello, None, "/", &[])));

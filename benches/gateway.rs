@@ -193,7 +193,7 @@ fn start_gateway(
         .stderr(Stdio::null())
         .stdin(Stdio::null());
     let child = Peer(quiet.spawn().ok()?);
-    // Pinned before it starts threads and child processes, which inherit this.
+    // The process is pinned before it starts threads and child processes, which inherit this.
     pin_to_cores(child.0.id(), "0");
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let start = Instant::now();

@@ -70,7 +70,7 @@ struct Bench {
     program: Program,
     upstream: Upstream,
     users: Vec<String>,
-    // The last field, so that it is dropped after the program has stopped.
+    // Declared last, so that it is dropped after the program has stopped.
     folder: Folder,
 }
 

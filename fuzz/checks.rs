@@ -329,7 +329,7 @@ pub fn settings(bytes: &[u8]) {
         ..ConfigLayers::default()
     };
     let _ = config::load(&layers);
-    // Anything else would be taken for a file path.
+    // Any other text would be interpreted as a file path.
     if text.starts_with('[') {
         let providers = vec![("QUIRE_PROVIDERS".to_owned(), text)];
         let _ = config::load(&ConfigLayers {

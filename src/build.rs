@@ -22,7 +22,7 @@ mod script;
 mod source_map;
 #[path = "build/styles.rs"]
 mod styles;
-// Included as source, so that the manual cannot differ from the table.
+// The table of settings is included as source, so that the manual always matches it.
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "config/options.rs"]
 mod options;
@@ -83,7 +83,7 @@ fn main() -> BuildResult<()> {
 
     let folder = out.join("assets");
     if folder.exists() {
-        // A file removed from assets must not stay in the binary.
+        // Remove everything first, so that files deleted from assets do not stay in the binary.
         fs::remove_dir_all(&folder)?;
     }
     let pages = pages::LinkedPages::link(&files)?;

@@ -86,7 +86,7 @@ fn write(level: LogLevel, message: &str, fields: &[Field]) {
     } else {
         text_line(&time, level, message, fields)
     };
-    // One write per record keeps records from different threads separate.
+    // A single write per record, so that records from different threads are not interleaved.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

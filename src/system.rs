@@ -244,7 +244,7 @@ fn install_program_filters() {
     let deny = |call: &libc::c_long| (*call, Vec::new());
     let mut rules: std::collections::BTreeMap<_, _> =
         DENIED_SYSTEM_CALLS.iter().map(deny).collect();
-    // New threads are allowed, new processes are not.
+    // New threads are allowed, but new processes are not.
     let is_new_process = SeccompCondition::new(
         0,
         SeccompCmpArgLen::Qword,

@@ -424,7 +424,7 @@ fn acknowledged_writes_survive_kill_9() {
             acknowledged.extend(column_key(&line));
             line.clear();
         }
-        // `Child::kill` sends SIGKILL: no handler, no destructor, no final flush.
+        // `Child::kill` sends SIGKILL, so no handler, destructor, or final flush runs.
         child.kill().unwrap();
         child.wait().unwrap();
         let mut rest = Vec::new();

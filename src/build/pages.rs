@@ -120,7 +120,7 @@ impl LinkedPages {
             let chunk = self.chunks.iter().find(|chunk| chunk.name == *name);
             let chunk = chunk.ok_or_else(|| format!("there is no chunk {name:?}"))?;
             for needed in chunk.needs.iter().map(String::as_str).chain([*name]) {
-                // The page's HTML already names the core.
+                // The page's HTML already refers to the core chunk.
                 if needed != "core" && !scripts.contains(&needed) {
                     scripts.push(needed);
                 }

@@ -89,7 +89,8 @@ async fn ask(
     if call.has("continue") {
         request.follow_up_to = Some(newest_turn(session).await?);
     }
-    // The available models decide the default panel and the synthesizer.
+    // Local models must be known first, because the default panel and synthesizer depend on which models are
+    // available.
     session.app.discovery().probe_local_servers().await;
     if call.has("estimate") {
         let forecast = session.app.analyses();

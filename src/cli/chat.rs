@@ -47,7 +47,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         let (account, is_quiet) = (call.value("as"), call.has("quiet"));
         let session =
             LocalSession::open_to_run(config.clone(), account, is_quiet, ask::WAIT_ADVICE).await?;
-        // The available models decide the default panel and the synthesizer.
+        // Local models must be known first, because the default panel and synthesizer depend on which models are
+        // available.
         session.app.discovery().probe_local_servers().await;
         let app = session.app.clone();
         let backend = ChatBackend::Local(Box::new(session));

@@ -121,7 +121,7 @@ async fn perform(
     }
 }
 
-// Blocking calls are fine: nothing else happens in this process.
+// Blocking calls are fine, because nothing else happens in this process.
 fn perform_at_server(
     call: &CommandCall,
     config: &Config,

@@ -33,7 +33,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, String> {
-    // Remove doubled slashes: found paths never contain them.
+    // Remove doubled slashes, because the paths that the search finds never contain them.
     let normal: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normal.components())
         .map(|part| part.as_os_str().to_string_lossy().into_owned())

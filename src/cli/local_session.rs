@@ -149,7 +149,7 @@ impl LocalSession {
         config.database_url = None;
         config.database_direct_url = None;
         config.replica = None;
-        // No one ever signs in with this password.
+        // Few rounds are enough for a password with which no one ever signs in.
         config.password_rounds = 1;
         let app = App::open(config)?;
         let new = NewAccount {

@@ -115,7 +115,7 @@ impl Markdown {
             |out: &mut String| out.push_str(style.filter(|_| self.is_colored).unwrap_or(""));
         start_style(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
-            // The words are slices of the text.
+            // Each word is a slice of `text`, so the pointers give its position.
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
             let rendered_word = inline.render_word(word, &text[end..]);
             let length: usize = rendered_word
@@ -212,7 +212,7 @@ impl InlineState {
             }
             let doubled = rest.starts_with("**") || rest.starts_with("__");
             if !self.code && (rest.starts_with("***") || rest.starts_with("~~")) {
-                // Bold and italic are bold; strikethrough is shown as plain text.
+                // Text between `***` is shown in bold, and text between `~~` as plain text.
                 let width = if rest.starts_with('*') { 3 } else { 2 };
                 if width == 3 {
                     self.bold = !self.bold;

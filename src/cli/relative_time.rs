@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-// Thresholds and units, in seconds.
+// Lengths of the units, in seconds.
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;

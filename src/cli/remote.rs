@@ -87,7 +87,7 @@ impl RemoteSession {
         let Some(address) = running_server(config) else {
             return Ok(None);
         };
-        // The server's certificate is for its public name.
+        // With TLS, use the public address, because the certificate is issued for that name.
         let public = config.public_url.clone().filter(|_| config.tls.is_some());
         let address = public.unwrap_or(address);
         let accounts = Accounts::open_existing(config)?;

@@ -90,7 +90,7 @@ fn parse_line(line: &str) -> Option<(String, String, String)> {
     })?;
     let (head, value) = (&line[..colon], &line[colon + 1..]);
     let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
-    // A group may precede the name: `item1.TEL`.
+    // The name may be preceded by a group, as in `item1.TEL`.
     let name = name.rsplit('.').next().unwrap_or(name).to_ascii_uppercase();
     let value = if parameters.to_ascii_uppercase().contains("QUOTED-PRINTABLE") {
         let bytes = super::mail::quoted(value.as_bytes());

@@ -195,7 +195,7 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
             || (name == "dialog" && attribute(attributes, "open").is_none())
             || attribute(attributes, "popover").is_some()
     };
-    // Without a file, an object shows its own content.
+    // An object that refers to no file shows its own content.
     let is_text = name == "object" && attribute(attributes, "data").is_none();
     (DROPPED_ELEMENTS.contains(&name) && !is_text) || (!matches!(name, "html" | "body") && hidden())
 }
@@ -429,9 +429,9 @@ mod tests {
             "http://www.w3.org/1999/xhtml"
         );
         check(&page, "# A & B\n\none\n\na < b two");
-        // Not well-formed, but declared as XML.
+        // The page is not well-formed, but declared as XML.
         check(&page.replace("</p>", ""), "# A & B\n\none\n\na < b two");
-        // Not declared as XML: browsers also read it as HTML, in which the script never ends.
+        // The page is not declared as XML. Browsers read it as HTML too, in which the script never ends.
         check(
             &page
                 .replace("</p>", "")

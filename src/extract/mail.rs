@@ -204,7 +204,7 @@ impl Mail {
                 self.push_text(&text);
                 self.notes.extend(notes);
             }
-            // Styles, scripts, and fonts of a saved page.
+            // Styles, scripts, and fonts belong to a saved page and are skipped.
             _ if is_style_asset(media) && disposition.value != "attachment" => {}
             "text/html" if !attachments => {
                 let page = decode_text(&content, kind.get("charset"));
@@ -218,7 +218,7 @@ impl Mail {
                     None if media == "message/rfc822" => "forwarded message.eml".to_owned(),
                     None => media.to_owned(),
                 };
-                // Other parts are for transport and styling.
+                // Parts of other types serve transport or styling.
                 if !matches!(
                     media,
                     "application/pgp-signature" | "application/pkcs7-signature"

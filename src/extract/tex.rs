@@ -382,7 +382,7 @@ mod tests {
             ("\\begin{minipage}[t][2cm]{5cm}{Note} a", "{Note} a"),
             ("\\begin{minipage}\n[t]\n{5cm}{Note} a", "{Note} a"),
             ("\\begin{quote}{Note} a", "{Note} a"),
-            // Malformed: nothing is dropped.
+            // Malformed arguments are not dropped.
             ("\\begin{tabular}[t Name", "[t Name"),
             ("\\begin{tabular} Name", " Name"),
         ] {

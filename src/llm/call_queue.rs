@@ -355,7 +355,7 @@ mod tests {
         drop(second);
         assert_eq!(queue.running_and_waiting(), (1, 1));
         drop(first);
-        // Admitted, but canceled before the caller noticed.
+        // The third call has been admitted, but is canceled before its caller notices.
         drop(third);
         assert_eq!(queue.running_and_waiting(), (0, 0));
         assert!(take_permit(&mut request_permit(&queue, WIDE_LIMITER)).is_some());

@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn counts_no_more_than_a_tokenizer_would() {
         for (text, max_estimate) in [
-            // Token counts by o200k_base.
+            // The expected counts are those of the tokenizer o200k_base.
             ("", 0),
             ("The paper is thin, and it tears easily when it is wet.", 14),
             ("Бумага тонкая и легко рвётся, когда намокнет.", 14),

@@ -72,7 +72,7 @@ impl From<hyper::Error> for TransportError {
         if let Some(io) = io_cause(&error) {
             return Self::Io(io.kind().into());
         }
-        // Canceled: the connection ended before the request was written.
+        // hyper reports "canceled" if the connection ended before the request was written.
         if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
             return Self::Closed;
         }

@@ -178,7 +178,7 @@ fn lock(state: &Mutex<LeaseState>) -> MutexGuard<'_, LeaseState> {
 /// # Errors
 /// Returns an error if the target cannot be read.
 pub(super) fn read_note(target: &dyn Target, name: &str) -> Result<Option<String>> {
-    // In bytes.
+    // Maximum size of a note, in bytes.
     const MAX_BYTES: u64 = 100;
     let mut text = String::new();
     match target.get(name) {
@@ -254,7 +254,7 @@ mod tests {
             (MAX_UNANSWERED - 3..=MAX_UNANSWERED + 1).contains(&quiet),
             "{quiet}"
         );
-        // The other process comes back.
+        // The other process comes back, and answers again.
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));

@@ -133,7 +133,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add_change(1),
-            // SQLite also does this when the disk is full.
+            // SQLite also rolls back the whole transaction when the disk is full.
             Box::new(|db| db.run_control("ROLLBACK").map(|()| 2)),
             add_change(3),
         ],
@@ -152,7 +152,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add_change(1)).expect("room");
         assert!(!is_full(&store));
-        // The disk has space, but the database must not grow, as under a quota.
+        // Limits the size of the database, as a quota would, although the disk has space.
         let pages = |pages: &'static str| {
             store
                 .write_now(move |db| db.run_batch(&format!("PRAGMA max_page_count = {pages}")))

@@ -54,7 +54,7 @@ pub fn list_of(
     cursor: Option<&(Timestamp, ThreadId)>,
     filter: &ThreadFilter,
 ) -> Result<Vec<ThreadRow>> {
-    // -1 matches both values; `~` sorts after every ID.
+    // -1 matches both values. `~` sorts after every ID, so without a cursor the list starts at the newest.
     let choice = |wanted: Option<bool>| wanted.map_or(-1, i64::from);
     let turn = filter.turn.clone().unwrap_or_default();
     let mut params = vec![

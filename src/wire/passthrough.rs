@@ -57,7 +57,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "provider_options",
     "extra_body",
     "extra_query",
-    // Kinds of answers that cannot be relayed.
+    // Fields that request kinds of answers that cannot be relayed.
     "audio",
     "modalities",
     // Fields that are charged in addition to the price in the catalog.

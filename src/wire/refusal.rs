@@ -76,7 +76,7 @@ pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
         return Some(error);
     }
     let is_error = |name: &str| {
-        // `error`, `BadRequestError`, `ThrottlingException`.
+        // Servers send `error`, `BadRequestError`, or `ThrottlingException`, for example.
         let word = frame[name].as_str().unwrap_or_default();
         let word = word.to_ascii_lowercase();
         word.ends_with("error") || word.ends_with("exception")

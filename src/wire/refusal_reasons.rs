@@ -19,14 +19,14 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
                 "token count exceeds",
                 "request_too_large",
                 "request too large",
-                // llama.cpp.
+                // Used by llama.cpp.
                 "context size",
                 "exceed_context_size",
-                // Text Generation Inference, Together, Gemini.
+                // Used by Text Generation Inference, Together, and Gemini.
                 "`inputs` tokens",
                 "`inputs` must have less than",
                 "input token count",
-                // Groq.
+                // Used by Groq.
                 "reduce the length of the messages",
             ],
             TOO_LONG_MESSAGE,

@@ -174,7 +174,7 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
         Value::Object(fields) if fields.keys().all(|name| name == "role") => {
             return Ok(Vec::new());
         }
-        // A bare part, or a list of parts, instead of a content object.
+        // Some clients send a bare part, or a list of parts, instead of a content object.
         Value::Object(_) | Value::Array(_) => content,
         _ => return invalid(field, why),
     };
@@ -218,7 +218,7 @@ impl OpenCalls {
     }
 }
 
-// Results are separate turns, before any text.
+// Adds the results as separate turns, followed by the text.
 fn add_user_turn(
     parts: &[Value],
     calls: &mut OpenCalls,

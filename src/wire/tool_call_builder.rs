@@ -99,7 +99,7 @@ impl ToolCallBuilder {
         let index_by_id =
             (self.0.iter()).rposition(|pending| !id.is_empty() && pending.call.id == id);
         let Some(index) = index else {
-            // Without an index, a new ID begins a call.
+            // If the host sends no index, a new ID starts a new call.
             return match id.is_empty() && (name.is_empty() || self.is_open(name)) {
                 true => self.0.len().checked_sub(1),
                 false => index_by_id,

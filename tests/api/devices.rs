@@ -43,7 +43,7 @@ fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
                 while !is_over.load(Relaxed) {
                     if login(&mut stranger, email, "An0ther-Password").status == 429 {
                         refused_count.fetch_add(1, Relaxed);
-                        // Still many times more than the limits allow.
+                        // Even with this pause, there are many times more attempts than the limits allow.
                         std::thread::sleep(Duration::from_millis(20));
                     }
                 }

@@ -133,7 +133,7 @@ fn replica_restores_all_data_onto_another_disk() {
         .unwrap();
     let report = String::from_utf8_lossy(&doctor.stdout);
     assert!(report.contains("contains a sound database"), "{report}");
-    // An administrator requests a snapshot now.
+    // An administrator requests an immediate snapshot.
     let backup = client.post("/api/admin/backup", json!({}));
     assert_eq!(backup.status, 202, "{}", backup.text());
     let before = backup.json()["replica"]["copied_at"].clone();
@@ -291,7 +291,7 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
         }
         server.kill();
         wipe(&folder);
-        // No need to wait for the lease of a machine that is known to be gone.
+        // The lease is removed, so that the server does not wait for a machine that is known to be gone.
         fs::remove_file(folder.path().join("replica/quire-holder")).unwrap();
         server = start(&folder);
         client = match round % 50 {

@@ -421,7 +421,7 @@ fn an_address_that_a_user_gave_must_be_public() {
         );
     }
     assert_eq!(provider.requests().len(), 0);
-    // Where allowed, the provider is called.
+    // A provider in an allowed network is called.
     let llm = Llm::new(LlmSettings {
         allowed_networks: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..llm_settings(&provider)

@@ -212,7 +212,7 @@ fn killed_experiment_resumes_with_the_same_result() {
     let broken = wait_until_ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
     assert_eq!(race_decisions(&broken), race_decisions(&unbroken));
-    // The same experiment, stopped cleanly by its owner.
+    // The same experiment runs again, and its owner stops it.
     let path = start_experiment(
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),

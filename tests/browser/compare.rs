@@ -41,7 +41,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
                 ]),
             );
         }
-        // Several votes on one question count once.
+        // The questions differ, because several votes on one question count once.
         let question = match dark {
             true => "How much does the pump deliver a minute?",
             false => "How much does the pump deliver?",

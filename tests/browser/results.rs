@@ -45,7 +45,7 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
         ] {
             assert!(map.contains(words), "no {words} in {map}");
         }
-        // Its only quote does not occur in any draft.
+        // The claim is not shown, because its only quote does not occur in any draft.
         assert!(!map.contains("diesel"), "{map}");
         let stances = browser.value("[...document.querySelectorAll('.map-conflict tr:nth-child(2) td .stance')].map((mark) => mark.getAttribute('class'))");
         assert_eq!(
@@ -150,7 +150,7 @@ fn texts_are_compared_and_every_call_is_charted() {
 
         browser.press("Cost and Time");
         browser.wait(".costs .chart-picture .span");
-        // Three members in two stages and a synthesis.
+        // The chart has a bar for each of three members in two stages, and for the synthesis.
         assert_eq!(browser.count(".costs .span.waited"), 7);
         browser.press("As a table");
         browser.wait(".costs table");

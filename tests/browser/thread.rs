@@ -103,7 +103,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     check_accessibility(&browser, axe.as_deref(), "an answer");
     browser.screenshot_window("thread-answer");
 
-    // A follow-up by keyboard; the panel is kept.
+    // A follow-up is sent by keyboard, and keeps the panel.
     browser.fill(".composer-text", SECOND_QUESTION);
     browser.keys(&[keys::CONTROL], keys::ENTER);
     wait_for_answers(&browser, 2);

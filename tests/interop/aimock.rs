@@ -52,7 +52,7 @@ fn every_api_format_is_parsed() {
         assert_eq!(answer["text"], text, "{model}");
         assert_eq!(answer["reasoning"], thought, "{model}");
         assert_eq!(answer["finish_reason"], "stop", "{model}");
-        // aimock does not support Ollama's token counts.
+        // aimock does not report token counts in Ollama's format.
         if model != "ollama/says" {
             let usage = &answer["usage"];
             let counts = (&usage["input"], &usage["output"], &usage["estimated"]);

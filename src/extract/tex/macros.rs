@@ -259,7 +259,7 @@ mod tests {
             ),
             // A macro without words is left as written.
             ("\\newcommand{\\R}{\\mathbb{R}}$x \\in \\R$", "$x \\in \\R$"),
-            // Malformed: nothing is lost.
+            // A malformed definition is kept as text.
             ("\\newcommand{\\a", "\\newcommand{\\a"),
             ("\\newcommand", "\\newcommand"),
             ("\\def", "\\def"),

@@ -129,7 +129,7 @@ impl S3 {
         }
         match refusal.to_target_error(self.settings()) {
             TargetError::Failed(why) if refusal.status == 409 => Ok(PutOutcome::Contested(why)),
-            // A put cannot miss an object, so the server is not a bucket.
+            // A put to a bucket never fails with "not found", so the server has no such bucket.
             TargetError::Missing => Err(TargetError::Refused(NO_BUCKET_MESSAGE.into())),
             error => Err(error),
         }

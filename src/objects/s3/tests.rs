@@ -289,7 +289,7 @@ fn a_broken_download_resumes_or_fails() {
         why.contains("93750 of 100000") || why.contains("isconnect"),
         "{why}"
     );
-    // The object has been replaced.
+    // The object is replaced between the two requests of the download.
     bucket.fail_next("GET", BucketFault::Half);
     let mut reader = target.get("a").expect("it begins");
     bucket.store_directly("p/a", &bytes[1..]);

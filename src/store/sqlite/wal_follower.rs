@@ -26,7 +26,7 @@ pub trait WalFollower: Send {
 
 /// A snapshot of the database. While this is held, the database file does not change.
 pub struct HeldSnapshot {
-    // Ends when its connection is closed.
+    // The transaction ends when its connection is closed.
     _transaction: Reader,
     file: Arc<File>,
     /// Page size in bytes.

@@ -44,7 +44,7 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
     let folder = Folder::new();
     folder_with_documents(&folder, 0);
     let documents = data_folder(&folder).join("documents");
-    // IDs in the server's format, with no rows for any of them.
+    // The files have IDs in the server's format, but no rows.
     let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
     for n in 0..MANY_FILES {
         fs::write(documents.join(name(n)), text_of_document(n)).unwrap();

@@ -67,7 +67,7 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
         let answer = register(&mut stranger, "a@b.co");
         assert_eq!(answer.status, 403, "{header}: {value}: {}", answer.text());
     }
-    // The headers that nginx sends when only its target is configured.
+    // These are the headers that nginx sends if only its target is configured.
     let body = json!({"email": "a@b.co", "password": PASSWORD}).to_string();
     let answer = server.raw(
         format!(

@@ -78,7 +78,7 @@ impl Executable {
             .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
             .map(|name| name.trim().to_owned())
             .collect();
-        // Socket numbers are arbitrary.
+        // Socket numbers are arbitrary, so they are removed.
         let mut files: Vec<String> = names("fd")
             .filter_map(|file| std::fs::read_link(file.path()).ok())
             .map(|link| {

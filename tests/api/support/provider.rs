@@ -394,7 +394,7 @@ fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Re
             shared.state.lock().unwrap().hanging -= 1;
             return hang_result;
         }
-        // Handled before the request was read.
+        // Resets happen before the request is read.
         Step::Reset => {}
     }
     Ok(())

@@ -62,7 +62,7 @@ def read(path):
     if end in ("docx", "odt", "epub", "html", "rtf"):
         # pandoc drops the character after each \\u in RTF that pandoc itself has written.
         text = "" if name == "debmake-ch03-ja-pandoc.rtf" else pandoc(path, end)
-        # pandoc does not read text boxes, strict OOXML, or text in field results; for such files, the other program
+        # pandoc does not read text boxes, strict OOXML, or text in field results; for such files, LibreOffice
         # is used.
         return text if len(text.split()) > 1 or end == "epub" else office(path, "txt:Text (encoded):UTF8")
     if end in ("pptx", "odp"):
