@@ -51,7 +51,7 @@ pub fn configure(level: LogLevel, json: bool) {
     JSON.store(json, Ordering::Relaxed);
 }
 
-/// Whether records of this level are written; check it before expensive preparation.
+/// Returns whether records of this level are written; check it before expensive preparation.
 pub fn enabled(level: LogLevel) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }

@@ -112,7 +112,7 @@ pub fn enter_program_sandbox(
     Ok(())
 }
 
-/// Whether the kernel can keep a program from reading files: with Landlock, since Linux 5.13.
+/// Returns whether the kernel can keep a program from reading files: with Landlock, since Linux 5.13.
 pub fn can_protect_files() -> bool {
     Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)

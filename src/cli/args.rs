@@ -62,7 +62,7 @@ impl CommandCall {
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values(name).pop()
     }
-    /// Whether an option was given.
+    /// Returns whether an option was given.
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }

@@ -69,7 +69,7 @@ impl ExperimentBackend {
         }
     }
 
-    /// Whether results are kept: false only in the temporary folder of a command without an account.
+    /// Returns whether results are kept: false only in the temporary folder of a command without an account.
     pub(super) fn is_stored(&self) -> bool {
         match self {
             Self::Local(session) => !session.is_temporary,

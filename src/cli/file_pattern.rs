@@ -19,7 +19,7 @@ const MATCH_OPTIONS: MatchOptions = MatchOptions {
 /// Characters with a special meaning in patterns.
 const PATTERN_CHARACTERS: [char; 3] = ['*', '?', '['];
 
-/// Whether a name is a pattern and not the name of an existing file.
+/// Returns whether a name is a pattern and not the name of an existing file.
 pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(PATTERN_CHARACTERS) && !Path::new(name).exists()
 }

@@ -237,8 +237,8 @@ impl InlineState {
         out
     }
 
-    /// Whether a delimiter opens or closes emphasis: it opens before a letter at the start of a word, and closes
-    /// after one at its end.
+    /// Returns whether a delimiter opens or closes emphasis: it opens before a letter at the start of a word, and
+    /// closes after one at its end.
     fn is_emphasis(&self, mark: char, before: Option<char>, after: &str) -> bool {
         if !matches!(mark, '*' | '_') || self.code || before == Some(mark) {
             return false;
@@ -255,7 +255,7 @@ impl InlineState {
     }
 }
 
-/// Whether an emphasis delimiter follows a non-space character in the text, and so may close an emphasis.
+/// Returns whether an emphasis delimiter follows a non-space character in the text, and so may close an emphasis.
 fn is_closed(mark: char, text: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         text[..at]

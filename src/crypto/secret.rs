@@ -104,7 +104,7 @@ fn create(folder: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether other users of this machine can access the secret's file.
+/// Returns whether other users of this machine can access the secret's file.
 ///
 /// # Errors
 /// Returns an error if the file's metadata cannot be read.

@@ -85,7 +85,7 @@ impl ReplicaLease {
         }
     }
 
-    /// Whether this process still owns the replica, as of the last check.
+    /// Returns whether this process still owns the replica, as of the last check.
     ///
     /// # Errors
     /// Returns an error if the last check failed.
@@ -126,8 +126,8 @@ impl ReplicaLease {
 /// Name of the record about a database that was handed over.
 const HANDOVER_FILE: &str = "replica-handed-over";
 
-/// Whether the folder's database is unchanged since all its changes were handed over, so that the replica may replace
-/// it.
+/// Returns whether the folder's database is unchanged since all its changes were handed over, so that the replica may
+/// replace it.
 pub fn is_handed_over(data: &Path) -> bool {
     let recorded = fs::read_to_string(data.join(HANDOVER_FILE)).ok();
     recorded.is_some() && recorded == database_fingerprint(data).ok()
@@ -160,7 +160,7 @@ fn write_synced(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Whether this data folder was the last one to write to the replica.
+/// Returns whether this data folder was the last one to write to the replica.
 ///
 /// # Errors
 /// Returns an error if the target cannot be read.

@@ -24,7 +24,7 @@ pub struct WalPosition {
 }
 
 impl WalPosition {
-    /// Whether nothing of the current log has been read yet.
+    /// Returns whether nothing of the current log has been read yet.
     pub fn is_fresh(&self) -> bool {
         self.offset == 0
     }
@@ -39,11 +39,11 @@ pub enum WalChanges {
     Changes {
         /// Byte offset of the newest version of each changed page, by page number.
         pages: BTreeMap<u32, u64>,
-        /// Size of the database after them, in pages.
+        /// Size of the database after these transactions, in pages.
         commit: u32,
         /// Size of a page, in bytes.
         page_size: u32,
-        /// Position after them.
+        /// Position after these transactions.
         next: WalPosition,
     },
     /// The log was restarted, and may have contained changes that were not read.

@@ -310,7 +310,7 @@ impl ReplicatorWorker {
         }
     }
 
-    /// Whether anything may have been committed since the log was last read.
+    /// Returns whether anything may have been committed since the log was last read.
     fn may_have_changes(&self, stamp: CommitStamp) -> bool {
         let is_old = |at: Instant| clock::instant() - at >= FOREIGN_CHECK_INTERVAL;
         self.last_stamp != Some(stamp) || self.log_read_at.is_none_or(is_old)

@@ -39,7 +39,7 @@ impl CommandQueue {
         (queue, receiver)
     }
 
-    /// Whether the queue is open, which means that Redis can be reached.
+    /// Returns whether the queue is open, which means that Redis can be reached.
     pub fn is_open(&self) -> bool {
         self.is_open.load(Relaxed)
     }

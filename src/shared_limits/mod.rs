@@ -165,12 +165,12 @@ impl SharedLimits {
         }
     }
 
-    /// Whether Redis is configured and available, so that the limits are shared.
+    /// Returns whether Redis is configured and available, so that the limits are shared.
     pub fn is_shared(&self) -> bool {
         self.open().is_some()
     }
 
-    /// Whether Redis is configured, available or not.
+    /// Returns whether Redis is configured, available or not.
     pub fn is_configured(&self) -> bool {
         self.0.redis.is_some()
     }

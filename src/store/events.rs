@@ -54,7 +54,7 @@ pub fn list_after(
     )
 }
 
-/// Whether an analysis is stored and has not ended, so that more events may follow.
+/// Returns whether an analysis is stored and has not ended, so that more events may follow.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

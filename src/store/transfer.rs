@@ -82,7 +82,7 @@ impl TransferSource {
         Ok(Self(db))
     }
 
-    /// Whether the database is on a server.
+    /// Returns whether the database is on a server.
     pub fn is_server(&self) -> bool {
         self.0.kind() == EngineKind::Postgres
     }

@@ -153,7 +153,7 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     )
 }
 
-/// Whether turns remain that were stored before members' texts were indexed.
+/// Returns whether turns remain that were stored before members' texts were indexed.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

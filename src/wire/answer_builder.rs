@@ -61,12 +61,12 @@ impl AnswerBuilder {
         self.cannot_retract = true;
     }
 
-    /// Whether a closing marker without an opening one has ended the reasoning.
+    /// Returns whether a closing marker without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.splitter.was_closed()
     }
 
-    /// Whether a choice is the requested one: the first that arrives, whatever its index.
+    /// Returns whether a choice is the requested one: the first that arrives, whatever its index.
     pub fn is_requested_choice(&mut self, choice: u64) -> bool {
         *self.choice.get_or_insert(choice) == choice
     }
@@ -76,7 +76,7 @@ impl AnswerBuilder {
         self.splitter.push(piece, &mut self.new_pieces);
     }
 
-    /// Whether a text equals the whole answer so far.
+    /// Returns whether a text equals the whole answer so far.
     pub fn is_whole_text(&self, text: &str) -> bool {
         let text = text.trim();
         !text.is_empty() && text == self.text.trim()
@@ -234,12 +234,12 @@ impl AnswerBuilder {
         self.is_done = true;
     }
 
-    /// Whether no further event can change the answer.
+    /// Returns whether no further event can change the answer.
     pub fn is_over(&self) -> bool {
         self.is_done || self.error.is_some()
     }
 
-    /// Whether there is a finish reason: only usage may still follow.
+    /// Returns whether there is a finish reason: only usage may still follow.
     pub fn is_complete(&self) -> bool {
         self.finish_reason.is_some()
     }
@@ -255,7 +255,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Whether any part of the answer has arrived.
+    /// Returns whether any part of the answer has arrived.
     pub fn has_begun(&self) -> bool {
         !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty()
     }

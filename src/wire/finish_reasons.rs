@@ -97,7 +97,7 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
     finish.filter(|finish| !is_filter || *finish == Finish::ContentFilter)
 }
 
-/// Whether a value means that there is no finish reason yet, in any spelling.
+/// Returns whether a value means that there is no finish reason yet, in any spelling.
 pub(super) fn is_unset(reason: &str) -> bool {
     matches!(reason.trim(), "" | "null" | "none" | "None")
 }

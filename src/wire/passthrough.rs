@@ -154,7 +154,7 @@ pub(super) fn read_fields(
     })
 }
 
-/// Whether a client's field of this name is never passed on. Some vendors accept both `service_tier` and
+/// Returns whether a client's field of this name is never passed on. Some vendors accept both `service_tier` and
 /// `serviceTier`, so case, `_`, and `-` are ignored.
 fn is_reserved(name: &str) -> bool {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
@@ -167,7 +167,7 @@ fn is_reserved(name: &str) -> bool {
             .any(|beginning| plain_name.starts_with(beginning))
 }
 
-/// Whether a client's field is sent to a provider with this API format.
+/// Returns whether a client's field is sent to a provider with this API format.
 pub fn is_sent_to(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     if is_reserved(name) {
         return false;

@@ -98,7 +98,7 @@ impl ReasoningSplitter {
         self.is_marked = true;
     }
 
-    /// Whether a lone closing marker has ended the reasoning.
+    /// Returns whether a lone closing marker has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.was_closed
     }
@@ -212,7 +212,7 @@ impl ReasoningSplitter {
         false
     }
 
-    /// Whether the text begins with a channel's name.
+    /// Returns whether the text begins with a channel's name.
     fn begins_undelimited_channel(&self, text: &str) -> MarkMatch<()> {
         let is_past_start = self.is_marked || self.was_closed || self.has_text;
         match self.bare_channels.filter(|_| !is_past_start) {

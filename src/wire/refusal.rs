@@ -215,8 +215,8 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     )
 }
 
-/// Whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path, or in
-/// a sentence that names the position.
+/// Returns whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path,
+/// or in a sentence that names the position.
 fn is_name_refused(error: &Value, body: &Value) -> bool {
     let is_name_field = |place: &str| place.starts_with("messages") && place.ends_with("name");
     if error["param"].as_str().is_some_and(is_name_field) {
@@ -278,7 +278,7 @@ pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
         .cloned()
 }
 
-/// Whether an error means that the model does not accept images.
+/// Returns whether an error means that the model does not accept images.
 pub fn rejects_images(error: &CallError) -> bool {
     error.kind == CallErrorKind::Rejected && error.detail.starts_with(NO_IMAGES)
 }

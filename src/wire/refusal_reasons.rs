@@ -112,7 +112,7 @@ fn context_window(message: &str) -> Option<u64> {
     window_texts.find_map(|(_, rest)| number(rest))
 }
 
-/// Whether a reason shows that the request is at fault even without a status or an error code.
+/// Returns whether a reason shows that the request is at fault even without a status or an error code.
 pub(super) fn is_request_fault(reason: Option<&str>) -> bool {
     reason.is_some_and(|reason| {
         reason.starts_with(TOO_LONG_MESSAGE) || reason == UNKNOWN_MODEL_MESSAGE

@@ -118,7 +118,7 @@ pub(super) fn with_object_root(schema: &Value) -> Value {
     schema
 }
 
-/// Whether OpenAI's strict mode accepts the schema unchanged; the client's own choice takes precedence.
+/// Returns whether OpenAI's strict mode accepts the schema unchanged; the client's own choice takes precedence.
 pub(super) fn is_strict(format: &Format) -> bool {
     format.strict.unwrap_or_else(|| is_closed(&format.schema))
 }

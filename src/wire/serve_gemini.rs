@@ -190,7 +190,7 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
     }
 }
 
-/// Calls that have no result yet. Google's clients often send both without IDs.
+/// Calls that have no result yet. Google's clients often send both calls and results without IDs.
 #[derive(Default)]
 struct OpenCalls {
     open_calls: Vec<(String, String)>,

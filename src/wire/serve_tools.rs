@@ -104,7 +104,7 @@ pub fn parse_tools(
     Ok(OfferedTools { tools, left_out })
 }
 
-/// Whether a list of allowed tools contains this one.
+/// Returns whether a list of allowed tools contains this one.
 fn is_allowed(allowed: &Value, name: &str) -> bool {
     let names = { allowed["tools"].as_array().into_iter().flatten() }
         .filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));

@@ -108,8 +108,8 @@ impl SseDecoder {
         }
     }
 
-    /// Whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain text
-    /// does not contain.
+    /// Returns whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain
+    /// text does not contain.
     pub fn looks_like_event_stream(&self) -> bool {
         let starts_field = |field: &[u8]| self.line.starts_with(field);
         self.sensible || FIELD_NAMES.iter().any(|field| starts_field(field)) || starts_field(b":")
@@ -195,7 +195,7 @@ impl SseDecoder {
         }
     }
 
-    /// Whether the data is complete: a JSON object, or the end-of-stream marker.
+    /// Returns whether the data is complete: a JSON object, or the end-of-stream marker.
     fn is_complete(&self) -> bool {
         let data = self.event.data.trim();
         let is_object = data.starts_with('{')

@@ -129,8 +129,8 @@ impl ToolCallBuilder {
         }
     }
 
-    /// Whether the last call has no name yet, or has this name and incomplete arguments: the fragment then belongs to
-    /// it.
+    /// Returns whether the last call has no name yet, or has this name and incomplete arguments: the fragment then
+    /// belongs to it.
     fn is_open(&self, name: &str) -> bool {
         let last = self.0.last().map(|pending| &pending.call);
         last.is_some_and(|call| {

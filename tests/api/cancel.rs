@@ -12,7 +12,8 @@ use crate::support::script::{analysis_path, begin, server, short_run_with, unfin
 use crate::support::{Client, Server};
 
 const MAX_CLOSE_TIME: Duration = Duration::from_millis(250);
-/// The limit applies to the server; a machine that is busy with other work may exceed it once, but not every time.
+/// Maximum number of attempts. A busy machine may exceed the time limit once, but the server must not exceed it every
+/// time.
 const ROUNDS: usize = 3;
 
 /// The kind of client, and how it disconnects.

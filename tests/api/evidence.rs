@@ -27,7 +27,7 @@ fn question_of(request: &ReceivedRequest) -> String {
     text.unwrap_or_default().to_owned()
 }
 
-/// Whether a request is to compare answers, or an answer with passages.
+/// Returns whether a request is to compare answers, or an answer with passages.
 fn is_comparison(request: &ReceivedRequest) -> bool {
     question_of(request).contains("Compare the texts.")
 }

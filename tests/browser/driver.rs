@@ -215,7 +215,7 @@ impl Browser {
         .unwrap_or(0)
     }
 
-    /// Whether the first matching element is visible.
+    /// Returns whether the first matching element is visible.
     pub fn is_visible(&self, css: &str) -> bool {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }

@@ -33,7 +33,8 @@ pub struct S3 {
     conditions: AtomicU8,
 }
 
-/// Not known yet. The first put finds out, because some stores silently ignore conditions.
+/// Whether the store supports conditional puts is not known yet. The first put tests it, because some stores silently
+/// ignore conditions.
 const CONDITIONS_UNKNOWN: u8 = 0;
 const CONDITIONS_SUPPORTED: u8 = 1;
 const CONDITIONS_UNSUPPORTED: u8 = 2;
@@ -167,7 +168,7 @@ impl S3 {
         self.conditions.store(support, Ordering::Relaxed);
     }
 
-    /// Whether the stored object equals this content.
+    /// Returns whether the stored object equals this content.
     fn has_content(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
         let mut download = Download::start(&self.client, key)?;
         let mut hasher = sha256::Hasher::new();

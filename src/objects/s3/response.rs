@@ -107,7 +107,7 @@ impl BucketRefusal {
         refusal
     }
 
-    /// Whether the store lacks support for conditional requests.
+    /// Returns whether the store lacks support for conditional requests.
     pub fn lacks_conditional_requests(&self) -> bool {
         self.status == 501 || self.code == "NotImplemented"
     }

@@ -20,7 +20,7 @@ pub trait WalFollower: Send {
     fn look(&mut self, log: &Path, foreign: bool);
     /// Called after the log has been truncated, which always follows a `look`.
     fn emptied(&mut self);
-    /// Called when the database is held with an empty log, in order to make a snapshot.
+    /// Called when a [`HeldSnapshot`] is about to be returned. The log is empty at this point.
     fn held(&mut self);
 }
 

@@ -56,7 +56,7 @@ impl CodeTracker {
         }
     }
 
-    /// Whether the next character is in code.
+    /// Returns whether the next character is in code.
     pub fn is_in_code(&self) -> bool {
         let mut now = *self;
         now.close_run(' ');
