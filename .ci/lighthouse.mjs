@@ -1,6 +1,6 @@
-// Runs Lighthouse on every page of a fresh server, see .ci/lighthouse. Each page is loaded as on a first visit: nothing
-// of it is cached. usage: node .ci/lighthouse.mjs URL FOLDER; ONLY=/,/history limits the pages, SHOW=1 names the audits
-// that are not passed.
+// Runs Lighthouse on every page of a new server; see .ci/lighthouse. Each page is loaded as on a first visit, without
+// a cache. Usage: node .ci/lighthouse.mjs URL FOLDER. ONLY=/,/history limits the pages, and SHOW=1 prints the audits
+// that fail.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -17,10 +17,10 @@ const ACCOUNT = { email: "ada@example.org", password: "Tr4verse-Orchid" };
 const VISITOR = ["/", "/analyze?begin", "/documents", "/login", "/modelrunner", "/orchestrator", "/experiments", "/manual"];
 const NOTES = "# Notes on the pump\n\nThe pump delivers 40 liters a minute. It may fail below 5 degrees.\n";
 
-// Keeps the account's cookie from one browser to the next.
+// All browsers use the same profile, so that the account stays signed in.
 const profile = mkdtempSync(join(tmpdir(), "quire-lighthouse-"));
 let failed = 0;
-// Puppeteer would close the browser, and the page would be tried again.
+// By default, Puppeteer closes only the browser on a signal, and the page would be retried.
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));
 try {
   for (const path of VISITOR) await judge(path, "visitor");
@@ -59,7 +59,7 @@ function scores({ categories }) {
   return Object.fromEntries(CATEGORIES.map((name) => [name, Math.round(categories[name].score * 100)]));
 }
 
-// Names what costs points.
+// Prints the audits that lower the score.
 function lacks({ categories, audits }) {
   const moved = (audits["layout-shifts"]?.details?.items ?? []).map((item) => `${item.score.toFixed(3)} ${item.node?.snippet ?? ""}`);
   if (moved.length > 0) console.log(`    moved: ${moved.join(" | ")}`);
@@ -73,7 +73,7 @@ function lacks({ categories, audits }) {
   }
 }
 
-// Chromium sometimes crashes on a busy machine.
+// Retries, because Chromium sometimes crashes on a busy machine.
 async function run(path, attempts = 3) {
   try {
     return await report(path);
@@ -101,7 +101,7 @@ async function report(path) {
   }
 }
 
-// Makes an account with a document, a thread, and a shared answer; the browser stays signed in.
+// Creates an account with a document, a thread, and a shared answer. The browser stays signed in.
 async function signUp() {
   const browser = await launch();
   const page = await browser.newPage();

@@ -1,5 +1,6 @@
-//! `cargo bench --bench experiments`, part of `make evidence`: checks the claims of experiments against simulated
-//! ones whose truth is known, with fixed seeds. Prints each figure next to its target and fails if one is missed.
+//! `cargo bench --bench experiments`, part of `make evidence`: checks the statistical claims of experiments on
+//! simulated experiments with known truth and fixed seeds. Prints each figure next to its target, and fails if one is
+//! missed.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

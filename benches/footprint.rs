@@ -1,6 +1,6 @@
-//! `make footprint`: the resources Quire uses compared with a bare hyper server with the same build profile, measured
-//! in the same run, also with a tenth of a CPU. Fails when a budget is exceeded. Budgets are the current figures with
-//! a small margin; goals are the figures to reach.
+//! `make footprint`: the resources that Quire uses, compared with a bare hyper server that has the same build
+//! profile, measured in the same run and also with a tenth of a CPU. Fails if a budget is exceeded. Budgets are the
+//! current figures plus a small margin; goals are figures to reach.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -64,7 +64,7 @@ fn milliseconds(program: &Program) -> f64 {
 fn measure_starts(report: &mut Report, quire: &Path, hello: &Path) {
     let folder = Folder::new("footprint");
     drop(Program::start(quire, Some(&folder.0), "/api/health", &[]));
-    // Alternate between the two, so that both run under the same conditions.
+    // The two programs are started in turn, so that both run under the same conditions.
     let (mut floor, mut warm, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..STARTS {
         floor.push(milliseconds(&Program::start(hello, None, "/", &[])));
@@ -139,7 +139,7 @@ fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
     let own = |program: &Program| program.anonymous_kb() as f64 / 1024.0;
     report.row("idle memory (PSS)", idle(&program), Some(idle(&bare)));
     report.row("idle memory of its own", own(&program), Some(own(&bare)));
-    // By then the reading connection and the statements of the start are closed.
+    // By then, idle readers and their statements from the start have been closed.
     std::thread::sleep(Duration::from_secs(120));
     report.row(
         "idle for two minutes (PSS)",

@@ -3,10 +3,10 @@
 //! second, median latency, time to the first token, CPU time per request, and memory, at 1, 50, and 500 connections;
 //! then the ratios to each of the others.
 //!
-//! Every client keeps its connection and uses the same key. A request is a stream of 16 tokens, which the provider
-//! sends at once to 1 and 50 clients, and one every 100 ms to 500, whose streams are open at the same time and begin
-//! evenly spread over the duration of a stream. Each gateway has one core to itself; the clients and the provider share
-//! the others.
+//! Every client keeps its connection and uses the same key. A request is a stream of 16 tokens. The provider sends
+//! them at once to 1 and 50 clients, and one every 100 ms to 500 clients, whose streams are open at the same time and
+//! start evenly spread over the duration of a stream. Each gateway has one core to itself; the clients and the
+//! provider share the others.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -106,7 +106,7 @@ fn print_ratios(name: &str, quire_rows: &[Figures], peer_rows: &[Figures]) {
     }
 }
 
-/// The figures of one row: streams per second, milliseconds, and megabytes.
+/// The figures of one row: streams per second, times in milliseconds, and memory in megabytes.
 #[derive(Clone, Copy)]
 struct Figures {
     per_second: f64,
@@ -193,7 +193,7 @@ fn start_gateway(
         .stderr(Stdio::null())
         .stdin(Stdio::null());
     let child = Peer(quiet.spawn().ok()?);
-    // Before it starts threads and processes of its own, which inherit this.
+    // The process is pinned before it starts threads and child processes, which inherit this.
     pin_to_cores(child.0.id(), "0");
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let start = Instant::now();
@@ -281,7 +281,7 @@ fn measure_row(
     floor: Option<&Figures>,
 ) -> Figures {
     let process = target.process;
-    // While the streams are open.
+    // Sampled while the streams are open.
     let memory = std::thread::spawn(move || {
         std::thread::sleep(WARM_UP + ROW_DURATION / 2);
         process.map_or(0.0, pss_of_family)

@@ -1,9 +1,9 @@
-"""Optuna's TPE with a median pruner on the experiments that `cargo bench --bench optimize -- FILE` wrote, with
-the same number of evaluations: one is one setting on one case, and what was evaluated before costs nothing.
-Optuna is tried with several lengths of a trial; each has its own column, and the race must match the best.
+"""Runs Optuna's TPE with a median pruner on the experiments that `cargo bench --bench optimize -- FILE` wrote, with
+the same number of evaluations. An evaluation is one setting on one case; repeating one costs nothing.
+Optuna is run with several trial lengths, one column each; the race must match the best of them.
 
-A number behind the file takes only so many of each kind.
-pip install optuna && python benches/optimizers.py FILE [NUMBER]"""
+NUMBER limits the number of experiments of each kind.
+Usage: pip install optuna && python benches/optimizers.py FILE [NUMBER]"""
 
 import json
 import sys
@@ -24,7 +24,7 @@ def regret(experiment, length, seed):
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
     )
     best, best_mean = 0, -1.0
-    # Trials that only repeat what is known cost nothing: their number is limited, not their price.
+    # Repeating a known trial costs no budget, so the number of such trials is limited instead.
     for _ in range(4 * len(scores)):
         trial = study.ask()
         arm = places[tuple(trial.suggest_categorical(f"axis{i}", range(n)) for i, n in enumerate(experiment["axes"]))]

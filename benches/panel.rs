@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 
 /// Number of analyses from which the median is taken.
 const RUNS: usize = 60;
-/// Concurrent analyses per user; the limit is 24.
+/// Maximum number of concurrent analyses per user in this bench; the server's limit is 24.
 const OF_ONE: usize = 20;
 const MAX_AT_ONCE: usize = 500;
 
@@ -70,7 +70,7 @@ struct Bench {
     program: Program,
     upstream: Upstream,
     users: Vec<String>,
-    // The last field, so that it is dropped after the program has stopped.
+    // Declared last, so that it is dropped after the program has stopped.
     folder: Folder,
 }
 

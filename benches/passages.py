@@ -1,7 +1,7 @@
-"""bm25s with a stemmer on the questions of `cargo bench --bench documents`: of each language all articles are one long
-document, and a question has to find its paragraph.
+"""Runs bm25s with a stemmer on the questions of `cargo bench --bench documents`. All articles of a language form one
+long document, and each question must find its paragraph.
 
-pip install bm25s PyStemmer && python benches/passages.py FOLDER"""
+Usage: pip install bm25s PyStemmer && python benches/passages.py FOLDER"""
 
 import gzip
 import sys
@@ -11,7 +11,7 @@ import bm25s
 import Stemmer
 
 LANGUAGES = {"en": "english", "de": "german", "es": "spanish"}
-# Results looked at for a question, as in the bench.
+# Number of results examined per question, as in the bench.
 MOST = 50
 
 

@@ -1,7 +1,6 @@
-"""A service as it is usually written in Python: FastAPI, SQLAlchemy on SQLite, bcrypt, JSON web tokens.
+"""A typical Python service: FastAPI, SQLAlchemy on SQLite, bcrypt, JSON web tokens.
 
-It stands in `make bench-peers` for what Quire is used instead of, with the packages such a service imports.
-"""
+In `make bench-peers`, it represents what Quire is used instead of, with the packages that such a service imports."""
 
 import importlib
 import os

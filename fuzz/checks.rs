@@ -94,7 +94,8 @@ pub fn sse(bytes: &[u8]) {
     }
 }
 
-/// A reply of Redis is the same no matter what follows it, and a part of it is never a reply.
+/// A reply from Redis is parsed the same whatever follows it, and an incomplete reply is never taken for a complete
+/// one.
 pub fn redis(bytes: &[u8]) {
     let Ok(Some((value, length))) = resp::read_reply(bytes) else {
         return;
@@ -328,7 +329,7 @@ pub fn settings(bytes: &[u8]) {
         ..ConfigLayers::default()
     };
     let _ = config::load(&layers);
-    // Anything else would be taken for a file path.
+    // Any other text would be interpreted as a file path.
     if text.starts_with('[') {
         let providers = vec![("QUIRE_PROVIDERS".to_owned(), text)];
         let _ = config::load(&ConfigLayers {

@@ -22,7 +22,7 @@ mod script;
 mod source_map;
 #[path = "build/styles.rs"]
 mod styles;
-// Included as source, so that the manual cannot differ from the table.
+// The table of settings is included as source, so that the manual always matches it.
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "config/options.rs"]
 mod options;
@@ -40,8 +40,8 @@ use flate2::{Compression, GzBuilder};
 const MAX_ZOPFLI_BYTES: usize = 110_000;
 /// Zopfli iterations in release builds: more take longer and save less than 0.1%.
 const RELEASE_ROUNDS: u64 = 5;
-/// Zopfli iterations in debug builds, whose tests count the bytes of a page: a few parts per thousand larger, in a
-/// third of the time.
+/// Zopfli iterations in debug builds, whose tests count the bytes of a page. Files are a few tenths of a percent
+/// larger, and take a third of the time.
 const DEBUG_ROUNDS: u64 = 1;
 
 type BuildResult<T> = Result<T, Box<dyn Error>>;
@@ -83,14 +83,15 @@ fn main() -> BuildResult<()> {
 
     let folder = out.join("assets");
     if folder.exists() {
-        // A file removed from assets must not stay in the binary.
+        // Remove everything first, so that files deleted from assets do not stay in the binary.
         fs::remove_dir_all(&folder)?;
     }
     let pages = pages::LinkedPages::link(&files)?;
     let is_debug = std::env::var("PROFILE").is_ok_and(|profile| profile == "debug");
     let rounds = zopfli_rounds(is_debug);
     for (name, bytes) in &files {
-        // Source maps name the modules; only debug builds serve them, for the browser's tools and for tests.
+        // Only debug builds also serve the single modules, to which source maps refer, for the browser's tools and
+        // for tests.
         if !pages.contains(name) || is_debug && name.ends_with(".js") {
             write_gzipped(&folder, name, &with_tree_hash(name, bytes, &tree)?, rounds)?;
         }
@@ -102,7 +103,7 @@ fn main() -> BuildResult<()> {
     Ok(())
 }
 
-/// Exports the dependency versions that `/health` reports, from the lock file, which tells what is really linked.
+/// Exports the dependency versions that `/health` reports, as resolved in the lock file.
 fn export_versions(names: &[&str]) -> BuildResult<()> {
     let lock = toml::from_str::<serde_json::Value>(&fs::read_to_string("Cargo.lock")?)?;
     let packages = lock["package"]

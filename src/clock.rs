@@ -32,7 +32,7 @@ pub fn monotonic_now() -> Timestamp {
     *wall + instant().saturating_duration_since(*since)
 }
 
-/// Converts a steady moment to wall-clock time, assuming that the clock is not set in between.
+/// Converts a time from [`monotonic_now`] to wall-clock time, assuming that the wall clock is not set in between.
 pub fn to_wall_clock(moment: Timestamp) -> Timestamp {
     let (wall, steady) = (now(), monotonic_now());
     wall + moment.since(steady) - steady.since(moment)

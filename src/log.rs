@@ -51,7 +51,7 @@ pub fn configure(level: LogLevel, json: bool) {
     JSON.store(json, Ordering::Relaxed);
 }
 
-/// Whether records of this level are written; check it before expensive preparation.
+/// Returns whether records of this level are written; check it before expensive preparation.
 pub fn enabled(level: LogLevel) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
@@ -86,7 +86,7 @@ fn write(level: LogLevel, message: &str, fields: &[Field]) {
     } else {
         text_line(&time, level, message, fields)
     };
-    // One write per record keeps records from different threads separate.
+    // A single write per record, so that records from different threads are not interleaved.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

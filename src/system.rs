@@ -112,7 +112,7 @@ pub fn enter_program_sandbox(
     Ok(())
 }
 
-/// Whether the kernel can keep a program from reading files: with Landlock, since Linux 5.13.
+/// Returns whether the kernel can keep a program from reading files: with Landlock, since Linux 5.13.
 pub fn can_protect_files() -> bool {
     Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -239,12 +239,12 @@ const DENIED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_vfork,
 ];
 
-/// Installs the filters for programs; without effect when the kernel or the library does not support them here.
+/// Installs the filters for programs. Does nothing if the kernel or the library does not support them.
 fn install_program_filters() {
     let deny = |call: &libc::c_long| (*call, Vec::new());
     let mut rules: std::collections::BTreeMap<_, _> =
         DENIED_SYSTEM_CALLS.iter().map(deny).collect();
-    // New threads are allowed, new processes are not.
+    // New threads are allowed, but new processes are not.
     let is_new_process = SeccompCondition::new(
         0,
         SeccompCmpArgLen::Qword,
@@ -256,7 +256,7 @@ fn install_program_filters() {
     {
         rules.insert(libc::SYS_clone, vec![rule]);
     }
-    // Signals and limits only for itself; its process ID stays the same when it becomes the program.
+    // The process may signal and limit only itself; its process ID stays the same when it becomes the program.
     let own_pid = u64::from(std::process::id());
     rules.extend(deny_other_processes(libc::SYS_tgkill, &[own_pid]));
     rules.extend(deny_other_processes(libc::SYS_prlimit64, &[0, own_pid]));
@@ -268,11 +268,11 @@ fn install_program_filters() {
             .map(|(call, rules)| (call | X32_CALL_BIT, rules)),
     );
     deny_calls(rules, libc::EPERM);
-    // The arguments of clone3 cannot be checked. Without it, the C library uses clone.
+    // A filter cannot check the arguments of clone3. If it is missing, the C library uses clone.
     deny_calls([deny(&libc::SYS_clone3)].into(), libc::ENOSYS);
 }
 
-/// Bit that marks a system call by its number in the x32 interface, which is otherwise the same.
+/// Bit in the number of a system call that marks the x32 variant of the same call.
 #[cfg(target_arch = "x86_64")]
 const X32_CALL_BIT: libc::c_long = 0x4000_0000;
 

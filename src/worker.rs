@@ -30,7 +30,7 @@ pub fn run(job: &str) -> ExitCode {
     }
     match read_document(&job) {
         Ok(()) => ExitCode::SUCCESS,
-        // Uses the allocator's own message, so that the parent treats both the same way.
+        // Prints the same message as the allocator, so that the parent treats both cases alike.
         Err(error) if error.kind() == ErrorKind::OutOfMemory => {
             let _ = std::io::stderr().write_all(b"memory allocation failed");
             ExitCode::FAILURE

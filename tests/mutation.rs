@@ -84,7 +84,7 @@ impl Chance {
             self.number_below(bytes.len() + 1),
             self.number_below(bytes.len() + 1),
         );
-        // Mostly short, sometimes of any length.
+        // Most ranges are short, but some have any length.
         let end = if self.number_below(4) == 0 {
             one.max(other)
         } else {

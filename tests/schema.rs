@@ -130,7 +130,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
         let saved = store.backup_before_migration().unwrap().to_owned();
         let copy = store::verify(&saved).unwrap();
         assert_eq!(copy.version, *version);
-        // The backup is still the old database with all its rows.
+        // The backup is the old database with all its rows.
         let old = Connection::open(&saved).unwrap();
         let names: i64 = old
             .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
@@ -373,7 +373,7 @@ fn tables_are_strict_and_user_rows_are_indexed_and_cascade() {
 
 const CHILD_VARIABLE: &str = "QUIRE_SCHEMA_TEST_CHILD";
 
-/// Not a test itself: the body of the process that is killed. Does nothing without the variable.
+/// Not a test itself, but the body of the process that is killed. Does nothing unless the test has set the variable.
 #[test]
 fn child_writes_until_it_is_killed() {
     let Ok(path) = std::env::var(CHILD_VARIABLE) else {
@@ -424,7 +424,7 @@ fn acknowledged_writes_survive_kill_9() {
             acknowledged.extend(column_key(&line));
             line.clear();
         }
-        // `Child::kill` sends SIGKILL: no handler, no destructor, no final flush.
+        // `Child::kill` sends SIGKILL, so no handler, destructor, or final flush runs.
         child.kill().unwrap();
         child.wait().unwrap();
         let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! How much later an event is shown by a server that does not drive the run.
+//! The delay with which a server shows an event of a run that another server executes.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use crate::RUNS;
 use crate::requests::milliseconds;
 use crate::support::{Program, field, median, post};
 
-/// Prints how much later the second server shows an event than the one that drives the run.
+/// Prints how much later the second server shows an event than the server that executes the run.
 pub fn measure(one: &Program, other: &Program, key: &str) {
     let mut delays = Vec::new();
     for _ in 0..RUNS {
@@ -44,12 +44,12 @@ fn begin(address: SocketAddr, key: &str) -> String {
     field(&answer, "analysis_id")
 }
 
-/// Runs an analysis to its end.
+/// Starts an analysis and follows it to its end. Returns when each event arrived, by its number.
 pub fn finish(address: SocketAddr, key: &str) -> BTreeMap<u64, Instant> {
     follow(address, key, &begin(address, key))
 }
 
-/// Follows a run to its end, and returns when each event arrived.
+/// Follows a run to its end. Returns when each event arrived, by its number.
 fn follow(address: SocketAddr, key: &str, id: &str) -> BTreeMap<u64, Instant> {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let limit = Some(Duration::from_secs(60));

@@ -1,6 +1,6 @@
-//! What more servers add on the same machine: requests and analyses a second, and how much computing each takes, with the
-//! database server's. On two processors, more servers cannot do more at once; what matters is that each request and each
-//! analysis does not take more of them.
+//! What additional servers on the same machine change: the rates of requests and analyses, and the CPU time that each
+//! takes, including that of the database server. On two cores, more servers cannot do more at once; what matters is
+//! that they do not use more CPU time per request and per analysis.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,14 +12,14 @@ use crate::support::family::ticks_of_family;
 use crate::support::pressure::measure_all;
 use crate::support::{Program, post};
 
-/// Analyses that are measured, and how many are in progress at a time.
+/// Number of analyses that are measured, and number of those in progress at a time.
 const ANALYSES: usize = 120;
 const AT_ONCE: usize = 16;
-/// Microseconds of a clock tick.
+/// Length of a clock tick, in microseconds.
 const TICK: f64 = 10_000.0;
 
-/// Prints the rates and the CPU time of requests and analyses to these servers in turn. `database` is the address of the
-/// database server, unless the database is a file.
+/// Prints the rates of requests and analyses sent to these servers in turn, and their CPU time. `database` is the
+/// address of the database server; `None` for a file.
 pub fn measure(engine: &str, servers: &[&Program], database: Option<&str>, key: &str) {
     let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
     let mut processes: Vec<u32> = servers.iter().map(|server| server.child.id()).collect();
@@ -61,7 +61,7 @@ pub fn measure(engine: &str, servers: &[&Program], database: Option<&str>, key: 
     );
 }
 
-/// Returns the first process of the PostgreSQL server whose socket is in the folder that an address names.
+/// Returns the ID of the main process of the PostgreSQL server whose socket is in the folder that the address names.
 fn postgres_process(address: &str) -> Option<u32> {
     let (_, folder) = address.split_once("host=")?;
     let folder = folder.split('&').next()?;

@@ -1,6 +1,6 @@
-//! `make bench-servers`: common requests with the database in a file, on a PostgreSQL server, and through three servers in
-//! turn; how much later an event is shown by a server that does not drive the run; and what more servers add.
-//! QUIRE_TEST_POSTGRES is the database, as `.ci/postgres` sets it.
+//! `make bench-servers`: compares common requests with the database in a file, on a PostgreSQL server, and through
+//! three servers in turn. Also measures how much later an event is shown by a server that does not execute the run,
+//! and what additional servers cost. QUIRE_TEST_POSTGRES is the address of the database, as set by `.ci/postgres`.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -16,7 +16,7 @@ use serde_json::json;
 use support::upstream::Upstream;
 use support::{Folder, Program, binary, new_key, sign_up};
 
-/// Runs in the history, and followed from two servers.
+/// Number of runs that are created for the history, and followed from two servers.
 const RUNS: usize = 20;
 
 fn main() {

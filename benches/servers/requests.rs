@@ -1,13 +1,14 @@
-//! Common requests, one after the other, each on a new connection.
+//! Common requests, sent one after the other, each on a new connection.
 
 use std::time::{Duration, Instant};
 
 use crate::support::{Program, ask};
 
-/// Requests of each kind that are measured.
+/// Number of requests of each kind that are measured.
 const REQUESTS: usize = 400;
 
-/// Prints the times of requests to these servers in turn: one that reads little, one that reads a list, and one that writes.
+/// Prints the times of requests sent to these servers in turn: one that reads little, one that reads a list, and one
+/// that writes.
 pub fn measure(engine: &str, servers: &[&Program], key: &str) {
     let head = |line: &str| {
         format!(
@@ -45,7 +46,7 @@ pub fn measure(engine: &str, servers: &[&Program], key: &str) {
     }
 }
 
-/// Returns a time in milliseconds.
+/// Converts a duration to milliseconds.
 pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }

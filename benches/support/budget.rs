@@ -4,8 +4,8 @@
 pub struct Budget {
     pub name: &'static str,
     pub unit: &'static str,
-    /// Whether the limit applies to the ratio to the baseline instead of the figure itself: times differ from
-    /// machine to machine.
+    /// Whether the limit applies to the ratio to the baseline rather than to the figure itself, because times differ
+    /// between machines.
     pub is_ratio: bool,
     pub most: f64,
     pub goal: Option<f64>,

@@ -1,4 +1,5 @@
-//! Utilities shared by the whole-program benches: start a program, wait for its first status 200, and read its /proc.
+//! Utilities shared by the whole-program benches: start a program, wait for its first response with status 200, and
+//! read its figures in /proc.
 #![allow(
     dead_code,
     clippy::print_stdout,
@@ -79,12 +80,13 @@ impl Program {
         panic!("{} did not answer", binary.display());
     }
 
-    /// Returns the proportional set size in KB.
+    /// Returns the proportional set size (PSS) of the program in KB.
     pub fn pss_kb(&self) -> u64 {
         self.memory_kb("Pss:")
     }
 
-    /// Returns the memory in KB that belongs to the process alone, and to no file.
+    /// Returns the anonymous memory of the program in KB: memory that belongs to it alone and is not backed by a
+    /// file.
     pub fn anonymous_kb(&self) -> u64 {
         self.memory_kb("Anonymous:")
     }

@@ -97,7 +97,7 @@ fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
     }
 }
 
-// Returns `None` for a chunked response.
+// Parses the length of the body; returns `None` for a chunked response.
 fn content_length(head: &[u8]) -> Option<usize> {
     let name = b"content-length:";
     let start = head

@@ -33,7 +33,7 @@ pub struct Script {
 pub struct Searched {
     /// The race.
     pub race: SuccessiveHalving,
-    /// Its verdict.
+    /// The verdict of that race.
     pub verdict: RaceVerdict,
     /// Probability that a case is answered well with the leader's prompt.
     pub leader: f64,

@@ -22,7 +22,7 @@ pub struct Spread {
     pub shared: f64,
 }
 
-/// The values that the experiment design assumes.
+/// The standard deviations that the experiment design assumes.
 pub const USUAL: Spread = Spread {
     arm: 0.05,
     case: 0.2,

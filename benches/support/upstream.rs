@@ -103,7 +103,7 @@ async fn write_stream(
     );
     pending += &chat_chunk(&end);
     pending += "0\r\n\r\n";
-    // A single write, so that tokens without a pause arrive together.
+    // All pending tokens are sent in a single write, so that tokens without a pause arrive together.
     socket.write_all(pending.as_bytes()).await
 }
 

@@ -1,4 +1,4 @@
-//! Feeds `checks::archive`.
+//! Passes fuzzed input to `checks::archive`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::demo`.
+//! Passes fuzzed input to `checks::demo`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::experiments`.
+//! Passes fuzzed input to `checks::experiments`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::extract`.
+//! Passes fuzzed input to `checks::extract`.
 #![no_main]
 
 #[path = "../checks.rs"]

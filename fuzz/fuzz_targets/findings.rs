@@ -1,4 +1,4 @@
-//! Feeds `checks::findings`.
+//! Passes fuzzed input to `checks::findings`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::jwt`.
+//! Passes fuzzed input to `checks::jwt`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::mail`.
+//! Passes fuzzed input to `checks::mail`.
 #![no_main]
 
 #[path = "../checks.rs"]

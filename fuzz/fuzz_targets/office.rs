@@ -1,4 +1,4 @@
-//! Feeds `checks::office`.
+//! Passes fuzzed input to `checks::office`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::patterns`.
+//! Passes fuzzed input to `checks::patterns`.
 #![no_main]
 
 #[path = "../checks.rs"]

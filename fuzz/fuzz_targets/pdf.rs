@@ -1,4 +1,4 @@
-//! Feeds `checks::pdf`.
+//! Passes fuzzed input to `checks::pdf`.
 #![no_main]
 
 #[path = "../checks.rs"]

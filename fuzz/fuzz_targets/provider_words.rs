@@ -1,4 +1,4 @@
-//! Feeds `checks::provider_words`.
+//! Passes fuzzed input to `checks::provider_words`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::redis`.
+//! Passes fuzzed input to `checks::redis`.
 #![no_main]
 
 #[path = "../checks.rs"]

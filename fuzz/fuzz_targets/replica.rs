@@ -1,4 +1,4 @@
-//! Feeds `checks::replica`.
+//! Passes fuzzed input to `checks::replica`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::rtf`.
+//! Passes fuzzed input to `checks::rtf`.
 #![no_main]
 
 #[path = "../checks.rs"]

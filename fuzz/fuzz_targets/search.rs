@@ -1,4 +1,4 @@
-//! Feeds `checks::search`.
+//! Passes fuzzed input to `checks::search`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::settings`.
+//! Passes fuzzed input to `checks::settings`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::sse`.
+//! Passes fuzzed input to `checks::sse`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,4 +1,4 @@
-//! Feeds `checks::streams`.
+//! Passes fuzzed input to `checks::streams`.
 #![no_main]
 
 #[path = "../checks.rs"]

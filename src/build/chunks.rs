@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::BuildResult;
 use super::module::Module;
 
-/// Chunks that several pages share, with the modules they are for. Each also holds what these modules import,
-/// unless an earlier chunk has it. Every other module that is loaded with `import()` gets its own chunk.
+/// Chunks that several pages share, with the modules that define them. A chunk also contains everything that these
+/// modules import, unless an earlier chunk contains it. Every other module that is loaded with `import()` gets its
+/// own chunk.
 const SHARED_CHUNKS: &[(&str, &[&str])] = &[
     (
         "core",
@@ -35,7 +36,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/workbench/draft.js",
         ],
     ),
-    // Modules that render text of models, with its citations.
+    // Modules that render text from models, with its citations.
     (
         "text",
         &[
@@ -56,9 +57,9 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/workbench/speed.js",
         ],
     ),
-    // Modules that show the members of a finished run.
+    // Modules that display the members of a finished run.
     ("members", &["js/results/members.js"]),
-    // Modules that render streamed text: a turn without an answer yet.
+    // Modules that render text as it is streamed, in a turn without an answer yet.
     (
         "live",
         &[
@@ -84,7 +85,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
             "js/orchestrator/flow.js",
         ],
     ),
-    // Modules of the guided page and of other pages that offer models, documents, and settings.
+    // Modules of the guided page and of other pages with pickers for models, documents, and settings.
     (
         "ask",
         &[
@@ -132,7 +133,7 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
 pub(super) struct Chunk {
     /// The name of its file, without `.js`.
     pub(super) name: String,
-    /// The paths of its modules, each after the ones that it imports.
+    /// The paths of its modules, each after those that it imports.
     pub(super) modules: Vec<String>,
 }
 

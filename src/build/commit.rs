@@ -11,11 +11,11 @@ pub(super) fn instructions() -> Vec<String> {
     let configured = std::env::var("QUIRE_COMMIT").ok();
     let mut commit = configured.filter(|text| !text.is_empty());
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    // If the sources were copied into another repository, its commit is not ours.
+    // If the sources are in another repository, that repository's commit is not Quire's.
     let is_ours = || git(&["rev-parse", "--show-prefix"]).is_some_and(|prefix| prefix.is_empty());
     if commit.is_none() && is_release && is_ours() {
         commit = git(&["rev-parse", "--short=12", "HEAD"]);
-        // This file grows with every commit, checkout, and rebase.
+        // This file changes with every commit, checkout, and rebase.
         let log = git(&["rev-parse", "--git-path", "logs/HEAD"]);
         let log = log.filter(|path| std::path::Path::new(path).exists());
         lines.extend(log.map(|path| format!("cargo::rerun-if-changed={path}")));

@@ -1,15 +1,15 @@
 //! Writes the named characters of HTML as one text. A table of references, as in the crate, would have to be relocated
 //! at every start, which costs each server 68 KB of memory.
 
-/// Ends each name in the text.
+/// Terminator of each name in the text.
 const END_OF_NAME: char = '\u{1F}';
-/// Ends each character in the text.
+/// Terminator of each entry, after its characters.
 const END_OF_ENTRY: char = '\u{1E}';
 
-/// Returns all names, sorted, each followed by what it stands for.
+/// Returns all names, sorted, each followed by the characters that it stands for.
 ///
 /// # Errors
-/// Returns an error if a name is not text.
+/// Returns an error if a name is not valid UTF-8.
 pub(super) fn named_entities() -> super::BuildResult<String> {
     let mut text = String::new();
     for (name, character) in html_escape::NAMED_ENTITIES {

@@ -109,7 +109,7 @@ struct Linker<'a> {
     chunk: &'a Chunk,
 }
 
-/// A chunk's text, the source of each line, and the other chunks with the objects that this one imports from them.
+/// The text of a chunk under construction: its lines, their sources, and the objects imported from other chunks.
 struct ChunkText<'a> {
     text: String,
     lines: Vec<Option<(String, usize)>>,

@@ -67,7 +67,7 @@ impl LinkedPages {
         })
     }
 
-    /// Whether this file of `assets` is part of a chunk or a sheet.
+    /// Returns whether this file of `assets` is part of a chunk or a sheet.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.modules.contains_key(name) || name.starts_with("css/")
     }
@@ -120,7 +120,7 @@ impl LinkedPages {
             let chunk = self.chunks.iter().find(|chunk| chunk.name == *name);
             let chunk = chunk.ok_or_else(|| format!("there is no chunk {name:?}"))?;
             for needed in chunk.needs.iter().map(String::as_str).chain([*name]) {
-                // The page's HTML already names the core.
+                // The page's HTML already refers to the core chunk.
                 if needed != "core" && !scripts.contains(&needed) {
                     scripts.push(needed);
                 }
@@ -136,7 +136,7 @@ impl LinkedPages {
     }
 }
 
-/// Whether a script is a module: the worker is not, nor is the script that runs before the first paint.
+/// Returns whether a script is a module: the worker is not, nor is the script that runs before the first paint.
 fn is_module(name: &str) -> bool {
     let is_script = name.starts_with("js/") || name.starts_with("vendor/");
     is_script && name.ends_with(".js") && name != "js/theme.js"

@@ -19,8 +19,8 @@ const BEFORE_REGEX: [&str; 8] = [
     "return", "typeof", "case", "in", "of", "await", "yield", "void",
 ];
 
-/// Punctuation next to which a space has no meaning. Without the signs that a neighbor could change: `+`, `-`, `/`, and
-/// the dot.
+/// Punctuation next to which a space has no meaning. Excludes the characters that could merge with a neighbor: `+`,
+/// `-`, `/`, and the dot.
 const PUNCTUATION: &str = "{}()[];,:?=><&|*%!";
 
 /// Returns the lines of a script.
@@ -241,8 +241,8 @@ impl ScriptReader {
         }
     }
 
-    /// Whether the space here is next to punctuation. Import and export statements keep theirs, because they are parsed
-    /// later (`module.rs`).
+    /// Returns whether the space here is next to punctuation. Import and export statements keep theirs, because they
+    /// are parsed later (`module.rs`).
     fn is_redundant_space(&self) -> bool {
         let keyword = self.text.split(' ').next().unwrap_or_default();
         let is_statement = matches!(keyword, "import" | "export");
@@ -255,7 +255,7 @@ impl ScriptReader {
         is_next_to_punctuation && !is_in_statement && !self.text.is_empty()
     }
 
-    /// Whether a slash here begins a regular expression: nothing before it is a value that could be divided.
+    /// Returns whether a slash here begins a regular expression: nothing before it is a value that could be divided.
     fn begins_regex(&self) -> bool {
         let text_before = match self.text.trim_end() {
             "" => self.lines.last().map_or("", |line| line.text.trim_end()),

@@ -1,5 +1,5 @@
-//! The pages' style sheets: several files become one sheet, without comments and needless spaces. Cascade layers
-//! (`@layer`) decide which rule wins, so a file may be in two sheets.
+//! The pages' style sheets: joins several files into one sheet, without comments or unnecessary spaces. Cascade
+//! layers (`@layer`) decide which rule wins, so that a file may be part of two sheets.
 
 use super::BuildResult;
 

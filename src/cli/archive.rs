@@ -87,7 +87,7 @@ fn account_id(call: &CommandCall) -> Result<UserId, CommandFailure> {
 /// Width of the progress bar in characters.
 const BAR_WIDTH: u64 = 24;
 
-// On a terminal, progress is one line that is overwritten.
+// Reports progress on stderr; on a terminal, as a single line that is overwritten.
 fn progress_reporter(call: &CommandCall) -> impl FnMut(&str, u64, u64) + Send {
     let is_shown = !call.has("json") && std::io::stderr().is_terminal();
     move |what, completed, total| {

@@ -24,7 +24,7 @@ pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
 ];
 /// Other names of options.
 const ALIASES: &[(&str, &str)] = &[("models", "panel"), ("synthesiser", "synthesizer")];
-/// The option that accepts several files: the shell expands `--file *.md` to several words.
+/// The option that accepts several files, because the shell expands `--file *.md` to several words.
 const FILE_OPTION: &str = "file";
 
 /// A command with its arguments.
@@ -62,7 +62,7 @@ impl CommandCall {
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values(name).pop()
     }
-    /// Whether an option was given.
+    /// Returns whether an option was given.
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }

@@ -89,7 +89,8 @@ async fn ask(
     if call.has("continue") {
         request.follow_up_to = Some(newest_turn(session).await?);
     }
-    // The available models decide the default panel and the synthesizer.
+    // Local models must be known first, because the default panel and synthesizer depend on which models are
+    // available.
     session.app.discovery().probe_local_servers().await;
     if call.has("estimate") {
         let forecast = session.app.analyses();
@@ -177,7 +178,7 @@ pub(super) async fn run_request(
     }
 }
 
-/// Prints the answer, or fails with the reason why there is none.
+/// Prints the answer. If there is none, fails with the reason.
 fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
         (Status::Completed, Some(text)) => screen.finish_answer((!shown).then_some(text)),
@@ -189,7 +190,7 @@ fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcom
     }
 }
 
-/// Stores a file as a document, like an upload. Returns `None` if the file is stdin and nothing was piped.
+/// Stores a file as a document, like an upload. Returns `None` for stdin if nothing was piped.
 ///
 /// # Errors
 /// Returns an error if it cannot be read or stored.

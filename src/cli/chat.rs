@@ -1,4 +1,4 @@
-//! `quire chat`: a conversation in the terminal. Each line is a question that follows the one before; answers
+//! `quire chat`: a conversation in the terminal. Each line is a question that follows up on the previous one; answers
 //! appear as in `quire ask`. Runs the same app as the server, or uses a running one.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -25,7 +25,7 @@ const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";
 /// Maximum number of lines read ahead of the conversation.
 const MAX_WAITING_LINES: usize = 16;
 
-/// Backend that answers the questions.
+/// Where the questions are answered: in the data folder, or by a server.
 enum ChatBackend {
     Local(Box<LocalSession>),
     Server(Arc<RemoteSession>),
@@ -47,7 +47,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         let (account, is_quiet) = (call.value("as"), call.has("quiet"));
         let session =
             LocalSession::open_to_run(config.clone(), account, is_quiet, ask::WAIT_ADVICE).await?;
-        // The available models decide the default panel and the synthesizer.
+        // Local models must be known first, because the default panel and synthesizer depend on which models are
+        // available.
         session.app.discovery().probe_local_servers().await;
         let app = session.app.clone();
         let backend = ChatBackend::Local(Box::new(session));

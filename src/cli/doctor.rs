@@ -61,7 +61,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 /// Adds the providers of the running server, whose settings may differ from this command's.
 fn add_server_providers(findings: &mut Vec<CheckResult>, server_models: &ServerModels) {
     if !server_models.providers.is_empty() {
-        // Refers to the settings of this command.
+        // These findings are about this command's settings, not the server's.
         findings.retain(|finding| finding.subject != "providers");
     }
     let server_rows = server_models.providers.iter().map(|(id, why)| {

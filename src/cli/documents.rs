@@ -39,7 +39,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        // If a server is running, it reads the documents: two readers would exceed its limits.
+        // If a server is running, it reads the documents: a second reading process would exceed the server's limits.
         let server = match &action {
             DocumentsAction::Add(_) => RemoteSession::from_call(call, &config).await?,
             _ => RemoteSession::from_settings(call, &config)?,
@@ -121,7 +121,7 @@ async fn perform(
     }
 }
 
-// Blocking calls are fine: nothing else happens in this process.
+// Blocking calls are fine, because nothing else happens in this process.
 fn perform_at_server(
     call: &CommandCall,
     config: &Config,

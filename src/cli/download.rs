@@ -1,5 +1,5 @@
-//! Downloads a file from a server. The file gets its name only when it is complete, and only its owner can read
-//! it.
+//! Downloads a file from a server. The file appears under its name only when it is complete, and only its owner can
+//! read it.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -13,7 +13,7 @@ use crate::app::{Error, Kind};
 use crate::http::handlers::experiments::NewExperiment;
 use crate::http::json;
 
-/// The line numbers of a file's fields.
+/// The line numbers of the fields in an experiment file.
 pub(super) struct FieldLines {
     file: String,
     lines: BTreeMap<String, usize>,
@@ -25,7 +25,7 @@ pub(super) struct ExperimentFile {
     pub lines: FieldLines,
 }
 
-/// Reads the experiment in a file, with the budget of the command line.
+/// Reads an experiment from a file; a budget on the command line takes precedence.
 ///
 /// # Errors
 /// Returns an error if a file cannot be read, or a case is invalid.
@@ -67,7 +67,7 @@ pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, Co
 }
 
 impl ExperimentFile {
-    /// Returns the checked parameters.
+    /// Parses and validates the experiment's parameters.
     ///
     /// # Errors
     /// Returns an error if a field is invalid.

@@ -1,4 +1,5 @@
-//! The progress of an experiment: on a terminal, one line that is overwritten; elsewhere, a line per tenth.
+//! Displays the progress of an experiment: on a terminal, one line that is overwritten; elsewhere, a line for each
+//! 10%.
 
 use std::io::{IsTerminal as _, Write as _};
 

@@ -31,7 +31,8 @@ pub(super) enum ExperimentBackend {
 }
 
 impl ExperimentBackend {
-    /// Opens the data folder, or a server. With `starts_run`, also a server that uses the same folder.
+    /// Opens the server that QUIRE_SERVER names, or else the data folder. With `starts_run`, a server that already
+    /// uses the folder takes its place.
     ///
     /// # Errors
     /// Returns an error if there is no account, or another command uses the folder.
@@ -68,7 +69,7 @@ impl ExperimentBackend {
         }
     }
 
-    /// Whether results are kept.
+    /// Returns whether results are kept: false only in the temporary folder of a command without an account.
     pub(super) fn is_stored(&self) -> bool {
         match self {
             Self::Local(session) => !session.is_temporary,

@@ -9,7 +9,8 @@ use walkdir::{DirEntry, WalkDir};
 const MAX_FILES: usize = 200;
 /// Maximum number of folders searched for a pattern.
 const MAX_FOLDERS: usize = 10_000;
-/// As in shells: `*` does not cross folders, and hidden files must be named with their dot.
+/// Matching as in shells: `*` does not cross folders, and a hidden file matches only if the pattern starts with its
+/// dot.
 const MATCH_OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
@@ -18,7 +19,7 @@ const MATCH_OPTIONS: MatchOptions = MatchOptions {
 /// Characters with a special meaning in patterns.
 const PATTERN_CHARACTERS: [char; 3] = ['*', '?', '['];
 
-/// Whether a name is a pattern and not the name of an existing file.
+/// Returns whether a name is a pattern and not the name of an existing file.
 pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(PATTERN_CHARACTERS) && !Path::new(name).exists()
 }
@@ -32,7 +33,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
 }
 
 fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, String> {
-    // Remove doubled slashes: found paths never contain them.
+    // Remove doubled slashes, because the paths that the search finds never contain them.
     let normal: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normal.components())
         .map(|part| part.as_os_str().to_string_lossy().into_owned())

@@ -65,7 +65,7 @@ impl Handover {
     /// Returns an error if the socket in the folder cannot be created.
     pub(super) fn offer_handover(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = socket_path(folder);
-        // Left by a killed process.
+        // A killed process may have left its socket behind.
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
@@ -93,7 +93,7 @@ impl Handover {
 
     async fn hand_over(&self, mut successor: UnixStream) -> io::Result<i32> {
         let credentials = successor.peer_cred()?;
-        // Normally only its owner can access the folder, but its permissions may have been changed.
+        // Normally, only the folder's owner can connect, but its permissions may have been changed.
         let owner = fs::metadata(&self.path)?.uid();
         if credentials.uid() != owner && credentials.uid() != 0 {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
@@ -160,7 +160,7 @@ impl Predecessor {
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
         if byte != PROTOCOL_VERSION || sockets.is_empty() {
-            // The process has closed the connection, or speaks another protocol.
+            // Nothing is read if the process has closed the connection; any other byte means another protocol.
             let _ = connection.read(&mut byte);
             return Err(ErrorKind::InvalidData.into());
         }

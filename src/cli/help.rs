@@ -158,7 +158,7 @@ fn help_overview() -> Result<String, super::CommandFailure> {
 
 /// Appends a name and its explanation in two columns. A long name has its explanation on the next line.
 fn push_row(text: &mut String, name: &str, summary: &str) {
-    /// Where the second column begins, in characters.
+    /// Where the second column starts, in characters.
     const SUMMARY_COLUMN: usize = 18;
     let words: Vec<&str> = summary.split_whitespace().collect();
     let hang = " ".repeat(SUMMARY_COLUMN);
@@ -228,7 +228,7 @@ fn explain(command: &Command) -> String {
     text + "\nEvery setting is an option too: `quire help settings`."
 }
 
-/// Appends a line of preformatted text; one that is too long continues below its last column of text.
+/// Appends a line of preformatted text. A line that is too long continues below its last column of text.
 fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= HELP_WIDTH {
         text.push_str(line);

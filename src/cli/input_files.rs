@@ -178,7 +178,7 @@ fn open_path(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// Whether input is piped or redirected to stdin: a terminal and /dev/null do not count.
+/// Returns whether input is piped or redirected to stdin: a terminal and /dev/null do not count.
 fn is_piped() -> bool {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {

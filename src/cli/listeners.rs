@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::http::Listener;
 use crate::tls::CertificateResolver;
 
-/// Uses the sockets that were passed to us, binds the missing ports, and returns the addresses to print.
+/// Uses the sockets passed by another process, binds the missing ports, and returns the addresses to print.
 pub(super) async fn bind_listeners(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,

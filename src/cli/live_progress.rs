@@ -1,4 +1,4 @@
-//! Live progress of the members, as terminal lines that are redrawn while they write. Pure: takes events and
+//! Live progress of the members: terminal lines that are redrawn while the members write. Pure: takes events and
 //! returns the text to print.
 
 use serde_json::Value;

@@ -137,7 +137,7 @@ impl LocalSession {
     }
 
     async fn open_temporary(mut config: Config) -> Result<Self, CommandFailure> {
-        // A random name that no other process can have created in advance.
+        // A random name, so that no other process can have created the folder in advance.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let temporary = TemporaryFolder(path.clone());
         // Custom patterns are still read from the data folder.
@@ -149,7 +149,7 @@ impl LocalSession {
         config.database_url = None;
         config.database_direct_url = None;
         config.replica = None;
-        // No one ever signs in with this password.
+        // Few rounds are enough for a password with which no one ever signs in.
         config.password_rounds = 1;
         let app = App::open(config)?;
         let new = NewAccount {

@@ -115,7 +115,7 @@ impl Markdown {
             |out: &mut String| out.push_str(style.filter(|_| self.is_colored).unwrap_or(""));
         start_style(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
-            // The words are slices of the text.
+            // Each word is a slice of `text`, so the pointers give its position.
             let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
             let rendered_word = inline.render_word(word, &text[end..]);
             let length: usize = rendered_word
@@ -212,7 +212,7 @@ impl InlineState {
             }
             let doubled = rest.starts_with("**") || rest.starts_with("__");
             if !self.code && (rest.starts_with("***") || rest.starts_with("~~")) {
-                // Bold and italic are bold; strikethrough is shown as plain text.
+                // Text between `***` is shown in bold, and text between `~~` as plain text.
                 let width = if rest.starts_with('*') { 3 } else { 2 };
                 if width == 3 {
                     self.bold = !self.bold;
@@ -237,8 +237,8 @@ impl InlineState {
         out
     }
 
-    /// Whether a delimiter opens or closes emphasis: it opens before a letter at the start of a word, and closes
-    /// after one at its end.
+    /// Returns whether a delimiter opens or closes emphasis: it opens before a letter at the start of a word, and
+    /// closes after one at its end.
     fn is_emphasis(&self, mark: char, before: Option<char>, after: &str) -> bool {
         if !matches!(mark, '*' | '_') || self.code || before == Some(mark) {
             return false;
@@ -255,7 +255,7 @@ impl InlineState {
     }
 }
 
-/// Whether an emphasis delimiter follows a non-space character in the text, and so may close an emphasis.
+/// Returns whether an emphasis delimiter follows a non-space character in the text, and so may close an emphasis.
 fn is_closed(mark: char, text: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         text[..at]

@@ -136,7 +136,7 @@ fn stdin_lines() -> mpsc::Receiver<String> {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
-            // A line that is too long is cut and therefore no longer valid JSON; the client gets an error.
+            // A line that is too long is truncated and therefore invalid JSON, so the client gets an error.
             let read = stdin.by_ref().take(MAX_BYTES).read_until(b'\n', &mut line);
             let text = String::from_utf8_lossy(&line).trim().to_owned();
             if !matches!(read, Ok(1..)) || !text.is_empty() && sender.blocking_send(text).is_err() {

@@ -1,4 +1,4 @@
-//! `quire migrate --to ADDRESS|FOLDER`: move the database between a data folder and a PostgreSQL server.
+//! `quire migrate --to ADDRESS|FOLDER`: moves the database between a data folder and a PostgreSQL server.
 
 use std::io::BufRead as _;
 use std::time::{Duration, Instant};
@@ -12,9 +12,9 @@ use super::{Outcome, failed, print, usage};
 use crate::app::offline::migrate::{self, Migration, MigrationTarget, NeededSecret};
 use crate::clock;
 
-/// Pause between two lines of progress, and before the first one.
+/// Interval between two lines of progress, and delay of the first one.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Hexadecimal digits of a hash that are shown.
+/// Number of hexadecimal digits of a hash that are printed.
 const SHOWN_DIGITS: usize = 16;
 
 /// Explanation for `quire help migrate`.

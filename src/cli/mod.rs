@@ -90,7 +90,7 @@ const fn option(name: &'static str, value: &'static str, help: &'static str) -> 
     CommandOption { name, value, help }
 }
 
-/// Every command. The first one runs when none is named.
+/// All commands. The first one is the default.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
     Command {

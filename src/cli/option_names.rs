@@ -49,7 +49,7 @@ fn rename_in_line(message: &str) -> String {
     let field_option = FIELD_OPTIONS.iter().find(|(name, _)| *name == field);
     match field_option {
         Some((_, "--parameter")) => format!("--parameter {}: {why}", rest.join(".")),
-        // Some messages name their subject themselves.
+        // Some messages already name the option.
         Some((_, option)) if why.starts_with(option) => why.to_owned(),
         Some((_, option)) => format!("{option}: {why}"),
         None => {

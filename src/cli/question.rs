@@ -83,7 +83,7 @@ pub(super) fn newest_turn(thread: &Value) -> Result<String, CommandFailure> {
     }
 }
 
-/// The error when there is nothing to continue.
+/// Error message of `--continue` when the account has no threads.
 pub(super) const NO_THREAD: &str = "there is no thread to continue";
 
 fn parse_parameters(call: &CommandCall) -> Result<Map<String, Value>, CommandFailure> {

@@ -1,10 +1,10 @@
-//! Formats times in conversational form: "5 min ago", "in 3 days", or the date when it is far away.
+//! Formats times in conversational form: "5 min ago", "in 3 days", or a date if the time is more than a month away.
 
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-// Thresholds and units, in seconds.
+// Lengths of the units, in seconds.
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;

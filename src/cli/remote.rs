@@ -35,9 +35,9 @@ const PAGE_SIZE: u32 = 100;
 pub enum ServerUse {
     /// The command runs on that server; `doctor` checks it.
     Supported,
-    /// It needs neither a server nor a data folder.
+    /// The command needs neither a server nor a data folder.
     NotNeeded,
-    /// Works only with a data folder; contains the reason, as the end of a sentence.
+    /// The command works only with a data folder; contains the reason, as the end of a sentence.
     Unsupported(&'static str),
 }
 
@@ -87,7 +87,7 @@ impl RemoteSession {
         let Some(address) = running_server(config) else {
             return Ok(None);
         };
-        // The server's certificate is for its public name.
+        // With TLS, use the public address, because the certificate is issued for that name.
         let public = config.public_url.clone().filter(|_| config.tls.is_some());
         let address = public.unwrap_or(address);
         let accounts = Accounts::open_existing(config)?;
@@ -154,7 +154,7 @@ impl RemoteSession {
     pub(super) async fn close(&self) {
         if let Some(key) = &self.own_key {
             let origin = RequestOrigin::local(clock::now());
-            // It expires within a day anyway.
+            // A key that cannot be deleted expires within a day.
             let _ = key.accounts.delete_key(&key.caller, &key.id, &origin).await;
             key.accounts.close().await;
         }

@@ -95,7 +95,7 @@ impl Screen {
             return print(text.trim_end());
         };
         if self.written_text.trim() != text.trim() {
-            // Rewritten by another model, or never streamed: write all of it.
+            // The answer was rewritten by another model, or was never streamed, so write all of it.
             let rest_of_answer = answer.finish();
             let rule = if self.written_text.is_empty() {
                 ""

@@ -38,7 +38,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 async fn serve(mut config: Config, takes_over: bool) -> Outcome {
-    // Must come first: a signal during startup must not be lost.
+    // Must come first, so that a signal during startup is not lost.
     let mut signals = ServerSignals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
@@ -67,7 +67,8 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     warn_of_data_loss(&config);
     let offer = handover_offer(&config, &listeners);
     if let Some(address) = reachable_address(&listeners) {
-        // A socket passed to us may be reachable from other machines even if the settings say otherwise.
+        // A socket passed to this process may be reachable from other machines even if the settings name a loopback
+        // address.
         config.host = address;
     }
     let app = App::open_to_serve(config)?;
@@ -139,8 +140,8 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     Ok(())
 }
 
-/// Stops the server once the process that took over the replica has exited: nothing stores data then, and only a
-/// restart can take over; or once a server runs that cannot share the database. Never returns.
+/// Stops the server once the process that took over the replica has exited, because nothing stores data then and only
+/// a restart can claim the replica again; or once a server that cannot share the database is running. Never returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
     /// Pause between two checks of whether the server has been abandoned.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -162,7 +163,7 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the running server, which is asked to stop only after our own settings have been checked.
+/// Takes over from the running server, which is asked to stop only after this process's settings have been checked.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -194,7 +195,7 @@ async fn take_over(
     let stop_result = predecessor.tell_to_stop();
     stop_result
         .or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
-    // The other process's shutdown timeout may be longer than ours.
+    // The other process's shutdown timeout may be longer than this one's.
     let timeout = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
     let started = clock::instant();
     while started.elapsed() < timeout {
@@ -206,7 +207,8 @@ async fn take_over(
     failed(in_use_message(config))
 }
 
-/// Offers to hand over to a successor process. If it fails, only the handover is impossible.
+/// Offers the listening sockets to a successor process. Without the offer, the server runs as usual, but cannot be
+/// replaced without downtime.
 fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
         .iter()
@@ -236,8 +238,8 @@ async fn stop_after_handover(
             () = stopped.notified() => {}
         }
     }
-    // The offered sockets are closed now: unless another process took them over, no client may wait on
-    // them.
+    // The offered sockets are closed now, so that no client is left waiting on them if no other process took them
+    // over.
     std::future::pending().await
 }
 
@@ -296,7 +298,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     Ok(lines)
 }
 
-/// Warns when stored data may not survive a restart.
+/// Warns if stored data may be lost at a restart.
 fn warn_of_data_loss(config: &Config) {
     if let Some(why) =
         doctor::ephemeral_file_system(&config.data_dir).filter(|_| config.replica.is_none())
@@ -391,12 +393,12 @@ async fn run_housekeeping(app: &Arc<App>) {
     const CHECK_INTERVAL: Duration = Duration::from_secs(10);
     /// Rounds between cleanups: one per hour.
     const CLEANUP_EVERY: u32 = 360;
-    /// Rounds between probes while a provider is unavailable: one per minute, because the provider may have
-    /// started after us.
+    /// Rounds between probes while a provider is unavailable: one per minute, because the provider may have been
+    /// started after this server.
     const ROUNDS_PER_PROBE: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe_local_servers().await;
-    // The first start writes the whole schema, which fills the cache.
+    // The first start writes the whole schema, which fills SQLite's cache.
     log_failure(app.free_cache()).await;
     system::release_memory();
     let (mut commits, mut is_memory_freed) = (app.commits(), true);
@@ -411,7 +413,7 @@ async fn run_housekeeping(app: &Arc<App>) {
         app.close_idle_connections();
         app.restore_reserve().await;
         round = round.wrapping_add(1);
-        // The command line may have changed the providers.
+        // Providers may have been changed from the command line.
         log_failure(app.discovery().reload_if_changed()).await;
         app.backups().back_up_if_due(clock::now()).await;
         app.discovery().probe_new_providers().await;

@@ -35,7 +35,7 @@ async fn print_state(call: &CommandCall, app: &App, page: &str) -> Outcome {
         Some(_) => format!("Sign in at {page}/login"),
         None => format!("There is no account yet: create the first one at {page}/login"),
     })?;
-    // The server may have been started with other settings than this command.
+    // The server may have been started with different settings.
     if let Ok(Some(models_of_server)) = ServerModels::fetch(call, &app.config).await {
         return super::print(server_models_line(&models_of_server));
     }

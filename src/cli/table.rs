@@ -1,4 +1,4 @@
-//! Lists on the command line: aligned columns under a header, cut to the width of the terminal.
+//! Tables on the command line: aligned columns under a header, truncated to the width of the terminal.
 
 use std::io::IsTerminal as _;
 
@@ -17,7 +17,7 @@ pub(super) struct TextTable {
 }
 
 impl TextTable {
-    /// Creates an empty list. A title that begins with `>` marks a column of numbers, which is right-aligned.
+    /// Creates an empty table. A title that begins with `>` marks a column of numbers, which is right-aligned.
     pub(super) fn new(titles: &'static [&'static str]) -> Self {
         Self {
             titles,
@@ -32,7 +32,7 @@ impl TextTable {
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
-    /// Prints the list, or advice if it is empty.
+    /// Prints the table, or the text `empty` if it has no rows.
     ///
     /// # Errors
     /// Returns an error if stdout cannot be written.
@@ -59,7 +59,7 @@ impl TextTable {
         for row in all() {
             let line = self.render_line(row, &widths);
             match columns {
-                // The ellipsis may use the last column: nothing overwrites these lines.
+                // The ellipsis may use the last column, because these lines are never overwritten.
                 Some(columns) if width(&line) > columns => {
                     out.push_str(truncate(&line, columns));
                     out.push('…');

@@ -12,8 +12,8 @@ pub(super) fn width_of(character: char) -> usize {
     character.width().unwrap_or(0)
 }
 
-/// Returns the longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line
-/// that wraps could not be overwritten.
+/// Returns the longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty,
+/// because a line that wraps could not be overwritten.
 pub(super) fn truncate(line: &str, columns: usize) -> &str {
     let mut remaining = columns.saturating_sub(1);
     let end = line.char_indices().find(|(_, character)| {
@@ -33,7 +33,7 @@ pub(super) fn wrap(line: &str, columns: usize) -> String {
     let indent = line.len() - line.trim_start().len();
     let mut out = line[..indent].to_owned();
     let mut column = indent;
-    // Words are separated by one space; more of them, as in a table, stay.
+    // Words are separated by one space; additional spaces, as in a table, are kept.
     for (at, word) in line.trim().split(' ').enumerate() {
         if at > 0 && column + 1 + width(word) > columns {
             out.push('\n');

@@ -55,8 +55,8 @@ pub(super) fn perform(
     }
 }
 
-/// Prints the link. Without PUBLIC_URL, the server does not know its address; the one that this command uses takes
-/// its place.
+/// Prints the link. Without `PUBLIC_URL`, the server does not know its public address, so the link uses the address
+/// through which this command reaches it.
 fn print_link(call: &CommandCall, server: &RemoteSession, link: &Value) -> Outcome {
     let field = |name: &str| link[name].as_str().unwrap_or_default();
     let url = match link["url"].as_str() {

@@ -66,7 +66,7 @@ impl DeviceTokens {
         })
     }
 
-    /// Whether the account's password is still the one for which the token was issued.
+    /// Returns whether the account's password is still the one for which the token was issued.
     pub fn is_current(&self, token: &DeviceToken<'_>, password_hash: &str) -> bool {
         constant_time_eq(
             token.fingerprint.as_bytes(),

@@ -31,7 +31,7 @@ fn with_salt(password: &str, rounds: u32, salt: &[u8]) -> String {
     format!("${ALGORITHM_NAME}$i={rounds}${salt}${hash}")
 }
 
-/// Whether the password matches the hash. A malformed hash matches no password.
+/// Returns whether the password matches the hash. A malformed hash matches no password.
 pub fn verify(password: &str, stored: &str) -> bool {
     parse(stored).is_some_and(|parts| {
         pbkdf2::verify(
@@ -45,7 +45,7 @@ pub fn verify(password: &str, stored: &str) -> bool {
     })
 }
 
-/// Whether a hash was made with fewer than `rounds` rounds, or is malformed.
+/// Returns whether a hash was made with fewer than `rounds` rounds, or is malformed.
 pub fn needs_rehash(stored: &str, rounds: u32) -> bool {
     parse(stored).is_none_or(|parts| parts.rounds.get() < rounds)
 }

@@ -93,7 +93,7 @@ fn create(folder: &Path, path: &Path) -> io::Result<()> {
     let written = file
         .write_all(format!("{secret}\n").as_bytes())
         .and_then(|()| file.sync_all())
-        // Unlike a rename, a link does not replace an existing file.
+        // A link is used instead of a rename, because it does not replace an existing file.
         .and_then(|()| std::fs::hard_link(&temporary, path));
     std::fs::remove_file(&temporary)?;
     match written {
@@ -104,7 +104,7 @@ fn create(folder: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether other users of this machine can access the secret's file.
+/// Returns whether other users of this machine can access the secret's file.
 ///
 /// # Errors
 /// Returns an error if the file's metadata cannot be read.

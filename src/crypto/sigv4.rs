@@ -30,13 +30,13 @@ pub struct Credentials<'a> {
 /// The request to sign.
 #[derive(Clone, Copy)]
 pub struct SignedRequest<'a> {
-    /// In uppercase.
+    /// HTTP method, in uppercase.
     pub method: &'a str,
-    /// Encoded as sent: see [`path`].
+    /// Path, encoded as sent; see [`path`].
     pub path: &'a str,
-    /// Encoded as sent: see [`query`].
+    /// Query string, encoded as sent; see [`query`].
     pub query: &'a str,
-    /// Names in lowercase; must include `host`.
+    /// Headers to sign. Names are in lowercase and must include `host`.
     pub headers: &'a [(&'a str, &'a str)],
     /// SHA-256 of the body, in hexadecimal.
     pub payload: &'a str,

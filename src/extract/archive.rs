@@ -5,7 +5,7 @@ use super::output::Output;
 use super::zip::{Zip, ZipError};
 use super::{FileInput, Unreadable, read_inner};
 
-/// Path fragments of files that programs leave behind and that do not contain documents.
+/// Path fragments of system files, which contain nothing that a user wrote.
 const SYSTEM_FILES: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 
 /// Reads each readable file in the archive; a note names each of the others.
@@ -36,7 +36,8 @@ pub(super) fn read(
         }
         if let Some(error) = error {
             out.add_note(format!("{name}: {}", error.message()));
-            // Part of a file looks damaged in most formats, so an oversized file is not read in part.
+            // In most formats, a truncated file looks damaged, so an oversized file is skipped instead of being read
+            // in part.
             if error != ZipError::Damaged || bytes.is_empty() {
                 continue;
             }

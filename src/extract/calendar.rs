@@ -9,7 +9,7 @@ const SKIPPED_PROPERTIES: &[&str] = &[
     "CLASS",
 ];
 
-/// Returns whether a text is a calendar or an address card.
+/// Returns whether the text is a calendar or an address card.
 pub fn is_calendar(text: &str) -> bool {
     let head = text.trim_start();
     ["BEGIN:VCALENDAR", "BEGIN:VCARD"].iter().any(|mark| {
@@ -40,7 +40,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
                 time_zone_depth -=
                     usize::from(time_zone_depth > 0 && value.eq_ignore_ascii_case("VTIMEZONE"))
             }
-            // Time zone rules do not contain times of events.
+            // The dates in a time zone definition are when its offset changes, not when an event takes place.
             _ if time_zone_depth > 0 || SKIPPED_PROPERTIES.contains(&name.as_str()) => {}
             _ if is_file(&parameters, &value) => attachments += 1,
             _ => out.push_str(&format_property(&name, &parameters, &value)),
@@ -55,7 +55,7 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (out.trim().to_owned(), notes)
 }
 
-/// Returns whether a value is the content of a file. `ENCODING=B` and `ENCODING=BASE64` mean the same.
+/// Returns whether a value is the content of a file: its encoding is Base64, written `B` or `BASE64`.
 fn is_file(parameters: &str, value: &str) -> bool {
     let mut parameters = parameters.split(';');
     parameters.any(|parameter| parameter.to_ascii_uppercase().starts_with("ENCODING=B"))
@@ -90,7 +90,7 @@ fn parse_line(line: &str) -> Option<(String, String, String)> {
     })?;
     let (head, value) = (&line[..colon], &line[colon + 1..]);
     let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
-    // A group may precede the name: `item1.TEL`.
+    // The name may be preceded by a group, as in `item1.TEL`.
     let name = name.rsplit('.').next().unwrap_or(name).to_ascii_uppercase();
     let value = if parameters.to_ascii_uppercase().contains("QUOTED-PRINTABLE") {
         let bytes = super::mail::quoted(value.as_bytes());

@@ -18,7 +18,7 @@ pub struct Decoded {
     pub replaced: usize,
     /// Number of control characters removed.
     pub dropped_count: usize,
-    /// Number of bytes that are not UTF-8 in text that otherwise is; they were read as Windows-1252.
+    /// Number of non-UTF-8 bytes in text that is otherwise UTF-8; they were read as Windows-1252.
     pub stray: usize,
 }
 
@@ -100,7 +100,7 @@ fn clean_text(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Un
             '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
             // Remnants of escape sequences and overstrikes are dropped, but do not count as evidence of binary data.
             '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
-            // The DOS end-of-file marker.
+            // This is the end-of-file marker of DOS.
             '\u{1A}' if rest.peek().is_none() => {}
             control if control.is_control() => dropped += 1,
             other => out.push(other),

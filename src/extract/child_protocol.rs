@@ -63,9 +63,9 @@ pub enum ReportFrame {
     Page {
         /// Page number, starting at 1.
         number: u32,
-        /// Page title; may be empty.
+        /// Title of the page, or an empty string.
         title: String,
-        /// Page text.
+        /// Extracted text of the page.
         text: String,
     },
     /// Progress of reading the file.
@@ -101,7 +101,7 @@ pub enum ReadRefusal {
     Unsupported,
     /// The file is empty.
     Empty,
-    /// The original is kept, but without text.
+    /// The original is stored, but no text is extracted.
     Unreadable,
 }
 
@@ -191,12 +191,13 @@ impl ReportFrame {
 }
 
 impl SentReport {
-    /// Converts to a report, mapping the kind of file to a known one: nothing that the child sends is trusted.
+    /// Converts to a report. Nothing that the child sends is trusted, so an unknown kind or media type is replaced by
+    /// a known one.
     pub fn report(self) -> ReadReport {
         let file_kind: &FileKind = kind::by_name(&self.kind);
         ReadReport {
             kind: file_kind.name,
-            // An image has one of several media types.
+            // The media type of an image depends on its format; every other kind has exactly one.
             content_type: super::CONTENT_TYPES
                 .iter()
                 .find(|one| **one == self.content_type)

@@ -15,7 +15,7 @@ const MAX_FILES: usize = 20_000;
 const MAX_RATIO: usize = 300;
 /// Unpacked size in bytes up to which the ratio is not checked.
 const MIN_RATIO_CHECK_BYTES: usize = 16 << 20;
-/// Path fragments of files that programs leave behind.
+/// Path fragments of system files and of entries that only hold metadata of the archive.
 const SYSTEM_FILES: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
 
 /// Returns whether the bytes are gzip-compressed.

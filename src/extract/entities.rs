@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// All names of HTML5, sorted. Each is followed by U+001F, what it stands for, and U+001E.
+/// All names of HTML5, sorted. Each is followed by U+001F, the characters that it stands for, and U+001E.
 static NAMED_ENTITIES: &str = include_str!(concat!(env!("OUT_DIR"), "/entities.txt"));
 
 /// Length in bytes of the longest name, `CounterClockwiseContourIntegral`.
@@ -72,7 +72,7 @@ fn decode_reference(text: &str) -> Option<(Cow<'static, str>, usize)> {
     Some((text.into(), 1 + length + usize::from(is_closed)))
 }
 
-/// Searches the sorted text by halves.
+/// Looks up a name by binary search in the sorted list.
 fn find_entity(name: &str) -> Option<&'static str> {
     let mut entries = NAMED_ENTITIES;
     while !entries.is_empty() {

@@ -84,7 +84,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> RenderedPage {
             // and nothing is dropped from there on, so this happens at most once.
             let element = match dropped.take() {
                 Some(element) if !is_code(&element.name) && !element.ends_at_blocks => element,
-                // A paragraph may end with the page.
+                // The end tag of a paragraph is optional, so the paragraph may end with the page.
                 other => {
                     hidden += usize::from(other.is_some_and(|element| element.is_hidden()));
                     break;
@@ -195,7 +195,7 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
             || (name == "dialog" && attribute(attributes, "open").is_none())
             || attribute(attributes, "popover").is_some()
     };
-    // Without a file, an object shows its own content.
+    // An object that refers to no file shows its own content.
     let is_text = name == "object" && attribute(attributes, "data").is_none();
     (DROPPED_ELEMENTS.contains(&name) && !is_text) || (!matches!(name, "html" | "body") && hidden())
 }
@@ -206,7 +206,7 @@ struct DroppedElement {
     depth: usize,
     after: usize,
     is_unclosed: bool,
-    /// Whether the element ends where a block starts or ends, as an HTML paragraph does.
+    /// Whether the element also ends at the next block, as an HTML paragraph does.
     ends_at_blocks: bool,
     /// Whether a menu's selected option or a drawing's text is open.
     is_choice_open: bool,
@@ -429,9 +429,9 @@ mod tests {
             "http://www.w3.org/1999/xhtml"
         );
         check(&page, "# A & B\n\none\n\na < b two");
-        // Not well-formed, but declared as XML.
+        // The page is not well-formed, but declared as XML.
         check(&page.replace("</p>", ""), "# A & B\n\none\n\na < b two");
-        // Not declared as XML: browsers also read it as HTML, where the script never ends.
+        // The page is not declared as XML. Browsers read it as HTML too, in which the script never ends.
         check(
             &page
                 .replace("</p>", "")

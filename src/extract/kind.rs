@@ -171,7 +171,7 @@ pub fn by_name(name: &str) -> &'static FileKind {
         .unwrap_or(&KINDS[0])
 }
 
-/// The kind of a text; for a table, with its delimiter.
+/// The kind of a text file; for a table, with its delimiter.
 #[derive(Debug, PartialEq, Clone, Copy)]
 pub enum TextKind {
     /// A web page.
@@ -186,11 +186,11 @@ pub enum TextKind {
     Calendar,
     /// Subtitles.
     Subtitles,
-    /// Any other row of `KINDS`; the text is left unchanged.
+    /// Another row of `KINDS`, given by its name; the text is left unchanged.
     Plain(&'static str),
 }
 
-/// Detects the kind of a text, primarily by its content.
+/// Detects the kind of a text file, primarily by its content.
 pub fn detect(text: &str, file_name: &str) -> TextKind {
     let claim = kind_of_extension(file_name);
     let head = text.trim_start();

@@ -1,7 +1,7 @@
 //! Identifies the type of binary files by their magic bytes, without parsing them.
 
-/// Signature of a kind of file: its offset, its bytes, and the kind's name for the user. Text could start with a
-/// signature of printable letters, so such rows also require a NUL among the first bytes.
+/// Signature of a kind of file: its offset, its bytes, and the kind's name for the user. A signature of printable
+/// letters could also be the start of a text, so it counts only if there is a NUL among the first bytes.
 struct FileSignature {
     offset: usize,
     bytes: &'static [u8],

@@ -1,5 +1,5 @@
-//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If there
-//! are several versions of the text, the plain one is used. Does not follow links or fetch anything.
+//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their names. If the
+//! text comes in several versions, the plain one is preferred. Does not follow links or fetch anything.
 
 mod alternatives;
 mod flowed;
@@ -53,7 +53,8 @@ const EMAIL_FIELDS: &[&str] = &[
     "x-mailer",
 ];
 
-/// Returns whether a text starts with an email header. With `has_mail_extension` (the file name indicates an email),
+/// Returns whether the text starts with an email header. With `has_mail_extension` (the file name indicates an
+/// email),
 /// fewer fields suffice.
 pub(super) fn is_mail(bytes: &[u8], has_mail_extension: bool) -> bool {
     let head = &bytes[..bytes.len().min(64 << 10)];
@@ -203,7 +204,7 @@ impl Mail {
                 self.push_text(&text);
                 self.notes.extend(notes);
             }
-            // Styles, scripts, and fonts of a saved page.
+            // Styles, scripts, and fonts belong to a saved page and are skipped.
             _ if is_style_asset(media) && disposition.value != "attachment" => {}
             "text/html" if !attachments => {
                 let page = decode_text(&content, kind.get("charset"));
@@ -217,7 +218,7 @@ impl Mail {
                     None if media == "message/rfc822" => "forwarded message.eml".to_owned(),
                     None => media.to_owned(),
                 };
-                // Other parts are for transport and styling.
+                // Parts of other types serve transport or styling.
                 if !matches!(
                     media,
                     "application/pgp-signature" | "application/pkcs7-signature"

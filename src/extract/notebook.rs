@@ -16,7 +16,7 @@ pub fn is_notebook(text: &str) -> bool {
 /// Returns the notebook as Markdown, and notes for the user; `None` if it has no cells.
 pub fn render(text: &str, max_text: usize) -> Option<(String, Vec<String>)> {
     let notebook: Value = serde_json::from_str(text).ok()?;
-    // Version 3 stores the cells in worksheets.
+    // Notebooks of version 3 store the cells in worksheets.
     let cells: Vec<&Value> = match notebook["cells"].as_array() {
         Some(cells) => cells.iter().collect(),
         None => notebook["worksheets"]
@@ -117,7 +117,7 @@ impl NotebookText {
         });
         self.pictures += usize::from(is_picture);
         let Some(text) = text else {
-            // A table in HTML, without the plain text that programs usually add.
+            // The output is an HTML table without the plain text that programs usually add.
             let page = join_text(&data["text/html"]);
             if !page.is_empty() {
                 self.push_block(

@@ -22,7 +22,7 @@ const MAX_GAPS: usize = 5_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputFull;
 
-/// Receives a document's text.
+/// Splits a document's text into pages and passes them on, within the limits.
 pub struct Output<'a> {
     limits: &'a ReadLimits,
     sink: &'a mut dyn FnMut(PageText) -> bool,
@@ -207,10 +207,10 @@ impl<'a> Output<'a> {
         self.sections(title, text, false)
     }
 
-    /// Adds the text of a whole file like [`Self::flow`], and reports progress.
+    /// Like [`Self::add_sections`], for the text of a whole file; also reports progress.
     ///
     /// # Errors
-    /// Returns the same errors as [`Self::flow`].
+    /// Returns the same errors as [`Self::add_sections`].
     pub fn flow_all(&mut self, title: &str, text: &str) -> Result<(), OutputFull> {
         self.sections(title, text, true)
     }

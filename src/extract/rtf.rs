@@ -169,7 +169,7 @@ impl Rtf<'_, '_> {
         if let (Some(start), None) = (self.state.mark_start, outer_state.mark_start) {
             let start = self.text.floor_char_boundary(start.min(self.text.len()));
             let mark = self.text.split_off(start);
-            // Bullets are in a symbol font.
+            // Bullets are stored as characters of a symbol font.
             match mark.trim() {
                 mark if mark.contains(char::is_alphanumeric) => self.text += &format!("{mark} "),
                 _ => self.text.push_str("- "),
@@ -345,7 +345,7 @@ impl Rtf<'_, '_> {
                 (self.state.is_duplicated, self.state.is_skipped) = (true, true)
             }
             "ud" if self.state.is_duplicated => self.state.is_skipped = false,
-            // Check boxes and lists; the text of other fields is in the document.
+            // Check boxes and lists (types 1 and 2); the text of other fields is in the document.
             "fftype" => self.omitted.field_count += usize::from(number.unwrap_or(0) > 0),
             "mmath" => self.omitted.formula_count += usize::from(!self.state.is_skipped),
             "fonttbl" => (self.state.in_font_table, self.state.is_skipped) = (true, true),

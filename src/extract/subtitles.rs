@@ -1,7 +1,7 @@
 //! Subtitles (SubRip and WebVTT): the spoken words, each cue with its start time. Cue numbers, positions, and
 //! formatting are omitted.
 
-/// Returns whether a text is a subtitle file.
+/// Returns whether the text is a subtitle file.
 pub fn is_subtitles(text: &str) -> bool {
     let head = text.trim_start();
     let mut lines = head.lines();

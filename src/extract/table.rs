@@ -248,9 +248,9 @@ impl Grid {
         (self.header, self.has_begun) = (Some(row), true);
     }
 
-    /// Returns whether the first row names the columns. Cells with letters above a number do. If all cells are words,
-    /// only a row of three or more cells in a spreadsheet does, because a pair of words is just as often the first line
-    /// of a form.
+    /// Returns whether the first row names the columns: its cells look like names, and a number is below one of them.
+    /// In a spreadsheet, three or more columns suffice without a number; in a text document, a row of words may just
+    /// as well be the first line of a form.
     fn is_header_row(&self, first: &StringRecord, second: &StringRecord) -> bool {
         let number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit());
         let counts = second

@@ -12,8 +12,7 @@ pub fn records(text: &str, max_rows: usize) -> Option<Vec<(usize, Vec<String>)>>
     let (mut line, mut counted_end) = (1, 0);
     for record in reader.records().take(max_rows) {
         let record = record.ok()?;
-        // Lines are counted here, because the parser's own count is one too low after a line that ends in two
-        // characters.
+        // Lines are counted here, because the parser's own count is one too low after a line that ends in `\r\n`.
         let start = record.position().map_or(0, |place| place.byte() as usize);
         let blank = text[start..]
             .bytes()

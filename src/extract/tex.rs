@@ -315,7 +315,7 @@ fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
     let sign = text.chars().next();
     match sign {
         Some('\\') => out.push('\n'),
-        // Spaces of other widths.
+        // Spaces of various widths become regular spaces.
         Some(',' | ';' | ':' | ' ') => out.push(' '),
         Some(c) if ACCENTS.iter().any(|(mark, _)| mark.starts_with(c)) => {
             let text_after = &text[1..];
@@ -382,7 +382,7 @@ mod tests {
             ("\\begin{minipage}[t][2cm]{5cm}{Note} a", "{Note} a"),
             ("\\begin{minipage}\n[t]\n{5cm}{Note} a", "{Note} a"),
             ("\\begin{quote}{Note} a", "{Note} a"),
-            // Malformed: nothing is dropped.
+            // Malformed arguments are not dropped.
             ("\\begin{tabular}[t Name", "[t Name"),
             ("\\begin{tabular} Name", " Name"),
         ] {

@@ -35,7 +35,7 @@ pub enum ZipError {
     Method,
     /// The bytes do not match their checksum or cannot be inflated.
     Damaged,
-    /// The entry exceeds a limit.
+    /// The entry exceeds a limit on its size or compression ratio.
     TooLarge,
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn ask(
         }
         Err(why) => why,
     };
-    // The budget does not allow another call.
+    // The budget does not allow a repair.
     if attempt.slot.is_cut() {
         return Ok(answer);
     }

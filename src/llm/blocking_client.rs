@@ -89,7 +89,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
         .output_buffer_size(4 * 1024)
         .max_response_header_size(32 * 1024);
     let config = match reach {
-        // A proxy resolves names itself and bypasses the guard.
+        // A proxy would resolve the name itself and bypass the guard.
         AddressReach::Public => config.proxy(None),
         AddressReach::Anywhere => config,
     };

@@ -37,8 +37,8 @@ impl RunningCall {
         self.slot.cancel();
     }
 
-    /// Ends the call once more than this many output tokens have arrived. The answer is cut off, as if the provider's
-    /// own limit had been reached.
+    /// Ends the call once more than this many output tokens have arrived. The answer is truncated, as if the
+    /// provider's own limit had been reached.
     pub fn limit_output(&self, tokens: u64) {
         self.slot.limit_output(tokens);
     }
@@ -135,7 +135,7 @@ async fn run(
     };
     *bill = meter.bill();
     match result {
-        // Sending the last piece may have revealed that the reader is gone.
+        // Sending the last piece may have revealed that nobody is reading anymore, which cancels the call.
         Some(result) if !slot.is_cancelled() => result,
         _ => Err(transport_error::cancelled()),
     }
@@ -177,6 +177,6 @@ async fn compute_demo(
         drop(permit);
     });
     started.map_err(|_| transport_error::queue_full())?;
-    // A panic ends the thread without an answer.
+    // A panic ends the thread without sending an answer.
     is_done.await.unwrap_or_else(|_| Err(unreadable_error()))
 }

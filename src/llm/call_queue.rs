@@ -16,13 +16,13 @@ pub(super) struct CallQueue(Arc<Mutex<CallSlots>>);
 /// The running and the queued calls.
 struct CallSlots {
     max_concurrent: usize,
-    /// Number of servers that share each provider's limit.
+    /// Number of servers among which each provider's limit is divided.
     servers: usize,
     busy: usize,
     /// Number of running calls by provider limiter; limiters without running calls are absent.
     calls_per_limiter: BTreeMap<u64, usize>,
     waiting_calls: VecDeque<WaitingCall>,
-    /// Number of calls that wait for a slot that another server holds.
+    /// Number of calls that wait for a slot in Redis rather than in this queue.
     waiting_elsewhere: usize,
     tickets: u64,
 }
@@ -72,7 +72,8 @@ impl Drop for QueuePlace<'_> {
     }
 }
 
-/// A call that waits for a slot that another server holds. Dropping it ends the wait.
+/// A call that waits for a slot that another server holds. It counts toward the queue's size; dropping it ends the
+/// wait.
 pub(super) struct WaitElsewhere<'a>(&'a CallQueue);
 
 impl Drop for WaitElsewhere<'_> {
@@ -104,7 +105,8 @@ impl CallQueue {
         self.enter(limiter, MAX_WAITING).await
     }
 
-    /// Like [`Self::admit`], for a call that is counted among those that wait already: the queue is never full for it.
+    /// Like [`Self::admit`], for a call that already counts as waiting, so that it is admitted to the queue even if
+    /// the queue is full.
     ///
     /// # Errors
     ///
@@ -150,10 +152,11 @@ impl CallQueue {
         permit
     }
 
-    /// Divides the limit of each provider among this number of servers, rounded up. The total protects this machine.
+    /// Divides the limit of each provider by this number of servers, rounding up. The total limit is per server and
+    /// unaffected.
     pub fn share_with(&self, servers: u32) {
         self.lock_slots().servers = (servers as usize).max(1);
-        // There may be room now.
+        // A larger share may admit queued calls right away.
         loop {
             let Some(next) = self.lock_slots().next() else {
                 return;
@@ -162,7 +165,7 @@ impl CallQueue {
         }
     }
 
-    /// Counts a call among those that wait.
+    /// Counts a call as waiting for a slot that another server holds.
     ///
     /// # Errors
     ///
@@ -176,7 +179,8 @@ impl CallQueue {
         Ok(WaitElsewhere(self))
     }
 
-    /// Counts a call that has waited already, and that newcomers must not displace. There is one per provider.
+    /// Counts a call that returns to the wait for a slot. It never fails, because newcomers must not displace a call
+    /// that has already waited; only one call per provider can be in this position.
     pub fn wait_again(&self) -> WaitElsewhere<'_> {
         self.lock_slots().waiting_elsewhere += 1;
         WaitElsewhere(self)
@@ -333,7 +337,7 @@ mod tests {
         let permits: Vec<_> = calls.iter_mut().map(take_permit).collect();
         let running: Vec<_> = permits.iter().map(Option::is_some).collect();
         assert_eq!(running, [true, true, false]);
-        // The other server is gone.
+        // The other server has stopped.
         queue.share_with(1);
         assert!(take_permit(&mut calls[2]).is_some());
         assert_eq!(queue.running_and_waiting(), (2, 0), "the third has ended");
@@ -351,7 +355,7 @@ mod tests {
         drop(second);
         assert_eq!(queue.running_and_waiting(), (1, 1));
         drop(first);
-        // Admitted, but canceled before the caller noticed.
+        // The third call has been admitted, but is canceled before its caller notices.
         drop(third);
         assert_eq!(queue.running_and_waiting(), (0, 0));
         assert!(take_permit(&mut request_permit(&queue, WIDE_LIMITER)).is_some());

@@ -64,7 +64,7 @@ impl CancelSlot {
         }
     }
 
-    /// Sleeps for this long or until the call is cut off. Returns whether it was cut off.
+    /// Sleeps for this long, or until the call is cut off. Returns whether it was cut off.
     pub async fn pause(&self, length: Duration) -> bool {
         tokio::select! {
             biased;
@@ -102,7 +102,7 @@ mod tests {
         tokio::task::yield_now().await;
         slot.cancel();
         assert_eq!(waiting_task.await.unwrap(), None);
-        // Canceled before it started.
+        // The call is canceled before it starts, so the future never runs.
         assert_eq!(slot.unless_cancelled(async { 1 }).await, None);
     }
 

@@ -51,7 +51,7 @@ impl LazyCatalog {
         let catalog = self.catalog();
         let known_names = catalog.names_of(&provider.id);
         if listed.is_empty() {
-            // A different server under a vendor's name: its models are unknown until it lists them.
+            // This is another server under a vendor's name, whose models are unknown until it lists them.
             return known_names.filter(|_| provider.is_vendor_host()).collect();
         }
         let offered: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();

@@ -327,7 +327,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_provider_that_takes_no_bytes_or_sends_none_times_out() {
-        // Nobody reads at the other end.
+        // Nothing reads at the other end, so the buffer of 64 bytes fills up.
         let (near_end, _far) = tokio::io::duplex(64);
         let mut connection = open_connection(near_end).await;
         let large = request(vec![b'x'; 64 * 1024]);

@@ -10,7 +10,7 @@ use crate::domain::network::AddressReach;
 
 /// Well-known model servers to look for, in order.
 const LOCAL_SERVERS: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
-/// Connect timeout. This machine responds at once or not at all.
+/// Connect timeout: a port of this machine responds at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Finds model servers that listen on their default ports. `own` is Quire's own port, which is also llama.cpp's

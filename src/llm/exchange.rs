@@ -92,7 +92,7 @@ pub(super) async fn ask_once(
             }
             result
         }
-        // Cut off before the answer started.
+        // The call was cut off before the answer started.
         None => Ok(()),
     };
     let (has_begun, regular_finish) = (stream.has_begun(), stream.regular_finish());

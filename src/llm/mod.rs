@@ -277,7 +277,7 @@ impl Llm {
         self.0.queue.share_with(self.0.limits.divisor());
     }
 
-    /// The limits of all servers together.
+    /// Returns the limits that all servers share.
     pub fn limits(&self) -> &SharedLimits {
         &self.0.limits
     }
@@ -312,7 +312,7 @@ impl RegisteredProvider {
 }
 
 impl LlmInner {
-    /// Waits until a call to a provider may run, and remembers what other servers know about its model.
+    /// Waits until a call to a provider may run, and records which of its models other servers have blocked.
     ///
     /// # Errors
     ///

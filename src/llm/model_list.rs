@@ -19,7 +19,7 @@ pub struct ProviderStatus {
     pub id: String,
     /// Source of the provider's configuration.
     pub source: ProviderSource,
-    /// Whether it belongs to one user.
+    /// Whether the provider belongs to one user.
     pub is_own: bool,
     /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`; the last two
     /// apply only if they hold for all of its recently called models.

@@ -27,7 +27,7 @@ impl AnswerProgress {
         let text = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text,
             Delta::ReasoningBlock(_) => return,
-            // The whole text will be sent again as reasoning.
+            // The text so far will be sent again, as reasoning.
             Delta::Restart => {
                 *self = Self::default();
                 return;
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn counts_no_more_than_a_tokenizer_would() {
         for (text, max_estimate) in [
-            // Token counts by o200k_base.
+            // The expected counts are those of the tokenizer o200k_base.
             ("", 0),
             ("The paper is thin, and it tears easily when it is wet.", 14),
             ("Бумага тонкая и легко рвётся, когда намокнет.", 14),

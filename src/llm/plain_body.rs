@@ -70,7 +70,7 @@ impl<S: PieceSource> PlainBody<S> {
             let is_first = self.arrived_bytes == 0;
             let mut read = self.source.read_piece(piece).await?;
             if is_first && read == 1 && matches!(piece[0], 0x1f | 0x78) {
-                // Enough bytes to recognize compression.
+                // Waits for enough bytes to detect compression.
                 read += self.source.read_piece(piece).await?;
             }
             self.arrived_bytes += read;

@@ -63,7 +63,7 @@ fn is_open(response: &[u8]) -> bool {
     let line = response.split(|byte| *byte == b'\r').next();
     let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');
     let version = words.next().unwrap_or_default();
-    // Any success status: RFC 9110, section 9.3.6.
+    // Any 2xx status means success (RFC 9110, section 9.3.6).
     let is_success = |status: &[u8]| matches!(status, [b'2', b'0'..=b'9', b'0'..=b'9']);
     version.starts_with(b"HTTP/1.") && words.next().is_some_and(is_success)
 }

@@ -1,5 +1,5 @@
-//! Parses from a provider's headers how long to pause: `retry-after` in seconds or as a date, `retry-after-ms`, and
-//! vendors' rate-limit counters. Pure.
+//! Determines from a provider's response headers how long to pause: `retry-after` in seconds or as a date,
+//! `retry-after-ms`, and vendors' rate-limit counters. Pure.
 
 use std::time::{Duration, UNIX_EPOCH};
 

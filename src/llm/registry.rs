@@ -48,7 +48,7 @@ pub(super) struct RegisteredProvider {
     pub source: ProviderSource,
     /// Identifies the provider's concurrency limit in `call_queue`.
     pub limiter_id: u64,
-    /// What all servers together know and allow.
+    /// The provider's limits and blocks in Redis, which all servers share.
     pub shared: SharedProvider,
     state: Mutex<ProviderRecord>,
 }
@@ -123,7 +123,7 @@ impl RegisteredProvider {
         record.throttled_until(now)
     }
 
-    /// Remembers what blocks a model for a user on all servers.
+    /// Records that other servers have blocked a model, for a user or for everyone.
     pub fn record_shared_blocks(
         &self,
         (model, origin): (&str, CallOrigin),

@@ -59,7 +59,7 @@ impl Remote {
             true => base.to_owned(),
             false => format!("http://{base}"),
         };
-        // The command-line user has chosen the server.
+        // Any address is allowed, because the command-line user has chosen the server.
         let agent = blocking_client::agent(&settings, AddressReach::Anywhere);
         let settings = LlmSettings {
             first_token: WORK_TIMEOUT,
@@ -289,7 +289,7 @@ fn read_json(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Rem
     let message = words.iter().find_map(|name| value[*name].as_str());
     match (message, parts.status.is_redirection()) {
         (Some(message), _) => {
-            // If the key lacks a scope, this names it.
+            // If the key lacks a scope, the resolution names it.
             let advice = value["resolution"].as_str();
             let advice = advice.filter(|_| parts.status == StatusCode::FORBIDDEN);
             let message =

@@ -59,7 +59,7 @@ pub(super) async fn receive(
         match read {
             Ok(0) => break,
             Ok(_) => {}
-            // Only the usage was still missing.
+            // The answer is complete; only the token usage was still missing.
             Err(_) if stream.is_complete() => break,
             Err(error) => return Err(error.into()),
         }
@@ -175,7 +175,7 @@ impl FrameDecoder {
     fn looks_like_stream(&self) -> bool {
         match self {
             Self::Events(decoder) => decoder.looks_like_event_stream(),
-            // An invalid line is detected when it is parsed.
+            // An invalid line is detected later, when it is parsed.
             Self::Lines(_) => true,
         }
     }

@@ -82,7 +82,7 @@ fn is_retryable(failure: &FailedAttempt) -> bool {
         // succeeds or none does.
         CallErrorKind::Empty => is_first,
         CallErrorKind::Malformed => is_first && failure.failed_mid_answer,
-        // The provider's own timeout; Quire's timeout would have used up the time.
+        // This is the provider's own timeout; Quire's timeout would have used up the time.
         CallErrorKind::Timeout => {
             failure.error.status.is_some() || (is_first && failure.failed_mid_answer)
         }

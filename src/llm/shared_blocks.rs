@@ -1,5 +1,5 @@
-//! What other servers know about a model: open circuits and pauses after a rate limit, as last read from Redis. Pure:
-//! receives the time.
+//! Models that other servers have blocked: open circuits and pauses after a rate limit, as last read from Redis.
+//! Pure: receives the time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use crate::domain::time::Timestamp;
 /// Maximum number of users per model whose circuits are remembered.
 const MAX_USERS: usize = 128;
 
-/// For how long a model is blocked, as read from Redis.
+/// How much longer calls to a model are blocked, as read from Redis; `None` if they are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct BlockTimes {
-    /// For all users: the circuit is open.
+    /// Time until the circuit for all users closes.
     pub model: Option<Duration>,
-    /// For one user: the user's circuit is open.
+    /// Time until the circuit for a single user closes.
     pub user: Option<Duration>,
-    /// The provider requires a pause.
+    /// Time until the pause that the provider requires ends.
     pub pause: Option<Duration>,
 }
 
-/// What other servers know about a model.
+/// The blocks of one model that other servers have reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct SharedBlocks {
     open_until: Option<Timestamp>,
@@ -29,7 +29,7 @@ pub(super) struct SharedBlocks {
 }
 
 impl SharedBlocks {
-    /// Replaces what was known by what was just read for a user.
+    /// Replaces the recorded blocks with those just read for this user.
     pub fn update(&mut self, user: u64, times: BlockTimes, now: Timestamp) {
         self.open_until = times.model.map(|length| now + length);
         self.paused_until = times.pause.map(|length| now + length);
@@ -46,13 +46,13 @@ impl SharedBlocks {
         }
     }
 
-    /// Returns until when a user's calls are refused, if they are.
+    /// Returns when the circuit for this user closes; `None` if it is closed.
     pub fn open_until(&self, user: u64, now: Timestamp) -> Option<Timestamp> {
         let own = self.user_open_until.get(&user).copied();
         self.open_until.max(own).filter(|until| *until > now)
     }
 
-    /// Returns until when the provider requires a pause, if it does.
+    /// Returns when the pause that the provider requires ends; `None` if there is no pause.
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.paused_until.filter(|until| *until > now)
     }

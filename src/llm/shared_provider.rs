@@ -1,5 +1,5 @@
-//! A provider as all servers see it: its slots in Redis, and who may be called when. Without Redis, only the queue of
-//! this server counts.
+//! Limits of a provider that several servers share through Redis: slots for concurrent calls, open circuits, and
+//! pauses. Without Redis, only this server's queue limits the calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::call_queue::{CallPermit, CallQueue, CallRefused, ProviderLimiter};
 use super::shared_blocks::BlockTimes;
 use crate::shared_limits::{SharedLimits, SlotLease, SlotOutcome, SlotRequest};
 
-/// Pause before Redis is asked again for a slot that other servers hold.
+/// Interval at which Redis is asked again while other servers hold all slots.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Permission to call a provider. Dropping it admits the next call, on any server.
 pub(super) struct ProviderPermit {
-    // Freed before the place here, so that the next call here finds the slot free.
+    // Dropped before the permit, so that the next call of this server finds the slot free.
     _lease: Option<SlotLease>,
     _permit: CallPermit,
     _freed: Option<FreedSignal>,
 }
 
-/// Wakes the call that asks Redis for a slot, when it is dropped.
+/// Wakes the call that is waiting for a slot in Redis when it is dropped.
 struct FreedSignal(Arc<Notify>);
 
 impl Drop for FreedSignal {
@@ -36,11 +36,11 @@ impl Drop for FreedSignal {
 #[derive(Default)]
 pub(super) struct SharedProvider {
     limits: SharedLimits,
-    /// What distinguishes the provider on all servers: its owner, ID, and URL.
+    /// The provider's name in Redis, equal on all servers: its owner, ID, and URL. Empty if Redis is not configured.
     name: String,
-    /// Held by the one call that asks Redis for a slot; the others wait here, first come, first served.
+    /// Held by the only call that asks Redis for a slot; the other calls of this server wait for it in FIFO order.
     turn: Mutex<()>,
-    /// Notified when a call here has ended.
+    /// Notified when a call of this server has ended.
     freed: Arc<Notify>,
 }
 
@@ -68,7 +68,7 @@ impl SharedProvider {
         }
     }
 
-    /// Waits until a call may run, here and on all servers together, and reads what blocks its model.
+    /// Waits until both this server's queue and the limit in Redis admit a call, and reads what blocks its model.
     ///
     /// # Errors
     ///
@@ -102,7 +102,8 @@ impl SharedProvider {
             let lease = match outcome {
                 SlotOutcome::Granted(lease) => lease,
                 SlotOutcome::Away(lease) => {
-                    // The place was given when the whole limit counted. Now only this server's share does.
+                    // The permit was granted under the whole limit, but without Redis only this server's share
+                    // applies.
                     queue.share_with(self.limits.divisor());
                     if queue.exceeds_share(limiter) {
                         counted = queue.wait_again();
@@ -126,7 +127,7 @@ impl SharedProvider {
         }
     }
 
-    /// Tells all servers that a model's circuit is open, for one user or for all.
+    /// Reports to all servers that a model's circuit is open, for one user or for all.
     pub fn block_model(&self, model: &str, user: Option<u64>, length: Duration) {
         if self.limits.is_shared() {
             let [of_model, of_user, _] = self.block_names(model, user.unwrap_or_default());
@@ -135,7 +136,7 @@ impl SharedProvider {
         }
     }
 
-    /// Tells all servers that the provider requires a pause.
+    /// Reports to all servers that the provider requires a pause.
     pub fn pause(&self, model: &str, length: Duration) {
         if self.limits.is_shared() {
             let [.., pause] = self.block_names(model, 0);
@@ -143,7 +144,7 @@ impl SharedProvider {
         }
     }
 
-    /// Ends what blocks a model on all servers, for these users.
+    /// Removes a model's blocks on all servers: those for all users, those for these users, and the provider's pause.
     pub fn unblock(&self, model: &str, users: impl Iterator<Item = u64>) {
         if self.limits.is_shared() {
             let [of_model, _, pause] = self.block_names(model, 0);

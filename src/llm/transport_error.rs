@@ -72,7 +72,7 @@ impl From<hyper::Error> for TransportError {
         if let Some(io) = io_cause(&error) {
             return Self::Io(io.kind().into());
         }
-        // Canceled: the connection ended before the request was written.
+        // hyper reports "canceled" if the connection ended before the request was written.
         if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
             return Self::Closed;
         }
@@ -258,7 +258,7 @@ pub(super) fn web_page() -> CallError {
     )
 }
 
-/// Creates the error for a successful response without a body.
+/// Creates the error for a success status without a body.
 pub(super) fn empty_body() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }

@@ -111,7 +111,7 @@ impl<'a> UsageMeter<'a> {
         self.bill.usage = self.bill.usage.combined_with(&used);
     }
 
-    /// Records the names of omitted parameters.
+    /// Adds the names of parameters that were not sent to the model.
     pub fn record_omitted(&mut self, names: Vec<String>) {
         self.bill.dropped = names;
     }

@@ -1,5 +1,5 @@
-//! A note in a target about when originals without a document were first found there. It is next to the originals
-//! because the local disk may not survive a restart.
+//! A file in a target that records when originals without a document were first found there. It is stored in the
+//! target because the local disk may not survive a restart.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,13 +10,13 @@ use super::target::{Result, Target, TargetError};
 use crate::domain::id::DocumentId;
 use crate::domain::time::Timestamp;
 
-/// Size limit of a note, in bytes.
+/// Maximum size of the file, in bytes.
 const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// When each original without a document was first found.
 pub type FirstSeen = BTreeMap<DocumentId, Timestamp>;
 
-/// Reads a note; empty if there is none.
+/// Reads the record; empty if there is none.
 ///
 /// # Errors
 /// Returns an error if the target fails.
@@ -37,7 +37,7 @@ pub fn read(target: &dyn Target, name: &str) -> Result<FirstSeen> {
     Ok(text.lines().filter_map(line).collect())
 }
 
-/// Writes a note, through a temporary file at `scratch`.
+/// Writes the record, through a temporary file at `scratch`.
 ///
 /// # Errors
 /// Returns an error if the temporary file cannot be written, or the target fails.

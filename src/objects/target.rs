@@ -80,8 +80,8 @@ pub trait Target: Send + Sync {
         bytes
     }
 
-    /// Returns the minimum time between two listings, because buckets charge for each. Zero if only the duration of a
-    /// listing limits them; only a listing then proves that everything is there.
+    /// Returns the minimum time between two listings: buckets charge for each. Zero means that a listing costs
+    /// nothing but time; data then counts as replicated only once a listing has confirmed it.
     fn audit_interval(&self) -> Duration {
         Duration::from_secs(60)
     }

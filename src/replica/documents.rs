@@ -1,6 +1,6 @@
 //! Replicates original documents: each is sent once, and the target's listing shows which are present. After a
-//! document is deleted here, its original is removed from the target. An original that no document here has ever
-//! named is kept for days, because this database may be older than the replica.
+//! document is deleted here, its original is removed from the target. An original that never belonged to a document
+//! of this database is kept for a week, because this database may be older than the replica.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,7 +19,7 @@ use crate::objects::first_seen;
 use crate::objects::target::{Result, Target, TargetError};
 use crate::store::{Store, documents};
 
-/// How long an original without a document stays in the replica.
+/// How long an original without a document is kept in the replica.
 const UNKNOWN_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Interval between checks of the age of originals without a document.
 const UNKNOWN_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 3600);
@@ -29,8 +29,8 @@ const UNKNOWN_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 pub struct MissingOriginals {
     /// Why the replica is incomplete: originals that it used to have are now in neither place.
     pub incomplete_reason: Option<String>,
-    /// Number of documents without an original in either place since this process started: an archive may be
-    /// imported without them.
+    /// Number of documents that have had no original in either place since this process started; an archive may be
+    /// imported without the originals.
     pub absent_count: usize,
 }
 
@@ -47,19 +47,19 @@ pub struct OriginalsSync {
     // Every document of the database with the size of its original.
     in_folder: BTreeMap<DocumentId, u64>,
     documents_version: Option<(i64, i64, String)>,
-    // Documents deleted here whose original may still be in the replica.
+    // Documents deleted since this process started, whose originals may still be in the replica.
     to_remove: BTreeSet<DocumentId>,
     unknown_checked_at: Option<Timestamp>,
     // Whether something may be missing in the replica.
     is_due: bool,
     has_requested_missing: bool,
-    // Whether another place keeps originals, which need no copy in the replica.
+    // Whether originals are also kept elsewhere, so that they need no copy in the replica.
     are_elsewhere: bool,
 }
 
 impl OriginalsSync {
     /// Creates the state for a data folder; temporary files go to `scratch`.
-    /// With `are_elsewhere`, only the originals in the folder are sent, and none is fetched ahead.
+    /// With `are_elsewhere`, only the originals in the folder are sent, and missing ones are not fetched in advance.
     pub fn new(
         target: Arc<dyn Target>,
         originals: Arc<Originals>,
@@ -83,7 +83,7 @@ impl OriginalsSync {
         }
     }
 
-    /// Reads the current documents, which the next round will check.
+    /// Reads the current list of documents, which the next round checks.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -150,7 +150,7 @@ impl OriginalsSync {
         let (lost, absent): (Vec<_>, Vec<_>) =
             missing_everywhere.partition(|id| self.current.contains(*id));
         self.absent_count = absent.len();
-        // The file of an absent original may still arrive: an import stores the rows first.
+        // The file of an absent original may still arrive, because an import stores the rows first.
         self.is_due = self.absent_count > 0 || !lost.is_empty();
         let lost = lost.first().map(|first| {
             format!(

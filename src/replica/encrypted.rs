@@ -1,5 +1,5 @@
-//! A target whose files are encrypted with the user's key: only names and sizes are visible there. A replica is
-//! either encrypted or not, never mixed.
+//! A target whose files are encrypted with the user's key, so that the storage provider sees only names and sizes. A
+//! replica is either encrypted or not, never mixed.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom};
@@ -33,7 +33,7 @@ impl EncryptedTarget {
     }
 }
 
-/// Rejects a target with snapshots of the other kind, which would not be recognized.
+/// Rejects a target whose snapshots are of the other kind (encrypted or not), because they could not be read.
 ///
 /// # Errors
 /// `Refused` with advice when the kinds differ; otherwise when the target cannot be listed.

@@ -1,4 +1,4 @@
-//! Watches the lease of a replica, on its own thread so that no long upload delays it. The owner answers liveness
+//! Watches the lease of a replica on a separate thread, so that no long upload delays it. The owner answers liveness
 //! questions; a replaced process asks them to find out when its replacement has ended.
 
 use std::fs::{self, File};
@@ -178,7 +178,7 @@ fn lock(state: &Mutex<LeaseState>) -> MutexGuard<'_, LeaseState> {
 /// # Errors
 /// Returns an error if the target cannot be read.
 pub(super) fn read_note(target: &dyn Target, name: &str) -> Result<Option<String>> {
-    // Bytes.
+    // Maximum size of a note, in bytes.
     const MAX_BYTES: u64 = 100;
     let mut text = String::new();
     match target.get(name) {
@@ -246,7 +246,7 @@ mod tests {
             assert_eq!(first.step(), Ok(LeaseCheck::Replaced { is_gone: false }));
             assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         }
-        // The other process dies: the answers stop.
+        // The other process dies, so it stops answering.
         let quiet = (0..MAX_UNANSWERED * 2)
             .take_while(|_| first.step() == Ok(LeaseCheck::Replaced { is_gone: false }));
         let quiet = quiet.count() as u32;
@@ -254,7 +254,7 @@ mod tests {
             (MAX_UNANSWERED - 3..=MAX_UNANSWERED + 1).contains(&quiet),
             "{quiet}"
         );
-        // The other process comes back.
+        // The other process comes back, and answers again.
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));
         assert_eq!(other.step(), Ok(LeaseCheck::Ours));

@@ -93,7 +93,7 @@ mod tests {
         put_file(&names::snapshot_name(3), b"whole");
         put_file(&names::change_name(4), b"four");
         put_file(&names::change_name(5), b"five");
-        // Sent by an earlier process: only its presence is known.
+        // The change was sent by an earlier process, so only its presence is checked.
         assert_eq!(ledger.audit(&target, 5).unwrap(), Vec::<String>::new());
         assert_eq!(ledger.audit(&target, 6).unwrap(), [names::change_name(6)]);
         for (number, stored) in [(4, 4), (5, 4)] {

@@ -24,7 +24,7 @@ const MAX_PAGE_SIZE: u32 = 65_536;
 // Offset of SQLite's lock byte; the page that contains it is never used.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
-// 32 KB, computed on first use: only servers with a replica need it.
+// Takes 32 KB, so it is computed on first use: only servers with a replica need it.
 static CRC_ENGINE: LazyLock<Crc<u64, Table<16>>> =
     LazyLock::new(|| Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO));
 

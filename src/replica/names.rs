@@ -21,7 +21,7 @@ pub const QUESTION_NOTE: &str = "quire-asked";
 pub const ANSWER_NOTE: &str = "quire-answered";
 /// Note with the times at which originals without a document were first found.
 pub const UNKNOWN_NOTE: &str = "quire-unknown";
-/// The installation's secret, only in an encrypted replica.
+/// Name of the file with the installation's secret, which exists only in an encrypted replica.
 pub const SECRET_NOTE: &str = "quire-secret";
 
 /// Returns the name of a change.

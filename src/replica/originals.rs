@@ -23,7 +23,7 @@ const MAX_CONCURRENT: usize = 12;
 /// Pause of a thread after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// The original documents of a data folder, here and in the replica.
+/// The original documents of a data folder, both local and in the replica.
 pub struct Originals {
     target: Arc<dyn Target>,
     folder: PathBuf,
@@ -111,7 +111,7 @@ impl Originals {
         }
         file.sync_all().map_err(failed)?;
         std::fs::rename(scratch, self.path(id)).map_err(failed)?;
-        // If the document was deleted in the meantime, its file must not come back.
+        // If the document was deleted in the meantime, its file must not reappear.
         if self.size(id)?.is_none() {
             let _ = std::fs::remove_file(self.path(id));
             return Err(TargetError::Missing);

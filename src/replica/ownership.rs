@@ -1,6 +1,6 @@
-//! Ownership of a replica: one process at a time writes to it. A starting process claims it, and the previous one
-//! sends its last changes and then stores nothing more. Also records in the data folder which replica state it
-//! has, so that an old disk is never mistaken for the newest.
+//! Ownership of a replica: one process at a time writes to it. A starting process claims the replica; the previous
+//! owner sends its last changes and stores nothing after that. The data folder also records which state of the
+//! replica it contains, so that an old disk is never mistaken for the newest one.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -49,12 +49,12 @@ impl ReplicaLease {
     ) -> Result<(Self, PreviousHolder)> {
         let scratch = scratch_path(data);
         fs::create_dir_all(&scratch).map_err(io_failure)?;
-        // The previous process's unsent changes are in the database, and no other process reads these files.
+        // The previous process's unsent changes are in the database too, and no other process reads these files.
         for leftover in fs::read_dir(&scratch).map_err(io_failure)?.flatten() {
             let _ = fs::remove_file(leftover.path());
         }
         let previous = lease::read_note(&*target, names::OWNER_NOTE)?;
-        // Recorded before it becomes true, so that the folder is still recognized after a crash in between.
+        // Written before the claim, so that the folder is still recognized after a crash between the two.
         let is_own = previous
             .as_deref()
             .filter(|previous| is_recorded_owner(data, previous));
@@ -68,7 +68,8 @@ impl ReplicaLease {
             lease: Lease::start(watch).map_err(io_failure)?,
         };
         if is_own.is_some() {
-            // It was this folder's own process, and only one process uses a folder at a time.
+            // The previous owner used this folder, and only one process uses a folder at a time, so that process has
+            // ended.
             return Ok((holder, PreviousHolder::Released));
         }
         let end = clock::instant() + RELEASE_TIMEOUT;
@@ -84,7 +85,7 @@ impl ReplicaLease {
         }
     }
 
-    /// Whether this process still owns the replica, as of the last check.
+    /// Returns whether this process still owns the replica, as of the last check.
     ///
     /// # Errors
     /// Returns an error if the last check failed.
@@ -125,8 +126,8 @@ impl ReplicaLease {
 /// Name of the record about a database that was handed over.
 const HANDOVER_FILE: &str = "replica-handed-over";
 
-/// Whether the folder's database is unchanged since all its changes were handed over, so that the replica may replace
-/// it.
+/// Returns whether the folder's database is unchanged since all its changes were handed over, so that the replica may
+/// replace it.
 pub fn is_handed_over(data: &Path) -> bool {
     let recorded = fs::read_to_string(data.join(HANDOVER_FILE)).ok();
     recorded.is_some() && recorded == database_fingerprint(data).ok()
@@ -144,7 +145,7 @@ fn scratch_path(data: &Path) -> PathBuf {
     data.join("tmp").join("replica")
 }
 
-/// Records the owner in the data folder: this process, and the previous one if this folder knew it.
+/// Records the owner in the data folder: this process, and also the previous one if this folder had recorded it.
 fn record_owner(data: &Path, id: &str, previous: Option<&str>) -> io::Result<()> {
     let text = format!("{id}\n{}\n", previous.unwrap_or_default());
     write_synced(&data.join("replica"), &text)
@@ -159,7 +160,7 @@ fn write_synced(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Whether this data folder was the last one to write to the replica.
+/// Returns whether this data folder was the last one to write to the replica.
 ///
 /// # Errors
 /// Returns an error if the target cannot be read.

@@ -25,7 +25,7 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// Starts the thread. `shared` is the state of the log's follower.
+    /// Starts the thread. `shared` is the state that it shares with the follower of the log.
     ///
     /// # Errors
     /// Returns an error if the thread cannot be started.

@@ -73,7 +73,7 @@ enum RestoreError {
 impl From<TargetError> for RestoreError {
     fn from(error: TargetError) -> Self {
         match error {
-            // Another process may have deleted it because of its retention policy.
+            // Another process may have deleted the file under its retention policy.
             TargetError::Missing => Self::Damaged(error.to_string()),
             other => Self::Target(other),
         }

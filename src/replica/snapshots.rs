@@ -46,7 +46,7 @@ pub fn write_snapshot_of_closed(database: &Path, to: &Path, number: u64) -> io::
     let file = File::open(database)?;
     let mut size = [0; 2];
     file.read_exact_at(&mut size, 16)?;
-    // 1 means 65,536: sqlite.org/fileformat2.html, section 1.3.
+    // The value 1 means 65,536: sqlite.org/fileformat2.html, section 1.3.
     let page_size = match u16::from_be_bytes(size) {
         1 => 65_536,
         size => u32::from(size).max(512),

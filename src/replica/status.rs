@@ -21,7 +21,7 @@ pub struct ReplicatorSettings {
     pub data_dir: PathBuf,
     /// Whether originals have another place than the data folder, so that they need no copy in the replica.
     pub originals_elsewhere: bool,
-    /// Number of changes applied by the last restore; after many, a snapshot is made soon.
+    /// Number of changes that the last restore applied; if there were many, a snapshot is made soon.
     pub restored_from: usize,
 }
 

@@ -157,7 +157,7 @@ proptest! {
                 ReplicaStep::Copy => rig.copy(),
                 ReplicaStep::Checkpoint => { let _ = runtime.block_on(rig.store.checkpoint()); }
                 ReplicaStep::Other(length) => {
-                    // Does what the command line does while a server runs.
+                    // Another process changes the database, as a command does while a server runs.
                     let other = Store::open(&StoreSettings { path: rig.database.clone() }).unwrap();
                     rig.set(&other, &text(length));
                     runtime.block_on(other.close());

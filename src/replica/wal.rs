@@ -24,7 +24,7 @@ pub struct WalPosition {
 }
 
 impl WalPosition {
-    /// Whether nothing of the current log has been read yet.
+    /// Returns whether nothing of the current log has been read yet.
     pub fn is_fresh(&self) -> bool {
         self.offset == 0
     }
@@ -33,17 +33,17 @@ impl WalPosition {
 /// Result of continuing to read the log.
 #[derive(Debug, PartialEq, Eq)]
 pub enum WalChanges {
-    /// No new transactions.
+    /// There are no new transactions.
     None,
-    /// Complete transactions.
+    /// There are complete transactions.
     Changes {
         /// Byte offset of the newest version of each changed page, by page number.
         pages: BTreeMap<u32, u64>,
-        /// Size of the database after them, in pages.
+        /// Size of the database after these transactions, in pages.
         commit: u32,
         /// Size of a page, in bytes.
         page_size: u32,
-        /// Position after them.
+        /// Position after these transactions.
         next: WalPosition,
     },
     /// The log was restarted, and may have contained changes that were not read.
@@ -129,7 +129,7 @@ fn read_frames(
     if commit == 0 {
         return Ok(WalChanges::None);
     }
-    // Pages beyond the end were truncated by a later transaction.
+    // Pages beyond the end were truncated by a later transaction in the log.
     pages.retain(|number, _| *number <= commit);
     Ok(WalChanges::Changes {
         pages,

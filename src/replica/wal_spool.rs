@@ -169,7 +169,7 @@ impl WalFollower for WalSpool {
     fn held(&mut self) {
         let mut state = self.shared.lock();
         if state.has_lost_changes || state.newest_number == 0 {
-            // Nothing links what was sent to the current state.
+            // No change connects what was sent to the current state, so the snapshot gets a new number.
             state.newest_number += 1;
             state.has_lost_changes = false;
         }

@@ -24,7 +24,7 @@ use crate::store::Store;
 const FOREIGN_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Maximum age of the newest snapshot of a changed database.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// Number of changes that can always be applied quickly.
+/// Maximum number of changes since the last snapshot that are always quick to apply, whatever their size.
 const MIN_SNAPSHOT_CHANGES: u32 = 64;
 /// Cost of downloading one more file during a restore, in bytes that could be downloaded in the same time.
 const FILE_COST_BYTES: u64 = 200 * 1024;
@@ -194,8 +194,8 @@ impl ReplicatorWorker {
         let stamp = CommitStamp::read(&self.store, &self.settings.data_dir.join("quire.db-wal"));
         let may_have_news = stopping || self.may_have_changes(stamp);
         if may_have_news {
-            // Must come before reading the log. If a document is deleted by now, the changes sent next contain the
-            // deletion, and only after that may its original be removed.
+            // Must come before reading the log: the deletion of a document that is missing from this list is then
+            // among the changes sent next, and only after that may its original be removed.
             self.originals_sync.refresh(&self.store)?;
         }
         let was_read = match stopping || !may_have_news {
@@ -224,7 +224,8 @@ impl ReplicatorWorker {
         state.has_lost_changes || state.newest_number == 0
     }
 
-    /// Makes and sends a snapshot. If the log has grown too large in the meantime and is lost again, another one
+    /// Makes and sends a snapshot. If the log has grown too large and was discarded in the meantime, another snapshot
+    /// follows.
     /// follows.
     fn snapshot_and_send(&mut self, closed: bool) -> Result<()> {
         self.take_snapshot(closed)?;
@@ -309,7 +310,7 @@ impl ReplicatorWorker {
         }
     }
 
-    /// Whether anything may have been committed since the log was last read.
+    /// Returns whether anything may have been committed since the log was last read.
     fn may_have_changes(&self, stamp: CommitStamp) -> bool {
         let is_old = |at: Instant| clock::instant() - at >= FOREIGN_CHECK_INTERVAL;
         self.last_stamp != Some(stamp) || self.log_read_at.is_none_or(is_old)
@@ -321,8 +322,7 @@ impl ReplicatorWorker {
         if waits && !is_required && stamp.length <= LARGE_LOG_BYTES {
             return Ok(false);
         }
-        // If another connection is reading, the log cannot be truncated now and is truncated later, but it has
-        // been read.
+        // If another connection is reading, the log cannot be truncated yet, but it has been read.
         match self.store.notify_follower() {
             Ok(()) | Err(crate::store::StoreError::Busy) => {}
             Err(error) => return Err(TargetError::Failed(error.to_string())),
@@ -343,7 +343,7 @@ impl ReplicatorWorker {
             ) {
                 Ok(stored) => self.ledger.record_snapshot(number, stored),
                 Err(TargetError::Missing) => {
-                    // Someone deleted the file, so another snapshot is needed.
+                    // The file was deleted, so another snapshot is needed.
                     self.unsent_snapshot = None;
                     self.shared.lock().has_lost_changes = true;
                     return Ok(());
@@ -453,7 +453,8 @@ impl ReplicatorWorker {
                 &[("replica", &status.display_address)],
             );
         }
-        // A folder's files may be deleted right after it has confirmed them, and listing a folder costs only time.
+        // A folder's files may be deleted right after the folder has confirmed them, and listing a folder costs
+        // nothing but time.
         if self.is_audited || !self.settings.target.audit_interval().is_zero() {
             status.replicated_until = Some(started);
         }

@@ -1,4 +1,4 @@
-//! Commands on their way to Redis. A command is refused at once while there is no connection.
+//! The queue of commands to Redis. While there is no connection, commands are refused immediately.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -7,29 +7,29 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::resp::{self, RedisValue};
 
-/// Maximum number of commands on their way; more are refused.
+/// Maximum number of queued commands; further ones are refused.
 const MAX_QUEUED: usize = 1024;
-/// Time for a reply, after which the connection counts as lost.
+/// Timeout for a reply; when it expires, the connection counts as lost.
 pub(super) const DEADLINE: Duration = Duration::from_millis(250);
 
-/// A command, encoded, and who waits for its reply.
+/// An encoded command, and the sender for its reply if a caller waits for one.
 pub(super) struct QueuedCommand {
     pub bytes: Vec<u8>,
     pub reply: Option<oneshot::Sender<RedisValue>>,
 }
 
-/// Redis cannot be asked now.
+/// Redis cannot be reached at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RedisAway;
 
-/// The entrance of the queue.
+/// Sender side of the queue.
 pub(super) struct CommandQueue {
     sender: mpsc::Sender<QueuedCommand>,
     is_open: AtomicBool,
 }
 
 impl CommandQueue {
-    /// Creates a closed queue, and its end.
+    /// Creates a closed queue and its receiver.
     pub fn new() -> (Self, mpsc::Receiver<QueuedCommand>) {
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let queue = Self {
@@ -39,19 +39,19 @@ impl CommandQueue {
         (queue, receiver)
     }
 
-    /// Whether Redis can be asked.
+    /// Returns whether the queue is open, which means that Redis can be reached.
     pub fn is_open(&self) -> bool {
         self.is_open.load(Relaxed)
     }
 
-    /// Accepts or refuses commands.
+    /// Opens or closes the queue; a closed queue refuses commands.
     pub fn set_open(&self, is_open: bool) {
         self.is_open.store(is_open, Relaxed);
     }
 
-    /// Sends a command without waiting for its reply. Commands are carried out in the order in which they are sent.
+    /// Sends a command without waiting for its reply. Redis executes commands in the order in which they are sent.
     pub fn send<T: AsRef<[u8]>>(&self, parts: &[T]) {
-        // If Redis is away, what the command would have changed expires there.
+        // If Redis cannot be reached, the values that the command would have changed expire on their own.
         let _ = self.enqueue(parts, None);
     }
 
@@ -62,7 +62,8 @@ impl CommandQueue {
     pub async fn ask<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<RedisValue, RedisAway> {
         let (sender, reply) = oneshot::channel();
         self.enqueue(parts, Some(sender))?;
-        // The connection has its own deadline. This one is for a command that was queued while it was lost.
+        // The connection has its own timeout per command. This one covers a command that was queued while the
+        // connection was lost.
         match tokio::time::timeout(2 * DEADLINE, reply).await {
             Ok(Ok(value)) => Ok(value),
             _ => Err(RedisAway),

@@ -24,9 +24,9 @@ const READ_BYTES: usize = 4096;
 /// Why Redis cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedisError {
-    /// It cannot be reached, or does not reply in time.
+    /// Redis cannot be reached, or does not reply in time.
     Unreachable(String),
-    /// It refuses the credentials or a command.
+    /// Redis refuses the credentials or a command.
     Refused(String),
 }
 
@@ -38,11 +38,12 @@ impl std::fmt::Display for RedisError {
 }
 
 impl RedisError {
-    /// Returns the error for a command that Redis refuses. Only a wrong setting is refused for good; a server that is
-    /// loading its data, has become a replica, or has no memory or connection left may accept the command later.
+    /// Creates the error for a command that Redis refuses. Only a refusal caused by a wrong setting is permanent; a
+    /// server that is loading its data, has become a replica, or has no memory or connections left may accept the
+    /// command later.
     pub(super) fn from_refusal(command: &str, why: &str) -> Self {
         let code = why.split(' ').next().unwrap_or_default();
-        // Any server may send this instead of its first reply.
+        // A server may send this instead of the reply to the first command.
         let is_busy = why.starts_with("ERR max number of clients");
         let is_final = match code {
             "WRONGPASS" | "NOAUTH" | "NOPERM" | "DENIED" => true,
@@ -50,7 +51,7 @@ impl RedisError {
             _ => false,
         };
         let why = match command {
-            // A server that does not know the command repeats what it has got, so also the password.
+            // A server that does not know AUTH repeats its arguments in the error, including the password.
             "AUTH" if !is_busy => format!("it refuses AUTH with {code}"),
             _ => why.to_owned(),
         };
@@ -60,7 +61,7 @@ impl RedisError {
         }
     }
 
-    /// Returns the error for a reply that takes too long.
+    /// Creates the error for a reply that took too long.
     pub(super) fn late() -> Self {
         Self::Unreachable("it does not reply within 250 ms".into())
     }
@@ -74,14 +75,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> RedisStream for S {}
 pub(super) struct RedisConnection {
     stream: Box<dyn RedisStream>,
     received: Vec<u8>,
-    /// Redis's version, or what it is instead.
+    /// Redis's name and version, or those of a compatible server.
     pub version: String,
-    /// The hash of each script.
+    /// The SHA-1 hash of each script, for EVALSHA.
     pub hashes: [String; LimitScript::ALL.len()],
 }
 
 impl RedisConnection {
-    /// Connects, signs in, and loads and tries the scripts.
+    /// Connects, signs in, loads the scripts, and runs each of them once.
     ///
     /// # Errors
     /// Returns an error, without the password, if a step fails or takes too long.
@@ -110,7 +111,8 @@ impl RedisConnection {
         }
     }
 
-    /// Signs in, which also shows whether this is Redis.
+    /// Authenticates and loads the scripts. Fails if the server is not Redis, or cannot execute a command that is
+    /// used later.
     async fn sign_in(&mut self, config: &RedisConfig) -> Result<(), RedisError> {
         if let Some(password) = &config.password {
             let user = config.user.as_deref();
@@ -120,15 +122,15 @@ impl RedisConnection {
         if config.database != 0 {
             self.ask(&["SELECT", &config.database.to_string()]).await?;
         }
-        // A replica, or a server whose memory or disk is full, accepts everything but writes. One that is slow now
-        // would be given up at once.
+        // A write detects a replica and a server whose memory or disk is full, because these accept everything else.
+        // It also has the usual deadline: a server that is slow now would be given up after the first command.
         let key = format!("{}:write-test", config.prefix);
         let write = ["SET", &key, "1", "PX", "1"];
         match timeout(DEADLINE, self.ask(&write)).await {
             Ok(written) => written?,
             Err(_) => return Err(RedisError::late()),
         };
-        // A user may lack the permission, and nothing depends on it.
+        // The user may not be allowed to run INFO. Nothing depends on it, except the version that is shown.
         let about = self
             .ask(&["INFO", "server"])
             .await
@@ -143,8 +145,8 @@ impl RedisConnection {
         self.try_commands(&config.prefix).await
     }
 
-    /// Runs every script and command that is used later. A user without the permission for one of them, or a server
-    /// that is too old for the scripts, would otherwise be found out, and given up, again after each connection.
+    /// Runs every script and command that is used later. Otherwise, a missing permission or an old server would be
+    /// noticed only in use, and again after each reconnection.
     async fn try_commands(&mut self, prefix: &str) -> Result<(), RedisError> {
         let [bucket, slots, block] =
             ["bucket", "slots", "block"].map(|name| format!("{prefix}:test-{name}"));
@@ -193,7 +195,7 @@ impl RedisConnection {
         sending.await.map_err(|error| lost(&error))
     }
 
-    /// Reads what has arrived, or waits for it. Nothing is lost if the future is dropped.
+    /// Waits for bytes and reads them. Cancel-safe: no bytes are lost if the future is dropped.
     ///
     /// # Errors
     /// Returns an error if the connection is lost.
@@ -206,7 +208,7 @@ impl RedisConnection {
         }
     }
 
-    /// Returns the next reply that has arrived completely.
+    /// Returns the next reply that is complete; `None` if none is.
     ///
     /// # Errors
     /// Returns an error if the server does not speak Redis's protocol.
@@ -254,7 +256,7 @@ fn describe(error: &io::Error) -> String {
     }
 }
 
-/// Returns the version from INFO's lines.
+/// Returns the name and version from the reply to INFO.
 fn version(about: &RedisValue) -> String {
     let RedisValue::Text(bytes) = about else {
         return "Redis".into();

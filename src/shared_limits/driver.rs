@@ -1,5 +1,5 @@
-//! Drives the connection: sends queued commands, returns replies to those who wait, renews slots, and connects again
-//! after a pause when the connection is lost. One task does all this.
+//! Drives the connection to Redis in a single task: sends queued commands, passes replies to their callers, renews
+//! slots, and reconnects after a pause when the connection is lost.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::{LimitsInner, RedisState};
 use crate::clock;
 use crate::log;
 
-/// Pause before Redis is asked again after a failure.
+/// Pause before reconnecting after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// Maximum number of renewals that wait for a reply.
 const MAX_RENEWALS: usize = 32;
@@ -28,26 +28,27 @@ struct AwaitedReply {
     is_renewal: bool,
 }
 
-/// What has been sent, and what must be.
+/// Commands awaiting a reply, and renewals that have yet to be sent.
 #[derive(Default)]
 struct CommandFlow {
     awaited: VecDeque<AwaitedReply>,
-    /// Number of renewals among them.
+    /// Number of renewals among the awaited replies.
     awaited_renewals: usize,
-    /// The keys whose slots must be renewed.
+    /// Keys whose slots have yet to be renewed in this interval.
     renewals: VecDeque<Arc<str>>,
-    /// Whether the connection was good for a renewal interval.
+    /// Whether the connection has lasted for a whole renewal interval.
     has_lasted: bool,
 }
 
-/// What the log says about Redis: a change once, also if every new connection fails at its first use.
+/// Logs when Redis becomes available or unavailable. Each change is logged once, even if every new connection fails
+/// at its first use.
 #[derive(Default)]
 struct ConnectionLog {
     is_shared: bool,
     is_away: bool,
 }
 
-/// Uses Redis, and connects again whenever the connection is lost. Never returns.
+/// Connects to Redis and executes commands, reconnecting whenever the connection is lost. Never returns.
 pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<QueuedCommand>) {
     let mut said = ConnectionLog::default();
     loop {
@@ -59,7 +60,7 @@ pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<Queu
             Err(why) => why,
         };
         inner.queue.set_open(false);
-        // Callers that wait fail now: none of their commands may be executed later.
+        // Discards the queued commands, so that their callers fail now and no command is executed late.
         while commands.try_recv().is_ok() {}
         inner.lost(why.to_string());
         said.away(inner, &why);
@@ -68,7 +69,7 @@ pub(super) async fn drive(inner: &LimitsInner, mut commands: mpsc::Receiver<Queu
     }
 }
 
-/// Uses a connection until it fails, and returns why.
+/// Uses the connection until it fails, and returns the reason.
 async fn exchange(
     inner: &LimitsInner,
     mut connection: RedisConnection,
@@ -82,7 +83,7 @@ async fn exchange(
         let due = flow.awaited.front().map(|first| first.due);
         let mut bytes = Vec::new();
         tokio::select! {
-            // A reply that has arrived counts, even if this process has slept through its deadline.
+            // Reads first: a reply that has arrived counts, even if this process was suspended past its deadline.
             biased;
             arrived = connection.read() => {
                 match arrived.and_then(|()| deliver(&mut connection, &mut flow)) {
@@ -99,7 +100,7 @@ async fn exchange(
                     said.shared(inner, &connection);
                 }
                 flow.renew(inner.slots.keys());
-                // Also shows in time that a connection without calls is lost.
+                // The ping also detects a lost connection in time while there are no other commands.
                 bytes.extend(b"*1\r\n$4\r\nPING\r\n");
                 flow.awaited.push_back(AwaitedReply::new(None));
             }
@@ -124,11 +125,11 @@ async fn exchange(
     }
 }
 
-/// Passes on the replies that have arrived. Returns whether a caller has got one.
+/// Passes the replies that have arrived to their callers. Returns whether any caller got a successful reply.
 ///
 /// # Errors
-/// Returns an error if Redis refuses a command for another reason than that it does not know the script, for example
-/// because it is loading its data, has become a replica, or has no memory left.
+/// Returns an error if Redis refuses a command for any reason other than an unknown script: it is loading its data,
+/// has become a replica, or has no memory left, for example.
 fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<bool, RedisError> {
     let mut has_served = false;
     while let Some(value) = connection.next_reply()? {
@@ -152,14 +153,15 @@ fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<b
 }
 
 impl CommandFlow {
-    /// Renews the slots of these keys, after those that are still due.
+    /// Schedules the renewal of these keys, unless the previous renewals have not all been sent yet.
     fn renew(&mut self, keys: Vec<Arc<str>>) {
         if self.renewals.is_empty() {
             self.renewals = keys.into();
         }
     }
 
-    /// Appends renewals, up to the maximum that may wait for a reply, however many other commands do.
+    /// Appends renewals up to the limit on those awaiting a reply. The limit does not depend on the number of other
+    /// commands.
     fn send_renewals(&mut self, inner: &LimitsInner, bytes: &mut Vec<u8>) {
         while self.awaited_renewals < MAX_RENEWALS
             && let Some(key) = self.renewals.pop_front()

@@ -1,6 +1,6 @@
-//! Limits that several servers share through Redis: token buckets, slots for concurrent calls, and pauses of providers.
-//! Every answer may be that Redis is away; the caller then uses its server's share of the limit. Knows nothing about
-//! people, providers, or money, and stores nothing that cannot be lost.
+//! Limits that several servers share through Redis: token buckets, slots for concurrent calls, and pauses of
+//! providers. Any operation may report that Redis is unavailable; the caller then applies its server's share of the
+//! limit. Knows nothing about people, providers, or money, and stores nothing that cannot be lost.
 
 mod commands;
 mod connection;
@@ -31,17 +31,17 @@ use scripts::{BLOCK, LimitScript, REFUND};
 pub use slots::SlotLease;
 use slots::{HeldSlots, LEASE};
 
-/// Maximum number of slots that are taken at once.
+/// Maximum number of slots that a single request may take.
 const MAX_SLOTS_AT_ONCE: usize = 1000;
 
-/// Entry point to the limits of several servers. Cheap to clone. Without `REDIS_URL`, it only knows by how many servers
-/// the limits are divided.
+/// Entry point to the shared limits. Cheap to clone. Without `REDIS_URL`, it only knows the number of servers by
+/// which the limits are divided.
 #[derive(Clone, Default)]
 pub struct SharedLimits(Arc<ServersLimits>);
 
 #[derive(Default)]
 struct ServersLimits {
-    /// Number of servers that divide the limits unless they share them; 0 before it is known.
+    /// Number of servers by which the limits are divided while they are not shared; 0 until it is known.
     servers: AtomicU32,
     redis: Option<LimitsInner>,
 }
@@ -51,7 +51,7 @@ struct LimitsInner {
     tls: Option<Arc<ClientConfig>>,
     pseudonyms: Pseudonyms,
     queue: Arc<CommandQueue>,
-    /// The end of the queue, until it is driven.
+    /// The receiver of the queue, until `drive` takes it.
     commands: Mutex<Option<mpsc::Receiver<QueuedCommand>>>,
     slots: Arc<HeldSlots>,
     status: Mutex<ConnectionStatus>,
@@ -65,49 +65,50 @@ struct ConnectionStatus {
 /// The state of the connection to Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedisState {
-    /// Redis is used.
+    /// Redis is available, and the limits are shared.
     Connected {
-        /// Its name and version.
+        /// Redis's name and version.
         version: String,
     },
-    /// Redis is away, and the limits are divided.
+    /// Redis is unavailable, and the limits are divided among the servers.
     Away {
-        /// Since when.
+        /// When Redis became unavailable.
         since: Timestamp,
-        /// Why.
+        /// Why Redis is unavailable.
         why: String,
     },
 }
 
-/// Redis's address and state.
+/// Redis's address and state, for the status page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisStatus {
     /// The address without the credentials.
     pub address: String,
-    /// Whether Redis is used.
+    /// Whether Redis is available.
     pub state: RedisState,
 }
 
-/// The outcome of asking for slots.
+/// The outcome of a request for slots.
 pub enum SlotOutcome {
     /// The slots are taken.
     Granted(SlotLease),
     /// There are not enough free slots.
     Full,
-    /// Redis is away. The slots are registered once it is back, if they are still held then.
+    /// Redis is unavailable. The slots count locally, and are registered in Redis if they are still held once it is
+    /// back.
     Away(SlotLease),
 }
 
-/// The slots that a caller wants.
+/// A request for slots of a limit.
 #[derive(Debug, Clone, Copy)]
 pub struct SlotRequest<'a> {
-    /// What is limited, such as `streams`.
+    /// The kind of limit, such as `streams`.
     pub kind: &'a str,
-    /// Whose limit it is.
+    /// The user, address, or provider to which the limit applies.
     pub subject: &'a str,
     /// Maximum number of slots for all servers together; 0 for no limit.
     pub limit: usize,
-    /// Number of slots wanted.
+    /// Number of slots requested.
     pub count: usize,
 }
 
@@ -149,7 +150,7 @@ impl SharedLimits {
         })))
     }
 
-    /// Connects and keeps the connection. Never returns; without Redis, does nothing.
+    /// Connects to Redis and keeps the connection open. Never returns; without `REDIS_URL`, does nothing.
     pub async fn drive(&self) {
         let commands = self.0.redis.as_ref().and_then(|inner| {
             let mut commands = inner
@@ -164,17 +165,17 @@ impl SharedLimits {
         }
     }
 
-    /// Whether Redis is set and reachable, so that the limits are shared.
+    /// Returns whether Redis is configured and available, so that the limits are shared.
     pub fn is_shared(&self) -> bool {
         self.open().is_some()
     }
 
-    /// Whether Redis is set, reachable or not.
+    /// Returns whether Redis is configured, available or not.
     pub fn is_configured(&self) -> bool {
         self.0.redis.is_some()
     }
 
-    /// Returns Redis's address and state; `None` without Redis.
+    /// Returns Redis's address and state; `None` if it is not configured.
     pub fn status(&self) -> Option<RedisStatus> {
         let inner = self.0.redis.as_ref()?;
         Some(RedisStatus {
@@ -183,12 +184,12 @@ impl SharedLimits {
         })
     }
 
-    /// Sets the number of servers that divide the limits unless they share them.
+    /// Sets the number of servers by which the limits are divided while they are not shared.
     pub fn divide_among(&self, servers: u32) {
         self.0.servers.store(servers, Relaxed);
     }
 
-    /// Returns by how many the limits are divided now, at least 1.
+    /// Returns the number by which the limits are currently divided, at least 1.
     pub fn divisor(&self) -> u32 {
         match self.is_shared() {
             true => 1,
@@ -196,8 +197,8 @@ impl SharedLimits {
         }
     }
 
-    /// Takes a token from a shared bucket. Returns the bucket afterward, or the time until there is a token; `None` if
-    /// Redis is away.
+    /// Takes a token from a shared bucket. Returns the bucket afterward, or the time until the next token; `None` if
+    /// Redis is unavailable.
     pub async fn take_token(
         &self,
         kind: &str,
@@ -218,7 +219,7 @@ impl SharedLimits {
         })
     }
 
-    /// Returns a token to a shared bucket, for an attempt that does not count.
+    /// Returns a token to a shared bucket, because the attempt does not count.
     pub fn refund_token(&self, kind: &str, subject: &str, rate: Rate) {
         if let Some(inner) = self.open() {
             let key = inner.key("rate", kind, subject);
@@ -227,7 +228,8 @@ impl SharedLimits {
         }
     }
 
-    /// Takes slots, and reads for how long names are blocked. Without Redis, there are no slots: `None`.
+    /// Takes slots, and reads how much longer each of the names is blocked. Returns `None` if Redis is not
+    /// configured.
     pub async fn take_slots(
         &self,
         request: SlotRequest<'_>,
@@ -265,7 +267,7 @@ impl SharedLimits {
         Some((SlotOutcome::Granted(lease.keep()), blocked))
     }
 
-    /// Blocks a name for all servers, unless it is blocked for longer already.
+    /// Blocks a name for all servers, unless it is already blocked for longer.
     pub fn block(&self, name: &str, length: Duration) {
         if let Some(inner) = self.open() {
             let millis = length.as_millis().max(1).to_string();
@@ -274,10 +276,10 @@ impl SharedLimits {
         }
     }
 
-    /// Ends the blocks of these names.
+    /// Removes the blocks of these names.
     pub fn unblock(&self, names: &[String]) {
         if let Some(inner) = self.open() {
-            // One command, however many names: the queue is limited.
+            // A single command for any number of names, because the queue is bounded.
             let keys = names.iter().map(|name| inner.key("block", "", name));
             let parts: Vec<String> = ["DEL".to_owned()].into_iter().chain(keys).collect();
             if parts.len() > 1 {
@@ -315,7 +317,8 @@ fn tls_of(
 }
 
 impl LimitsInner {
-    /// Returns a key. The subject may be an email address or an IP address, so Redis gets its pseudonym.
+    /// Returns the key in Redis. The subject may be an email address or an IP address, so the key contains its
+    /// pseudonym.
     fn key(&self, area: &str, kind: &str, subject: &str) -> String {
         let subject = self.pseudonyms.of(&format!("{kind}\0{subject}"));
         format!("{}:{area}:{subject}", self.config.prefix)
@@ -337,7 +340,7 @@ impl LimitsInner {
         };
         let reply = self.queue.ask(&parts("EVALSHA", &hash)).await?;
         let reply = match reply {
-            // The script cache was flushed. This also loads the script again.
+            // Redis no longer has the script in its cache; EVAL also loads it again.
             RedisValue::Refusal(_) => self.queue.ask(&parts("EVAL", script.source())).await?,
             reply => reply,
         };

@@ -33,7 +33,7 @@ pub enum RespError {
     TooLarge,
 }
 
-/// Appends a command.
+/// Appends an encoded command to `to`.
 pub fn write_command<T: AsRef<[u8]>>(parts: &[T], to: &mut Vec<u8>) {
     to.extend_from_slice(format!("*{}\r\n", parts.len()).as_bytes());
     for part in parts {
@@ -134,7 +134,7 @@ fn integer(digits: &[u8]) -> Result<i64, RespError> {
     text.parse().map_err(|_| RespError::Malformed)
 }
 
-/// Checks a length; `None` for -1, which stands for no value.
+/// Validates a length; `None` for -1, which represents nil.
 fn size(length: i64, max: usize) -> Result<Option<usize>, RespError> {
     match usize::try_from(length) {
         Ok(length) if length <= max => Ok(Some(length)),

@@ -1,7 +1,7 @@
-//! The scripts that Redis runs. Each reads Redis's own clock, so the servers' clocks need not agree, and each leaves
-//! no key without an expiry.
+//! The Lua scripts that Redis runs. Each one reads Redis's own clock, so that the servers' clocks need not agree, and
+//! every key that it writes expires.
 
-/// A script that is called often, by its hash.
+/// A frequently used script, called by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LimitScript {
     /// [`TAKE`].
@@ -23,9 +23,9 @@ impl LimitScript {
     }
 }
 
-/// Takes a token. Key: the bucket. Arguments: its capacity, and what it gains per millisecond, both in units, of which
-/// a token has 60,000. Returns whether there was a token, and the level. The same rule as `domain::token_bucket`. A
-/// full bucket is no key.
+/// Takes a token. Key: the bucket. Arguments: its capacity, and its gain per millisecond, both in units (a token has
+/// 60,000). Returns 1 if there was a token and 0 otherwise, and then the level. Follows the same rule as
+/// `domain::token_bucket`. The key expires when the bucket is full.
 const TAKE: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -50,10 +50,10 @@ if level then
   redis.call('HSET', KEYS[1], 'level', string.format('%.0f', level))
 end";
 
-/// Takes slots. Keys: the slots, then names that may be blocked. Arguments: the limit (0 for none), the length of a
-/// lease in milliseconds, and the new slots. Returns whether they were free, then for each name how long it is
-/// blocked in milliseconds (negative if it is not). A slot that ends later than a new one is from before the clock
-/// was set back.
+/// Takes slots. Keys: the sorted set of the slots, then the names that may be blocked. Arguments: the limit (0 for
+/// none), the length of a lease in milliseconds, and the names of the new slots. Returns 1 if enough slots were free
+/// and 0 otherwise, and then for each name how much longer it is blocked, in milliseconds (negative if it is not
+/// blocked). Removes slots that expire later than a new one would: they date from before the clock was set back.
 const ACQUIRE: &str = "\
 local limit, lease = tonumber(ARGV[1]), tonumber(ARGV[2])
 local reply = {1}
@@ -77,8 +77,8 @@ for index = 2, #KEYS do
 end
 return reply";
 
-/// Renews slots, also those that Redis has lost. Key: the slots. Arguments: the length of a lease in milliseconds, and
-/// the slots.
+/// Renews slots, including those that Redis has lost. Key: the sorted set of the slots. Arguments: the length of a
+/// lease in milliseconds, and the names of the slots.
 pub(super) const RENEW: &str = "\
 local time = redis.call('TIME')
 local last = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1])
@@ -87,7 +87,7 @@ for index = 2, #ARGV do
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[1])";
 
-/// Blocks a name, unless it is blocked for longer already. Key: the name. Argument: how long, in milliseconds.
+/// Blocks a name, unless it is already blocked for longer. Key: the name. Argument: how long, in milliseconds.
 pub(super) const BLOCK: &str = "\
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
   redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])

@@ -1,5 +1,5 @@
-//! Slots of limits on concurrency: leases that this server renews while it holds them, and that end by themselves if it
-//! does not.
+//! Leases on the slots of concurrency limits. The server renews a lease while it holds the slots; without renewal,
+//! the slots expire.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,14 @@ use super::commands::CommandQueue;
 use super::resp;
 use super::scripts::RENEW;
 
-/// Length of a lease: how long the slots of a server that was killed stay occupied.
+/// Length of a lease: how long the slots of a killed server stay occupied.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
-/// Pause between two renewals. After Redis has lost its data, slots are missing for at most this long.
+/// Interval between renewals. If Redis loses its data, slots are missing for at most this long.
 pub(super) const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The slots that this server holds, by key.
 pub(super) struct HeldSlots {
-    /// Distinguishes this server's slots from others'.
+    /// Prefix of this server's slots in Redis, unique to the server.
     server: String,
     state: Mutex<SlotTable>,
 }
@@ -27,7 +27,7 @@ struct SlotTable {
     by_key: BTreeMap<Arc<str>, BTreeSet<u64>>,
 }
 
-/// Slots of one holder. Dropping it frees them.
+/// Slots held by one caller. Dropping it frees them.
 pub struct SlotLease {
     slots: Arc<HeldSlots>,
     queue: Arc<CommandQueue>,
@@ -44,7 +44,7 @@ impl HeldSlots {
         })
     }
 
-    /// Prepares new slots. They are held once [`SlotLease::keep`] is called, and freed in any case.
+    /// Numbers new slots. They are renewed once [`SlotLease::keep`] is called, and freed on drop in either case.
     pub fn prepare(
         self: &Arc<Self>,
         queue: &Arc<CommandQueue>,
@@ -92,12 +92,12 @@ impl HeldSlots {
 }
 
 impl SlotLease {
-    /// Returns the names of the slots in Redis.
+    /// Returns the names under which the slots are stored in Redis.
     pub(super) fn members(&self) -> impl Iterator<Item = String> {
         self.numbers.iter().map(|number| self.slots.member(*number))
     }
 
-    /// Renews the slots from now on.
+    /// Registers the slots for renewal.
     pub(super) fn keep(self) -> Self {
         if self.numbers.is_empty() {
             return self;
@@ -109,7 +109,7 @@ impl SlotLease {
         self
     }
 
-    /// Drops slots that Redis has refused, and that need not be freed there.
+    /// Drops slots that Redis has refused, without freeing them there.
     pub(super) fn forget(mut self) {
         self.numbers.clear();
     }
@@ -120,7 +120,7 @@ impl Drop for SlotLease {
         if self.numbers.is_empty() {
             return;
         }
-        // Before the release is sent to Redis: a later renewal would occupy the slots again.
+        // Must come before the release is sent: a later renewal would occupy the slots again.
         {
             let mut table = self.slots.lock_table();
             if let Some(kept) = table.by_key.get_mut(&self.key) {
@@ -163,7 +163,7 @@ mod tests {
         assert!(!renewal(&slots).contains("s:2") && renewal(&slots).contains("s:4"));
         drop(second);
         assert!(slots.keys().is_empty());
-        // Canceled while Redis is asked: it may have granted the slots.
+        // A caller may be canceled while it waits for Redis, which may have granted the slots.
         sent.try_recv().expect("freed");
         drop(prepare(1));
         assert!(sent.try_recv().is_ok());

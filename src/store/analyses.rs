@@ -23,11 +23,11 @@ use crate::domain::time::Timestamp;
 /// A row of the history: an analysis without its plan, which can be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
-    /// ID of the analysis.
+    /// Unique on the server, and increasing with the creation time.
     pub id: AnalysisId,
-    /// Current status of the run.
+    /// Current status; a final one never changes.
     pub status: Status,
-    /// The request as stored.
+    /// The user's request, as stored before the run started.
     pub request: Request,
     /// Why the analysis failed or was canceled.
     pub error: Option<String>,
@@ -35,34 +35,34 @@ pub struct HistoryRow {
     pub usage: Usage,
     /// Known cost of all calls.
     pub cost: MicroDollars,
-    /// Creation time.
+    /// When the request was accepted.
     pub created: Timestamp,
-    /// Time of the first call.
+    /// When the first call started; `None` while the run is queued.
     pub started: Option<Timestamp>,
-    /// End time.
+    /// When the run ended; `None` until then.
     pub finished: Option<Timestamp>,
     /// Whether the analysis has a share link.
     pub shared: bool,
-    /// The thread that contains the analysis.
+    /// The thread that contains the analysis; `None` outside the history.
     pub thread: Option<ThreadId>,
 }
 
-/// The end of an analysis.
+/// What is stored when an analysis ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnalysisEnd<'a> {
     /// A final status.
     pub status: Status,
     /// The final answer; `None` if the run has none.
     pub synthesis: Option<&'a str>,
-    /// Why there is no synthesis.
+    /// Why there is no synthesis; `None` if there is one.
     pub error: Option<&'a str>,
     /// Tokens used by all calls.
     pub usage: Usage,
     /// Known cost of all calls.
     pub cost: MicroDollars,
-    /// Findings about the answers.
+    /// Disagreements and other findings about the answers; `None` if they were not compared.
     pub findings: Option<&'a Findings>,
-    /// Result of checking the citations.
+    /// Result of checking the citations; `None` if there are no documents.
     pub citations: Option<&'a Citations>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> AnalysisEnd<'a> {
     }
 }
 
-/// Stored as the origin of a question that was passed through to a single model. Experiments store their ID there.
+/// Origin of a question that was passed through to a single model. The origin of an experiment's analysis is its ID.
 const PASSTHROUGH_ORIGIN: &str = "call";
 
 /// Inserts a new analysis.
@@ -203,7 +203,7 @@ pub fn list_of(
     cursor: Option<&AnalysisId>,
     filter: &HistoryFilter,
 ) -> Result<Vec<HistoryRow>> {
-    // `~` sorts after every ID, so without a cursor the list starts at the newest.
+    // Without a cursor, the list starts at the newest analysis, because `~` sorts after every ID.
     db.all(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
                 CASE WHEN share_hash IS NOT NULL THEN 1 ELSE 0 END AS shared, thread
@@ -332,7 +332,7 @@ pub fn load_unfinished(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>>
     )
 }
 
-/// Deletes analyses without an account that ended before `before`, because no one can access them any more.
+/// Deletes analyses without an account that ended before `before`, because no one can access them anymore.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

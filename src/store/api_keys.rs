@@ -146,10 +146,10 @@ pub fn spent(db: &Reader, id: &KeyId, today: i64) -> Result<(MicroDollars, Micro
     )
 }
 
-/// Stored value for "no limit".
+/// Stored in place of a limit that is not set.
 const NO_LIMIT: MicroDollars = MicroDollars(-1);
 
-/// Number of columns in the table.
+/// Number of columns of `api_keys` that `from_row` reads.
 const COLUMNS: usize = 12;
 
 /// Reads columns by position rather than by name, like `users::from_columns`.

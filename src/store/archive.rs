@@ -72,7 +72,7 @@ const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> 
     }
 }
 
-/// All tables; children follow their parents.
+/// All tables of the archive; a child table follows its parent.
 pub const ARCHIVE_TABLES: &[ArchiveTable] = &[
     ArchiveTable {
         json: &["gaps", "flags"],
@@ -284,7 +284,7 @@ pub fn insert_row(
     let cells: Vec<Cell<'_>> = cells.iter().map(to_cell).collect();
     let is_added = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
         Ok(rows) => rows > 0,
-        // No later row could be stored either.
+        // No later row could be stored either, so the import stops.
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
             return Err(error);
         }

@@ -9,17 +9,17 @@ use crate::domain::time::Timestamp;
 /// An audit log entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditEntry {
-    /// Time of the action.
+    /// When the action was taken.
     pub at: Timestamp,
     /// The acting user; `None` for the command line and for callers without an account.
     pub actor: Option<UserId>,
     /// The action, as words separated by a dot: `session.login`, `user.delete`.
     pub action: String,
-    /// Target of the action.
+    /// What the action applied to, such as an account's email address; may be empty.
     pub target: String,
-    /// Client address.
+    /// IP address of the client; empty for the command line.
     pub address: String,
-    /// Details, as a sentence.
+    /// Further details, as a sentence; may be empty.
     pub detail: String,
 }
 

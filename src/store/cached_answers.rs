@@ -14,13 +14,13 @@ use crate::domain::time::Timestamp;
 /// A cached answer with its original cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CachedAnswer {
-    /// Full ID of the model.
+    /// Full ID of the model that gave the answer.
     pub model: String,
-    /// The cached answer.
+    /// The answer, as the model gave it.
     pub answer: Answer,
-    /// Cost; `None` if the price was unknown.
+    /// Cost of the original call; `None` if the price was unknown.
     pub cost: Option<MicroDollars>,
-    /// Short hash of each field of the call, by name.
+    /// Short hash of each field of the original call, by name; shows why another call missed the cache.
     pub fields: BTreeMap<String, String>,
 }
 

@@ -15,9 +15,9 @@ use crate::domain::usage::{CallCharge, CallEnd};
 /// A logged call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRecord {
-    /// Row number, increasing.
+    /// Row number; later calls have higher numbers.
     pub id: i64,
-    /// ID of the analysis, which may have been deleted.
+    /// ID of the call's analysis, which may have been deleted since.
     pub analysis: String,
     /// Usage and outcome.
     pub charge: CallCharge,

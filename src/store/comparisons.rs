@@ -27,19 +27,19 @@ const MAX_TOPICS: usize = 500;
 /// A blind comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
-    /// ID of the analysis.
+    /// The analysis whose answer is compared with one of its drafts.
     pub analysis: AnalysisId,
-    /// The user who votes.
+    /// The owner of the analysis, who is the only one to vote.
     pub user: UserId,
     /// Topic of the question.
     pub topic: String,
-    /// Pattern ID.
+    /// ID of the pattern that the analysis used.
     pub pattern: String,
-    /// The draft's model.
+    /// Full ID of the model that wrote the draft.
     pub model: String,
-    /// The draft's stage.
+    /// Index of the draft's stage in the plan.
     pub stage: usize,
-    /// The draft's member.
+    /// Index of the draft's member in its stage.
     pub member: usize,
     /// Whether the panel's answer is shown on the left.
     pub panel_first: bool,
@@ -47,7 +47,7 @@ pub struct Comparison {
     pub panel_cost: Option<MicroDollars>,
     /// Cost of the draft; `None` if its price is unknown.
     pub single_cost: Option<MicroDollars>,
-    /// Creation time.
+    /// When the two answers were offered for comparison.
     pub created: Timestamp,
     /// The vote, and when it was cast.
     pub choice: Option<(Preference, Timestamp)>,
@@ -69,9 +69,9 @@ pub struct ComparisonScope {
 /// Vote counts for a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicCount {
-    /// Topic; empty for the total over all topics.
+    /// The topic; empty for the total of all topics.
     pub topic: String,
-    /// Blind votes.
+    /// Blind votes for the panel, for the draft, and for neither.
     pub tally: VoteTally,
     /// Number of votes on comparisons with known prices whose draft was not free.
     pub priced_votes: u64,

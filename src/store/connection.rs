@@ -17,7 +17,8 @@ use super::sqlite::connection::SqliteConnection;
 /// A read-only connection.
 pub struct Reader(Connection);
 
-/// A read-write connection. The writer thread has one, and so does the thread that keeps a server's row.
+/// A read-write connection. The writer thread has one; with a database server, so does the thread that renews this
+/// server's row.
 pub struct Writer(Reader);
 
 enum Connection {
@@ -52,7 +53,7 @@ impl Reader {
         )?)))
     }
 
-    /// Returns the connection to a SQLite file, for features that only that engine has.
+    /// Returns the connection to a SQLite file, for features of that engine only.
     ///
     /// # Errors
     /// Returns an error if the connection uses another engine.
@@ -65,7 +66,7 @@ impl Reader {
         }
     }
 
-    /// Opens a read-only session.
+    /// Opens a read-only session on a PostgreSQL server.
     ///
     /// # Errors
     /// Returns `Busy` if the server cannot be reached.
@@ -73,7 +74,7 @@ impl Reader {
         Ok(Self(Connection::Postgres(server.connect(false)?)))
     }
 
-    /// Returns the kind of database engine.
+    /// Returns the database engine.
     pub(super) fn kind(&self) -> EngineKind {
         match &self.0 {
             Connection::Sqlite(_) => EngineKind::Sqlite,
@@ -248,7 +249,7 @@ impl Reader {
         }
     }
 
-    /// Returns whether this is a connection to a server that was lost or must not be used again.
+    /// Returns whether this is a lost connection to a database server; always false for a file.
     pub(super) fn lost_connection(&self) -> bool {
         self.kind() == EngineKind::Postgres && self.is_broken()
     }
@@ -261,7 +262,7 @@ impl Reader {
         }
     }
 
-    /// Identifies the transaction whose commit was sent to a server that did not answer, if it changed something.
+    /// Returns the transaction whose commit was sent without getting a reply, provided that it changed something.
     pub(super) fn lost_commit(&self) -> Option<TransactionMark> {
         match &self.0 {
             Connection::Sqlite(_) => None,
@@ -287,7 +288,7 @@ impl Writer {
         Ok(Self(Reader(Connection::Sqlite(connection))))
     }
 
-    /// Opens a connection that locks a SQLite file while it only reads it.
+    /// Opens a SQLite file so that a read lock keeps other processes from writing to it.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.
@@ -296,7 +297,7 @@ impl Writer {
         Ok(Self(Reader(Connection::Sqlite(connection))))
     }
 
-    /// Opens a read-write session.
+    /// Opens a read-write session on a PostgreSQL server.
     ///
     /// # Errors
     /// Returns `Busy` if the server cannot be reached.
@@ -304,7 +305,7 @@ impl Writer {
         Ok(Self(Reader(Connection::Postgres(server.connect(true)?))))
     }
 
-    /// Uses a read-write session.
+    /// Wraps a read-write session.
     pub(super) fn of_session(session: PostgresSession) -> Self {
         Self(Reader(Connection::Postgres(session)))
     }
@@ -330,17 +331,18 @@ impl Writer {
         result
     }
 
-    /// Waits no longer than this for an answer of a server; without one, the connection counts as lost.
+    /// Limits how long to wait for a reply from the database server, after which the connection counts as lost.
     pub(super) fn limit_answers(&self, timeout: Duration) {
         if let Connection::Postgres(session) = &self.0.0 {
             session.limit_answers(timeout);
         }
     }
 
-    /// Keeps other servers from what has this name until the end of the transaction. A file has one writer anyway.
+    /// Takes a lock with this name, which excludes other servers until the end of the transaction. Does nothing for a
+    /// file, which has only one writer.
     ///
     /// # Errors
-    /// `Busy` if another transaction has it for long; another error if the database cannot be read.
+    /// `Busy` if another transaction holds the lock for too long; another error if the database cannot be read.
     pub(super) fn lock(&self, name: &str) -> Result<()> {
         match self.kind() {
             EngineKind::Sqlite => Ok(()),
@@ -350,8 +352,8 @@ impl Writer {
         }
     }
 
-    /// Announces that this transaction adds many rows. PostgreSQL would otherwise keep executing each statement, and
-    /// each check of a reference, as it planned it while the tables were small: by reading the whole table.
+    /// Announces that this transaction adds many rows. Otherwise, PostgreSQL would keep the plans that it made while
+    /// the tables were small, and would read a whole table for each statement and each foreign key check.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached.

@@ -21,8 +21,8 @@ pub struct DiskState {
     pub floor: u64,
     /// Whether free space is below the floor, or the reserve was released and has not been restored.
     pub is_low: bool,
-    /// Whether writes fail: a commit failed for lack of space and none has succeeded since, or the next one will
-    /// fail.
+    /// Whether writes fail: a commit has failed for lack of space and none has succeeded since, or the next one is
+    /// expected to fail.
     pub is_full: bool,
     /// Whether the reserve's name is taken by something that is not a regular file, so that there is no reserve.
     pub is_reserve_blocked: bool,
@@ -163,7 +163,8 @@ impl DiskWatch {
     }
 
     fn write_reserve(&self) -> io::Result<()> {
-        // Not truncated, because truncating through a link would empty another file.
+        // Remove instead of truncating: the name may be a link, and truncating would empty the file that it points
+        // to.
         match fs::remove_file(self.path()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -175,7 +176,7 @@ impl DiskWatch {
         if rustix::fs::fallocate(&file, flags, 0, self.reserve_bytes()).is_ok() {
             return Ok(());
         }
-        // Not every file system can preallocate.
+        // Written out, because not every file system can preallocate.
         let zeros = vec![0; 1 << 16];
         let mut left = self.reserve_bytes();
         while left > 0 {
@@ -197,7 +198,7 @@ mod tests {
         fs::create_dir_all(&folder).expect("a folder");
         let (kept_file, reserve) = (folder.join("kept"), folder.join(RESERVE_FILE));
         for is_hard_link in [true, false] {
-            // One file as large as the reserve would be, and one of another size.
+            // A file of the reserve's size, and one of a different size.
             for size in [4096, 7] {
                 fs::write(&kept_file, vec![b'x'; size]).expect("written");
                 match is_hard_link {

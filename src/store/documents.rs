@@ -328,7 +328,7 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn version(db: &Reader) -> Result<(i64, i64, String)> {
-    // The sum of the times differs even if one document was deleted and another, older one was imported.
+    // The sum of the creation times changes even if one document is deleted and an older one is imported.
     let sql = "SELECT count(*), CAST(coalesce(sum(created), 0) AS BIGINT), coalesce(max(id), '') FROM documents";
     db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }

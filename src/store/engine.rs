@@ -98,7 +98,7 @@ impl OpenedDatabase {
     }
 }
 
-/// Connects to a server, and creates nothing.
+/// Connects to a server without creating anything.
 ///
 /// # Errors
 /// Returns [`OpenError`] if the address is not valid or the server cannot be reached.
@@ -133,10 +133,10 @@ impl DatabaseConnector {
         }
     }
 
-    /// Opens one more connection for changes.
+    /// Opens an additional read-write connection to a server.
     ///
     /// # Errors
-    /// `Busy` if the server cannot be reached; an error with a file, which has a single writer.
+    /// `Busy` if the server cannot be reached; another error for a file, which has only one writer.
     pub(super) fn session(&self) -> Result<Writer> {
         match self {
             Self::Sqlite { .. } => Err(StoreError::Failed("a file has one writer".into())),
@@ -144,7 +144,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Returns whether there is a connection without a pooler, beside the usual ones.
+    /// Returns whether there is also a direct connection, one that bypasses the pooler.
     pub(super) fn direct_connection(&self) -> DirectConnection {
         match self {
             Self::Sqlite { .. } => DirectConnection::NotConfigured,
@@ -152,7 +152,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Exchanges notices with the other servers of the database; `None` for a file.
+    /// Starts exchanging notices with the other servers of the database; `None` for a file.
     pub(super) fn start_notices(&self, boot: Arc<str>) -> Option<RunNotices> {
         match self {
             Self::Sqlite { .. } => None,
@@ -160,8 +160,8 @@ impl DatabaseConnector {
         }
     }
 
-    /// Returns the maximum number of reader threads. With a file, four threads were slower on two cores; with a server,
-    /// they mostly wait.
+    /// Returns the maximum number of reader threads. With a file, four threads were slower than two on a machine with
+    /// two cores; with a server, threads mostly wait.
     pub(super) fn max_readers(&self) -> u32 {
         match self {
             Self::Sqlite { .. } => 2,

@@ -11,7 +11,7 @@ pub enum StoreError {
     Conflict(&'static str),
     /// Another process locked the database for longer than Quire waits, or the database server cannot be reached.
     Busy,
-    /// The connection was lost during the commit, and the server did not say afterward whether the change was made.
+    /// The connection was lost during the commit, and the database does not tell whether the change was made.
     Unknown,
     /// The disk is full.
     Full,
@@ -68,7 +68,7 @@ pub enum OpenError {
     ForeignLog(String),
     /// Another process has locked the database.
     Busy,
-    /// The address of the database without a pooler cannot be used, or leads to another one.
+    /// The address that bypasses the pooler cannot be used, or leads to a different database.
     DirectAddress(String),
     /// The file or its folder is unusable, or a migration or its backup failed.
     Failed(String),

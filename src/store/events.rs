@@ -10,9 +10,9 @@ use crate::domain::id::AnalysisId;
 pub struct StoredEvent {
     /// Sequence number within the analysis, starting at 1.
     pub seq: u64,
-    /// Name of the event.
+    /// Name of the event, such as `analysis.completed`.
     pub kind: String,
-    /// The data as JSON.
+    /// Data of the event, as JSON.
     pub data: String,
 }
 
@@ -54,7 +54,7 @@ pub fn list_after(
     )
 }
 
-/// Whether an analysis is stored and has not ended, so that more events may follow.
+/// Returns whether an analysis is stored and has not ended, so that more events may follow.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

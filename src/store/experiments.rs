@@ -81,8 +81,8 @@ pub fn state_of(db: &Reader, id: &ExperimentId) -> Result<Option<ExperimentState
     db.query_optional(sql, [id], |row| row.get(0))
 }
 
-/// Keeps other servers from starting an experiment of this user before the end of the transaction, so that it can count
-/// them.
+/// Keeps other servers from starting an experiment of this user until the end of the transaction, so that the number
+/// of running ones stays as counted.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -45,7 +45,7 @@ impl StoreHealth {
     /// Records the outcome of a commit.
     pub fn record_commit(&self, result: &Result<()>) {
         if *result == Err(StoreError::Full) {
-            // The database is fine; the disk is the problem, and it is reported separately.
+            // Lack of space is a problem of the disk, not of the database, and is reported separately.
             match self.disk_watch.get() {
                 Some(room) => room.record_full(),
                 None => self.writes_fail.store(true, Relaxed),
@@ -135,7 +135,7 @@ mod tests {
         let (health, started_at) = (StoreHealth::default(), Instant::now());
         let after = |seconds| started_at + Duration::from_secs(seconds);
         assert!(health.begin_scan(started_at));
-        // While a long scan is running, no other scan starts.
+        // No scan starts while another one is running, however long it takes.
         assert!(!health.begin_scan(after(100)));
         health.record_scan(after(101));
         let polls = (101..=200).filter(|&second| {

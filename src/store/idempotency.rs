@@ -11,7 +11,7 @@ const MAX_ANSWERS: u32 = 1_000;
 /// A stored response and the request it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
-    /// SHA-256 of the request.
+    /// SHA-256 of the request that was answered.
     pub request: [u8; 32],
     /// Header names and values as JSON; in a claim, the process ID.
     pub headers: String,

@@ -15,25 +15,25 @@ pub const IMPORTED_TOPIC: &str = "imported";
 /// A question and its answer, stored as a finished analysis.
 #[derive(Debug, Clone)]
 pub struct ImportedTurn {
-    /// ID of the analysis.
+    /// ID under which the turn is stored; it contains the time of the question, by which the history is sorted.
     pub id: AnalysisId,
     /// The preceding turn; `None` for the first one.
     pub follows: Option<AnalysisId>,
-    /// Name of the analysis's pattern.
+    /// ID of the pattern in `plan`.
     pub pattern: String,
-    /// The user's question.
+    /// The user's question, as plain text.
     pub question: String,
-    /// The request in its stored form.
+    /// The request as JSON, in its stored form.
     pub request: String,
     /// The plan as JSON.
     pub plan: String,
-    /// The assistant's answer.
+    /// The assistant's answer, as Markdown.
     pub answer: String,
-    /// Time of the question.
+    /// When the question was asked.
     pub created: Timestamp,
-    /// Models named in the request.
+    /// Models named in the request, for the search by model.
     pub models: Vec<String>,
-    /// Answers of the analysis's stages.
+    /// Answers of the stages, which the pages show as those of the members.
     pub stage_answers: Vec<ImportedAnswer>,
 }
 
@@ -44,7 +44,7 @@ pub struct ImportedAnswer {
     pub stage: usize,
     /// The model's index in the stage.
     pub member: usize,
-    /// The model's name.
+    /// The model to which the answer is attributed.
     pub model: String,
     /// The answer as JSON.
     pub json: String,
@@ -53,9 +53,9 @@ pub struct ImportedAnswer {
 /// A conversation, stored as a thread.
 #[derive(Debug, Clone)]
 pub struct ImportedThread {
-    /// ID of the thread.
+    /// ID under which the thread is stored.
     pub id: ThreadId,
-    /// The thread's title.
+    /// Title shown in the history.
     pub title: String,
     /// Time of the first question.
     pub created: Timestamp,
@@ -263,7 +263,8 @@ mod tests {
         });
     }
 
-    /// Of a panel, the members' texts can be found too, without waiting for the background.
+    /// The members' texts can be found at once, because importing indexes them without waiting for the background
+    /// task.
     #[test]
     fn the_texts_of_a_panels_members_are_indexed() {
         with_writer(|db| {

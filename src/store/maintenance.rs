@@ -29,9 +29,9 @@ impl Store {
         self.between_commits(|db| db.free_cache()).await
     }
 
-    /// Reads a file with the writer's connection, which is always open. Use this for what an idle server reads regularly:
-    /// it would keep a reading connection, and therefore its memory, from being closed. From a database server, reads as
-    /// usual, because changes must not wait for it.
+    /// Reads a file with the writer's connection, which is always open. Use this for periodic reads of an idle
+    /// server, which would otherwise keep a reader's connection and its memory in use. With a database server, reads
+    /// as usual, because changes must not wait for it.
     ///
     /// # Errors
     /// Returns `Closed`, or an error from the query.

@@ -1,6 +1,6 @@
-//! Membership of this process in the servers on one database. Its row says until when it counts as alive. A thread with
-//! its own connection renews the row, so that no other work of this process can delay the renewal. Behind a pooler,
-//! other work can, if it occupies all of the pooler's connections.
+//! This process's membership among the servers of a database. A row in the database states how long the process
+//! counts as alive. A thread with its own connection renews the row, so that no other work of this process can delay
+//! the renewal. Behind a pooler, other work can still delay it by occupying all of the pooler's connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,22 +20,24 @@ use crate::domain::id::AnalysisId;
 
 /// How long a server counts as alive after it renews its row.
 const LIFETIME: Duration = Duration::from_secs(10);
-/// Pause between two renewals.
+/// Interval between renewals.
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
-/// How long before its row expires a server stops its work, so that another server can take over.
+/// How long before its row expires a server stops its work, so that it never overlaps with the server that takes
+/// over.
 const STOP_EARLY: Duration = Duration::from_secs(2);
-/// Longest time since the last renewal, and between two, of a server that may judge whether others are alive. With a longer
-/// one, the database may have been away: the rows of the others may have expired only because of that.
+/// Maximum time since the last renewal, and between the last two, at which a server may declare others dead. After a
+/// longer gap, the database itself may have been unreachable, and the rows of the others may have expired only
+/// because of that.
 const MAX_GAP: Duration = Duration::from_secs(6);
-/// How long to wait for the answer to a renewal. After that, the process counts as cut off, and a new connection shows
-/// sooner than this one whether the database can be reached again.
+/// Timeout for a renewal. When it expires, the row is about to expire too, and a new connection finds out sooner than
+/// this one whether the database can be reached again.
 const RENEWAL_TIMEOUT: Duration = LIFETIME.saturating_sub(STOP_EARLY);
-/// Time to wait for the first row, and for its removal at the end.
+/// Timeout for adding the row at the start, and for removing it at the end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Stack size in bytes: the thread runs one small statement at a time.
+/// Stack size of the thread, in bytes; it runs one small statement at a time.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// A server's membership; ends when it is dropped.
+/// This process's membership. Dropping it ends the renewals.
 pub struct Membership {
     shared: Arc<SharedMembership>,
     notices: Option<RunNotices>,
@@ -48,23 +50,23 @@ struct SharedMembership {
     boot: Arc<str>,
     /// Number of live servers at the last renewal, including this one.
     alive: AtomicU32,
-    /// Number of times that this process has added its row.
+    /// Number of times that this process has added its row: once, and again whenever the row had expired.
     entries: AtomicU32,
     /// Whether a server that cannot share the database was started while this process had lost its connection.
     is_excluded: AtomicBool,
 }
 
 struct MembershipState {
-    /// When the last renewal was sent; the row expires a lifetime after that at the latest.
+    /// When the last successful renewal was sent; the row does not expire before a lifetime has passed since then.
     renewed: Instant,
-    /// When the others have had enough time to renew their rows, after the database may have been away.
+    /// When the others have had enough time to renew their rows since the database may have been unreachable.
     judges_from: Instant,
     is_leaving: bool,
 }
 
 impl MembershipState {
-    /// Records a renewal that was sent and answered at these times. After a long gap, and after a start, when it is not
-    /// known whether the database was away, the others get the time of a whole lease.
+    /// Records a renewal that was sent and answered at these times. After a long gap, and at the start, the database
+    /// may have been unreachable, so the others get a whole lifetime to renew their rows.
     fn record_renewal(&mut self, sent: Instant, answered: Instant, is_first: bool) {
         if is_first || sent.saturating_duration_since(self.renewed) > MAX_GAP {
             self.judges_from = answered + LIFETIME;
@@ -81,7 +83,8 @@ impl Membership {
     /// Adds this process to the servers on a database. `seed` must be random. Blocks.
     ///
     /// # Errors
-    /// `Conflict` if a server runs that cannot share the database; another error if the database cannot be written.
+    /// `Conflict` if a server that cannot share the database is running; another error if the database cannot be
+    /// written.
     pub(super) fn join(connector: Arc<DatabaseConnector>, seed: u128) -> Result<Self> {
         let now = clock::instant();
         let state = MembershipState {
@@ -127,71 +130,71 @@ impl Membership {
         })
     }
 
-    /// Name of this process in its leases.
+    /// Returns the unique name of this process, under which it holds leases.
     pub fn boot(&self) -> Arc<str> {
         Arc::clone(&self.shared.boot)
     }
 
-    /// Tells the other servers that a run has new events.
+    /// Announces to the other servers that a run has new events.
     pub fn announce_events(&self, id: &AnalysisId) {
         if let Some(notices) = &self.notices {
             notices.send_events(id);
         }
     }
 
-    /// Tells the server that drives a run that there is a command for it.
+    /// Announces to the server that executes a run that there is a command for it.
     pub fn announce_command(&self, id: &AnalysisId) {
         if let Some(notices) = &self.notices {
             notices.send_command(id);
         }
     }
 
-    /// Subscribes to the notices of other servers.
+    /// Subscribes to the announcements of other servers.
     pub fn watch_notices(&self) -> Option<NoticeWatch> {
         self.notices.as_ref().map(RunNotices::watch)
     }
 
-    /// Number of times that this process has added its row. It is more than 1 if the row had expired: then other
-    /// servers may have taken over some leases and deleted the reservations.
+    /// Returns how often this process has added its row. More than 1 means that the row had expired: other servers
+    /// may have taken over leases and deleted this server's reservations.
     pub fn entries(&self) -> u32 {
         self.shared.entries.load(Relaxed)
     }
 
-    /// Whether this process may still use its leases. False if it could not renew its row for so long that other
-    /// servers are about to take the leases over.
+    /// Returns whether this process may still use its leases: false if its row has not been renewed for so long that
+    /// other servers are about to take them over.
     pub fn is_current(&self, now: Instant) -> bool {
         now + STOP_EARLY < self.shared.state().renewed + LIFETIME
     }
 
-    /// Returns whether this process may declare servers dead whose rows have expired. It may not after it has lost the
-    /// database itself, until the others have had the time to renew their rows.
+    /// Returns a function that tells whether this process may declare servers dead whose rows have expired. It may
+    /// not if it has been cut off from the database itself, until the others have had time to renew their rows.
     pub fn may_declare_dead(&self) -> impl Fn() -> bool + Send + 'static {
         let shared = Arc::clone(&self.shared);
         move || shared.state().judges(clock::instant())
     }
 
-    /// Whether a server of an earlier version, which cannot share the database, was started while this process had lost
-    /// its connection. This process must then stop.
+    /// Returns whether a server of an earlier version, which cannot share the database, was started while this
+    /// process had lost its connection. This process must then stop.
     pub fn is_excluded(&self) -> bool {
         self.shared.is_excluded.load(Relaxed)
     }
 
-    /// Number of live servers at the last renewal, including this one.
+    /// Returns the number of live servers at the last renewal, including this one.
     pub fn alive(&self) -> u32 {
         self.shared.alive.load(Relaxed).max(1)
     }
 
-    /// Removes this process from the servers, which frees its leases.
+    /// Removes this process's row, which frees its leases. Waits for at most a few seconds.
     pub async fn leave(&self) {
         self.shared.ask_to_leave();
         let mut left = self.left.clone();
         let removed = left.wait_for(|left| *left);
-        // If the database does not answer, the row expires.
+        // If the database does not respond, the row expires on its own.
         let _ = tokio::time::timeout(ANSWER_TIMEOUT, removed).await;
     }
 }
 
-/// Opens a session that prevents servers of earlier versions from starting while it lasts.
+/// Opens a session that keeps servers of earlier versions from starting as long as it is open.
 fn fenced_session(connector: &DatabaseConnector) -> Result<Writer> {
     let db = connector.session()?;
     db.limit_answers(RENEWAL_TIMEOUT);
@@ -238,7 +241,8 @@ impl SharedMembership {
     fn enter(&self, db: &Writer) -> Result<()> {
         let sent = clock::instant();
         servers::enter(db, &self.boot, LIFETIME)?;
-        // Count first, so that a thread that sees this process as current also sees the new count.
+        // Counted before the renewal is recorded, so that a thread that sees the membership as current also sees the
+        // new count.
         self.entries.fetch_add(1, Relaxed);
         let answered = clock::instant();
         self.state().record_renewal(sent, answered, true);
@@ -264,7 +268,8 @@ impl SharedMembership {
                     let answered = clock::instant();
                     self.state().record_renewal(sent, answered, false);
                 }
-                // The name stays the same, so that leases that no server has taken over still belong to this one.
+                // The row had expired. Its name stays the same, so leases that no other server has taken over remain
+                // valid.
                 Ok(false) => drop(self.enter(&db)),
                 // The next renewal tries again.
                 Err(_) => continue,
@@ -298,7 +303,7 @@ mod tests {
         }
         assert!(state.judges(at(18)));
         assert!(!state.judges(at(19)), "it may have lost the database");
-        // The answer counts: until then, the others had no chance either.
+        // The time of the reply counts: until then, the others could not have renewed their rows either.
         state.record_renewal(at(19), at(22), false);
         for second in (20..=32).step_by(2) {
             state.record_renewal(at(second), at(second), false);

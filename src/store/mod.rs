@@ -93,14 +93,14 @@ pub struct StoreSettings {
     pub path: PathBuf,
 }
 
-/// Location of a database on a PostgreSQL server.
+/// Addresses of a database on a PostgreSQL server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerAddresses<'a> {
-    /// Address of the database, perhaps through a pooler.
+    /// Address of the database, possibly through a pooler.
     pub database: &'a str,
     /// Address of the same database without a pooler.
     pub direct: Option<&'a str>,
-    /// PEM text that replaces the built-in certificate authorities.
+    /// PEM text of certificate authorities that replace the built-in ones.
     pub authorities: Option<&'a str>,
 }
 
@@ -166,7 +166,7 @@ impl Store {
         Self::start(opened_database, Some(log), settings.path.clone())
     }
 
-    /// Connects to a PostgreSQL server like [`Store::open_on_server`], with only an address of the database.
+    /// Connects to a PostgreSQL server like [`Store::open_on_server`], without a direct address.
     ///
     /// # Errors
     /// Returns the same errors as [`Store::open_on_server`].
@@ -187,8 +187,8 @@ impl Store {
     /// Blocking.
     ///
     /// # Errors
-    /// Returns [`OpenError`] if the server is unreachable, the database is newer or belongs to another program, or the
-    /// direct address leads to another one.
+    /// Returns [`OpenError`] if the server is unreachable, the database is newer or belongs to another program, or
+    /// the direct address leads to a different database.
     pub fn open_on_server(
         addresses: ServerAddresses<'_>,
         folder: &Path,

@@ -295,7 +295,7 @@ mod tests {
                 nearest(db, &other_scope, ("p/vec", &[0.0, 1.0]), 9),
                 Ok(vec![])
             );
-            // A different dimension, and a different model.
+            // A vector of another dimension, and a vector of another model.
             assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
             assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));
             assert_eq!(delete_batch(db, &one.id, Some("p/vec")), Ok(false));

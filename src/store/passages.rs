@@ -27,7 +27,7 @@ impl PassageScope {
     pub fn of(db: &Reader, user: &UserId, documents: Option<&[DocumentId]>) -> Result<Self> {
         let mut ids = TermRuns::default();
         match documents {
-            // The index on a column keeps the rows for each value in order.
+            // The index on `user_id` keeps the rows of each user in order.
             None => db.each(
                 "SELECT id FROM passages WHERE user_id = ?1 ORDER BY id",
                 [user],

@@ -10,11 +10,11 @@ use crate::domain::time::Timestamp;
 /// A password reset request, as shown to admins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetRequest {
-    /// The account whose password was forgotten.
+    /// The account whose password is to be reset.
     pub user: UserId,
     /// Email address of the user.
     pub email: String,
-    /// Time of the request, or of the link if it was not requested.
+    /// When the user requested a reset; without a request, when an admin created the link.
     pub requested_at: Timestamp,
     /// Expiry of the link; `None` without a link.
     pub expires_at: Option<Timestamp>,
@@ -62,7 +62,7 @@ pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserI
         [hash],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    // Another server may have consumed it since.
+    // Another server may have consumed the link in the meantime.
     let is_taken = db.run("DELETE FROM password_resets WHERE hash = ?1", [hash])? > 0;
     let valid = stored_row.filter(|(_, expires)| is_taken && *expires > now);
     Ok(valid.map(|(user, _)| user))

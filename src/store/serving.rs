@@ -1,4 +1,4 @@
-//! Opens a store for serving, from a database that other processes may also serve from.
+//! The servers that share a database: joining them, and what a single server must do differently because of them.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::postgres::status::DatabaseServerStatus;
 use super::writer::WriteJob;
 
 impl Store {
-    /// Makes this process one of the servers of a database on a server, so that it can lease runs. `seed` is random.
-    /// Does nothing for a file. Blocks.
+    /// Registers this process as one of the servers of its database, so that it can lease runs. `seed` must be
+    /// random. Does nothing for a file. Blocks.
     ///
     /// # Errors
-    /// `Conflict` if a server of an earlier version runs, which cannot share the database; another error if the database
-    /// cannot be written.
+    /// `Conflict` if a server of an earlier version, which cannot share the database, is running; another error if
+    /// the database cannot be written.
     pub fn join_servers(&self, seed: u128) -> Result<()> {
         if !self.is_embedded() {
             let member = Membership::join(Arc::clone(&self.0.connector), seed)?;
@@ -24,13 +24,13 @@ impl Store {
         Ok(())
     }
 
-    /// This process among the servers of its database; `None` for a file, and for a process that runs nothing.
+    /// Returns this process's membership; `None` for a file, and in commands, which execute no runs.
     pub fn membership(&self) -> Option<&Membership> {
         self.0.membership.get()
     }
 
-    /// Makes a change like [`Store::write`], but in a transaction of its own: a change that waits for another server must
-    /// not make that server wait for what the changes before it have locked.
+    /// Makes a change like [`Store::write`], but in a transaction of its own. Use it for a change that may wait for
+    /// another server: in a shared transaction, it would hold the locks of earlier changes while it waits.
     ///
     /// # Errors
     /// Returns the same errors as [`Store::write`].
@@ -57,7 +57,7 @@ impl Store {
         }
     }
 
-    /// Number of servers that use the database, including this one.
+    /// Returns the number of servers that use the database, including this one.
     pub fn server_count(&self) -> u32 {
         self.membership().map_or(1, Membership::alive)
     }

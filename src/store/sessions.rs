@@ -151,7 +151,7 @@ pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
     db.run("DELETE FROM sessions WHERE expires <= ?1", [now])
 }
 
-/// Number of columns in the table.
+/// Number of columns of `sessions` that `from_row` reads.
 const COLUMNS: usize = 9;
 
 /// Reads columns by position rather than by name, like `users::from_columns`.

@@ -26,7 +26,7 @@ pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Sets a value unless there is one.
+/// Sets a value unless the key already has one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

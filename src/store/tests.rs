@@ -1,4 +1,4 @@
-//! Tests the guarantees for every closure: each has its own transaction, even if several share a commit.
+//! Tests that each closure has its own transaction, even if several share a commit, and that failures are reported.
 
 mod folder;
 
@@ -133,7 +133,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add_change(1),
-            // SQLite also does this when the disk is full.
+            // SQLite also rolls back the whole transaction when the disk is full.
             Box::new(|db| db.run_control("ROLLBACK").map(|()| 2)),
             add_change(3),
         ],
@@ -152,7 +152,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add_change(1)).expect("room");
         assert!(!is_full(&store));
-        // The disk has space, but the database must not grow, as under a quota.
+        // Limits the size of the database, as a quota would, although the disk has space.
         let pages = |pages: &'static str| {
             store
                 .write_now(move |db| db.run_batch(&format!("PRAGMA max_page_count = {pages}")))
@@ -162,7 +162,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let large = |db: &Writer| settings::set(db, "test", &"x".repeat(100_000));
         assert_eq!(store.write_now(large), Err(StoreError::Full));
         assert!(is_full(&store), "floor {floor}");
-        // A commit that writes nothing proves nothing.
+        // A commit without changes does not show that there is space.
         store.write_now(|_| Ok(())).expect("nothing to write");
         assert!(is_full(&store));
         assert_eq!(store.check(), Ok(()));
@@ -347,7 +347,7 @@ fn a_briefly_empty_file_is_read_again() {
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
-    // The connection that read it is discarded along with its cache.
+    // The connection that read the empty file is discarded along with its cache.
     assert!(store.check().is_err());
     std::fs::write(&path, &intact_bytes).expect("written");
     // The first probe may still use the connection that read the empty file.

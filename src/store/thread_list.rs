@@ -54,7 +54,7 @@ pub fn list_of(
     cursor: Option<&(Timestamp, ThreadId)>,
     filter: &ThreadFilter,
 ) -> Result<Vec<ThreadRow>> {
-    // -1 matches either; `~` sorts after every ID.
+    // -1 matches both values. `~` sorts after every ID, so without a cursor the list starts at the newest.
     let choice = |wanted: Option<bool>| wanted.map_or(-1, i64::from);
     let turn = filter.turn.clone().unwrap_or_default();
     let mut params = vec![
@@ -80,7 +80,7 @@ pub fn list_of(
     db.all(&sql, params.as_slice(), from_row)
 }
 
-/// Lists those of the threads that are in `ids` or whose title contains the text.
+/// Lists the threads that are in `ids` or whose title contains the text.
 fn list_matching(
     db: &Reader,
     user: &UserId,

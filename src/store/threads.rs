@@ -24,19 +24,19 @@ const ANSWER_BEGINNING: i64 = 1_000;
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
-    /// ID of the thread.
+    /// Unique on the server, and increasing with the creation time.
     pub id: ThreadId,
-    /// Title shown in the history.
+    /// Title shown in the history; initially derived from the first question.
     pub title: String,
-    /// Time of the first question.
+    /// When the first question was asked.
     pub created: Timestamp,
-    /// Time of the newest question.
+    /// When the newest question was asked.
     pub updated: Timestamp,
-    /// Whether the thread is pinned.
+    /// Whether the user has pinned the thread to the top of the list.
     pub is_pinned: bool,
-    /// Whether the thread is archived.
+    /// Whether the user has moved the thread out of the list.
     pub archived: bool,
-    /// The project that contains the thread.
+    /// The project that contains the thread; `None` outside of projects.
     pub project: Option<ProjectId>,
     /// Number of turns.
     pub turns: u64,
@@ -51,21 +51,21 @@ pub struct ThreadRow {
 /// A turn in a list of turns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnRow {
-    /// ID of the analysis that answered the turn.
+    /// The analysis that answers the turn's question; it also identifies the turn.
     pub id: AnalysisId,
-    /// The preceding turn.
+    /// The preceding turn; `None` for the first one.
     pub parent: Option<AnalysisId>,
     /// The question that the turn begins with.
     pub question: String,
-    /// Status of the turn's analysis.
+    /// Status of that analysis.
     pub status: Status,
-    /// The final answer.
+    /// The final answer; `None` if there is none, or not yet.
     pub answer: Option<String>,
     /// The text that a stopped turn wrote before it ended, in a list of turns with panels.
     pub partial: Option<String>,
-    /// Why there is no answer.
+    /// Why there is no answer; `None` if there is one or the run has not ended.
     pub error: Option<String>,
-    /// Pattern ID.
+    /// ID of the pattern that the analysis used.
     pub pattern: String,
     /// The panel; empty in a list of turns without it.
     pub members: Vec<Member>,
@@ -78,7 +78,7 @@ pub struct TurnRow {
 pub struct TurnLocation {
     /// The thread that contains the analysis.
     pub thread: ThreadId,
-    /// The preceding turn.
+    /// The preceding turn; `None` for the first one.
     pub parent: Option<AnalysisId>,
     /// Number of the turn on its path, starting at 1.
     pub turn: u64,
@@ -91,11 +91,11 @@ pub struct TurnLocation {
 /// A change to a thread; absent fields remain unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadChange {
-    /// New title.
+    /// New title; `None` keeps the current one.
     pub title: Option<String>,
-    /// Whether the thread is pinned.
+    /// Whether to pin or unpin the thread.
     pub pinned: Option<bool>,
-    /// Whether the thread is archived.
+    /// Whether to archive or unarchive the thread.
     pub archived: Option<bool>,
     /// The thread's project; `Some(None)` removes it from its project.
     pub project: Option<Option<ProjectId>>,

@@ -1,6 +1,6 @@
-//! Moves a whole database between a SQLite file and a PostgreSQL server: reads the source under a lock that keeps
-//! others from changing it, and fills the target in one transaction. Copies every table of the schema in the order of
-//! its keys; hashing, original files, and folders are the caller's.
+//! Moves a whole database between a SQLite file and a PostgreSQL server: reads the source under a lock that prevents
+//! changes, and fills the target in one transaction. Copies every table of the schema in the order of its primary
+//! key. The caller handles hashing, original files, and folders.
 
 pub(super) mod error;
 mod rows;
@@ -20,7 +20,8 @@ pub use rows::{CopiedTable, ReplacedNul};
 
 type Result<T> = std::result::Result<T, TransferError>;
 
-/// Tables that are not copied: unfinished uploads, whose bytes are in files or in a table that one engine has.
+/// Tables that are not copied: those of unfinished uploads, whose bytes are in files or in a table that only one
+/// engine has.
 const LEFT_BEHIND: &[&str] = &["uploads", "upload_parts"];
 
 /// A table of the schema, with what is needed to read it in the order of its primary key.
@@ -33,20 +34,19 @@ pub struct TransferTable {
     key: Vec<usize>,
 }
 
-/// A database to read, which nobody can change until it is dropped.
+/// A database to read. Until this is dropped, no one can change the database.
 pub struct TransferSource(Writer);
 
-/// A database to fill. Unless [`TransferTarget::finish`] succeeds, nothing of it remains on a server, and a file is
-/// unfinished.
+/// A database to fill. Unless [`TransferTarget::finish`] succeeds, a server keeps nothing of it, and a file is left
+/// incomplete.
 pub struct TransferTarget(Writer);
 
 impl TransferSource {
-    /// Opens a file, which keeps every other process from writing to it. Neither the file nor its log is changed.
-    /// Blocks.
+    /// Opens a file, and keeps every other process from writing to it. Changes neither the file nor its log. Blocks.
     ///
     /// # Errors
-    /// `Open` if it is not a database of Quire, or another process writes to it for long; `Older` if it must be migrated
-    /// first; `UnknownTable` if it has a table that would be lost.
+    /// `Open` if the file is not a Quire database, or another process keeps it locked; `Older` if it must be migrated
+    /// first; `UnknownTable` if it contains a table that would be lost.
     pub fn open_file(path: &Path) -> Result<Self> {
         let db = Writer::open_unchanged(path)?;
         file::check_version(&db)?;
@@ -57,14 +57,15 @@ impl TransferSource {
     /// Opens a database on a server, and locks its tables against changes. Blocks.
     ///
     /// # Errors
-    /// `Unreachable` without a connection; `InUse` if a Quire server is using it; `PendingCommands` if commands have not
-    /// been carried out; otherwise the same errors as [`TransferSource::open_file`].
+    /// `Unreachable` without a connection; `InUse` if a Quire server is using the database; `PendingCommands` if
+    /// commands to runs have not been executed; otherwise the same errors as [`TransferSource::open_file`].
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::check_version(&db)?;
         server::begin(&db)?;
         exclude_earlier_servers(&db)?;
-        // Before the lock, so that a server in use is not disturbed, and again when none can start any more.
+        // Checked before locking, so that a server in use is not disturbed, and again once no server can start
+        // anymore.
         server::check_unused(&db)?;
         server::lock_tables(&db, &table_names(), server::LockMode::KeepUnchanged)?;
         server::check_unused(&db)?;
@@ -81,12 +82,12 @@ impl TransferSource {
         Ok(Self(db))
     }
 
-    /// Whether the database is on a server.
+    /// Returns whether the database is on a server.
     pub fn is_server(&self) -> bool {
         self.0.kind() == EngineKind::Postgres
     }
 
-    /// Returns the connection, for what is not in the shared tables.
+    /// Returns the connection, for data outside the shared tables.
     pub fn reader(&self) -> &Reader {
         &self.0
     }
@@ -126,18 +127,18 @@ impl TransferTarget {
         Ok(Self(db))
     }
 
-    /// Begins to fill an empty database on a server, whose tables are created if necessary. Blocks.
+    /// Starts filling an empty database on a server, creating its tables if necessary. Blocks.
     ///
     /// # Errors
-    /// `Unreachable` without a connection; `Encoding` if it is not UTF-8; `NotEmpty` or `Open` if it is not empty; `InUse`
-    /// if a Quire server is using it.
+    /// `Unreachable` without a connection; `Encoding` if the database does not use UTF-8; `NotEmpty` or `Open` if it
+    /// is not empty; `InUse` if a Quire server is using it.
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::begin(&db)?;
         server::check_encoding(&db)?;
         let created = server::create_tables(&db, migrate::CURRENT_SCHEMA);
         created.map_err(|error| match error {
-            // A server that starts, or another migration, has the lock.
+            // A server that is starting, or another migration, holds the lock.
             OpenError::Busy if !db.is_broken() => TransferError::InUse,
             error => error.into(),
         })?;
@@ -159,13 +160,13 @@ impl TransferTarget {
         Ok(Self(db))
     }
 
-    /// Returns the connection, for what is not in the shared tables.
+    /// Returns the connection, for data outside the shared tables.
     pub fn writer(&self) -> &Writer {
         &self.0
     }
 
-    /// Rebuilds what is derived from the rows: the full-text index, and the next numbers of generated keys. A file does
-    /// both with each row.
+    /// Rebuilds data derived from the rows: the full-text index, and the next values of generated keys. Does nothing
+    /// for a file, where both are updated with each row.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -176,10 +177,11 @@ impl TransferTarget {
         }
     }
 
-    /// Commits.
+    /// Commits the transaction.
     ///
     /// # Errors
-    /// `UnknownCommit` if the server was lost before it answered; another error if nothing is stored.
+    /// `UnknownCommit` if the connection was lost before the server replied; after any other error, nothing has been
+    /// stored.
     pub fn finish(self) -> Result<()> {
         let committed = self.0.run_control("COMMIT");
         match committed {
@@ -205,8 +207,8 @@ impl TransferTable {
         }
     }
 
-    /// Copies all rows in the order of the key, and passes their canonical encoding to `digest`. `progress` gets the
-    /// number of rows so far.
+    /// Copies all rows in the order of the primary key, and passes their canonical encoding to `digest`. `progress`
+    /// receives the number of rows copied so far.
     ///
     /// # Errors
     /// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target refuses rows; another error if a database
@@ -221,8 +223,8 @@ impl TransferTable {
         rows::copy(self, &source.0, &target.0, digest, progress)
     }
 
-    /// Reads all rows of the target in the order of the key, and passes their canonical encoding to `digest`. Returns
-    /// their number.
+    /// Reads all rows of the target in the order of the primary key, and passes their canonical encoding to `digest`.
+    /// Returns the number of rows.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -243,7 +245,7 @@ fn connect(address: &str, authorities: Option<&str>) -> Result<Writer> {
     })
 }
 
-/// Excludes servers of a version without leases, which have no row in `servers`.
+/// Excludes servers of versions without leases, which have no row in `servers`.
 fn exclude_earlier_servers(db: &Writer) -> Result<()> {
     earlier_version::exclude(db).map_err(|error| match error {
         StoreError::Conflict(_) => TransferError::InUse,
@@ -267,7 +269,8 @@ mod tests {
     use crate::store::tests::Folder;
     use crate::store::{Store, StoreSettings, settings};
 
-    /// A process that was killed leaves a log, and a backup that was copied into place has none and another mode.
+    /// A killed process leaves a log behind; a backup that was copied into place has no log, and another journal
+    /// mode.
     #[test]
     fn a_source_is_not_changed() {
         let folder = Folder::new();

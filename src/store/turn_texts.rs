@@ -1,6 +1,6 @@
 //! The full-text index of threads: the question, the answer, and the members' texts of each turn. Written when an
-//! analysis is stored and when it ends, and again for one from an archive or an older database, which may not have a
-//! thread yet.
+//! analysis is stored and when it ends, and rewritten for analyses from archives and older databases, which may not
+//! have a thread yet.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,13 +24,13 @@ const MAX_TEXT: usize = 64 << 10;
 const MAX_MEMBER_TEXT: usize = 16 << 10;
 /// Maximum number of bytes to index of all members' texts of a turn.
 const MAX_MEMBERS_TEXT: usize = 256 << 10;
-/// Maximum number of older turns to index per transaction, which keeps other writes waiting.
+/// Maximum number of older turns to index per transaction, because other writes must wait for it.
 pub const MAX_OLDER: u32 = 20;
-/// Name of the setting with the last older turn whose members' texts were indexed.
+/// Name of the setting that records the last older turn whose members' texts were indexed.
 const PROGRESS_SETTING: &str = "turn_texts.members_indexed_down_to";
 /// The setting's value when no older turns remain.
 const ALL_INDEXED: &str = "all";
-/// Begins each member's text in the indexed answer: after it, the member's letter and a newline.
+/// Precedes each member's text in the indexed answer, together with the member's letter and a newline.
 const MEMBER_MARK: char = '\u{1e}';
 /// Maximum number of turns to add per statement.
 const MAX_ROWS: usize = 500;
@@ -66,13 +66,13 @@ impl SearchScope {
 /// A turn that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnMatch {
-    /// The turn.
+    /// The analysis of the turn.
     pub analysis: AnalysisId,
-    /// The question, as far as it is indexed.
+    /// The indexed beginning of the question.
     pub question: String,
-    /// The answer, as far as it is indexed.
+    /// The indexed beginning of the answer.
     pub answer: String,
-    /// The members' texts, as far as they are indexed, newest stage first, each with the member's letter.
+    /// The members' texts, as far as they were indexed, newest stage first, each with the member's letter.
     pub members: Vec<(char, String)>,
 }
 
@@ -119,13 +119,13 @@ pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
     search::index_turn(db, id, (question, answer, &terms))
 }
 
-/// Appends each text of a member that differs from the final answer. Those of the last stages come first, so that these
+/// Appends the members' texts that differ from the final answer. Those of the last stages come first, so that they
 /// are complete if not everything fits.
 fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     let plan: String = db.query_one("SELECT plan FROM analyses WHERE id = ?1", [id], |row| {
         row.get(0)
     })?;
-    // An unreadable plan has no panel: one old row must not keep a database from opening.
+    // An unreadable plan has no panel, because one invalid old row must not keep the database from opening.
     let stages = serde_json::from_str::<PlannedStages>(&plan).unwrap_or_default();
     let is_panel = |stage: usize| {
         let stage = stages.stages.get(stage);
@@ -138,7 +138,7 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
         [id],
         |row| {
             let (stage, member): (i64, i64) = (row.get(0)?, row.get(1)?);
-            // An unreadable answer has no text, for the same reason.
+            // For the same reason, an unreadable answer has no text.
             let found = serde_json::from_str::<StageAnswer>(row.text(2)?).ok();
             let text = found.filter(|found| is_panel(stage as usize) && (found.answered() || found.is_partial()));
             let text = text.map(|found| found.text).unwrap_or_default();
@@ -153,7 +153,7 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     )
 }
 
-/// Whether turns remain that were stored before members' texts were indexed.
+/// Returns whether turns remain that were stored before members' texts were indexed.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -161,8 +161,8 @@ pub fn has_older(db: &Reader) -> Result<bool> {
     Ok(settings::get(db, PROGRESS_SETTING)?.as_deref() != Some(ALL_INDEXED))
 }
 
-/// Indexes the members' texts of the next few turns that were stored before these were indexed, newest first. Returns
-/// whether turns remain. The progress is stored in the same transaction.
+/// Indexes the members' texts of the next few turns that were stored before such texts were indexed, newest first.
+/// Returns whether turns may remain. Stores the progress in the same transaction.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
@@ -174,7 +174,7 @@ pub fn index_older(db: &Writer, limit: u32) -> Result<bool> {
     advance(db, ids.last())
 }
 
-/// Passes over the next turn that was stored before members' texts were indexed, which stays as it is. Returns its ID.
+/// Skips the next turn that was stored before members' texts were indexed, leaving it unchanged. Returns its ID.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
@@ -185,7 +185,7 @@ pub fn skip_older(db: &Writer) -> Result<Option<String>> {
 }
 
 fn next_older(db: &Reader, limit: u32) -> Result<Vec<String>> {
-    // `~` sorts after every ID.
+    // Without progress, the first turn is the newest, because `~` sorts after every ID.
     let before = settings::get(db, PROGRESS_SETTING)?.unwrap_or_else(|| "~".to_owned());
     if before == ALL_INDEXED {
         return Ok(Vec::new());
@@ -197,15 +197,16 @@ fn next_older(db: &Reader, limit: u32) -> Result<Vec<String>> {
     )
 }
 
-/// Stores that the older turns are indexed down to this one; without one, none remain. Returns whether turns remain.
+/// Records that turns have been indexed down to `last`; `None` means that no older ones remain. Returns whether turns
+/// may remain.
 fn advance(db: &Writer, last: Option<&String>) -> Result<bool> {
     let progress = last.map_or(ALL_INDEXED, String::as_str);
     settings::set(db, PROGRESS_SETTING, progress)?;
     Ok(last.is_some())
 }
 
-/// Adds the text of turns that do not have any yet, from conversations that had one member. Each statement adds many
-/// rows, because FTS5 writes its changes to the database at the start of each statement that may be rolled back.
+/// Adds the texts of turns that have none yet, from conversations with a single member. Each statement adds many
+/// rows, because FTS5 flushes its changes at the start of each statement that may be rolled back.
 ///
 /// # Errors
 /// Returns an error if a turn already has text, there is no such analysis, or the database cannot be written.

@@ -11,9 +11,9 @@ use crate::domain::time::Timestamp;
 /// A declared upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// The client's `sessionId`.
+    /// Chosen by the client, which sends it as `sessionId`.
     pub id: UploadId,
-    /// Owner.
+    /// The user who is uploading the file.
     pub user: UserId,
     /// File name, sanitized.
     pub file_name: String,
@@ -32,9 +32,9 @@ pub struct Upload {
 /// An uploaded part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadPart {
-    /// Index, starting at 0.
+    /// Index of the part, starting at 0.
     pub number: u32,
-    /// Size in bytes.
+    /// Size of the part, in bytes.
     pub size: u64,
 }
 

@@ -272,7 +272,7 @@ mod tests {
                 outcome: CallEnd::Failed,
                 ..call_charge("a/x", false, 1)
             };
-            // Days in January and February 1970.
+            // Days 30 and 31 are in January 1970, day 32 in February.
             add(db, &id, 30, &call_charge("a/x", false, 1))?;
             add(db, &id, 31, &call_charge("a/x", false, 1))?;
             add(db, &id, 32, &call_charge("a/x", true, 1))?;

@@ -210,7 +210,7 @@ pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
 /// cannot be written.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let is_deleted = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
-    // The only user data that is stored by key.
+    // The only data of a user whose rows do not refer to the account.
     comparisons::set_compare_interval(db, id, None)?;
     if is_deleted && count(db)? > 0 {
         check_admin_remains(db)?;
@@ -218,7 +218,7 @@ pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     Ok(is_deleted)
 }
 
-/// Keeps other servers from changing who is an admin until the end of the transaction.
+/// Keeps other servers from changing who is an admin, until the end of the transaction.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -227,7 +227,7 @@ pub fn lock_roles(db: &Writer) -> Result<()> {
 }
 
 fn check_admin_remains(db: &Writer) -> Result<()> {
-    // After the change: a server that waits here sees what was committed in the meantime.
+    // Locked after the change, so that a server that waits here then sees what was committed in the meantime.
     lock_roles(db)?;
     let left = db.query_optional(
         "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1",

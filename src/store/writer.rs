@@ -29,9 +29,9 @@ pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 pub(super) enum WriteJob {
     /// Make a change.
     Change(Work),
-    /// Make a change in a transaction of its own, which has no locks of other changes while it waits for its own.
+    /// Make a change in a transaction of its own, so that it holds no locks of other changes while it waits.
     ChangeAlone(Work),
-    /// Read or free memory between two transactions.
+    /// Run a closure between two transactions, to read or to free memory.
     Between(Box<dyn FnOnce(&Writer) + Send>),
     /// Checkpoint the whole log.
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
@@ -42,7 +42,8 @@ pub(super) enum WriteJob {
 }
 
 impl WriteJob {
-    /// Runs a command that is not a change. Without a log, as with a server, there is nothing to empty or follow.
+    /// Runs a command that is not a change. With a database server, there is no log, so there is nothing to empty or
+    /// follow.
     fn run_command(self, db: &Writer, log: Option<&mut WalLog>) {
         match (self, log) {
             (Self::Change(_) | Self::ChangeAlone(_), _) => {}
@@ -129,7 +130,7 @@ fn process_jobs(
     }
 }
 
-/// Replaces a connection that was lost. Without a new one, every job is refused as it begins.
+/// Replaces a lost connection. If that fails, each job is refused when it starts.
 fn replace_broken(db: &mut Writer, reopen: &dyn Fn() -> Result<Writer>, health: &StoreHealth) {
     if !db.is_broken() {
         return;
@@ -166,7 +167,7 @@ fn commit_group(
         for verdict in verdicts {
             (verdict.answer)(commit.clone());
         }
-        // The connection may have been lost midway: the jobs that have not begun need another one.
+        // If the connection was lost midway, the remaining jobs need a new one.
         if waiting.len() > 0 {
             replace_broken(db, reopen, health);
         }
@@ -193,7 +194,7 @@ fn run_transaction(
     let commit = db
         .run_control("COMMIT")
         .or_else(|error| match db.lost_commit() {
-            // It may have been carried out: the error is only that there was no answer.
+            // The commit may have been executed; only the reply is missing.
             Some(mark) => lost_commit::settle(&mark, reopen),
             None => Err(rollback_error(db, error)),
         });
@@ -219,7 +220,7 @@ fn run_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<(
     if !db.in_transaction() {
         return Err(match went {
             Err(StoreError::Full) => StoreError::Full,
-            // Without a commit, a server stores nothing: the whole group can be repeated.
+            // Nothing was committed, so the whole group can be retried.
             _ if db.lost_connection() => StoreError::Busy,
             _ => StoreError::Failed("the transaction was lost".into()),
         });

@@ -1,4 +1,4 @@
-//! TLS client side for the servers that the operator names: a database and Redis. The server's certificate is always
+//! TLS client side for connections to the operator's database and Redis server. The server's certificate is always
 //! verified.
 
 use std::sync::Arc;

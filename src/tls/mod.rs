@@ -79,7 +79,7 @@ impl CertificateResolver {
     /// Same as [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried
     /// again until they change.
     pub fn refresh(&self, force: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
-        // Taken before reading, so that a change during the read is noticed the next time.
+        // Read before the files, so that a change while they are read is noticed the next time.
         let stamps = self.files.stamps();
         {
             let mut seen_stamps = self

@@ -10,7 +10,7 @@ pub(super) struct Validity {
     pub until: Timestamp,
 }
 
-// DER tags.
+// DER tags of the elements that are parsed.
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
@@ -24,7 +24,7 @@ impl Validity {
         if rest.first() == Some(&VERSION) {
             rest = split_element(rest)?.2;
         }
-        // Serial number, signature algorithm, issuer.
+        // Skip the serial number, the signature algorithm, and the issuer.
         for _ in 0..3 {
             rest = split_element(rest)?.2;
         }
@@ -113,7 +113,7 @@ mod tests {
         for length in 0..der.len() {
             assert_eq!(Validity::parse(&der[..length]), None, "{length}");
         }
-        // Any byte at any position results in a value or `None`, never a panic.
+        // Parsing a certificate with any byte replaced must not panic.
         for place in 0..der.len() {
             for byte in [0, 0x30, 0x7f, 0x80, 0x84, 0xff] {
                 let mut damaged = der.clone();

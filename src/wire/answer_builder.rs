@@ -20,7 +20,7 @@ pub(super) struct AnswerBuilder {
     text: String,
     reasoning: String,
     extras: Extras,
-    /// Number of alternatives in the log probabilities so far.
+    /// Number of tokens and alternatives in the log probabilities so far.
     alternatives: usize,
     calls: ToolCallBuilder,
     splitter: ReasoningSplitter,
@@ -61,12 +61,12 @@ impl AnswerBuilder {
         self.cannot_retract = true;
     }
 
-    /// Whether a closing marker without an opening one has ended the reasoning.
+    /// Returns whether a closing marker without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.splitter.was_closed()
     }
 
-    /// Whether a choice is the requested one: the first that arrives, whatever its index.
+    /// Returns whether a choice is the requested one: the first that arrives, whatever its index.
     pub fn is_requested_choice(&mut self, choice: u64) -> bool {
         *self.choice.get_or_insert(choice) == choice
     }
@@ -76,7 +76,7 @@ impl AnswerBuilder {
         self.splitter.push(piece, &mut self.new_pieces);
     }
 
-    /// Whether a text equals the whole answer so far.
+    /// Returns whether a text equals the whole answer so far.
     pub fn is_whole_text(&self, text: &str) -> bool {
         let text = text.trim();
         !text.is_empty() && text == self.text.trim()
@@ -116,7 +116,7 @@ impl AnswerBuilder {
         let Some(item) = items.find(|item| item["index"] == index) else {
             return;
         };
-        // The index was needed only to find the block.
+        // The index was needed only to find the block; the vendor does not accept it back.
         if let Some(item) = item.as_object_mut() {
             item.remove("index");
         }
@@ -149,7 +149,7 @@ impl AnswerBuilder {
             let top_counts = top_counts.map(|top| 1 + top.map_or(0, Vec::len));
             self.alternatives += top_counts.sum::<usize>();
             if self.alternatives > MAX_ALTERNATIVES {
-                // Incomplete log probabilities would look like complete ones.
+                // A part of the log probabilities would look like all of them, so all are dropped.
                 self.extras.logprobs = None;
                 return;
             }
@@ -234,12 +234,12 @@ impl AnswerBuilder {
         self.is_done = true;
     }
 
-    /// Whether no further event can change the answer.
+    /// Returns whether no further event can change the answer.
     pub fn is_over(&self) -> bool {
         self.is_done || self.error.is_some()
     }
 
-    /// Whether there is a finish reason: only usage may still follow.
+    /// Returns whether there is a finish reason: only usage may still follow.
     pub fn is_complete(&self) -> bool {
         self.finish_reason.is_some()
     }
@@ -255,7 +255,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Whether any part of the answer has arrived.
+    /// Returns whether any part of the answer has arrived.
     pub fn has_begun(&self) -> bool {
         !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty()
     }
@@ -335,7 +335,7 @@ impl AnswerBuilder {
         }
         let result = self.answer(request);
         if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
-            // Only whitespace: emitting it would prevent a retry.
+            // The answer is only whitespace, and emitting it would prevent a retry.
             deltas.clear();
         }
         (deltas, result)
@@ -354,7 +354,8 @@ impl AnswerBuilder {
         };
         let is_blank = self.text.trim().is_empty() && calls.is_empty();
         let finish = match finish {
-            // Some vendors report "stop" after a call, or report calls without sending any.
+            // Some vendors report "stop" although the answer contains a call, or report calls although it contains
+            // none.
             Finish::Stop if !calls.is_empty() || (is_blank && had_calls) => Finish::ToolCalls,
             Finish::ToolCalls if calls.is_empty() && !is_blank => Finish::Stop,
             finish => finish,
@@ -368,7 +369,7 @@ impl AnswerBuilder {
         }
         let usage = self.usage(request, &calls);
         let mut extras = self.extras;
-        // A block whose end is missing still contains its index, and the vendor would refuse it.
+        // A block whose end never arrived still contains its index, which the vendor would refuse.
         let blocks = extras
             .reasoning
             .iter_mut()
@@ -437,7 +438,7 @@ impl AnswerBuilder {
     }
 }
 
-/// Maximum plausible token count of one call; a larger one would corrupt a month's budget.
+/// Maximum plausible number of tokens of one call. A larger number is an error that would use up a month's budget.
 const MAX_TOKENS: u64 = 50_000_000;
 
 /// Merges fragments: strings are appended, other values are replaced.

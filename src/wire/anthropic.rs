@@ -199,8 +199,8 @@ fn output_config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
     config.as_object_mut().expect("it was made an object above")
 }
 
-/// Whether the model decides how much it thinks, as a client of Anthropic's API can request. Without an effort,
-/// this is about the same as high effort.
+/// Returns whether the model decides how much it thinks, as a client of Anthropic's API can request. Without an
+/// effort, this is about the same as high effort.
 fn is_adaptive(request: &ModelRequest) -> bool {
     let passthrough = request.passthrough.as_deref();
     passthrough.is_some_and(|passthrough| {
@@ -219,7 +219,7 @@ fn client_budget(request: &ModelRequest) -> Option<&Value> {
     is_budget.then_some(thinking)
 }
 
-/// Whether the model has called a tool and the thinking blocks that it requires with the result are missing.
+/// Returns whether the model has called a tool and the thinking blocks that it requires with the result are missing.
 fn lacks_thinking_blocks(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
     let last = messages.find(|message| !message.calls.is_empty());
@@ -342,7 +342,7 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
             read_stop_reason(builder, &data["delta"]);
         }
         "message_stop" => builder.end(),
-        // `ping`, block ends, and events that the vendor may add later.
+        // This covers `ping`, the ends of blocks, and events that the vendor may add later.
         _ => {
             if let Some(error) = refusal::reported_error(&data) {
                 builder.fail(refusal::parse_stream_error(error));
@@ -406,7 +406,8 @@ fn read_stop_reason(builder: &mut AnswerBuilder, stop: &Value) {
     builder.set_finish_reason(reason);
 }
 
-/// Reads usage. Counts are cumulative. For an answer made in several steps, each step is listed and billed.
+/// Reads usage. Counts are cumulative. If an answer was made in several steps, each step is listed and billed
+/// separately.
 fn read_usage(builder: &mut AnswerBuilder, usage: &Value) {
     let steps = usage["iterations"]
         .as_array()

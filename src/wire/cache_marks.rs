@@ -39,7 +39,7 @@ pub(super) fn mark_after(block: &Value) -> Result<Option<CacheMark>, RequestErro
     Ok(block_mark(block)?.map(|control| CacheMark { end: None, control }))
 }
 
-/// Whether a request has cache markers.
+/// Returns whether a request has cache markers.
 pub fn has_marks(turns: &[Message], tools: Option<&Tools>) -> bool {
     let mut tools = tools.into_iter().flat_map(|tools| &tools.list);
     turns.iter().any(|turn| !turn.cache_marks.is_empty())
@@ -59,7 +59,7 @@ pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     marks
 }
 
-/// Separator of joined texts.
+/// Separator between joined instructions.
 const INSTRUCTION_SEPARATOR: &str = "\n\n";
 
 /// Shifts the markers of a text by the length, in bytes, of the text before it.

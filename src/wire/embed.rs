@@ -16,11 +16,11 @@ const MAX_BYTES: usize = 2_000_000;
 /// An embeddings request of a client.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EmbeddingRequest {
-    /// Model ID.
+    /// Model ID, as the client sent it.
     pub model: String,
-    /// Texts, in order.
+    /// Texts to embed, in order.
     pub texts: Vec<String>,
-    /// Dimensions of the vectors, if the model can choose.
+    /// Number of dimensions of the vectors; `None` for the model's default.
     pub dimensions: Option<u32>,
     /// Whether vectors are sent as base64 of little-endian 32-bit floats, which OpenAI's client requests.
     pub is_base64: bool,
@@ -187,7 +187,7 @@ pub fn ignored_fields(kind: Option<ApiFormat>, request: &EmbeddingRequest) -> Ve
 pub struct EmbeddingResponse {
     /// One vector per text.
     pub vectors: Vec<Vec<f32>>,
-    /// Input tokens.
+    /// Number of input tokens, if the provider reports it.
     pub tokens: Option<u64>,
     /// Fields of the request that the model refused and that were omitted.
     pub omitted: Vec<String>,

@@ -37,7 +37,7 @@ pub(super) fn unwrap_block(item: &Value) -> Option<Value> {
     (is_signed_thought(&block) || is_opaque(&block)).then_some(block)
 }
 
-/// Whether the block is one of OpenRouter's `reasoning_details`, which are sent back unchanged.
+/// Returns whether the block is one of OpenRouter's `reasoning_details`, which are sent back unchanged.
 fn is_opaque(item: &Value) -> bool {
     let kind = item["type"].as_str().unwrap_or_default();
     kind.starts_with("reasoning.")

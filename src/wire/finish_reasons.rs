@@ -5,17 +5,17 @@ use crate::domain::chat::Finish;
 /// Documented finish reasons of a regular end, in lowercase. Routers pass on the reason from the model's own
 /// vendor, so one table serves every API format.
 const REGULAR_REASONS: &[(&str, Finish)] = &[
-    // OpenAI, Gemini, Ollama, and most others.
+    // Used by OpenAI, Gemini, Ollama, and most others.
     ("stop", Finish::Stop),
     ("length", Finish::Length),
     ("max_tokens", Finish::Length),
     ("tool_calls", Finish::ToolCalls),
     ("function_call", Finish::ToolCalls),
     ("content_filter", Finish::ContentFilter),
-    // Responses.
+    // Used by OpenAI's Responses.
     ("completed", Finish::Stop),
     ("max_output_tokens", Finish::Length),
-    // Anthropic, and Bedrock's Converse.
+    // Used by Anthropic, and by Bedrock's Converse.
     ("end_turn", Finish::Stop),
     ("stop_sequence", Finish::Stop),
     ("tool_use", Finish::ToolCalls),
@@ -25,30 +25,30 @@ const REGULAR_REASONS: &[(&str, Finish)] = &[
     ("refusal", Finish::ContentFilter),
     ("guardrail_intervened", Finish::ContentFilter),
     ("content_filtered", Finish::ContentFilter),
-    // Mistral.
+    // Used by Mistral.
     ("model_length", Finish::Length),
-    // Together, Text Generation Inference.
+    // Used by Together and by Text Generation Inference.
     ("eos", Finish::Stop),
     ("eos_token", Finish::Stop),
-    // Cohere.
+    // Used by Cohere.
     ("complete", Finish::Stop),
     ("tool_call", Finish::ToolCalls),
-    // Z.ai.
+    // Used by Z.ai.
     ("sensitive", Finish::ContentFilter),
-    // llama.cpp's own completions.
+    // Used by llama.cpp's own completions.
     ("limit", Finish::Length),
-    // watsonx; its `not_finished`, `time_limit`, and `cancelled` mean that the answer was cut off.
+    // Used by watsonx, whose `not_finished`, `time_limit`, and `cancelled` mean that the answer was cut off.
     ("token_limit", Finish::Length),
-    // AI21.
+    // Used by AI21.
     ("endoftext", Finish::Stop),
-    // Titan on Bedrock.
+    // Used by Titan on Bedrock.
     ("finished", Finish::Stop),
     ("stop_criteria_met", Finish::Stop),
-    // ERNIE.
+    // Used by ERNIE.
     ("normal", Finish::Stop),
-    // Cohere's toxicity filter.
+    // Reported by Cohere's toxicity filter.
     ("error_toxic", Finish::ContentFilter),
-    // Gemini's filters.
+    // Reported by Gemini's filters.
     ("safety", Finish::ContentFilter),
     ("recitation", Finish::ContentFilter),
     ("blocklist", Finish::ContentFilter),
@@ -83,7 +83,7 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
         Some((word, _)) => (word, true),
         None => (reason, false),
     };
-    // SDKs print `EndTurn` for `end_turn`.
+    // Some SDKs print `EndTurn` instead of `end_turn`.
     let is_word = |known: &str| {
         let letters = |text: &str| {
             text.bytes()
@@ -97,7 +97,7 @@ pub(super) fn parse(reason: &str) -> Option<Finish> {
     finish.filter(|finish| !is_filter || *finish == Finish::ContentFilter)
 }
 
-/// Whether a value means that there is no finish reason yet, in any spelling.
+/// Returns whether a value means that there is no finish reason yet, in any spelling.
 pub(super) fn is_unset(reason: &str) -> bool {
     matches!(reason.trim(), "" | "null" | "none" | "None")
 }

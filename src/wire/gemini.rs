@@ -44,7 +44,7 @@ pub(super) fn request_body(request: &ModelRequest, capabilities: &ModelCapabilit
     match (&request.format, shape) {
         (Some(format), Structured::Native) => {
             config.insert("responseMimeType".into(), json!("application/json"));
-            // An empty list of required properties is refused.
+            // Gemini refuses an empty list of required properties.
             if !format.any {
                 let schema = schema_subset::gemini_subset(&format.schema);
                 config.insert("responseJsonSchema".into(), schema);
@@ -245,7 +245,7 @@ fn read_frame(builder: &mut AnswerBuilder, frame: &Value) {
         if call.is_object() {
             let (id, name) = (call["id"].as_str(), call["name"].as_str());
             let args = match &call["args"] {
-                // An object, or a string that contains one.
+                // The arguments are an object, or a string that contains one.
                 args @ (Value::Object(_) | Value::String(_)) => args.clone(),
                 _ => json!({}),
             };

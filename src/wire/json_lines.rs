@@ -43,7 +43,7 @@ impl LineDecoder {
         self.close();
     }
 
-    /// Returns the next complete line; skips blank ones.
+    /// Returns the next complete line, skipping blank ones; `None` if more bytes are needed.
     ///
     /// # Errors
     ///

@@ -54,7 +54,7 @@ pub enum McpTool {
     ListPatterns,
     /// Searches the user's documents.
     SearchDocuments {
-        /// Search terms.
+        /// Words to search for.
         query: String,
         /// Maximum number of passages.
         limit: usize,
@@ -63,18 +63,18 @@ pub enum McpTool {
     AnalysisStatus(String),
 }
 
-/// A question for a panel.
+/// The arguments of a question for a panel.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PanelQuestion {
-    /// The question for the panel.
+    /// The question itself.
     pub question: String,
     /// The panel's models; empty for the default panel.
     pub models: Vec<String>,
     /// Pattern named by the client; `None` for the default one.
     pub pattern: Option<String>,
-    /// IDs of documents.
+    /// IDs of the documents that the panel reads.
     pub documents: Vec<String>,
-    /// `quick`, `standard`, or `full`.
+    /// How much work to put into the answer: `quick`, `standard`, or `full`.
     pub depth: Option<String>,
     /// Maximum cost, in US dollars.
     pub budget_usd: Option<f64>,
@@ -85,9 +85,9 @@ pub struct PanelQuestion {
 pub struct McpError {
     /// ID of the request; null if it has none.
     pub id: Value,
-    /// JSON-RPC error code.
+    /// JSON-RPC error code, such as -32602 for invalid arguments.
     pub code: i64,
-    /// Description of the error.
+    /// The error as a sentence.
     pub text: String,
 }
 

@@ -118,7 +118,7 @@ impl ApiFormat {
         }
     }
 
-    /// Whether a stream is newline-delimited JSON instead of server-sent events.
+    /// Returns whether a stream is newline-delimited JSON instead of server-sent events.
     pub fn sends_lines(self) -> bool {
         self == Self::Ollama
     }
@@ -146,7 +146,7 @@ pub struct ModelCapabilities {
 }
 
 impl ModelCapabilities {
-    /// Whether a parameter may be sent: `known` is its name in the glossary, `spelled` its name on the wire.
+    /// Returns whether a parameter may be sent: `known` is its name in the glossary, `spelled` its name on the wire.
     fn accepts_parameter(&self, known: &str, spelled: &str) -> bool {
         let accepted = &self.accepted_parameters;
         (accepted.is_empty() || accepted.iter().any(|name| name == known))
@@ -325,12 +325,12 @@ impl AnswerDecoder {
         builder.take_deltas()
     }
 
-    /// Whether no further event can change the answer.
+    /// Returns whether no further event can change the answer.
     pub fn is_over(&self) -> bool {
         self.builder.is_over()
     }
 
-    /// Whether there is a finish reason: only usage may still follow.
+    /// Returns whether there is a finish reason: only usage may still follow.
     pub fn is_complete(&self) -> bool {
         self.builder.is_complete()
     }
@@ -340,17 +340,17 @@ impl AnswerDecoder {
         self.builder.regular_finish()
     }
 
-    /// Whether any text, reasoning, or tool call has arrived.
+    /// Returns whether any text, reasoning, or tool call has arrived.
     pub fn has_begun(&self) -> bool {
         self.builder.has_begun()
     }
 
-    /// Whether chunks of a stream have arrived, readable or not.
+    /// Returns whether chunks of a stream have arrived, readable or not.
     pub fn is_streamed(&self) -> bool {
         self.is_streamed
     }
 
-    /// Whether a closing marker without an opening one has ended the reasoning.
+    /// Returns whether a closing marker without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.builder.was_closed()
     }
@@ -392,13 +392,14 @@ fn decode_event(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFr
     }
 }
 
-/// Whether the data is the end-of-stream marker of chat completions.
+/// Returns whether the data is the end-of-stream marker of chat completions.
 fn is_done(data: &str) -> bool {
     let data = data.trim().trim_matches('"').trim();
     data.eq_ignore_ascii_case("[DONE]")
 }
 
-/// Whether the event only keeps the connection alive: an event without data, a comment sent as data, or a ping.
+/// Returns whether the event only keeps the connection alive: an event without data, a comment sent as data, or a
+/// ping.
 fn is_keep_alive(event: &sse::SseFrame) -> bool {
     const KEEP_ALIVE_WORDS: &[&str] = &[
         "ping",
@@ -416,7 +417,7 @@ fn is_keep_alive(event: &sse::SseFrame) -> bool {
             .any(|word| text.eq_ignore_ascii_case(word))
     };
     let name = event.event.as_str();
-    // A ping with half an object means that the stream is damaged.
+    // A ping with half an object after it means that the stream is damaged.
     let is_whole = |data: &str| {
         !data.starts_with('{') || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
     };

@@ -152,13 +152,13 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, line: &Value) {
         builder.add_complete_call("", name, &function["arguments"], None);
     }
     if line["done"] == true {
-        // Absent when the whole prompt was still cached from the previous call.
+        // The count is missing if the whole prompt was still cached from the previous call.
         builder.add_counts(UsageCounts {
             input: usage_counts::parse_count(&line["prompt_eval_count"]),
             output: usage_counts::parse_count(&line["eval_count"]),
             ..UsageCounts::default()
         });
-        // Before 2024 there was no finish reason: `done` alone was the regular end.
+        // Before 2024, there was no finish reason, and `done` alone meant a regular end.
         builder.set_finish_reason(line["done_reason"].as_str().unwrap_or("stop"));
         builder.end();
     }

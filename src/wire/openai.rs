@@ -107,7 +107,7 @@ fn messages(
         if let Some(name) = name.filter(|_| !capabilities.has_refused(NAME_FIELD)) {
             message["name"] = json!(name);
         }
-        // OpenAI itself refuses these fields.
+        // OpenAI, whose instructions have the role `developer`, refuses these fields.
         match quirks.developer {
             true => message,
             false => with_reasoning(message, reasoning, items, capabilities),
@@ -155,7 +155,7 @@ fn messages(
     let words = schema_instruction(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
-    // Must come first: some servers accept instructions only there.
+    // Instructions must come first, because some servers accept them only there.
     words.into_iter().chain(all).collect()
 }
 
@@ -262,7 +262,7 @@ fn add_sampling(
         "seed"
     };
     let own = &request.parameters;
-    // A model without known capabilities may support it.
+    // A model without known capabilities may support the field.
     let top_k = own
         .top_k
         .filter(|_| quirks.top_k || capabilities.accepted_parameters.is_empty());
@@ -314,7 +314,7 @@ fn add_reasoning_settings(
     };
     match capabilities.thinking {
         Thinking::Fixed => {}
-        // OpenRouter translates this field for each model; never send both.
+        // OpenRouter translates `reasoning` for each model. It must not be sent together with `reasoning_effort`.
         _ if quirks.reasoning_object => {
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }

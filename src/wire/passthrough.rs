@@ -16,8 +16,8 @@ const MAX_BYTES: usize = 256 * 1024;
 /// Maximum length of a field's name, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Client fields that are never passed on: they choose the model, the account, the price, or the form of the answer.
-/// An administrator may still set one for a provider or a model, in its `body`.
+/// Client fields that are never passed on, because they choose the model, the account, the price, or the form of the
+/// answer. An administrator may still set one for a provider or a model in its `body` setting.
 const RESERVED_FIELDS: &[&str] = &[
     "model",
     "messages",
@@ -57,7 +57,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "provider_options",
     "extra_body",
     "extra_query",
-    // Kinds of answers that cannot be relayed.
+    // Fields that request kinds of answers that cannot be relayed.
     "audio",
     "modalities",
     // Fields that are charged in addition to the price in the catalog.
@@ -154,7 +154,7 @@ pub(super) fn read_fields(
     })
 }
 
-/// Whether a client's field of this name is never passed on. Some vendors accept both `service_tier` and
+/// Returns whether a client's field of this name is never passed on. Some vendors accept both `service_tier` and
 /// `serviceTier`, so case, `_`, and `-` are ignored.
 fn is_reserved(name: &str) -> bool {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
@@ -167,7 +167,7 @@ fn is_reserved(name: &str) -> bool {
             .any(|beginning| plain_name.starts_with(beginning))
 }
 
-/// Whether a client's field is sent to a provider with this API format.
+/// Returns whether a client's field is sent to a provider with this API format.
 pub fn is_sent_to(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     if is_reserved(name) {
         return false;
@@ -220,7 +220,7 @@ fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value
         }
         return;
     }
-    // The object is more specific than the effort that Quire derived from it.
+    // The client's object is more specific than the effort that Quire derived from it.
     if name == "reasoning" && value.is_object() {
         if kind == ApiFormat::OpenAi && !body.contains_key("reasoning_effort") {
             body.insert(name.to_owned(), value.clone());

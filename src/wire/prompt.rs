@@ -7,7 +7,8 @@ use crate::domain::chat::{CacheMark, Image, MessageRole, ModelRequest};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
-/// A turn; adjacent turns with the same role are joined, because some vendors require alternating roles.
+/// A turn of the conversation. Adjacent turns with the same role are joined, because some vendors require alternating
+/// roles.
 pub(super) struct PromptTurn<'a> {
     pub is_model: bool,
     pub text: String,
@@ -83,13 +84,14 @@ pub(super) fn tool_name<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
         .map_or(id, |call| call.name.as_str())
 }
 
-/// Whether the client has run tools: some vendors then require their own reasoning back, which a client may not have.
+/// Returns whether the client has run tools: some vendors then require their own reasoning back, which a client may
+/// not have.
 pub(super) fn has_tool_results(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter();
     request.tools.is_some() && messages.any(|message| message.result_of.is_some())
 }
 
-/// Whether a reasoning item is an Anthropic block with its signature, which Anthropic accepts back.
+/// Returns whether a reasoning item is an Anthropic block with its signature, which Anthropic accepts back.
 pub(super) fn is_signed_thought(item: &Value) -> bool {
     let has_text = |name: &str| item[name].as_str().is_some_and(|text| !text.is_empty());
     match item["type"].as_str() {
@@ -99,12 +101,12 @@ pub(super) fn is_signed_thought(item: &Value) -> bool {
     }
 }
 
-/// Whether a reasoning item is a self-contained Responses item: nothing is stored at the vendor under its ID.
+/// Returns whether a reasoning item is a self-contained Responses item: nothing is stored at the vendor under its ID.
 pub(super) fn is_encrypted_item(item: &Value) -> bool {
     item["type"] == "reasoning" && item["encrypted_content"].is_string()
 }
 
-/// Whether a reasoning item is one of OpenRouter's `reasoning_details`.
+/// Returns whether a reasoning item is one of OpenRouter's `reasoning_details`.
 pub(super) fn is_openrouter_detail(item: &Value) -> bool {
     !matches!(
         item["type"].as_str(),

@@ -85,7 +85,7 @@ impl ReasoningSplitter {
         self.expects_close = true;
     }
 
-    /// Expects channels whose marks the server strips, if the model of this name writes them.
+    /// Expects channels whose markers the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
         self.bare_channels = BARE_CHANNELS
@@ -98,7 +98,7 @@ impl ReasoningSplitter {
         self.is_marked = true;
     }
 
-    /// Whether a lone closing marker has ended the reasoning.
+    /// Returns whether a lone closing marker has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.was_closed
     }
@@ -212,7 +212,7 @@ impl ReasoningSplitter {
         false
     }
 
-    /// Whether the text begins with a channel's name.
+    /// Returns whether the text begins with a channel's name.
     fn begins_undelimited_channel(&self, text: &str) -> MarkMatch<()> {
         let is_past_start = self.is_marked || self.was_closed || self.has_text;
         match self.bare_channels.filter(|_| !is_past_start) {
@@ -460,11 +460,11 @@ impl ReasoningSplitter {
 
 #[derive(Debug, Clone, Copy)]
 enum MarkKind {
-    /// An opening marker within a line: ordinary text, as is its closing marker.
+    /// An opening marker within a line, which is ordinary text, as is its closing marker.
     Plain,
     Open(SplitterMode),
     Close(&'static str),
-    /// The end of an answer that a marker has opened.
+    /// The end of an answer that was opened by a marker.
     Answered,
 }
 

@@ -76,12 +76,12 @@ pub(super) fn reported_error(frame: &Value) -> Option<&Value> {
         return Some(error);
     }
     let is_error = |name: &str| {
-        // `error`, `BadRequestError`, `ThrottlingException`.
+        // Servers send `error`, `BadRequestError`, or `ThrottlingException`, for example.
         let word = frame[name].as_str().unwrap_or_default();
         let word = word.to_ascii_lowercase();
         word.ends_with("error") || word.ends_with("exception")
     };
-    // MiniMax reports a status in every answer: 0 means success.
+    // MiniMax reports a status in every answer, in which 0 means success.
     let status = &frame["base_resp"];
     if usage_counts::parse_count(&status["status_code"]) > Some(0) {
         return Some(status);
@@ -104,7 +104,7 @@ pub(super) fn error_field(frame: &Value) -> Option<&Value> {
         Value::Array(items) => !items.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
     };
-    // Apigee and Tencent use their own names.
+    // Apigee and Tencent use their own names for the error field.
     let fields = [
         &frame["error"],
         &frame["errors"],
@@ -194,7 +194,7 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     let text = error_message(error);
     let text = &text[..text.floor_char_boundary(MAX_READ_BYTES)];
     let lower = text.to_ascii_lowercase();
-    // The client's schema is at fault, not the field.
+    // The error is in the client's schema, not in the field.
     let is_schema = lower.contains("invalid schema");
     if is_schema
         || !UNSUPPORTED_PHRASES
@@ -215,8 +215,8 @@ pub fn refused_parameter(body: &str) -> Option<String> {
     )
 }
 
-/// Whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path, or in
-/// a sentence that names the position.
+/// Returns whether a provider refuses the speaker's name in a message, as stated in `param`, in a validator's path,
+/// or in a sentence that names the position.
 fn is_name_refused(error: &Value, body: &Value) -> bool {
     let is_name_field = |place: &str| place.starts_with("messages") && place.ends_with("name");
     if error["param"].as_str().is_some_and(is_name_field) {
@@ -278,7 +278,7 @@ pub fn refused_field_among(body: &str, names: &[String]) -> Option<String> {
         .cloned()
 }
 
-/// Whether an error means that the model does not accept images.
+/// Returns whether an error means that the model does not accept images.
 pub fn rejects_images(error: &CallError) -> bool {
     error.kind == CallErrorKind::Rejected && error.detail.starts_with(NO_IMAGES)
 }
@@ -396,13 +396,13 @@ fn classify_error(status: Option<u16>, codes: &str) -> CallErrorKind {
         _ if codes_contain(&["insufficient_quota", "billing", "credit", "payment"]) => {
             CallErrorKind::Money
         }
-        // Google reports an invalid key as a bad request.
+        // Google reports an invalid key with the status of a bad request.
         Some(400) if codes_contain(&["api_key_invalid"]) => CallErrorKind::Auth,
         Some(401 | 403) => CallErrorKind::Auth,
         Some(402) => CallErrorKind::Money,
         Some(408 | 504) => CallErrorKind::Timeout,
         Some(429) => CallErrorKind::RateLimited,
-        // A lock timeout: vendors' own clients retry it.
+        // A lock timeout (409) is temporary: vendors' own clients retry it.
         Some(409 | 500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
         None if codes_contain(&["rate_limit", "ratelimit", "resource_exhausted"]) => {

@@ -19,14 +19,14 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
                 "token count exceeds",
                 "request_too_large",
                 "request too large",
-                // llama.cpp.
+                // Used by llama.cpp.
                 "context size",
                 "exceed_context_size",
-                // Text Generation Inference, Together, Gemini.
+                // Used by Text Generation Inference, Together, and Gemini.
                 "`inputs` tokens",
                 "`inputs` must have less than",
                 "input token count",
-                // Groq.
+                // Used by Groq.
                 "reduce the length of the messages",
             ],
             TOO_LONG_MESSAGE,
@@ -73,7 +73,7 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
         marks.any(|mark| codes.contains(mark) || message.contains(mark))
     };
     let (_, sentence) = REASON_TABLE.iter().find(fits)?;
-    // The context size is not confidential, and the user needs it.
+    // The size of the context window is not confidential, and the user needs to know it.
     let length = context_window(&message);
     Some(match length {
         Some(length) if *sentence == TOO_LONG_MESSAGE => {
@@ -112,7 +112,7 @@ fn context_window(message: &str) -> Option<u64> {
     window_texts.find_map(|(_, rest)| number(rest))
 }
 
-/// Whether a reason shows that the request is at fault even without a status or an error code.
+/// Returns whether a reason shows that the request is at fault even without a status or an error code.
 pub(super) fn is_request_fault(reason: Option<&str>) -> bool {
     reason.is_some_and(|reason| {
         reason.starts_with(TOO_LONG_MESSAGE) || reason == UNKNOWN_MODEL_MESSAGE

@@ -52,8 +52,8 @@ pub(super) fn request_body(
     if let Some(effort) = effort.filter(|_| capabilities.thinking != Thinking::Fixed) {
         reasoning.insert("effort".into(), json!(effort));
     }
-    // Nothing is stored at the vendor, so reasoning before a tool call must be sent back with the result, or it is
-    // lost.
+    // Nothing is stored at the vendor, so the reasoning before a tool call is lost unless it is sent back with the
+    // result.
     if capabilities.thinking == Thinking::Effort
         && request.tools.is_some()
         && !capabilities.has_refused("include")
@@ -247,7 +247,7 @@ fn read_end(builder: &mut AnswerBuilder, response: &Value, status: &str) {
     }
     match response["incomplete_details"]["reason"].as_str() {
         Some(reason) => builder.set_finish_reason(reason),
-        // The answer is incomplete, and no reason is given.
+        // The answer is incomplete, and no reason is given, so the status serves as the reason.
         None => builder.set_finish_reason(status),
     }
     builder.end();

@@ -118,7 +118,7 @@ pub(super) fn with_object_root(schema: &Value) -> Value {
     schema
 }
 
-/// Whether OpenAI's strict mode accepts the schema unchanged; the client's own choice takes precedence.
+/// Returns whether OpenAI's strict mode accepts the schema unchanged; the client's own choice takes precedence.
 pub(super) fn is_strict(format: &Format) -> bool {
     format.strict.unwrap_or_else(|| is_closed(&format.schema))
 }
@@ -300,7 +300,7 @@ fn is_recursive(schema: &Value) -> bool {
         || starts.any(|place| reaches_reference(schema, &place, &place, 0))
 }
 
-// Whether the definition at `from` leads to the one at `goal`.
+// Returns whether the definition at `from` refers, directly or not, to the one at `goal`.
 fn reaches_reference(root: &Value, from: &str, goal: &str, depth: usize) -> bool {
     let Some(part) = from.strip_prefix('#').and_then(|place| root.pointer(place)) else {
         return false;

@@ -13,7 +13,7 @@ use crate::domain::tools::{ToolCall, Tools};
 /// A parsed request of a client.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatRequest {
-    /// Model ID, or `quire/` followed by the name of a pattern or recipe.
+    /// The requested model: a model ID, or `quire/` followed by the name of a pattern or recipe.
     pub model: String,
     /// The conversation; its last turn is the question.
     pub turns: Vec<Message>,
@@ -96,11 +96,11 @@ pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
 /// Fields that all chunks of an answer share.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChunkFrame {
-    /// ID of the answer.
+    /// ID of the answer, in the form of the client's API.
     pub id: String,
     /// Model ID, as the client requested it.
     pub model: String,
-    /// Seconds since 1970.
+    /// Creation time of the answer, in seconds since 1970.
     pub created: i64,
     /// Completion time of the answer, in seconds since 1970.
     pub completed: Option<i64>,
@@ -117,9 +117,9 @@ pub struct ChunkFrame {
 /// A complete answer, independent of the API that it is encoded in.
 #[derive(Debug, Clone, Copy)]
 pub struct CompleteAnswer<'a> {
-    /// Text of the answer.
+    /// Text of the answer, without its reasoning.
     pub text: &'a str,
-    /// The model's tool calls.
+    /// Calls of the client's tools; empty if the answer is final.
     pub calls: &'a [ToolCall],
     /// Text of the reasoning before the answer.
     pub reasoning: &'a str,

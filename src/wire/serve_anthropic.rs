@@ -94,7 +94,7 @@ pub fn parse_request(body: &Value, needs_limit: bool) -> Result<ChatRequest, Req
     Ok(request)
 }
 
-// Names the schema: it has no name in this API, but must have one in the chat API.
+// Adds a name to the schema: it has none in this API, but must have one in the chat API.
 fn wanted_format(format: &Value) -> Option<Value> {
     (format["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": format["schema"], "strict": true });
@@ -221,7 +221,7 @@ fn thinking_block(text: &str) -> Value {
 }
 
 fn tool_use_block(call: &ToolCall, input: Value) -> Value {
-    // The model itself made the call, not code that the vendor runs.
+    // The caller is the model itself, not code that the vendor runs.
     json!({
         "type": "tool_use", "id": call.id, "name": call.name, "input": input, "caller": { "type": "direct" },
     })
@@ -284,7 +284,7 @@ impl MessageEvents {
         events
     }
 
-    /// Ends a reasoning block, with its signature.
+    /// Ends a reasoning block with its signature.
     pub fn reasoning_end_events(&mut self, item: &Value) -> Vec<NamedEvent> {
         if !is_block(item) || !(self.frame.shows_thinking || is_signed_thought(item)) {
             return Vec::new();

@@ -73,7 +73,7 @@ pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, Re
             }
         }
         if let Some(control) = cache_marks::block_mark(part)? {
-            // Offset of the end of these texts after they are joined.
+            // The next text is joined with two line feeds, so each text adds two bytes to the offset of its end.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
             cache_marks.push(CacheMark { end, control });
@@ -92,7 +92,7 @@ fn parse_image_url(url: &str) -> Result<Image, RequestError> {
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
     let data = url.get("data:".len()..).filter(|_| is_data_url);
     let data = data.and_then(|data| data.split_once(','));
-    // The media type may have parameters.
+    // Parameters may follow the media type.
     let parts = data.and_then(|(head, base64)| {
         let (head, last) = head.rsplit_once(';')?;
         let media_type = head.split(';').next().unwrap_or_default();
@@ -124,7 +124,7 @@ fn parse_anthropic_image(source: &Value) -> Result<Image, RequestError> {
 
 fn new_image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
     let media_type = match media_type.trim().to_ascii_lowercase() {
-        // Not a registered type, but common in browsers and scripts.
+        // This type is not registered, but is common in browsers and scripts.
         kind if kind == "image/jpg" => "image/jpeg".to_owned(),
         kind => kind,
     };

@@ -3,9 +3,9 @@
 /// An error in a request, and the field at fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestError {
-    /// Name of the field.
+    /// Name of the field at fault, as clients write it.
     pub param: &'static str,
-    /// Description of the error.
+    /// What is wrong with the field, worded for the client.
     pub reason: String,
 }
 

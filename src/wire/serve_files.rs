@@ -15,9 +15,9 @@ pub struct AttachedFile {
     place: String,
     /// Title or file name, if the client gave one.
     pub title: String,
-    /// The client's description of the file.
+    /// The client's description of the file (`context` in Anthropic's API).
     context: String,
-    /// The bytes of the file, or where they are.
+    /// The content as the client sent it, not yet read.
     pub content: FileContent,
 }
 

@@ -8,7 +8,7 @@ use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::Message;
 use crate::domain::tools::ToolCall;
 
-/// Whether a body uses the legacy form.
+/// Returns whether a body uses the legacy form.
 pub(super) fn is_legacy(fields: &Map<String, Value>) -> bool {
     let is_filled = |name: &str| {
         fields

@@ -174,7 +174,7 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
         Value::Object(fields) if fields.keys().all(|name| name == "role") => {
             return Ok(Vec::new());
         }
-        // A part instead of a content, or a list of parts.
+        // Some clients send a bare part, or a list of parts, instead of a content object.
         Value::Object(_) | Value::Array(_) => content,
         _ => return invalid(field, why),
     };
@@ -190,7 +190,7 @@ fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, Req
     }
 }
 
-/// Calls that have no result yet. Google's clients often send both without IDs.
+/// Calls that have no result yet. Google's clients often send both calls and results without IDs.
 #[derive(Default)]
 struct OpenCalls {
     open_calls: Vec<(String, String)>,
@@ -218,7 +218,7 @@ impl OpenCalls {
     }
 }
 
-// Results are separate turns, before any text.
+// Adds the results as separate turns, followed by the text.
 fn add_user_turn(
     parts: &[Value],
     calls: &mut OpenCalls,
@@ -309,7 +309,7 @@ fn add_tools(body: &Value, chat: &mut Map<String, Value>, ignored: &mut Vec<Stri
             }
             functions.push(json!({ "type": "function", "function": function }));
         }
-        // Tools that the vendor would run itself.
+        // These tools would be run by the vendor itself, so they are omitted.
         let others = tool.as_object().into_iter().flat_map(|tool| tool.keys());
         let others = others.filter(|name| !name.to_ascii_lowercase().starts_with("function"));
         ignored.extend(others.map(|name| format!("tools: {}", openai::sanitize_field_name(name))));

@@ -18,7 +18,7 @@ pub struct ServedModel<'a> {
     pub created: Timestamp,
     /// The model; `None` for a panel.
     pub model: Option<&'a Model>,
-    /// Set if its provider no longer lists it. The inner value is the successor, if known.
+    /// Set if the provider no longer lists the model. The inner value is its successor, if known.
     pub retired: Option<Option<&'a str>>,
     /// The models of a recipe that no longer exist or are no longer listed.
     pub retired_members: &'a [String],

@@ -52,7 +52,7 @@ pub(super) fn response_settings(
         ),
         ("tools", Value::Array(tools)),
         ("tool_choice", choice),
-        // Responses are not stored, run in the foreground, and have no service tier.
+        // Responses are not stored, do not run in the background, and have no service tier.
         ("store", json!(false)),
         ("background", json!(false)),
         ("service_tier", json!("default")),

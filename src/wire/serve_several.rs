@@ -70,7 +70,7 @@ mod tests {
                 "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": text } }],
             })
         };
-        // The second answer failed.
+        // The second answer failed, so the choices have the indexes 0 and 2.
         let all = join_answers(
             [(0, completion("a")), (2, completion("b"))],
             json!({ "total_tokens": 9 }),

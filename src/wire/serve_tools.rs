@@ -19,7 +19,7 @@ const MAX_TOOL_BYTES: usize = 200_000;
 pub struct OfferedTools {
     /// The tools that are passed on, if any.
     pub tools: Option<Arc<Tools>>,
-    /// The kinds of the tools that are omitted.
+    /// The types of the tools that are omitted, for the notes to the client.
     pub left_out: Vec<String>,
 }
 
@@ -28,9 +28,9 @@ pub struct OfferedTools {
 pub enum ToolShape {
     /// Chat completions: the function is nested one level deeper.
     Nested,
-    /// Responses.
+    /// Responses: the function's fields are at the top level.
     Flat,
-    /// Anthropic's messages.
+    /// Anthropic's messages: the fields are at the top level, and the schema is in `input_schema`.
     Anthropic,
 }
 
@@ -104,7 +104,7 @@ pub fn parse_tools(
     Ok(OfferedTools { tools, left_out })
 }
 
-/// Whether a list of allowed tools contains this one.
+/// Returns whether a list of allowed tools contains this one.
 fn is_allowed(allowed: &Value, name: &str) -> bool {
     let names = { allowed["tools"].as_array().into_iter().flatten() }
         .filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));
@@ -205,7 +205,7 @@ pub fn encode_calls(calls: &[ToolCall], is_stream: bool) -> Value {
         if is_stream {
             encoded["index"] = json!(index);
         }
-        // The position is the same as in Gemini's own OpenAI-compatible API.
+        // Gemini's own OpenAI-compatible API puts the signature in the same place.
         if let Some(signature) = &call.signature {
             encoded["extra_content"] = json!({ "google": { "thought_signature": signature } });
         }

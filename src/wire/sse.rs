@@ -86,7 +86,7 @@ impl SseDecoder {
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(piece);
                 self.take_line(&line);
-                // Put back so that its memory is reused for the next line.
+                // Keep the buffer, so that its memory is reused for the next line.
                 line.clear();
                 self.line = line;
             }
@@ -108,8 +108,8 @@ impl SseDecoder {
         }
     }
 
-    /// Whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain text
-    /// does not contain.
+    /// Returns whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain
+    /// text does not contain.
     pub fn looks_like_event_stream(&self) -> bool {
         let starts_field = |field: &[u8]| self.line.starts_with(field);
         self.sensible || FIELD_NAMES.iter().any(|field| starts_field(field)) || starts_field(b":")
@@ -153,7 +153,7 @@ impl SseDecoder {
         let colon = memchr::memchr(b':', line).unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = value.strip_prefix(b" ").unwrap_or(value);
-        // Several times as fast as `from_utf8_lossy` for valid UTF-8.
+        // For valid UTF-8, this is several times as fast as `from_utf8_lossy`.
         let valid = std::str::from_utf8(value).map(Cow::Borrowed);
         let value = valid.unwrap_or_else(|_| String::from_utf8_lossy(value));
         // Different case, or a space before the colon, leaves no doubt about the field.
@@ -181,7 +181,7 @@ impl SseDecoder {
                 self.event.data.push_str(&value);
             }
             b"id" if !value.contains('\0') => self.event.id = Some(value.into_owned()),
-            // Comments, `retry`, and unknown fields.
+            // Comments, `retry`, and unknown fields are ignored.
             _ => {}
         }
     }
@@ -195,7 +195,7 @@ impl SseDecoder {
         }
     }
 
-    /// Whether the data is complete: a JSON object, or the end-of-stream marker.
+    /// Returns whether the data is complete: a JSON object, or the end-of-stream marker.
     fn is_complete(&self) -> bool {
         let data = self.event.data.trim();
         let is_object = data.starts_with('{')

@@ -12,7 +12,7 @@ pub(super) struct PendingSurrogates(VecDeque<u16>);
 const MAX_WAITING: usize = 8;
 
 impl PendingSurrogates {
-    /// Returns the JSON with joined surrogates.
+    /// Returns the JSON in which surrogate pairs that were split between two chunks are joined.
     pub fn join_pairs<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
         let is_escaped = |at: &str| text.contains(at);
         if self.0.is_empty() && !is_escaped("\\ud") && !is_escaped("\\uD") {

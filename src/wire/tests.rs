@@ -172,7 +172,8 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 #[test]
 fn recorded_answers_are_complete() {
     let request = request_with(Parameters::default());
-    // Beginning of the text, minimum bytes of reasoning, and token counts: input, output, cached, reasoning.
+    // The beginning of the text, the minimum number of bytes of reasoning, and token counts: input, output, cached,
+    // reasoning.
     for (recording, begins, thinking_length, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),

@@ -56,7 +56,7 @@ fn parse_normalized(text: &str) -> Result<TomlDocument, TomlError> {
         return error_at(convert.line_at(start), "nested too deep");
     }
     let (table, errors) = DeTable::parse_recoverable(text);
-    // The first line with an error contains the cause: the parser reports structural errors before errors in
+    // The cause is at the first line with an error, because the parser reports structural errors before errors in
     // values.
     let line =
         |error: &&toml::de::Error| convert.line_at(error.span().map_or(0, |span| span.start));

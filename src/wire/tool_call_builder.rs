@@ -21,7 +21,7 @@ struct PendingCall {
     repeated_fragment: Option<String>,
 }
 
-/// A fragment of a tool call. An empty field means that the fragment lacks it.
+/// A fragment of a tool call. An empty field means that the fragment does not contain it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ToolCallFragment<'a> {
     pub index: Option<u64>,
@@ -99,7 +99,7 @@ impl ToolCallBuilder {
         let index_by_id =
             (self.0.iter()).rposition(|pending| !id.is_empty() && pending.call.id == id);
         let Some(index) = index else {
-            // Without an index, a new ID begins a call.
+            // If the host sends no index, a new ID starts a new call.
             return match id.is_empty() && (name.is_empty() || self.is_open(name)) {
                 true => self.0.len().checked_sub(1),
                 false => index_by_id,
@@ -129,8 +129,8 @@ impl ToolCallBuilder {
         }
     }
 
-    /// Whether the last call has no name yet, or has this name and incomplete arguments: the fragment then belongs to
-    /// it.
+    /// Returns whether the last call has no name yet, or has this name and incomplete arguments: the fragment then
+    /// belongs to it.
     fn is_open(&self, name: &str) -> bool {
         let last = self.0.last().map(|pending| &pending.call);
         last.is_some_and(|call| {

@@ -27,7 +27,7 @@ const INPUT_PATHS: &[&[&str]] = &[
     &["prompt_token_count"],
     &["promptTokenCount"],
     &["prompt_eval_count"],
-    // Bedrock's metrics, and Cohere's two counts.
+    // Used in Bedrock's metrics, and in Cohere's two forms.
     &["inputTokenCount"],
     &["tokens", "input_tokens"],
     &["billed_units", "input_tokens"],
@@ -157,7 +157,7 @@ pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
             .try_fold(0u64, |sum, part| sum.checked_add(*part));
         sum.is_some() && sum == total
     };
-    // xAI counts reasoning in addition to the answer's tokens, others as part of them; the total shows which.
+    // xAI counts reasoning in addition to the answer's tokens, others as part of them; the total tells which.
     let thought = reasoning.unwrap_or(0);
     if thought > 0 && (thought > output_tokens || is_sum(&[read, output_tokens, thought])) {
         output = output_tokens.checked_add(thought);
@@ -174,7 +174,7 @@ pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
         stored: stored_tokens,
         reasoning,
         charged: reported_charge(usage),
-        // Some hosts pass on Anthropic's counts, whose input excludes cached tokens.
+        // Some hosts pass on Anthropic's counts, in which the input excludes cached tokens.
         excludes_cached: cache_tokens > 0
             && (cache_tokens > read && !is_within || is_sum(&[read, output_tokens, cache_tokens])),
     }

@@ -293,7 +293,7 @@ fn a_database_that_is_empty_or_cut_off_or_something_else_is_refused() {
         fs::write(&path, bytes).unwrap();
         check_all_commands_refuse(&folder, why);
     }
-    // Restoring a backup is the way out, and it keeps the files that were there.
+    // As the message advises, restore a backup, which also keeps the files that were there.
     fs::write(&path, &full).unwrap();
     run_command(&folder, &["backup", "copy.db"]);
     fs::write(&path, b"").unwrap();

@@ -285,7 +285,7 @@ fn a_login_answers_programs_and_browsers() {
     ] {
         let cookie = cookies_sent.iter().find(|cookie| cookie.starts_with(name));
         let cookie = cookie.unwrap_or_else(|| panic!("{name}: {cookies_sent:?}"));
-        // The attributes that browsers require for the prefix.
+        // The `__Host-` prefix requires these attributes.
         assert!(
             cookie.contains("; Path=/;") && cookie.ends_with("; Secure"),
             "{cookie}"

@@ -402,7 +402,7 @@ fn failed_and_partial_answers_are_not_cached() {
         on("a").cut(&unfinished_stream("It is ")),
         on("a").sse(&answer_stream("Thin.")),
     ]);
-    // Without retries, because a broken answer would be requested again at once.
+    // Retries are off, because a broken answer would be requested again at once.
     let server = server(&provider, &[("RETRIES", "0")]);
     let mut client = server.user("ada@example.com");
     for status in [503, 503, 200, 200] {

@@ -131,7 +131,7 @@ fn an_archive_goes_from_one_server_to_another() {
         }
         assert_eq!(counts["stage_answers"]["refused"], 0, "{counts}");
     }
-    // Usage from the other server does not count here.
+    // Usage from the other server does not count on this one.
     assert!(!bob.get("/api/usage").text().contains("demo/extract"));
 }
 
@@ -194,7 +194,7 @@ fn an_administrator_takes_a_copy_of_the_database() {
 /// Maximum memory of an import in bytes, whatever the file contains.
 const MAX_IMPORT_MEMORY: u64 = 256 << 20;
 
-/// Returns the value of a line in /proc/PID/status, in bytes.
+/// Returns the value of a line in /proc/PID/status, converted from KB to bytes.
 fn process_status_bytes(process: u32, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();

@@ -66,7 +66,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert_eq!(people, 1);
     drop(copy);
 
-    // A restart does not begin with a backup.
+    // A restart does not trigger a backup.
     let data = server.stop();
     let server = Server::in_folder(data, &settings);
     run_backup_check(&server, start + 51 * hour);

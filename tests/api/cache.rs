@@ -45,7 +45,7 @@ fn cache_modes_and_maximum_age_are_honored_and_hits_are_free() {
     }
     assert_eq!(provider.requests().len(), 4);
     let stats = ada.get("/api/cache/stats").json();
-    // The provider's answer, and the demo model's answer.
+    // The cache contains the provider's answer and the demo model's answer.
     assert_eq!(stats["entries"], 2, "{stats}");
     assert!(
         stats["saved"]["cost_usd"].as_f64().unwrap() > 0.0,

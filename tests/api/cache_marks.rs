@@ -93,7 +93,7 @@ fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
         text_block("And now?"),
         "{sent_body}"
     );
-    // The chat API has them on its content parts.
+    // In the chat API, the content parts have the markers.
     let body = json!({ "model": "p/mine", "messages": [
         { "role": "system", "content": [with_cache_mark(text_block("Be exact."), cache_mark())] },
         { "role": "user", "content": "Is it thin?" },

@@ -12,7 +12,8 @@ use crate::support::script::{analysis_path, begin, server, short_run_with, unfin
 use crate::support::{Client, Server};
 
 const MAX_CLOSE_TIME: Duration = Duration::from_millis(250);
-/// The limit applies to the server; a machine that is busy with other work may exceed it once, but not every time.
+/// Maximum number of attempts. A busy machine may exceed the time limit once, but the server must not exceed it every
+/// time.
 const ROUNDS: usize = 3;
 
 /// The kind of client, and how it disconnects.
@@ -72,7 +73,7 @@ fn disconnect_and_measure(
     });
     provider.wait_hanging(hanging);
     if let (Caller::Streaming, Some(socket)) = (caller, socket.as_mut()) {
-        // The piece has reached the client.
+        // The streamed piece has reached the client.
         let mark = if hanging == 1 {
             "synthesis.delta"
         } else {

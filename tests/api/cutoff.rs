@@ -60,7 +60,7 @@ fn an_upstream_that_ignores_max_tokens_stays_within_a_budget() {
     let provider = verbose_provider();
     let server = priced_server(&provider, &[]);
     let mut admin = server.user("root@example.com");
-    // Budget for about ten calls that stay within their limit.
+    // The budget is enough for about ten calls that stay within their limit.
     let budget = 10.0 * (450.0 * PRICE.0 + 16.0 * PRICE.1) / 1e6;
     for (email, by_key) in [("ada@example.com", true), ("bob@example.com", false)] {
         let mut owner = server.user(email);
@@ -134,7 +134,7 @@ fn an_answer_without_a_limit_ends_where_its_budget_does() {
         .as_str()
         .unwrap()
         .to_owned();
-    // Budget for the first reservation (2,800 tokens) but not for a second.
+    // The budget is enough for the first reservation (2,800 tokens), but not for a second.
     let budget = (500.0 * PRICE.0 + 3_000.0 * PRICE.1) / 1e6;
     let path = format!("/api/admin/users/{id}/budget");
     assert_eq!(admin.put(&path, json!({ "day_usd": budget })).status, 200);

@@ -43,7 +43,7 @@ fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
                 while !is_over.load(Relaxed) {
                     if login(&mut stranger, email, "An0ther-Password").status == 429 {
                         refused_count.fetch_add(1, Relaxed);
-                        // Still many times more than the limits allow.
+                        // Even with this pause, there are many times more attempts than the limits allow.
                         std::thread::sleep(Duration::from_millis(20));
                     }
                 }
@@ -53,7 +53,7 @@ fn run_during_flood(server: &Server, email: &str, owner: impl FnOnce()) {
         while refused_count.load(Relaxed) < 1000 && start.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        // Caught here, so that a failure also stops the flood.
+        // Panics are caught here, so that a failed assertion also stops the flood.
         let owned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(owner));
         is_over.store(true, Relaxed);
         if let Err(failed) = owned {

@@ -54,7 +54,8 @@ fn embeddings_are_forwarded_in_both_encodings_and_recorded() {
     );
     assert_eq!(sent_body["input_type"], "query", "{sent_body}");
     assert_eq!(sent_body["api_base"], Value::Null, "{sent_body}");
-    // Two 32-bit floats, 0 and 0.5, in the encoding that OpenAI's client requests; also without /v1.
+    // Expects two 32-bit floats, 0 and 0.5, in the encoding that OpenAI's client requests. The path also works
+    // without /v1.
     let answer = client
         .post(
             "/embeddings",
@@ -98,7 +99,7 @@ fn concurrent_embeddings_stay_within_a_budget() {
     });
     let server = priced_server(&provider, &[("BUDGET_DAY_TOKENS", "20")]);
     let key = key(&mut server.user("ada@example.com"));
-    // Each is 16 tokens; two do not fit.
+    // Each text is 16 tokens long, and two do not fit.
     let body = json!({ "model": "p/vec", "input": "a".repeat(64) });
     let ask = || {
         let client = Client::new(server.address).with("authorization", &format!("Bearer {key}"));

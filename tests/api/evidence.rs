@@ -27,7 +27,7 @@ fn question_of(request: &ReceivedRequest) -> String {
     text.unwrap_or_default().to_owned()
 }
 
-/// Whether a request is to compare answers, or an answer with passages.
+/// Returns whether a request is to compare answers, or an answer with passages.
 fn is_comparison(request: &ReceivedRequest) -> bool {
     question_of(request).contains("Compare the texts.")
 }
@@ -106,7 +106,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
         .filter(|call| call["stage"] == "evidence")
         .map(|call| call["model"].as_str().unwrap())
         .collect();
-    // The checker is a model other than the synthesizer.
+    // The checker must be a different model than the synthesizer.
     assert_eq!(lines, ["openai/gpt-4.1", "openai/gpt-4o"], "{estimate}");
 
     let id = id_of(&ada.post("/api/analyze", body));
@@ -150,7 +150,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
     // B's answer does not contain the judge's quotation.
     assert_eq!(map["claims"][1]["stances"][1]["stance"], "silent");
     assert_eq!(map["contradictions"][0]["why"], "different end dates");
-    // According to the judge, B makes it too, so it is not listed as A's alone.
+    // According to the judge, B makes the claim too, so it is not listed as A's alone.
     assert_eq!(map["unique"], json!([]));
     assert_eq!(
         (&map["consensus"], &map["blind_spots"]),
@@ -172,7 +172,7 @@ fn a_panel_is_mapped_with_words_that_were_found() {
         (&json!("entails"), &json!(1))
     );
 
-    // Its cost is part of the run's, and its calls are in the call log.
+    // The map's cost is part of the run's cost, and its calls are in the call log.
     let calls = ada.get("/api/usage/calls").json();
     let costs = |of: &dyn Fn(&Value) -> bool| -> f64 {
         let calls = calls["calls"]

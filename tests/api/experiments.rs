@@ -82,7 +82,7 @@ fn the_better_setting_is_found() {
     with_current["current"] = json!({ "model": "p/dull" });
     let response = client.post("/api/experiments/estimate", with_current);
     assert_eq!(response.json()["baseline"], "current");
-    // An overwhelming difference ends it early: 16 cases of 30.
+    // An overwhelming difference ends the experiment early, after 16 of 30 cases.
     assert_eq!(analysis["progress"]["evaluations"], 32);
     assert_eq!(analysis["progress"]["best"]["place"], 1);
 }
@@ -136,7 +136,8 @@ fn a_winner_is_applied_as_default_and_reverted() {
     client
         .post(&format!("{path}/revert"), json!({}))
         .refused(409, "CONFLICT");
-    // If a recipe of the same name exists, it gets a new version; reverting restores the earlier text.
+    // If a recipe of the same name exists, applying the winner adds a version to it; reverting restores the earlier
+    // text.
     client.post("/api/recipes", json!({ "name": "Sums", "pattern": "gut" }));
     let applied = client.post(&format!("{path}/apply"), json!({ "place": 0 }));
     assert_eq!(applied.json()["applied"]["recipe"], "Sums@2");
@@ -333,7 +334,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let many_models: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
-    // Two configurations share the whole budget; more of them get what the reserve leaves.
+    // Two configurations share the whole budget; with more configurations, the reserve is deducted first.
     for (models, least, seconds) in [(&many_models[..2], 2, 30), (&many_models[..], 3, 38)] {
         for (budget, words) in [
             (json!({ "evaluations": 1 }), format!("{least} evaluations")),

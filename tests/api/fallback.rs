@@ -96,7 +96,7 @@ fn no_fallback_is_used_unless_configured() {
 fn the_final_answer_has_the_requested_format() {
     let provider = Provider::script([
         on("a").sse(&answer_stream("Paris is the capital.")),
-        // An answer that is not JSON, then one repair.
+        // The answer is not JSON, so it is repaired once.
         on("a").sse(&answer_stream("The city is Paris.")),
         on("a").sse(&answer_stream("{\"city\":\"Paris\"}")),
     ]);

@@ -20,7 +20,7 @@ use crate::support::{Client, Server};
 
 const JSON: &str = "application/json";
 const ANSWER_TEXT: &str = "It is thin, and it is light.";
-/// Longer than the provider may take to notice a closed connection.
+/// Pause before an answer, longer than the provider may take to notice a closed connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(180);
 
 /// The possible outcomes of a call.

@@ -37,7 +37,7 @@ fn start_on_small_disk(folder: &Folder) -> Option<(Executable, PathBuf)> {
         ("MIN_FREE_MB", "8"),
     ];
     let server = Executable::from_command(command, folder, &settings);
-    // The path as the server sees it.
+    // The path of the data folder as the server sees it.
     let server_root = PathBuf::from(format!("/proc/{}/root", server.id()));
     let disk = server_root.join(data.strip_prefix("/").unwrap());
     Some((server, disk))
@@ -272,7 +272,7 @@ fn a_damaged_page_is_an_error_until_it_is_mended() {
     let server = Executable::with(&folder, &settings);
     let mut client = server.known(&client);
     assert_eq!(client.get("/health").json()["status"], "ok");
-    // The second half of the file, where the text is.
+    // Damage the second half of the file, which contains the text.
     let database = folder.path().join("data/quire.db");
     let intact_bytes = fs::read(&database).unwrap();
     let half = intact_bytes.len() / 2 / 4096 * 4096;

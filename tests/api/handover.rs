@@ -53,7 +53,7 @@ fn run_under_load<T>(address: SocketAddr, change: impl FnOnce() -> T) -> T {
                 let mut person = person;
                 for turn in 0_u64.. {
                     if n % 2 == 0 {
-                        // On a new connection.
+                        // Half of the users open a new connection for each change.
                         person = person.fresh();
                     }
                     let name = format!("{n} of {turn}");
@@ -91,7 +91,7 @@ fn an_upgrade_under_load_fails_no_request() {
             let old = std::mem::replace(&mut server, start_replacement(&folder, &settings));
             assert_eq!(old.code(), Some(0));
             assert_eq!(server.address, address);
-            // It serves for a while before it is replaced too.
+            // The new process serves for a while before it is replaced as well.
             std::thread::sleep(Duration::from_millis(300));
         }
     });

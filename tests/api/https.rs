@@ -18,8 +18,8 @@ fn certificate_authority() -> CertificateParams {
     params
 }
 
-/// Writes the key and chain of a certificate for this machine, issued by an intermediate one. Returns the root
-/// certificate.
+/// Writes the key and the chain of a certificate for this machine, which an intermediate authority has issued.
+/// Returns the root certificate.
 fn write_certificate(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
     let root = CertifiedIssuer::self_signed(certificate_authority(), key()).unwrap();
@@ -68,7 +68,7 @@ fn sign_in_over_https_sets_secure_cookies() {
     for cookie in cookies {
         assert!(cookie.to_str().unwrap().contains("; Secure"), "{cookie:?}");
     }
-    // An upload larger than one record and one buffer.
+    // The upload is larger than a TLS record and than the buffer.
     let text = "All of this is sealed on its way. ".repeat(20_000);
     let uploaded = client.upload("/api/upload-document", "long.txt", text.as_bytes());
     assert!(uploaded.status < 300, "{}", uploaded.text());
@@ -113,6 +113,6 @@ fn certificate_renewal_keeps_open_streams() {
     assert_eq!(status(&newer), Ok(200));
     let old = status(&root).expect_err("it is not shown any more");
     assert!(old.contains("invalid peer certificate"), "{old}");
-    // The stream began under the old certificate.
+    // The stream continues with the certificate under which it started.
     assert!(stream.count() >= 3, "it goes on to its end");
 }

@@ -22,7 +22,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
     let body = |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "Is it thin?" }] });
     let under =
         |server: &Executable, key: &str| server.known(&user).fresh().with("idempotency-key", key);
-    // One request that is answered, and one already paid for when the process dies.
+    // Of these two requests, one is answered, and the other has been paid for when the process dies.
     let quick_response = under(&first, "done").post("/v1/chat/completions", body("p/quick"));
     assert_eq!(quick_response.status, 200, "{}", quick_response.text());
     let mut waiting = under(&first, "lost");
@@ -53,7 +53,7 @@ fn a_crash_after_the_claim_does_not_cause_a_second_charge() {
         "{}",
         lost.text()
     );
-    // The key stays bound to its request.
+    // The key stays bound to the request that first used it.
     let other = under(&second, "lost").post("/v1/chat/completions", body("p/quick"));
     assert_eq!(other.status, 400, "{}", other.text());
     assert_eq!(calls(), paid, "nothing is paid twice");
@@ -86,7 +86,7 @@ fn a_failed_request_releases_its_key() {
 #[test]
 fn an_answer_that_cannot_be_stored_is_still_delivered() {
     let provider = Provider::answering(|_: &ReceivedRequest| {
-        // This is longer than the response stored for a key.
+        // This answer is longer than any response that is stored for a key.
         let long = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
             "long ".repeat(20_000)

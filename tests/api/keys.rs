@@ -158,7 +158,7 @@ fn tools_are_limited_to_the_scopes_of_the_key() {
             assert_eq!(answer["result"]["isError"], false, "{answer}");
         }
     }
-    // It cannot delete other keys either.
+    // The key cannot delete other keys either.
     let keys = owner.get("/api/users/me/api-keys").json();
     for key in keys["api_keys"].as_array().unwrap() {
         let one = format!("/api/users/me/api-keys/{}", key["id"].as_str().unwrap());
@@ -235,7 +235,7 @@ fn a_key_cannot_exceed_its_budget() {
     let mut refused = None;
     for _ in 0..30 {
         let mut other = body.clone();
-        // A different question each time, because a cached answer costs nothing.
+        // Each question is different, because a cached answer costs nothing.
         other["messages"][0]["content"] =
             json!(format!("Is it thin? {}", provider.requests().len()));
         let answer = client.post("/v1/chat/completions", other);
@@ -289,7 +289,7 @@ fn concurrent_requests_cannot_share_a_reservation() {
         let statuses = ask_at_once(&server, &key);
         let answered_count = statuses.iter().filter(|status| **status == 200).count();
         assert!((1..=2).contains(&answered_count), "{statuses:?}");
-        // Not a 503, since waiting does not help and a program would retry forever.
+        // The status is not 503, because waiting does not help and a program would retry forever.
         let refused_count = statuses.iter().filter(|status| **status == 429).count();
         assert_eq!(
             answered_count + refused_count,

@@ -91,7 +91,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     first.kill();
     let second = Executable::start(&folder, &provider, &[]);
     let mut admin = second.known(&admin);
-    // Work that a restart resumes runs before new requests.
+    // Work that a restart resumes starts before new requests are accepted.
     let own = admin.post("/api/analyze", short_run(&["p/admins"]));
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(calls(&provider), call_count, "something resumed");
@@ -100,7 +100,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
     let mut person = second.known(&person);
     let body = person.get(&format!("/api/experiments/{experiment}")).json();
-    // Paused if it reached its next evaluation before it was told to stop.
+    // It is paused if it reached its next evaluation before it was told to stop.
     let stopped = ["cancelled", "paused"].map(Value::from);
     assert!(stopped.contains(&body["status"]), "{body}");
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");

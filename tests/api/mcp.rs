@@ -114,8 +114,8 @@ fn cross_origin_requests_are_refused_despite_a_valid_key() {
     }
 }
 
-/// The host name under which a page reached the server proves nothing, because it may have been pointed here (DNS
-/// rebinding).
+/// The Host header of a page's requests proves nothing, because any site can point its own host name at this server
+/// (DNS rebinding).
 #[test]
 fn dns_rebinding_is_refused() {
     let provider = slow_provider();

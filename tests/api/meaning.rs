@@ -23,7 +23,7 @@ fn vector(text: &str) -> Vec<f64> {
     let text = text.to_lowercase();
     let count = |words: &&[&str]| words.iter().filter(|word| text.contains(**word)).count();
     let mut vector: Vec<f64> = SYNONYMS.iter().map(|words| count(words) as f64).collect();
-    // Every text gets a nonzero vector.
+    // The constant makes every vector nonzero.
     vector.push(0.1);
     vector
 }

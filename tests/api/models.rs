@@ -75,7 +75,7 @@ fn an_admin_s_sheet_comes_before_a_provider_s_list_and_that_before_the_built_in_
         ),
         "{entry}"
     );
-    // The day on which the provider reported it.
+    // The price has the date on which the provider reported it.
     for model in [&new, &entry] {
         assert_eq!(model["price_of"].as_str().unwrap().len(), 10, "{model}");
         assert_ne!(model["price_of"], "2026-11-20");

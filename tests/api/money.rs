@@ -88,7 +88,7 @@ fn every_call_is_recorded_with_its_outcome() {
     assert_eq!(all.len(), 4, "{all:?}");
     let (_, outcome, estimated, call) = call_of(&all, "openai/gpt-4o");
     assert_eq!((outcome.as_str(), *estimated), ("answered", false));
-    // 11 tokens at 2.5 and 7 at 10 dollars per million.
+    // The cost of 11 tokens at 2.5 dollars and 7 tokens at 10 dollars per million.
     assert_eq!(call["cost_usd"], json!(0.000_098));
     for (model, ended, estimated) in [
         ("openai/gpt-4.1", "failed", true),
@@ -218,7 +218,7 @@ fn runs_at_once_cannot_spend_the_same_money_twice() {
         .post("/api/estimate", short_run(&["openai/gpt-4o"]))
         .json();
     let bound = estimate["calls"][0]["upper_bound_usd"].as_f64().unwrap();
-    // Budget for two first stages, but not for three.
+    // The budget is enough for two first stages, but not for three.
     let limit = json!({"day_usd": bound * 2.5});
     assert_eq!(
         client

@@ -44,7 +44,7 @@ fn gap_reasons(document: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Returns the installed tesseract. `.ci/tools` installs it; on a machine without it, the tests that need it do
+/// Returns the path of tesseract, which `.ci/tools` installs. On a machine without it, the tests that need it do
 /// nothing.
 fn tesseract() -> Option<String> {
     let folders = std::env::var_os("PATH")?;
@@ -299,7 +299,7 @@ fn scans_after_text(lines: &[&str], scans: usize) -> Vec<u8> {
     for (index, object) in objects.iter().enumerate() {
         file += &format!("{} 0 obj\n{object}\nendobj\n", index + 1);
     }
-    // The reader rebuilds the table of objects.
+    // The trailer has no cross-reference table, so the reader rebuilds it.
     (file + "trailer << /Root 1 0 R >>\n%%EOF").into_bytes()
 }
 
@@ -344,7 +344,7 @@ fn other_documents_are_read_while_scans_wait_for_ocr() {
     ]);
     let mut people = [server.user("a@example.org"), server.user("b@example.org")];
     let mut scans = Vec::new();
-    // Two are read at a time, of one user each; the last one waits.
+    // Two scans are read at a time, and only one per user; the last one waits.
     for (number, owner) in [0, 1, 0].into_iter().enumerate() {
         let scan = scans_after_text(&[&format!("scan number {number}")], 1);
         let name = format!("scan{number}.pdf");

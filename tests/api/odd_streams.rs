@@ -1,5 +1,5 @@
-//! Quirks beyond the reported ones: variations of the known cases in each class, to test the class rather than a
-//! single case.
+//! Provider quirks beyond those that were reported: variations of the known cases, to test each class of quirks
+//! rather than a single case.
 
 mod errors;
 

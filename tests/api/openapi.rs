@@ -1,4 +1,4 @@
-//! Accuracy of the OpenAPI document: what the routes return is what it describes.
+//! Accuracy of the OpenAPI document: every response matches the schema that the document gives for it.
 
 use quire::http::routes::{ROUTES, Verb};
 use serde_json::{Value, json};

@@ -125,7 +125,7 @@ fn a_refused_field_is_skipped_and_reported() {
         let answer = client.post("/v1/chat/completions", body);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(answer.header("x-quire-ignored"), "min_p");
-        // The second request does not try again.
+        // The second request is sent without the refused field, so it takes one attempt.
         assert_eq!(provider.requests().len(), asked);
     }
     let sent_body = &provider.requests()[2].body;

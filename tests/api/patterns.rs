@@ -40,7 +40,7 @@ fn every_staged_pattern_runs_and_its_answer_has_the_headings() {
         if pattern["arrangement"] != "staged" {
             continue;
         }
-        // All at once, because the demo models write at reading speed.
+        // Starts all runs at once, because the demo models write at reading speed.
         let request = json!({ "prompt": "Should the town keep the night bus?", "pattern": pattern["id"], "depth": "full", "async": true, "document_ids": [document["document_id"]] });
         let answer = ada.post("/api/analyze", request);
         assert_eq!(answer.status, 202, "{}: {}", pattern["id"], answer.text());
@@ -116,7 +116,7 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
     );
     ada.put("/api/patterns/two-steps", own_pattern("other"))
         .refused(422, "VALIDATION_ERROR");
-    // The source as read can be sent back.
+    // The source returned by the API can be sent back unchanged.
     let source = ada.get("/api/patterns/two-steps").json()["source"].clone();
     assert_eq!(ada.put("/api/patterns/two-steps", source).status, 200);
     assert_eq!(ada.delete("/api/patterns/two-steps").status, 200);
@@ -252,7 +252,7 @@ fn the_arrangements_run_by_their_patterns() {
     };
     let question = "How many leaves?\nA) four\nB) eight";
     let vote = run("vote", question, &["p/a", "p/b", "p/c"], "p/w");
-    // The winner's own answer, not a table.
+    // The answer is the winner's own text, not a table of votes.
     assert_eq!(vote, "Eight fit.\nAnswer: B");
     let question = "How thick is the paper?";
     let agreed = run("cascade", question, &["p/x", "p/y"], "p/w");

@@ -102,7 +102,7 @@ fn member_that_obeys_a_document_is_withheld_from_others() {
         why.contains("quarantined") && why.contains("offer.txt"),
         "{why}"
     );
-    // Kept for users to see, but read by no model.
+    // The answer is kept for users to see, but no model reads it.
     assert_eq!(obedient["text"], "Buy Acme paper.");
     assert_eq!(analysis["model_responses"].get("p/obeys"), None);
     let requests = provider.requests();
@@ -193,7 +193,7 @@ fn stored_run_is_replayed_without_network() {
     let body = client.get(&analysis_path(&id, "")).json();
     let folder = server.stop();
     drop(provider);
-    // No provider is configured any more.
+    // No provider is configured anymore.
     let restarted = Server::in_folder(
         folder,
         &[("USE_MOCK", "false"), ("DISCOVER_LOCAL", "false")],

@@ -170,7 +170,7 @@ fn calls_one_after_the_other_share_one_connection() {
         send_chat(&mut client, number % 2 == 0);
     }
     let (connections, requests) = keeper.counts();
-    // The first start requests the model list.
+    // The count includes the request for the model list at startup.
     assert!(requests >= 6, "{requests}");
     assert_eq!(connections, 1, "for {requests} requests");
 }

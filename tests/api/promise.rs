@@ -99,7 +99,7 @@ fn an_original_that_cannot_be_sent_stops_the_promise_until_it_is_there() {
     wait_for_health(&mut client, "whole", |health| {
         is_whole_after(health, &started)
     });
-    // Rows can be replicated, originals cannot.
+    // Rows can be replicated, but originals cannot.
     let place = folder.path().join("replica/documents");
     let _ = fs::remove_dir_all(&place);
     fs::write(&place, "in the way").unwrap();
@@ -192,7 +192,7 @@ fn originals_are_available_immediately_after_a_restore() {
     server.kill();
     let server = start_again(&folder);
     let mut client = server.known(&client);
-    // In reverse, so that the order of automatic fetching does not help.
+    // Fetched in reverse order, so that the background fetching does not help.
     for (number, id) in ids.iter().enumerate().rev() {
         assert!(
             document_content(&mut client, id) == (200, bytes(number)),
@@ -223,7 +223,7 @@ fn a_server_whose_replacement_died_stops_and_takes_over_when_it_is_started_again
     assert_eq!(client.get("/health").status, 503);
     second.kill();
     assert_eq!(first.code(), Some(1));
-    // Its supervisor restarts it: nothing is lost, and it accepts writes again.
+    // When its supervisor restarts it, nothing is lost, and it accepts writes again.
     let first = start(&one, &[]);
     let mut client = first.known(&client);
     assert_eq!(

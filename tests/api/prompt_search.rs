@@ -140,7 +140,7 @@ fn a_killed_search_keeps_its_proposals() {
     let first = Executable::start(&folder, &provider, &[]);
     let mut client = Client::new(first.address).registered("ada@example.com");
     let path = start_experiment(&mut client, experiment_body());
-    // More evaluations than the given prompt's feedback cases, so at least one proposal is stored.
+    // Waits for more evaluations than the initial prompt has feedback cases, so that at least one proposal is stored.
     for event in client.events(&format!("{path}/events"), None) {
         if event.data["evaluations"].as_u64() > Some(14) {
             break;

@@ -88,7 +88,7 @@ pub fn start_call(llm: &Llm, request: ModelRequest) -> Call {
 pub type Result = std::result::Result<Answer, CallError>;
 
 impl Call {
-    /// Returns the streamed text and the result.
+    /// Waits for the end and returns the streamed text and the result.
     fn end(self) -> (String, Result) {
         let (text, result, _) = self.whole();
         (text, result)
@@ -349,7 +349,7 @@ fn cancel_reaches_the_provider_in_every_phase() {
             if dropped {
                 let Call { running, events } = call;
                 drop(running);
-                // It may start before it is canceled, so it calls no provider.
+                // The call may start before it is canceled, so it uses a model that calls no provider.
                 let local = ModelRequest {
                     model: "demo/extract".into(),
                     ..model_request("")
@@ -378,7 +378,7 @@ fn a_blocked_event_reader_delays_only_its_call() {
     let (event_sender, mut events) = mpsc::channel(1);
     let running = llm.start(7, None, model_request("m"), event_sender);
     provider.wait_for_requests(1);
-    // The channel is full now, and no one reads it.
+    // The channel is full now, because nothing reads from it.
     running.cancel();
     provider.wait_for_disconnect("m");
     let mut last = None;

@@ -141,7 +141,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         (content.len(), &content[2]["type"]),
         (3, &json!("tool_use"))
     );
-    // Twice: the second one comes from the cache.
+    // Asked twice, because the second answer comes from the cache.
     for _ in 0..2 {
         let events = stream_events(&server, &mut client, "/v1/messages", &body);
         let blocks = collect_blocks(&events);
@@ -179,7 +179,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
         last_request_body(&provider)["thinking"],
         json!({ "type": "adaptive" })
     );
-    // A client that has lost the reasoning blocks: the vendor would refuse to reason without them.
+    // If a client has lost the reasoning blocks, the vendor would refuse to reason, so reasoning is turned off.
     let turns = body["messages"].as_array_mut().unwrap();
     turns[1]["content"].as_array_mut().unwrap().drain(..2);
     assert_eq!(client.post("/v1/messages", body.clone()).status, 200);

@@ -44,7 +44,7 @@ fn whole_at(client: &mut Client) -> String {
 fn wait_whole(client: &mut Client) {
     let mut last = whole_at(client);
     let mut later = 0;
-    // Two rounds, because the first may have begun earlier.
+    // Waits for two syncs, because the first may have started before the last change.
     for _ in 0..600 {
         std::thread::sleep(Duration::from_millis(50));
         let at = whole_at(client);
@@ -133,7 +133,7 @@ fn replica_restores_all_data_onto_another_disk() {
         .unwrap();
     let report = String::from_utf8_lossy(&doctor.stdout);
     assert!(report.contains("contains a sound database"), "{report}");
-    // An administrator requests a snapshot now.
+    // An administrator requests an immediate snapshot.
     let backup = client.post("/api/admin/backup", json!({}));
     assert_eq!(backup.status, 202, "{}", backup.text());
     let before = backup.json()["replica"]["copied_at"].clone();
@@ -285,17 +285,17 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
             }
             let at = whole_at(&mut client);
             if at > before {
-                // A sync that ended after these were stored may have begun before; the next one did not.
+                // A sync that ended after these changes may have started before them, but the next one did not.
                 (sure, pending, before) = (pending, number, at);
             }
         }
         server.kill();
         wipe(&folder);
-        // No need to wait for the lease of a machine that is known to be gone.
+        // The lease is removed, so that the server does not wait for a machine that is known to be gone.
         fs::remove_file(folder.path().join("replica/quire-holder")).unwrap();
         server = start(&folder);
         client = match round % 50 {
-            // A token lasts 15 minutes.
+            // The token expires after 15 minutes, so the client signs in again.
             49 => Client::new(server.address).signed_in("ada@example.com"),
             _ => server.known(&client),
         };
@@ -306,7 +306,7 @@ fn replicated_data_survives_a_kill_and_a_lost_disk() {
             Some(text) => text.parse().unwrap(),
         };
         if round % 50 == 49 {
-            // The next round may end before anything is replicated, and needs its credential then.
+            // The next round may end before anything is replicated, so the new token must be in the replica already.
             wait_whole(&mut client);
         }
         assert!(
@@ -330,7 +330,7 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
         200
     );
     let second = try_start(&other, &[("QUIRE_REPLICA", &replica)]);
-    // Data acknowledged before the second server had everything is there.
+    // Everything that was acknowledged before the takeover is there.
     let mut new = second.known(&client);
     assert_eq!(name_of(&mut new), "Ada of the first");
     let response = client.put("/api/users/me", json!({ "name": "Lost" }));
@@ -346,8 +346,8 @@ fn new_server_takes_the_lease_and_the_old_one_stops_writing() {
     assert_eq!(first.code(), Some(0));
     second.signal("-TERM");
     assert_eq!(second.code(), Some(0));
-    // The folder is changed without the replica, which is newer: the server reports a conflict rather than
-    // overwrite it.
+    // The folder is changed while the replica is not connected and has newer data. The server reports a conflict
+    // instead of overwriting either.
     let alone = Executable::with(
         &one,
         &[
@@ -460,7 +460,7 @@ fn many_restarts_lose_nothing_and_the_replica_stays_bounded() {
         database / 1024,
         slowest.as_millis()
     );
-    // Two snapshots and the changes since the first of them, rather than one per wake-up.
+    // Two snapshots and the changes since the first one, rather than a snapshot per wake-up.
     assert!(files - originals < 200, "{files} files");
 }
 

@@ -141,12 +141,12 @@ fn failures_of_one_prompt_or_user_open_no_shared_circuit() {
             .1
             .map_err(|error| error.kind)
     };
-    // One prompt repeated: even its author can still ask other questions.
+    // A single prompt is repeated, so its author can still ask other questions.
     for _ in 0..8 {
         assert_eq!(ask(&ada, "POISON"), Err(CallErrorKind::Overloaded));
     }
     assert!(ask(&ada, "hello").is_ok());
-    // Several prompts of one user: only that user has to wait.
+    // Several prompts of one user fail, so only that user has to wait.
     for number in 0..5 {
         let text = format!("POISON {number}");
         assert_eq!(ask(&ada, &text), Err(CallErrorKind::Overloaded));
@@ -274,7 +274,7 @@ fn a_refused_parameter_is_skipped_remembered_and_reported() {
     let provider = Provider::script([
         on("m").status(400, JSON, refusal),
         on("m").times(2).sse(&hello_stream()),
-        // A provider that keeps refusing a field although it is no longer sent.
+        // This provider keeps refusing a field although it is no longer sent.
         on("n").times(2).status(400, JSON, refusal),
     ]);
     let llm = Llm::new(llm_settings(&provider));
@@ -421,7 +421,7 @@ fn an_address_that_a_user_gave_must_be_public() {
         );
     }
     assert_eq!(provider.requests().len(), 0);
-    // Where allowed, the provider is called.
+    // A provider in an allowed network is called.
     let llm = Llm::new(LlmSettings {
         allowed_networks: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..llm_settings(&provider)

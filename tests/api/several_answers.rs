@@ -148,7 +148,7 @@ fn no_model_is_called_without_capacity_for_all_answers() {
     }
     drop(held_stream);
     provider.wait_for_disconnect("slow");
-    // Its slot is free once its usage is known.
+    // The slot is free once the usage of its call is known.
     let free = (0..200).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         let answer = client.post("/v1/chat/completions", several_answers_body(4, json!({})));

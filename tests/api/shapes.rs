@@ -38,8 +38,8 @@ fn ask_body(model: &str, extra_fields: Value) -> Value {
     body
 }
 
-/// `good` answers correctly, `fenced` with words around it, `learns` on the second attempt, and `never` not at
-/// all. Only calls that request the format are answered this way; panel members write prose.
+/// The model `good` answers correctly, `fenced` adds words around the answer, `learns` succeeds on the second
+/// attempt, and `never` fails. Only calls that request the format are answered this way; panel members write prose.
 fn structured_provider() -> Provider {
     Provider::answering(|request: &ReceivedRequest| {
         let body = request.body.to_string();
@@ -67,7 +67,7 @@ fn one_model_keeps_to_a_schema_that_a_library_wrote() {
     for model in ["p/good", "p/fenced", "p/learns"] {
         let answer = client.post("/v1/chat/completions", ask_body(model, json!({})));
         assert_eq!(answer.status, 200, "{model}: {}", answer.text());
-        // Only the object.
+        // The surrounding words have been removed.
         assert_eq!(
             answer.json()["choices"][0]["message"]["content"],
             VALID_ANSWER,

@@ -256,7 +256,7 @@ fn soak(count: usize) {
     let folder = Folder::new();
     let server = Executable::start(&folder, &provider, SETTINGS);
     let mut crowd = create_users(&server);
-    // Resources created on first use now exist, such as the store's readers.
+    // Resources that are created on first use, such as the store's readers, now exist.
     run_all_analyses(1_000_000, 60, server.address, &crowd);
     provider.wait_idle();
     let fresh = |crowd: &[(Client, String)]| -> Vec<(Client, String)> {

@@ -231,7 +231,7 @@ pub fn open_stream(
     path: &str,
     body: &Value,
 ) -> TcpStream {
-    // A key replaces the token, which only the client has.
+    // A key replaces the token, which cannot be read from the client.
     let created = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
         .json();

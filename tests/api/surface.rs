@@ -225,7 +225,7 @@ fn documents_in_a_request_are_read_in_their_place() {
         );
         assert!(answer.text().contains(why), "{}", answer.text());
     }
-    // It is not stored.
+    // The document is not stored.
     assert_eq!(client.get("/api/documents").json()["documents"], json!([]));
 }
 

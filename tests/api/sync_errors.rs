@@ -13,8 +13,8 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// Makes the n-th sync of a file whose path contains `FAIL_SYNC_OF` fail, where n is read from the file named by
-/// `FAIL_SYNC_COUNT`. That file is then removed.
+/// Makes the n-th sync fail of a file whose path contains `FAIL_SYNC_OF`. The number n is read from the file that
+/// `FAIL_SYNC_COUNT` names, and that file is removed afterward.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -479,7 +479,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
             response.text()
         );
     }
-    // A single model's answer does not belong to a thread.
+    // A call of a single model does not belong to a thread.
     let single = json!({"model": "p/a", "messages": [{"role": "user", "content": "one"}]});
     let relayed = bob.post("/v1/chat/completions", single);
     assert_eq!(relayed.status, 200, "{}", relayed.text());

@@ -174,7 +174,7 @@ fn marks_are_scores() {
     assert_eq!(analysis["report"]["leader"], 1, "{analysis}");
     let board = &analysis["report"]["leaderboard"];
     assert!(board[0]["mean"].as_f64().unwrap() > 0.9);
-    // An accuracy below 5 caps the total at 4 of 10.
+    // An accuracy below 5 caps the total at 4 of 10 points.
     assert!(board[1]["mean"].as_f64().unwrap() < 0.34);
     for (model, words) in [("demo/extract", "demo algorithm"), ("nobody/x", "no model")] {
         let mut request = experiment_body(&["p/dull", "p/bright"], judge.clone());
@@ -212,7 +212,7 @@ fn killed_experiment_resumes_with_the_same_result() {
     let broken = wait_until_ended(&mut client, &path);
     assert_eq!(broken["status"], "completed", "{broken}");
     assert_eq!(race_decisions(&broken), race_decisions(&unbroken));
-    // The same experiment, stopped cleanly by its owner.
+    // The same experiment runs again, and its owner stops it.
     let path = start_experiment(
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),

@@ -111,7 +111,7 @@ fn a_waiting_panel_is_delivered_whole_and_as_events() {
             .is_some_and(|text| !text.is_empty()),
         "{body_of}"
     );
-    // Both members and the synthesis, none of which reached the store.
+    // Three calls are missing: both members and the synthesis, none of which reached the store.
     assert!(
         body_of.to_string().matches(ANSWER_TEXT).count() >= 2,
         "{body_of}"

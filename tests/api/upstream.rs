@@ -241,7 +241,7 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         assert_eq!(status, expected, "{model}: {lines:?}");
         assert!(lines.concat().contains(words), "{model}: {lines:?}");
         let waits = head.to_ascii_lowercase().contains("retry-after: ");
-        // A provider's own 502 is passed on; an answer that broke off gets Quire's.
+        // A provider's own 502 is passed on; an answer that broke off gets Quire's own status.
         let passes = matches!(expected, 429 | 500 | 503..) || words == FAULT;
         assert_eq!(waits, passes, "{model}: {head}");
         return;

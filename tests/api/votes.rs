@@ -121,7 +121,7 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
         read.contains("I counted five.") && read.contains("I counted six."),
         "{read}"
     );
-    // The estimate includes this call.
+    // The estimate includes the call that resolves a tie.
     let body = json!({
         "prompt": QUESTION, "pattern": "vote", "models": ["p/a", "p/b"], "ultra_model": "p/w",
     });

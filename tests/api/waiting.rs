@@ -20,7 +20,7 @@ const QUARTER_READ_FRAME: &str = r#"\041\000\000\000{"progress":{"done":1,"total
 /// A server whose reader records the first word of each file and pauses at one that begins with `slow` until
 /// released.
 struct Slow {
-    // First, so that it is stopped before the folder is removed.
+    // Declared first, so that the server is stopped before the folder is removed.
     server: Server,
     folder: Folder,
 }
@@ -121,7 +121,7 @@ fn a_second_user_does_not_wait_for_all_files_of_the_first() {
         slow.documents_when_idle(&mut bob),
     );
     assert_eq!((adas.len(), bobs.len()), (5, 1));
-    // Ada's smallest document is next, and her oldest gets its turn.
+    // Bob's document is read first, then Ada's smallest one and her oldest one.
     assert_eq!(
         slow.reading_order()[..4],
         ["slow one", "bob", "ada3", "ada2"]
@@ -143,7 +143,7 @@ fn one_user_does_not_occupy_every_reader() {
         1,
         "the other reader is kept for others"
     );
-    // Both of Ada's documents are stuck, and Bob's is read.
+    // While both of Ada's documents are stuck, Bob's is read.
     slow.send(&bob, "bob\n").join().unwrap();
     let bobs = slow.documents_when_idle(&mut bob);
     assert_eq!(bobs[0]["status"], "processed", "{}", bobs[0]);

@@ -65,7 +65,7 @@ fn reader_processes(server: u32) -> Vec<u32> {
 
 fn wait_reading(server: &Executable) -> u32 {
     for _ in 0..400 {
-        // The process is sandboxed, and thus past its own startup.
+        // A sandboxed process has finished its own startup.
         let walled = |process: &u32| {
             std::fs::read_to_string(format!("/proc/{process}/status"))
                 .is_ok_and(|status| status.contains("Seccomp:\t2"))

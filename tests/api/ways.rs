@@ -217,7 +217,7 @@ fn rerun_calls_only_affected_models() {
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
-    // Without the cache, so that known answers come from the earlier run.
+    // The cache is off, so that reused answers come from the earlier run.
     let extra = json!({ "ultra_model": "p/w", "cache": "off" });
     let first = run_analysis(&mut client, &["p/a", "p/b"], extra);
     let id = first["id"].as_str().unwrap().to_owned();

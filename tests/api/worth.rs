@@ -51,7 +51,7 @@ fn run_panel(client: &mut Client, extra_fields: Value) -> Value {
 
 /// Asks a question, compares, votes, and returns the ID.
 fn run_and_vote(client: &mut Client, mut extra_fields: Value, preferred: &str) -> String {
-    // Several votes on one question count once.
+    // The questions must differ, because several votes on one question count once.
     static QUESTION: AtomicUsize = AtomicUsize::new(0);
     let number = QUESTION.fetch_add(1, Ordering::Relaxed);
     extra_fields["prompt"] = json!(format!("How thin is paper of kind {number}?"));
@@ -282,7 +282,7 @@ fn the_report_states_the_verdict_and_missing_votes() {
     );
     assert_eq!(
         (&topics[0]["verdict"], &topics[0]["votes_needed"]),
-        // One would suffice for a single topic; two topics share the permitted error.
+        // For a single topic, one more vote would suffice, but two topics share the permitted error.
         (&json!("unknown"), &json!(4))
     );
     let sentence = topics[0]["sentence"].as_str().unwrap();

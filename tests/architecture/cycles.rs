@@ -172,7 +172,7 @@ impl Modules {
                 let start = line[..at]
                     .rfind(|c| !is_word(c))
                     .map_or(0, |before| before + 1);
-                // Skip the middle of a longer path.
+                // This position is in the middle of a longer path.
                 if start >= at || line[..start].ends_with("::") {
                     continue;
                 }

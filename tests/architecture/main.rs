@@ -24,21 +24,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config",  &["domain"]),
     ("clock",   &["domain"]),
     ("log",     &["clock"]),
-    // The location of the files is a setting, and their expiry is a timestamp.
+    // Config for the location of the certificate files, domain for their expiry.
     ("tls",     &["config", "domain"]),
     ("system",  &[]),
     ("worker",  &["extract", "system"]),
-    // clock only for measuring how long commits take.
-    // tls only for the authorities of the database's certificate.
+    // Clock only for measuring how long commits take.
+    // Tls only for the certificate authorities of a database server.
     ("store",   &["domain", "clock", "tls"]),
-    // Redis, where several servers share limits.
+    // A connection to Redis, through which several servers share limits.
     ("shared_limits", &["domain", "crypto", "config", "tls", "clock", "log"]),
     ("llm",     &["domain", "wire", "tls", "clock", "shared_limits"]),
-    // A bucket's client.
+    // A client for buckets.
     ("objects", &["domain", "crypto", "tls", "clock"]),
     // Copies the store's log to a folder or a bucket.
     ("replica", &["domain", "crypto", "objects", "store", "clock", "log"]),
-    // crypto only for the hash in a cached answer's key.
+    // Crypto only for the hash in the key of a cached answer.
     ("engine",  &["domain", "store", "llm", "shared_limits", "crypto", "clock", "log"]),
     ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "shared_limits", "objects", "replica", "engine", "tls", "clock", "log", "system"]),
     ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
@@ -71,12 +71,13 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
 const CONFINED_STRINGS: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),
     ("Instant::now", &["clock.rs"]),
-    // Every task has an owner that waits for it.
+    // Every task must have an owner that waits for it.
     ("tokio::spawn", &["http/server.rs", "engine/", "llm/call.rs"]),
     ("println!", &[]),
     ("unsafe ", &["system.rs"]),
-    // Outbound connections are checked in `llm::address_guard`. A bucket, Redis, and the doctor's own server are the
-    // operator's choice; `discover` connects only to this machine.
+    // Outbound connections are checked in `llm::address_guard`. Exceptions are a bucket, Redis, and the doctor's
+    // connection to its own server, all of which the operator chooses, and `discover`, which connects only to this
+    // machine.
     ("TcpStream::connect", &["llm/connector.rs", "shared_limits/connection.rs", "llm/discover.rs", "app/offline/doctor/health.rs"]),
     ("UdpSocket", &[]),
     ("config_builder", &["llm/blocking_client.rs", "objects/s3/client.rs"]),

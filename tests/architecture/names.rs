@@ -6,7 +6,7 @@ use super::{assert_no_violations, is_word, sources};
 
 /// Names that may be reused, with the reason.
 const REUSED_NAMES: &[&str] = &[
-    // Always written with its module, as `io::Error` is.
+    // This type is always written with its module, like `io::Error`.
     "Error",
 ];
 

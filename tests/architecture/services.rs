@@ -6,9 +6,9 @@ use super::{Source, assert_no_violations, is_word, sources};
 /// The files of `app` that may name `App`.
 const COMPOSITION_FILES: &[&str] = &[
     "app/mod.rs",
-    // Builds the services.
+    // Builds the services from `App`.
     "app/services.rs",
-    // Server timers and shutdown.
+    // Runs timers and the shutdown for the whole server.
     "app/locks.rs",
     "app/servers.rs",
     "app/replica.rs",

@@ -1,5 +1,5 @@
-//! Libraries by others that the pages load as they are: each file is what `.ci/vendor/build` made, its version and its
-//! license are named, and no other file lies beside them.
+//! Third-party libraries that the pages load unchanged: each file is the output of `.ci/vendor/build`, its version
+//! and license are documented, and the folder contains no other files.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -73,7 +73,7 @@ fn citation_opens_its_page_and_shows_its_check() {
         browser.wait(".row");
         let start = SECOND_PAGE.find("The pump").unwrap();
         browser.run(CHECKED_CITATIONS, json!([start, SECOND_PAGE.len() - 1]));
-        // Without a reload, which would discard the injected answer.
+        // Navigates without a reload, which would discard the injected answer.
         browser.run(
             "const link = document.createElement('a'); link.href = `/analyze?id=${args[0]}`; document.querySelector('main').append(link); link.click();",
             json!([id]),

@@ -41,7 +41,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
                 ]),
             );
         }
-        // Several votes on one question count once.
+        // The questions differ, because several votes on one question count once.
         let question = match dark {
             true => "How much does the pump deliver a minute?",
             false => "How much does the pump deliver?",
@@ -55,7 +55,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
         check_accessibility(&browser, axe.as_deref(), "the best single answer");
         browser.click(".dialog-head button");
 
-        // The offer is at the top of the page, the button that was pressed below the answer.
+        // The offer is at the top of the page, while the button pressed before is below the answer.
         browser.run("scrollTo(0, 0);", json!([]));
         browser.press("Compare now");
         browser.wait(".compare");

@@ -215,7 +215,7 @@ impl Browser {
         .unwrap_or(0)
     }
 
-    /// Whether the first matching element is visible.
+    /// Returns whether the first matching element is visible.
     pub fn is_visible(&self, css: &str) -> bool {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }
@@ -340,8 +340,9 @@ impl Browser {
         std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
     }
 
-    /// Returns the browser's errors since the last call: script errors, failed loads, and CSP violations. Not that a
-    /// preloaded file was used late, which depends on the machine's load; `weight` tests that each is used.
+    /// Returns the browser's errors since the last call: script errors, failed loads, and CSP violations. Ignores
+    /// warnings about preloaded files that were used late, which depend on the machine's load; `weight` tests that
+    /// each file is used.
     pub fn console_errors(&self) -> Vec<String> {
         let log = self.call("POST", "/se/log", Some(json!({ "type": "browser" })));
         let lines = log.as_array().cloned().unwrap_or_default();

@@ -184,7 +184,7 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
 /// Sets the winner as the default and reverts it, exports it, and builds a similar experiment.
 fn apply_and_export(browser: &Browser, axe: Option<&str>) {
     const DEFAULT_RECIPE_SCRIPT: &str = "(await (await fetch('/api/recipes')).json()).default";
-    // Content above would end up under the header.
+    // The page is scrolled to the top, because content above the view would end up under the header.
     browser.run("scrollTo(0, 0);", json!([]));
     browser.press("Use as default");
     browser.wait(".dialog");
@@ -346,7 +346,7 @@ fn experiments_need_an_account() {
 
 /// Answers as an expensive model that knows the answers, a cheap one that does not, or a judge that reads them.
 fn judged_models(asked: &Value) -> Answer {
-    // Latencies are in milliseconds: without any, there is no chart of them.
+    // Latencies are in milliseconds; if all were 0, the page would not draw a chart of them.
     std::thread::sleep(Duration::from_millis(5));
     let messages = asked["messages"].as_array().into_iter().flatten();
     let message: Vec<&str> = messages.filter_map(|one| one["content"].as_str()).collect();

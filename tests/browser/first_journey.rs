@@ -56,7 +56,7 @@ fn from_the_first_account_to_the_exported_answer() {
     check_exports(&browser);
 
     let synthesis = browser.text(".sheet .prose");
-    // The last request of this page; it must not meet the restart.
+    // Wait for the last request of this page, which must not be interrupted by the restart.
     browser.wait_text(".composer-price", "free");
     server.restart();
     browser.click(".rail a[href='/history']");
@@ -71,7 +71,7 @@ fn from_the_first_account_to_the_exported_answer() {
         "what was written is read again after a restart: {second}"
     );
 
-    // Again, so that the request does not meet the end of the session.
+    // Wait again, so that no request is interrupted by signing out.
     browser.wait_text(".composer-price", "free");
     account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");

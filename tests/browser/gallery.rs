@@ -61,7 +61,7 @@ fn take_screenshots(browser: &Browser, name: &str, width: u32) {
         (loading == 0).then_some(())
     });
     for (dark, theme) in [(false, "light"), (true, "dark")] {
-        // Without animations, so that screenshots do not catch them midway.
+        // Animations are off, so that screenshots do not catch them midway.
         browser.prefer(dark, true);
         browser.screenshot(&format!("page-{name}-{width}-{theme}"));
     }

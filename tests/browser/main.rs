@@ -50,7 +50,7 @@ use server::Server;
 /// Number of concurrent browsers. On a small machine, more would make waits time out.
 const BROWSERS: u32 = 2;
 
-/// A permit to run this many browsers while it is held.
+/// Permission to run this many browsers, until it is dropped.
 struct Turn(u32);
 
 static RUNNING: Mutex<u32> = Mutex::new(0);

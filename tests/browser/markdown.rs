@@ -126,7 +126,7 @@ fn streamed_text_never_flashes_delimiters() {
     let browser = open_module_page(&server);
     let response = browser.run(&module_script(STREAM_SCRIPT), json!([STREAMED_TEXT]));
     assert_eq!(response["flashes"], json!([]));
-    // Once, when the text is complete and settles.
+    // The paragraph may be replaced once, when the text is complete.
     assert!(
         response["moved"].as_u64().unwrap() <= 1,
         "{}",

@@ -7,7 +7,8 @@ use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
-/// Notes every notification and every request for permission; `window.later` moves the page's clock.
+/// Records every notification and every request for permission. Setting `window.later` moves the page's clock
+/// forward.
 const SCRIPTED: &str = "
     window.notified = [];
     window.asked = 0;
@@ -26,7 +27,7 @@ const SCRIPTED: &str = "
 
 const QUESTION: &str = "How much does the pump deliver?";
 
-/// Asks, and lets the run appear to take this long.
+/// Asks a question, and makes the run appear to take this many milliseconds.
 fn ask_for(browser: &Browser, words: &str, ms: u32) {
     ask_in_composer(browser, words);
     browser.wait(".board .col");

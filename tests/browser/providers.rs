@@ -17,7 +17,7 @@ fn select_option(browser: &Browser, label: &str, value: &str) {
     );
 }
 
-// Replaces the text: typing would add to it.
+// Replaces the text of a field, because typing would append to it.
 fn replace_text(browser: &Browser, label: &str, text: &str) {
     browser.run(
         "const name = [...document.querySelectorAll('label')].find((label) => label.textContent === args[0]);

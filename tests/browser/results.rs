@@ -45,7 +45,7 @@ fn evidence_map_shows_claims_by_member_and_links_to_drafts() {
         ] {
             assert!(map.contains(words), "no {words} in {map}");
         }
-        // Its only quote does not occur in any draft.
+        // The claim is not shown, because its only quote does not occur in any draft.
         assert!(!map.contains("diesel"), "{map}");
         let stances = browser.value("[...document.querySelectorAll('.map-conflict tr:nth-child(2) td .stance')].map((mark) => mark.getAttribute('class'))");
         assert_eq!(
@@ -150,7 +150,7 @@ fn texts_are_compared_and_every_call_is_charted() {
 
         browser.press("Cost and Time");
         browser.wait(".costs .chart-picture .span");
-        // Three members in two stages and a synthesis.
+        // The chart has a bar for each of three members in two stages, and for the synthesis.
         assert_eq!(browser.count(".costs .span.waited"), 7);
         browser.press("As a table");
         browser.wait(".costs table");
@@ -319,7 +319,7 @@ fn rerun_with_a_change_shows_its_estimate_first() {
         check_accessibility(&browser, axe.as_deref(), "run again");
         browser.prefer(dark, false);
         browser.screenshot_window(&format!("rerun-{width}"));
-        // With another panel, only the first answers of the remaining members are known.
+        // With another panel, only the first answers of the remaining members can be reused.
         choose_change(&browser, "models");
         browser.wait_text(".rerun-plan", "Add or remove a model");
         assert!(browser.value("document.querySelector('.rerun .primary').disabled") == json!(true));
@@ -327,13 +327,14 @@ fn rerun_with_a_change_shows_its_estimate_first() {
         browser.wait_text(".rerun-plan", "Reused: 2 answers");
         choose_change(&browser, "ultra_model");
         browser.wait_text(".rerun-plan", "New: 1 call");
-        // The address changes before the old result leaves the page: its tabs could still be pressed.
+        // The address changes before the old result leaves the page. Rename the old result, so that its tabs are not
+        // pressed by mistake.
         browser.value("document.querySelector('.results-container').id = 'previous'");
         browser.press("Start");
         browser.wait(".results-container:not(#previous)");
         assert!(!browser.url().contains(&id), "{}", browser.url());
         browser.press("Cost and Time");
-        // The second time, the new synthesis is known as well.
+        // The second time, the new synthesis is also in the cache.
         let known = if dark { "7 answers" } else { "6 answers" };
         browser.wait_text(".costs", &format!("{known} came from the cache"));
         assert_eq!(browser.console_errors(), Vec::<String>::new());

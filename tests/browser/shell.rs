@@ -29,7 +29,7 @@ fn palette_and_shortcuts_work_by_keyboard() {
         browser.keys(&[], keys::ENTER);
         browser.wait_text("main h1", "Search");
         assert_eq!(browser.count("dialog"), 0);
-        // Letter keys outside of fields.
+        // Letter keys are shortcuts outside of fields.
         browser.keys(&[], "?");
         browser.wait_text("dialog h2", "Keyboard shortcuts");
         browser.screenshot_window(&format!("shortcuts-{width}"));
@@ -118,7 +118,8 @@ fn threads_are_readable_offline_until_sign_out() {
         (stored.contains("/api/threads/thread_") && stored.contains("/api/analyses/")).then_some(())
     });
     let answer = browser.text(".answer");
-    // Not by emulation, which does not affect the service worker's own requests.
+    // The server is stopped rather than emulating an offline browser, which would not affect the service worker's
+    // requests.
     server.stop();
     browser.reload();
     browser.wait(".answer > .blk");

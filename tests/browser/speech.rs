@@ -9,7 +9,8 @@ use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
-/// Recognition that returns the phrases in `window.phrases`, and a voice that notes what it reads.
+/// A scripted recognition that returns the phrases in `window.phrases`, and a scripted voice that records what it
+/// reads.
 const WITH_SPEECH: &str = "
     window.phrases = [];
     window.spoken = [];

@@ -136,7 +136,7 @@ fn start_and_watch(browser: &Browser, server: &Server, models: &[String], depth:
     id
 }
 
-/// The page's frame times while it is watched, in milliseconds, sorted.
+/// Collects the frame times of the page for a while, in milliseconds, sorted.
 const WATCH_FRAMES_SCRIPT: &str = "
     const taken = [];
     const end = performance.now() + args[0];
@@ -207,8 +207,8 @@ fn page_stays_responsive_with_sixteen_streaming_members() {
     browser.screenshot("sixteen");
 }
 
-/// Observes the board of a thread for a while: the text changes per animation frame, the characters of members' texts
-/// that are searched, the frame times, and long tasks.
+/// Observes the board of a thread for a while: the number of text changes per animation frame, the number of
+/// characters of the members' texts that are searched, frame times, and long tasks.
 const WATCH_BOARD_SCRIPT: &str = "
     let searched = 0;
     const kept = {};
@@ -256,9 +256,10 @@ const WATCH_BOARD_SCRIPT: &str = "
 /// Length in characters of the complete texts of sixteen quick members, rounded up.
 const TEXT_OF_ALL: u64 = 16 * 2400 * 6;
 
-/// However fast sixteen members write, each member's text changes at most once per frame, only what was added to it is
-/// searched for words, and the board keeps its size. Frame times and long tasks are printed but not checked, because the machine is shared; the goals are no
-/// frame over 100 ms and no task over 200 ms. In CPU time, the longest task took 10 ms (a trace from 2026-12-01).
+/// However fast sixteen members write, each member's text changes at most once per frame, only the added text is
+/// searched for words, and the board keeps its size. Frame times and long tasks are printed but not checked, because
+/// other programs share the machine; the goals are no frame over 100 ms and no task over 200 ms. In CPU time, the
+/// longest task took 10 ms (in a trace from 2026-12-01).
 #[test]
 fn a_board_of_sixteen_members_draws_each_once_a_frame() {
     let Some(_turn) = wait_for_exclusive_turn() else {

@@ -21,8 +21,7 @@ const WATCH_SHIFTS: &str = "
       }
     }).observe({ type: 'layout-shift', buffered: true });";
 
-/// Returns the sum of all layout shifts so far. The elements that moved are printed, which shows if the test
-/// fails.
+/// Returns the sum of all layout shifts so far, and prints the elements that moved, for the case that the test fails.
 fn layout_shift(browser: &Browser) -> f64 {
     let response = browser.value("window.shifts");
     let all = response.as_array().unwrap();
@@ -104,7 +103,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     check_accessibility(&browser, axe.as_deref(), "an answer");
     browser.screenshot_window("thread-answer");
 
-    // A follow-up by keyboard; the panel is kept.
+    // A follow-up is sent by keyboard, and keeps the panel.
     browser.fill(".composer-text", SECOND_QUESTION);
     browser.keys(&[keys::CONTROL], keys::ENTER);
     wait_for_answers(&browser, 2);

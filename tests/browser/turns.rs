@@ -46,7 +46,7 @@ fn one_member_is_asked_and_a_claim_is_pushed_back_on() {
         browser.run("scrollTo(0, 0);", json!([]));
         browser.click(".turn:first-child [role=tab]:nth-child(3)");
         browser.wait(".map-conflict .map-actions");
-        // The driver itself would scroll it to the edge of the window, behind the composer.
+        // The driver would scroll the element to the edge of the window, behind the composer.
         browser.run(
             "document.querySelector('.map-conflict .map-actions').scrollIntoView({ block: 'center' });",
             json!([]),

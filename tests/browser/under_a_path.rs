@@ -85,7 +85,7 @@ fn check_pages_under_path(style: PathStyle) {
             .all(|url| url.as_str().is_some_and(|url| url.starts_with(&base))),
         "{saved:?}"
     );
-    // When the proxy is bypassed, the pages redirect below the path.
+    // Without the proxy, the server redirects to the same page below the path.
     browser.go(&server.address("/documents"));
     wait_until("the same page below the path", || {
         (browser.url() == server.address("/quire/documents")).then_some(())

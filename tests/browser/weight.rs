@@ -30,7 +30,7 @@ const ASK_SCRIPT: &str = "
       shared_thread: `/share/${await share(`/api/threads/${told.thread_id}/share`)}`,
     };";
 
-/// Creates what the other pages show, and returns their addresses.
+/// Creates the content of the other pages, and returns their addresses.
 const PAGES_SCRIPT: &str = "
     const send = async (path, body) => (await fetch(path, body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
     const { documents } = await send('/api/documents');
@@ -48,7 +48,7 @@ const OBSERVE_SCRIPT: &str = "new MutationObserver((_, watcher) => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
   }).observe({ type: 'layout-shift', buffered: true });";
 
-/// Every request so far with the size of its body as sent, the page itself first.
+/// Lists every request so far with the size of its body as sent, the page itself first.
 const REQUESTS: &str = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => [new URL(one.name).pathname, one.encodedBodySize])";
 
 fn loaded_files(browser: &Browser) -> Vec<(String, u64)> {
@@ -63,7 +63,7 @@ fn loaded_files(browser: &Browser) -> Vec<(String, u64)> {
     .collect()
 }
 
-/// Loads pages as on a first visit: nothing is cached, and there is no service worker.
+/// Loads pages as on a first visit, without a cache and without a service worker.
 fn without_cache(browser: &Browser) {
     browser.cdp("Network.enable", json!({}));
     browser.cdp("Network.setCacheDisabled", json!({ "cacheDisabled": true }));
@@ -74,7 +74,7 @@ fn without_cache(browser: &Browser) {
     );
 }
 
-/// All requests of the page, once there are no more.
+/// Waits until no more requests are made, and returns all of them.
 fn all_requests(browser: &Browser) -> Vec<(String, u64)> {
     let mut last = 0;
     wait_until("the requests to end", || {
@@ -102,7 +102,7 @@ fn check_shift(browser: &Browser, path: &str) {
     assert!(shift <= MAX_SHIFT, "{path} moves by {shift}");
 }
 
-/// A thread, the result of the guided page, and both as shared with a visitor.
+/// Tests a thread, the result of the guided page, and both as shared with a visitor.
 #[test]
 fn result_pages_stay_within_their_network_budget() {
     let Some(_turn) = wait_for_turn() else { return };
@@ -147,7 +147,8 @@ fn check_result(browser: &Browser, address: &str, name: &str) {
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
 
-/// Every page of the router's table that is not a result: few requests and bytes, and nothing moves while they load.
+/// Tests every page of the router's table that is not a result: few requests and bytes, and nothing moves while it
+/// loads.
 #[test]
 fn other_pages_stay_within_their_network_budget() {
     let Some(_turn) = wait_for_turn() else { return };

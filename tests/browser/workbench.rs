@@ -189,7 +189,7 @@ fn panel_is_chosen_from_many_models_by_keyboard() {
     check_accessibility(&browser, axe().as_deref(), "a panel out of many");
     browser.screenshot_window("many-models");
 
-    // From the question to the answer by keyboard only.
+    // All steps from the question to the answer are done by keyboard.
     browser.reload();
     browser.wait(".bench");
     tab_to(&browser, "Your question");
@@ -231,7 +231,7 @@ fn press_is_not_lost_while_code_loads() {
     );
     browser.wait(".document-choice .document-checkbox:checked");
     browser.cdp("Network.enable", json!({}));
-    // The service worker's own connection is neither blocked nor slowed.
+    // Bypass the service worker, because its own requests are neither blocked nor slowed.
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
     block(&["*/app/reader.js"]);

@@ -74,7 +74,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
     ] {
         std::fs::write(workspace.0.join(name), text).unwrap();
     }
-    // With the glob expanded by the shell, and unexpanded.
+    // The shell may or may not have expanded the glob.
     for words in [
         &[
             "ask",
@@ -101,7 +101,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
         .run(&["ask", "What?", "-f", "*.pdf"])
         .expect_refusal(1);
     assert!(none.contains("no file matches *.pdf"), "{none}");
-    // A stored document by its ID.
+    // A stored document can be given by its ID.
     let added = workspace.run(&["documents", "add", "c.txt"]);
     let id = added.stdout.trim().to_owned();
     assert!(id.starts_with("document_"), "{added:?}");

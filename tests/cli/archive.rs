@@ -231,7 +231,7 @@ nonsense
         (&0.into(), &2.into()),
         "{second}"
     );
-    // Exported, then imported elsewhere.
+    // Export the account, and import it elsewhere.
     successful_output(workspace.run(&["export", "--user", "ada@example.com", "ada.tar.gz"]));
     let other = workspace_with_account("bob@example.com");
     let file = workspace.0.join("ada.tar.gz");

@@ -241,7 +241,7 @@ fn run_doctor(workspace: &Workspace, settings: &[(&str, &str)]) -> CommandOutput
 #[test]
 fn the_doctor_finds_setup_problems() {
     let workspace = Workspace::new();
-    // A server on which no one has registered.
+    // Creates a data folder in which no one has registered.
     let server = Running::start(workspace.quire(&["--port", "0"]));
     server.signal("-TERM");
     server.wait_for_exit();

@@ -133,7 +133,7 @@ fn a_restore_keeps_the_previous_database() {
     workspace
         .run(&["restore", "junk.db", "--replace"])
         .expect_refusal(1);
-    // SQLite stores `user_version` in bytes 60 to 63 of the file.
+    // SQLite stores `user_version` at bytes 60 to 63 of the file.
     let mut newer = std::fs::read(workspace.0.join("copy.db")).unwrap();
     newer[60..64].copy_from_slice(&9_000_u32.to_be_bytes());
     std::fs::write(workspace.0.join("newer.db"), newer).unwrap();
@@ -297,7 +297,7 @@ fn a_backup_is_a_database_that_opens() {
         other.data_folder().join("quire.db"),
     )
     .unwrap();
-    // Without its matching secret, only with an explicit option.
+    // Without the matching secret, a backup is restored only with an explicit option.
     assert!(
         other
             .run(&["user", "list"])
@@ -318,7 +318,7 @@ fn a_newer_database_is_refused() {
     let workspace = Workspace::new();
     workspace.run(&["user", "add", "a@b.co"]).expect_success();
     let path = workspace.data_folder().join("quire.db");
-    // SQLite stores `user_version` in bytes 60 to 63 of the file.
+    // SQLite stores `user_version` at bytes 60 to 63 of the file.
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();

@@ -180,7 +180,7 @@ fn settings_and_addresses_that_are_named_exist() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Whether a heading of the text has this address.
+/// Returns whether a heading of the text has this address.
 fn has_section(text: &str, anchor: &str) -> bool {
     let mut titles = text.lines().filter_map(|line| line.strip_prefix("## "));
     titles.any(|title| title.to_lowercase().replace(' ', "-") == anchor)

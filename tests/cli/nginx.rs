@@ -21,7 +21,7 @@ pub struct Nginx {
     folder: PathBuf,
 }
 
-/// Whether nginx is installed; if not, prints that the test is skipped.
+/// Returns whether nginx is installed; if not, prints that the test is skipped.
 pub fn is_installed() -> bool {
     let output = Command::new("nginx")
         .arg("-v")

@@ -118,7 +118,7 @@ fn on_an_open_address_only_the_setup_link_makes_an_administrator_and_only_once()
     let mut log = String::new();
     err.read_to_string(&mut log).unwrap();
     assert!(!log.contains(&token), "{log}");
-    // With an administrator, it is not mentioned.
+    // Once there is an administrator, the startup output does not mention the setup.
     let mut restarted = Running::start(exposed_command(&workspace));
     restarted.signal("-TERM");
     let mut rest = String::new();

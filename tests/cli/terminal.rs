@@ -178,7 +178,7 @@ fn quire_without_arguments_prints_four_lines() {
         lines[2].contains("demo models are ready") && lines[2].contains("OPENAI_API_KEY"),
         "{lines:?}"
     );
-    // Next to a running server, the same output about that server.
+    // Next to a running server, `quire` prints the same lines about that server.
     workspace
         .run(&["user", "add", "ada@example.com", "--admin"])
         .expect_success();

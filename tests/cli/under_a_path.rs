@@ -103,7 +103,7 @@ fn under_a_path(style: PathStyle) {
             &body.to_string(),
         )
     };
-    // Pages and their files.
+    // Pages and their files are served below the path.
     let page = get("/", "accept: text/html\r\n");
     assert!(
         page.body.contains("data-base=\"/quire\""),
@@ -140,7 +140,7 @@ fn under_a_path(style: PathStyle) {
         "{}",
         missing.head
     );
-    // Cookies.
+    // Cookies are limited to the path.
     let person = json!({"email": "ada@example.org", "password": "Tr4verse-Orchid", "setup_token": "a-token-for-the-first"});
     let registered = post("/api/auth/register", JSON, person.clone());
     assert!(
@@ -172,7 +172,7 @@ fn under_a_path(style: PathStyle) {
         get("/api/users/me", &cookie).json()["email"],
         "ada@example.org"
     );
-    // Addresses in responses.
+    // Addresses in responses include the path.
     let request_body =
         json!({"prompt": "Why?", "models": ["demo/extract"], "depth": "quick", "async": true});
     let started = post("/api/analyze", &format!("{JSON}{cookie}"), request_body);
@@ -215,7 +215,7 @@ fn under_a_path(style: PathStyle) {
     assert_eq!(format!("{host}{}", path_of(&shared)), url);
     let page = get(url.strip_prefix(&base).unwrap(), "accept: text/html\r\n");
     assert!(page.has_status(200), "{}", page.head);
-    // Programs: the compatible API, CLI commands with their event streams, and tools.
+    // Programs can use the path too: the compatible API, commands that follow event streams, and tools.
     let key = workspace
         .run(&["key", "add", "ada@example.org"])
         .expect_success();

@@ -1,11 +1,11 @@
-//! A document's file is in the bucket before the upload is acknowledged, and is removed after the document.
+//! Documents in a bucket: a file is stored before its upload is acknowledged, and deleted after its document.
 
 use super::support::Client;
 use super::support::s3::Bucket;
 use super::support::server::Folder;
 use super::{content, copy_data, files, key_of, settings, start, upload, wait_for};
 
-/// Uploads, reads, searches, and deletes a document; `is_stored` tells whether its object is in the bucket.
+/// Uploads, reads, searches, and deletes a document. `is_stored` returns whether the bucket contains its object.
 fn use_documents(folder: &Folder, settings: &[(String, String)], is_stored: &dyn Fn(&str) -> bool) {
     let server = start(folder, settings);
     let mut client = Client::new(server.address).registered("ada@example.com");
@@ -19,7 +19,7 @@ fn use_documents(folder: &Folder, settings: &[(String, String)], is_stored: &dyn
     assert!(content(&mut client, &id) == text, "it comes back");
     let found = client.get(&format!("{path}/search?q=levy"));
     assert!(found.text().contains("levy"), "{}", found.text());
-    // The same bytes again are the same document.
+    // Uploading the same bytes again returns the same document.
     assert_eq!(upload(&mut client, &text), id);
     assert_eq!(files(folder, "documents"), 0);
     wait_for("no copy remains", || files(folder, "tmp") == 0);
@@ -51,7 +51,7 @@ fn a_real_store_keeps_documents() {
     let mut all = variables.to_vec();
     all.push(("DOCUMENT_STORE".to_owned(), place));
     let folder = Folder::new();
-    // `quire doctor` lists the bucket.
+    // `quire doctor` checks that it can list the bucket.
     let is_stored = |_: &str| {
         let doctor = std::process::Command::new(env!("CARGO_BIN_EXE_quire"))
             .args(["doctor", "--json"])
@@ -146,7 +146,7 @@ fn a_copy_of_the_database_from_before_the_claim_removes_nothing() {
     let path = format!("/api/documents/{id}");
     assert_eq!(stranger.delete(&path).status, 200);
     assert_eq!(stranger.get(&path).status, 404);
-    // A removal is tried before the answer, and again at the end of the server.
+    // Removing an object is attempted right after the deletion, and again when the server stops.
     copy.signal("-TERM");
     assert_eq!(copy.code(), Some(0));
     assert!(bucket.files().contains_key(&key_of(&id)));

@@ -1,5 +1,6 @@
-//! Documents' original files in a bucket, and uploads in parts over several servers, with the real executable. The bucket
-//! is one of the tests' own, or, with `DOCUMENT_STORE_TEST`, a real S3-compatible store: see `make replica`.
+//! Documents' original files in a bucket, and uploads in parts over several servers, with the real executable. The
+//! bucket is simulated by the tests, or, with `DOCUMENT_STORE_TEST`, is a real S3-compatible store: see `make
+//! replica`.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod bucket;
@@ -20,9 +21,9 @@ use support::executable::Executable;
 use support::s3::{BUCKET, Bucket};
 use support::server::Folder;
 
-/// How long a test waits for something.
+/// Maximum time to wait for a condition.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(120);
-/// The secret of all servers.
+/// The secret shared by all servers of a test.
 const SECRET: &str = "a secret of all servers, long enough";
 
 /// Waits until a condition holds.
@@ -34,7 +35,7 @@ fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Settings for servers with this bucket, and with others in addition.
+/// Returns the settings for a server that uses this bucket, plus the settings in `more`.
 fn settings(bucket: &Bucket, more: &[(&str, &str)]) -> Vec<(String, String)> {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let mut all: Vec<_> = more.iter().map(own).collect();
@@ -76,7 +77,7 @@ fn content(client: &mut Client, id: &str) -> String {
     answer.text()
 }
 
-/// Copies a data folder, while no server uses it.
+/// Copies a data folder that no server is using.
 fn copy_data(from: &Folder, to: &Folder) {
     let source = format!("{}/.", from.path().join("data").display());
     let target = to.path().join("data");
@@ -86,7 +87,7 @@ fn copy_data(from: &Folder, to: &Folder) {
     assert!(copied.unwrap().success());
 }
 
-/// Counts the files in a folder of a data folder.
+/// Counts the files in a subfolder of a data folder.
 fn files(folder: &Folder, name: &str) -> usize {
     let entries = std::fs::read_dir(folder.path().join("data").join(name));
     entries.map_or(0, Iterator::count)

@@ -1,4 +1,5 @@
-//! Originals of an installation that gets a bucket later move there, and can move back; a replica needs no copy of them.
+//! An installation that adds a bucket later moves its originals there, and can move them back. A replica then needs
+//! no copy of them.
 
 use super::cluster::Cluster;
 use super::support::Client;
@@ -19,7 +20,7 @@ fn files_of_the_folder_move_to_the_bucket_and_back() {
     });
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
-    // One was damaged before, and must not replace anything.
+    // One file was damaged on disk, so it must not be moved to the bucket.
     let damaged = folder.path().join("data/documents").join(&ids[1]);
     std::fs::write(&damaged, "The toll is due in JUNE.").unwrap();
 
@@ -34,7 +35,7 @@ fn files_of_the_folder_move_to_the_bucket_and_back() {
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
 
-    // Back, as the manual says.
+    // Move it back, as described in the manual.
     std::fs::write(&moved, &bucket.files()[&key_of(&ids[0])]).unwrap();
     let server = start(&folder, &[]);
     let mut client = server.known(&client);
@@ -71,7 +72,7 @@ fn files_of_a_database_move_to_the_bucket_and_every_server_reads_them() {
     assert_eq!(content(&mut elsewhere, &new), "The toll is due in June.");
     assert_eq!(cluster.run(left), "");
     for folder in [&first, &second] {
-        // The new document may still be being read.
+        // The new document may still be in the process of being read.
         wait_for("no file remains", || {
             (files(folder, "documents"), files(folder, "tmp")) == (0, 0)
         });
@@ -94,7 +95,7 @@ fn a_replica_has_no_second_copy_and_restores_the_rest() {
     wait_for("the replica has a copy", || copies() == 1);
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
-    // The disk is lost: the older file is only in the replica.
+    // The disk is lost, so the older file exists only in the replica.
     std::fs::remove_dir_all(folder.path().join("data")).unwrap();
     let server = start(&folder, &settings(&bucket, &with_replica));
     let mut client = server.known(&client);

@@ -1,5 +1,5 @@
-//! Small files of our own, one for each way in which a text can come to mean something other than what its file shows.
-//! Of each is stated what its titles and text must contain, and what they must not.
+//! Small files made for these tests, one for each way in which extracted text can differ in meaning from what the
+//! file shows. For each file, lists the text that must be extracted, and text that must not be.
 
 use crate::nothing_lost::pdfs::pdf;
 use crate::nothing_lost::{container, docx, relations, run, text_and_notes};
@@ -105,7 +105,7 @@ fn emails_and_archives() {
     let forwarded = "--b\nContent-Type: text/plain\n\nSee below\n--b\nContent-Type: message/rfc822\n\nFrom: x@y.z\nSubject: =?iso-8859-1?q?Z=FCrich?=\n\nThe original\n--b--\n";
     let invitation = "--b\nContent-Type: text/plain\n\nPlease join\n--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:S\nDTSTART:20260301T090000Z\nEND:VEVENT\nEND:VCALENDAR\n--b--\n";
     let mixed = "Content-Type: multipart/mixed; boundary=b";
-    // An archive of an old program: its names are in code page 437, which nothing says.
+    // The names in an archive by an old program are in code page 437, without a flag that says so.
     let mut old = container(&[("Gr@1.txt", "Letter one."), ("H@#2.txt", "Letter two.")]);
     for (from, to) in [(&b"Gr@1"[..], &b"Gr\x811"[..]), (b"H@#2", b"H\x84\xE12")] {
         for at in 0..old.len() - from.len() {

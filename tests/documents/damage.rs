@@ -121,7 +121,7 @@ fn damage_bytes(bytes: &mut Vec<u8>, chance: &mut Chance) {
             let second = bytes[block.clone()].to_vec();
             bytes.splice(at..at, second);
         }
-        // Nested or long where a single item was expected.
+        // Repeats a short block many times, so that a list or a nesting gets very long.
         6 => {
             let short = block.start..block.end.min(block.start + 24);
             let many = bytes[short].repeat(chance.number_below(2_000));

@@ -49,7 +49,7 @@ fn folder() -> PathBuf {
 pub fn load_samples() -> Vec<Sample> {
     let text = std::fs::read_to_string(folder().join("MANIFEST.toml")).unwrap();
     let table = toml::from_str::<Table>(&text);
-    // The error's own message repeats the whole file.
+    // The error's `Display` would repeat the whole file.
     let table = table.unwrap_or_else(|error| panic!("{}, at {:?}", error.message(), error.span()));
     table.file
 }

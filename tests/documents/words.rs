@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-/// Whether a character is invisible: soft hyphen, joiners, directional marks, byte order mark.
+/// Returns whether a character is invisible: soft hyphen, joiners, directional marks, byte order mark.
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// Whether a character belongs to a script without spaces, in which every character counts as a word.
+/// Returns whether a character belongs to a script without spaces, in which every character counts as a word.
 fn stands_alone(c: char) -> bool {
     matches!(c, '\u{0E00}'..='\u{0E7F}' | '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }

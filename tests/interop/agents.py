@@ -1,6 +1,6 @@
-"""Four coding agents against Quire over a scripted upstream: each must write a file and end by itself, with a single
-model and with a panel. Usage: agents.py QUIRE FOLDER [AGENT …]; prints a row for each session, and fails when one
-does not leave the file. `make agents` installs the agents and runs this."""
+"""Runs four coding agents against Quire over a scripted upstream: each must write a file and end by itself, with a
+single model and with a panel. Usage: agents.py QUIRE FOLDER [AGENT …]. Prints a row for each session, and fails if a
+session does not leave the file. `make agents` installs the agents and runs this."""
 
 import http.server
 import json
@@ -20,7 +20,7 @@ TASK = f"Write a file hello.txt that contains exactly: {TEXT}"
 
 
 def call_for(tools, folder):
-    """The call that writes the file, with whatever tool the agent offers."""
+    """Returns the call that writes the file, with whichever tool the agent offers."""
     path = str(Path(folder) / "hello.txt")
     shell = f"printf '%s\\n' '{TEXT}' > {path}"
     for name, arguments in (
@@ -37,7 +37,7 @@ def call_for(tools, folder):
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
-    """A provider of OpenAI's kind: calls the tool once, then ends; without tools it answers with the file."""
+    """An OpenAI-compatible provider: calls the tool once and then ends; without tools, it answers with the file."""
 
     protocol_version = "HTTP/1.0"
     folder = None
@@ -145,7 +145,7 @@ def version_of(place):
 
 
 def session(agent, base, key, model):
-    """Runs an agent in an empty home and an empty folder; says what went wrong, or nothing."""
+    """Runs an agent in an empty home and an empty folder. Returns what went wrong, or an empty value."""
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as folder:
         Upstream.folder = folder
         line, settings, files = agent(base, key, model)

@@ -52,14 +52,15 @@ fn every_api_format_is_parsed() {
         assert_eq!(answer["text"], text, "{model}");
         assert_eq!(answer["reasoning"], thought, "{model}");
         assert_eq!(answer["finish_reason"], "stop", "{model}");
-        // aimock does not support Ollama's token counts.
+        // aimock does not report token counts in Ollama's format.
         if model != "ollama/says" {
             let usage = &answer["usage"];
             let counts = (&usage["input"], &usage["output"], &usage["estimated"]);
             assert_eq!(counts, (&json!(31), &json!(17), &json!(false)), "{model}");
         }
     }
-    // Its journal: every model got the question, and each vendor got only its own key in its own header.
+    // According to aimock's journal, every model got the question, and each vendor got only its own key in its own
+    // header.
     let journal = mock.get("/__aimock/journal");
     let provider_calls: Vec<&Value> = calls(&journal).collect();
     assert_eq!(provider_calls.len(), panel.len() + 1, "{journal:#}");

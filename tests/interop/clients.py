@@ -1,5 +1,5 @@
-"""Clients that others wrote, against a running Quire: `make interop`. Prints a row for each thing that they
-do, and fails when one does not get what it should. Usage: clients.py BASE_URL"""
+"""Tests third-party clients against a running Quire: `make interop`. Prints a row for each check, and fails if one
+does not get the expected result. Usage: clients.py BASE_URL"""
 
 import asyncio
 import json

@@ -85,7 +85,7 @@ fn run_client(program: &Program) -> Option<Provider> {
             ("CACHE_TTL", "0"),
             ("RETRIES", "0"),
             ("RATE_LIMIT", "100000"),
-            // A model known to accept images.
+            // The key makes a model available that is known to accept images.
             ("OPENAI_API_KEY", "sk-test"),
             ("OPENAI_BASE_URL", &provider.base_url()),
         ],
@@ -279,7 +279,7 @@ fn aichat_command_works() {
             ("panel stream", "true"),
             ("unknown model", "does not exist (exit 1)"),
             ("provider refuses", "refused the request (exit 1)"),
-            // It shows the received text and ignores the error after it.
+            // aichat shows the received text and ignores the error after it.
             ("cut", "exit 0"),
         ],
     };

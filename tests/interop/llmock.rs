@@ -196,7 +196,7 @@ fn llmock_strict_check_reports_no_problem() {
         let result = asking.panel(&PANEL, "openai/gpt-4o-mini");
         for (model, error) in PANEL.iter().zip(faults) {
             let answer = Asking::answer(&result, model);
-            // Silence before the first token has used up the time needed for a retry.
+            // The silence before the first token has used up the time that a retry would need.
             let is_given_up = error["kind"] == "stall" && answer["text"] == "";
             assert!(
                 answer["status"] == status || is_given_up,

@@ -1,6 +1,6 @@
-"""Suites and clients by others that score a server, against Quire over a scripted upstream: prints what each scores,
-and fails when one scores less than stated here. Usage: scores.py QUIRE FOLDER [NAME …]; `make interop` installs them
-under FOLDER and runs this."""
+"""Runs third-party test suites and clients that score a server against Quire, over a scripted upstream. Prints each
+score, and fails if one is lower than the minimum given here. Usage: scores.py QUIRE FOLDER [NAME …]; `make interop`
+installs them under FOLDER and runs this."""
 
 import http.server
 import json
@@ -15,13 +15,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "clients"
 TEXT, DAY = "It is thin.", "2031-05-01"
-# llm-comply leaves its tests of reasoning out unless a model's name says that it reasons.
+# llm-comply skips its reasoning tests unless the model's name indicates a reasoning model.
 REASONS = {"open-responses": "gpt-5", "openai-chat": "gpt-5", "anthropic": "claude-haiku-4"}
 MODELS = ["any", "one", "two", "writer", "gpt-5", "claude-haiku-4"]
 
 
 def sample(schema, root=None):
-    """A value that satisfies a schema, of the keywords that pydantic and zod write. Every text is a date."""
+    """Returns a value that satisfies a schema with the keywords that pydantic and zod use. Every string is a date."""
     root = root or schema
     if "$ref" in schema:
         part = root
@@ -45,7 +45,7 @@ def sample(schema, root=None):
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
-    """A provider of OpenAI's kind: calls the tool that it is offered, fills the schema that it is given, or says TEXT."""
+    """An OpenAI-compatible provider: calls the offered tool, fills the requested schema, or answers with TEXT."""
 
     protocol_version = "HTTP/1.0"
 
@@ -81,7 +81,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 
 
 def answer(body):
-    """The message for a request, and why it ends."""
+    """Returns the message for a request, and the finish reason."""
     tools = body.get("tools")
     if tools and body.get("tool_choice") != "none" and not any(one["role"] == "tool" for one in body["messages"]):
         tool = tools[0]["function"]
@@ -97,7 +97,7 @@ def run(line, settings):
 
 
 def comply(kind):
-    """llm-comply: the tests that pass, and those that do not with their reasons."""
+    """Runs llm-comply. Returns the tests that pass, and the others with their reasons."""
 
     def score(folder, base, key):
         line = [folder / "venv/bin/llm-comply", "run", "-u", f"{base}/v1", "-k", key, "-m", f"p/{REASONS[kind]}", "--format", kind, "--json"]
@@ -117,7 +117,7 @@ def comply(kind):
 
 
 def canary(folder, base, key):
-    """CompatCanary: its own score of 100."""
+    """Runs CompatCanary. Returns its score, of at most 100."""
     line = [folder / "node/node_modules/.bin/compatcanary", "scan", "--base-url", f"{base}/v1", "--model", "p/any"]
     said, complaint = run([*line, "--profile", "modern", "--format", "json"], {"OPENAI_API_KEY": key})
     try:
@@ -128,12 +128,12 @@ def canary(folder, base, key):
 
 
 def script(name):
-    """A client of ours that prints `check: yes`, or what it saw instead: the checks that hold."""
+    """Runs one of our client scripts, which prints `check: yes` or what it received. Returns the checks that pass."""
 
     def score(folder, base, key):
         source = HERE / name
         if source.suffix == ".mjs":
-            # Modules are looked for beside the script.
+            # Modules are resolved relative to the script.
             beside = folder / "node" / name
             beside.write_text(source.read_text())
             line = ["node", beside]
@@ -147,7 +147,7 @@ def script(name):
     return score
 
 
-# The name, how it is scored, the least score, and of how many.
+# Name, scoring function, minimum score, and maximum score.
 SCORES = {
     "llm-comply open-responses": (comply("open-responses"), 13, 13),
     "llm-comply openai-chat": (comply("openai-chat"), 9, 9),
@@ -166,7 +166,7 @@ def post(base, path, body, token=None):
 
 
 def key_of(base):
-    """A key of a new account that also has a panel: `quire/crew`."""
+    """Creates an account with a panel, `quire/crew`, and returns an API key for it."""
     who = {"email": "scores@example.org", "password": "Correct horse battery 9"}
     post(base, "/api/auth/register", who)
     told = post(base, "/api/auth/login", who)

@@ -1,17 +1,19 @@
-//! Search finds equally well in a file and on a PostgreSQL server. RETRIEVAL_STEP=1 asks every question.
+//! Search finds answers equally well on SQLite and on PostgreSQL. RETRIEVAL_STEP=1 asks every question rather than a
+//! sample.
 
 use quire::store::Store;
 
 use crate::cluster::Cluster;
 use crate::set::{self, Library, Quality};
 
-/// Largest difference between the engines that is allowed.
+/// Maximum difference in recall and mean reciprocal rank between the engines.
 const TOLERANCE: f64 = 0.01;
 
-/// Languages in which the server may find more: SQLite's index splits words at vowel signs, which are not letters.
+/// Languages in which PostgreSQL may find more, because SQLite's index splits words at vowel signs, which are not
+/// letters.
 const SPLIT_WORDS: [&str; 1] = ["hi"];
 
-/// Prints what both engines find, and compares it.
+/// Prints the results of both engines, and compares them.
 fn compare(what: &str, file: Quality, server: Quality) {
     println!(
         "{what}: recall@5 {:.3} (PostgreSQL {:.3}), MRR {:.3} (PostgreSQL {:.3}), {} questions",

@@ -75,7 +75,7 @@ fn other_documents_do_not_change_a_search_within_one() {
     };
     let alone = ask(&shelf);
     assert!(alone.iter().all(|hits| !hits.is_empty()));
-    // 200 more: half of them belong to the same user and use the same words.
+    // Adds 200 documents. Half of them belong to the same user and use the same words.
     for number in 0..200 {
         let article = &articles[number % articles.len()];
         shelf.put(number as u32 % 2, number as u32 + 2, article);

@@ -162,7 +162,7 @@ pub fn open(folder: &Path) -> Store {
     Store::open(&StoreSettings { path }).unwrap()
 }
 
-/// All languages in one store, and each also in a default FTS5 index.
+/// All languages in one store, and each language also in an FTS5 index with default settings.
 pub struct Library {
     store: Store,
     plain: Connection,

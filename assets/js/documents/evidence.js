@@ -1,5 +1,5 @@
-// What an answer quotes from a document: the result of the check, who quotes it, and the way to the other citations
-// of the same answer.
+// What an answer quotes from a document: the result of the check, who quotes it, and links to the other citations of
+// the same answer.
 import { get } from "../api.js";
 import { el, icon, link } from "../dom.js";
 import { excerpt } from "../format.js";
@@ -8,7 +8,7 @@ import { Letter } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { fromStored, letterAt } from "../parts/run-model.js";
 
-// From the best to the worst: the first state of a place's quotations is shown.
+// Ordered from best to worst: of several quotations of the same words, the best state is shown.
 const VERDICTS = [
   ["verified", "check", "Quote verified", "contains these exact words."],
   ["shortened", "warning", "Quote shortened", "contains these words with others between them."],

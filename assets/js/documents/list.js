@@ -70,7 +70,7 @@ export function DocumentList({ documents, projects, words, current, signal, onEm
     return row;
   }
 
-  // Returns a function that shows it again.
+  // Hides a row, and returns a function that shows it again.
   function hideRow(row, isOpen) {
     const after = row.nextElementSibling;
     const next = after ?? row.previousElementSibling;

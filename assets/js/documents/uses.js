@@ -6,7 +6,7 @@ import { idOf } from "../parts/reading.js";
 
 const MAX_SHOWN = 5;
 
-/** A list that appears once it is known; it stays hidden if there are none. */
+/** A list that stays hidden until it is loaded, and also if it is empty. */
 export function Uses(stored, signal) {
   const node = el("section", { class: "document-uses", "aria-label": "Used in", hidden: true });
   get(`/api/documents/${encodeURIComponent(idOf(stored))}/uses`, { signal }).then(({ analyses, count }) => {

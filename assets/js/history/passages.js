@@ -5,7 +5,7 @@ import { plural } from "../format.js";
 import { FoundDocument } from "../parts/found-document.js";
 import { Empty, Failure, Loading } from "../parts/states.js";
 
-// Documents shown below threads.
+// Maximum number of documents shown below threads.
 const MAX_BELOW_THREADS = 3;
 
 /** `{node, find(words, isAlone), clear()}`. `find` resolves to the number of documents; `isAlone` if no threads are shown. */

@@ -11,7 +11,7 @@ import { toast } from "../parts/toast.js";
 import { refresh } from "../shell/threads.js";
 
 const STATUS = { queued: "Queued", running: "Running", failed: "Failed", cancelled: "Stopped" };
-// Letters shown of a panel; the number of the others follows.
+// Maximum number of a panel's letters to show; the rest are given as a number.
 const SHOWN_LETTERS = 6;
 const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
 
@@ -43,7 +43,7 @@ export function Row(thread, { projects, drop, moved }) {
     facts.replaceChildren(...[Panel(newest?.members ?? 0), status && el("span", { class: `status-word ${newest.status}` }, `${status} · `), words, ...badges.map((word) => el("span", { class: "badge" }, word))].filter(Boolean));
   }
 
-  // For the preview, which shows the same thread.
+  // A pin button for the preview, which shows the same thread.
   function PinButton() {
     const label = () => (thread.pinned ? "Unpin" : "Pin");
     const pin = button(label(), { class: "quiet", on: { click: async () => {
@@ -87,7 +87,7 @@ export function Row(thread, { projects, drop, moved }) {
   }
 }
 
-// The letters of the panel's members.
+// Shows the letters of the panel's members.
 function Panel(members) {
   if (members === 0) return null;
   const letters = Array.from({ length: Math.min(members, SHOWN_LETTERS) }, (_, place) => Letter(letterAt(place)));

@@ -7,7 +7,7 @@ import { tryModel } from "./try.js";
 
 const INITIAL_ROWS = 12;
 
-/** The provider's section. `models` are those of its models that match the search. */
+/** The provider's section. `models` are the provider's models that match the search. */
 export function ProviderPart(name, state, models, { searching }) {
   const [words, look] = PROVIDER_STATES[state.status] ?? [state.status, "soft"];
   const footer = el("div");

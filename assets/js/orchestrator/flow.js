@@ -10,7 +10,7 @@ const DOT = 6;
 export function Flow(pattern, { small = false } = {}) {
   const columns = columnsOf(pattern);
   const rows = Math.max(...columns.map((column) => column.seats));
-  // In a list, a diagram with more stages is narrower between them, so that all are of the same size.
+  // In a list, diagrams with more stages have narrower columns, so that all diagrams are about equally wide.
   const columnWidth = small ? Math.max(34, 132 / columns.length) : 150;
   const top = small ? 8 : 34;
   const width = columns.length * columnWidth;

@@ -6,7 +6,7 @@ const PLACEHOLDERS = {
   own_initial: "its own first answer", peers: "the others’ texts, labeled with letters", reviews: "what the others wrote about its text", members: "the number of members",
 };
 
-/** Renders the template; `filled` maps placeholders to values that are already known. */
+/** Renders the template; `values` maps placeholders to values that are already known. */
 export function Template(prompt, values = {}) {
   const parts = prompt.trim().split(/\{(question|sources|own|own_initial|peers|reviews|members)\}/);
   return el("div", { class: "template", tabindex: "0", role: "group", "aria-label": "Text of the request", dir: "auto" }, parts.map((part, place) => {

@@ -20,7 +20,7 @@ const PROVIDERS = "/api/admin/providers";
 
 export async function load(params, signal) {
   if (user.get()?.role !== "admin") return { refused: true };
-  // What is above the form that adds a provider can wait.
+  // If the page was opened to add a provider, the sections above the form are loaded later.
   const isAdding = params.add === "provider";
   const [people, waiting, health, hours, providers] = await Promise.all([
     get("/api/admin/users", { query: { limit: 200 }, signal }), get("/api/admin/password-resets", { signal }),

@@ -93,7 +93,7 @@ function withTopicLinks(text) {
   return text.replaceAll("](/manual/", `](${location.origin}${within("/manual/")}`);
 }
 
-// Blocks of code without their language: the highlighter would be most of the page.
+// Removes the languages from code blocks, because loading the highlighter would cost more than the rest of the page.
 function plainCode(text) {
   return text.replace(/^```\w+$/gm, "```");
 }

@@ -11,7 +11,7 @@ import { EmptyPage } from "../parts/states.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
 
-// Not named in the calls, so that the page does not preload both.
+// The names are not written in the calls of `styled()`, from which the build would preload both sheets.
 const SHEETS = { thread: "thread", result: "run" };
 
 export async function load({ token }, signal) {

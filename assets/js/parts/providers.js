@@ -200,7 +200,7 @@ function AddForm(listing, add, open) {
   }
 }
 
-// What a person can do about a provider that failed its test, in the words of the form.
+// Rewords the advice after a failed test for the form; the server's refers to `--force`.
 function inForm(problem) {
   if (!problem.resolution?.includes("--force")) return problem;
   return { message: problem.message.replace(/^base url: /i, ""), resolution: "correct the entries, or select “Save even if it cannot be reached”" };

@@ -55,8 +55,8 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       SourceList(run.sources)));
 }
 
-// Length in characters above which a question is folded, and what is shown of it: about two lines on a phone, so that
-// its answer starts near the top.
+// Length in characters above which a question is folded, and length of the part that stays visible: about two lines
+// on a phone, so that the answer starts near the top.
 const FOLD_THRESHOLD = 120;
 const FOLDED_LENGTH = 84;
 

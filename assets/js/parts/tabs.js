@@ -27,7 +27,7 @@ export function Tabs(label, panel, views, first = 0, { onChoose = null } = {}) {
       tab.setAttribute("aria-selected", String(place === index));
       tab.tabIndex = place === index ? 0 : -1;
     });
-    // On a phone, the row of tabs scrolls.
+    // On a phone, the row of tabs scrolls, so the selected tab must be brought into view.
     if (node.isConnected) tabs[index].scrollIntoView({ block: "nearest", inline: "nearest" });
     else if (index > 0) requestAnimationFrame(() => (node.scrollLeft = tabs[index].offsetLeft - node.offsetLeft - PREVIOUS_TAB_WIDTH));
     panel.setAttribute("aria-labelledby", tabs[index].id);

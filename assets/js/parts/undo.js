@@ -6,7 +6,8 @@ import { toast } from "./toast.js";
 
 const UNDO_MS = 6000;
 
-/** Deletes `path`; `words` names the item. `back()` is called on undo, or if the deletion fails. */
+/** Deletes `path` after a delay; `message` is shown meanwhile. `onRestore()` is called on undo, or if the deletion
+ * fails. */
 export function removeWithUndo(path, message, onRestore) {
   recordDeletion(path, UNDO_MS);
   const controller = new AbortController();

@@ -44,7 +44,7 @@ export function claimsOf(run) {
     if (unique.some((entry) => entry.claim === index)) return "alone";
     if (consensus.includes(index)) return "shared";
     const stances = claims[index].stances ?? [];
-    // All say so, but in words that conflict, or on a point on which the judge reports a contradiction.
+    // All of them assert the claim, but in conflicting words, or on a point where the judge reports a contradiction.
     const isOpen = stances.some((entry) => entry.stance === "unconfirmed") || stances.every((entry) => entry.stance === "asserts");
     return isOpen ? "unconfirmed" : "some";
   };

@@ -11,7 +11,7 @@ import { lastTexts } from "../parts/run-model.js";
 import { blindSpots, claimsOf, draftOf, KINDS, STANCES, unverifiedOf } from "./claims.js";
 import { JudgeNote, Support } from "./support.js";
 
-// The legend's words for stances whose label is too long for it.
+// Shorter labels in the legend for stances whose label is too long for it.
 const SHORT_STANCES = { unconfirmed: "not confirmed" };
 
 /**

@@ -6,8 +6,8 @@ import { MemberCard } from "../parts/member.js";
 import { panelStages, placeOf } from "../parts/run-model.js";
 import { stageHelp, StagePath } from "../parts/stages.js";
 
-/** The members' texts side by side, by stage. `wanted` is a position to show: `{letter, says, stage, back}`; without a
- * stage, it is the last one whose text contains the words. */
+/** The members' texts side by side, by stage. `sought` is a position to show: `{letter, says, stage, back}`;
+ * without a stage, it is the last text that contains the words. */
 export function MembersView({ run, models, sought: wanted }) {
   const grid = el("div", { class: "members" });
   const help = el("p", { class: "fine stage-help" });

@@ -1,5 +1,5 @@
 // One member on the board: its header, a thin progress line, and its text in a fixed-height box that follows the
-// newest line. With many members, a row that shows the newest words.
+// newest line. If there are many members, each is only a row that shows its newest words.
 import { button, el, fill, icon } from "../dom.js";
 import { cost, duration, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";

@@ -19,7 +19,7 @@ export function Examples({ choose }) {
         icon(iconName), el("strong", null, title), " ", el("span", { class: "example-question" }, question), " ", el("span", { class: "fine" }, name))))));
 }
 
-// The document is uploaded unless it is there already.
+// Uploads the document, unless it has already been uploaded.
 async function attachSample({ add, attached, signal }) {
   const [response, { documents }] = await Promise.all([
     fetch(new URL("../../samples/contract.txt", import.meta.url), { signal }), get("/api/documents", { query: { limit: 200 }, signal }),
@@ -30,7 +30,7 @@ async function attachSample({ add, attached, signal }) {
   else await add([new File([await response.blob()], name, { type: "text/plain" })]);
 }
 
-/** As long as there are only demo algorithms: where real models come from. Guests cannot add any. */
+/** A hint on how to connect models, shown as long as there are only demo algorithms. Guests cannot connect any. */
 export function Setup(models) {
   const account = user.get();
   if (account?.role === "guest" || models.some((model) => model.available && !model.mock)) return "";

@@ -8,7 +8,7 @@ import { recall, remember } from "../state.js";
 // Minimum duration of a run, in milliseconds, for a notification.
 const MIN_DURATION_MS = 30_000;
 
-/** Called when a run of this question has ended after `ms`; `done` is the outcome in a few words. */
+/** Called when a run of this question has ended after `ms`; `outcome` describes its end in a few words. */
 export function notifyEnd(question, ms, outcome) {
   if (!("Notification" in globalThis) || ms < MIN_DURATION_MS) return;
   if (Notification.permission === "granted") {

@@ -46,8 +46,8 @@ export function Question(turn, { version, edit }) {
   }
 }
 
-// The question, folded to a few lines, so that the answer begins near the top. The button to unfold it appears only if
-// there are more at the current width; it covers the end of the last visible one.
+// The question, folded to a few lines, so that the answer begins near the top. The button that unfolds it appears
+// only if the text is longer than that at the current width, and covers the end of the last visible line.
 function Bubble(text) {
   const heading = el("h2", { class: "bubble-words folded" }, text);
   const more = button("Show more", { class: "link-button", hidden: true, "aria-expanded": "false", on: { click: () => {

@@ -41,7 +41,8 @@ export function Result(run, page) {
   const initialIndex = Math.max(0, views.findIndex(([name]) => name.toLowerCase() === page.tab));
   const tabs = Tabs("Views of the answer", panel, views, initialIndex, { onChoose: (index) => page.tabbed(page.view, index === 0 ? "" : views[index][0].toLowerCase()) });
   const partial = run.degraded && button("Partial result", { class: "pill warn", title: sentence(run.degraded), on: { click: showDetails } });
-  // What the members did not get, for example a picture or older turns: said once, and explained behind it.
+  // What the members did not get, such as an image or older turns: shown as a number of notes, which opens the
+  // details.
   const noted = !run.degraded && run.notes.length > 0 && button(plural(run.notes.length, "note"), { class: "pill", title: run.notes.map(sentence).join("\n"), on: { click: showDetails } });
   const [map] = optional;
   const evidence = { data, filter: hasAnswer ? filter : null, map: map ? () => open(map) : null };

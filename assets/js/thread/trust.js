@@ -13,7 +13,7 @@ import { styled } from "../styles.js";
 
 // The circumference of the ring in SVG units: 2π × 24.
 const CIRCUMFERENCE = 151;
-// The filter for gaps, which no answer covers: no paragraph matches it, so it lists what is missing.
+// The filter for topics that no answer covers. No paragraph matches it, so it lists the topics instead.
 const GAP = "gap";
 
 /**
@@ -90,7 +90,7 @@ function Filters(run, filter, map) {
         node.closest("dialog")?.close("");
         map();
       } } })));
-    // As a sheet, the panel covers the answer.
+    // On narrow windows, the panel is a sheet that covers the answer, so it is closed.
     if (paragraphs.length === 0) return;
     node.closest("dialog")?.close("");
     paragraphs[0].scrollIntoView({ block: "nearest" });

@@ -28,7 +28,7 @@ pub fn control_text(attributes: &str) -> Option<String> {
         },
         "image" => filled("alt")?,
         "submit" | "reset" | "button" => filled("value")?,
-        // Values that are not visible as text.
+        // The values of these controls are not visible as text.
         "hidden" | "password" | "file" | "range" | "color" => return None,
         _ => filled("value").or_else(|| placeholder(attributes))?,
     };

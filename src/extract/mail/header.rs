@@ -57,7 +57,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
         } else if !(fields.is_empty()
             && (content.starts_with(b"From ") || content.starts_with(b">From ")))
         {
-            // Not a field: the body starts without an empty line before it.
+            // This line is not a field: the body starts without an empty line before it.
             return (fields, line);
         }
         at += length;

@@ -133,7 +133,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn finish(&mut self) -> Result<(), OutputFull> {
         self.body.finish_tables()?;
-        // Comments without a mark in the text, ordered by number.
+        // The remaining comments have no mark in the text; they are sorted by number.
         let mut rest: Vec<_> = std::mem::take(&mut self.comments).into_iter().collect();
         rest.sort_unstable();
         let rest = rest.into_iter().map(|(_, comment)| comment);
@@ -176,7 +176,7 @@ impl DocxWord<'_, '_, '_> {
             "tab" | "ptab" => self.write_text("\t"),
             "noBreakHyphen" => self.write_text("-"),
             "cr" => self.write_text("\n"),
-            // Formulas are written on a single line.
+            // Formulas are written on a single line, with `^` and `_`.
             "sup" => self.write_text("^"),
             "sub" => self.write_text("_"),
             "den" => self.write_text("/"),
@@ -300,7 +300,7 @@ impl DocxWord<'_, '_, '_> {
                 "pageBreakBefore" => breaks = tag.is_on(),
                 "sectPr" => paragraph.section_ends = true,
                 "type" if value() == "continuous" => paragraph.section_ends = false,
-                // The properties before a tracked change.
+                // These are the paragraph's properties before a tracked change.
                 "pPrChange" => xml.skip(),
                 _ => {}
             }
@@ -330,7 +330,7 @@ impl DocxWord<'_, '_, '_> {
                 "vertAlign" => {
                     self.style.script = parse_script(&tag.get("val").unwrap_or_default())
                 }
-                // In half-points. Small text that is shifted is equivalent to a superscript.
+                // The shift is in half-points. Small text that is shifted counts as superscript or subscript.
                 "position" => {
                     let shift = tag.get("val").and_then(|shift| shift.parse().ok());
                     position = shift.unwrap_or(0);
@@ -343,7 +343,7 @@ impl DocxWord<'_, '_, '_> {
                         .or_else(|| tag.get("hAnsi"))
                         .unwrap_or_default();
                 }
-                // The run of a paragraph mark, whose properties do not apply to the text.
+                // These are the run's properties before a tracked change.
                 "rPrChange" => xml.skip(),
                 _ => {}
             }

@@ -25,7 +25,7 @@ pub fn referenced_text(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<Stri
         return diagram_lines(xml);
     }
     let mut lines = chart_lines(xml);
-    // Text boxes drawn onto the chart.
+    // Text boxes drawn onto the chart are stored in a part of their own.
     for link in relations(zip, &link.target) {
         if link.kind == "chartUserShapes"
             && let Some(xml) = Xml::part(zip, &link.target)

@@ -142,7 +142,7 @@ struct EpubBook {
     pictures: usize,
     /// Pages that are not in any chapter list, in path order.
     unlisted_pages: Vec<String>,
-    /// Videos and audio.
+    /// Paths of videos and audio files.
     recordings: Vec<String>,
 }
 

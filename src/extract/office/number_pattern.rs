@@ -23,7 +23,7 @@ pub struct NumberPattern {
     slots: Vec<Slot>,
     decimals: usize,
     suffix: String,
-    /// Number of times the number is divided by a thousand.
+    /// Number of times that the number is divided by a thousand.
     thousands: i32,
 }
 

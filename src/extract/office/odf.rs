@@ -292,13 +292,13 @@ impl OdfReader<'_, '_, '_> {
             ));
         }
         for (used, what) in [("use-header-name", "header"), ("use-footer-name", "footer")] {
-            // Written once, on the first slide that shows it.
+            // The text is written once, on the first slide that shows it.
             let words = tag.get(used).and_then(|name| self.footers.remove(&name));
             if let Some(words) = words.filter(|words| !words.is_empty()) {
                 self.body.add_footnote(format!("[{what}: {words}]"));
             }
         }
-        // Written only once too.
+        // The text of a master is also written only once.
         let master = tag.get("master-page-name").unwrap_or_default();
         for words in self.masters.remove(&master).unwrap_or_default() {
             self.body.add_footnote(format!("[layout: {words}]"));

@@ -30,7 +30,7 @@ pub fn headers_and_footers(zip: &Zip<'_>) -> HeaderFooterLines {
                             .trim_start_matches("footer"),
                         tag.get("display").as_deref(),
                     ) {
-                        // Defined but not shown.
+                        // The header or footer is defined, but not displayed.
                         (_, Some("false")) => xml.skip(),
                         ("" | "-left" | "-first", _) => {
                             kind = Some(if is_header { "header" } else { "footer" });
@@ -107,7 +107,7 @@ pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "master-page" => open_master = tag.get("name"),
             XmlPiece::Open(tag) if open_master.is_some() => match tag.name() {
-                // The master of the notes, and the equivalents in text documents.
+                // The master of the speaker notes, and the headers and footers of text documents.
                 "notes" | "forms" | "header" | "footer" | "header-left" | "footer-left" => {
                     xml.skip()
                 }

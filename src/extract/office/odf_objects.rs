@@ -92,7 +92,7 @@ fn formula(xml: &mut Xml<'_>) -> Option<String> {
 pub fn report_programs(zip: &Zip<'_>, out: &mut Output<'_>) {
     for entry in &zip.entries {
         let name = entry.name.as_str();
-        // Lists of the modules in a library.
+        // These files only list the modules of a library.
         let is_list = ["-lb.xml", "-lc.xml"].iter().any(|end| name.ends_with(end));
         let is_program = (name.starts_with("Basic/") && name.ends_with(".xml") && !is_list)
             || (name.starts_with("Scripts/") && !name.ends_with('/'));

@@ -136,7 +136,7 @@ mod tests {
         let once = "\n[comment on A1: Is it due?]";
         assert_eq!(text_of(&[old, new], &[comments, thread]), once);
         assert_eq!(text_of(&[new, old], &[comments, thread]), once);
-        // The relation does not lead anywhere.
+        // The part that the relation names is missing.
         assert_eq!(text_of(&[old, new], &[comments]), expected_comment);
     }
 }

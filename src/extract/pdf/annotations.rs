@@ -89,7 +89,7 @@ fn rich_text(value: Option<Object<'_>>) -> String {
 }
 
 fn classify_field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
-    // Bits of a field's flags.
+    // Bits of a form field's flags (ISO 32000-1, 12.7).
     const RADIO: u32 = 1 << 15;
     const PUSH_BUTTON: u32 = 1 << 16;
     const PASSWORD: u32 = 1 << 13;

@@ -52,7 +52,7 @@ impl<'a> Attachments<'a> {
             return;
         }
         if let Some(pairs) = node.get::<Array<'a>>("Names") {
-            // Names and files alternate.
+            // The array contains names and files in turn.
             for one in pairs.iter::<Object<'a>>().take(2 * MAX_FILES) {
                 if let Object::Dict(file) = one {
                     self.add(&file);

@@ -13,7 +13,7 @@ pub struct Glyph {
     pub y: f64,
     /// Vector from the origin to the end of the character.
     pub advance: (f64, f64),
-    /// Font size.
+    /// Font size in points.
     pub size: f64,
     /// Whether the text state raises or lowers the character relative to its line.
     pub is_raised: bool,

@@ -125,7 +125,7 @@ impl TopDictionary {
 /// Returns the string number of each glyph's name.
 fn glyph_name_ids(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     if at <= 2 {
-        // One of the three predefined character sets; the first is consecutive.
+        // The offset selects one of three predefined character sets, of which only the first has consecutive strings.
         return (at == 0).then(|| (0..glyphs.min(229)).collect());
     }
     let mut names = vec![0];

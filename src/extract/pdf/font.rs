@@ -372,7 +372,7 @@ fn legacy_length(encoding: &'static Encoding, bytes: &[u8]) -> usize {
         _ if first < 0x80 => 1,
         _ if encoding == SHIFT_JIS && (0xA0..0xE0).contains(&first) => 1,
         _ if encoding == UTF_8 => first.leading_ones().clamp(1, 4) as usize,
-        // GB 18030.
+        // In GB 18030, a digit as the second byte means that the code has four bytes.
         Some(b'0'..=b'9') if encoding == GBK => 4,
         _ => 2,
     }

@@ -8,7 +8,7 @@ use super::matrix::Matrix;
 /// State while a content stream is interpreted.
 #[derive(Clone)]
 pub struct GraphicsState {
-    /// Transformation from positions to the page.
+    /// Current transformation matrix: from the content's coordinates to the page's.
     pub map: Matrix,
     /// Transformation of text positions.
     pub text: Matrix,
@@ -16,7 +16,7 @@ pub struct GraphicsState {
     pub line: Matrix,
     /// Current font; `None` until the content stream selects one.
     pub font: Option<Rc<Font>>,
-    /// Font size.
+    /// Font size as set by the content stream (`Tf`).
     pub size: f64,
     /// Character spacing.
     pub spacing: f64,
@@ -51,7 +51,7 @@ pub struct GraphicsState {
 /// A fill color, to the extent that it affects legibility.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FillColor {
-    /// White.
+    /// White, which is invisible on an empty page.
     White,
     /// Any other single color.
     Other,
@@ -103,7 +103,7 @@ impl GraphicsState {
         }
     }
 
-    /// Moves along the line.
+    /// Moves by `length` along the line.
     pub fn advance(&mut self, length: f64) {
         let moved = match &self.font {
             Some(font) if font.vertical => Matrix::translation(0.0, length),

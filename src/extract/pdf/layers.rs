@@ -34,7 +34,7 @@ impl Layers {
             }
         }
         layers.layers_off.extend(layer_ids(&default_config, "OFF"));
-        // Layers that are only for printing or exporting.
+        // Turns off layers that are only for printing or exporting.
         for group in all
             .get::<Array<'_>>("OCGs")
             .iter()

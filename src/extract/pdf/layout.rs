@@ -85,7 +85,7 @@ struct Gutter {
     lines: usize,
 }
 
-/// Finds the gutter with the most lines on both sides, if both sides contain body text.
+/// Finds the gutter with the most lines on both sides, provided that both sides contain body text.
 fn find_gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     let mut order: Vec<&LinePiece> = pieces.iter().collect();
     order.sort_by(|a, b| b.y.total_cmp(&a.y));

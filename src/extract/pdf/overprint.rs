@@ -43,7 +43,7 @@ pub fn remove_duplicates(glyphs: Vec<Glyph>) -> Vec<Glyph> {
 }
 
 fn cell(glyph: &Glyph) -> (i32, i32) {
-    // Positions are known to be near the page.
+    // Positions are known to be near the page, so the casts do not saturate.
     (
         (glyph.x / CELL_POINTS).floor() as i32,
         (glyph.y / CELL_POINTS).floor() as i32,

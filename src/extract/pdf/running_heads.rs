@@ -159,7 +159,7 @@ fn normalize(end: char, text: &str) -> String {
             kind.push(character);
         }
     }
-    // Roman numerals count too.
+    // Roman numerals count as numbers too.
     if !kind.is_empty()
         && kind.len() < 8
         && kind.chars().all(|character| "ivxlc".contains(character))

@@ -77,7 +77,7 @@ fn is_plain_jpeg(stream: &Stream<'_>, image: &ScanImage) -> bool {
 enum Colors {
     Gray,
     Rgb,
-    /// Cyan, magenta, yellow, and black.
+    /// Cyan, magenta, yellow, and black (CMYK).
     Print,
     /// A palette: the red, green, and blue values of each entry.
     Palette(Vec<u8>),

@@ -145,7 +145,7 @@ fn mirror_brackets(characters: &mut [char]) {
 /// Returns whether a character is written from right to left.
 pub fn is_right_to_left(character: char) -> bool {
     matches!(character, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
-        // Digits are not, in any script.
+        // Digits run from left to right in every script.
         && !matches!(character, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}')
 }
 

@@ -32,7 +32,7 @@ pub fn position(size: f64, y: f64, line_size: f64, line_y: f64, is_raised: bool)
     }
 }
 
-/// Encloses a text as superscript or subscript.
+/// Encloses the text in the delimiters of a superscript or subscript.
 pub fn delimit(text: &str, script: Script) -> String {
     let [open, close] = match script {
         Script::Superscript => SUPERSCRIPT_MARKS,

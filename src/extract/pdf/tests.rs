@@ -205,7 +205,7 @@ fn codes_of_a_character_collection_are_text() {
         let (_, pages) = read(&pages(&[text.as_str()], &font, FONT, &[])).expect("readable");
         pages[0].text.trim().to_owned()
     };
-    // Hiragana, kanji of both levels, and Latin letters.
+    // The codes are for hiragana, kanji of both levels, and Latin letters.
     assert_eq!(
         page_text("Identity-H", "Japan1", "034B04650FFA0022"),
         "あ亜弌A"

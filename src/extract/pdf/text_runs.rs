@@ -24,7 +24,7 @@ pub struct LinePiece {
     pub x0: f64,
     /// End position along the line.
     pub x1: f64,
-    /// Baseline.
+    /// Height of the baseline.
     pub y: f64,
     /// Font size of most characters.
     pub size: f64,

@@ -25,7 +25,7 @@ pub fn field_values(pdf: &Pdf) -> Option<String> {
         Object::Stream(stream) => stream.decoded_data().ok()?.into_owned(),
         Object::Array(parts) => {
             let mut all = Vec::new();
-            // Names and streams alternate.
+            // The array contains names and streams in turn.
             for part in parts.iter::<Object<'_>>().take(128) {
                 let Object::Stream(part) = part else {
                     continue;

@@ -74,7 +74,7 @@ impl TexMacros {
             })
     }
 
-    /// Replaces the macros in a text.
+    /// Replaces the macros in the text.
     pub fn expand(&mut self, text: &str) -> String {
         if self.known_macros.is_empty() {
             return text.to_owned();
@@ -257,9 +257,9 @@ mod tests {
                 "\\newcommand{\\a}{bc}\\newcommand{\\d}{\\a\\a{} e}\\d",
                 "bcbc e",
             ),
-            // Without words, left as written.
+            // A macro without words is left as written.
             ("\\newcommand{\\R}{\\mathbb{R}}$x \\in \\R$", "$x \\in \\R$"),
-            // Malformed: nothing is lost.
+            // A malformed definition is kept as text.
             ("\\newcommand{\\a", "\\newcommand{\\a"),
             ("\\newcommand", "\\newcommand"),
             ("\\def", "\\def"),

@@ -39,7 +39,7 @@ pub fn title_block(head: &str) -> String {
             if command != name {
                 continue;
             }
-            // A short form for running heads may precede in brackets.
+            // A short form of the title, for running heads, may precede the title in brackets.
             let after_option = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
             let after_option = after_option.map_or(rest, |(_, after)| after);
             if let Some((words, next)) = after_option

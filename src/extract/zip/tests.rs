@@ -44,7 +44,7 @@ fn damage_is_reported_after_the_intact_bytes() {
     assert_eq!(error, Some(ZipError::Damaged));
     assert!(content.len() > 1_000, "{}", content.len());
     let mut bytes = pack(&[("a", b"some words")]);
-    // The encryption flag in the directory entry.
+    // Sets the encryption flag in the directory entry.
     let row = find_bytes(&bytes, DIRECTORY_ENTRY).expect("a row");
     bytes[row + 8] |= 1;
     assert_eq!(read(&bytes, "a"), (Vec::new(), Some(ZipError::Locked)));

@@ -17,9 +17,9 @@ const MIN_WORD_OVERLAP: f64 = 0.85;
 /// A claim's verdict and the line it is based on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimCheck {
-    /// The sources' verdict.
+    /// What the sources say about the claim.
     pub verdict: ClaimVerdict,
-    /// The line that supports or contradicts the claim, or else the closest line, if any.
+    /// Index of the line that supports or contradicts the claim, or else of the closest line, if any.
     pub line: Option<usize>,
     /// The reason, for users; empty if the line speaks for itself.
     pub reason: String,

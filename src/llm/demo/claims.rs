@@ -34,12 +34,12 @@ pub struct DraftClaim {
     pub negated: bool,
 }
 
-/// A numbered entry of a review.
+/// A numbered entry of a review: the critique of one claim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReviewEntry {
     /// The entry's number within the review.
     pub number: u32,
-    /// The claim that the entry refers to.
+    /// The claim that is criticized, as quoted in the review.
     pub claim: String,
     /// The reviewer's verdict.
     pub verdict: ClaimVerdict,

@@ -10,9 +10,9 @@ use super::text;
 /// Two lines with different figures for what looks like the same thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FigureDifference {
-    /// Index of the earlier line.
+    /// Index of the earlier line in the reading's lines.
     pub first_line: usize,
-    /// Index of the later line.
+    /// Index of the later line in the reading's lines.
     pub second_line: usize,
     /// The two figures with what they count, such as `30 days`.
     pub figures: (String, String),

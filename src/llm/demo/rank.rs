@@ -7,7 +7,7 @@ use super::text;
 
 /// Maximum number of sentences in the quadratic step.
 const MAX_CANDIDATES: usize = 160;
-/// Number of LexRank iterations.
+/// Number of power iterations of LexRank.
 const ITERATIONS: usize = 15;
 /// Damping factor of LexRank.
 const DAMPING_FACTOR: f64 = 0.85;

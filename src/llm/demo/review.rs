@@ -31,7 +31,7 @@ pub enum ReviewFocus {
 /// A peer's claims, each checked against the sources.
 #[derive(Debug, Clone)]
 pub struct CheckedClaims {
-    /// The peer's label.
+    /// The label under which the peer's text is shown, such as `A`.
     pub letter: char,
     /// Claims and their checks, in the order of the text.
     pub claims: Vec<(DraftClaim, ClaimCheck)>,

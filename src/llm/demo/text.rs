@@ -108,7 +108,7 @@ pub fn count_shared(left: &[String], right: &[String]) -> usize {
     count
 }
 
-/// Returns the jaccard similarity of two sorted lists, 0 to 1.
+/// Returns the Jaccard similarity of two sorted lists, 0 to 1.
 pub fn jaccard_similarity(left: &[String], right: &[String]) -> f64 {
     let both = count_shared(left, right);
     let all = left.len() + right.len() - both;

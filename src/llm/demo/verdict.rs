@@ -1,6 +1,6 @@
 //! The sources' verdict on a claim.
 
-/// The sources' verdict on a claim.
+/// What the sources say about a claim. The order is that of urgency: contradicted claims come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimVerdict {
     /// A passage contradicts it.

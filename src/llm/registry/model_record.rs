@@ -1,4 +1,4 @@
-//! What is recorded of a model: its circuits, recent failures, and pauses, here and on other servers.
+//! The recorded state of a model: its circuits, recent failures, and pauses, on this server and on others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,21 +20,22 @@ const MAX_USER_BREAKERS: usize = 128;
 pub(super) struct ModelRecord {
     /// Circuit breaker for all users. Opens after failures that more than one user has seen.
     pub breaker: CircuitBreaker,
-    /// Circuit breakers for single users. Each opens after failures of more than one prompt.
+    /// Circuit breakers for single users, by a hash of the user. Each opens after failures of more than one prompt.
     pub user_breakers: BTreeMap<u64, CircuitBreaker>,
     pub failures: RecentFailures,
     /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
     pub closes_only: bool,
     /// When the provider's rate limit ends.
     pub throttled_until: Option<Timestamp>,
-    /// What other servers know.
+    /// The blocks that other servers have reported.
     pub shared: SharedBlocks,
     /// Fields that the model has rejected, by their names on the wire.
     pub refused_fields: Vec<String>,
 }
 
 impl ModelRecord {
-    /// Records a failed call. Returns the circuits that it has opened, for whom (`None` for everyone) and how long.
+    /// Records a failed call. Returns the circuits that it has opened: the user, or `None` for all users, and how
+    /// long each stays open.
     pub fn record_failure(
         &mut self,
         origin: CallOrigin,
@@ -66,7 +67,7 @@ impl ModelRecord {
         self.failures.clear();
     }
 
-    /// Returns when the provider's rate limit ends, as seen here or on another server.
+    /// Returns when the provider's rate limit ends, as observed by this server or by another one.
     pub fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
         let own = self.throttled_until.filter(|until| *until > now);
         own.max(self.shared.paused_until(now))
@@ -97,7 +98,7 @@ impl ModelRecord {
     }
 }
 
-/// Records a failed call and returns for how long it has opened the circuit, if it has.
+/// Records a failed call. Returns how long the circuit stays open if the failure has opened it.
 fn record_in(
     breaker: &mut CircuitBreaker,
     error: &CallError,

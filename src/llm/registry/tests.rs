@@ -1,4 +1,4 @@
-//! Tests of the registry.
+//! Tests that the registry keeps and discards the state of providers correctly.
 
 use super::*;
 

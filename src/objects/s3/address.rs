@@ -174,7 +174,7 @@ fn endpoint(name: &str, url: &str) -> Result<(bool, String, String), String> {
     let invalid = || {
         format!("{name} is {url:?}, which is not a valid URL; use https://host or http://host:9000")
     };
-    // The address is not printed, because the text before an @ is a password.
+    // The address is not printed, because the text before `@` may be a password.
     if url.contains('@') {
         return Err(format!(
             "{name} contains an @: set the key as AWS_ACCESS_KEY_ID instead"

@@ -61,7 +61,7 @@ impl BucketClient {
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES)
             .max_response_header_size(32 * 1024)
-            // There may be a change every second, and a handshake for each would cost more than sending the
+            // There may be a change every second, and a handshake for each one would cost more than sending the
             // change.
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)

@@ -33,7 +33,8 @@ pub struct S3 {
     conditions: AtomicU8,
 }
 
-/// Support is not known yet: some stores silently ignore conditions.
+/// Whether the store supports conditional puts is not known yet. The first put tests it, because some stores silently
+/// ignore conditions.
 const CONDITIONS_UNKNOWN: u8 = 0;
 const CONDITIONS_SUPPORTED: u8 = 1;
 const CONDITIONS_UNSUPPORTED: u8 = 2;
@@ -107,7 +108,7 @@ impl S3 {
             match self.exists(key) {
                 Ok(false) => {}
                 Ok(true) => return Err(TargetError::Taken),
-                // A HEAD response has no reason, but the response to the next request will have one.
+                // A HEAD response does not contain the reason for the refusal, but the response to the put will.
                 Err(TargetError::Refused(_)) if support == CONDITIONS_UNKNOWN => {}
                 Err(error) => return Err(error),
             }
@@ -129,7 +130,7 @@ impl S3 {
         }
         match refusal.to_target_error(self.settings()) {
             TargetError::Failed(why) if refusal.status == 409 => Ok(PutOutcome::Contested(why)),
-            // A put cannot miss an object, so the server is not a bucket.
+            // A put to a bucket never fails with "not found", so the server has no such bucket.
             TargetError::Missing => Err(TargetError::Refused(NO_BUCKET_MESSAGE.into())),
             error => Err(error),
         }
@@ -167,7 +168,7 @@ impl S3 {
         self.conditions.store(support, Ordering::Relaxed);
     }
 
-    /// Whether the stored object equals this content.
+    /// Returns whether the stored object equals this content.
     fn has_content(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
         let mut download = Download::start(&self.client, key)?;
         let mut hasher = sha256::Hasher::new();

@@ -69,7 +69,7 @@ pub(super) fn parse_page(body: &mut Body) -> Result<ListPage, TargetError> {
 #[derive(Debug)]
 pub(super) struct BucketRefusal {
     pub status: u16,
-    /// S3's error code; empty if the response is not from an S3 store, or to a HEAD request.
+    /// S3's error code; empty if the response is not from an S3 store, or has no body because the request was HEAD.
     pub code: String,
     message: String,
     region: Option<String>,
@@ -107,7 +107,7 @@ impl BucketRefusal {
         refusal
     }
 
-    /// Whether the store lacks support for conditional requests.
+    /// Returns whether the store lacks support for conditional requests.
     pub fn lacks_conditional_requests(&self) -> bool {
         self.status == 501 || self.code == "NotImplemented"
     }

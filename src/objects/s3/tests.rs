@@ -156,7 +156,7 @@ fn transient_failures_are_retried() {
 fn permanent_failures_are_reported_without_retry() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
-    // From here on, the store is known to support conditions.
+    // The first put has shown that the store supports conditions.
     assert_eq!(target.put("known", &file(b"x"), true), Ok(()));
     assert_eq!(target.remove("known"), Ok(()));
     let fault = BucketFault::Says;
@@ -289,7 +289,7 @@ fn a_broken_download_resumes_or_fails() {
         why.contains("93750 of 100000") || why.contains("isconnect"),
         "{why}"
     );
-    // The object has been replaced.
+    // The object is replaced between the two requests of the download.
     bucket.fail_next("GET", BucketFault::Half);
     let mut reader = target.get("a").expect("it begins");
     bucket.store_directly("p/a", &bytes[1..]);

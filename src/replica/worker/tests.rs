@@ -1,4 +1,4 @@
-//! Tests of the worker.
+//! Tests of the replication thread's rounds.
 
 use super::*;
 

@@ -376,7 +376,7 @@ fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
     });
 }
 
-/// A turn of one member with a first answer, a review, and a synthesis.
+/// Stores a turn of one member with a first answer, a review, and a synthesis.
 fn finished_turn(db: &Writer, n: u32, texts: [&str; 3]) -> Result<AnalysisId> {
     let mut turn = analysis(n, Some(1), "why?");
     let stage = |name: &str, role| Stage {
@@ -407,7 +407,7 @@ fn finished_turn(db: &Writer, n: u32, texts: [&str; 3]) -> Result<AnalysisId> {
     Ok(turn.id)
 }
 
-/// Returns how many threads contain the word, and the member whose text was found last.
+/// Returns the number of threads that contain the word, and the member whose text was found last.
 fn search_turns(db: &Writer, word: &str) -> Result<(usize, Vec<(char, String)>)> {
     let owner = user(1).id;
     let quoted = format!("\"{word}\"");
@@ -452,7 +452,7 @@ fn turns_from_older_versions_are_indexed_in_batches() {
         for n in 1..=45 {
             finished_turn(db, n, ["A heron.", "A kestrel.", "An owl."])?;
         }
-        // As the versions before stored them: without the members' texts.
+        // Earlier versions stored turns without the members' texts.
         let owner = user(1).id;
         db.run("DELETE FROM turn_texts", [])?;
         let ids: Vec<AnalysisId> =

@@ -187,7 +187,7 @@ fn the_interval_is_per_user_and_deleted_with_the_user() {
     });
 }
 
-/// Nine votes on the same question count as one, the first; the same words after a different turn are a different
+/// Of nine votes on the same question, only the first counts; the same words after a different turn are a different
 /// question.
 #[test]
 fn a_question_counts_once() {

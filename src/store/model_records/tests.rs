@@ -44,7 +44,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
             (1, "exp_1", 1, r#"["p/a"]"#, 1.0, ""),
             (2, "exp_1", 1, r#"["p/a"]"#, 0.5, ""),
             (3, "exp_1", 1, r#"["p/b"]"#, 0.0, ""),
-            // A panel, a failure, and another user's result.
+            // None of these count: a panel, a failure, and another user's result.
             (4, "exp_1", 1, r#"["p/a", "p/b"]"#, 1.0, ""),
             (5, "exp_1", 1, r#"["p/a"]"#, 0.0, "busy"),
             (6, "exp_2", 2, r#"["p/a"]"#, 0.0, ""),
@@ -70,8 +70,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
     });
 }
 
-/// Reruns count once, only the settings that both models share count, and questions answered by only one of them do not
-/// count.
+/// Reruns count once. Only settings that both models share count, and only questions that both have answered.
 #[test]
 fn records_are_of_questions_that_all_models_answered() {
     with_writer(|db| {
@@ -113,7 +112,7 @@ fn records_are_of_questions_that_all_models_answered() {
                 let prompt = format!("case {place}");
                 add_answer(experiment, place, "p/a", &prompt, 0.0)?;
                 add_answer(experiment, place, "p/b", &prompt, 1.0)?;
-                // A prompt that only one of them received.
+                // A setting with a prompt that only one of the models received does not count.
                 add_answer(experiment, place, "p/a", &format!("Bad. {prompt}"), 0.0)?;
             }
             add_answer(experiment, 0, "p/b", "only for b", 1.0)?;
@@ -122,7 +121,7 @@ fn records_are_of_questions_that_all_models_answered() {
         let record = |points, cases| Some(StandingRecord { points, cases });
         assert_eq!(standings.experiments.get("p/a").copied(), record(0.0, 4));
         assert_eq!(standings.experiments.get("p/b").copied(), record(4.0, 4));
-        // Never compared with p/c.
+        // These two models have no question in common.
         let standings = of_user(db, &user(1).id, &["p/a", "p/c"])?;
         assert!(standings.experiments.is_empty());
         Ok(())

@@ -98,7 +98,7 @@ pub(in crate::store) fn copy(
     source.execute_batch("BEGIN")?;
     let rows = count_rows(&source)?;
     let mut page_copy = Connection::open(&pages.0)?;
-    // A temporary file: only its compacted copy must survive a power failure.
+    // This file is temporary: only its compacted copy must survive a power failure.
     page_copy.execute_batch("PRAGMA synchronous = OFF")?;
     if Backup::new(&source, &mut page_copy)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));

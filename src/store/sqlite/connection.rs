@@ -14,7 +14,7 @@ use crate::store::params::Value;
 /// A SQLite row.
 pub(in crate::store) type SqliteRow<'r> = rusqlite::Row<'r>;
 
-/// A connection that records which failures it has seen.
+/// A connection that remembers whether it must be discarded, and whether it has read a damaged page.
 pub(in crate::store) struct SqliteConnection {
     connection: Connection,
     is_broken: Cell<bool>,
@@ -98,14 +98,15 @@ impl SqliteConnection {
         Ok(Self::new(connection))
     }
 
-    /// Opens a connection that locks a file while it only reads it. Neither the file nor its log is changed.
+    /// Opens a file for reading under a lock that keeps other processes from writing. Neither the file nor its log is
+    /// changed.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.
     pub(in crate::store) fn open_unchanged(path: &Path) -> rusqlite::Result<Self> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // The last connection to close would copy the log into the file and delete it. An empty log, which opening the
-        // file creates, may go.
+        // The last connection to close would checkpoint the log and delete it. This is allowed only for an empty log,
+        // which opening the file creates.
         let log = format!("{}-wal", path.display());
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -265,7 +266,7 @@ impl<'s> SqliteRows<'_, 's> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // Without SQLITE_OPEN_URI, so that a path is taken literally, whatever characters it contains.
+    // SQLITE_OPEN_URI is not set, so that a path is taken literally, whatever characters it contains.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // Set this first, because every later statement may find the file locked.
     connection.busy_timeout(Duration::from_secs(5))?;

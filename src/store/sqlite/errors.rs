@@ -14,9 +14,9 @@ impl From<rusqlite::Error> for StoreError {
         };
         match (cause.code, cause.extended_code) {
             (DatabaseBusy | DatabaseLocked, _) => Self::Busy,
-            // `SQLITE_IOERR_SHMSIZE`: the WAL index could not grow.
+            // `SQLITE_IOERR_SHMSIZE` means that the WAL index could not grow.
             (DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
-            // The parent row was deleted while work for it was still running.
+            // The parent row was deleted while a run or a reading process still referred to it.
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Missing,
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
                 Self::Conflict("such a row")

@@ -7,12 +7,12 @@ use crate::store::error::Result;
 /// because deriving the query from the schema took half of all instructions at startup; a test compares the two.
 const FIRST_PAGES_QUERY: &str = include_str!("first_pages.sql");
 
-/// Reads from each table.
+/// Reads from each table of the schema.
 ///
 /// # Errors
 /// Returns an error if a table is missing or its first page cannot be read.
 pub(in crate::store) fn read(db: &Reader) -> Result<()> {
-    // A connection that does not find a table may have cached the temporary contents of a damaged or half-written file.
+    // The connection must be discarded: it may have cached the temporary contents of a damaged or half-written file.
     db.sqlite()?
         .query_rarely(FIRST_PAGES_QUERY)
         .inspect_err(|_| db.mark_broken())
@@ -44,7 +44,7 @@ mod tests {
         let mut tables = db.prepare(TABLES_QUERY)?;
         let rows = tables.query_map([], |row| {
             let (table, key) = (row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?);
-            // Through another index, the table itself would not be read.
+            // A query through another index would not read the table itself.
             let how = key.map_or("NOT INDEXED".to_owned(), |key| format!("ORDER BY {key}"));
             Ok(format!(
                 "    (SELECT count(*) FROM (SELECT 1 FROM {table} {how} LIMIT 1))"

@@ -333,7 +333,7 @@ fn meaning_search(db: &Writer) -> Result<()> {
     )
 }
 
-/// State of the database file.
+/// State of the database file before the migration.
 enum FileState {
     Empty,
     Version(u32),
@@ -354,7 +354,7 @@ pub(in crate::store) fn migrate(
         FileState::Version(old) => Some(back_up_before_migration(path, old)?),
         FileState::Empty => None,
     };
-    // Rolled back if dropped without a commit.
+    // Dropping the transaction without a commit rolls it back.
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     // Check again inside the transaction, because another process may have migrated first.
     match inspect(connection)? {

@@ -15,7 +15,7 @@ pub(super) use connection::{SqliteRow, value_of};
 /// Lists the columns of a table, in order.
 pub(super) const COLUMNS_QUERY: &str = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
 
-/// Returns the version of the linked library.
+/// Returns the version of the linked SQLite library.
 pub(super) fn version() -> &'static str {
     rusqlite::version()
 }

@@ -13,8 +13,8 @@ const MAX_ROWS: usize = 1_000;
 
 /// Inserts passages of a document; triggers add them to the index.
 ///
-/// One statement inserts up to [`MAX_ROWS`] passages, because each statement that runs triggers flushes what the index
-/// has collected. With one statement per passage, merging the resulting small segments takes half as long again.
+/// One statement inserts up to [`MAX_ROWS`] passages, because each statement that runs triggers flushes the data that
+/// the index has collected. With one statement per passage, merging the resulting small segments takes 50% longer.
 ///
 /// # Errors
 ///

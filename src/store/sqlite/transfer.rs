@@ -7,7 +7,7 @@ use crate::store::error::OpenError;
 use crate::store::transfer::error::TransferError;
 use crate::store::version::{APPLICATION_ID, VERSION};
 
-/// Lists the tables, without those of the full-text index.
+/// Lists the tables, except those of the full-text index.
 pub(in crate::store) const TABLES_QUERY: &str = "SELECT name FROM pragma_table_list
     WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
 
@@ -18,7 +18,7 @@ pub(in crate::store) const KEY_QUERY: &str =
 /// Checks that a file has the current schema.
 ///
 /// # Errors
-/// `Older`, or `Open` for a file that is newer or another program's.
+/// `Older`, or `Open` if the file is newer or belongs to another program.
 pub(in crate::store) fn check_version(db: &Writer) -> Result<(), TransferError> {
     let number = |sql: &str| db.query_one(sql, [], |row| row.get::<_, i64>(0));
     if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
@@ -36,7 +36,7 @@ pub(in crate::store) fn check_version(db: &Writer) -> Result<(), TransferError> 
     }
 }
 
-/// Creates a file for one transfer.
+/// Creates a file that is filled by a single transfer.
 ///
 /// # Errors
 /// Returns an error if the file exists or cannot be created.
@@ -46,7 +46,7 @@ pub(in crate::store) fn create(path: &Path) -> Result<Writer, TransferError> {
     };
     super::backup::private_file(path).map_err(failed)?;
     let db = Writer::open_sqlite(path, true)?;
-    // Only the complete file counts, so there is nothing to roll back and nothing to survive a power failure.
+    // An incomplete file is useless, so there is nothing to roll back, and nothing that must survive a power failure.
     db.run_batch(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;",
     )?;

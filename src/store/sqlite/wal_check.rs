@@ -60,7 +60,8 @@ fn accounts_without_log(path: &Path) -> rusqlite::Result<Vec<String>> {
 fn accounts_with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    // Before anything is read, because the last connection to close would checkpoint the log into the file.
+    // Set before anything is read, because otherwise the last connection to close would checkpoint the log into the
+    // file.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.busy_timeout(Duration::from_secs(5))?;
     let mark = db.pragma_query_value(None, "application_id", |row| row.get(0))?;

@@ -18,15 +18,15 @@ pub trait WalFollower: Send {
     /// Reads the log entries added since the last call. `foreign` is whether another process has changed the database
     /// since then.
     fn look(&mut self, log: &Path, foreign: bool);
-    /// Called after the log was truncated following a `look`.
+    /// Called after the log has been truncated, which always follows a `look`.
     fn emptied(&mut self);
-    /// Called when the database is held with an empty log, in order to make a snapshot.
+    /// Called when a [`HeldSnapshot`] is about to be returned. The log is empty at this point.
     fn held(&mut self);
 }
 
 /// A snapshot of the database. While this is held, the database file does not change.
 pub struct HeldSnapshot {
-    // Ends when its connection is closed.
+    // The transaction ends when its connection is closed.
     _transaction: Reader,
     file: Arc<File>,
     /// Page size in bytes.
@@ -129,7 +129,7 @@ impl WalLog {
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let reader = Reader::open_sqlite(&self.database)?;
         reader.run_batch("BEGIN")?;
-        // With an empty log, this reads from the file itself, which no checkpoint may then change.
+        // With an empty log, this reads from the file itself, and then no checkpoint can change the file.
         let number = |sql| reader.query_one(sql, [], |row| row.get::<_, u32>(0));
         number("SELECT count(*) FROM sqlite_schema")?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
@@ -142,7 +142,8 @@ impl WalLog {
             None => Arc::new(File::open(&self.database).map_err(failed)?),
         };
         self.file = Some(Arc::clone(&file));
-        // Last, because if anything above failed, no snapshot would be made, and nothing could follow it.
+        // Comes last: if anything above fails, there is no snapshot, and later changes would have nothing to build
+        // on.
         if let Some(follower) = &mut self.follower {
             follower.held();
         }

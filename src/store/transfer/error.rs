@@ -4,37 +4,37 @@ use std::fmt;
 
 use crate::store::error::{OpenError, StoreError};
 
-/// Why a transfer failed. Except after `UnknownCommit`, the target has nothing of it.
+/// Why a transfer failed. Except after `UnknownCommit`, nothing has been stored in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferError {
     /// A database cannot be opened.
     Open(OpenError),
     /// The source was written by an older version.
     Older(u32),
-    /// A server is using this database.
+    /// A Quire server is using this database.
     InUse,
-    /// The target has rows in this table.
+    /// The target already has rows in this table.
     NotEmpty(String),
-    /// This many commands to runs have not been carried out yet.
+    /// This many commands to runs have not been executed yet.
     PendingCommands(u64),
-    /// A table of the source is not in the schema.
+    /// The source contains a table that is not in the schema.
     UnknownTable(String),
     /// A row of this table has U+0000 in its key, which PostgreSQL cannot store.
     UnusableKey(String),
     /// Rows of a table could not be inserted.
     UnusableRows {
-        /// Key of the first of them.
+        /// Primary key of the first of these rows.
         first: String,
-        /// Key of the last of them.
+        /// Primary key of the last of these rows.
         last: String,
-        /// The error of the database.
+        /// Why the database refused the rows.
         why: StoreError,
     },
-    /// The target stores texts in this encoding, which does not have all characters.
+    /// The target stores text in this encoding, which lacks some characters.
     Encoding(String),
     /// The server cannot be reached, or refuses the connection.
     Unreachable,
-    /// The connection was lost during the commit.
+    /// The connection was lost during the commit, so the target may or may not be complete.
     UnknownCommit,
     /// Reading or writing failed.
     Failed(StoreError),

@@ -8,13 +8,13 @@ use crate::store::connection::{Reader, Writer};
 use crate::store::error::StoreError;
 use crate::store::params::Value;
 
-/// Rows to read per statement; each is handled as it arrives.
+/// Number of rows to read per statement; each is handled as it arrives.
 const READ_ROWS: usize = 500;
 /// Maximum number of rows to insert per statement.
 const BATCH_ROWS: usize = 100;
 /// Number of bytes after which a batch is inserted.
 const BATCH_BYTES: usize = 1 << 20;
-/// Maximum number of keys to name per column.
+/// Maximum number of primary keys to list per column.
 const MAX_NAMED_KEYS: usize = 3;
 
 type Result<T> = std::result::Result<T, TransferError>;
@@ -24,18 +24,18 @@ type Result<T> = std::result::Result<T, TransferError>;
 pub struct CopiedTable {
     /// Number of rows copied.
     pub rows: u64,
-    /// Texts that were changed.
+    /// Changes to the texts, by column.
     pub replaced: Vec<ReplacedNul>,
 }
 
-/// Texts of a column that had U+0000, which PostgreSQL cannot store, and have U+FFFD instead.
+/// The values of a column in which U+0000 was replaced by U+FFFD, because PostgreSQL cannot store U+0000.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplacedNul {
     /// Name of the column.
     pub column: String,
     /// Number of rows changed.
     pub rows: u64,
-    /// Keys of the first of these rows.
+    /// Primary keys of the first of these rows.
     pub keys: Vec<String>,
 }
 
@@ -156,7 +156,7 @@ pub(super) fn read(
     Ok(count)
 }
 
-/// Visits all rows in the order of the key, which is the same for both engines: both compare texts by their bytes.
+/// Visits all rows in the order of the primary key. Both engines compare text by its bytes, so the order is the same.
 fn visit_rows(
     table: &TransferTable,
     db: &Reader,
@@ -202,7 +202,7 @@ fn visit_rows(
     }
 }
 
-/// Passes the canonical encoding of a value to `digest`: its type, and its content with its length.
+/// Passes the canonical encoding of a value to `digest`: its type, its length, and its content.
 fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
     match value {
         Value::Null => digest(b"N"),
@@ -211,7 +211,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
             digest(&number.to_be_bytes());
         }
         Value::Real(number) => {
-            // SQLite does not keep the sign of zero.
+            // SQLite does not preserve the sign of zero.
             let number = if number == 0.0 { 0.0 } else { number };
             digest(b"R");
             digest(&number.to_bits().to_be_bytes());
@@ -230,7 +230,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Returns a text as PostgreSQL stores it.
+/// Returns the text as PostgreSQL stores it, with U+0000 replaced by U+FFFD.
 fn without_nul(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
@@ -238,7 +238,7 @@ fn without_nul(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns a row's key for people.
+/// Formats a row's primary key for messages.
 fn shown_key(table: &TransferTable, values: &[Value<'_>]) -> String {
     let parts = table.key.iter().map(|at| match values[*at] {
         Value::Text(text) => without_nul(text).into_owned(),
@@ -248,7 +248,7 @@ fn shown_key(table: &TransferTable, values: &[Value<'_>]) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Rows that are inserted by one statement.
+/// Rows to be inserted by one statement.
 struct RowBatch<'a> {
     table: &'a TransferTable,
     target: &'a Writer,
@@ -303,7 +303,7 @@ impl<'a> RowBatch<'a> {
             rows.join(", ")
         );
         let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
-        // Only full batches have the same text again.
+        // Only the statement for a full batch is worth caching, because the others all differ.
         let inserted = match self.rows {
             BATCH_ROWS => self.target.run(&sql, values.as_slice()),
             _ => self.target.run_rarely(&sql, values.as_slice()),
@@ -315,7 +315,7 @@ impl<'a> RowBatch<'a> {
         Ok(())
     }
 
-    /// Adds the keys of the rows to an error if the target refused them.
+    /// If the target refused the rows, adds their primary keys to the error.
     fn explained(&self, error: TransferError) -> TransferError {
         let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
         let mut rows = values.chunks(self.table.columns.len());
@@ -353,7 +353,7 @@ mod tests {
             Value::Text("1"),
             Value::Blob(b""),
             Value::Blob(b"1"),
-            // The same letter for a reader, but other bytes.
+            // Equal for a reader, but different bytes.
             Value::Text("\u{e9}"),
             Value::Text("e\u{301}"),
         ];

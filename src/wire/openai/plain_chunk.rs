@@ -24,7 +24,8 @@ pub(super) fn plain_text(data: &str) -> Option<PlainText<'_>> {
     })
 }
 
-// Fields with `()` must be null, those with `IgnoredAny` never matter, and an unknown field makes the chunk not plain.
+// Fields of type `()` must be null, fields of type `IgnoredAny` never matter, and an unknown field sends the chunk to
+// the tolerant decoder.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct PlainChunk<'a> {

@@ -166,7 +166,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
         call @ Value::Object(_) => read_tool_call(builder, call),
         _ => {}
     }
-    // The predecessor of `tool_calls`: a single call without an ID.
+    // The predecessor of `tool_calls` is `function_call`: a single call without an ID.
     if piece["function_call"].is_object() {
         read_tool_call(
             builder,

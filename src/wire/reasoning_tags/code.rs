@@ -1,6 +1,6 @@
 //! Tracks code in Markdown, one character at a time.
 
-/// Position in Markdown: markers in code are part of the answer.
+/// Tracks whether a position in Markdown is inside code, where markers are part of the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CodeTracker {
     is_fenced: bool,
@@ -56,7 +56,7 @@ impl CodeTracker {
         }
     }
 
-    /// Whether the next character is in code.
+    /// Returns whether the next character is in code.
     pub fn is_in_code(&self) -> bool {
         let mut now = *self;
         now.close_run(' ');

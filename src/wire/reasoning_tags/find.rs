@@ -14,7 +14,7 @@ pub(super) enum MarkMatch<T> {
 /// Maximum length of a tag with its attributes, in bytes.
 const MAX_TAG_BYTES: usize = 128;
 
-/// Whether a text begins with a marker, ignoring case; a tag may have attributes.
+/// Returns whether a text begins with a marker, ignoring case; a tag may have attributes.
 fn match_mark(text: &str, mark: &str) -> MarkMatch<()> {
     let (bytes, mark_bytes) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')

@@ -5,9 +5,9 @@ pub(super) struct Marks {
     /// Opening marker; empty if the model never writes one.
     pub opening: &'static str,
     pub closing: &'static str,
-    /// Whether it never occurs in answers for another reason. It is then recognized at the beginning of any line,
-    /// and its closing marker ends reasoning that no marker has opened (as with chat templates that open it in the
-    /// prompt). Other markers are plain XML names, recognized only at the beginning of the answer.
+    /// Whether the marker never occurs in answers otherwise. It is then recognized at the beginning of any line, and
+    /// its closing marker ends reasoning that no marker has opened, because chat templates may open it in the prompt.
+    /// Other markers are plain XML names, recognized only at the beginning of the answer.
     pub distinct: bool,
 }
 
@@ -21,30 +21,30 @@ const fn new_marks(open: &'static str, close: &'static str, distinct: bool) -> M
 
 /// Known markers, in lowercase; matching ignores case. A longer marker precedes its own prefixes.
 pub(super) const REASONING_MARKS: &[Marks] = &[
-    // DeepSeek, Qwen, GLM, MiniMax, and most others.
+    // Used by DeepSeek, Qwen, GLM, MiniMax, and most others.
     new_marks("<think>", "</think>", true),
     new_marks("<thinking>", "</thinking>", true),
     new_marks("<antthinking>", "</antthinking>", true),
-    // Magistral.
+    // Used by Magistral.
     new_marks("[think]", "[/think]", true),
-    // Kimi.
+    // Used by Kimi.
     new_marks("◁think▷", "◁/think▷", true),
-    // Seed-OSS.
+    // Used by Seed-OSS.
     new_marks("<seed:think>", "</seed:think>", true),
-    // LongCat.
+    // Used by LongCat.
     new_marks("<longcat_think>", "</longcat_think>", true),
-    // Cohere.
+    // Used by Cohere.
     new_marks("<|start_thinking|>", "<|end_thinking|>", true),
-    // OpenThinker, and models trained on its data.
+    // Used by OpenThinker, and by models trained on its data.
     new_marks("<|begin_of_thought|>", "<|end_of_thought|>", true),
     new_marks("<|think|>", "<|/think|>", true),
     new_marks("<|thinking|>", "<|/thinking|>", true),
-    // Gemma.
+    // Used by Gemma.
     new_marks("<|channel>thought", "<channel|>", true),
     new_marks("<unused94>thought", "<unused95>", true),
-    // Apertus.
+    // Used by Apertus.
     new_marks("<|inner_prefix|>", "<|inner_suffix|>", true),
-    // Apriel begins with its reasoning, whatever the prompt.
+    // Used by Apriel, which starts with its reasoning whatever the prompt.
     new_marks("", "[begin final response]", true),
     new_marks("<reason>", "</reason>", false),
     new_marks("<reasoning>", "</reasoning>", false),
@@ -57,13 +57,13 @@ pub(super) const REASONING_MARKS: &[Marks] = &[
 /// Markers that some models put around the answer itself, in lowercase. They are removed directly after the
 /// reasoning; elsewhere they are part of the answer.
 pub(super) const ANSWER_MARKS: &[(&str, &str)] = &[
-    // Hunyuan.
+    // Used by Hunyuan.
     ("<answer>", "</answer>"),
-    // ERNIE, Granite.
+    // Used by ERNIE and Granite.
     ("<response>", "</response>"),
-    // OpenThinker.
+    // Used by OpenThinker.
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
-    // Cohere.
+    // Used by Cohere.
     ("<|start_response|>", "<|end_response|>"),
     ("[begin final response]", "[end final response]"),
 ];

@@ -44,7 +44,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
     ("<seed:think>a</seed:think>b", "a", "b"),
     ("<|START_THINKING|>a<|END_THINKING|>b", "a", "b"),
     ("<|channel>thought\na<channel|>b", "\na", "b"),
-    // A lone closing marker.
+    // A closing marker without an opening one.
     ("a is so.\n</think>\n\nb", "a is so.\n", "b"),
     ("a[/THINK]b", "a", "b"),
     ("</think>\n\nb", "", "b"),
@@ -53,7 +53,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
     ("a\n```\n</think>\n```\nb", "", "a\n```\n</think>\n```\nb"),
     ("a `</think>` b", "", "a `</think>` b"),
     ("a </think> b </think> c", "a ", "b </think> c"),
-    // Several blocks.
+    // Several blocks of reasoning.
     ("<think>a</think>b <think>c</think>d", "ac", "b d"),
     ("<think>a</think><think>b</think>c", "ab", "c"),
     ("b\n<think>a</think>\nc", "a", "b\n\nc"),
@@ -68,11 +68,11 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
         "a",
         "b\n```\n<think>c</think>\n```",
     ),
-    // Attributes.
+    // An opening marker with attributes.
     ("<think lang=\"en\">a</think>b", "a", "b"),
     ("<think about it>", "", "<think about it>"),
     ("<thinker a=\"b\">", "", "<thinker a=\"b\">"),
-    // An answer between markers.
+    // An answer that is also between markers.
     ("<think>a</think>\n<answer>\nb\n</answer>\n", "a", "b"),
     ("<think>a</think><answer>b c</answer>", "a", "b c"),
     ("<think>a</think><response>b", "a", "b"),
@@ -92,7 +92,7 @@ const SPLIT_CASES: &[(&str, &str, &str)] = &[
         "My steps:\n1. a\n",
         "b",
     ),
-    // Channels.
+    // Channels, as written by gpt-oss.
     (
         "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
         "a",

@@ -124,7 +124,7 @@ impl ResponseEvents {
         events
     }
 
-    // Ends the open item. `sealed` is the vendor's own reasoning item.
+    // Ends the open item. `sealed` is the vendor's own reasoning item, if there is one.
     fn close_item(&mut self, sealed: Option<&Value>) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         match std::mem::take(&mut self.open_item) {
@@ -224,7 +224,7 @@ impl ResponseEvents {
         self.numbered_event(name, json!({ "output_index": place, "item": item }))
     }
 
-    // Adds the position in the message.
+    // Adds the fields that locate an event in the message.
     fn with_message_position(&self, mut body: Value) -> Value {
         body["item_id"] = json!(format!("msg_{}", self.frame.id));
         body["output_index"] = json!(self.place);
@@ -232,7 +232,7 @@ impl ResponseEvents {
         body
     }
 
-    // Adds the position in the reasoning summary.
+    // Adds the fields that locate an event in the reasoning summary.
     fn with_summary_position(&self, mut body: Value) -> Value {
         body["item_id"] = json!(reasoning_id(&self.frame, self.thoughts.len()));
         body["output_index"] = json!(self.place);

@@ -82,7 +82,7 @@ fn a_complete_stream_decodes_alike_wherever_it_is_split() {
 #[test]
 fn a_truncated_stream_is_not_a_complete_answer() {
     for (kind, body) in STREAMS {
-        // The end-of-stream marker: data after it is not part of the answer.
+        // The marker at the end of a stream: data after it is not part of the answer.
         let mark = match kind {
             ApiFormat::OpenAi => "\"finish_reason\":\"tool_calls\"}",
             ApiFormat::Responses => "\"response.completed\",",

@@ -44,7 +44,7 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
     let folder = Folder::new();
     folder_with_documents(&folder, 0);
     let documents = data_folder(&folder).join("documents");
-    // IDs in the server's format, with no rows for any of them.
+    // The files have IDs in the server's format, but no rows.
     let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
     for n in 0..MANY_FILES {
         fs::write(documents.join(name(n)), text_of_document(n)).unwrap();
@@ -57,7 +57,7 @@ fn kill_while_moving_files_neither_loses_nor_duplicates_any() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Kill it after another share has been moved, or when nothing is left to move.
+        // Kill the server after it has moved another seventh of the files, or when nothing is left to move.
         while list_files(&orphans).len() < step * MANY_FILES / 7
             && child.try_wait().unwrap().is_none()
         {
@@ -157,7 +157,7 @@ fn the_doctor_lists_rows_without_files_and_files_without_rows() {
     assert!(line(&ids[0]).starts_with("broken   originals"), "{text}");
     assert!(line(stray).starts_with("warning  originals"), "{text}");
     assert!(line(stray).contains("not changed for 10 minutes"), "{text}");
-    // A restart leaves it alone while it is that recent.
+    // A file this recent is left alone at a restart.
     stop(start(&folder));
     assert!(documents.join(stray).exists());
     assert!(!text.contains(&ids[1]));

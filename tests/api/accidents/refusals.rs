@@ -47,7 +47,7 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
     for table in ["", "users", "documents", "providers", "budgets", "votes"] {
         let mut damaged = intact_bytes.clone();
         match table {
-            // The rest of the first page after the header: the list of all tables.
+            // Overwrite the first page after the header, which lists all tables.
             "" => damaged[100..PAGE_SIZE].fill(0xff),
             table => {
                 let page = first_page_of(&path, table);
@@ -79,7 +79,7 @@ fn damaged_page_at_startup_is_refused_with_a_remedy() {
         );
         fs::write(&path, &intact_bytes).unwrap();
     }
-    // The remedy that the message names works.
+    // Follow the advice in the message.
     let mut damaged = intact_bytes;
     damaged[100..PAGE_SIZE].fill(0xff);
     fs::write(&path, &damaged).unwrap();
@@ -122,14 +122,14 @@ fn a_journal_of_another_database_is_refused_before_it_is_applied() {
     let journal = data_folder(&folder).join("quire.db-journal");
     let mut bytes = vec![0; 512];
     bytes[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
-    // One record, 512 pages, sectors of 512 bytes, pages of 4,096 bytes.
+    // The journal has one record, for a database of 512 pages, sectors of 512 bytes, and pages of 4,096 bytes.
     bytes[11] = 1;
     bytes[18] = 2;
     bytes[22] = 2;
     bytes[26] = 0x10;
     bytes.extend_from_slice(&[0, 0, 0, 1]);
     bytes.extend_from_slice(&[0xee; PAGE_SIZE]);
-    // The page checksum: every 200th byte, counted from the end.
+    // SQLite's page checksum adds up every 200th byte, counted from the end.
     let sum = (1..PAGE_SIZE)
         .rev()
         .filter(|at| (PAGE_SIZE - at).is_multiple_of(200))

@@ -32,7 +32,7 @@ fn attempts_are_slowed_per_account() {
     );
 }
 
-/// A client behind a proxy on this machine connects from a loopback address, but is not trusted for it.
+/// A client behind a proxy on this machine appears to connect from a loopback address, but is not trusted for it.
 #[test]
 fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     let role = |server: &Server, mut client: Client, email: &str| {
@@ -67,7 +67,7 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
         let answer = register(&mut stranger, "a@b.co");
         assert_eq!(answer.status, 403, "{header}: {value}: {}", answer.text());
     }
-    // The headers that nginx sends when only its target is configured.
+    // These are the headers that nginx sends if only its target is configured.
     let body = json!({"email": "a@b.co", "password": PASSWORD}).to_string();
     let answer = server.raw(
         format!(
@@ -93,7 +93,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
     let evil = format!("evil.example:{port}");
     let pages = [
         (own_host.clone(), Some("http://evil.example".to_owned())),
-        // A name pointed at this server: the browser considers it the same site.
+        // The browser considers a name that points to this server to be the same site.
         (evil.clone(), Some(format!("http://{evil}"))),
         (own_host.clone(), Some("null".to_owned())),
         (own_host.clone(), None),

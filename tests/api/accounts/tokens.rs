@@ -23,7 +23,7 @@ fn refresh_rotates_and_reuse_ends_the_session() {
             .status,
         200
     );
-    // A token two renewals old does not come from a client that lost a response.
+    // Only an attacker sends a token that is two renewals old; a client that lost a response sends the previous one.
     refresh(&mut server.client(), &zero["refresh_token"]).refused(401, "UNAUTHENTICATED");
     bearer_client(&server, &two["access_token"])
         .get("/api/users/me")

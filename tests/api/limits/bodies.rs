@@ -183,7 +183,7 @@ fn oversized_and_inconsistent_headers_are_refused() {
         "x-split\0: a\r\n",
     ] {
         let mut bytes = login(headers, "{}");
-        // The bytes that an attacker wants treated as a second request.
+        // An attacker wants these bytes to be treated as a second request.
         bytes.extend_from_slice(b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n");
         let answer = server.raw(&bytes);
         assert!(answer.starts_with("HTTP/1.1 400"), "{headers:?}: {answer}");
@@ -232,7 +232,7 @@ fn heads_that_two_servers_read_differently_are_refused() {
         let begin = format!("HTTP/1.1 {status}");
         assert!(answer.starts_with(&begin), "{lines:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{lines:?}: {answer}");
-        // The server's own error body and headers.
+        // The response has the server's own error body and headers.
         for part in [
             "\"error_code\":\"BAD_REQUEST\"",
             "connection: close",

@@ -16,7 +16,7 @@ use crate::support::executable::Executable;
 use crate::support::s3::{Bucket, BucketFault};
 use crate::support::server::Folder;
 
-/// Rounds on one data folder. More would fill its small disk with what earlier rounds stored.
+/// Maximum number of rounds on one data folder; more would fill its small disk.
 const ROUNDS_OF_A_LIFE: u64 = 5;
 
 /// A separate small disk mounted on a folder.
@@ -57,7 +57,7 @@ struct SeededRandom(u64);
 
 impl SeededRandom {
     fn number_below(&mut self, bound: u64) -> u64 {
-        // Knuth's constants (MMIX) for a linear congruential generator.
+        // A linear congruential generator with Knuth's constants (MMIX).
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -136,7 +136,7 @@ impl Model {
         }
         self.documents.retain(|id, row| {
             row.2 = None;
-            // For a document not yet reported as replicated, the row may exist alone.
+            // The row may be there without its original if the document was not yet reported as replicated.
             entries.contains(id) && document_content(client, id) == (200, row.0.clone())
         });
         promised
@@ -145,7 +145,7 @@ impl Model {
 
 /// One data folder and its replica, with the faults that can be injected.
 struct ReplicatedFolder {
-    // First, so that it is unmounted before its folder is removed.
+    // Declared first, so that it is unmounted before its folder is removed.
     disk: Option<SmallDisk>,
     bucket: Option<Bucket>,
     folder: Folder,
@@ -204,7 +204,7 @@ impl ReplicatedFolder {
             return simulate_outage(bucket, chance);
         }
         match (chance.number_below(4), &self.disk) {
-            // Both sides are full, and may have space again before the end.
+            // Both the data folder and the replica run out of space, and may regain it before the round ends.
             (0 | 1, Some(disk)) => disk.fill(),
             (2, _) => self.lose_a_file(client, chance),
             _ => {}
@@ -255,7 +255,7 @@ fn simulate_outage(bucket: &Bucket, chance: &mut SeededRandom) {
     bucket.fail_all(methods, trouble);
 }
 
-/// Makes changes with a fault in between. Returns the last `whole_at`, empty if there was none.
+/// Makes changes with a fault in between. Returns the last reported `whole_at`; empty if there was none.
 fn change_with_fault(
     life: &ReplicatedFolder,
     client: &mut Client,
@@ -279,7 +279,7 @@ fn change_with_fault(
         }
     }
     if chance.number_below(2) == 0 {
-        // Killed at the very moment when the replication time advances.
+        // The server is killed at the moment when the replication time advances.
         life.heal();
         let before = whole_at(client);
         let health = wait_for_health(client, "whole", |health| is_whole_after(health, &before));

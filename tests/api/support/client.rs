@@ -120,14 +120,14 @@ impl Client {
     pub fn try_upload(&self, path: &str, name: &str, bytes: &[u8]) -> Result<Answer, String> {
         self.try_send("POST", path, Some((FORM, &form(name, bytes))))
     }
-    /// Creates an account, signs in, and uses the bearer token for later requests.
+    /// Creates an account, signs in, and sends the bearer token with later requests.
     pub fn registered(mut self, email: &str) -> Self {
         let account = json!({"email": email, "password": PASSWORD});
         let answer = self.post("/api/auth/register", account);
         assert_eq!(answer.status, 200, "{}", answer.text());
         self.signed_in(email)
     }
-    /// Signs in to an existing account and uses the bearer token for later requests.
+    /// Signs in to an existing account and sends the bearer token with later requests.
     pub fn signed_in(mut self, email: &str) -> Self {
         let account = json!({"email": email, "password": PASSWORD});
         let answer = self.post("/api/auth/login", account);

@@ -15,7 +15,7 @@ pub struct Executable {
 }
 
 impl Executable {
-    /// Starts one that calls this provider, in addition to the demo models.
+    /// Starts the executable with this provider in addition to the demo models.
     pub fn start(folder: &Folder, provider: &Provider, settings: &[(&str, &str)]) -> Self {
         let known_providers = providers(provider);
         let mut all = vec![
@@ -25,12 +25,12 @@ impl Executable {
         all.extend_from_slice(settings);
         Self::with(folder, &all)
     }
-    /// Starts one with these settings in addition to the test defaults.
+    /// Starts the executable with these settings in addition to the test defaults.
     pub fn with(folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let command = Command::new(env!("CARGO_BIN_EXE_quire"));
         Self::from_command(command, folder, settings)
     }
-    /// Starts one with this command.
+    /// Starts the executable with this command.
     pub fn from_command(mut command: Command, folder: &Folder, settings: &[(&str, &str)]) -> Self {
         let mut child = command
             .env_clear()
@@ -78,7 +78,7 @@ impl Executable {
             .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
             .map(|name| name.trim().to_owned())
             .collect();
-        // Socket numbers are arbitrary.
+        // Socket numbers are arbitrary, so they are removed.
         let mut files: Vec<String> = names("fd")
             .filter_map(|file| std::fs::read_link(file.path()).ok())
             .map(|link| {

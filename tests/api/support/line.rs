@@ -11,7 +11,7 @@ pub(super) enum Step {
     Dribble(Vec<u8>, usize, Duration),
     /// Sends this repeatedly until the peer disconnects.
     Forever(Vec<u8>),
-    /// Sends nothing more until the peer disconnects.
+    /// Sends nothing more, but keeps the connection open until the peer disconnects.
     Hang,
     /// Closes before reading the request, so the peer sees a reset.
     Reset,
@@ -124,7 +124,7 @@ impl ScriptLine {
         };
         line.hang()
     }
-    /// Sends nothing (more).
+    /// Sends nothing more, but keeps the connection open.
     pub fn hang(mut self) -> Self {
         self.steps.push(Step::Hang);
         self

@@ -1,21 +1,22 @@
-//! Servers whose database is on PostgreSQL: with QUIRE_TEST_POSTGRES, as `.ci/postgres` sets it, every server that does
-//! not copy its database has a schema of its own there. With QUIRE_TEST_POOLER, the port of a pooler's socket next to the
-//! server's, it has a database of its own instead, because a pooler does not accept a `search_path`.
+//! Servers whose database is on PostgreSQL. If QUIRE_TEST_POSTGRES is set (as `.ci/postgres` does), every server of
+//! these tests gets its own schema on that PostgreSQL server, except for servers whose database is copied. If
+//! QUIRE_TEST_POOLER, the port of a pooler's socket, is also set, each gets its own database instead, because a
+//! pooler does not accept a `search_path`.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Name of the variable with the address of the PostgreSQL server.
+/// Environment variable with the address of the PostgreSQL server.
 const VARIABLE: &str = "QUIRE_TEST_POSTGRES";
-/// Name of the variable with the port of the pooler.
+/// Environment variable with the port of the pooler.
 const POOLER: &str = "QUIRE_TEST_POOLER";
 
-/// Returns the address of a folder's database; creates it. `None` for a database in the folder.
+/// Creates a database for a folder, and returns its address; `None` if the database is a file in the folder.
 pub fn address(folder: &Path) -> Option<String> {
     let server = std::env::var(VARIABLE).ok()?;
     let name = schema(folder);
     if let Ok(port) = std::env::var(POOLER) {
-        // A server that is started again has it already.
+        // After a restart, the database already exists.
         let _ = psql(&server, &format!("CREATE DATABASE {name}"));
         let pooled = server.replacen("/postgres?", &format!("/{name}?"), 1);
         return Some(format!("{pooled}&port={port}"));

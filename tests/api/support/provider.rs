@@ -36,7 +36,7 @@ pub struct ReceivedRequest {
 /// How the response to a request is chosen.
 enum ResponseSource {
     Script(Vec<ScriptLine>),
-    /// By connection number.
+    /// By the number of the connection.
     Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
     /// Computed from each request.
     Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),
@@ -45,15 +45,15 @@ enum ResponseSource {
 struct State {
     play: ResponseSource,
     connections: usize,
-    /// Number of connections that sent no request.
+    /// Number of connections that were closed without sending a request.
     broken_off: usize,
     asked: Vec<ReceivedRequest>,
     faults: Vec<String>,
     /// Number of requests in progress.
     open: usize,
-    /// Number of these that hang.
+    /// Number of open requests that the script has left hanging.
     hanging: usize,
-    /// Maximum number of concurrent requests; exceeding it is an error.
+    /// Maximum number of concurrent requests. The test fails if there are more.
     most: usize,
     /// Models whose caller disconnected mid-response, and when.
     left: Vec<(String, Instant)>,
@@ -229,7 +229,7 @@ impl Provider {
 impl Drop for Provider {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        // Wakes the accept thread.
+        // Wakes the accepting thread, so that it notices the stop.
         let _ = TcpStream::connect(self.address);
         if std::thread::panicking() {
             return;
@@ -394,7 +394,7 @@ fn play(socket: &mut dyn Connection, step: Step, shared: &Shared) -> std::io::Re
             shared.state.lock().unwrap().hanging -= 1;
             return hang_result;
         }
-        // Handled before the request was read.
+        // Resets happen before the request is read.
         Step::Reset => {}
     }
     Ok(())

@@ -13,7 +13,7 @@ use ring::{digest, hmac};
 
 /// The only valid access key ID.
 pub const KEY: &str = "AKIATESTTESTTESTTEST";
-/// Its secret.
+/// The secret of that key.
 pub const SECRET: &str = "a/secret+that/nobody=knows";
 /// The only bucket.
 pub const BUCKET: &str = "copies";
@@ -55,9 +55,9 @@ pub enum Conditions {
     /// Honors the condition.
     #[default]
     Kept,
-    /// Reports that conditions are unsupported.
+    /// Responds that conditional requests are not supported.
     Refused,
-    /// Ignores the condition.
+    /// Ignores the condition and stores the object.
     Ignored,
 }
 
@@ -245,7 +245,7 @@ impl Request {
     }
 }
 
-/// Status, headers, and body.
+/// Status, headers, and body of a response.
 type Answer = (u16, String, Vec<u8>);
 
 fn error(status: u16, code: &str, message: &str) -> Answer {

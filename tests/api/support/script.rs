@@ -87,7 +87,7 @@ pub fn short_run_with(models: &[&str], extra_fields: Value) -> Value {
 
 /// Starts a run that continues without a client, and returns its ID.
 pub fn begin(client: &mut Client, models: &[&str]) -> String {
-    // Without the cache, so that the provider sees every call.
+    // The cache is off, so that the provider sees every call.
     let extra = json!({"async": true, "cache": "off"});
     let answer = client.post("/api/analyze", short_run_with(models, extra));
     assert_eq!(answer.status, 202, "{}", answer.text());

@@ -101,8 +101,8 @@ impl Server {
     pub fn folder(&self) -> &Path {
         self.folder.as_ref().expect("it has its folder").path()
     }
-    /// The number of files in the folder of originals for this number of documents: none if they are in a database on a
-    /// server.
+    /// Returns the expected number of files in the folder of originals for this number of documents: none if the
+    /// originals are in a database on a server.
     pub fn originals_of(&self, documents: usize) -> usize {
         match self.app.config.database_url.is_some() {
             true => 0,
@@ -177,7 +177,7 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         ("PASSWORD_ROUNDS", "1000"),
         ("LOG_LEVEL", "error"),
         ("DISCOVER_LOCAL", "false"),
-        // Off, so that tests can count calls without those for the evidence; tests of the evidence turn it on.
+        // Off by default, so that tests can count calls without those of the evidence map; its own tests turn it on.
         ("EVIDENCE", "off"),
         ("RATE_LIMIT", "1000000"),
         ("LOGIN_LIMIT", "100000"),
@@ -204,7 +204,8 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     };
     quire::log::configure(quire::log::LogLevel::Error, false);
     let mut config = config::load(&layers).expect("settings that hold");
-    // This process is the test, not a `quire` executable that could be started to read a document.
+    // The current process is the test program, which cannot be started to read a document, so the `quire` executable
+    // is.
     let program = reader.first().map(|(_, program)| *program);
     config.reader = Some(program.unwrap_or(env!("CARGO_BIN_EXE_quire")).into());
     let is_chosen = config.database_url.is_some();

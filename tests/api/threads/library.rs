@@ -96,7 +96,7 @@ fn threads_are_searched_by_the_texts_of_members() {
     };
     assert_eq!(count("q=herons&in=answers", &mut client), Some(1));
     assert_eq!(count("q=herons&in=questions", &mut client), Some(0));
-    // Also from an older turn, and in a copy of the account.
+    // The word is also found in an older turn, and after importing the account elsewhere.
     let first = hit["newest"]["analysis_id"].clone();
     ask_and_wait(
         &mut client,

@@ -122,7 +122,7 @@ pub(super) fn truncated_cases() -> Vec<Case> {
             503,
             "the provider has a temporary problem",
         ),
-        // Fails once: a client that has received nothing yet gets the second answer.
+        // Fails once. A client that has received nothing yet gets the second answer.
         Case {
             model: "busy-once",
             lines: vec![

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Writes reference/*/NAME.gz: what other programs read out of each file of this folder.
+"""Writes reference/*/NAME.gz: the text that other programs extract from each file in this folder.
 
-Needs poppler-utils, poppler-data, pandoc and LibreOffice (Debian's packages); the tests need none of them.
-"""
+Needs poppler-utils, poppler-data, pandoc, and LibreOffice (Debian's packages); the tests need none of them."""
 import email
 import email.policy
 import gzip
@@ -13,7 +12,7 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# As the files' packages say; detection is not trusted with its own proof.
+# Encodings as stated by the files' packages, so that the reference does not depend on encoding detection.
 ENCODINGS = {
     "sample-turkish.txt": "cp1254", "sample-hebrew-2.txt": "cp1255", "sample-polish.txt": "utf-8",
     "sample-bulgarian.txt": "utf-8", "sample-russian-3.txt": "utf-8", "sample-korean.txt": "cp949",
@@ -61,9 +60,10 @@ def read(path):
     if end == "pdf":
         return run("pdftotext", path, "-")
     if end in ("docx", "odt", "epub", "html", "rtf"):
-        # pandoc drops a character after each \\u of its own RTF.
+        # pandoc drops the character after each \\u in RTF that pandoc itself has written.
         text = "" if name == "debmake-ch03-ja-pandoc.rtf" else pandoc(path, end)
-        # pandoc knows no text boxes, strict OOXML or text within field results: then the other one is asked.
+        # pandoc does not read text boxes, strict OOXML, or text in field results; for such files, LibreOffice
+        # is used.
         return text if len(text.split()) > 1 or end == "epub" else office(path, "txt:Text (encoded):UTF8")
     if end in ("pptx", "odp"):
         return office(path, "pdf")
@@ -90,7 +90,7 @@ def main():
                 continue
             into = os.path.join(HERE, "reference", folder, name + ".gz")
             if text.strip():
-                # No time and no name inside: the same text makes the same bytes.
+                # The archive contains no time and no name, so that the same text results in the same bytes.
                 with open(into, "wb") as file, gzip.GzipFile("", "wb", 9, file, 0) as packed:
                     packed.write(text.encode())
             elif os.path.exists(into):

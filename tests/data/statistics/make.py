@@ -1,5 +1,5 @@
-"""Writes expected.json: what scipy and statsmodels say of fixed figures. Rerun to check that they still do:
-pip install scipy statsmodels scikit-learn && python make.py"""
+"""Writes expected.json: the results of scipy and statsmodels for fixed input. Run it again to check that they have not
+changed: pip install scipy statsmodels scikit-learn && python make.py"""
 
 import json
 import pathlib
@@ -49,7 +49,7 @@ for kinds, n in ((2, 30), (3, 40), (5, 60)):
 
 
 def empirical_bernstein(x, alpha, c=0.5):
-    """Waudby-Smith and Ramdas 2024, theorem 2, vectorised as in the paper's appendix."""
+    """Waudby-Smith and Ramdas 2024, theorem 2, vectorized as in the paper's appendix."""
     t = np.arange(1, len(x) + 1)
     mean = (0.5 + np.cumsum(x)) / (t + 1)
     before = np.append(0.5, mean[:-1])
@@ -69,7 +69,7 @@ for n, alpha in ((5, 0.05), (60, 0.05), (400, 0.01)):
 
 
 def davidson(n, games):
-    """Maximum likelihood of Davidson's model (1970): wins i over j, and ties."""
+    """Maximum likelihood estimate of Davidson's model (1970), from wins of i over j and ties."""
     def loss(theta):
         s, nu = np.append(0.0, theta[:-1]), np.exp(theta[-1])
         total = 0.0

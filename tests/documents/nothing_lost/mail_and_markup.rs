@@ -34,7 +34,7 @@ fn emails_lose_no_header_that_people_read() {
     assert_eq!(text.matches("a@b.c").count(), 1, "{text}");
 }
 
-/// A file that is attached only to the web page of an email, whose plain text is read.
+/// The file is attached only to the HTML version of an email, whose plain text is read.
 #[test]
 fn emails_lose_no_file_of_an_alternative() {
     let mail = |kind: &str, file: &str| {
@@ -172,7 +172,7 @@ fn latex_loses_no_text() {
             "comments",
         ),
     ]);
-    // A macro that expands to itself ends.
+    // Expanding a macro that expands to itself must end.
     let (text, _) = text_and_notes(&tex("\\def\\a{x\\a\\a}", "\\a", ""), "a.tex");
     assert!(
         text.contains("Body") && text.len() < 200_000,

@@ -1,4 +1,4 @@
-//! OpenDocument files.
+//! Content of OpenDocument files: texts, spreadsheets, and presentations.
 
 use super::{check_contains, container};
 

@@ -1,4 +1,4 @@
-//! PDF files.
+//! Content of PDF files: text, annotations, layers, and attachments.
 
 use super::check_contains;
 

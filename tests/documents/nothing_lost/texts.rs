@@ -1,4 +1,4 @@
-//! Texts, web pages, and rich text.
+//! Content of text files, web pages, and RTF files.
 
 use super::check_contains;
 

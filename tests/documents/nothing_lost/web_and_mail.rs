@@ -266,7 +266,7 @@ fn emails_lose_no_part() {
     check_contains("a frame", saved.as_bytes(), "a.mhtml", "planted", "");
 }
 
-/// A short plain text with all content of the web page is kept.
+/// If a short plain text has all the content of the HTML version, the plain text is kept.
 #[test]
 fn a_complete_plain_text_is_preferred() {
     let file = mail("alternative", &[("text/html", "<p>Body. More</p>")]);

@@ -1,4 +1,4 @@
-//! Word documents.
+//! Content of Word documents.
 
 use super::{check_contains, docx, run};
 

@@ -1,4 +1,4 @@
-//! Workbooks.
+//! Content of workbooks: cells, hidden sheets, comments, and charts.
 
 use super::{check_contains, container, relations};
 

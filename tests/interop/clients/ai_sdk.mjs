@@ -1,5 +1,5 @@
-// The Vercel AI SDK with its OpenAI-compatible provider against Quire: one line a check, "check: what was seen".
-// Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
+// Tests the Vercel AI SDK with its OpenAI-compatible provider against Quire. Prints one line per check, in the form
+// "check: result". The environment variables QUIRE_URL (without a path) and QUIRE_KEY name the server and the key.
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText } from "ai";
 

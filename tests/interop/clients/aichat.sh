@@ -1,6 +1,7 @@
 #!/bin/sh
-# aichat from crates.io against Quire: one line a check on standard output, "check: what was seen".
-# Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY; by the first word: the program.
+# Tests aichat from crates.io against Quire. Prints one line per check, in the form "check: result". The first
+# argument is the program; the environment variables QUIRE_URL (without a path) and QUIRE_KEY name the server and the
+# key.
 aichat="$1"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,5 +1,6 @@
-// The AI SDK's generateObject over four transports, with a model and with a panel: "check: yes" a line, or what it saw.
-// Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
+// Tests the AI SDK's generateObject over four transports, with a model and with a panel. Prints "check: yes" for each
+// check that passes, and otherwise what it received. The environment variables QUIRE_URL (without a path) and
+// QUIRE_KEY name the server and the key.
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";

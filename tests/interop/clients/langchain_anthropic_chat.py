@@ -1,6 +1,6 @@
-"""LangChain's ChatAnthropic against Quire: "check: yes" a line, or what it saw.
+"""Tests LangChain's ChatAnthropic against Quire. Prints "check: yes" per check, or else what it received.
 
-Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
+The environment variables QUIRE_URL (without a path) and QUIRE_KEY name the server and the key.
 """
 
 import os

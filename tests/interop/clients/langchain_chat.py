@@ -1,6 +1,6 @@
-"""LangChain's ChatOpenAI against Quire: one line a check on standard output, "check: what was seen".
+"""Tests LangChain's ChatOpenAI against Quire. Prints one line per check, in the form "check: result".
 
-Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
+The environment variables QUIRE_URL (without a path) and QUIRE_KEY name the server and the key.
 """
 
 import os

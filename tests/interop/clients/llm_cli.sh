@@ -1,6 +1,7 @@
 #!/bin/sh
-# The llm command line from PyPI against Quire: one line a check on standard output, "check: what was seen".
-# Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY; the first argument is the program.
+# Tests the llm command line from PyPI against Quire. Prints one line per check, in the form "check: result". The
+# first argument is the program; the environment variables QUIRE_URL (without a path) and QUIRE_KEY name the server
+# and the key.
 set -eu
 LLM_USER_PATH=$(mktemp -d)
 export LLM_USER_PATH

@@ -1,6 +1,6 @@
-"""The official MCP SDK for Python against Quire, over HTTP and over `quire mcp`: one line a check on standard output.
+"""Tests the official MCP SDK for Python against Quire, over HTTP and over `quire mcp`. Prints one line per check.
 
-Told by the environment: QUIRE_URL, QUIRE_KEY, QUIRE_PROGRAM, and what that program needs.
+The environment contains QUIRE_URL, QUIRE_KEY, QUIRE_PROGRAM, and the settings of that program.
 """
 
 import asyncio

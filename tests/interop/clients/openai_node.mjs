@@ -1,5 +1,5 @@
-// The openai SDK from npm against Quire: one line a check on standard output, "check: what was seen".
-// Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
+// Tests the openai SDK from npm against Quire. Prints one line per check, in the form "check: result". The
+// environment variables QUIRE_URL (without a path) and QUIRE_KEY name the server and the key.
 import OpenAI from "openai";
 
 let sent = 0;

@@ -1,6 +1,6 @@
-"""The openai SDK from PyPI against Quire: one line a check on standard output, "check: what was seen".
+"""Tests the openai SDK from PyPI against Quire. Prints one line per check, in the form "check: result".
 
-Told by the environment: QUIRE_URL (without a path) and QUIRE_KEY.
+The environment variables QUIRE_URL (without a path) and QUIRE_KEY name the server and the key.
 """
 
 import os
@@ -19,7 +19,7 @@ def tell(check, seen):
 
 
 def refusal(act, client=client):
-    """The class and status of what an act is refused with, and how often it was sent."""
+    """Returns the class and status of the error that an action raises, and how often the request was sent."""
     before = len(sent)
     try:
         act(client)

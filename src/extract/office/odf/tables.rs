@@ -57,7 +57,7 @@ impl OdfReader<'_, '_, '_> {
         if let Some(content) = content.filter(|_| self.body.cell_is_blank()) {
             self.body.paragraph(&content, &ParagraphRole::Plain)?;
         }
-        // The markup lists spanned cells separately.
+        // OpenDocument lists a cell that is covered by a span as a separate element.
         self.body.close_cell(TableCell {
             spans: 0,
             continues,

@@ -31,7 +31,7 @@ fn recorded_streams_decode_alike_wherever_they_are_split() {
         for cut in 0..short.len() {
             assert_eq!(decode(short.as_bytes(), cut), unsplit, "{name} at {cut}");
         }
-        // For long ones, also a sample of cuts in the middle.
+        // For long recordings, tests only a sample of the cuts in the middle.
         let unsplit = decode(body.as_bytes(), 0);
         for cut in (0..body.len()).filter(|cut| short.len() < body.len() && cut % 997 == 0) {
             assert_eq!(decode(body.as_bytes(), cut), unsplit, "{name} at {cut}");
@@ -72,7 +72,8 @@ fn recorded_streams_decode_byte_by_byte() {
 
 #[test]
 fn recorded_answers_are_complete() {
-    // Beginning of the text, bytes of reasoning, and token counts: input, output, cached, reasoning.
+    // The beginning of the text, the number of bytes of reasoning, and four token counts: input, output, cached,
+    // reasoning.
     for (name, begins, thinking_length, counts) in [
         ("azure-router.sse", "", 0, (15, 78, 0, 64)),
         (
