@@ -142,11 +142,16 @@ fn is_module(name: &str) -> bool {
     is_script && name.ends_with(".js") && name != "js/theme.js"
 }
 
-/// Returns the names in the calls of `styled()`.
+/// Returns the style sheets that a module loads with `styled()`, each once.
 fn styled_names(text: &str) -> Vec<String> {
-    let calls = text.split("styled(\"").skip(1);
-    let names = calls.filter_map(|rest| rest.split('"').next());
-    names.map(str::to_owned).collect()
+    let mut names: Vec<String> = Vec::new();
+    for call in text.split("styled(\"").skip(1) {
+        let name = call.split('"').next().unwrap_or_default();
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 /// Returns the entry script as it is served: chunks are imported by the tree's hash, and the components of its module

@@ -95,8 +95,11 @@ mod tests {
                 is_open || page_module(&path, true) == Some(&module[..]),
                 "{path}"
             );
-            let links = links(&path, false, !is_open).expect("a list");
-            for link in links.split(", ") {
+            let links: Vec<&str> = (links(&path, false, !is_open).expect("a list"))
+                .split(", ")
+                .collect();
+            for (index, link) in links.iter().enumerate() {
+                assert!(!links[..index].contains(link), "{path}: {link} twice");
                 let (address, _) = link.split_once(">; ").expect(link);
                 let name = address
                     .strip_prefix(&format!("</assets/{}/", assets::TREE_HASH))

@@ -60,6 +60,13 @@ impl QueryPart {
         let star = if self.is_prefix { "*" } else { "" };
         format!("\"{}\"{star}", self.words.join(" "))
     }
+
+    /// Returns whether SQLite's index splits a word of the part at a vowel sign or another mark, and therefore also
+    /// matches words that differ only in these.
+    fn has_marks(&self) -> bool {
+        let mut characters = self.words.iter().flat_map(|word| word.chars());
+        characters.any(scripts::is_mark)
+    }
 }
 
 impl SearchQuery {

@@ -9,7 +9,7 @@ pub(super) fn is_word_character(character: char) -> bool {
 }
 
 /// Whether the character is a combining mark, such as a vowel sign.
-fn is_mark(character: char) -> bool {
+pub(super) fn is_mark(character: char) -> bool {
     matches!(u32::from(character),
         0x0300..=0x036F | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0900..=0x0963
         | 0x0981..=0x0DF3 | 0x0E31 | 0x0E34..=0x0E3A | 0x0E47..=0x0E4E | 0x0EB1..=0x0EBC
