@@ -27,7 +27,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(3600);
 /// A backup in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupFile {
-    /// The file's name.
+    /// File name, without the folder.
     pub name: String,
     /// When the backup was started.
     pub at: Timestamp,

@@ -24,7 +24,7 @@ use crate::wire::serve_openai::sanitize_field_name;
 pub struct EmbeddingOutcome {
     /// The vectors.
     pub embedded: EmbeddingResponse,
-    /// Input tokens.
+    /// Number of input tokens.
     pub tokens: u64,
     /// Cost in millionths of a dollar, if the price is known.
     pub cost: Option<MicroDollars>,

@@ -67,7 +67,7 @@ pub struct FieldError {
 /// The error of a use case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
-    /// Kind of error.
+    /// Determines the HTTP status and the error code of the response.
     pub kind: Kind,
     /// What happened. Sent to the user.
     pub public: String,

@@ -21,7 +21,7 @@ pub struct DatabaseHealth {
     pub error: Option<String>,
     /// The engine and its version.
     pub engine: String,
-    /// Whether it is a file of this process, not a server.
+    /// Whether the database is a file opened by this process rather than a database server.
     pub is_embedded: bool,
 }
 

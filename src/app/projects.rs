@@ -32,7 +32,7 @@ pub struct ProjectChange {
     pub name: Option<String>,
     /// New instructions, which every question in the project carries.
     pub instructions: Option<String>,
-    /// The caller's documents in it.
+    /// IDs of the caller's documents in the project.
     pub documents: Option<Vec<String>>,
     /// Email addresses of the users it is shared with.
     pub people: Option<Vec<String>>,

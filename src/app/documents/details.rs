@@ -26,7 +26,7 @@ pub struct PageView {
     pub gap: Option<TextlessPage>,
     /// Possible prompt injections on the page.
     pub flags: Vec<InjectionFlag>,
-    /// The nearest pages with text before and after it.
+    /// Numbers of the nearest pages with text before and after this one.
     pub neighbors: (Option<u32>, Option<u32>),
 }
 
@@ -35,7 +35,7 @@ pub struct PageView {
 pub struct DocumentUse {
     /// The analysis.
     pub analysis: AnalysisId,
-    /// Thread of the analysis; `None` outside the history.
+    /// Thread of the analysis; `None` if it is not in the history.
     pub thread: Option<ThreadId>,
     /// Question of the analysis.
     pub question: String,
@@ -176,8 +176,8 @@ impl DocumentService {
     ) -> Result<Option<(String, String)>> {
         let (_, path) = self.content(user, id).await?;
         let reader = self.reader.for_user(user);
-        // One at a time, because an image may be large; and not on the thread that stores files, because rendering
-        // may take long.
+        // One page at a time, because an image may be large. Not on the thread that stores files, because
+        // rendering may take long.
         let work = move || {
             reader
                 .render_page(path.path(), page)

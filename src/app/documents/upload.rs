@@ -25,7 +25,7 @@ pub struct IncomingFile {
     hasher: sha256::Hasher,
     size: u64,
     limit: u64,
-    // The store whose disk must keep its reserve.
+    // The store whose disk must keep its reserve free; `None` for no check.
     store: Option<Store>,
 }
 
@@ -82,7 +82,7 @@ impl IncomingFile {
     pub(super) fn begin(folder: &Path, limit: u64) -> Result<Self> {
         let name = hex(&crate::crypto::random::<16>()?);
         let path = TemporaryFile::new(folder.join(name));
-        // Opened without an await: if the caller were dropped during one, the file could appear after its
+        // Opened without an await: if the caller were dropped during one, the file could be created after its
         // guard is gone.
         let file = open_new(path.path()).map_err(from_io)?;
         Ok(Self {

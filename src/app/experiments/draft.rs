@@ -57,11 +57,11 @@ pub struct ExperimentParams {
     pub objective: Objective,
     /// Upper limits for cost, tokens, and evaluations.
     pub budget: ExperimentBudget,
-    /// Score differences below this are irrelevant.
+    /// Score differences below this do not matter to the user; `None` for the default.
     pub indifference: Option<f64>,
-    /// Acceptable probability that the race ends with a wrong result.
+    /// Acceptable probability that the race ends with a wrong result; `None` for the default.
     pub error_rate: Option<f64>,
-    /// Random seed.
+    /// Random seed; `None` to generate one.
     pub seed: Option<u64>,
 }
 
@@ -92,7 +92,7 @@ pub struct ExperimentForecast {
     pub warnings: Vec<String>,
 }
 
-/// Expected and maximum cost of one evaluation.
+/// Expected and maximum usage of one evaluation.
 pub(super) struct EvaluationCost {
     pub(super) expected: TrialOutcome,
     pub(super) max: TrialOutcome,
@@ -201,7 +201,7 @@ impl Experiments<'_> {
         }
     }
 
-    // Expands all valid configurations; parameters that a model does not support are left out.
+    // Expands all valid configurations, without parameters that a model does not support.
     fn configurations(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
         let accepts = |name: &str, parameter: Parameter| {

@@ -30,7 +30,7 @@ pub struct ExperimentProgress {
 /// The leading configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeadingConfiguration {
-    /// Index of the configuration.
+    /// Index of the configuration in the list of all configurations.
     #[serde(rename = "place")]
     pub index: usize,
     /// Parameter values.

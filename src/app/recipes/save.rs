@@ -147,8 +147,8 @@ impl RecipeEditor<'_> {
         Ok(recipe)
     }
 
-    /// Rejects a recipe that is currently unusable, or that is shared although it refers to things only its owner
-    /// has. A recipe that is only renamed or shared may refer to models that no longer exist.
+    /// Rejects a recipe that is currently unusable, or that is shared although it refers to something that
+    /// only its owner has. A recipe that is only renamed or shared may refer to models that no longer exist.
     async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
         let mut request = Request {
             prompt: "does this recipe work?".to_owned(),
