@@ -19,7 +19,7 @@ pub use super::plan::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Stored, not started.
+    /// Stored but not started yet.
     Queued,
     /// In progress.
     Running,
@@ -75,9 +75,9 @@ pub struct Analysis {
     pub context: RunContext,
     /// The plan of the run.
     pub plan: Plan,
-    /// The final answer; `None` until it is written.
+    /// The final answer; `None` until it has been written.
     pub synthesis: Option<String>,
-    /// Why the analysis failed or was canceled.
+    /// Why the analysis failed or was canceled; `None` otherwise.
     pub error: Option<String>,
     /// Token usage of all calls.
     pub usage: Usage,

@@ -46,14 +46,14 @@ pub struct TextlessPage {
     pub picture: bool,
 }
 
-/// A passage that looks like a prompt injection.
+/// A place in a document that looks like a prompt injection.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InjectionFlag {
     /// Page number, from 1.
     pub page: u32,
-    /// Start in the page's text, in bytes.
+    /// Start of the suspicious text on its page, in bytes.
     pub start: u32,
-    /// End, in bytes.
+    /// End of the suspicious text, in bytes.
     pub end: u32,
     /// Why it is suspicious, for users.
     pub why: String,
@@ -74,7 +74,7 @@ pub struct Document {
     pub content_type: String,
     /// Kind, detected from the content: `text`, `markdown`, `html`, `csv`, `json`, `source`, …
     pub kind: String,
-    /// Detected encoding, for text kinds.
+    /// Encoding of the file, detected or chosen by the user; `None` if it is not a text format.
     pub encoding: Option<String>,
     /// Size in bytes.
     pub size: u64,
@@ -88,9 +88,9 @@ pub struct Document {
     pub pages: u32,
     /// Number of words on all pages.
     pub words: u64,
-    /// Pages without text.
+    /// Pages without extractable text.
     pub gaps: Vec<TextlessPage>,
-    /// Pages with OCR text, in which single letters may be wrong; ascending.
+    /// Numbers of the pages with OCR text, in which single letters may be wrong; in ascending order.
     pub recognized: Vec<u32>,
     /// Suspected prompt injections.
     pub flags: Vec<InjectionFlag>,
@@ -105,11 +105,11 @@ pub struct Passage {
     pub ordinal: u32,
     /// Page number, from 1.
     pub page: u32,
-    /// Start in the page's text, in bytes.
+    /// Start of the passage in its page's text, in bytes.
     pub start: u32,
-    /// End, in bytes.
+    /// End of the passage in its page's text, in bytes.
     pub end: u32,
-    /// Nearest heading above, or empty.
+    /// Nearest heading above the passage; empty if there is none.
     pub heading: String,
     /// Text of the passage.
     pub text: String,

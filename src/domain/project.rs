@@ -5,7 +5,7 @@ use super::time::Timestamp;
 
 /// Maximum length of a name in characters.
 pub const MAX_NAME_CHARS: usize = 80;
-/// Maximum length of the instructions in characters: every question of the project pays for them.
+/// Maximum length of the instructions in characters. Every question in the project pays for their tokens.
 pub const MAX_INSTRUCTIONS_CHARS: usize = 8_000;
 /// Maximum number of projects per user.
 pub const MAX_PROJECTS: u64 = 200;
@@ -19,7 +19,7 @@ pub const MAX_PEOPLE: usize = 50;
 pub struct Project {
     /// ID of the project.
     pub id: ProjectId,
-    /// The creator.
+    /// The user who created the project.
     pub owner: UserId,
     /// Display name.
     pub name: String,

@@ -16,7 +16,7 @@ pub enum Role {
     /// Access to the user's own data.
     User,
     /// A visitor of the offline demo without an account: a few documents and threads, deleted after a day.
-    // No request can assign this role.
+    // No request can assign this role to an account.
     #[serde(skip_deserializing)]
     Guest,
 }
@@ -52,7 +52,7 @@ pub struct User {
     pub name: String,
     /// Password hash as a PHC string, with the algorithm and its parameters.
     pub password_hash: String,
-    /// Whether the account is a user or an administrator.
+    /// Role of the account.
     pub role: Role,
     /// Whether the account is disabled: it cannot be used, but its data is kept.
     pub disabled: bool,
@@ -62,10 +62,10 @@ pub struct User {
     pub last_login: Option<Timestamp>,
 }
 
-/// A signed-in browser or program. The same row is kept through all rotations of its refresh token.
+/// A signed-in browser or program. The same row is kept through all renewals of its refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// ID; `sid` in the JWT.
+    /// ID of the session, which is the `sid` claim of its access tokens.
     pub id: SessionId,
     /// Owner.
     pub user: UserId,
@@ -77,7 +77,8 @@ pub struct Session {
     pub created: Timestamp,
     /// Expiry of the refresh token.
     pub expires_at: Timestamp,
-    /// When the session was ended by logout, token reuse, or a password change.
+    /// When the session was ended by signing out, by reuse of an old refresh token, or by a password change;
+    /// `None` while it is valid.
     pub revoked_at: Option<Timestamp>,
     /// User agent of the client, cut to 200 characters.
     pub client: String,
@@ -92,7 +93,7 @@ pub struct ApiKey {
     pub user: UserId,
     /// Name given by the owner.
     pub name: String,
-    /// First characters of the key, to recognize it.
+    /// First characters of the key, by which its owner recognizes it.
     pub prefix: String,
     /// SHA-256 of the key.
     pub hash: [u8; 32],
@@ -102,7 +103,7 @@ pub struct ApiKey {
     pub limits: KeyLimits,
     /// Creation time.
     pub created: Timestamp,
-    /// Last use, to the minute.
+    /// Last use, to the minute; `None` if the key has not been used.
     pub last_used: Option<Timestamp>,
     /// Expiry; `None` for a key that is valid until deleted.
     pub expires_at: Option<Timestamp>,
@@ -122,7 +123,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Creates the caller for actions the server takes on a user's behalf.
+    /// Creates a caller for actions that the server takes on a user's behalf.
     pub fn for_user(user: UserId, role: Role) -> Self {
         Self {
             user,
@@ -138,9 +139,10 @@ impl Caller {
 pub struct Email(String);
 
 impl Email {
-    /// Trims, normalizes (NFC), lowercases, and validates an address. Normalization is needed because keyboards
-    /// encode the same letter in different ways, even in international domains. Checks the shape that every
-    /// deliverable address has, not all of RFC 5322: the only real test of an address is to send an email to it.
+    /// Trims, normalizes (NFC), lowercases, and validates an address. Normalization is needed because
+    /// keyboards encode the same letter in different ways, even in international domains. Checks only the
+    /// shape that every deliverable address has rather than all of RFC 5322, because the only real test of an
+    /// address is to send an email to it.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 1_024 {
             return None;
@@ -201,7 +203,7 @@ mod tests {
         ] {
             assert!(Email::parse(bad).is_none(), "{bad}");
         }
-        // The same letter as one code point and as two.
+        // The same letter as one code point and as two gives the same address.
         assert_eq!(
             Email::parse("ju\u{308}rgen@mu\u{308}nchen.de"),
             Email::parse("j\u{fc}rgen@m\u{fc}nchen.de")
