@@ -149,8 +149,8 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(token_response(&cx, &signed_in))
 }
 
-/// `POST /api/auth/logout`: ends the session. Open, because a browser whose access token has expired must be able to
-/// end its session with the refresh token. A guest is deleted with all its data.
+/// `POST /api/auth/logout`: ends the session. The route is open, because a browser whose access token has
+/// expired must be able to end its session with the refresh token. A guest is deleted with all its data.
 ///
 /// # Errors
 /// `SignInNeeded` without a valid access or refresh token.
@@ -291,7 +291,7 @@ pub(super) fn user_json(user: &User) -> Value {
 /// Returns a success response with only a message.
 ///
 /// # Errors
-/// Never; the signature saves handlers an `Ok`.
+/// Never returns an error; the signature saves handlers an `Ok`.
 pub(super) fn success_reply(message: &str) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({"status": "success", "success": true, "message": message}),

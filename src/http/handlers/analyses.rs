@@ -292,8 +292,8 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/analyses/{id}/synthesize`: finishes a run early with the answers it has.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet or does not run in this
-/// process.
+/// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet, or if no server is
+/// executing the run.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id_param(&cx)?;
     let status = cx.app.analyses().finish_early(&caller, &id).await?;
@@ -310,8 +310,8 @@ struct SkipModelBody {
 /// `POST /api/analyses/{id}/leave-out`: continues a run without one model.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body or a model that is
-/// not on the panel; `Conflict` if the analysis does not run in this process.
+/// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body or a model
+/// that is not on the panel; `Conflict` if no server is executing the run.
 pub async fn skip_model(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: SkipModelBody = cx.json().await?;
     let id = id_param(&cx)?;

@@ -101,7 +101,7 @@ impl StreamDialect {
         match self {
             Self::Responses(events) => named_events(events.reasoning_end_events(item)),
             Self::Messages(events) => named_events(events.reasoning_end_events(item)),
-            // Sent with the end of the stream.
+            // These formats send it at the end of the stream.
             Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
         }
     }
@@ -333,13 +333,15 @@ impl CompletionStream {
                         events.extend(self.end_stream().await);
                         return Some(events);
                     }
-                    // A new answer starts, and the text already sent cannot be retracted.
+                    // A new answer starts, but the text already sent cannot be retracted, so the stream
+                    // fails.
                     StreamDelta::Restart if self.text_sent => {
                         drop(self.guard.take());
                         events.extend(self.fail_stream(&interrupted_error().into()));
                         return Some(events);
                     }
-                    // Reasoning and progress are sent only before the first text, so as not to split the answer.
+                    // Reasoning and progress are sent only before the first text, because they would split
+                    // the answer.
                     delta if !self.text_sent => events.extend(self.preamble(&delta)),
                     _ => {}
                 }
@@ -350,7 +352,7 @@ impl CompletionStream {
         }
     }
 
-    /// Returns reasoning and progress events, sent before the answer starts.
+    /// Returns the reasoning and progress events that are sent before the answer starts.
     fn preamble(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
         match delta {
             StreamDelta::Reasoning(text, item) if !self.is_panel => {
@@ -365,7 +367,7 @@ impl CompletionStream {
         }
     }
 
-    /// Waits for the outcome of the run; `None` when the server stops first.
+    /// Waits for the outcome of the run; `None` if the server stops first.
     async fn wait_for_outcome(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.run.take() {
             self.outcome = finished.wait_for_outcome().await.map(Arc::from);

@@ -1,4 +1,4 @@
-//! `/v1/embeddings` in OpenAI's format, over `app::embeddings`.
+//! Handler of `/v1/embeddings` in OpenAI's format, which calls `app::embeddings`.
 
 use base64::Engine as _;
 use hyper::header::HeaderName;

@@ -266,7 +266,7 @@ struct FallbacksBody {
 /// `GET /api/admin/fallbacks`: returns the fallback chains.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn fallbacks(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({ "fallbacks": cx.app.fallbacks().current() }),
