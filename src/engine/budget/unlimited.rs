@@ -74,7 +74,7 @@ mod tests {
         assert!(users.find(&ada, late).is_err());
         users.clear();
         assert!(users.find(&ada, now).is_err());
-        // Read before the change, but cached after it.
+        // The user was read before the change, but is cached after it.
         users.insert(epoch, &ada, now);
         assert!(users.find(&ada, now).is_err());
     }
