@@ -183,8 +183,7 @@ const ALLOWED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_restart_syscall,
     libc::SYS_getpid,
     libc::SYS_gettid,
-    // Needed by a process to signal itself when it aborts. The IDs of other processes cannot be guessed from
-    // inside.
+    // Needed by a process to signal itself when it aborts. The IDs of other processes cannot be guessed from inside.
     libc::SYS_tgkill,
     libc::SYS_exit,
     libc::SYS_exit_group,

@@ -76,8 +76,7 @@ pub fn check_exists(config: &Config) -> Result<()> {
     ))
 }
 
-/// Whether there is a database. One on a database server always counts as present, because opening it creates
-/// it.
+/// Whether there is a database. One on a database server always counts as present, because opening it creates it.
 pub fn has_database(config: &Config) -> bool {
     config.database_url.is_some() || database(&config.data_dir).exists()
 }

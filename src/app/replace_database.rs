@@ -111,8 +111,7 @@ impl ReplaceDatabase {
                 return Err(io::Error::other(text));
             }
         }
-        // Remove the second hard link to the log if the log is now empty, or to a journal that was rolled
-        // back.
+        // Remove the second hard link to the log if the log is now empty, or to a journal that was rolled back.
         let log = with_suffix(&self.previous, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;

@@ -222,8 +222,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = database(data).exists();
-    // After a handover, everything in the local database is also in the replica, so the replica may replace
-    // it.
+    // After a handover, everything in the local database is also in the replica, so the replica may replace it.
     let replaces = has_database && !replica.overwrite && ownership::is_handed_over(data);
     let may_go_on = !has_database || replica.overwrite || replaces;
     if !may_go_on && !ownership::is_known(&*target, data).map_err(to_error)? {

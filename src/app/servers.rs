@@ -15,8 +15,7 @@ use crate::store::{EARLIER_SERVER, Membership, NoticeWatch, Store, StoreError, W
 
 /// Pause between two checks whether this server's leases are still valid.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
-/// Pause between two checks for commands when no channel announces them, and thus the longest delay of a
-/// command.
+/// Pause between two checks for commands when no channel announces them, and thus the longest delay of a command.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
 /// Pause between two checks for commands when they are announced; covers announcements that were lost.
 const ANNOUNCED_INTERVAL: Duration = Duration::from_secs(1);
@@ -118,8 +117,7 @@ impl App {
         Ok(self.store.write(keep).await?)
     }
 
-    /// Cooperates with other servers on the same database. Never returns, and does nothing if the database is
-    /// a file.
+    /// Cooperates with other servers on the same database. Never returns, and does nothing if the database is a file.
     pub async fn watch_servers(self: &Arc<Self>) {
         let Some(membership) = self.store.membership() else {
             return std::future::pending().await;
@@ -174,8 +172,7 @@ impl App {
         }
     }
 
-    /// Takes over the work of servers that have stopped, and stops work that was stopped through another
-    /// server.
+    /// Takes over the work of servers that have stopped, and stops work that was stopped through another server.
     async fn take_over(self: &Arc<Self>) {
         let (analyses, experiments) = (self.analyses(), self.experiments());
         let went = [

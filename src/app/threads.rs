@@ -318,8 +318,7 @@ impl Threads<'_> {
 }
 
 impl Snippet {
-    /// Excerpts the text that matches most of the words. Ties are resolved in the order answer, question,
-    /// newest draft.
+    /// Excerpts the text that matches most of the words. Ties are resolved in the order answer, question, newest draft.
     fn from_match(query: &SearchQuery, hit: TurnMatch, scope: SearchScope) -> Option<Self> {
         let question = (SnippetSource::Question, &hit.question);
         let mut answers = vec![(SnippetSource::Answer, &hit.answer)];

@@ -94,8 +94,7 @@ impl Checker {
         self.configured(name).map(|_| self.number(name))
     }
 
-    /// Parses a number within the row's bounds. Returns 0 if it is not set, for limits that then depend on
-    /// the machine.
+    /// Parses a number within the row's bounds. Returns 0 if it is not set, for limits that then depend on the machine.
     pub fn number_or_zero(&mut self, name: &str) -> usize {
         self.optional_number(name).unwrap_or_default() as usize
     }

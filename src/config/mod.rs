@@ -73,8 +73,7 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<ReplicaConfig>,
-    /// Token that makes the account registering with it the first administrator; `None` to generate one if
-    /// needed.
+    /// Token that makes the account registering with it the first administrator; `None` to generate one if needed.
     pub setup_token: Option<Secret>,
     /// Scheduled backups; `None` disables them.
     pub backups: Option<BackupConfig>,
@@ -96,8 +95,7 @@ pub struct Config {
     pub allow_user_base_urls: bool,
     /// Whether to look for local model servers on this machine.
     pub discover_local: bool,
-    /// PEM certificates of the authorities to trust instead of the built-in ones; `None` for the built-in
-    /// ones.
+    /// PEM certificates of the authorities to trust instead of the built-in ones; `None` for the built-in ones.
     pub authorities: Option<String>,
     /// Model data from QUIRE_MODELS_FILE.
     pub models: CatalogSheet,
@@ -158,8 +156,7 @@ pub struct ServerLimits {
     pub document_readers: usize,
     /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Maximum number of concurrent analyses. For this and the next three fields, 0 means as many as fit into
-    /// memory.
+    /// Maximum number of concurrent analyses. For this and the next three fields, 0 means as many as fit into memory.
     pub max_runs: usize,
     /// Maximum number of concurrent provider calls.
     pub max_calls: usize,

@@ -100,8 +100,7 @@ fn add_provider(
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
     match provider_config(entry, environment) {
-        // If an entry repeats a provider that is enabled by a key, the entry is more specific and takes
-        // precedence.
+        // If an entry repeats a provider that is enabled by a key, the entry is more specific and takes precedence.
         Ok(provider) => {
             list.retain(|other| other.id != provider.id);
             list.push(provider);

@@ -28,8 +28,7 @@ const MIN_PARAGRAPH_CHARS: usize = 700;
 /// Minimum passage length in characters at which a line, sentence, or word end is a break point.
 const MIN_SENTENCE_CHARS: usize = 900;
 /// Maximum number of passages per document, to bound its share of the index. In practice, no text is lost:
-/// the largest accepted text (64 MiB) has fewer passages, even if all of its sections have the minimum
-/// length.
+/// the largest accepted text (64 MiB) has fewer passages, even if all of its sections have the minimum length.
 pub const MAX_PASSAGES: usize = 250_000;
 /// Maximum length of a heading in characters.
 const MAX_HEADING_CHARS: usize = 200;

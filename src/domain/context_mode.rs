@@ -1,6 +1,5 @@
 //! Chooses each member's context mode: whole documents, relevant passages, fewer passages, notes on every
-//! part, or nothing for lack of space. The decision is based on lengths alone and made before anything is
-//! spent.
+//! part, or nothing for lack of space. The decision is based on lengths alone and made before anything is spent.
 
 use serde::{Deserialize, Serialize};
 
@@ -82,8 +81,7 @@ pub const DEFAULT_MAX_FULL_TEXT_CHARS: u64 = 96_000;
 const WINDOW_DIVISOR: u64 = 4;
 /// Maximum number of characters included whole on request, because they are stored with the analysis.
 pub const MAX_CHARS: u64 = 2_000_000;
-/// Maximum number of characters of passages for members with smaller context windows; the largest that fits
-/// is used.
+/// Maximum number of characters of passages for members with smaller context windows; the largest that fits is used.
 const FIT_STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
 /// Number of tokens reserved for the panel's rules and a stage's prompt.
 const RESERVED_PROMPT_TOKENS: u64 = 1_200;

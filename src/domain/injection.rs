@@ -1,7 +1,6 @@
 //! Detects answers that obey a prompt injection in a document, by two signals: the canary hidden among the
 //! documents, and text that an injected instruction tells the model to output. Unless the documents contain
-//! instructions to models, no answer is suspected. An answer that only reports an instruction does not obey
-//! it.
+//! instructions to models, no answer is suspected. An answer that only reports an instruction does not obey it.
 
 mod scan;
 

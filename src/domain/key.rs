@@ -1,5 +1,4 @@
-//! Permissions of an API key: scopes, models, and spending limits. Only the rules; reads nothing from the
-//! store.
+//! Permissions of an API key: scopes, models, and spending limits. Only the rules; reads nothing from the store.
 
 use serde::{Deserialize, Serialize};
 

@@ -107,8 +107,7 @@ impl VoteTally {
         self.judge_with(several::MultiplicityCorrection::UNCORRECTED)
     }
 
-    /// Evaluates the votes as one of several questions that are looked at together, with a stricter
-    /// threshold.
+    /// Evaluates the votes as one of several questions that are looked at together, with a stricter threshold.
     pub fn judge_with(self, stricter: several::MultiplicityCorrection) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);

@@ -134,8 +134,7 @@ pub struct Plan {
     /// The calls that compare the answers with each other and with the documents.
     #[serde(default, skip_serializing_if = "EvidencePlan::is_absent")]
     pub evidence: EvidencePlan,
-    /// Canary text in the fence around the documents. An answer contains it only if it obeys an injected
-    /// instruction.
+    /// Canary text in the fence around the documents. An answer contains it only if it obeys an injected instruction.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub canary: String,
     /// Notes for readers of the result that are known before the run.
@@ -144,8 +143,7 @@ pub struct Plan {
     /// The conversation, with the question as its last turn; empty for a standalone question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
-    /// Number of tokens of earlier turns shown to each model, by model ID. A model without an entry sees all
-    /// turns.
+    /// Number of tokens of earlier turns shown to each model, by model ID. A model without an entry sees all turns.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[serde(rename = "rooms")]
     pub history_budgets: BTreeMap<String, u64>,

@@ -259,8 +259,7 @@ pub fn is_name(name: &str) -> bool {
         && !matches!(name, "demo" | "quire")
 }
 
-/// Returns the end of a key for display. It is too short to guess the rest from; empty for keys under 16
-/// characters.
+/// Returns the end of a key for display. It is too short to guess the rest from; empty for keys under 16 characters.
 pub fn key_suffix(key: &str) -> String {
     let count = key.chars().count();
     if count < 16 {

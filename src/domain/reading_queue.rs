@@ -30,8 +30,7 @@ pub struct ReadingQueue {
 
 #[derive(Debug, Default)]
 struct ReadingTurn {
-    /// When the user was last served or, before that, first seen. The number comes from
-    /// `ReadingQueue::current_turn`.
+    /// When the user was last served or, before that, first seen. The number comes from `ReadingQueue::current_turn`.
     last_turn: u64,
     /// Number of this user's documents served so far.
     served: u64,

@@ -63,8 +63,7 @@ pub fn parse_reference(text: &str) -> (&str, Option<u32>) {
 /// Validates and trims a recipe name.
 ///
 /// # Errors
-/// Returns an error if the name is empty or too long, contains `@` or control characters, or looks like an
-/// ID.
+/// Returns an error if the name is empty or too long, contains `@` or control characters, or looks like an ID.
 pub fn checked_name(name: &str) -> Result<String, &'static str> {
     let name = name.trim();
     if name.is_empty() {

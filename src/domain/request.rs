@@ -200,8 +200,7 @@ pub struct RunContext {
     /// Uninterpreted client fields, passed to the single model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passthrough: Option<Arc<Passthrough>>,
-    /// Whether an API client's call was passed through to a single model; such runs are left out of the
-    /// history.
+    /// Whether an API client's call was passed through to a single model; such runs are left out of the history.
     #[serde(skip_serializing_if = "is_default")]
     #[serde(rename = "passed_on")]
     pub is_passthrough: bool,
@@ -227,8 +226,7 @@ pub struct RunContext {
     /// exists, it is skipped and reported.
     #[serde(skip)]
     pub inherited: Vec<String>,
-    /// First answers that already exist, by member name. If there are any, only the synthesis is left to
-    /// write.
+    /// First answers that already exist, by member name. If there are any, only the synthesis is left to write.
     #[serde(skip)]
     pub drafts: Vec<StageAnswer>,
     /// The run's thread; `None` for a run outside the history, or one that begins a new thread.
@@ -306,8 +304,7 @@ impl Request {
             _ => None,
         }
     }
-    /// Returns the request's JSON with these fields replaced. Aliases are recognized, and null removes a
-    /// field.
+    /// Returns the request's JSON with these fields replaced. Aliases are recognized, and null removes a field.
     pub fn merged(&self, changes: Map<String, Value>) -> Value {
         let mut fields = match json!(self) {
             Value::Object(fields) => fields,
@@ -351,8 +348,7 @@ pub fn to_stored(request: &Request, context: &RunContext) -> serde_json::Result<
     serde_json::to_string(&StoredFields { request, context })
 }
 
-/// The object written by `to_stored`, by this or an older version. The last fields have names from older
-/// versions.
+/// The object written by `to_stored`, by this or an older version. The last fields have names from older versions.
 #[derive(Debug, Deserialize)]
 pub struct StoredRequest {
     #[serde(flatten)]

@@ -1,6 +1,5 @@
 //! Catalog rank and past scores of a panel's members, collected before a run and used to break ties and to
-//! choose the draft that represents a single model. Fixed in the plan, so that a resumed run makes the same
-//! decisions.
+//! choose the draft that represents a single model. Fixed in the plan, so that a resumed run makes the same decisions.
 
 use std::cmp::Ordering;
 
@@ -97,8 +96,7 @@ pub fn best_group(
     })
 }
 
-/// Returns the best of these members: by their records or else by the catalog. If neither decides, returns
-/// the first.
+/// Returns the best of these members: by their records or else by the catalog. If neither decides, returns the first.
 pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<usize> {
     let groups: Vec<Vec<usize>> = members.iter().map(|&member| vec![member]).collect();
     let by_standing = best_group(standings, &groups).map(|(at, _)| members[at]);

@@ -6,8 +6,7 @@ use super::chat::{Message, MessageRole, estimate_tokens};
 pub const MAX_TITLE: usize = 200;
 /// Maximum number of turns in a thread, including branches.
 pub const MAX_TURNS: u64 = 500;
-/// Maximum number of tokens of earlier turns that a turn carries along, regardless of the members' context
-/// windows.
+/// Maximum number of tokens of earlier turns that a turn carries along, regardless of the members' context windows.
 pub const MAX_CARRIED_TOKENS: u64 = 100_000;
 /// Maximum number of tokens of earlier turns for a member whose context window is unknown.
 pub const UNKNOWN_WINDOW_BUDGET: u64 = 6_000;
@@ -24,8 +23,7 @@ const SENTENCE_CHARS: usize = 160;
 const MIN_TURN_TOKENS: u64 = 48;
 /// Tokens reserved for the notice about turns that were left out.
 const NOTICE_TOKENS: u64 = 24;
-/// Replaces the middle of a shortened text, because the beginning gives the subject and the end the
-/// conclusion.
+/// Replaces the middle of a shortened text, because the beginning gives the subject and the end the conclusion.
 const CUT_MARK: &str = "\n[… shortened …]\n";
 
 /// The earlier turns shown to a member.
@@ -115,8 +113,7 @@ pub fn thread_tokens(turns: &[Message], room: u64) -> u64 {
     system_tokens(turns) + carried_turns(&earlier_messages(turns), room).tokens()
 }
 
-/// Returns the first sentence of an answer in Markdown as plain text, for a list; `None` if there is no
-/// sentence.
+/// Returns the first sentence of an answer in Markdown as plain text, for a list; `None` if there is no sentence.
 pub fn first_sentence(answer: &str) -> Option<String> {
     let mut is_code = false;
     let line = answer.lines().map(str::trim).find(|line| {

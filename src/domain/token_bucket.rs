@@ -21,8 +21,7 @@ impl Rate {
             per_minute: number,
         }
     }
-    /// Returns one server's share of the rate, so that several servers together keep it. The share is at
-    /// least 1.
+    /// Returns one server's share of the rate, so that several servers together keep it. The share is at least 1.
     pub const fn shared_by(self, servers: u32) -> Self {
         let servers = if servers == 0 { 1 } else { servers };
         Self {

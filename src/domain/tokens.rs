@@ -17,8 +17,7 @@ pub struct Usage {
     /// The part of `output` used for reasoning.
     #[serde(default)]
     pub reasoning: u64,
-    /// The part of `input` written to the provider's prompt cache; 0 if writing to it has no price of its
-    /// own.
+    /// The part of `input` written to the provider's prompt cache; 0 if writing to it has no price of its own.
     #[serde(default, skip_serializing_if = "is_none")]
     pub stored: u64,
     /// Whether the counts are estimated because the provider reported none.

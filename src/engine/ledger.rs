@@ -35,8 +35,7 @@ pub(super) struct OpenCall {
     pub key: Option<CacheKey>,
     /// Held as long as other callers may wait for the result of the same call.
     pub leader: Option<LeaderGuard>,
-    /// Cancels the call when dropped. `None` once the call has been stopped, after which the state machine
-    /// ignores it.
+    /// Cancels the call when dropped. `None` once the call has been stopped, after which the state machine ignores it.
     running_call: Option<RunningCall>,
     price: Option<Price>,
     own_key: bool,

@@ -271,8 +271,7 @@ impl Engine {
         // `runs` tracks this task; `drain_runs` waits until its entry is gone.
         tokio::spawn(async move {
             if let Some((insert, stored_sender)) = first {
-                // Storing a lease may have to wait for another server, so this write gets a transaction of
-                // its own.
+                // Storing a lease may have to wait for another server, so this write gets a transaction of its own.
                 let stored = match run.lease {
                     None => shared.store.write(insert).await,
                     Some(_) => shared.store.write_alone(insert).await,

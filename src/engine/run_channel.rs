@@ -15,8 +15,7 @@ use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{NoticeWatch, StoreError};
 
-/// Maximum size of the events kept in a channel, in bytes. Watchers that are further behind read from the
-/// store.
+/// Maximum size of the events kept in a channel, in bytes. Watchers that are further behind read from the store.
 const MAX_RECENT_BYTES: usize = 128 * 1024;
 /// Maximum number of queued requests to skip a model.
 const MAX_QUEUED_SKIPS: usize = 64;
@@ -107,8 +106,7 @@ pub(super) enum RunCommand {
     SkipModel(String),
     /// Stop permanently, for this reason.
     Cancel(String),
-    /// Store the current state and stop. The run is resumed at the next start, or by any server on the
-    /// database.
+    /// Store the current state and stop. The run is resumed at the next start, or by any server on the database.
     Checkpoint,
 }
 
@@ -255,8 +253,7 @@ impl RunChannel {
         Some(command_value)
     }
 
-    // Returns the events after a sequence number, or `TooOld` if the events in memory do not reach back that
-    // far.
+    // Returns the events after a sequence number, or `TooOld` if the events in memory do not reach back that far.
     fn events_after(&self, after: u64) -> WatchPosition {
         let mut state = self.lock_state();
         if self.is_passthrough && !state.recent_events.is_empty() {
@@ -347,8 +344,7 @@ impl RunWatch {
                 WatchPosition::TooOld => return Box::pin(self.read_stored()).await,
                 WatchPosition::UpToDate => change_signal.await,
                 WatchPosition::Over if channel.is_passthrough => self.has_ended = true,
-                // Events that the channel lacks, such as an end that was written by other code, are in the
-                // store.
+                // Events that the channel lacks, such as an end that was written by other code, are in the store.
                 WatchPosition::Over => self.channel = None,
             }
         }

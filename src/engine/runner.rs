@@ -136,8 +136,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
-        // The stored events stop without a final one: watchers see the end of the stream, and the run is
-        // resumed later.
+        // The stored events stop without a final one: watchers see the end of the stream, and the run is resumed later.
         Err(fault) => log::error(
             "analysis could not be stored",
             &[("analysis", id), ("fault", &format!("{fault:?}"))],
@@ -165,8 +164,7 @@ struct Driver {
     /// Calls that wait for an identical call of another caller, with their requests.
     followed_calls: FollowedCalls,
     cancelled: bool,
-    /// The clock of the state machine. Monotonic, so that setting the system clock cannot expire its
-    /// deadlines.
+    /// The clock of the state machine. Monotonic, so that setting the system clock cannot expire its deadlines.
     stopwatch: Stopwatch,
 }
 
@@ -362,8 +360,7 @@ impl Driver {
         self.ledger.needed_reservation(number)
     }
 
-    // Extends the reservation of an answer without its own limit. If no budget has room for more, the call is
-    // cut off.
+    // Extends the reservation of an answer without its own limit. If no budget has room for more, the call is cut off.
     async fn extend_reservation(&mut self, number: u64, extension: CallReservation) {
         let own_key = self
             .shared

@@ -128,8 +128,7 @@ impl Engine {
     }
 
     /// Stops the runs that other servers are about to take over, because this server could not renew its
-    /// membership in time. A run whose client is waiting is not stopped, because no other server would
-    /// continue it.
+    /// membership in time. A run whose client is waiting is not stopped, because no other server would continue it.
     pub fn give_up_leases(&self) {
         let runs: Vec<_> = self.shared.runs().values().cloned().collect();
         for run in runs {

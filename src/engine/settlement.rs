@@ -187,8 +187,7 @@ impl UsageRecorder {
     }
 }
 
-/// Logs that calls may not have been recorded. They are not recorded again, because they might then be
-/// counted twice.
+/// Logs that calls may not have been recorded. They are not recorded again, because they might then be counted twice.
 fn report_unknown(calls: usize) {
     log::error(
         "it is unknown whether calls were recorded",

@@ -22,8 +22,7 @@ pub enum AuthCookie {
     Access,
     /// The refresh token.
     Refresh,
-    /// The device cookie of a browser that has signed in before. It survives signing out, and grants no
-    /// access.
+    /// The device cookie of a browser that has signed in before. It survives signing out, and grants no access.
     Device,
 }
 
@@ -239,8 +238,7 @@ pub fn is_cross_site(request: &Parts, app: &App) -> bool {
         return false;
     }
     if headers.contains_key(ORIGIN) {
-        // Only browsers on this machine can reach a loopback server, but any DNS name can resolve to
-        // 127.0.0.1.
+        // Only browsers on this machine can reach a loopback server, but any DNS name can resolve to 127.0.0.1.
         let is_loopback = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
         return !has_same_origin(request, app, is_loopback);
     }

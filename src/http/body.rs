@@ -1,5 +1,4 @@
-//! Request bodies, limited in size and time. Received bytes are counted, because a declared length cannot be
-//! trusted.
+//! Request bodies, limited in size and time. Received bytes are counted, because a declared length cannot be trusted.
 
 use std::fmt;
 use std::future::Future;

@@ -16,11 +16,9 @@ use super::reply::Reply;
 
 /// Minimum size of a body that is compressed, in bytes. A smaller one fits into one packet anyway.
 const MIN_BYTES: usize = 1024;
-/// Maximum size of a body that is compressed on the runtime's thread, in bytes. This takes about a
-/// millisecond.
+/// Maximum size of a body that is compressed on the runtime's thread, in bytes. This takes about a millisecond.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
-/// Compression level, from 1 to 9. Level 3 turns 36 KB of results into 8 KB, in half the time of the default
-/// level.
+/// Compression level, from 1 to 9. Level 3 turns 36 KB of results into 8 KB, in half the time of the default level.
 const GZIP_LEVEL: u32 = 3;
 
 /// How the response to a request is encoded.

@@ -23,8 +23,7 @@ pub struct RequestContext {
     pub app: Arc<App>,
     /// Method, URI, and headers of the request.
     pub request: Parts,
-    /// The client's address. For a request through a trusted proxy, this is the address that the proxy
-    /// reports.
+    /// The client's address. For a request through a trusted proxy, this is the address that the proxy reports.
     pub peer: IpAddr,
     /// Whether the client uses HTTPS, either to this server or to a trusted proxy.
     pub https: bool,

@@ -372,8 +372,7 @@ async fn while_present(
     }
 }
 
-/// Returns the error format for an unknown path. Clients of a compatible API get the format that they can
-/// parse.
+/// Returns the error format for an unknown path. Clients of a compatible API get the format that they can parse.
 fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     let path = request.uri.path();
     let is_compatible = path == "/v1" || path.starts_with("/v1/") || intended_path(path).is_some();

@@ -110,8 +110,7 @@ impl ApiError {
         error.0.allow = Some(allow);
         error
     }
-    /// Creates a 404 error for an unknown path. Suggests the right path if the client's base URL appears to
-    /// be wrong.
+    /// Creates a 404 error for an unknown path. Suggests the right path if the client's base URL appears to be wrong.
     pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
         let excerpt: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
         let intended = intended_path(path);

@@ -13,8 +13,7 @@ pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_FIELDS: usize = 100;
 /// Maximum number of decimal digits in `Content-Length`. Any number with 18 digits fits into a `u64`.
 const MAX_LENGTH_DIGITS: usize = 18;
-/// Maximum number of hexadecimal digits in a chunk size. With 15 digits, a `u64` still has room for the
-/// arithmetic.
+/// Maximum number of hexadecimal digits in a chunk size. With 15 digits, a `u64` still has room for the arithmetic.
 const MAX_CHUNK_DIGITS: u8 = 15;
 
 /// Why a request head or a body is refused.
@@ -84,8 +83,7 @@ impl HeadGuard {
         !self.held.is_empty()
     }
 
-    /// Takes the bytes that were held back. They must be passed to `scan` again, followed by the bytes
-    /// received since.
+    /// Takes the bytes that were held back. They must be passed to `scan` again, followed by the bytes received since.
     pub fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
@@ -338,8 +336,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a request target has one of the four forms in RFC 9112, section 3.2, and the form suits the
-/// method.
+/// Whether a request target has one of the four forms in RFC 9112, section 3.2, and the form suits the method.
 fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     match target {
         _ if method == b"CONNECT" => host::is_valid(target),
@@ -349,8 +346,7 @@ fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     }
 }
 
-/// Whether a path is valid. Common characters are accepted directly, and hyper's own parser decides about
-/// others.
+/// Whether a path is valid. Common characters are accepted directly, and hyper's own parser decides about others.
 fn is_path(target: &[u8]) -> bool {
     let is_common =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);

@@ -148,8 +148,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         match text[at] {
             b'{' => open_values.push(OpenValue::Object { key: None }),
             b'[' => open_values.push(OpenValue::Array { index: 0 }),
-            // The last byte may close the container that the error is about, so do not leave that container
-            // yet.
+            // The last byte may close the container that the error is about, so do not leave that container yet.
             b'}' | b']' if at + 1 < end => drop(open_values.pop()),
             b',' => match open_values.last_mut() {
                 Some(OpenValue::Array { index }) => *index += 1,

@@ -1,5 +1,4 @@
-//! Error responses that are written without hyper, before it takes over a connection or after it has let go
-//! of it.
+//! Error responses that are written without hyper, before it takes over a connection or after it has let go of it.
 
 use std::time::Duration;
 

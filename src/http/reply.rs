@@ -69,8 +69,7 @@ impl Reply {
     /// because the client's copy is current (304). `etag` is strong and in quotes.
     ///
     /// # Errors
-    /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside of
-    /// the file.
+    /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside of the file.
     pub async fn file_for(
         headers: &HeaderMap,
         path: &Path,
@@ -316,8 +315,7 @@ impl HttpBody for ReplyBody {
     }
 }
 
-/// A body that aborts with an error when `end` completes, so that the client does not mistake it for a
-/// complete one.
+/// A body that aborts with an error when `end` completes, so that the client does not mistake it for a complete one.
 struct TruncatingBody {
     body: BoxedBody,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,

@@ -118,8 +118,7 @@ impl Router {
     }
 }
 
-/// Returns a path of the route table in the notation of `matchit`, in which `{name*}` is written as
-/// `{*name}`.
+/// Returns a path of the route table in the notation of `matchit`, in which `{name*}` is written as `{*name}`.
 fn matchit_pattern(path: &str) -> String {
     match path
         .strip_suffix("*}")

@@ -112,8 +112,7 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) if is_client_error(&error) => continue,
                 Err(error) => {
-                    // Most likely, the process has run out of file descriptors, so wait for connections to
-                    // close.
+                    // Most likely, the process has run out of file descriptors, so wait for connections to close.
                     pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
                     log::warn("cannot accept a connection", &[("why", &error)]);
                     sleep(pause).await;

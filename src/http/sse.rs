@@ -64,8 +64,7 @@ where
         next_event: next,
         coalesce,
         source: SseSource::Ready(state),
-        // Expires immediately, so that the first bytes show the client and every proxy that the stream is
-        // open.
+        // Expires immediately, so that the first bytes show the client and every proxy that the stream is open.
         timer: Box::pin(sleep(Duration::ZERO)),
         shared: cx.shared.clone(),
     };

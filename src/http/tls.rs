@@ -20,8 +20,7 @@ use crate::tls::ServerConfig;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Type of the TLS record with which every handshake starts.
 const HANDSHAKE_RECORD: u8 = 0x16;
-/// Maximum number of bytes of a plain request that are read before the response, which is most likely all of
-/// it.
+/// Maximum number of bytes of a plain request that are read before the response, which is most likely all of it.
 const MAX_PLAIN_BYTES: usize = 16 << 10;
 
 /// Performs the TLS handshake. `None` if the connection must be closed: the peer was silent or sent no TLS, the

@@ -36,8 +36,7 @@ pub enum PasswordPriority {
 struct PasswordQueue {
     known: SyncSender<PasswordJob>,
     unknown: SyncSender<PasswordJob>,
-    /// Carries one ticket per job. A ticket is sent after its job, so a received ticket guarantees a waiting
-    /// job.
+    /// Carries one ticket per job. A ticket is sent after its job, so a received ticket guarantees a waiting job.
     tickets: Sender<()>,
 }
 
@@ -197,8 +196,7 @@ mod tests {
             })
         };
         let strangers: Vec<_> = (0..MAX_QUEUED * 2).map(guess).collect();
-        // Hashing takes many milliseconds, so all of them are queued before the thread has finished the first
-        // few.
+        // Hashing takes many milliseconds, so all of them are queued before the thread has finished the first few.
         tokio::task::yield_now().await;
         let full = passwords
             .verify("wrong", None, PasswordPriority::Unknown)

@@ -254,8 +254,7 @@ impl Analyses<'_> {
         let chosen_writer = || new.request.ultra_model.clone();
         match arrangement {
             Arrangement::Single => {
-                // There is no synthesis to write, so the model chosen as the synthesizer is the panel's only
-                // member.
+                // There is no synthesis to write, so the model chosen as the synthesizer is the panel's only member.
                 let only_member = chosen_writer()
                     .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);

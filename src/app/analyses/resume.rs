@@ -22,8 +22,7 @@ const MAX_TAKEN_OVER: u32 = 64;
 /// Maximum number of times a run may be leased. A run that needs more is ended, so that it does not repeat
 /// its calls endlessly.
 const MAX_RESUMED_LEASES: u64 = 10;
-/// Number of leases after which no server tries to resume a run anymore, because not even its end could be
-/// stored.
+/// Number of leases after which no server tries to resume a run anymore, because not even its end could be stored.
 const MAX_LEASES: u64 = 20;
 /// Maximum time to wait for another server to stop a run. If that server is gone, the one that takes over the
 /// run stops it.
@@ -196,8 +195,7 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Ends a run that no server is executing. The answers received so far were paid for, so they are kept and
-    // counted.
+    // Ends a run that no server is executing. The answers received so far were paid for, so they are kept and counted.
     async fn fail(&self, id: AnalysisId, lease: Option<RunLease>, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
         let outcome = self.store.write(move |db| {

@@ -88,8 +88,7 @@ impl Analyses<'_> {
             is_live: false,
             ..old.context
         };
-        // Check it like a new request: its models may no longer exist, or it may come from an imported
-        // archive.
+        // Check it like a new request: its models may no longer exist, or it may come from an imported archive.
         let mut new = self.check(Some(caller), request, context).await?;
         new.context.recipe = recipe;
         self.begin(Some(caller.user.clone()), new, None, now).await

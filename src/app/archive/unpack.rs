@@ -401,8 +401,7 @@ fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String>
 }
 
 // Stores an original if its hash matches, provided that this import inserted its document or that the folder
-// has lost the file. Returns whether it was stored; `None` if the file is already present or its document is
-// unknown.
+// has lost the file. Returns whether it was stored; `None` if the file is already present or its document is unknown.
 fn import_original(
     archive_paths: &ArchivePaths,
     user: &UserId,

@@ -40,8 +40,7 @@ pub(super) fn import_zip(
     from.rewind().map_err(unreadable_error)?;
     from.read_to_end(&mut bytes).map_err(unreadable_error)?;
     let zip = Zip::open(&bytes);
-    // A damaged file would yield only some of the conversations, and nobody would notice that others are
-    // missing.
+    // A damaged file would yield only some of the conversations, and nobody would notice that others are missing.
     if zip.is_repaired {
         return Err(unreadable_error("the ZIP file is damaged"));
     }

@@ -1,5 +1,4 @@
-//! Converts the answer of a finished run to the form that the compatible APIs need, or explains why there is
-//! none.
+//! Converts the answer of a finished run to the form that the compatible APIs need, or explains why there is none.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! Keeps the documents' files consistent with their rows: deletion, files without a row, and maintenance of
-//! the bucket.
+//! Keeps the documents' files consistent with their rows: deletion, files without a row, and maintenance of the bucket.
 
 use std::path::Path;
 use std::time::Duration;
@@ -89,8 +88,7 @@ impl DocumentService {
         if has_bucket {
             self.maintain_bucket(now, is_housekeeper)?;
         } else if self.originals.are_elsewhere() {
-            // On a separate thread, because uploads wait for the storing thread. Files without a row yet are
-            // skipped.
+            // On a separate thread, because uploads wait for the storing thread. Files without a row yet are skipped.
             let originals = self.originals.clone();
             let moved = tokio::task::spawn_blocking(move || originals.move_from_folder());
             moved.await.map_err(Error::internal)??;

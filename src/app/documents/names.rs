@@ -4,8 +4,7 @@
 const MAX_CHARS: usize = 200;
 
 /// Returns the last component of a path, without control characters and without characters that change the
-/// writing direction, which can disguise the extension (`invoice\u{202E}fdp.exe` is displayed as
-/// `invoiceexe.pdf`).
+/// writing direction, which can disguise the extension (`invoice\u{202E}fdp.exe` is displayed as `invoiceexe.pdf`).
 pub fn sanitize_file_name(sent: &str) -> String {
     let last = sent
         .rsplit(['/', '\\'])

@@ -292,8 +292,7 @@ impl ReaderPoolShared {
         }
     }
 
-    // Returns the next document that waits for OCR. If there is none, this thread no longer counts as
-    // running.
+    // Returns the next document that waits for OCR. If there is none, this thread no longer counts as running.
     fn next_scan(&self) -> Option<Document> {
         let mut state = self.lock_state();
         while !state.stopping {
@@ -464,8 +463,7 @@ impl ReaderPoolShared {
             ReadEnd::Refused(ReadRefusal::Unsupported | ReadRefusal::Empty, message) => message,
             ReadEnd::Refused(..) | ReadEnd::Stored => return Ok(Some(ReadOutcome::Stored)),
         };
-        // Remove it only while a caller waits for the outcome. Otherwise, the document stays, with the
-        // reason.
+        // Remove it only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
         let is_waited_for = |waiter: &Waiter| waiter.is_new && !waiter.sender.is_closed();
         let is_waiting = |state: &ReaderPoolState| {
             state

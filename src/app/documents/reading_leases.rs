@@ -34,8 +34,7 @@ pub(super) fn take(store: &Store, id: &DocumentId) -> bool {
     store.write_now(keep).unwrap_or(false)
 }
 
-/// Returns a check for the transactions that change a document's text: whether this server still holds its
-/// lease.
+/// Returns a check for the transactions that change a document's text: whether this server still holds its lease.
 pub(super) fn check_in(
     store: &Store,
     id: &DocumentId,
@@ -47,8 +46,7 @@ pub(super) fn check_in(
     }
 }
 
-/// Ends the lease of a document that has been read. If this fails, the lease ends when this server stops.
-/// Blocks.
+/// Ends the lease of a document that has been read. If this fails, the lease ends when this server stops. Blocks.
 pub(super) fn end(store: &Store, id: &DocumentId) {
     if let Some(boot) = store.membership().map(Membership::boot) {
         let id = id.clone();

@@ -1,6 +1,5 @@
 //! Recognizes the text of a document's scanned pages, once everything else in it has been read. If this fails
-//! for a page, the page stays without text and the reason is recorded; the rest of the document is
-//! unaffected.
+//! for a page, the page stays without text and the reason is recorded; the rest of the document is unaffected.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -55,8 +55,7 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         if has_room {
             documents::insert(db, &row, &[], &[])?;
             if let Some(boot) = boot {
-                // A caller may wait on this server until the document has been read, so this server takes its
-                // lease.
+                // A caller may wait on this server until the document has been read, so this server takes its lease.
                 servers::keep_lease(db, row.id.as_str(), &boot)?;
             }
         }

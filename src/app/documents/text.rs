@@ -26,8 +26,7 @@ const PASSAGES_PER_DELETE: u32 = 200;
 
 /// How reading a document ended.
 pub(super) enum ReadEnd {
-    /// The document's text and status are stored, unless it was deleted or another server has taken over
-    /// reading it.
+    /// The document's text and status are stored, unless it was deleted or another server has taken over reading it.
     Stored,
     /// The file could not be read, with the reason; the status is stored.
     Refused(ReadRefusal, String),

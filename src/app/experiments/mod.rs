@@ -1,6 +1,5 @@
 //! Experiments: find the best configuration for a user's own questions. Checks and prices an experiment
-//! before it starts, runs it in the background, and shows its results. `domain::experiment` has the rules of
-//! the race.
+//! before it starts, runs it in the background, and shows its results. `domain::experiment` has the rules of the race.
 
 mod apply;
 mod blind_comparison;

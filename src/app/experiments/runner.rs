@@ -211,8 +211,7 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // Sorts trials so that the current configuration's answer comes first, because the others are compared
-    // with it.
+    // Sorts trials so that the current configuration's answer comes first, because the others are compared with it.
     fn sort_by_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = trials.first().map(|trial| trial.case) else {

@@ -143,8 +143,7 @@ impl ExperimentRunner<'_> {
                 })
             }
             Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), verdict.cost)),
-            // There is no measurement, so the report omits it, and the race continues with half of the
-            // maximum score.
+            // There is no measurement, so the report omits it, and the race continues with half of the maximum score.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;
@@ -252,8 +251,7 @@ impl ExperimentRunner<'_> {
                     return Ok(());
                 }
                 match self.waits.wait_for_slot().await {
-                    // The race's verdict is known, so do not postpone it to the next start for the sake of
-                    // the probes.
+                    // The race's verdict is known, so do not postpone it to the next start for the sake of the probes.
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,
                 }

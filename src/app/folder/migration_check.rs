@@ -1,6 +1,5 @@
 //! Refuses a data folder to which a database is still being migrated, regardless of where the settings say
-//! the database is. Otherwise, the migrated files would be mixed with a new database or with the files of
-//! another one.
+//! the database is. Otherwise, the migrated files would be mixed with a new database or with the files of another one.
 
 use std::fs;
 use std::path::Path;

@@ -23,8 +23,7 @@ const SECRET_CHANGE_CONSEQUENCE: &str =
 /// The kind of process that opens the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenedBy {
-    /// A server, which stores the check value, and continues with a different secret if nothing is lost by
-    /// that.
+    /// A server, which stores the check value, and continues with a different secret if nothing is lost by that.
     Server,
     /// A command, which changes nothing, because its environment may lack the server's settings.
     Command,
@@ -105,8 +104,7 @@ pub(in crate::app) fn check_joined(store: &Store, secret: &str) -> Result<()> {
     if store.is_embedded() {
         return Ok(());
     }
-    // The lock orders this check before or after that of any other server, so whichever comes second finds
-    // the other.
+    // The lock orders this check before or after that of any other server, so whichever comes second finds the other.
     let recorded = store.write_now(|db| {
         servers::lock_secret(db)?;
         settings::get(db, SETTING_NAME)

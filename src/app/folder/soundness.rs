@@ -247,8 +247,7 @@ fn existing_entries(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Whether this is the name of a database that was replaced, copied before a migration, or written as a
-/// backup.
+/// Whether this is the name of a database that was replaced, copied before a migration, or written as a backup.
 fn is_older_database(name: &str) -> bool {
     let is_beside = ["quire.db.before-restore", "quire.db.v"];
     let is_backup = name.starts_with("quire-2") && name.ends_with(".db");

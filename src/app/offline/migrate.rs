@@ -1,7 +1,6 @@
 //! Migrates the database and the documents' original files from a data folder to a PostgreSQL server, or
 //! back. The source is not changed. No server can start with a target that is incomplete or unverified: on a
-//! server, everything happens in one transaction; in a folder, the files are renamed to their final names at
-//! the end.
+//! server, everything happens in one transaction; in a folder, the files are renamed to their final names at the end.
 
 mod messages;
 mod original_files;
@@ -110,8 +109,7 @@ pub struct Migration {
 /// # Errors
 /// `Conflict` while a server is running on either side, or if the target is not empty or is of the same kind
 /// as the source; `Missing` if there is no database; `Internal` if the copy differs, with the name of the
-/// table, or cannot be made. In all these cases, the target has no database, unless the message says
-/// otherwise.
+/// table, or cannot be made. In all these cases, the target has no database, unless the message says otherwise.
 pub fn migrate(
     config: &Config,
     target: &MigrationTarget,
@@ -222,8 +220,7 @@ fn to_folder(
     })
 }
 
-/// A copy in progress. The steps are, in order: all tables, whatever else the caller copies, and the
-/// comparison.
+/// A copy in progress. The steps are, in order: all tables, whatever else the caller copies, and the comparison.
 struct Copying<'a> {
     target: &'a TransferTarget,
     schema: Vec<TransferTable>,

@@ -3,8 +3,7 @@
 /// Maximum nesting depth of braces.
 const MAX_BRACE_DEPTH: usize = 16;
 
-/// LaTeX commands and the text they represent. If one name is a prefix of another, the longer one comes
-/// first.
+/// LaTeX commands and the text they represent. If one name is a prefix of another, the longer one comes first.
 const LATEX_COMMANDS: &[(&str, &str)] = &[
     ("\\approx", "≈"),
     ("\\times", "×"),

@@ -155,8 +155,7 @@ impl Quantity {
         })
     }
 
-    /// Whether this is an amount in cents that equals the other amount in the same currency: "50 cents" and
-    /// "$0.50".
+    /// Whether this is an amount in cents that equals the other amount in the same currency: "50 cents" and "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
         let has_cents =
             other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base_symbol.as_str());

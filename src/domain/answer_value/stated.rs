@@ -1,5 +1,4 @@
-//! Finds the number that a text states, as opposed to one that it negates, uses as a bound, or lists among
-//! several.
+//! Finds the number that a text states, as opposed to one that it negates, uses as a bound, or lists among several.
 
 use super::number_context::{
     is_bound, is_bound_after, is_denied, is_different, is_in_prepositional_phrase, is_joining_text,

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::statistics::proportions;
 
-/// Minimum number of readable votes for a decision to count as the panel's. A single vote is just one
-/// member's answer.
+/// Minimum number of readable votes for a decision to count as the panel's. A single vote is just one member's answer.
 const MIN_VOTES_CAST: usize = 2;
 
 /// Minimum number of decided votes before the rate is shown. With fewer, its 95% interval would be wider than
@@ -41,8 +40,7 @@ pub struct VoteCalibration {
 
 impl VoteCalibration {
     /// Counts each question once, with the newest vote that the panel decided: repeated votes are not
-    /// independent, and if only one answer is readable, the decision is that member's rather than the
-    /// panel's.
+    /// independent, and if only one answer is readable, the decision is that member's rather than the panel's.
     pub fn from_votes(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
         let mut calibration = Self::default();
         let mut known_questions = BTreeSet::new();

@@ -108,8 +108,7 @@ impl NumberWords {
         Self::from_text(words, false)
     }
 
-    /// Reads a question. Units that belong to numbers in the question ("in 2 hours") do not count as
-    /// requested.
+    /// Reads a question. Units that belong to numbers in the question ("in 2 hours") do not count as requested.
     pub fn from_question(question: &str) -> Self {
         let demands_unknown = demands_unknown(question);
         Self {
@@ -152,8 +151,7 @@ impl NumberWords {
         self.units.iter().any(|unit| unit.is_money)
     }
 
-    // In a question, only what follows "in" or "how many" counts as requested: "the distance traveled per
-    // day, in km".
+    // In a question, only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
     fn from_text(words: &[String], is_question: bool) -> Self {
         let mut number_words = Self::default();
         let (mut demanded, mut at) = (Vec::new(), 0);

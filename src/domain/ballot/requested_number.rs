@@ -22,8 +22,7 @@ pub struct RequestedNumber {
 
 impl RequestedNumber {
     /// Determines the requested unit from a property's name ("distanceKm", "price_cents"), its title and
-    /// description, and the question, in this order. Each source supplies only the details that are still
-    /// missing.
+    /// description, and the question, in this order. Each source supplies only the details that are still missing.
     pub fn new(name: &str, schema: &Value, question: &str) -> Self {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
         let described = NumberWords::from_description(&split_text(&texts.join(" ")));
@@ -46,8 +45,7 @@ impl RequestedNumber {
         }
         let converted = self.to_requested_unit(number)?;
         match scale {
-            // In a field of millions, "$5" is ambiguous: it may mean five million or five millionths of a
-            // million.
+            // In a field of millions, "$5" is ambiguous: it may mean five million or five millionths of a million.
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
             Some(scale) => converted.checked_div(scale),
             None => Some(converted),
@@ -85,8 +83,7 @@ impl RequestedNumber {
         }
         match scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
-            // In a field of millions, "5,000,000" is ambiguous: it may mean five million or five million
-            // millions.
+            // In a field of millions, "5,000,000" is ambiguous: it may mean five million or five million millions.
             Some(scale) if !is_below(quantity.amount, scale) => None,
             _ => Some(quantity.amount),
         }

@@ -90,8 +90,7 @@ fn the_built_in_sheet_is_valid() {
             .any(|name| name == "reasoning_effort");
         let is_specified = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
         assert_eq!(accepts_effort, is_specified, "{}", row.id);
-        // On a hosted provider, an old name maps to exactly one model; on a local server, to any that is
-        // installed.
+        // On a hosted provider, an old name maps to exactly one model; on a local server, to any that is installed.
         if !sheet.servers.contains_key(provider) {
             for alias in &model.aliases {
                 assert!(

@@ -68,8 +68,7 @@ impl<'a> CitationChecker<'a> {
         let cites = find_mark_groups(text.text);
         let quotes = quotes::find_quotes(text.text, &cites);
         for (index, cite) in cites.iter().enumerate() {
-            // A bracketed number inside a quotation belongs to the document, so it is not a citation by the
-            // answer.
+            // A bracketed number inside a quotation belongs to the document, so it is not a citation by the answer.
             if quotes.iter().any(|quote| quote.contains(index, cite)) {
                 continue;
             }
@@ -91,8 +90,7 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Converts passage numbers of older analyses to marks. Returns `None` for every mark if no document was
-    // given.
+    // Converts passage numbers of older analyses to marks. Returns `None` for every mark if no document was given.
     fn resolve_mark(&self, mark: CitationMark) -> Option<CitationMark> {
         match mark {
             CitationMark::Number(number) => {
@@ -190,8 +188,7 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Looks for a quotation that continues across the break between a cited page and the page before or after
-    // it.
+    // Looks for a quotation that continues across the break between a cited page and the page before or after it.
     fn find_across_pages(
         &mut self,
         id: &DocumentId,

@@ -444,8 +444,7 @@ fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> 
     (are_initials && is_capital && spelled == acronym.plain).then_some(length)
 }
 
-// Whether the words differ in exactly one letter, which is not the first and which OCR confuses with the
-// other.
+// Whether the words differ in exactly one letter, which is not the first and which OCR confuses with the other.
 fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
     const CONFUSED_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =

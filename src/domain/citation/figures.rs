@@ -111,8 +111,7 @@ fn remove_grouping(written: &str) -> String {
     }
 }
 
-// Whether the parts are digit groups: three digits in the last, and two (as in India) or three in those
-// before it.
+// Whether the parts are digit groups: three digits in the last, and two (as in India) or three in those before it.
 fn are_digit_groups(parts: &[&str]) -> bool {
     let Some((first, rest)) = parts.split_first() else {
         return false;

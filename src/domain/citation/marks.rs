@@ -194,8 +194,7 @@ pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
     })
 }
 
-/// Replaces marks with passage numbers where possible: `[D1:p4]` becomes `[3, 4]` if two passages are from
-/// that page.
+/// Replaces marks with passage numbers where possible: `[D1:p4]` becomes `[3, 4]` if two passages are from that page.
 pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
     replace_marks(text, |mark| match mark {
         CitationMark::Number(_) => Vec::new(),

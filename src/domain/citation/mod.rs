@@ -45,8 +45,7 @@ pub enum CitationState {
     Elsewhere,
     /// The quoted words occur on no page that was given.
     NotFound,
-    /// Nothing is quoted, and the page contains the words of the sentence. Occurs only in results of older
-    /// versions.
+    /// Nothing is quoted, and the page contains the words of the sentence. Occurs only in results of older versions.
     Supported,
     /// Nothing is quoted, but the page was given.
     Cited,
@@ -86,8 +85,7 @@ pub struct Citation {
     /// Where the quoted words continue on the next page; `None` if they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<PageSpan>,
-    /// Words of the page that the quotation omits, one entry per ellipsis: at most 8 entries of 300
-    /// characters.
+    /// Words of the page that the quotation omits, one entry per ellipsis: at most 8 entries of 300 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }

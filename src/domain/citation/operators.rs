@@ -5,8 +5,7 @@
 use super::figures::to_ascii_digit;
 use super::signs::Symbol;
 
-/// Maximum distance in characters between an opening quotation mark and the mark after a number that may
-/// close it.
+/// Maximum distance in characters between an opening quotation mark and the mark after a number that may close it.
 const MAX_QUOTED_DISTANCE: usize = 200;
 /// Maximum number of characters between the two bars of an absolute value.
 const MAX_BARRED_LENGTH: usize = 12;

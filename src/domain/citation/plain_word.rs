@@ -33,8 +33,7 @@ pub struct PlainWord {
     pub(super) is_initial: bool,
     /// Whether the word is in capitals while the words around it are not.
     pub(super) is_acronym: bool,
-    /// Whether the word is the number sign `№`, or "No" used as one, which would otherwise count as a
-    /// negation.
+    /// Whether the word is the number sign `№`, or "No" used as one, which would otherwise count as a negation.
     pub(super) is_number_sign: bool,
     /// The number without its separator, if the language and unit show that it is a group separator: `5000`
     /// for `5.000 Euro` in German. `None` otherwise.

@@ -1,5 +1,4 @@
-//! Splits a text into words, character by character. `words` then binds words together and restores lost
-//! exponents.
+//! Splits a text into words, character by character. `words` then binds words together and restores lost exponents.
 
 use super::characters::{from_subscript, is_enclosed, is_single_word, split_compound};
 use super::figures;
@@ -224,8 +223,7 @@ impl<'a> Scanner<'a> {
         });
     }
 
-    // Adds one ideograph or syllable with its combining marks: a half-width カ and its voicing mark are one
-    // word.
+    // Adds one ideograph or syllable with its combining marks: a half-width カ and its voicing mark are one word.
     fn push_ideograph(&mut self, offset: usize) {
         self.close_word();
         let is_voicing = |c: char| matches!(c, '\u{3099}' | '\u{309A}' | '\u{FF9E}' | '\u{FF9F}');

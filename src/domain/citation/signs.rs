@@ -140,8 +140,7 @@ struct SignContext<'a> {
     is_after_opening: bool,
     /// Whether the symbol closes a link in angle brackets.
     closes_link: bool,
-    /// Whether the symbol has a space on both sides and stands between two lowercase one-letter words: `x -
-    /// y`.
+    /// Whether the symbol has a space on both sides and stands between two lowercase one-letter words: `x - y`.
     is_between_variables: bool,
     /// Number of digits in the number before the symbol.
     digits_before: usize,

@@ -123,8 +123,7 @@ fn no_planted_false_citation_is_verified() {
                     false => CitationState::Verified,
                 };
                 assert_eq!(asks(&quote.join(" "), number + 1), [expected], "{quote:?}");
-                // Quotations that must fail: with the wrong page, a word missing or changed, or in a
-                // different order.
+                // Quotations that must fail: with the wrong page, a word missing or changed, or in a different order.
                 let mut less = quote.to_vec();
                 less.remove(2);
                 let mut other = quote.to_vec();

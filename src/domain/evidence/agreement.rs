@@ -52,8 +52,7 @@ pub struct DraftAgreement {
     pub dropped_claims: usize,
     /// Number of claims that every first answer makes, confirmed by words found in each of them.
     pub shared_claims: usize,
-    /// Number of further claims that every first answer makes according to the judge, but without
-    /// confirmation.
+    /// Number of further claims that every first answer makes according to the judge, but without confirmation.
     pub unconfirmed: usize,
     /// Number of claims on which the first answers contradict each other.
     pub contradictions: usize,

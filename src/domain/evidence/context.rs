@@ -187,8 +187,7 @@ fn is_end(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '。' | '！' | '？' | '।')
 }
 
-// Returns the start of the sentence at this position. A period inside a number or a word does not end a
-// sentence.
+// Returns the start of the sentence at this position. A period inside a number or a word does not end a sentence.
 fn sentence_start(text: &str, place: usize) -> usize {
     let earliest = text.ceil_char_boundary(place.saturating_sub(CONTEXT_BYTES));
     let mut following = text[place..].chars().next();

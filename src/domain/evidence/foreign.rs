@@ -93,8 +93,7 @@ const NEGATIONS: &[&str] = &[
     "غير",
     "بدون",
 ];
-/// Negating characters and endings in languages that do not separate words, or that attach the negation to
-/// the word.
+/// Negating characters and endings in languages that do not separate words, or that attach the negation to the word.
 const PART_WORDS: &[&str] = &[
     "不",
     "无",

@@ -182,8 +182,7 @@ fn find_repeated_claim(
 }
 
 /// Returns the stance of every first answer on a claim. A member counts as silent unless its quoted words
-/// were found. Also counts the judge's denials that do not count and the assertions whose words were not
-/// found.
+/// were found. Also counts the judge's denials that do not count and the assertions whose words were not found.
 fn claim_stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
@@ -339,8 +338,7 @@ fn is_disputed(claim: &EvidenceClaim) -> bool {
     any_pair_matches(claim, |left, right| difference(left, right).is_some())
 }
 
-// Whether two members make the claim in words that conflict, because a broad claim can cover opposite
-// statements.
+// Whether two members make the claim in words that conflict, because a broad claim can cover opposite statements.
 fn are_opposed(claim: &EvidenceClaim) -> bool {
     any_pair_matches(claim, |left, right| conflict(left, right).is_some())
 }

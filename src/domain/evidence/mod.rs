@@ -115,8 +115,7 @@ pub struct EvidenceClaim {
 pub enum Stance {
     /// The member makes the claim; the quoted words were found in its text.
     Asserts,
-    /// The member makes the claim according to the judge, and the quoted words were found, but a rule objects
-    /// to them.
+    /// The member makes the claim according to the judge, and the quoted words were found, but a rule objects to them.
     Unconfirmed,
     /// The member states the opposite; the quoted words were found in its text.
     Denies,

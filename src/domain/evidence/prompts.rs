@@ -205,8 +205,7 @@ fn judge_request(
     }
 }
 
-// The members have seen the plan's nonce, so a text that repeats it could close its own fence. Remove it from
-// the text.
+// The members have seen the plan's nonce, so a text that repeats it could close its own fence. Remove it from the text.
 fn fence_text(name: &str, text: &str, plan: &Plan) -> String {
     let nonce = &plan.nonce;
     let text = match nonce.is_empty() {

@@ -1,5 +1,4 @@
-//! Parses the replies of the judge and the checker. Every list and text is limited, and unreadable entries
-//! are skipped.
+//! Parses the replies of the judge and the checker. Every list and text is limited, and unreadable entries are skipped.
 
 use serde_json::Value;
 

@@ -150,8 +150,7 @@ fn unit_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     Some(format!("{value} {unit} is not in the quoted words"))
 }
 
-// Objects if the times of day are in different halves, as in "9 am" and "9 p.m.". In German, "am" is a
-// preposition.
+// Objects if the times of day are in different halves, as in "9 am" and "9 p.m.". In German, "am" is a preposition.
 fn clock_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let halves = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
         let word = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
@@ -417,8 +416,7 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     ))
 }
 
-// Objects if the quoted words share too few terms with the sentence, unless the two are in different
-// languages.
+// Objects if the quoted words share too few terms with the sentence, unless the two are in different languages.
 fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let language =
         |tokens: &[SentenceToken]| words::is_german(tokens.iter().map(|token| token.text.as_str()));

@@ -167,8 +167,7 @@ fn enclosed_ranges(text: &str) -> Vec<(usize, usize)> {
     ranges
 }
 
-// Returns the position of the `"` that closes the one before `inside`; `None` for an inch mark, which opens
-// nothing.
+// Returns the position of the `"` that closes the one before `inside`; `None` for an inch mark, which opens nothing.
 fn closing_straight_mark(text: &str, inside: usize, before: char) -> Option<usize> {
     let opens = !before.is_alphanumeric() && !text[inside..].starts_with(char::is_whitespace);
     let mut ends = text[inside..].match_indices('"').filter(|(length, _)| {

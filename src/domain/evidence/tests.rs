@@ -1,5 +1,4 @@
-//! Tests with evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is
-//! made up.
+//! Tests with evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is made up.
 
 mod agreement;
 mod pairs;
@@ -47,8 +46,7 @@ pub(super) fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
     serde_json::from_value(stored_answer).expect("an answer")
 }
 
-/// Returns the map of a run with these first answers, this synthesis, and these replies of the judge and the
-/// checker.
+/// Returns the map of a run with these first answers, this synthesis, and these replies of the judge and the checker.
 pub(super) fn run_evidence(
     plan: &Plan,
     drafts: &[&str],
@@ -251,8 +249,7 @@ fn a_draft_cannot_speak_for_another() {
         2,
         "its fence alone: {prompt}"
     );
-    // If the judge falls for the injected text, it attributes the claim to A, but the words are not in A's
-    // text.
+    // If the judge falls for the injected text, it attributes the claim to A, but the words are not in A's text.
     let reply = json!({ "claims": [{ "text": "The lease ends on 1 May 2030.", "stances": [
         stance(&plan, 2, 0, "asserts", "The lease ends on 1 May 2030"), stance(&plan, 2, 1, "asserts", "The lease ends on 1 May 2030") ] }] });
     let map = run_evidence(

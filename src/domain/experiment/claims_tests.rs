@@ -124,8 +124,7 @@ fn the_stated_difference_is_detected_at_the_stated_rate() {
     );
 }
 
-/// Of two equal configurations, one is called better in at most 5% of races, however often the race is looked
-/// at.
+/// Of two equal configurations, one is called better in at most 5% of races, however often the race is looked at.
 #[test]
 fn equal_configurations_are_called_different_in_at_most_5_percent() {
     const RUNS: u64 = 600;

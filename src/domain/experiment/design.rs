@@ -54,8 +54,7 @@ pub enum ConfigurationState {
     Racing,
     /// Successive halving has dropped the configuration, without proof that it is worse.
     SetAside,
-    /// The configuration was proven worse than the leader at the time, by more than the indifference
-    /// threshold.
+    /// The configuration was proven worse than the leader at the time, by more than the indifference threshold.
     Beaten(Elimination),
 }
 
@@ -75,8 +74,7 @@ pub enum StopReason {
     Budget,
 }
 
-/// Result of the comparison on cases that the race has not used, which is therefore free of the winner's
-/// curse.
+/// Result of the comparison on cases that the race has not used, which is therefore free of the winner's curse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldoutFinding {

@@ -32,8 +32,7 @@ pub enum Evaluator {
     Exact,
     /// The answer contains the expected text, as whole words and whole numbers.
     Contains,
-    /// The answer's closing number or, without one, its last number equals the expected one within either
-    /// tolerance.
+    /// The answer's closing number or, without one, its last number equals the expected one within either tolerance.
     Number {
         /// Absolute tolerance.
         #[serde(default)]
@@ -193,8 +192,7 @@ fn exact_text(text: &str) -> String {
 }
 
 /// Pairs the answer's number with the expected one: in base units if both are quantities in the same unit,
-/// and otherwise as written. A percentage is compared with a plain number in both readings, so 50% may equal
-/// 50 or 0.5.
+/// and otherwise as written. A percentage is compared with a plain number in both readings, so 50% may equal 50 or 0.5.
 fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
     let (actual, expected_number) = (reader.read(answer), reader.parse_statement(expected));

@@ -100,8 +100,7 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
                 );
                 wrong += usize::from(finding != HoldoutFinding::NotDistinguishable);
             }
-            // Distribution 6 is not symmetric, so no test of its mean is exact, and its configurations are
-            // not equal.
+            // Distribution 6 is not symmetric, so no test of its mean is exact, and its configurations are not equal.
             let is_equal = mean == 0.0 && kind != 6;
             assert!(
                 !is_equal || wrong <= 32,

@@ -1,5 +1,4 @@
-//! Statistical decisions of a race: ranking, elimination, and the value of continuing. The budget is managed
-//! elsewhere.
+//! Statistical decisions of a race: ranking, elimination, and the value of continuing. The budget is managed elsewhere.
 
 use super::design::Elimination;
 use super::observations::Observations;
@@ -77,8 +76,7 @@ pub(super) fn rank_configurations(
 
 /// What continuing the race could still change, estimated by bootstrap.
 pub(super) struct Outlook {
-    /// Whether the leader is the best or within the indifference threshold of the best, with the required
-    /// probability.
+    /// Whether the leader is the best or within the indifference threshold of the best, with the required probability.
     pub close_enough: bool,
     /// Expected gain of the best configuration over the leader (expected value of perfect information): an upper
     /// bound on what continuing can gain (Raiffa and Schlaifer 1961).

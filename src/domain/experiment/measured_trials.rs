@@ -112,8 +112,7 @@ impl<'a> MeasuredTrials<'a> {
         is_measured.then(|| self.race.design().objective.value(outcome))
     }
 
-    // If a trial with an error has a nonzero score, the error was the judge's, because a failed answer scores
-    // 0.
+    // If a trial with an error has a nonzero score, the error was the judge's, because a failed answer scores 0.
     fn is_unjudged(self, trial: Trial) -> bool {
         let outcome = self.race.results().get(&trial);
         self.failed_trials.contains(&trial) && outcome.is_some_and(|outcome| outcome.score > 0.0)

@@ -79,8 +79,7 @@ pub struct Case {
 pub enum Objective {
     /// The configuration with the highest score.
     Quality,
-    /// The configuration with the highest score, from 0 to 1, after subtracting penalties for cost and
-    /// latency.
+    /// The configuration with the highest score, from 0 to 1, after subtracting penalties for cost and latency.
     Weighted {
         /// Penalty per dollar of cost per case, in points of the score.
         dollar: f64,

@@ -1,8 +1,7 @@
 //! Proposes configurations of a large space: first a set that covers all values evenly, then those with
 //! values that are more frequent among the good configurations than among the rest. The method is a
 //! tree-structured Parzen estimator over categories (Bergstra et al., "Algorithms for hyper-parameter
-//! optimization", 2011): for each axis, the histogram of the good configurations is divided by that of the
-//! rest.
+//! optimization", 2011): for each axis, the histogram of the good configurations is divided by that of the rest.
 
 use super::design::Design;
 use crate::domain::statistics::random::Random;
@@ -11,8 +10,7 @@ use crate::domain::statistics::random::Random;
 const GOOD_FRACTION: f64 = 0.25;
 
 /// Selects up to `max_count` configurations, including the current one. Selects all if they fit, and
-/// otherwise adds, one at a time, the one that shares the fewest values with those already selected (a Latin
-/// design).
+/// otherwise adds, one at a time, the one that shares the fewest values with those already selected (a Latin design).
 pub(super) fn first_configurations(design: &Design, max_count: usize) -> Vec<usize> {
     let arms = &design.arms;
     let mut chosen_arms = vec![design.current];
@@ -59,8 +57,7 @@ pub(super) fn propose_configurations(
     let mut random = Random::new(design.seed ^ (tried.len() as u64) << 8);
     let mut scored: Vec<(f64, usize)> = Vec::new();
     for arm in 0..design.arms.len() {
-        // Draw for every configuration, even one that was tried, so that the draws do not depend on which
-        // were tried.
+        // Draw for every configuration, even one that was tried, so that the draws do not depend on which were tried.
         let random_priority = -(-(1.0 - random.next_unit()).max(1e-300).ln())
             .max(1e-300)
             .ln();

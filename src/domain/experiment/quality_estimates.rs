@@ -9,11 +9,9 @@
 
 use super::observations::Observations;
 
-/// Maximum number of configurations. Above it, each is estimated on its own, because the work is cubic in
-/// their number.
+/// Maximum number of configurations. Above it, each is estimated on its own, because the work is cubic in their number.
 const MAX_CONFIGURATIONS: usize = 96;
-/// Number of EM iterations. Ranking does not need exact variances: in simulations, 30 iterations ranked no
-/// better.
+/// Number of EM iterations. Ranking does not need exact variances: in simulations, 30 iterations ranked no better.
 const EM_ITERATIONS: usize = 8;
 /// Weight of a prior variance, in observations.
 const PRIOR_WEIGHT: f64 = 2.0;
@@ -25,8 +23,7 @@ const OWN_EFFECT_VARIANCE: f64 = 0.002;
 const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
 /// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
-/// too many configurations or if they share no values. In that case, the ranking uses the means over the
-/// common cases.
+/// too many configurations or if they share no values. In that case, the ranking uses the means over the common cases.
 pub(super) fn estimate_quality(observations: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = observations.case_order.len();
     let tried_arms: Vec<usize> = (0..observations.design.arms.len())

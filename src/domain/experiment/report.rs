@@ -20,8 +20,7 @@ use super::{SearchSpace, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, PairedDifference};
 
-/// Minimum number of compared cases for confidence intervals of strengths. Resampling fewer cases says
-/// little.
+/// Minimum number of compared cases for confidence intervals of strengths. Resampling fewer cases says little.
 const MIN_RESAMPLED: usize = 6;
 
 /// Report of a race.
@@ -29,8 +28,7 @@ const MIN_RESAMPLED: usize = 6;
 pub struct ExperimentReport {
     /// Summary sentence.
     pub sentence: String,
-    /// Result of comparing the leader with the current configuration on the holdout; `None` while the race is
-    /// running.
+    /// Result of comparing the leader with the current configuration on the holdout; `None` while the race is running.
     pub finding: Option<HoldoutFinding>,
     /// Why the race ended; `None` while it is running.
     pub stop: Option<StopReason>,
@@ -103,8 +101,7 @@ pub struct Latency {
 pub struct LeaderDifference {
     /// Mean difference; negative if the leader is better.
     pub mean: f64,
-    /// Lower bound of the 95% confidence interval, which includes 0 unless the corrected p-value is
-    /// significant.
+    /// Lower bound of the 95% confidence interval, which includes 0 unless the corrected p-value is significant.
     pub from: f64,
     /// Upper bound of that interval.
     pub to: f64,
@@ -120,8 +117,7 @@ pub struct RoundReport {
     /// Indices of the configurations that continued.
     #[serde(rename = "left")]
     pub continued: Vec<usize>,
-    /// Indices of the configurations that were dropped by successive halving without proof that they are
-    /// worse.
+    /// Indices of the configurations that were dropped by successive halving without proof that they are worse.
     pub set_aside: Vec<usize>,
     /// Indices of the configurations that were proven worse.
     pub beaten: Vec<usize>,

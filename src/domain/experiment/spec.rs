@@ -116,8 +116,7 @@ impl ExperimentSpec {
     /// Returns the index of the current configuration.
     ///
     /// # Errors
-    /// Returns an error if `current` names a parameter without an axis, or if it matches none of the
-    /// configurations.
+    /// Returns an error if `current` names a parameter without an axis, or if it matches none of the configurations.
     pub fn current_index(&self, arms: &[Configuration]) -> Result<usize, ExperimentError> {
         if let Some(dial) = (self.current.keys())
             .find(|&&dial| self.space.0.iter().all(|axis| axis.parameter != dial))

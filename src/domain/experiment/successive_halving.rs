@@ -28,8 +28,7 @@ use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
 use search::SearchStep;
 
-/// Maximum number of configurations of a space in which all are tried. In a larger space, configurations are
-/// proposed.
+/// Maximum number of configurations of a space in which all are tried. In a larger space, configurations are proposed.
 pub const MAX_EXHAUSTIVE_CONFIGURATIONS: usize = 64;
 /// Number of configurations with which a large space starts, in addition to the current one.
 const INITIAL_CONFIGURATIONS: usize = 16;
@@ -312,8 +311,7 @@ impl SuccessiveHalving {
     }
     /// Advances until there are trials to evaluate, a proposal is needed, or the race is over.
     fn advance(&mut self) {
-        // Each iteration uses up cases, configurations, or a phase. The limit only guards against a bug in
-        // this code.
+        // Each iteration uses up cases, configurations, or a phase. The limit only guards against a bug in this code.
         for _ in 0..100_000 {
             if matches!(
                 self.phase,

@@ -113,8 +113,7 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
     assert_ne!(without.0, StopReason::NotWorth);
 }
 
-/// As a baseline, returns the configuration with the best mean after evaluating all configurations on random
-/// cases.
+/// As a baseline, returns the configuration with the best mean after evaluating all configurations on random cases.
 fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) -> usize {
     let mut observed_scores: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
@@ -132,8 +131,7 @@ fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) ->
     *best.expect("some were tried").0
 }
 
-/// This is true both of independent configurations and of those that differ mostly in shared parameter
-/// values.
+/// This is true both of independent configurations and of those that differ mostly in shared parameter values.
 #[test]
 fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
@@ -188,8 +186,7 @@ fn no_winner_is_declared_among_equal_configurations() {
 /// worse than the leader.
 #[test]
 fn elimination_seldom_drops_the_best_configuration() {
-    // The top two are equal, so a race between them rarely ends early, and the others are evaluated on many
-    // cases.
+    // The top two are equal, so a race between them rarely ends early, and the others are evaluated on many cases.
     let offsets = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
     let (mut wrong, mut beaten) = (0, 0);

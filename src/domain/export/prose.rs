@@ -14,8 +14,7 @@ use super::tags::{Details, paired_tags};
 /// Maximum nesting depth of quotations.
 const MAX_QUOTE_DEPTH: usize = 6;
 
-/// Converts a text to HTML. Headings start at level `first`, and `cite` returns the target of a citation
-/// mark's link.
+/// Converts a text to HTML. Headings start at level `first`, and `cite` returns the target of a citation mark's link.
 pub fn render_prose(text: &str, first: usize, cite: Cite<'_>) -> String {
     let text = bracketed_formulas(text);
     let mut writer = ProseWriter::new(&text, first, cite);
@@ -25,8 +24,7 @@ pub fn render_prose(text: &str, first: usize, cite: Cite<'_>) -> String {
 
 /// Converts a line of text to HTML without block elements.
 pub fn render_inline(text: &str, cite: Cite<'_>) -> String {
-    // After a period, nothing can start a block, so the line is not read as a list item, heading, or
-    // quotation.
+    // After a period, nothing can start a block, so the line is not read as a list item, heading, or quotation.
     let text = bracketed_formulas(&format!(".{}", text.replace('\n', " ")));
     let html = ProseWriter::new(&text, 1, cite).write();
     let html = html.strip_prefix(PARAGRAPH_TAG).unwrap_or(&html);

@@ -1,5 +1,4 @@
-//! The HTML that a text may use: a few tags without attributes, and details elements. Everything else is
-//! shown as text.
+//! The HTML that a text may use: a few tags without attributes, and details elements. Everything else is shown as text.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,4 @@
-//! The two texts of a blind comparison, or why there are none. The caller draws the order in which they are
-//! shown.
+//! The two texts of a blind comparison, or why there are none. The caller draws the order in which they are shown.
 
 use std::fmt;
 

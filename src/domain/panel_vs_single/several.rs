@@ -2,8 +2,7 @@
 //! false verdict on one of them if each were judged alone. The permitted error probability is therefore
 //! divided among all topics and the total.
 
-/// Factor by which the evidence on one of several questions must exceed the evidence needed for a single
-/// question.
+/// Factor by which the evidence on one of several questions must exceed the evidence needed for a single question.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MultiplicityCorrection(f64);
 

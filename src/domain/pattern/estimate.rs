@@ -172,8 +172,7 @@ fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     std::iter::once(vector).chain(rewriting).collect()
 }
 
-// Returns the calls that compare answers. Each of them reads the first answers, the synthesis, or the cited
-// passages.
+// Returns the calls that compare answers. Each of them reads the first answers, the synthesis, or the cited passages.
 fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(judge) = &plan.evidence.judge else {
         return Vec::new();

@@ -97,8 +97,7 @@ impl Pattern {
 pub struct CallId {
     /// Index into the plan's stages.
     pub stage: usize,
-    /// Index into the plan's members. In the last stage, 0 is the synthesizer, and higher numbers are its
-    /// substitutes.
+    /// Index into the plan's members. In the last stage, 0 is the synthesizer, and higher numbers are its substitutes.
     pub member: usize,
 }
 

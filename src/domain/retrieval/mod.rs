@@ -25,8 +25,7 @@ pub struct Candidate {
     pub hits: Vec<SearchHit>,
 }
 
-/// Number of characters that a source needs besides its text: for the mark, the document's name, and the
-/// page.
+/// Number of characters that a source needs besides its text: for the mark, the document's name, and the page.
 pub const PASSAGE_OVERHEAD: usize = 80;
 
 /// Maximum number of characters of neighboring passages that are joined. A longer source would be too
@@ -134,8 +133,7 @@ fn select_passages<'a>(
     selected_shingles: &mut Vec<Shingles>,
 ) -> Vec<&'a Passage> {
     let first = candidate.passages.first();
-    // If the first passage needs more than a quarter of the budget, leave it out, because it would displace
-    // hits.
+    // If the first passage needs more than a quarter of the budget, leave it out, because it would displace hits.
     let orientation =
         first.filter(|passage| candidate.hits.is_empty() || passage_cost(passage) * 4 <= budget);
     let mut left = budget;

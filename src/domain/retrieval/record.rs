@@ -1,5 +1,4 @@
-//! Record of an analysis's semantic search, with its usage and cost. It is part of the plan and of the
-//! result.
+//! Record of an analysis's semantic search, with its usage and cost. It is part of the plan and of the result.
 
 use serde::{Deserialize, Serialize};
 

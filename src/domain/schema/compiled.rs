@@ -127,8 +127,7 @@ pub fn is_large(schema: &Value) -> bool {
     has_patterns || bytes > SMALL_SCHEMA_BYTES
 }
 
-/// Adds up the approximate size of a schema, until it is large. Returns true as soon as a regular expression
-/// is found.
+/// Adds up the approximate size of a schema, until it is large. Returns true as soon as a regular expression is found.
 fn add_size(part: &Value, bytes: &mut usize) -> bool {
     *bytes += 4;
     if *bytes > SMALL_SCHEMA_BYTES {

@@ -364,8 +364,7 @@ fn character_pairs(text: &str) -> impl Iterator<Item = (char, char)> {
     text.chars()
         .zip(next)
         .filter(|&(first, second)| is_ideograph(first) && is_ideograph(second))
-        // Bigrams of hiragana are ignored, because they are endings and particles that occur in every
-        // sentence.
+        // Bigrams of hiragana are ignored, because they are endings and particles that occur in every sentence.
         .filter(|&(first, second)| !(is_hiragana(first) && is_hiragana(second)))
 }
 

@@ -80,8 +80,7 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
             each(WordPiece::Gram(letters.iter().collect(), true));
         }
         for gram in letters.windows(size) {
-            // Bigrams of hiragana are not indexed, because they are endings and particles that occur in every
-            // sentence.
+            // Bigrams of hiragana are not indexed, because they are endings and particles that occur in every sentence.
             if !gram.iter().all(|&c| is_hiragana(c)) {
                 each(WordPiece::Gram(gram.iter().collect(), false));
             }
@@ -89,8 +88,7 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
     }
 }
 
-/// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts. Returns no parts if there is
-/// only one.
+/// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts. Returns no parts if there is only one.
 pub(super) fn camel_case_parts(word: &str) -> Vec<String> {
     /// Maximum number of parts. More than that indicates encoded bytes rather than a name.
     const MAX_NAME_PARTS: usize = 8;

@@ -10,12 +10,10 @@
 
 /// Number of stakes over which the capital is spread, at even intervals in (0, 1).
 const STAKE_COUNT: usize = 16;
-/// Number of bisection steps for each bound of an interval, which is then accurate to a millionth of the
-/// range.
+/// Number of bisection steps for each bound of an interval, which is then accurate to a millionth of the range.
 const BISECTION_STEPS: usize = 20;
 
-/// Capital at which betting ends. No significance level requires more, and the capital could otherwise
-/// overflow.
+/// Capital at which betting ends. No significance level requires more, and the capital could otherwise overflow.
 const MAX_CAPITAL: f64 = 1e200;
 
 /// The capital won by betting on one side of a hypothetical mean.
@@ -34,8 +32,7 @@ impl OneSidedBet {
             max_capital: 1.0,
         }
     }
-    /// Bets on a value, given its ratio to the hypothetical mean. If the hypothesis is true, the expected
-    /// ratio is 1.
+    /// Bets on a value, given its ratio to the hypothetical mean. If the hypothesis is true, the expected ratio is 1.
     fn add(&mut self, ratio: f64) {
         if self.max_capital > MAX_CAPITAL {
             return;
@@ -93,8 +90,7 @@ pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -
         return mean >= to && !values.is_empty();
     }
     let mut side = OneSidedBet::new();
-    // Once the required capital has been reached, the result is final, so the remaining values need not be
-    // examined.
+    // Once the required capital has been reached, the result is final, so the remaining values need not be examined.
     values.iter().any(|value| {
         side.add((to - value.clamp(from, to)) / (to - mean));
         side.max_capital >= 1.0 / wrong

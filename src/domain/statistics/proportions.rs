@@ -1,5 +1,4 @@
-//! Binary rates: intervals of one rate, and exact tests of the difference between two rates on the same
-//! cases.
+//! Binary rates: intervals of one rate, and exact tests of the difference between two rates on the same cases.
 
 use super::beta::{beta_quantile, normal_quantile, regularized_beta};
 

@@ -128,8 +128,7 @@ proptest! {
                             open_calls[run].push((call, tokens));
                         }
                     }
-                    // A call ends: it is answered, fails, or is stopped. Its bill is close to its
-                    // reservation.
+                    // A call ends: it is answered, fails, or is stopped. Its bill is close to its reservation.
                     2 => if let Some((call, reserved)) = open_calls[run].pop() {
                         let took = reserved * percent / 100;
                         record_usage(&store, &user, call, took, CallEnd::Failed);

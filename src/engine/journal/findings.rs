@@ -26,8 +26,7 @@ impl Journal {
         }
     }
 
-    // Computes the findings on a reader thread, because comparing long answers takes longer than events may
-    // be delayed.
+    // Computes the findings on a reader thread, because comparing long answers takes longer than events may be delayed.
     pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,

@@ -227,8 +227,7 @@ async fn run_one(
         stream.wait_for_first_token().await?;
         return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
     }
-    // Held until the run ends. If the client disconnects, this future is dropped, and the guard stops the
-    // run.
+    // Held until the run ends. If the client disconnects, this future is dropped, and the guard stops the run.
     let _guard = started.run.guard;
     let Some(outcome) = started.run.finished.wait_for_outcome().await else {
         let why = "the server is shutting down";

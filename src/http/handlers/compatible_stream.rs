@@ -333,15 +333,13 @@ impl CompletionStream {
                         events.extend(self.end_stream().await);
                         return Some(events);
                     }
-                    // A new answer starts, but the text already sent cannot be retracted, so the stream
-                    // fails.
+                    // A new answer starts, but the text already sent cannot be retracted, so the stream fails.
                     StreamDelta::Restart if self.text_sent => {
                         drop(self.guard.take());
                         events.extend(self.fail_stream(&interrupted_error().into()));
                         return Some(events);
                     }
-                    // Reasoning and progress are sent only before the first text, because they would split
-                    // the answer.
+                    // Reasoning and progress are sent only before the first text, because they would split the answer.
                     delta if !self.text_sent => events.extend(self.preamble(&delta)),
                     _ => {}
                 }

@@ -357,8 +357,7 @@ async fn receive_file(cx: &RequestContext, mut field: Field<'_>) -> Result<Recei
 }
 
 /// Discards the rest of a field before returning an error: a client that is still sending would otherwise see
-/// its connection reset before it reads the response. The route's body limit also limits how much is
-/// discarded.
+/// its connection reset before it reads the response. The route's body limit also limits how much is discarded.
 async fn discard_and_fail(mut field: Field<'_>, error: Error) -> ApiError {
     while let Ok(Some(_)) = field.chunk().await {}
     ApiError::from(error).closing_connection()

@@ -93,8 +93,7 @@ pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[Evaluati
     })
 }
 
-/// Returns the judge as JSON: its calibration against the user's judgments and, if it is a model, its error
-/// counts.
+/// Returns the judge as JSON: its calibration against the user's judgments and, if it is a model, its error counts.
 fn judge_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let mut judge = json!({ "calibration": view.calibration, "preference": view.preference });

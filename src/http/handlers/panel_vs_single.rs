@@ -18,8 +18,7 @@ use crate::http::reply::Reply;
 /// How the numbers are computed, shown to users.
 const METHOD_NOTE: &str = "ties count half; the interval is a Jeffreys interval for wins, ties, and losses, valid for a single look; the verdict is based on a betting test, which stays valid however often you look; with several topics, the permitted error is divided among the topics and the total";
 
-/// Maximum value of `compare_every`, which is the number of answers per comparison. The setting has the same
-/// maximum.
+/// Maximum value of `compare_every`, which is the number of answers per comparison. The setting has the same maximum.
 const MAX_COMPARE_INTERVAL: u64 = 10_000;
 
 /// Number of milliseconds in a day.

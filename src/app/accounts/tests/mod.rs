@@ -257,8 +257,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
                 .await;
             free += usize::from(attempt.expect("not refused").turn.is_none());
         }
-        // Ten minutes at 10 attempts per minute, plus the full bucket at the start; all other attempts wait
-        // for a turn.
+        // Ten minutes at 10 attempts per minute, plus the full bucket at the start; all other attempts wait for a turn.
         assert!(free <= 10 * 10 + 10, "{free}");
     });
 }

@@ -14,8 +14,7 @@ use crate::domain::id::DocumentId;
 /// The originals stored in a folder.
 pub(super) struct FolderOriginals {
     folder: PathBuf,
-    /// Folder for hard links to files that may be moved elsewhere while they are read; `None` if files are
-    /// never moved.
+    /// Folder for hard links to files that may be moved elsewhere while they are read; `None` if files are never moved.
     links: Option<PathBuf>,
 }
 

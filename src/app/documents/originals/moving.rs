@@ -69,8 +69,7 @@ impl OriginalFiles {
     /// Moves originals from the folder to the place for new ones, if that is a different place. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the folder cannot be read, the other place cannot be used, or a file could not be
-    /// moved.
+    /// Returns an error if the folder cannot be read, the other place cannot be used, or a file could not be moved.
     pub fn move_from_folder(&self) -> Result<()> {
         if !self.are_elsewhere() {
             return Ok(());

@@ -48,8 +48,7 @@ const MAX_GUESSABLE_CHARACTERS: usize = 7;
 /// Minimum length, in characters, of what remains of a secret without its guessable words.
 const MIN_REMAINDER: usize = 16;
 
-/// Checks whether the secrets in the settings can be guessed. Their length is checked when the settings are
-/// read.
+/// Checks whether the secrets in the settings can be guessed. Their length is checked when the settings are read.
 pub(super) fn check_secrets(config: &Config) -> Vec<CheckResult> {
     let secrets = [
         ("QUIRE_SECRET", &config.secret),

@@ -136,8 +136,7 @@ impl StagedFolder {
         verify(&self.database())
             .map_err(|error| Error::new(Kind::Internal, format!("the copy: {error}")))?;
         if let Err(error) = self.move_into_place() {
-            // A secret without a database would prevent a server from starting in the folder, so remove it
-            // again.
+            // A secret without a database would prevent a server from starting in the folder, so remove it again.
             if self.secret_to_copy.is_some() && !folder::database(&self.folder).exists() {
                 let _ = fs::remove_file(secret::path(&self.folder));
             }

@@ -1,5 +1,4 @@
-//! Tests with quotations that must be found despite small differences, and with quotations that must not be
-//! found.
+//! Tests with quotations that must be found despite small differences, and with quotations that must not be found.
 
 mod properties;
 mod quotations;

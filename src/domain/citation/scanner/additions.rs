@@ -1,5 +1,4 @@
-//! Additions by the person quoting: `[sic]`, brackets around changed letters, and dollar signs around a
-//! formula.
+//! Additions by the person quoting: `[sic]`, brackets around changed letters, and dollar signs around a formula.
 
 use super::Scanner;
 

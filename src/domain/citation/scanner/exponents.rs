@@ -52,8 +52,7 @@ impl Scanner<'_> {
             .is_some_and(|word| word.end == offset && word.is_figure())
     }
 
-    // Adds an exponent to the word before it. After an ordinary word, the exponent is read as a footnote
-    // number.
+    // Adds an exponent to the word before it. After an ordinary word, the exponent is read as a footnote number.
     pub(super) fn push_superscript(&mut self, run: &str, offset: usize, length: usize) {
         self.position += length;
         let end = self

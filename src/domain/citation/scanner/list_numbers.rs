@@ -26,8 +26,7 @@ const MONTH_NAMES: &[&str] = &[
     "dezember",
 ];
 
-/// Returns the numbers at the beginning of lines, provided that the next higher or lower number also begins a
-/// line.
+/// Returns the numbers at the beginning of lines, provided that the next higher or lower number also begins a line.
 pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
     let mut items: Vec<(u32, Range<usize>)> = Vec::new();
     let mut start = 0;

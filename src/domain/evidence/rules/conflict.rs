@@ -8,8 +8,7 @@ use super::{
 };
 use std::collections::BTreeSet;
 
-/// Minimum share of the shorter statement's terms that the longer one must contain, as a fraction: two of
-/// three.
+/// Minimum share of the shorter statement's terms that the longer one must contain, as a fraction: two of three.
 const MIN_SHARED_TERMS: (usize, usize) = (2, 3);
 /// Minimum number of terms that the statements must share.
 const MIN_TERMS: usize = 2;

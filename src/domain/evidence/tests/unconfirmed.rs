@@ -62,8 +62,7 @@ fn a_date_in_another_order_is_the_same_date() {
     assert_eq!(map.consensus, [0], "{map:?}");
 }
 
-// Creates a map in which A and B say that the seller pays and C says that the buyer does. The judge reports
-// no denial.
+// Creates a map in which A and B say that the seller pays and C says that the buyer does. The judge reports no denial.
 fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
     let plan = plan(3, &[SELLER], 4);
     let cited_sentence = "The seller pays the shipping costs [D1:p1].";

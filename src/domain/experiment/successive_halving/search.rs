@@ -3,8 +3,7 @@
 //! improve and which failures to show. A proposal is first tried on a few cases and, if it is not worse on
 //! these than its parent, on all feedback cases. Parents are drawn from the Pareto front over cases, so that
 //! a prompt that alone solves some cases is not lost. The successive-halving race selects among all prompts
-//! on further cases, and only the holdout, which neither the writer nor the race has seen, decides what is
-//! reported.
+//! on further cases, and only the holdout, which neither the writer nor the race has seen, decides what is reported.
 
 use super::super::Trial;
 use super::super::design::{ConfigurationState, StopReason};

@@ -57,8 +57,7 @@ fn useless_proposals_are_not_called_better() {
         script.cases = 90;
         script.evaluations = 240;
         let outcome = run_search(script);
-        // Only the given prompts differ in quality, so a leader that was derived from the current one must
-        // not win.
+        // Only the given prompts differ in quality, so a leader that was derived from the current one must not win.
         let is_equal = outcome.leader <= outcome.current;
         is_equal && outcome.verdict.finding == HoldoutFinding::Better
     });
@@ -66,8 +65,7 @@ fn useless_proposals_are_not_called_better() {
     assert!(wrong * 20 <= RUNS, "{wrong} of {RUNS}");
 }
 
-/// If the search is interrupted after any outcome or proposal and replayed, it takes the same course to the
-/// same end.
+/// If the search is interrupted after any outcome or proposal and replayed, it takes the same course to the same end.
 #[test]
 fn an_interrupted_search_has_the_same_family() {
     for seed in 0..6 {

@@ -1,6 +1,5 @@
 //! The evidence calls of a run: some after the synthesis, and one before it is decided whether to skip
-//! stages. If a call fails, the run continues, and the failure is kept as the call's answer and reported in
-//! the result.
+//! stages. If a call fails, the run continues, and the failure is kept as the call's answer and reported in the result.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -201,8 +200,7 @@ impl StagedRun {
         self.evidence.next_action = AfterEvidence::Nothing;
     }
 
-    /// Ends evidence calls that are past their deadline as timed out, in case the LLM client does not end
-    /// them itself.
+    /// Ends evidence calls that are past their deadline as timed out, in case the LLM client does not end them itself.
     pub(super) fn expire_evidence(&mut self, now: Timestamp) {
         let is_late = |(_, open): &(&CallId, &EvidenceAttempt)| open.deadline <= now;
         let late: Vec<CallId> = (self.evidence.open_calls.iter().filter(is_late))
@@ -310,8 +308,7 @@ impl StagedRun {
         })
     }
 
-    // Builds the request of an evidence call; `None` if the call is not planned, or if there is nothing to
-    // compare.
+    // Builds the request of an evidence call; `None` if the call is not planned, or if there is nothing to compare.
     fn evidence_request(
         &self,
         call: EvidenceCall,

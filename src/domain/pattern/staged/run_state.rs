@@ -78,8 +78,7 @@ impl RunState {
         writers
     }
 
-    // Returns the slots of the current stage, which are the plan's members or, in the reading stage, its
-    // readers.
+    // Returns the slots of the current stage: the plan's members or, in the reading stage, its readers.
     fn slots(&self) -> &[Member] {
         match self.is_reading() {
             true => &self.plan.readers,
@@ -166,8 +165,7 @@ impl RunState {
             .map(|(author, text)| new_peer(author, text))
             .collect();
         prompt::shuffle(&mut reviews, seed ^ 1);
-        // A revision starts from the member's own answer that was reviewed, rather than from its review of
-        // the others.
+        // A revision starts from the member's own reviewed answer, rather than from its review of the others.
         if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
             let first = self.text_at(self.plan.first_answer_stage(), member);
             own_text = Some(first.to_owned()).filter(|text| !text.is_empty());
@@ -412,8 +410,7 @@ impl RunState {
     /// Rebuilds the requests of all successful calls.
     pub fn rebuild_requests(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
-        // A reader that was replaced by a fallback is left out, because its request would be rebuilt for the
-        // planned reader.
+        // Leave out readers that a fallback replaced: their requests would be rebuilt for the planned reader.
         let is_by_planned_member = |result: &StageAnswer| {
             result.stage >= self.plan.first_answer_stage() || result.fallback_for.is_none()
         };
@@ -440,8 +437,7 @@ impl RunState {
     /// Returns the `analysis.started` event.
     pub fn started_event(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
-        // In a vote, the answers are counted, and a synthesizer takes part only if it may have to break a
-        // tie.
+        // In a vote, answers are counted, and a synthesizer takes part only if it may have to break a tie.
         let writes = |stage: &Stage| stage.role == StageRole::Synthesizer;
         let ultra_model = match self.plan.stages.iter().any(writes) {
             true => self.plan.synthesizer.name(),

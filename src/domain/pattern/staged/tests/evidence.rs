@@ -1,5 +1,4 @@
-//! Tests of the evidence calls: after the synthesis, before stages are skipped, and how the run continues
-//! without them.
+//! Tests of the evidence calls: after the synthesis, before stages are skipped, and how the run continues without them.
 
 use serde_json::{Value, json};
 

@@ -10,8 +10,7 @@ use super::*;
 use crate::domain::analysis::Arrangement;
 use crate::domain::chat::SourcePassage;
 
-/// Creates a plan of the arrangement with this number. Its prefixes are long enough that calls wait for one
-/// another.
+/// Creates a plan of the arrangement with this number. Its prefixes are long enough that calls wait for one another.
 fn any_plan(kind: usize, members: usize, threshold: Option<f64>) -> Plan {
     let mut plan = match kind {
         0 => plan_of_four(),
