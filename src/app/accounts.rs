@@ -114,7 +114,7 @@ pub struct NewAccount {
 
 /// A new or renewed session with its tokens.
 pub struct SignedIn {
-    /// The account that signed in.
+    /// The account whose credentials were accepted.
     pub user: User,
     /// ID of the session that the tokens belong to.
     pub session: SessionId,

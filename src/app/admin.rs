@@ -25,7 +25,7 @@ pub use crate::store::password_resets::ResetRequest;
 /// Changes to an account; `None` leaves a value unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserChange {
-    /// The new role.
+    /// The role to assign to the account.
     pub role: Option<Role>,
     /// Whether the account is locked.
     pub disabled: Option<bool>,

@@ -31,7 +31,7 @@ pub struct BackupFile {
     pub name: String,
     /// When the backup was started.
     pub at: Timestamp,
-    /// Size in bytes.
+    /// Size of the file, in bytes.
     pub bytes: u64,
 }
 

@@ -24,7 +24,7 @@ pub use paths::database;
 use secret_check::OpenedBy;
 pub use secret_check::{accept_secret, new_secret};
 
-/// An opened data folder.
+/// What a program holds after opening a data folder.
 pub struct OpenedFolder {
     /// The database, migrated to the current schema.
     pub store: Store,

@@ -49,7 +49,7 @@ pub struct Activity {
     pub calls_waiting: usize,
     /// Number of writes waiting for the database.
     pub changes_waiting: usize,
-    /// Distribution of commit times.
+    /// Distribution of the times that database commits took.
     pub commits: CommitTimesSnapshot,
 }
 
@@ -64,7 +64,7 @@ pub struct Workload {
     pub calls_waiting: usize,
     /// Number of writes waiting for the database.
     pub changes_waiting: usize,
-    /// Distribution of commit times.
+    /// Distribution of the times that database commits took.
     pub commits: CommitTimesSnapshot,
     /// Usage per model, summed over all days.
     pub models: Vec<DailyUsage>,

@@ -28,7 +28,7 @@ pub struct Projects<'a> {
 /// Fields of a project to set; absent fields are unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectChange {
-    /// New name.
+    /// The new display name.
     pub name: Option<String>,
     /// New instructions, which every question in the project carries.
     pub instructions: Option<String>,

@@ -37,7 +37,7 @@ pub struct ThreadQuery {
     pub cursor: Option<(Timestamp, ThreadId)>,
     /// Search terms; `None` to list all threads.
     pub words: Option<String>,
-    /// Texts to search.
+    /// Which texts are searched for the terms.
     pub scope: SearchScope,
     /// Whether to read the first sentence of each thread's newest answer.
     pub with_answers: bool,

@@ -251,7 +251,8 @@ fn quote(text: &str) -> String {
     format!("\"{clean}\"")
 }
 
-/// Returns the HTTP(S) URL without trailing slashes. Returns `None` for other schemes, a fragment, whitespace, or a host that is not plain ASCII.
+/// Returns the HTTP(S) URL without trailing slashes; `None` if it has another scheme, a fragment, whitespace, or a host
+/// that is not plain ASCII.
 pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text

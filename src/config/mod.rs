@@ -107,7 +107,7 @@ pub struct Config {
     pub use_mock: Option<bool>,
     /// How long an answer can be reused; zero turns the cache off.
     pub cache_ttl: Duration,
-    /// Cache size, in bytes.
+    /// Maximum size of all cached answers together, in bytes.
     pub cache_bytes: u64,
     /// Whether to share cached answers that use no one's documents or provider keys.
     pub cache_shared: bool,
@@ -125,13 +125,13 @@ pub struct Config {
     pub compare_every: u64,
     /// Whether a model compares the answers of a request that does not specify it.
     pub evidence: EvidenceMode,
-    /// Limits and timeouts.
+    /// The server's limits and timeouts.
     pub limits: ServerLimits,
     /// How scanned pages are read; `None` if OCR is switched off.
     pub ocr: Option<OcrConfig>,
     /// Number of PBKDF2 rounds for new password hashes.
     pub password_rounds: u32,
-    /// Model providers.
+    /// The model providers that the settings configure.
     pub providers: Vec<ProviderConfig>,
     /// Warnings to print at startup.
     pub warnings: Vec<String>,

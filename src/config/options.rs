@@ -41,7 +41,7 @@ pub struct OptionRow {
     pub name: &'static str,
     /// Aliases. The main name takes precedence if both are set.
     pub aliases: &'static [&'static str],
-    /// Type of the value.
+    /// How the value is parsed and checked.
     pub kind: ValueKind,
     /// Default, as shown in the help; empty for none.
     pub default: &'static str,

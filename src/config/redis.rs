@@ -17,7 +17,7 @@ const MAX_PREFIX_BYTES: usize = 64;
 pub struct RedisConfig {
     /// Host name or IP address, without brackets.
     pub host: String,
-    /// TCP port.
+    /// TCP port of the Redis server.
     pub port: u16,
     /// Whether the connection uses TLS.
     pub is_encrypted: bool,
@@ -25,7 +25,7 @@ pub struct RedisConfig {
     pub user: Option<String>,
     /// Password, if the server requires one.
     pub password: Option<Secret>,
-    /// Number of the Redis database.
+    /// Number of the database within the Redis server, from 0.
     pub database: u32,
     /// Prefix of every key.
     pub prefix: String,

@@ -30,7 +30,7 @@ pub enum MessageRole {
 pub struct Message {
     /// Who wrote the message.
     pub role: MessageRole,
-    /// Text content.
+    /// The message's text, without its images.
     pub text: String,
     /// Attached images, for models with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -325,7 +325,7 @@ pub struct Answer {
     /// Reasoning text, if the provider returns it.
     #[serde(default)]
     pub reasoning: String,
-    /// Token usage.
+    /// Number of tokens that the call used.
     pub usage: Usage,
     /// Why the model stopped.
     pub finish: Finish,

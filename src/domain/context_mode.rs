@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Requested context mode.
+/// How much of the documents a request wants in the prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContextMode {
@@ -22,7 +22,7 @@ pub enum ContextMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// Whole documents.
+    /// All documents are in the prompt as a whole.
     Whole,
     /// Passages retrieved for the question.
     Passages,
@@ -49,9 +49,9 @@ pub struct MemberFit {
 /// Combined length of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DocumentSizes {
-    /// Number of characters.
+    /// Number of characters in all documents together.
     pub chars: u64,
-    /// Number of UTF-8 bytes.
+    /// Number of UTF-8 bytes in all documents together.
     pub bytes: u64,
 }
 
@@ -96,7 +96,7 @@ pub struct MemberNeeds {
     pub window: u64,
     /// Maximum output, in tokens.
     pub output: u64,
-    /// Tokens of the question.
+    /// Number of tokens of the question.
     pub question: u64,
     /// Tokens of other members' texts that the prompt contains.
     pub peers: u64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{DocumentId, UserId};
 use super::time::Timestamp;
 
-/// Processing status of a document.
+/// Whether a document's text has been extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DocumentStatus {
@@ -66,7 +66,7 @@ pub struct InjectionFlag {
 pub struct Document {
     /// Document ID, also the file name of the original bytes in the data folder.
     pub id: DocumentId,
-    /// Owner.
+    /// The user who uploaded the file.
     pub user: UserId,
     /// File name as uploaded, without path and control characters.
     pub name: String,
@@ -76,11 +76,11 @@ pub struct Document {
     pub kind: String,
     /// Encoding of the file, detected or chosen by the user; `None` if it is not a text format.
     pub encoding: Option<String>,
-    /// Size in bytes.
+    /// Size of the uploaded file, in bytes.
     pub size: u64,
     /// SHA-256 of the bytes in hex.
     pub sha256: String,
-    /// Processing status.
+    /// Whether the text has been extracted.
     pub status: DocumentStatus,
     /// Explanation of the status, for users.
     pub message: String,
@@ -115,14 +115,14 @@ pub struct Passage {
     pub text: String,
 }
 
-/// A search result.
+/// A passage that a search has found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHit {
     /// The document that contains the passage.
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,
-    /// The matching passage.
+    /// The passage that contains the search terms.
     pub passage: Passage,
     /// BM25 score; larger is better.
     pub score: f64,

@@ -130,7 +130,7 @@ pub struct RunEstimate {
     pub cost_usd: Option<MicroDollars>,
 }
 
-/// Totals of a finished run.
+/// The duration, usage, and cost of a finished run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RunTotals {
     /// Wall-clock time from the first call to the last answer, in ms.
@@ -143,7 +143,7 @@ pub struct RunTotals {
     pub cost_incomplete: bool,
     /// Number of successful calls.
     pub answered: u32,
-    /// Number of failed calls.
+    /// Number of failed calls, including those replaced by a fallback, but not those that a user stopped.
     pub failed: u32,
     /// Whether every answer came from the cache.
     pub cached: bool,

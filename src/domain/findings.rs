@@ -40,7 +40,7 @@ pub struct Point {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UniquePoint {
-    /// Letter of the member.
+    /// Letter that labels the member; `None` if the judge named none.
     pub letter: Option<char>,
     /// The point, in the judge's words.
     pub point: String,
@@ -52,7 +52,7 @@ pub struct UniquePoint {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Side {
-    /// Letters of the members.
+    /// Letters that label the members on this side.
     #[serde(rename = "letters")]
     pub member_letters: BTreeSet<char>,
     /// The members' words, verbatim.

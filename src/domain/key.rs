@@ -129,11 +129,11 @@ impl KeyLimits {
 /// The API key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedKey {
-    /// ID of the key.
+    /// ID of the key, which unlike the key itself is not secret.
     pub id: KeyId,
     /// Scopes of the key; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
-    /// Whether the key has limits.
+    /// Whether the key has limits, which must then be loaded.
     pub has_limits: bool,
 }
 

@@ -9,7 +9,7 @@ use super::money::Price;
 pub struct Model {
     /// Full ID, `provider/name`.
     pub id: String,
-    /// Display name.
+    /// Name shown to users.
     pub name: String,
     /// Provider: the part of the ID before the first slash.
     pub provider: String,

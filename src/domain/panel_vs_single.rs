@@ -45,7 +45,7 @@ pub enum Preference {
     Panel,
     /// The single-model draft.
     Single,
-    /// Neither.
+    /// Neither is better.
     Tie,
 }
 

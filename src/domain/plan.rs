@@ -15,7 +15,7 @@ use super::standing::MemberStanding;
 use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
 
-/// Cache policy.
+/// How the answer cache is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CacheUse {
@@ -76,9 +76,9 @@ pub enum Depth {
 /// regardless of later changes to patterns and settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// ID of the pattern.
+    /// ID of the pattern that the run follows.
     pub pattern: String,
-    /// The question to answer.
+    /// The question that the panel answers.
     pub question: String,
     /// The panel. A member's index determines the letter that labels its texts.
     pub members: Vec<Member>,
@@ -108,7 +108,7 @@ pub struct Plan {
     pub nonce: String,
     /// Random seed of the shuffles.
     pub seed: u64,
-    /// Cache policy.
+    /// Whether answers are read from and written to the cache.
     pub cache: CacheUse,
     /// Maximum age in seconds of a stored answer that may be reused; `None` for no limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,7 +124,7 @@ pub struct Plan {
     /// Required output format of the answer; `None` for free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Arrangement of the stages.
+    /// How the stages are arranged.
     #[serde(default)]
     pub arrangement: Arrangement,
     /// Skips the remaining stages if the first answers agree at least this much, 0 to 1; `None` if they are

@@ -42,7 +42,7 @@ impl Price {
     }
 }
 
-/// Prices of a long call.
+/// The higher prices that some vendors charge for calls with a long input.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LongCallPrice {

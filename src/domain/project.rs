@@ -14,14 +14,14 @@ pub const MAX_PROJECT_DOCUMENTS: usize = 20;
 /// Maximum number of people with whom a project is shared.
 pub const MAX_PEOPLE: usize = 50;
 
-/// A project.
+/// A set of instructions and documents that questions share, and the people who may use it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Project {
-    /// ID of the project.
+    /// ID, which does not change when the project is renamed.
     pub id: ProjectId,
     /// The user who created the project.
     pub owner: UserId,
-    /// Display name.
+    /// Name given by the owner.
     pub name: String,
     /// Instructions added to every question in the project.
     pub instructions: String,

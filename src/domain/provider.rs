@@ -216,7 +216,7 @@ impl RequestExtras {
 /// A stored provider. Its key is encrypted, so that the database alone does not reveal it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredProvider {
-    /// ID of the provider.
+    /// ID, by which the provider is changed or deleted.
     pub id: ProviderId,
     /// Owner; `None` if it is available to everyone.
     pub user: Option<UserId>,

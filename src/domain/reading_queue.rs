@@ -15,7 +15,7 @@ const OLDEST_FIRST_INTERVAL: u64 = 4;
 pub struct WaitingDocument {
     /// Document ID; IDs sort by upload time.
     pub id: DocumentId,
-    /// Owner.
+    /// The user who uploaded the document. Users take turns.
     pub user: UserId,
     /// File size in bytes.
     pub size: u64,

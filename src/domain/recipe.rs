@@ -28,10 +28,10 @@ pub fn fill_prompt(template: &str, question: &str) -> Result<String, &'static st
     Ok(template.replace(QUESTION_PLACEHOLDER, question))
 }
 
-/// A version of a recipe.
+/// A saved version of a recipe, which supplies the settings that a request omits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// ID of the recipe.
+    /// ID, which all versions of the recipe share.
     pub id: RecipeId,
     /// The user who owns the recipe.
     pub owner: UserId,

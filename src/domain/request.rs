@@ -56,7 +56,7 @@ pub struct Request {
     /// Upper limit on the estimated cost of the run, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
-    /// Cache policy.
+    /// How the answer cache is used for this request.
     #[serde(skip_serializing_if = "is_default")]
     pub cache: CacheUse,
     /// Maximum age in seconds of a stored answer that may be reused; no additional limit if absent.

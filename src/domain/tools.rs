@@ -73,7 +73,7 @@ impl Tools {
 pub struct ToolCall {
     /// ID that links the call to its result; unique within a conversation.
     pub id: String,
-    /// Name of the tool.
+    /// Name of the tool to call.
     pub name: String,
     /// Arguments: a JSON object as text, as the model wrote it.
     pub arguments: String,

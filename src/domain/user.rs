@@ -7,7 +7,7 @@ use super::id::{KeyId, SessionId, UserId};
 use super::key::{KeyLimits, KeyScope, PresentedKey};
 use super::time::Timestamp;
 
-/// Role of an account.
+/// What an account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -44,7 +44,7 @@ impl Role {
 /// A stored account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// ID of the account.
+    /// ID, which never changes, unlike the email address.
     pub id: UserId,
     /// Email address in lowercase; unique.
     pub email: String,
@@ -52,13 +52,13 @@ pub struct User {
     pub name: String,
     /// Password hash as a PHC string, with the algorithm and its parameters.
     pub password_hash: String,
-    /// Role of the account.
+    /// What the account may do.
     pub role: Role,
     /// Whether the account is disabled: it cannot be used, but its data is kept.
     pub disabled: bool,
     /// Creation time.
     pub created: Timestamp,
-    /// Last sign-in.
+    /// Time of the last sign-in; `None` if the user has never signed in.
     pub last_login: Option<Timestamp>,
 }
 
@@ -67,7 +67,7 @@ pub struct User {
 pub struct Session {
     /// ID of the session, which is the `sid` claim of its access tokens.
     pub id: SessionId,
-    /// Owner.
+    /// The account that signed in.
     pub user: UserId,
     /// SHA-256 of the current refresh token.
     pub refresh_hash: [u8; 32],
@@ -87,15 +87,15 @@ pub struct Session {
 /// An API key. The key itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// ID of the key.
+    /// ID, which unlike the key itself is not secret.
     pub id: KeyId,
-    /// Owner.
+    /// The user on whose behalf the key acts.
     pub user: UserId,
     /// Name given by the owner.
     pub name: String,
     /// First characters of the key, by which its owner recognizes it.
     pub prefix: String,
-    /// SHA-256 of the key.
+    /// SHA-256 of the key, by which a presented key is verified.
     pub hash: [u8; 32],
     /// Scopes; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
@@ -112,9 +112,9 @@ pub struct ApiKey {
 /// The authenticated caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Account ID.
+    /// The account that sent the request.
     pub user: UserId,
-    /// Role of the account.
+    /// What the account may do.
     pub role: Role,
     /// The session, if the credential was a session (cookie or JWT).
     pub session: Option<SessionId>,

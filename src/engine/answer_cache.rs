@@ -18,7 +18,7 @@ use crate::store::{Reader, cached_answers};
 pub use key_fields::{CacheMiss, CanonicalFields};
 pub(super) use single_flight::{FlightRole, LeaderGuard, SingleFlight};
 
-/// Cache limits.
+/// Lifetime, size, and scope of the answer cache.
 #[derive(Debug, Clone)]
 pub struct CacheLimits {
     /// How long an answer can be reused; zero turns the cache off.

@@ -377,7 +377,7 @@ pub(super) struct AnswerToCache {
     pub leader: Option<LeaderGuard>,
 }
 
-/// A cache hit to record.
+/// A call that the cache answered, which is still to be recorded.
 struct CacheHit {
     key: String,
     model: String,

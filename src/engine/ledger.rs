@@ -137,7 +137,7 @@ impl CallLedger {
         }
     }
 
-    /// Stops all calls.
+    /// Stops all calls that are still running.
     pub fn stop_all(&mut self) {
         for open in self.open_calls.values_mut() {
             drop(open.running_call.take());

@@ -52,7 +52,7 @@ pub use shared_reservations::SharedReservations;
 use stream_limits::StreamSlots;
 pub use stream_limits::{StreamLimits, StreamPermit};
 
-/// Engine settings.
+/// Limits that the engine enforces.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// Maximum number of concurrent runs; others wait for a slot.
@@ -149,7 +149,7 @@ pub struct RunSpec {
 /// Why a run was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RunRefused {
-    /// The queue is full.
+    /// The server has too many active or waiting runs.
     Full,
     /// The user has too many active and waiting runs.
     TooMany,
@@ -160,7 +160,7 @@ pub enum RunRefused {
 /// Why a run was not started.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// The run was refused.
+    /// The run was refused for this reason.
     Refused(RunRefused),
     /// The run could not be stored.
     Store(StoreError),

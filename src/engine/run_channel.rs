@@ -29,7 +29,7 @@ const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 /// An event on its way to watchers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedEvent {
-    /// The event as stored.
+    /// The event in the form in which it is stored.
     pub stored_event: StoredEvent,
     /// The event as created by the engine; `None` if it was read back from the store.
     pub event: Option<RunEvent>,

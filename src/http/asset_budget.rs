@@ -1,5 +1,5 @@
-//! Tests that keep the page assets within a size budget: the files and bytes transferred before a page is usable, and all
-//! assets embedded in the binary.
+//! Tests that keep the page assets within a size budget. They limit the files and bytes transferred before a page is
+//! usable, and all assets embedded in the binary.
 
 use std::collections::BTreeSet;
 

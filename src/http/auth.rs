@@ -18,9 +18,9 @@ use crate::domain::user::{Caller, Role};
 /// The cookies that a browser receives when it signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthCookie {
-    /// The access token.
+    /// The short-lived access token, which authenticates requests.
     Access,
-    /// The refresh token.
+    /// The refresh token, which renews the access token.
     Refresh,
     /// The device cookie of a browser that has signed in before. It survives signing out, and grants no access.
     Device,

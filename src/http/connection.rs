@@ -35,7 +35,7 @@ pub enum ServerCommand {
     Abort,
 }
 
-/// The timeouts of a connection.
+/// How long a connection may take or be idle.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// Maximum time from the first byte of a request head to its last byte.

@@ -17,7 +17,7 @@ use super::{content_encoding, json};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
-/// The context of one request.
+/// A request without its body, and what is known about its client.
 pub struct RequestContext {
     /// The app, through which handlers call its services.
     pub app: Arc<App>,

@@ -78,7 +78,7 @@ pub struct Route {
     pub limit: BodyLimit,
     /// Whether requests count against the caller's rate limit.
     pub rate_limited: bool,
-    /// The format of error responses.
+    /// The vendor's format that clients of this route expect in error responses.
     pub error_format: ErrorFormat,
     /// Whether responses have an entity tag.
     pub has_entity_tag: bool,

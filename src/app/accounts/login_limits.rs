@@ -42,7 +42,7 @@ pub enum ThrottleKey {
     Pair(String, IpAddr),
     /// An account, from any network.
     Account(String),
-    /// The network of the attempt.
+    /// The network that the attempt comes from.
     Network(IpAddr),
     /// A browser that has signed in to the account before, or is signed in.
     Device(SessionId),

@@ -33,7 +33,6 @@ struct PanelIds {
 
 /// The inputs, besides the request, from which a plan is assembled.
 struct PlanParts {
-    /// ID of the pattern.
     pattern: String,
     members: Vec<Member>,
     synthesizer: Member,

@@ -136,7 +136,7 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
     Ok(context)
 }
 
-/// Estimate of a rerun.
+/// What a rerun would use and cost.
 pub struct RerunForecast {
     /// The estimate, without the calls whose answers are reused.
     pub forecast: AnalysisForecast,

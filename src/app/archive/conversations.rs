@@ -72,7 +72,7 @@ pub(super) fn import_conversations(
     Ok(vec![("analyses".to_owned(), count)])
 }
 
-/// An import in progress.
+/// The state of an import of conversations into the history.
 pub(super) struct HistoryImport<'a> {
     paths: &'a ArchivePaths,
     user: &'a UserId,

@@ -65,7 +65,7 @@ pub struct TableCount {
 /// Counts per table, in archive order.
 pub type Counts = Vec<(String, TableCount)>;
 
-/// Result of an export.
+/// What an export has written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExportOutcome {
     /// Counts per table.
@@ -85,7 +85,8 @@ pub struct ArchivePaths {
     store: Store,
     /// Folder of the original documents.
     documents: PathBuf,
-    /// Fetches originals that exist only in a replica, a database server, or a bucket; `None` where the folder has them all.
+    /// Fetches originals that exist only in a replica, a database server, or a bucket; `None` if the folder has them
+    /// all.
     originals: Option<documents::OriginalFiles>,
     /// Folder for temporary files.
     scratch: PathBuf,

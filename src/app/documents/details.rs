@@ -18,7 +18,7 @@ const MAX_USES: u32 = 20;
 /// One page as users and models see it.
 #[derive(Debug, Clone)]
 pub struct PageView {
-    /// The page's document.
+    /// The document that the page belongs to.
     pub document: Document,
     /// The page; its text is empty if it has none.
     pub page: PageText,
@@ -33,11 +33,11 @@ pub struct PageView {
 /// An analysis that used a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentUse {
-    /// The analysis.
+    /// ID of the analysis that used the document.
     pub analysis: AnalysisId,
     /// Thread of the analysis; `None` if it is not in the history.
     pub thread: Option<ThreadId>,
-    /// Question of the analysis.
+    /// The question that the analysis answers.
     pub question: String,
     /// Creation time of the analysis.
     pub created: Timestamp,

@@ -24,12 +24,12 @@ const DATA_VARIABLE: &str = "TESSDATA_PREFIX";
 /// Whether and how scanned pages are read.
 #[derive(Debug, Default)]
 pub enum Ocr {
-    /// Switched off.
+    /// Scanned pages are not read, because OCR is switched off.
     #[default]
     Off,
     /// Switched on, but unusable, with the reason.
     Unusable(String),
-    /// Ready.
+    /// Scanned pages are read by this program.
     Ready(OcrProgram),
 }
 

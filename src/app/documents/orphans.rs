@@ -60,7 +60,7 @@ impl OrphanKind {
 pub struct Orphan {
     /// Name of the file or folder: the ID under which it was stored.
     pub name: String,
-    /// Kind of the orphan.
+    /// What was moved: a document's original, an unfinished upload, or a log.
     pub kind: OrphanKind,
     /// The day on which it was moved, such as `2026-11-29`.
     pub since: String,

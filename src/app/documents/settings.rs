@@ -36,7 +36,7 @@ impl DocumentSettings {
 /// Where a user's files are stored, which is needed to delete an account.
 #[derive(Debug, Clone)]
 pub struct UserFiles {
-    /// The data folder.
+    /// The server's data folder, which contains the files of all users.
     pub data: PathBuf,
     /// Whether documents are in a bucket, where they are removed only after their rows.
     pub has_bucket: bool,

@@ -14,7 +14,7 @@ use crate::store::{Membership, Store, StoreError, documents, reading_queue, serv
 use super::originals::OriginalFiles;
 use super::upload::ReceivedFile;
 
-/// A file to store.
+/// A received file, and what is needed to store it as a document.
 pub(super) struct StoreJob {
     pub store: Store,
     pub originals: OriginalFiles,

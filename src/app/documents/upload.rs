@@ -31,7 +31,7 @@ pub struct IncomingFile {
 
 /// A file that has been received completely and is safely on disk.
 pub struct ReceivedFile {
-    /// The temporary file.
+    /// The file with the received bytes, which is removed when dropped unless it has been moved.
     pub(super) path: TemporaryFile,
     /// SHA-256 in hexadecimal.
     pub(super) sha256: String,

@@ -31,18 +31,18 @@ pub struct UploadAnnouncement {
     pub size: u64,
     /// Size of each part except the last, in bytes.
     pub chunk_size: u64,
-    /// Number of parts.
+    /// Number of parts that the client will send.
     pub total_chunks: u32,
 }
 
 /// The progress of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadProgress {
-    /// ID of the upload.
+    /// ID by which the client refers to the upload when it sends parts.
     pub id: UploadId,
     /// File name, sanitized for display.
     pub file_name: String,
-    /// Number of parts.
+    /// Number of parts that make up the file.
     pub total_chunks: u32,
     /// Numbers of the received parts, in order.
     pub received_parts: Vec<u32>,

@@ -22,7 +22,7 @@ const TOP_CONFIGURATIONS: usize = 4;
 /// Two anonymous answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlindComparison {
-    /// Index of the case.
+    /// Index of the case that both answers are about.
     pub case: usize,
     /// Identifies the pair when the verdict is stored.
     pub token: String,
@@ -30,7 +30,7 @@ pub struct BlindComparison {
     pub answers: [String; 2],
     /// Number of pairs already judged.
     pub judged_count: usize,
-    /// Number of pairs offered.
+    /// Number of pairs offered to the user, judged or not.
     pub offered_count: usize,
 }
 

@@ -43,7 +43,7 @@ const DEFAULT_STAGE: u64 = 15_000;
 pub struct ExperimentParams {
     /// Display name.
     pub name: String,
-    /// The test cases.
+    /// The questions on which configurations are compared.
     pub cases: Vec<Case>,
     /// Parameters to vary.
     pub space: SearchSpace,
@@ -53,7 +53,7 @@ pub struct ExperimentParams {
     pub current: BTreeMap<Parameter, Value>,
     /// How answers are scored.
     pub evaluator: Scoring,
-    /// Objective to maximize.
+    /// What "best" means in this experiment.
     pub objective: Objective,
     /// Upper limits for cost, tokens, and evaluations.
     pub budget: ExperimentBudget,
@@ -70,9 +70,9 @@ pub struct ExperimentParams {
 pub struct ExperimentForecast {
     /// The complete specification.
     pub spec: ExperimentSpec,
-    /// Design of the race.
+    /// The configurations and rules of the race.
     pub design: Design,
-    /// The test cases.
+    /// The questions on which configurations are compared.
     pub cases: Vec<Case>,
     /// Cases held out for the final comparison.
     pub holdout_count: usize,
@@ -82,7 +82,7 @@ pub struct ExperimentForecast {
     pub cost: Option<MicroDollars>,
     /// Upper bound on the cost; `None` if nothing bounds it.
     pub cost_at_most: Option<MicroDollars>,
-    /// Expected tokens.
+    /// Expected number of tokens, input and output together.
     pub tokens: u64,
     /// Power of the final comparison.
     pub power: Power,

@@ -19,9 +19,9 @@ use crate::store::{analyses, experiments};
 /// An experiment with all its results.
 #[derive(Debug, Clone)]
 pub struct ExperimentView {
-    /// The stored experiment.
+    /// The experiment as stored, without its cases.
     pub experiment: Experiment,
-    /// Cases of the experiment.
+    /// The experiment's cases, in the order that their indexes refer to.
     pub cases: Vec<Case>,
     /// Evaluations, started and completed.
     pub evaluations: Vec<Evaluation>,

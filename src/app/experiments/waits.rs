@@ -25,7 +25,7 @@ pub(super) enum Interrupt {
     Paused(String),
     /// The server is shutting down; the next start continues.
     Left,
-    /// Internal error.
+    /// The experiment cannot continue because of this error.
     Failed(Error),
 }
 

@@ -221,7 +221,8 @@ fn accept_unless_served(config: &Config) -> Result<()> {
 /// Like [`accept_secret`], for a caller that already holds the folder's lock.
 ///
 /// # Errors
-/// `Conflict` if the file cannot be a secret or other servers use the database; `Internal` if the database cannot be opened or written to.
+/// `Conflict` if the file cannot be a secret or other servers use the database; `Internal` if the database cannot be
+/// opened or written to.
 pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     let secret = read(config)?;
     if !super::has_database(config) {

@@ -42,16 +42,16 @@ pub(in crate::app) struct QuestionSearch<'a> {
     pub caller: &'a Caller,
     /// The analysis under which the calls are recorded.
     pub analysis: &'a AnalysisId,
-    /// The question to search for.
+    /// The question whose meaning is compared with that of the passages.
     pub question: &'a str,
-    /// The documents to search.
+    /// The documents whose passages are compared.
     pub documents: &'a [DocumentId],
 }
 
 /// The vector of a question, with its usage and cost.
 pub(super) struct EmbeddedQuestion {
     vector: Option<Vec<f32>>,
-    /// Number of input tokens.
+    /// Number of input tokens of the embedding call.
     pub tokens: u64,
     /// Cost of the tokens; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,

@@ -16,7 +16,7 @@ use crate::store::{
     BackupError, OpenError, Store, StoreSettings, Verified, checkpoint_log, verify,
 };
 
-/// A backup that was written.
+/// What `quire backup` reports about the backup it has written.
 #[derive(Debug)]
 pub struct WrittenBackup {
     /// The verified content of the copy.

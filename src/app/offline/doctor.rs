@@ -1,5 +1,5 @@
-//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. Repairs and
-//! creates nothing, although opening the database may migrate it, as a start would.
+//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. It
+//! repairs and creates nothing, but opening the database may migrate it, as starting the server would.
 
 mod database_server;
 pub mod health;
@@ -37,9 +37,9 @@ pub enum CheckState {
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckResult {
-    /// The subject of the check.
+    /// Name of what was checked.
     pub subject: &'static str,
-    /// Outcome of the check.
+    /// Whether the subject works.
     pub state: CheckState,
     /// The finding, in a sentence.
     pub text: String,

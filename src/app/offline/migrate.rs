@@ -84,7 +84,7 @@ pub enum NeededSecret {
     InPlace,
 }
 
-/// A completed migration.
+/// What a completed migration has copied, changed, and left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
     /// All tables, and the original files as if they were one.

@@ -19,7 +19,7 @@ const MAX_RECIPES: i64 = 200;
 /// Parameters of a recipe to save or change. Absent fields are unchanged or get defaults.
 #[derive(Debug, Clone, Default)]
 pub struct RecipeChange {
-    /// Name of the recipe.
+    /// Name, which must be unique among the owner's recipes.
     pub name: Option<String>,
     /// Whether everyone may use it.
     pub shared: Option<bool>,

@@ -10,7 +10,7 @@ use crate::domain::prompt;
 /// The result of a vote, recounted from stored answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredVote {
-    /// The result.
+    /// The winner and the votes that were cast.
     pub outcome: VoteOutcome,
     /// Members that were not called because they could not change the result.
     pub skipped_members: Vec<usize>,

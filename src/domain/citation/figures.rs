@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 /// A number at the start of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct WrittenFigure {
-    /// Number of characters.
+    /// Number of characters that the figure occupies in the text.
     pub length: usize,
     /// Digits without group separators: `1,500`, `1 500`, and `1'500` are `1500`. A single separator that
     /// could be a decimal point is kept: `1.500`.

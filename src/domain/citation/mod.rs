@@ -104,7 +104,7 @@ pub struct PageSpan {
 /// The checked citations of one analysis.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citations {
-    /// Number of citations by state.
+    /// Number of citations in each state, including those that are not in `items`.
     pub counts: BTreeMap<CitationState, u32>,
     /// The first citations, at most `MAX_ITEMS`.
     pub items: Vec<Citation>,
@@ -124,7 +124,7 @@ pub struct CitingText<'a> {
 /// The contents of a cited page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CitedPage {
-    /// The page's text.
+    /// The text that citations of the page are compared with.
     pub text: String,
     /// Whether the text was recognized from a scanned image.
     pub is_recognized: bool,

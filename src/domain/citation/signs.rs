@@ -7,7 +7,7 @@ use super::figures::to_ascii_digit;
 /// A symbol at a position in a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Symbol {
-    /// Number of characters.
+    /// Number of characters that the symbol occupies in the text.
     pub length: usize,
     /// The symbol in normalized form; for example, `->` and `→` both become `→`.
     pub plain: String,

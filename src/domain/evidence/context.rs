@@ -117,7 +117,7 @@ pub(super) struct QuoteContext<'a> {
     text_before: &'a str,
     /// The text from the quoted words to the end of their sentence.
     text_after: &'a str,
-    /// The sentence that follows.
+    /// The sentence after the one with the quotation; empty if there is none.
     next_sentence: &'a str,
 }
 

@@ -51,7 +51,7 @@ pub enum EvidenceStatus {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvidenceMap {
-    /// Whether a map exists.
+    /// Whether a map exists, and if not, why.
     pub status: EvidenceStatus,
     /// Why the map is missing or incomplete, as text for users; `None` if it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ pub struct EvidenceMap {
     pub unique: Vec<UniqueClaim>,
     /// Points that no answer covers, in the judge's words.
     pub blind_spots: Vec<String>,
-    /// The sentences of the answer.
+    /// The answer's sentences, each with how well it is supported.
     pub sentences: Vec<SentenceSupport>,
     /// Number of sentences at each level, and of disputed sentences.
     pub levels: SupportLevels,
@@ -148,7 +148,7 @@ pub struct MemberStance {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClaimContradiction {
-    /// Index of the claim.
+    /// Index of the claim in the map's `claims`.
     pub claim: usize,
     /// The reason, in the judge's words; empty if the judge gave none.
     pub why: String,
@@ -183,7 +183,7 @@ pub struct ContradictionSide {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UniqueClaim {
-    /// Index of the claim.
+    /// Index of the claim in the map's `claims`.
     pub claim: usize,
     /// Letter that labels the member.
     pub letter: char,

@@ -9,7 +9,7 @@ use crate::domain::statistics::paired::PairedDifference;
 /// Design of a race. It is stored with the experiment and never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Design {
-    /// Candidate configurations.
+    /// The configurations that compete. Indexes of configurations refer to this list.
     pub arms: Vec<Configuration>,
     /// Index of the current configuration.
     pub current: usize,
@@ -26,7 +26,7 @@ pub struct Design {
     /// Permitted probability of a wrong result, 0 to 1.
     #[serde(rename = "wrong")]
     pub error_rate: f64,
-    /// Random seed.
+    /// Seed of the random choices, so that the race can be repeated exactly.
     pub seed: u64,
     /// The search for better prompts; `None` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,7 @@ pub enum RaceStep {
     Evaluate(Vec<Trial>),
     /// Obtain a better prompt and add it with `propose`.
     Propose(Reflection),
-    /// The race is over.
+    /// Do nothing more, because the race is over.
     Done(RaceVerdict),
 }
 
@@ -93,7 +93,7 @@ pub enum HoldoutFinding {
 /// Result of a race.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RaceVerdict {
-    /// Index of the leader.
+    /// Index of the configuration that led at the end.
     pub leader: usize,
     /// Why the race ended.
     pub stop: StopReason,

@@ -34,22 +34,22 @@ pub enum Evaluator {
     Contains,
     /// The answer's closing number or, without one, its last number equals the expected one within either tolerance.
     Number {
-        /// Absolute tolerance.
+        /// Largest permitted difference from the expected number.
         #[serde(default)]
         absolute: f64,
-        /// Tolerance relative to the expected number.
+        /// Largest permitted difference, as a fraction of the expected number.
         #[serde(default)]
         relative: f64,
     },
     /// The answer matches a regular expression: this one, or else the case's expected answer.
     Regex {
-        /// The expression.
+        /// The regular expression; `None` to use the case's expected answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pattern: Option<String>,
     },
     /// The answer contains JSON that conforms to a schema.
     Schema {
-        /// The JSON schema.
+        /// The JSON schema that the answer must match.
         schema: Value,
         /// The schema in compiled form.
         #[serde(skip)]

@@ -139,9 +139,9 @@ pub fn addresses_judge(answer: &str) -> bool {
 pub struct Probe {
     /// The bias that the probe tests for.
     pub bias: Bias,
-    /// The answer shown first.
+    /// The answer that the judge reads first.
     pub first_answer: String,
-    /// The answer shown second.
+    /// The answer that the judge reads second.
     pub second_answer: String,
     /// The verdict of an unbiased judge.
     pub correct_verdict: Preferred,

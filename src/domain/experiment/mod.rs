@@ -60,7 +60,7 @@ pub const MAX_CASES: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Case {
-    /// The question.
+    /// The question that every configuration answers.
     pub prompt: String,
     /// Expected answer or content; `None` if no rule needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ pub struct ExperimentBudget {
 pub struct Trial {
     /// Index of the configuration.
     pub arm: usize,
-    /// Index of the case.
+    /// Index of the case in the experiment's cases.
     pub case: usize,
 }
 
@@ -175,11 +175,11 @@ impl JudgeCost {
 pub struct TrialOutcome {
     /// Score, 0 to 1.
     pub score: f64,
-    /// Cost of answering.
+    /// Cost of the calls that produced the answer.
     pub cost: MicroDollars,
     /// Number of tokens, input and output together.
     pub tokens: u64,
-    /// Latency in milliseconds.
+    /// Time until the answer was complete, in milliseconds.
     pub latency_ms: u64,
     /// Usage of judging the answer.
     #[serde(default)]

@@ -19,9 +19,9 @@ const RESAMPLES: usize = 200;
 pub struct Match {
     /// Index of the case that both answered.
     pub case: usize,
-    /// Index of the first configuration.
+    /// Index of the configuration that one of the two answers is from.
     pub first_index: usize,
-    /// Index of the second configuration.
+    /// Index of the configuration that the other answer is from.
     pub second_index: usize,
     /// Which answer is better, or a tie.
     pub preferred_side: Preferred,

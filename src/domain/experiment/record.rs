@@ -9,7 +9,7 @@ use crate::domain::id::{AnalysisId, ExperimentId, RecipeId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 
-/// State of an experiment.
+/// Whether an experiment is running, and why it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExperimentState {
@@ -48,15 +48,15 @@ impl ExperimentState {
 /// An experiment, without its cases and outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    /// ID of the experiment.
+    /// ID, which is also used in the URLs of the experiment.
     pub id: ExperimentId,
-    /// Owner.
+    /// The user who started the experiment and is charged for it.
     pub user: UserId,
-    /// Current state.
+    /// Whether the experiment is running, paused, or finished.
     pub state: ExperimentState,
     /// What is compared, and how it is evaluated.
     pub spec: ExperimentSpec,
-    /// Design of the race.
+    /// The configurations and rules of the race, which never change.
     pub design: Design,
     /// Verdict; `None` until the experiment has finished.
     pub verdict: Option<RaceVerdict>,
@@ -64,7 +64,7 @@ pub struct Experiment {
     pub error: Option<String>,
     /// How a configuration was applied; `None` if none was.
     pub applied: Option<Applied>,
-    /// Statistics of the judge.
+    /// How reliable the LLM judge has been.
     pub judging: Judging,
     /// Creation time.
     pub created: Timestamp,
@@ -75,13 +75,13 @@ pub struct Experiment {
 /// A row of the experiment list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentSummary {
-    /// ID of the experiment.
+    /// ID, which is also used in the URLs of the experiment.
     pub id: ExperimentId,
-    /// Display name.
+    /// Name given by the user.
     pub name: String,
-    /// Current state.
+    /// Whether the experiment is running, paused, or finished.
     pub state: ExperimentState,
-    /// Number of configurations.
+    /// Number of configurations that compete.
     pub arms: usize,
     /// Number of test cases.
     pub cases: usize,
@@ -113,11 +113,11 @@ pub struct Evaluation {
 /// A judgment about which of two configurations' answers to a case is better.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgment {
-    /// Index of the case.
+    /// Index of the case that both configurations answered.
     pub case: usize,
     /// Index of the first configuration, which is the lower one.
     pub first_index: usize,
-    /// Index of the second configuration.
+    /// Index of the second configuration, which is the higher one.
     pub second_index: usize,
     /// Which configuration's answer is better, or a tie.
     pub preferred_side: super::pairwise::Preferred,
@@ -125,7 +125,7 @@ pub struct Judgment {
     pub judge: Option<String>,
 }
 
-/// Statistics of a judge.
+/// How reliable an LLM judge has been in an experiment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Judging {
@@ -138,7 +138,7 @@ pub struct Judging {
     /// Number of answers that contained instructions to the judge. These score 0.
     #[serde(rename = "orders")]
     pub injection_attempts: u64,
-    /// Results of the bias probes.
+    /// How susceptible the judge is to each bias that was tested.
     pub probes: Vec<ProbeResult>,
     /// Usage of the bias probes.
     pub bill: JudgeCost,
@@ -160,14 +160,14 @@ pub struct ProbeResult {
 /// How a winning configuration was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Index of the configuration.
+    /// Index of the winning configuration in the design.
     #[serde(rename = "place")]
     pub configuration: usize,
     /// The recipe that contains it.
     pub recipe: RecipeId,
     /// Version of the recipe that contains it.
     pub version: u32,
-    /// Name of the recipe.
+    /// Name of the recipe when the configuration was applied.
     pub name: String,
     /// Whether it is the user's default recipe for requests that name none.
     pub default: bool,

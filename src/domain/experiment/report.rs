@@ -23,10 +23,10 @@ use crate::domain::statistics::paired::{self, PairedDifference};
 /// Minimum number of compared cases for confidence intervals of strengths. Resampling fewer cases says little.
 const MIN_RESAMPLED: usize = 6;
 
-/// Report of a race.
+/// The results of a race, finished or not, as shown to users.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExperimentReport {
-    /// Summary sentence.
+    /// The result in one sentence, for users.
     pub sentence: String,
     /// Result of comparing the leader with the current configuration on the holdout; `None` while the race is running.
     pub finding: Option<HoldoutFinding>,
@@ -51,13 +51,13 @@ pub struct ExperimentReport {
     pub strengths: Option<Vec<ConfigurationStrength>>,
 }
 
-/// A row of the leaderboard.
+/// The results of one configuration, which are a row of the leaderboard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigurationRow {
-    /// Index of the configuration.
+    /// Index of the configuration in the design.
     #[serde(rename = "place")]
     pub index: usize,
-    /// Parameter values.
+    /// The configuration's parameter values, as JSON.
     pub setting: Value,
     /// Index of the configuration whose prompt was improved to create this one; `None` if it was given.
     pub parent: Option<usize>,
@@ -87,7 +87,7 @@ pub struct ConfigurationRow {
     pub pareto: bool,
 }
 
-/// Latency in milliseconds.
+/// Statistics of the latency, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
     /// Arithmetic mean.
@@ -126,7 +126,7 @@ pub struct RoundReport {
 /// Log-strength of a configuration from pairwise comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ConfigurationStrength {
-    /// Index of the configuration.
+    /// Index of the configuration in the design.
     #[serde(rename = "place")]
     pub index: usize,
     /// Log-strength, with a mean of 0 over all configurations.

@@ -21,7 +21,7 @@ pub struct Influence {
     pub share: f64,
     /// Mean value of the configurations with each parameter value.
     pub values: Vec<Effect>,
-    /// Number of cases used.
+    /// Number of cases that the means are computed from.
     pub cases: usize,
 }
 

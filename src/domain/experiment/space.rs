@@ -22,7 +22,7 @@ pub enum Parameter {
     Model,
     /// Prompt variant, with `{{question}}` for the case's question.
     Prompt,
-    /// ID of the pattern.
+    /// The pattern, by its ID.
     Pattern,
     /// Number of panel members.
     Members,
@@ -87,7 +87,7 @@ impl Parameter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
-    /// The parameter to vary.
+    /// The parameter whose values are compared.
     #[serde(rename = "dial")]
     pub parameter: Parameter,
     /// Candidate values; null stands for the default.

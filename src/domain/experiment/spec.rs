@@ -24,7 +24,7 @@ pub const MAX_NAME: usize = 80;
 /// Specification of an experiment without its cases. Stored with the experiment; only a prompt search adds to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentSpec {
-    /// Display name.
+    /// Name given by the user.
     pub name: String,
     /// The parameters to vary, with the values to try.
     pub space: SearchSpace,
@@ -44,7 +44,7 @@ pub struct ExperimentSpec {
     /// Permitted probability of a wrong result, 0 to 1.
     #[serde(rename = "wrong")]
     pub error_rate: f64,
-    /// Random seed.
+    /// Seed of the random choices, so that the experiment can be repeated exactly.
     pub seed: u64,
     /// Prompts proposed by the prompt search so far, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

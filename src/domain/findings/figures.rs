@@ -11,7 +11,7 @@ use crate::domain::plan::EVIDENCE_STAGE;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StageFigures {
-    /// Name of the stage.
+    /// Name of the stage, or `EVIDENCE_STAGE` for the evidence calls.
     pub stage: String,
     /// Number of successful calls.
     pub answered: u32,

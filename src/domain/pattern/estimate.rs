@@ -28,10 +28,10 @@ const MIN_ANSWER_TOKENS: u64 = 16;
 /// Maximum number of tokens of one other member's text.
 const MAX_PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 
-/// Estimate of one call.
+/// Expected usage and cost of one call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CallEstimate {
-    /// Name of the stage.
+    /// Name of the stage that the call belongs to.
     pub stage: String,
     /// Full model ID.
     pub model: String,

@@ -24,7 +24,7 @@ use super::time::Timestamp;
 pub struct Pattern {
     /// ID used in requests.
     pub id: String,
-    /// Display name.
+    /// Name shown to users.
     pub name: String,
     /// One line for lists and cards. May be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -44,7 +44,7 @@ pub struct Pattern {
     pub use_cases: Vec<String>,
     /// When not to use the pattern, shown to users.
     pub limitations: Vec<String>,
-    /// Stages, in order.
+    /// The stages of the pattern, in the order of execution.
     pub stages: Vec<StageText>,
 }
 
@@ -125,22 +125,22 @@ pub enum RunInput {
     Delta(CallId, Delta),
     /// A call has returned a complete answer.
     Answered {
-        /// The call that ended.
+        /// Identifies the call.
         call: CallId,
         /// The model's complete answer.
         answer: Answer,
         /// Whether the answer came from the cache instead of a model.
         cached: bool,
-        /// Usage of the call.
+        /// Tokens that the call used, and their cost.
         bill: CallBill,
     },
     /// A call has failed. It may have incurred usage nevertheless.
     Failed {
-        /// The call that failed.
+        /// Identifies the call.
         call: CallId,
         /// Why the call failed.
         error: CallError,
-        /// Usage of the call.
+        /// Tokens that the call used, and their cost.
         bill: CallBill,
     },
     /// The time requested by `Wait` has been reached.
@@ -191,6 +191,6 @@ pub struct PatternOutcome {
     pub synthesis: Option<String>,
     /// Why there is no answer; `None` if there is one.
     pub error: Option<String>,
-    /// Totals of the whole run.
+    /// Duration, usage, and cost of the whole run.
     pub totals: RunTotals,
 }

@@ -25,7 +25,7 @@ pub enum PatternOrigin {
 /// A pattern with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPattern {
-    /// The validated pattern.
+    /// The pattern, which has passed validation.
     pub pattern: Arc<Pattern>,
     /// Where the pattern comes from.
     pub origin: PatternOrigin,

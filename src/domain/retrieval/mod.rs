@@ -13,7 +13,7 @@ use near_duplicates::Shingles;
 
 /// A document from which passages can be selected.
 pub struct Candidate {
-    /// ID of the document.
+    /// ID by which selected passages refer to the document.
     pub id: DocumentId,
     /// File name of the document, as shown in the prompt.
     pub name: String,

@@ -25,7 +25,7 @@ pub fn rewriting_prompt(question: &str) -> String {
 /// A semantic search for passages that is planned or done.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RetrievalRecord {
-    /// The embedding model.
+    /// Full ID of the embedding model.
     pub model: String,
     /// The embedding model's price when the analysis was planned; `None` if unknown.
     pub price: Option<Price>,

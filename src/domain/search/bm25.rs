@@ -30,7 +30,7 @@ const MAX_SCORED: u64 = 6_000;
 /// How often a query's parts occur in the searched passages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TermStatistics {
-    /// Number of passages searched.
+    /// Number of passages that are searched, with or without the term.
     pub passages: u64,
     /// For each part of the query, the number of these passages that contain it.
     pub frequencies: Vec<u64>,

@@ -6,13 +6,13 @@ use super::beta::{student_t_quantile, student_t_tail_probability};
 /// Result of a paired comparison at a fixed number of cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PairedDifference {
-    /// Mean difference.
+    /// Mean of the differences between the pairs.
     pub mean: f64,
     /// Confidence interval at the requested level.
     pub interval: (f64, f64),
     /// Two-sided p-value.
     pub p: f64,
-    /// Number of paired cases.
+    /// Number of cases for which both values exist.
     pub cases: usize,
 }
 

@@ -13,7 +13,7 @@ const MIN_LABELS: usize = 5;
 /// Estimate of the mean label over all cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct PredictionPoweredMean {
-    /// The estimate.
+    /// Estimate of the mean label.
     pub mean: f64,
     /// Confidence interval of the estimate.
     pub interval: (f64, f64),

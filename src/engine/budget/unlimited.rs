@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 const MAX_USERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// The cached users.
+/// A cache of users who have no budget.
 #[derive(Default)]
 pub(super) struct UnlimitedUsers(Mutex<KnownUsers>);
 

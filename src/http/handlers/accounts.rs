@@ -113,7 +113,7 @@ pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// `POST /api/auth/guest`: signs a visitor of the offline demo in as a guest, without an account.
 ///
 /// # Errors
-/// `Forbidden` outside of the offline demo, `TooFast` after many attempts, `Unavailable` when there are too many guests.
+/// `Forbidden` outside of the offline demo; `TooFast` after many attempts; `Unavailable` if there are too many guests.
 pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
     if !cx.app.allows_guests() {
         let error = Error::new(

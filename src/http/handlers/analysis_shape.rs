@@ -15,12 +15,12 @@ use crate::domain::prompt::letter;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::schema;
 
-/// The format of `results`.
+/// How `results` contains the answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsShape {
     /// An object with the answers by model.
     Map,
-    /// A list of answers.
+    /// A list of the members' answers.
     List,
 }
 
