@@ -118,8 +118,8 @@ fn export_versions(names: &[&str]) -> BuildResult<()> {
     Ok(())
 }
 
-/// Collects every file that is served unchanged. Patterns and the catalog are excluded because only the
-/// program uses them, and the manual because it is built from its files.
+/// Collects every file that is served unchanged. These are all except the patterns and the catalog, which only the
+/// program uses, and the files from which the manual is built.
 fn collect_paths(folder: &Path, paths: &mut Vec<PathBuf>) -> BuildResult<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -11,8 +11,8 @@ const SMALL_TEXT_BYTES: usize = 256 << 10;
 
 /// Bytes per value in an array or object, including its share of the container's spare capacity.
 const VALUE_BYTES: usize = 64;
-/// Bytes per entry of an object, in addition to `VALUE_BYTES`: nodes other than the root may be filled with only 5 of 11
-/// entries.
+/// Bytes per entry of an object, in addition to `VALUE_BYTES`. They allow for B-tree nodes that hold only 5 of 11
+/// possible entries.
 const ENTRY_BYTES: usize = 96;
 /// Minimum memory of a non-empty array, in bytes.
 const ARRAY_BYTES: usize = 128;

@@ -78,8 +78,8 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events for reasoning: a model's own is always sent; a panel's progress is sent only on request, and only in
-    /// chat completions, whose clients display it without configuration.
+    /// Returns the events for reasoning. A model's own reasoning is always sent. A panel's progress is sent as
+    /// reasoning only on request, and only in chat completions, whose clients display it without configuration.
     fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),
@@ -96,7 +96,8 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events at the end of a reasoning block, with the signature that the vendor requires in the next turn.
+    /// Returns the events at the end of a reasoning block, with the signature that the vendor requires in the next
+    /// turn.
     fn reasoning_end(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
             Self::Responses(events) => named_events(events.reasoning_end_events(item)),

@@ -1,5 +1,5 @@
-//! Handlers of the Gemini-compatible API: `generateContent`, its stream, `countTokens`, and the list of models. The path
-//! contains the model and the method.
+//! Handlers of the Gemini-compatible API: `generateContent`, its stream, `countTokens`, and the list of models. The
+//! path contains the model and the method.
 
 use serde_json::{Value, json};
 
