@@ -76,7 +76,7 @@ pub struct Snippet {
     pub analysis: AnalysisId,
     /// Which of the turn's texts the excerpt is from.
     pub source: SnippetSource,
-    /// The excerpt.
+    /// The excerpted text, to which the ranges in `matches` refer.
     pub text: String,
     /// The matched terms, as byte ranges of the text.
     pub matches: Vec<(usize, usize)>,

@@ -58,7 +58,7 @@ pub(super) struct RawValue {
     pub name: String,
 }
 
-/// The merged sources.
+/// The settings of all sources merged, as written, with what was wrong in the sources.
 #[derive(Debug, Default)]
 pub(super) struct GatheredValues {
     pub values: BTreeMap<&'static str, RawValue>,

@@ -185,7 +185,7 @@ pub enum EvidenceMode {
 }
 
 impl EvidenceMode {
-    /// Parses the name used in requests and settings: `auto`, `on`, or `disabled`.
+    /// Parses the name used in requests and settings: `auto`, `on`, or `off`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "auto" => Some(Self::Auto),

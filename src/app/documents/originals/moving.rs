@@ -56,7 +56,7 @@ impl Failures {
     }
 }
 
-/// Rotates a list by a random amount, so that it is not always the same files that are tried first and fail.
+/// Rotates a list by a random amount, so that files that always fail do not always come first.
 fn start_anywhere(ids: &mut [DocumentId]) -> Result<()> {
     if let Ok(length) = u32::try_from(ids.len().max(1)) {
         let start = u32::from_le_bytes(crypto::random()?) % length;
