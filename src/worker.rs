@@ -1,6 +1,6 @@
 //! The document-reading child processes: one extracts the text of a file inside a sandbox, the other becomes the OCR
 //! program in a separate sandbox. A malicious file can affect only the process that reads it, which opens no files of
-//! the server and knows no secrets.
+//! the server and is given no secrets.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};

@@ -257,7 +257,7 @@ fn cpu(stat: &str) -> Duration {
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = rest.split_whitespace().skip(11).take(2);
     let ticks: u64 = ticks.filter_map(|tick| tick.parse::<u64>().ok()).sum();
-    // User space sees ticks of 10 ms on every Linux system.
+    // On every Linux system, `/proc` reports CPU times in ticks of 10 ms.
     Duration::from_millis(ticks * 10)
 }
 

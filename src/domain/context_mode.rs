@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How much of the documents a request wants in the prompts.
+/// How much of the documents the prompts should contain, as requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContextMode {

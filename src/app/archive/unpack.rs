@@ -113,8 +113,8 @@ fn table_of(name: &str) -> Option<&'static ArchiveTable> {
 }
 
 // First pass, before anything is changed: checks the limits and finds out which IDs are already in use here.
-// Entries are read raw, because the tar crate would read an extended name of any length into memory, and our
-// archives do not need one.
+// Entries are read raw, because the tar crate would read an extended name of any length into memory, and
+// Quire's archives do not need one.
 fn scan_ids(archive_paths: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
     let mut tar = open_tar(from)?;
     let mut entries = tar.entries().map_err(unreadable_error)?.raw(true);

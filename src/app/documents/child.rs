@@ -294,8 +294,8 @@ impl ChildReader {
         let (out, stderr) = (child.stdout.take(), child.stderr.take());
         let process = self.running_processes.add(child, self.user.clone());
         let watchdog = start_watchdog(process.clone(), seconds);
-        // Both pipes are read concurrently: a process that fills one while we wait on the other would block
-        // forever.
+        // Read both pipes concurrently: if the process filled one while this thread waited on the other, both
+        // would block forever.
         let complaint = stderr.map(collect_stderr).transpose();
         let end = match (&complaint, &watchdog) {
             (Ok(_), Ok(_)) => out.map_or(Ok(None), listen),

@@ -1,6 +1,6 @@
 //! Deletes the files of documents and uploads that their owner deletes. A marker file is created before the
-//! row is deleted. If the server crashes in between, the next start therefore knows whether to finish the
-//! deletion, and no file is lost whose row still exists.
+//! row is deleted. If the server crashes in between, the marker shows at the next start whether the deletion
+//! must be finished, and no file is lost whose row still exists.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -184,7 +184,7 @@ fn checked_reply<T>(
     reply.map_err(JudgeError::Unreadable)
 }
 
-/// Returns a random fence marker that no answer can know.
+/// Returns a random fence marker, which no answer can imitate.
 ///
 /// # Errors
 /// Returns an error if the system provides no random numbers.

@@ -1,5 +1,5 @@
 //! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code.
-//! Works line by line, and knows no size limit except the passage length.
+//! Works line by line. The only size limit it respects is the passage length.
 
 use super::{MAX_HEADING_CHARS, MAX_LENGTH};
 

@@ -82,7 +82,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     };
     for votes in [30, 50, 100, 200] {
         for ties in [0.1, 0.2] {
-            // Only rates that leave room for both wins and losses in addition to the ties.
+            // Use only rates that leave room for both wins and losses in addition to the ties.
             let leaves_room = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
             for rate in RATES.iter().filter(leaves_room) {
                 let part = coverage(&mut random, votes, ties, |_| *rate);

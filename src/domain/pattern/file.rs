@@ -1,5 +1,5 @@
-//! Parses and validates pattern definitions: defaults, limits, and every error with its location. Works on a
-//! parsed tree; knows no files or formats.
+//! Validates pattern definitions and fills in defaults. Reports every error with its location. Works on a parsed
+//! tree, independent of files and formats.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,5 @@
-//! The original files of documents: one interface to all places that may hold them: the data folder, a
-//! database on a server, and a bucket. Callers do not know which place holds a file; new files go to the last
+//! The original files of documents, behind one interface to all places that may hold them: the data folder, a
+//! database on a server, and a bucket. Callers need not know which place holds a file. New files go to the last
 //! of the configured places.
 
 mod bucket;
