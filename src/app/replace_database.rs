@@ -238,8 +238,8 @@ mod tests {
         .unwrap()
     }
 
-    // Reads the value from a copy, because the file may have two hard links, and a store still has it open for a
-    // moment.
+    // Reads the value from a copy, because the file itself may have two hard links, and another store may still have
+    // it open for a moment.
     fn value(path: &Path) -> Option<String> {
         let scratch = unused_path(path);
         for end in ["", "-wal"] {

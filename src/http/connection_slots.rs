@@ -15,7 +15,7 @@ use super::shared::SharedState;
 
 /// Maximum number of idle connections that are asked, one after another, to close for a new connection.
 const MAX_EVICTIONS: usize = 4;
-/// How long to wait for an idle connection to close. It does so immediately, unless a request has just arrived.
+/// How long to wait for an idle connection to close. It closes immediately, unless it has just received a request.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The slots of all open connections.

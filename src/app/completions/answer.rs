@@ -29,7 +29,7 @@ pub struct Completion {
     pub cost: Option<MicroDollars>,
     /// Whether every answer came from the cache.
     pub is_cached: bool,
-    /// The models of the panel.
+    /// Names of the members, as shown to the client.
     pub panel: Vec<String>,
     /// Fields that the model rejected and that were dropped.
     pub dropped_fields: Vec<String>,

@@ -114,7 +114,7 @@ fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
         let next = text[at + c.len_utf8()..].chars().next();
         let is_apostrophe = c == '’' && next.is_some_and(char::is_alphanumeric);
         let opens = match open == close {
-            // The same character opens and closes quotations. It opens one between a space and a word.
+            // The same character opens and closes quotations. If it is between a space and a word, it opens one.
             true => {
                 previous_char.is_some_and(|c: char| c.is_whitespace() || c == '(')
                     && next.is_some_and(char::is_alphanumeric)

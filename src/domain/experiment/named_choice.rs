@@ -21,7 +21,7 @@ const REFUTING_WORDS: &[&str] = &[
     "falsch",
     "nicht",
 ];
-/// Words that exclude a letter if they precede one of `ANSWER_WORDS` before it.
+/// Words that exclude the letter after them, as in "eliminate option B".
 const EXCLUDING_WORDS: &[&str] = &[
     "not",
     "never",

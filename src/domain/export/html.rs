@@ -124,7 +124,7 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     out.push_str("</ul>\n</section>\n");
 }
 
-// Returns the title of the answer, which is not a panel's if only one model was asked.
+// Returns the title of the answer, which does not mention a panel if a single model answered in one stage.
 fn answer_title(analysis: &Analysis) -> &'static str {
     let plan = &analysis.plan;
     let is_panel = plan.members.len() > 1 || plan.stages.len() > 1;

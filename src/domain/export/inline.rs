@@ -4,7 +4,7 @@
 /// Maps a citation mark to the target of its link; `None` if the mark refers to nothing.
 pub type Cite<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Maximum number of bytes in which the end of a mark is searched.
+/// Maximum number of bytes that are searched for the end of a mark.
 const MAX_MARK_BYTES: usize = 4000;
 
 /// Escapes text for element content and quoted attributes.

@@ -162,7 +162,7 @@ fn guesses_with_a_device_token_are_bounded() {
             accounts.known_device_session(&renewed),
             accounts.known_device_session(&own_sign_in.device_cookie)
         );
-        // Signing in creates one, so that a stolen cookie cannot slow the owner down.
+        // Signing in, however, creates a new device, so that a stolen cookie cannot slow the owner down.
         while is_free(accounts, "a@b.co", &thief(600)).await {}
         let mut attempt = accounts
             .register_attempt(Some("a@b.co"), &thief(600))
