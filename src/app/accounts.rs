@@ -190,7 +190,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `SignInNeeded` for a wrong address or password; `Forbidden` for a locked account with the correct password;
-    /// `TooFast` after too many attempts; `Unavailable` when the password queue is full.
+    /// `TooFast` after too many attempts; `Unavailable` if the password queue is full.
     pub async fn login(
         &self,
         email: &str,

@@ -360,7 +360,7 @@ impl Extras {
     }
 }
 
-/// The kind of a failure, as detailed as decisions about it require.
+/// Why a call failed. Failures that are handled differently have kinds of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallErrorKind {

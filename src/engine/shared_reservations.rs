@@ -36,7 +36,7 @@ pub struct SharedReservations {
 struct ReservedSums {
     /// Reserved amount by owner: the ID of a user or an API key.
     sums: BTreeMap<String, UsageAmount>,
-    /// Owners whose rows differ from their sums.
+    /// Owners whose sum has changed since their row was written.
     changed_owners: BTreeSet<String>,
     /// Whether a task is about to write the changed rows.
     is_due: bool,

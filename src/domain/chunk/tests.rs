@@ -148,7 +148,7 @@ fn code_stays_together_while_it_fits() {
         passages[1].starts_with("```rust") && passages[1].contains("```\n"),
         "{passages:?}"
     );
-    // An unclosed fence holds nothing together, and headings below it count as headings.
+    // An unclosed fence does not keep the text below it together, and headings below it count as headings.
     let passages = split_into_passages(&[page(&format!(
         "{}\n```\n{prose}\n\n{prose}",
         "a ".repeat(200)

@@ -72,7 +72,7 @@ struct PasswordBody {
 /// `POST /api/auth/register`: creates an account.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body, a taken email address, or a weak password; `Forbidden` when
+/// `BadRequest` or `BadInput` for an invalid body, a taken email address, or a weak password; `Forbidden` if
 /// registration is closed, an invitation is missing, or the setup token is invalid; `TooFast` after many attempts.
 pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RegisterBody = cx.json().await?;
@@ -99,7 +99,7 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// `POST /api/auth/login`: signs in and returns both tokens, also as cookies.
 ///
 /// # Errors
-/// `SignInNeeded` for a wrong email address or password, `TooFast` after many attempts, `BadRequest` or `BadInput`
+/// `SignInNeeded` for a wrong email address or password; `TooFast` after many attempts; `BadRequest` or `BadInput`
 /// for an invalid body.
 pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: LoginBody = cx.json().await?;
@@ -129,7 +129,7 @@ pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `POST /api/auth/refresh`: exchanges a refresh token for a new pair of tokens.
 ///
 /// # Errors
-/// `BadRequest` without a refresh token, `SignInNeeded` when it is invalid or expired.
+/// `BadRequest` without a refresh token; `SignInNeeded` if it is invalid or expired.
 pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RefreshBody = cx.json_or_empty().await?;
     let Some(token) = refresh_token(&cx, body) else {
@@ -187,7 +187,7 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// account exists.
 ///
 /// # Errors
-/// `BadInput` without an email address, `TooFast` after many attempts.
+/// `BadInput` without an email address; `TooFast` after many attempts.
 pub async fn request_reset(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: EmailBody = cx.json_or_empty().await?;
     let Some(email) = body.email.or_else(|| cx.query("email")) else {
@@ -233,7 +233,7 @@ pub async fn me(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body, name, or email address, or an address that is taken; `Forbidden`
-/// when the caller uses an API key to change the address.
+/// if the caller uses an API key to change the address.
 pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ProfileBody = cx.json().await?;
     let new = NewProfile {

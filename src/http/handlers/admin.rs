@@ -61,7 +61,7 @@ pub async fn users(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `POST /api/admin/users`: creates an account. Without a password, one is generated and returned once.
 ///
 /// # Errors
-/// `BadInput` for an invalid body, email address, or a weak password; `Conflict` when the address is taken.
+/// `BadInput` for an invalid body, email address, or a weak password; `Conflict` if the address is taken.
 pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: NewUserBody = cx.json().await?;
     let generated = match body.password {
@@ -92,7 +92,7 @@ pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// `PUT /api/admin/users/{id}`: changes an account's role, or locks or unlocks it.
 ///
 /// # Errors
-/// `BadInput` for an invalid body, `Missing` when there is no such account, `Conflict` when it is the last
+/// `BadInput` for an invalid body; `Missing` if there is no such account; `Conflict` if it is the last
 /// administrator.
 pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: ChangeUserBody = cx.json().await?;

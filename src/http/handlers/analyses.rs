@@ -32,8 +32,8 @@ pub(super) const THREAD_HEADER: HeaderName = HeaderName::from_static("x-quire-th
 /// detached.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `SignInNeeded` without a caller, `BudgetExceeded` when the
-/// budget is too small, `TooFast` or `Unavailable` when too many analyses wait, `Unavailable` when every model fails
+/// `BadRequest` or `BadInput` for an invalid request; `SignInNeeded` without a caller; `BudgetExceeded` if the
+/// budget is too small; `TooFast` or `Unavailable` if too many analyses wait; `Unavailable` if every model fails
 /// or the server is stopping.
 pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     run(cx, caller, ResultsShape::Map).await
@@ -161,7 +161,7 @@ async fn accepted_reply(
 /// `POST /api/estimate`, `/api/estimate-tokens`: estimates the calls, tokens, and cost of an analysis.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `SignInNeeded` without a caller, `Missing` when a document is
+/// `BadRequest` or `BadInput` for an invalid request; `SignInNeeded` without a caller; `Missing` if a document is
 /// unknown.
 pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let request: Request = cx.json().await?;

@@ -26,8 +26,8 @@ use crate::wire::{
 /// `POST /v1/chat/completions`: OpenAI chat completions.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model, `BudgetExceeded` when the
-/// budget is too small, `UpstreamFailed` or `Unavailable` when there is no answer.
+/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `BudgetExceeded` if the
+/// budget is too small; `UpstreamFailed` or `Unavailable` if there is no answer.
 pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
     let request = openai::parse_request(&body).map_err(invalid_field)?;
@@ -67,7 +67,7 @@ pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `POST /v1/messages/count_tokens`: estimates the input tokens of a request.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model.
+/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model.
 pub async fn count_tokens(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
     let request = anthropic::parse_request(&body, false).map_err(invalid_field)?;

@@ -73,7 +73,7 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
 /// `incomplete`.
 ///
 /// # Errors
-/// `TooFast` or `Unavailable` when there are no free run slots, before anything starts; the first error when no run has
+/// `TooFast` or `Unavailable` if there are no free run slots, before anything starts; the first error when no run has
 /// an answer.
 pub(super) async fn run(
     cx: &RequestContext,
@@ -128,7 +128,7 @@ pub(super) async fn run(
 /// every run.
 ///
 /// # Errors
-/// `TooFast` or `Unavailable` when there are no free run slots, before anything starts.
+/// `TooFast` or `Unavailable` if there are no free run slots, before anything starts.
 async fn run_all(
     cx: &RequestContext,
     caller: &Caller,

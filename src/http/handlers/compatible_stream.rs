@@ -276,7 +276,7 @@ impl CompletionStream {
     /// status: clients do not retry a 200 that ends with an error. The call's time limit bounds the wait.
     ///
     /// # Errors
-    /// Returns the error of a run that ends without an answer; `Unavailable` when the server stops.
+    /// Returns the error of a run that ends without an answer; `Unavailable` if the server stops.
     pub async fn wait_for_first_token(&mut self) -> Result<(), ApiError> {
         if self.is_panel {
             return Ok(());

@@ -48,9 +48,9 @@ const MAX_FIELD_BYTES: usize = 1_024;
 /// `POST /api/upload-document`: uploads a document as a multipart form.
 ///
 /// # Errors
-/// `BadRequest` for an invalid form or an empty file, `TooLarge` over the upload limit, `UnsupportedType` when the
-/// file's type is not supported, `TooFast` or `Unavailable` when too many files wait or the disk is full,
-/// `Forbidden` when a guest has reached the document limit.
+/// `BadRequest` for an invalid form or an empty file; `TooLarge` over the upload limit; `UnsupportedType` if the
+/// file's type is not supported; `TooFast` or `Unavailable` if too many files wait or the disk is full;
+/// `Forbidden` if a guest has reached the document limit.
 pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (name, received) = read_upload(&mut cx).await?;
     let (documents, user) = (cx.app.documents(), &caller.user);
@@ -69,7 +69,7 @@ pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 ///
 /// # Errors
 /// `BadRequest` for an invalid form, one without a file, or an empty file; `TooLarge` over the upload limit;
-/// `Unavailable` when the disk is full.
+/// `Unavailable` if the disk is full.
 pub(super) async fn read_upload(
     cx: &mut RequestContext,
 ) -> Result<(String, ReceivedFile), ApiError> {
@@ -192,8 +192,8 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `POST /api/documents/{id}/read`: extracts the text again, with another encoding if given.
 ///
 /// # Errors
-/// `BadInput` for an unknown encoding, `Missing` when the caller has no such document, `Conflict` while it is
-/// being read, `TooFast` when too many documents are already waiting, `UnsupportedType` when its type is not
+/// `BadInput` for an unknown encoding; `Missing` if the caller has no such document; `Conflict` while it is
+/// being read; `TooFast` if too many documents are already waiting; `UnsupportedType` if its type is not
 /// supported.
 pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ReadBody = cx.json().await?;

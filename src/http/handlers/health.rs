@@ -293,7 +293,7 @@ pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `METRICS_PUBLIC` is set.
 ///
 /// # Errors
-/// `SignInNeeded` or `Forbidden` for other callers, `Internal` when the database cannot be read.
+/// `SignInNeeded` or `Forbidden` for other callers; `Internal` if the database cannot be read.
 pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let is_local = auth::is_local(&cx.request, cx.peer);
     let is_admin = caller

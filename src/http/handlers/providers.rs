@@ -167,7 +167,7 @@ pub async fn list_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
 /// `POST /api/admin/providers`: adds a provider for everyone.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body or a failed test, `Conflict` when the name exists.
+/// `BadRequest` or `BadInput` for an invalid body or a failed test; `Conflict` if the name exists.
 pub async fn add_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     add(cx, installation_scope(&admin)).await
 }
