@@ -26,8 +26,8 @@ use crate::replica::restore::{RestoredFiles, restore};
 use crate::replica::wal_spool::{SpoolShared, WalSpool};
 use crate::store::{Store, WalFollower, verify};
 
-/// Gap left in the numbering of changes: a predecessor that is still running may send up to this many more,
-/// and this process numbers its own changes after them.
+/// Gap left in the numbering of changes. A previous process that is still running may send up to this many more
+/// changes, and this process numbers its own changes after them.
 const NUMBERING_GAP: u64 = 100_000;
 
 /// Replication that is set up but not yet attached to a store.

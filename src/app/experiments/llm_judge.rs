@@ -192,9 +192,9 @@ pub(super) fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 
-/// Returns an upper bound on a judge's input tokens: the longest question, its reference answer, two answers
-/// cut to their maximum length, assuming as many tokens per character as in the questions, and Quire's own
-/// instructions.
+/// Returns an upper bound on the input tokens of judging any of these cases. This covers the question, its reference
+/// answer, two answers of maximum length, and Quire's own instructions. The answers are assumed to have as many
+/// tokens per character as the question.
 pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     let tokens = |case: &Case| {
         let question = estimate_tokens(&case.prompt);

@@ -202,7 +202,7 @@ pub enum SupportLevel {
     Quoted,
     /// A model confirmed the sentence with a quotation found in a cited passage.
     Supported,
-    /// Like `Supported`, and members with at least two different models make the claim in their first
+    /// Like `Supported`. In addition, members with at least two different models make the claim in their first
     /// answers, no member denies it, and no other member's quoted words conflict with the sentence.
     SupportedAgreed,
 }

@@ -24,8 +24,8 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// Response header with the thread ID of a streamed analysis, whose events do not contain it, and of a panel's
-/// answer under `/v1`, where a request can also specify it.
+/// Header with the thread ID. Responses have it for streamed analyses, whose events do not contain the ID, and for a
+/// panel's answers under `/v1`, where requests can also have it.
 pub(super) const THREAD_HEADER: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
