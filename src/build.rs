@@ -38,7 +38,7 @@ use flate2::{Compression, GzBuilder};
 /// Size, in bytes, above which a file is not compressed with Zopfli. Only libraries that few pages load are
 /// larger.
 const MAX_ZOPFLI_BYTES: usize = 110_000;
-/// Zopfli iterations in release builds: more take longer and save less than 0.1%.
+/// Number of Zopfli iterations in release builds. More would take longer and save less than 0.1%.
 const RELEASE_ROUNDS: u64 = 5;
 /// Zopfli iterations in debug builds, whose tests count the bytes of a page. Files are a few tenths of a percent
 /// larger, and take a third of the time.
@@ -118,8 +118,8 @@ fn export_versions(names: &[&str]) -> BuildResult<()> {
     Ok(())
 }
 
-/// Collects every file that is served unchanged. Patterns and the catalog are for the program only, and the manual
-/// is built from its files.
+/// Collects every file that is served unchanged. These are all except the patterns and the catalog, which only the
+/// program uses, and the files from which the manual is built.
 fn collect_paths(folder: &Path, paths: &mut Vec<PathBuf>) -> BuildResult<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -141,7 +141,7 @@ fn public_name(path: &Path) -> BuildResult<String> {
         .to_owned())
 }
 
-/// Hashes names and contents with FNV-1a: the hash distinguishes versions and need not resist forgery.
+/// Hashes names and contents with FNV-1a, which distinguishes versions; it need not resist forgery.
 fn hash_files(files: &[(String, Vec<u8>)]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut add = |bytes: &[u8]| {
@@ -168,8 +168,8 @@ fn with_tree_hash(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> 
         .into_bytes())
 }
 
-/// Returns the number of Zopfli iterations; `None` in the `quick` profile, which is meant to build fast: only that
-/// profile sets the level to 1.
+/// Returns the number of Zopfli iterations; `None` in the `quick` profile, which is meant to build fast and
+/// is recognized by its optimization level 1.
 fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
     let is_fast_build = std::env::var("OPT_LEVEL").is_ok_and(|level| level == "1");
     let rounds = match is_debug {
@@ -180,8 +180,9 @@ fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
     NonZeroU64::new(rounds)
 }
 
-/// Writes a file gzipped, without a timestamp, so that the same content gives the same bytes. Files that every
-/// page loads are compressed with Zopfli, which takes much longer and saves another 4%.
+/// Writes a file gzipped, without a timestamp, so that the same content gives the same bytes. Pages, styles,
+/// and the scripts of the pages are compressed with Zopfli, unless they are large, which takes much longer
+/// and saves another 4%.
 fn write_gzipped(
     folder: &Path,
     name: &str,

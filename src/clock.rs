@@ -1,7 +1,8 @@
 //! The only module that reads the time; everything else receives it as an argument.
 //!
-//! Three clocks: `now` is stored and shown, `instant` measures durations, and `monotonic_now` is for moments compared
-//! in memory (deadlines, circuit breakers, rate limits). Only `now` jumps when the machine's time is set.
+//! There are three clocks: the times of `now` are stored and shown, `instant` measures durations, and the
+//! times of `monotonic_now` are compared in memory (deadlines, circuit breakers, rate limits). Only `now`
+//! jumps when the machine's time is set.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,8 +25,8 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// Returns the monotonic time as a moment: the wall-clock time at first use plus the time elapsed since. Never store
-/// it; display it only through [`to_wall_clock`].
+/// Returns the monotonic time as a timestamp: the wall-clock time at the first use plus the time elapsed
+/// since. Never store it, and display it only through [`to_wall_clock`].
 pub fn monotonic_now() -> Timestamp {
     static FIRST_READING: OnceLock<(Timestamp, Instant)> = OnceLock::new();
     let (wall, since) = FIRST_READING.get_or_init(|| (now(), instant()));
@@ -47,7 +48,7 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Starts at the current wall-clock time.
+    /// Starts a clock at the current wall-clock time.
     pub fn start() -> Self {
         Self {
             started_at: now(),

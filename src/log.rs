@@ -11,13 +11,13 @@ use crate::clock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum LogLevel {
-    /// Needs attention.
+    /// Something failed and needs attention.
     Error,
-    /// May need attention.
+    /// Something unusual happened that may need attention.
     Warn,
-    /// Normal event.
+    /// A normal event.
     Info,
-    /// Detail for debugging.
+    /// A detail for debugging.
     Debug,
 }
 
@@ -56,7 +56,7 @@ pub fn enabled(level: LogLevel) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
-/// A named value of a record. The request ID goes under `request`.
+/// A named value of a record. By convention, the name of a request's ID is `request`.
 pub type Field<'a> = (&'a str, &'a dyn Display);
 
 /// Logs an event that needs attention.
@@ -128,7 +128,7 @@ fn json_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> St
     line
 }
 
-/// Length limit of a value, in characters; the rest rarely helps.
+/// Maximum length of a value, in characters. The rest of a longer value rarely helps.
 const MAX_VALUE_CHARS: usize = 1000;
 
 fn loggable_value(name: &str, value: &dyn Display) -> String {
@@ -176,8 +176,8 @@ fn redact(text: &str) -> String {
     safe + rest
 }
 
-/// Escapes as JSON does, which stays readable in a text line. Otherwise a line break in a value would let a caller
-/// forge records.
+/// Escapes a text as JSON does, which stays readable in a text line. Without this, a line break in a value
+/// would let a caller forge records.
 fn escape(line: &mut String, text: &str) {
     for character in text.chars() {
         match character {

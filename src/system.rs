@@ -1,6 +1,6 @@
-//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandboxes of the
-//! processes that read documents. The only module with `unsafe`: three libc calls that take numbers and do not
-//! touch our memory.
+//! Operating-system calls: glibc's allocator settings, releasing memory after a burst, and the sandboxes of
+//! the processes that read documents. The only module with `unsafe`: three libc calls that take numbers and
+//! access no memory of the program.
 #![allow(unsafe_code)]
 
 use landlock::{
@@ -22,7 +22,7 @@ use seccompiler::{
 /// reduces memory use from 15.8 MB to 5.8 MB.
 pub fn configure_allocator() {
     const KEEP_BYTES: libc::c_int = 128 * 1024;
-    // SAFETY: mallopt only stores a number; no other thread runs yet.
+    // SAFETY: mallopt only stores a number, and no other thread is running yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, KEEP_BYTES);
@@ -155,8 +155,8 @@ fn set_limit(what: Resource, soft: u64, hard_limit: u64) -> std::io::Result<()> 
     Ok(setrlimit(what, limit)?)
 }
 
-/// System calls needed to compute, read open files, and write to a pipe. All others fail with EPERM: no file can be
-/// opened, no socket created, no program started, no process signaled.
+/// System calls needed to compute, read open files, and write to a pipe. All others fail with EPERM, so the
+/// process cannot open files, create sockets, start programs, or signal other processes.
 const ALLOWED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_read,
     libc::SYS_pread64,
@@ -183,13 +183,13 @@ const ALLOWED_SYSTEM_CALLS: &[libc::c_long] = &[
     libc::SYS_restart_syscall,
     libc::SYS_getpid,
     libc::SYS_gettid,
-    // For signaling itself when it aborts; the IDs of other processes cannot be guessed from inside.
+    // Needed by a process to signal itself when it aborts. The IDs of other processes cannot be guessed from inside.
     libc::SYS_tgkill,
     libc::SYS_exit,
     libc::SYS_exit_group,
 ];
 
-/// Installs the seccomp filter; `None` when the kernel or the library does not support one here.
+/// Installs the seccomp filter; `None` if the kernel or the library does not support one on this machine.
 fn install_filter() -> Option<()> {
     let filter = SeccompFilter::new(
         ALLOWED_SYSTEM_CALLS

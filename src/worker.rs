@@ -1,6 +1,6 @@
 //! The document-reading child processes: one extracts the text of a file inside a sandbox, the other becomes the OCR
 //! program in a separate sandbox. A malicious file can affect only the process that reads it, which opens no files of
-//! the server and knows no secrets.
+//! the server and is given no secrets.
 
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
@@ -60,7 +60,7 @@ pub fn run_ocr(job: &str) -> ExitCode {
     if let Some(data) = &job.data {
         command.env("TESSDATA_PREFIX", data);
     }
-    // Each thread of OpenMP waits busily for the others: one is faster than several.
+    // OpenMP's threads wait for each other in busy loops, so one thread is faster than several.
     let error = command
         .args(&job.arguments)
         .env("OMP_THREAD_LIMIT", "1")
@@ -105,7 +105,7 @@ fn read_document(job: &ReadRequest) -> std::io::Result<()> {
     };
     let mut progress = |done, total| {
         let mut out = shared.borrow_mut();
-        // If the pipe is closed, writing the next page ends the reading.
+        // If the pipe is closed, writing the next page fails and ends the reading.
         let write_result = ReportFrame::Progress { done, total }.write(&mut **out);
         let _ = write_result.and_then(|()| out.flush());
     };

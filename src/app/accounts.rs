@@ -45,7 +45,7 @@ pub const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the previous refresh token is still accepted after a renewal.
 const REFRESH_GRACE: Duration = Duration::from_secs(30);
 
-/// Account settings.
+/// Settings of the account use cases.
 #[derive(Clone)]
 pub struct AccountSettings {
     /// Where the users' files are.
@@ -80,7 +80,7 @@ pub struct Accounts {
     requests_in_flight: in_flight::RequestsInFlight,
     /// Whether any account exists. Never reset, because the last administrator cannot be deleted.
     has_account: AtomicBool,
-    /// Whether an administrator exists. Never reset either.
+    /// Whether an administrator exists. Never reset, for the same reason.
     has_admin: AtomicBool,
 }
 
@@ -114,7 +114,7 @@ pub struct NewAccount {
 
 /// A new or renewed session with its tokens.
 pub struct SignedIn {
-    /// The account.
+    /// The account whose credentials were accepted.
     pub user: User,
     /// ID of the session that the tokens belong to.
     pub session: SessionId,
@@ -190,7 +190,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `SignInNeeded` for a wrong address or password; `Forbidden` for a locked account with the correct password;
-    /// `TooFast` after too many attempts; `Unavailable` when the password queue is full.
+    /// `TooFast` after too many attempts; `Unavailable` if the password queue is full.
     pub async fn login(
         &self,
         email: &str,
@@ -198,7 +198,7 @@ impl Accounts {
         origin: &RequestOrigin,
     ) -> Result<SignedIn> {
         let account = Email::parse(email).map(|email| email.as_str().to_owned());
-        // An invalid address is counted too, under the text as typed, truncated.
+        // An invalid address is also counted, under the text as typed, cut to 254 characters.
         let attempted = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());

@@ -25,7 +25,7 @@ pub use crate::store::password_resets::ResetRequest;
 /// Changes to an account; `None` leaves a value unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserChange {
-    /// The new role.
+    /// The role to assign to the account.
     pub role: Option<Role>,
     /// Whether the account is locked.
     pub disabled: Option<bool>,
@@ -116,9 +116,9 @@ impl Accounts {
         user
     }
 
-    /// Deletes an account with all its data, files included, except those in a bucket, which
-    /// [`DocumentService::remove_deleted_objects`](super::documents::DocumentService::remove_deleted_objects) removes.
-    /// Completes even if the caller is dropped.
+    /// Deletes an account with all its data, including its files. Files in a bucket are only marked for
+    /// [`DocumentService::remove_deleted_objects`](super::documents::DocumentService::remove_deleted_objects),
+    /// which removes them. Completes even if the caller is dropped.
     ///
     /// # Errors
     /// `Missing` if there is no such account; `Conflict` if it is the last administrator.
@@ -270,7 +270,7 @@ fn delete_with_files(
         account_error(error)
     })?;
     match files.has_bucket {
-        // The documents' service removes the objects, and then the markers.
+        // The document service removes the objects and then the markers.
         true => deletion::delete_files(&originals, &documents),
         false => deletion::delete_marked(&originals, &documents),
     }

@@ -82,7 +82,7 @@ pub struct Analyses<'a> {
 
 /// A run that was accepted and stored, with what its client needs to follow it.
 pub struct StartedRun {
-    /// ID of the analysis.
+    /// The stored analysis, under which the client finds the results later.
     pub id: AnalysisId,
     /// Resolves when the run ends.
     pub finished: Finished,
@@ -158,7 +158,8 @@ impl Analyses<'_> {
         })
     }
 
-    /// Returns the position of one of the caller's analyses in its thread; `None` outside the history.
+    /// Returns the position of one of the caller's analyses in its thread; `None` if it is not in the
+    /// history.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

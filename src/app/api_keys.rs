@@ -23,15 +23,15 @@ const MAX_MODELS: usize = 100;
 pub struct NewKey {
     /// Display name, chosen by the owner.
     pub name: String,
-    /// Lifetime in days.
+    /// Lifetime in days; `None` for a key that never expires.
     pub days: Option<u32>,
     /// API scopes of the key; `KeyScope::DEFAULT` if empty.
     pub scopes: Vec<String>,
     /// Models that the key may use; all if empty.
     pub models: Vec<String>,
-    /// Daily budget in US dollars.
+    /// Daily budget in US dollars; `None` for no limit.
     pub daily_budget_usd: Option<f64>,
-    /// Total budget in US dollars.
+    /// Total budget in US dollars; `None` for no limit.
     pub total_budget_usd: Option<f64>,
 }
 

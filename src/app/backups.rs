@@ -27,11 +27,11 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(3600);
 /// A backup in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupFile {
-    /// The file's name.
+    /// File name, without the folder.
     pub name: String,
     /// When the backup was started.
     pub at: Timestamp,
-    /// Size in bytes.
+    /// Size of the file, in bytes.
     pub bytes: u64,
 }
 

@@ -27,7 +27,7 @@ pub struct CacheService<'a> {
 pub struct CacheLookup {
     /// The stored answer to the call.
     pub answer: StageAnswer,
-    /// The cache key.
+    /// The key under which the answer cache looks up the call.
     pub key: String,
     /// Why the call was made; `None` for a cache hit.
     pub miss_reason: Option<CacheMiss>,

@@ -1,4 +1,4 @@
-//! A run during which the machine's clock is changed.
+//! Tests a run during which the machine's clock is changed.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn a_run_survives_setting_the_clock_forward() {
             .await
             .unwrap();
         let mut watch = app.engine.watch(run.id.clone(), 0);
-        // Its calls are running.
+        // Wait until the run's calls have started.
         let first = watch.next().await.unwrap();
         assert!(first.is_some());
         clock::jump::set_offset(ONE_YEAR);

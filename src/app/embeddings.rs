@@ -22,9 +22,9 @@ use crate::wire::serve_openai::sanitize_field_name;
 /// The result of an embeddings call.
 #[derive(Debug, Clone)]
 pub struct EmbeddingOutcome {
-    /// The vectors.
+    /// The provider's response, with one vector per text.
     pub embedded: EmbeddingResponse,
-    /// Input tokens.
+    /// Number of input tokens of all texts.
     pub tokens: u64,
     /// Cost in millionths of a dollar, if the price is known.
     pub cost: Option<MicroDollars>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// The kinds of errors.
+/// The kinds of errors. `http::error` maps each to an HTTP status and a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The request cannot be parsed, such as invalid JSON or a missing file.
@@ -67,7 +67,7 @@ pub struct FieldError {
 /// The error of a use case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
-    /// Kind of error.
+    /// Determines the HTTP status and the error code of the response.
     pub kind: Kind,
     /// What happened. Sent to the user.
     pub public: String,

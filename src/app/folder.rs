@@ -24,7 +24,7 @@ pub use paths::database;
 use secret_check::OpenedBy;
 pub use secret_check::{accept_secret, new_secret};
 
-/// An opened data folder.
+/// What a program holds after opening a data folder.
 pub struct OpenedFolder {
     /// The database, migrated to the current schema.
     pub store: Store,
@@ -76,7 +76,7 @@ pub fn check_exists(config: &Config) -> Result<()> {
     ))
 }
 
-/// Whether there is a database: on a server, it is created when it is opened.
+/// Whether there is a database. One on a database server always counts as present, because opening it creates it.
 pub fn has_database(config: &Config) -> bool {
     config.database_url.is_some() || database(&config.data_dir).exists()
 }
@@ -101,7 +101,8 @@ pub(super) fn open_store(config: &Config) -> std::result::Result<Store, OpenErro
     }
 }
 
-/// Checks that the folder may be opened: it has a database that looks sound, or nothing worth keeping. Read-only.
+/// Checks that the folder may be opened: it has a database that looks intact, or no data that could be lost.
+/// Read-only.
 ///
 /// # Errors
 /// `Conflict`, with the finding and the remedy.
@@ -127,8 +128,8 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that lost its database when the replica has none either. Runs before this process registers as
-/// the replica's writer. Restoring a database keeps the other files.
+/// Refuses a folder that has lost its database if the replica has no copy of it either. Runs before this
+/// process registers as the replica's writer. Restoring a database keeps the folder's other files.
 fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());
@@ -210,8 +211,8 @@ pub fn in_use_error(folder: &Path) -> Error {
 pub struct FolderLock(File);
 
 impl FolderLock {
-    /// Records the address on which the server listens, for commands that show it. A full disk does not matter:
-    /// the lock is valid without it.
+    /// Records the address on which the server listens, for commands that show it. Write errors, such as a
+    /// full disk, are ignored: the lock is valid without the address.
     pub fn note_address(&self, address: &str) {
         let _ = (&self.0).write_all(format!("{address}\n").as_bytes());
     }
@@ -264,7 +265,8 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
         .map_err(unusable_error)?;
     match file.try_lock() {
         Ok(()) => {
-            // Shown to a process that is refused. The lock is valid without it, so a full disk does not matter.
+            // Identifies this process to others that are refused the lock. The lock is valid without this
+            // line, so write errors, such as a full disk, are ignored.
             let line = format!("{} {}\n", std::process::id(), clock::now());
             let _ = file
                 .set_len(0)
@@ -331,7 +333,7 @@ mod tests {
         assert!(holder.starts_with(&process), "{holder}");
         drop(first);
         assert!(lock(&folder).expect("a folder").is_some());
-        // Overwritten, not appended.
+        // A new lock overwrites the record of the previous one.
         assert!(lock_holder(&folder).is_some());
         assert_eq!(server_address(&folder), None);
         let folder_lock = lock(&folder).expect("a folder").expect("free");

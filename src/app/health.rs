@@ -21,7 +21,7 @@ pub struct DatabaseHealth {
     pub error: Option<String>,
     /// The engine and its version.
     pub engine: String,
-    /// Whether it is a file of this process, not a server.
+    /// Whether the database is a file opened by this process rather than a database server.
     pub is_embedded: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct Activity {
     pub calls_waiting: usize,
     /// Number of writes waiting for the database.
     pub changes_waiting: usize,
-    /// Distribution of commit times.
+    /// Distribution of the times that database commits took.
     pub commits: CommitTimesSnapshot,
 }
 
@@ -64,7 +64,7 @@ pub struct Workload {
     pub calls_waiting: usize,
     /// Number of writes waiting for the database.
     pub changes_waiting: usize,
-    /// Distribution of commit times.
+    /// Distribution of the times that database commits took.
     pub commits: CommitTimesSnapshot,
     /// Usage per model, summed over all days.
     pub models: Vec<DailyUsage>,
@@ -257,7 +257,7 @@ fn cpu(stat: &str) -> Duration {
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = rest.split_whitespace().skip(11).take(2);
     let ticks: u64 = ticks.filter_map(|tick| tick.parse::<u64>().ok()).sum();
-    // User space sees ticks of 10 ms on every Linux system.
+    // On every Linux system, `/proc` reports CPU times in ticks of 10 ms.
     Duration::from_millis(ticks * 10)
 }
 

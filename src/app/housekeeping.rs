@@ -36,8 +36,8 @@ impl App {
         self.llm.close_idle_connections();
     }
 
-    /// Runs one round of housekeeping. Cheap if nothing has expired; the server runs it every hour. Of several servers
-    /// on one database, one cleans it up, and each its own folder.
+    /// Runs one round of housekeeping. Cheap if nothing has expired; the server runs it every hour. If
+    /// several servers share a database, one of them cleans it up; each cleans up its own folder.
     ///
     /// # Errors
     /// Returns an error if the store or a folder cannot be read or changed.

@@ -143,7 +143,8 @@ impl KeyLimitService<'_> {
     }
 }
 
-/// Returns what is left of a key's budgets after a cost; `None` without a budget. `spent` is that of today, and in all.
+/// Returns what is left of a key's budgets after a cost; `None` without a budget. `spent` is the amount spent
+/// today, followed by the total.
 fn remaining_funds(
     limits: &KeyLimits,
     spent: (MicroDollars, MicroDollars),
@@ -297,7 +298,8 @@ impl KeyReservation {
         }
         let mut all = self.reservations.lock_funds();
         let funds = all.entry(self.key.clone()).or_default();
-        // Everything reserved since then may have been spent by now; none of it has been returned.
+        // All reservations since then may have been spent by now. Amounts released unspent are counted too,
+        // so this never allows too much.
         let since = MicroDollars(funds.total_reserved.0.saturating_sub(self.total_at_start.0));
         let exceeds_remaining = |remaining| since.saturating_add(cost) > remaining;
         if self.shared.is_none() && self.remaining.is_some_and(exceeds_remaining) {

@@ -30,7 +30,7 @@ impl App {
             self.experiments().signal_stop(cancelled);
         }
         self.documents().stop_reading(user);
-        // If the account was deleted.
+        // A deleted account may have left objects in a bucket.
         self.documents().remove_deleted_objects();
         // Requests before their runs, without a pause in between, so that a request ends because its account is
         // gone rather than because its run failed.
@@ -118,7 +118,7 @@ mod tests {
             flags: Vec::new(),
         };
         let config = config::load(&layers).unwrap();
-        // Without timers, setting one panics.
+        // This runtime has no timers, so setting one would panic.
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
             let app = App::open(config).unwrap();

@@ -222,7 +222,7 @@ impl App {
         if let Err(fault) = self.fallbacks().load().await {
             log::error("stored fallbacks could not be read", &[("fault", &fault)]);
         }
-        // Of several servers, the hourly housekeeping of one cares for what they share.
+        // With several servers, the hourly housekeeping of one of them cleans up what they share.
         let is_alone = self.store.is_embedded();
         if let Err(fault) = self.documents.tidy(clock::now(), is_alone).await {
             log::error(

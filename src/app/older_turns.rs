@@ -1,5 +1,5 @@
-//! Indexes the members' texts of turns from older versions, in the background. A turn that cannot be indexed does not keep
-//! the others from it.
+//! Indexes the members' texts of turns from older versions, in the background. A turn that cannot be indexed
+//! is skipped and does not block the others.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::store::turn_texts::{self, MAX_OLDER};
 
 /// Pause between two batches, so that other writes come first.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Pause after a batch that the database was not available for, or while another server may be indexing.
+/// Pause before a retry while the database is unavailable, or while another server may be indexing.
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 impl App {
@@ -26,7 +26,7 @@ impl App {
                 Ok(Some(false)) => return,
                 Ok(None) => RETRY_PAUSE,
                 Err(error) if limit > 1 => {
-                    // The others of the batch may be fine.
+                    // Only one turn of the batch may be at fault, so try again with fewer.
                     limit /= 2;
                     pause_after(&error)
                 }
@@ -42,7 +42,7 @@ impl App {
 
     /// Returns whether turns remain, or `None` if another server is responsible for them.
     async fn index_older_batch(&self, limit: u32) -> Result<Option<bool>> {
-        // Every server asks once after it starts, which is no reason to open a reading connection.
+        // Every server checks this after startup, so do not open a reading connection for it.
         if !self.store.read_when_idle(turn_texts::has_older).await? {
             return Ok(Some(false));
         }
@@ -53,7 +53,8 @@ impl App {
         Ok(Some(self.store.write(index).await?))
     }
 
-    /// Passes over the next turn, which alone fails with this error. Returns the pause before the next batch.
+    /// Skips the next turn, which fails with this error even in a batch of its own. Returns the pause before
+    /// the next batch.
     async fn skip_older_turn(&self, error: &Error) -> Duration {
         let why = error.private.as_ref().unwrap_or(&error.public);
         match self.store.write(turn_texts::skip_older).await {

@@ -40,7 +40,7 @@ pub enum ComparisonSide {
 /// A comparison with its texts.
 #[derive(Debug, Clone)]
 pub struct ComparisonView {
-    /// The stored comparison.
+    /// The comparison as stored.
     pub comparison: Comparison,
     /// The text shown first.
     pub left: String,
@@ -51,7 +51,7 @@ pub struct ComparisonView {
 /// The votes on one topic or on all topics, with their evaluation.
 #[derive(Debug, Clone)]
 pub struct TopicRow {
-    /// The votes.
+    /// The topic with its votes and their costs.
     pub count: TopicCount,
     /// The evaluation of the votes.
     pub judgment: PanelJudgment,

@@ -28,11 +28,11 @@ pub struct Projects<'a> {
 /// Fields of a project to set; absent fields are unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ProjectChange {
-    /// New name.
+    /// The new display name.
     pub name: Option<String>,
     /// New instructions, which every question in the project carries.
     pub instructions: Option<String>,
-    /// The caller's documents in it.
+    /// IDs of the caller's documents in the project.
     pub documents: Option<Vec<String>>,
     /// Email addresses of the users it is shared with.
     pub people: Option<Vec<String>>,

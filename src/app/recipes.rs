@@ -149,7 +149,8 @@ impl Recipes<'_> {
         Ok(pending_write.await?)
     }
 
-    /// Supplies fields that a request omits. Returns the recipe and version used, such as `brief@3`.
+    /// Supplies the fields that a request omits, from the recipe it names or the user's default recipe.
+    /// Returns the recipe and version used, such as `brief@3`.
     ///
     /// # Errors
     /// `SignInNeeded` without a caller; `BadInput` if there is no such recipe or its prompt is not a valid
@@ -200,7 +201,7 @@ impl Recipes<'_> {
                 fill(request, context, recipe.settings)?;
                 Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
             }
-            // It belonged to another user, who no longer shares it.
+            // The recipe belongs to another user, who no longer shares it.
             Err(error) if error.kind == Kind::Missing => Ok(None),
             Err(error) => Err(error),
         }

@@ -15,19 +15,19 @@ const MAX_REPLACED: usize = 3;
 /// Part of the file names of replaced databases.
 const REPLACED_MARK: &str = ".before-restore-";
 
-/// The replacement of a database.
+/// Replaces the database at `path`, in steps that survive an interruption.
 pub(super) struct ReplaceDatabase {
     new: PathBuf,
     path: PathBuf,
     previous: PathBuf,
 }
 
-/// The outcome for the replaced databases.
+/// The databases that a replacement kept and deleted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReplacedFiles {
     /// The path of the replaced database, if there was one.
     pub previous: Option<PathBuf>,
-    /// Databases replaced earlier that were removed now.
+    /// Databases from earlier replacements that were deleted to stay within `MAX_REPLACED`.
     pub deleted: Vec<PathBuf>,
 }
 
@@ -80,7 +80,7 @@ impl ReplaceDatabase {
             match fs::hard_link(&old, &kept_path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // Never overwrites one that is already kept.
+                // Never overwrite a database that was kept earlier.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
                 // Not every file system supports hard links.
                 Err(_) => {
@@ -111,7 +111,7 @@ impl ReplaceDatabase {
                 return Err(io::Error::other(text));
             }
         }
-        // The second hard link to a log that is now empty, or to a journal that was rolled back.
+        // Remove the second hard link to the log if the log is now empty, or to a journal that was rolled back.
         let log = with_suffix(&self.previous, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;
@@ -238,8 +238,8 @@ mod tests {
         .unwrap()
     }
 
-    // Reads the value from a copy, because the file may have two hard links, and a store still has it open for a
-    // moment.
+    // Reads the value from a copy, because the file itself may have two hard links, and another store may still have
+    // it open for a moment.
     fn value(path: &Path) -> Option<String> {
         let scratch = unused_path(path);
         for end in ["", "-wal"] {
@@ -291,7 +291,7 @@ mod tests {
                 .iter()
                 .take(steps)
                 .for_each(|step| step(&swap).unwrap());
-            // Simulate the next start with the files that an interruption leaves.
+            // Simulate the next start, with the files that the interruption left behind.
             let expected = if steps < 4 { "old" } else { "new" };
             assert_eq!(value(&database_path).as_deref(), Some(expected), "{steps}");
             if steps >= 1 {
@@ -320,7 +320,7 @@ mod tests {
             settings::get(db, "whose")?;
             changed_store.write_now(|db| settings::set(db, "whose", "old"))?;
             let swap = || ReplaceDatabase::new(from.clone(), at.clone(), Timestamp::from_millis(0));
-            // As if killed before the new database gets its name.
+            // As if killed just before the new database is renamed into place.
             let cut_short = STEPS.iter().take(3).try_for_each(|step| step(&swap()));
             let left = value(&at);
             remove_interrupted(&at).unwrap();

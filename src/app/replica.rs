@@ -26,8 +26,8 @@ use crate::replica::restore::{RestoredFiles, restore};
 use crate::replica::wal_spool::{SpoolShared, WalSpool};
 use crate::store::{Store, WalFollower, verify};
 
-/// Gap in the numbering of changes: a predecessor that is still running may send up to this many more, and this
-/// process numbers its changes after them.
+/// Gap left in the numbering of changes. A previous process that is still running may send up to this many more
+/// changes, and this process numbers its own changes after them.
 const NUMBERING_GAP: u64 = 100_000;
 
 /// Replication that is set up but not yet attached to a store.
@@ -122,8 +122,9 @@ fn target_error(replica: &ReplicaConfig, error: &TargetError) -> Error {
         .resolve("fix the cause, or remove QUIRE_REPLICA to start with the data on this machine")
 }
 
-/// Restores a replica's database if the folder has none, or if it `replaces` the folder's, which is then kept next
-/// to it. `None` if there is nothing to restore or no need to.
+/// Restores a replica's database if the folder has none. With `replaces`, it replaces the folder's database,
+/// which is kept next to it. Returns `None` if there is nothing to restore, or if the folder keeps its
+/// database.
 ///
 /// # Errors
 /// Returns an error if the replica cannot be read, or the restored database cannot be put in place.
@@ -179,7 +180,7 @@ pub(super) fn fetch(
     Ok(Some(restored))
 }
 
-/// Restores into a temporary file, as a test.
+/// Tests the replica by restoring it into a temporary file and verifying the result.
 ///
 /// # Errors
 /// Returns an error if the replica cannot be read, or the temporary folder cannot be written.
@@ -221,7 +222,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = database(data).exists();
-    // A database that was handed over is completely contained in the replica.
+    // After a handover, everything in the local database is also in the replica, so the replica may replace it.
     let replaces = has_database && !replica.overwrite && ownership::is_handed_over(data);
     let may_go_on = !has_database || replica.overwrite || replaces;
     if !may_go_on && !ownership::is_known(&*target, data).map_err(to_error)? {
@@ -283,7 +284,7 @@ impl PreparedReplica {
         Box::new(WalSpool::new(Arc::clone(&self.shared), folder))
     }
 
-    /// Starts replicating.
+    /// Starts replicating the store's changes.
     ///
     /// # Errors
     /// Returns an error if the replica cannot be written, or no thread can be started.
@@ -301,7 +302,7 @@ impl PreparedReplica {
 }
 
 impl App {
-    /// Whether another process took over the replica and has since ended, so that no process stores data.
+    /// Whether another process took over the replica and has since ended, so that no process is storing data.
     pub fn is_abandoned(&self) -> bool {
         self.replica
             .as_ref()

@@ -15,7 +15,7 @@ pub struct RequestOrigin {
     pub client: String,
     /// The value of its device cookie. May be empty.
     pub devices: String,
-    /// The time of the request.
+    /// When the server received the request.
     pub now: Timestamp,
 }
 

@@ -13,21 +13,21 @@ use crate::log;
 use crate::shared_limits::{self, RedisError, SharedLimits};
 use crate::store::{EARLIER_SERVER, Membership, NoticeWatch, Store, StoreError, Writer, servers};
 
-/// Pause between two checks whether this server may still have its work.
+/// Pause between two checks whether this server's leases are still valid.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
-/// Pause between two checks for commands that are not announced, and thus their longest delay.
+/// Pause between two checks for commands when no channel announces them, and thus the longest delay of a command.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(250);
-/// Pause between two checks for commands while they are announced, in case an announcement is lost.
+/// Pause between two checks for commands when they are announced; covers announcements that were lost.
 const ANNOUNCED_INTERVAL: Duration = Duration::from_secs(1);
-/// Time between two checks for work that no server does.
+/// Time between two checks for work whose server has stopped.
 const TAKE_OVER_INTERVAL: Duration = Duration::from_secs(2);
-/// Name of the lease of the server that cleans the database up.
+/// Name of the lease that the server responsible for database housekeeping holds.
 const HOUSEKEEPING: &str = "housekeeping";
 
 /// Makes this process one of the servers of its database. Blocks.
 ///
 /// # Errors
-/// `Conflict` if a server of an earlier version runs; another error if the database cannot be written.
+/// `Conflict` if a server of an earlier version is running; another error if the database cannot be written.
 pub(super) fn join(store: &Store) -> Result<()> {
     store.join_servers(random_number()?).map_err(|error| match error {
         StoreError::Conflict(EARLIER_SERVER) => Error::new(
@@ -39,8 +39,8 @@ pub(super) fn join(store: &Store) -> Result<()> {
     })
 }
 
-/// Waits until there may be a command for a run that is driven here. While commands are announced, waits up to `longest`
-/// for an announcement.
+/// Waits until there may be a command for a run that this server executes. If commands are announced, waits
+/// up to `longest` for an announcement.
 async fn wait_for_command(
     notices: Option<&mut NoticeWatch>,
     is_driven: impl Fn(&AnalysisId) -> bool,
@@ -49,7 +49,7 @@ async fn wait_for_command(
     match notices {
         Some(notices) if notices.is_live() => {
             let announced = notices.wait_for_command(is_driven);
-            // After the time, commands are read in any case.
+            // On a timeout, commands are read nevertheless.
             let _ = tokio::time::timeout(longest, announced).await;
         }
         _ => tokio::time::sleep(COMMAND_INTERVAL).await,
@@ -68,24 +68,25 @@ impl App {
         self.store.membership().is_some_and(Membership::is_excluded)
     }
 
-    /// The name under which this server has leases; `None` if the database is a file.
+    /// The ID under which this server holds leases; `None` if the database is a file.
     pub fn boot(&self) -> Option<Arc<str>> {
         self.store.membership().map(Membership::boot)
     }
 
-    /// Divides the limits of people and providers among the servers that use the database, unless they share them.
+    /// Divides the limits per user and per provider among the servers that use the database, unless the
+    /// servers count against shared limits.
     pub fn share_limits(&self) {
         self.limits().divide_among(self.server_count());
         self.llm.apply_share();
     }
 
-    /// The limits of all servers together.
+    /// The limits that apply to all servers together.
     pub fn limits(&self) -> &SharedLimits {
         self.llm.limits()
     }
 
-    /// Checks that the Redis server of the settings accepts this server. If it is unreachable, the limits are divided
-    /// until it is back.
+    /// Checks that the configured Redis server accepts this server. An unreachable Redis server is not an
+    /// error: the limits are divided among the servers until it can be reached.
     ///
     /// # Errors
     /// `Conflict` if it refuses the credentials or a command.
@@ -99,12 +100,12 @@ impl App {
                 Err(Error::new(Kind::Conflict, text)
                     .resolve("Check the user name, the password, and the number in REDIS_URL."))
             }
-            // The connection that is then kept open reports it.
+            // The connection that is opened afterward reports an unreachable server.
             Err(RedisError::Unreachable(_)) | Ok(_) => Ok(()),
         }
     }
 
-    /// Whether this server is the one that cleans the database up.
+    /// Whether this server is responsible for database housekeeping.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.
@@ -116,7 +117,7 @@ impl App {
         Ok(self.store.write(keep).await?)
     }
 
-    /// Works together with other servers. Never returns, and does nothing if the database is a file.
+    /// Cooperates with other servers on the same database. Never returns, and does nothing if the database is a file.
     pub async fn watch_servers(self: &Arc<Self>) {
         let Some(membership) = self.store.membership() else {
             return std::future::pending().await;
@@ -127,8 +128,8 @@ impl App {
         );
     }
 
-    /// Gives up the work that other servers may take over. Does not wait for anything else, especially not for the
-    /// database, so that it is never late.
+    /// Gives up this server's work as soon as other servers may take it over. Waits for nothing else, least
+    /// of all the database, so that it is never late.
     async fn watch_membership(self: &Arc<Self>, membership: &Membership) {
         let (mut was_current, mut entries) = (true, membership.entries());
         loop {
@@ -171,7 +172,7 @@ impl App {
         }
     }
 
-    /// Continues the work that no living server does, and stops work that was stopped through another server.
+    /// Takes over the work of servers that have stopped, and stops work that was stopped through another server.
     async fn take_over(self: &Arc<Self>) {
         let (analyses, experiments) = (self.analyses(), self.experiments());
         let went = [

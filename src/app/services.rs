@@ -1,4 +1,4 @@
-//! The services: each is built from the parts of the [`App`] that it uses, and knows nothing else about it.
+//! The services of the [`App`]. Each is built from the parts of the app that it uses and has no access to the others.
 
 use std::sync::Arc;
 

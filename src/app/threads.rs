@@ -16,7 +16,7 @@ pub use crate::store::threads::{ThreadChange, ThreadRow, TurnRow};
 pub use crate::store::turn_texts::{SearchScope, TurnMatch};
 use crate::store::{Store, projects, thread_list, threads, turn_texts};
 
-/// Characters of a snippet before the first match, and in total.
+/// Number of characters of a snippet before the first match, and in total.
 const SNIPPET_CHARS: (usize, usize) = (60, 240);
 /// Maximum number of matches highlighted in a snippet.
 const MAX_MATCHES: usize = 20;
@@ -35,9 +35,9 @@ pub struct ThreadQuery {
     pub limit: u32,
     /// Only threads older than this one.
     pub cursor: Option<(Timestamp, ThreadId)>,
-    /// Search terms.
+    /// Search terms; `None` to list all threads.
     pub words: Option<String>,
-    /// Texts to search.
+    /// Which texts are searched for the terms.
     pub scope: SearchScope,
     /// Whether to read the first sentence of each thread's newest answer.
     pub with_answers: bool,
@@ -72,11 +72,11 @@ pub enum SnippetSource {
 /// An excerpt of a question, an answer, or a member's text that contains the search terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snippet {
-    /// The turn.
+    /// The turn that the text belongs to.
     pub analysis: AnalysisId,
-    /// The text that it is from.
+    /// Which of the turn's texts the excerpt is from.
     pub source: SnippetSource,
-    /// The excerpt.
+    /// The excerpted text, to which the ranges in `matches` refer.
     pub text: String,
     /// The matched terms, as byte ranges of the text.
     pub matches: Vec<(usize, usize)>,
@@ -114,7 +114,7 @@ impl Threads<'_> {
             };
             if let Some(words) = &words {
                 let ids = best.keys().cloned().collect();
-                // A title is made from a question.
+                // A title is derived from a question, so a search in answers ignores it.
                 let title = match scope {
                     SearchScope::Answers => "",
                     _ => words.trim(),
@@ -318,7 +318,7 @@ impl Threads<'_> {
 }
 
 impl Snippet {
-    /// Excerpts the text with most of the words; of several, the answer, the question, or else the newest draft.
+    /// Excerpts the text that matches most of the words. Ties are resolved in the order answer, question, newest draft.
     fn from_match(query: &SearchQuery, hit: TurnMatch, scope: SearchScope) -> Option<Self> {
         let question = (SnippetSource::Question, &hit.question);
         let mut answers = vec![(SnippetSource::Answer, &hit.answer)];

@@ -1,4 +1,5 @@
-//! Settings of the database's and the documents' location, backups, and the replica. Only parses the values; opens nothing.
+//! Settings of where the database and the documents are stored, of backups, and of the replica. Only parses
+//! the values; opens nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,11 +21,11 @@ pub struct BackupConfig {
 /// A continuous replica in another location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaConfig {
-    /// `file:///folder` or `s3://bucket/prefix`.
+    /// Address of the storage: `file:///folder` or `s3://bucket/prefix`.
     pub address: String,
     /// Sync interval: how long acknowledged data may exist only on this machine.
     pub sync_interval: Duration,
-    /// Number of snapshots to keep there.
+    /// Number of snapshots to keep in the replica.
     pub keep: usize,
     /// Key that encrypts the replica; `None` stores it unencrypted.
     pub key: Option<Secret>,
@@ -32,8 +33,8 @@ pub struct ReplicaConfig {
     pub overwrite: bool,
 }
 
-/// Returns the address of the database on a PostgreSQL server. Other addresses, such as the predecessor's
-/// `sqlite:///file`, have no effect: the database is then in the data folder.
+/// Returns the address of the database on a PostgreSQL server; `None` for a database in the data folder. Any
+/// other address is ignored, such as the predecessor's `sqlite:///file`.
 pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     let address = checker.configured("DATABASE_URL")?;
     if !is_of_postgres(&address) {
@@ -66,7 +67,7 @@ pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
     Some(address)
 }
 
-/// Returns the address of the same database without a pooler.
+/// Returns an address that leads to the same database without a pooler in between.
 pub(super) fn database_direct_url(checker: &mut Checker, has_database: bool) -> Option<Secret> {
     let address = checker.configured("DATABASE_DIRECT_URL")?;
     if !has_database {

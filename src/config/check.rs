@@ -16,7 +16,7 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    /// Returns the source of a setting's value.
+    /// Returns where a setting's value comes from.
     pub fn source(&self, name: &str) -> ValueSource {
         let raw = self.gathered_values.values.get(name);
         raw.map_or(ValueSource::Default, |raw| raw.source.clone())
@@ -48,7 +48,7 @@ impl Checker {
             .unwrap_or_else(|| row(name).default.to_owned())
     }
 
-    /// Parses the effective value; on an error, falls back to the default so that checking can continue.
+    /// Parses the effective value. On an error, falls back to the default so that checking can continue.
     pub fn read<T>(
         &mut self,
         name: &str,
@@ -94,7 +94,7 @@ impl Checker {
         self.configured(name).map(|_| self.number(name))
     }
 
-    /// Parses a number within the row's bounds; 0 if it is not set, for a limit that depends on the machine.
+    /// Parses a number within the row's bounds. Returns 0 if it is not set, for limits that then depend on the machine.
     pub fn number_or_zero(&mut self, name: &str) -> usize {
         self.optional_number(name).unwrap_or_default() as usize
     }
@@ -167,7 +167,7 @@ impl Checker {
         )
     }
 
-    /// Parses origins as browsers send them. Ignores a wildcard with a warning, because together with cookies it
+    /// Parses origins as browsers send them. Ignores a wildcard with a warning: combined with cookies, it
     /// would let any page act on behalf of its visitors.
     pub fn origins(&mut self, name: &str) -> Vec<String> {
         let text = self.text(name);
@@ -251,7 +251,8 @@ fn quote(text: &str) -> String {
     format!("\"{clean}\"")
 }
 
-/// Returns the HTTP(S) URL without trailing slashes. Returns `None` for other schemes, a fragment, whitespace, or a host that is not plain ASCII.
+/// Returns the HTTP(S) URL without trailing slashes; `None` if it has another scheme, a fragment, whitespace, or a host
+/// that is not plain ASCII.
 pub fn http_url(text: &str) -> Option<String> {
     let text = text.trim().trim_end_matches('/');
     let rest = text
@@ -265,9 +266,9 @@ pub fn http_url(text: &str) -> Option<String> {
     is_valid.then(|| text.to_owned())
 }
 
-/// Whether a URL's authority spells its host in plain characters. Clients read `①②⑦.0.0.1` and `%31%32%37.0.0.1`
-/// as 127.0.0.1, so a check of the literal address would miss them; a name in another script has an ASCII form
-/// (`xn--…`).
+/// Whether a URL's authority spells its host in plain characters. Clients read `①②⑦.0.0.1` and
+/// `%31%32%37.0.0.1` as 127.0.0.1, so a check of the literal address would miss them. A name in another
+/// script can be written in its ASCII form (`xn--…`).
 fn has_plain_host(authority: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:[]".contains(c);
     authority.chars().all(plain)

@@ -13,7 +13,7 @@ pub(super) fn default_data_dir(
 ) -> PathBuf {
     let absolute = |name: &str| {
         let path = PathBuf::from(environment(name)?);
-        // Per the specification, a relative path is ignored.
+        // The specification says to ignore a relative path.
         path.is_absolute().then_some(path)
     };
     let home = || Some(absolute("HOME")?.join(".local/share"));

@@ -1,4 +1,4 @@
-//! Parses the lines of a settings file: `NAME = value`, as in `.env`. Does not know any settings.
+//! Parses the lines of a settings file, `NAME = value` as in `.env`. Has no knowledge of particular settings.
 
 /// A non-empty line: its number, and either a name with its value or what is wrong with it.
 pub(super) type Line = (usize, Result<(String, String), &'static str>);

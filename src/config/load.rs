@@ -18,14 +18,14 @@ pub struct ConfigLayers {
     pub dotenv: Option<String>,
     /// Names and values of environment variables.
     pub environment: Vec<(String, String)>,
-    /// Flags, keyed by the name of their setting.
+    /// Command-line flags as pairs of a setting's name and its value.
     pub flags: Vec<(String, String)>,
 }
 
 /// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueSource {
-    /// The default in the table.
+    /// The default in the table of settings.
     Default,
     /// The file given with `--config`, with its path.
     File(String),
@@ -54,11 +54,11 @@ impl fmt::Display for ValueSource {
 pub(super) struct RawValue {
     pub text: String,
     pub source: ValueSource,
-    /// The name under which it was set, which may be an alias.
+    /// The name under which the value was set, which may be an alias.
     pub name: String,
 }
 
-/// The merged sources.
+/// The settings of all sources merged, as written, with what was wrong in the sources.
 #[derive(Debug, Default)]
 pub(super) struct GatheredValues {
     pub values: BTreeMap<&'static str, RawValue>,
@@ -77,7 +77,7 @@ pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
         let pairs = gathered.dotenv(text);
         gathered.apply_layer(&pairs, &ValueSource::DotEnv);
     }
-    // POSIX shells keep the path of their startup file in ENV, which is not meant for us.
+    // POSIX shells keep the path of their startup file in `ENV`, which is not meant for Quire.
     let environment: Vec<_> = layers
         .environment
         .iter()

@@ -27,7 +27,7 @@ static MISTAKEN_NAMES: &[(&str, &str)] = &[
     ("OPENAI_URL", "OPENAI_BASE_URL"),
 ];
 
-/// Environment variables with our prefix that are not settings.
+/// Environment variables that begin with `QUIRE_` but are not settings.
 const OTHER_NAMES: &[&str] = &[
     "QUIRE_API_KEY",
     "QUIRE_COMMIT",

@@ -49,7 +49,7 @@ pub struct Config {
     pub host: IpAddr,
     /// Port to listen on; 0 picks a free one.
     pub port: u16,
-    /// Second port, for the pages only.
+    /// Second port, which serves only the pages; `None` for no second port.
     pub ui_port: Option<u16>,
     /// Certificate files for TLS; `None` serves plain HTTP, for example behind a proxy that terminates TLS.
     pub tls: Option<TlsFiles>,
@@ -57,13 +57,13 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Address of the PostgreSQL database; `None` for a file in the data folder.
     pub database_url: Option<Secret>,
-    /// Where several servers share their limits; `None` divides them.
+    /// The Redis server through which several servers share limits; `None` to divide the limits among them.
     pub redis: Option<RedisConfig>,
     /// Address of the bucket for the documents' original files; `None` for the data folder or the database.
     pub document_store: Option<String>,
-    /// Address of the same database without a pooler.
+    /// Address of the same database without a pooler, for announcements between servers; `None` if not set.
     pub database_direct_url: Option<Secret>,
-    /// A running server that commands use.
+    /// Address of a running server that CLI commands use; `None` to work on the data folder.
     pub server: Option<String>,
     /// Program that reads documents; `None` for Quire itself. Set only in tests.
     pub reader: Option<PathBuf>,
@@ -73,7 +73,7 @@ pub struct Config {
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<ReplicaConfig>,
-    /// Token that makes the account registering with it the first administrator.
+    /// Token that makes the account registering with it the first administrator; `None` to generate one if needed.
     pub setup_token: Option<Secret>,
     /// Scheduled backups; `None` disables them.
     pub backups: Option<BackupConfig>,
@@ -85,7 +85,7 @@ pub struct Config {
     pub log_json: bool,
     /// Origins that may call the API from a browser, in lowercase.
     pub cors_origins: Vec<String>,
-    /// Public URL, without a trailing slash.
+    /// Public URL, without a trailing slash; `None` if not set.
     pub public_url: Option<String>,
     /// Proxies whose X-Forwarded headers are trusted.
     pub trusted_proxies: Vec<Network>,
@@ -95,7 +95,7 @@ pub struct Config {
     pub allow_user_base_urls: bool,
     /// Whether to look for local model servers on this machine.
     pub discover_local: bool,
-    /// Certificate authorities to trust instead of the built-in ones, as PEM.
+    /// PEM certificates of the authorities to trust instead of the built-in ones; `None` for the built-in ones.
     pub authorities: Option<String>,
     /// Model data from QUIRE_MODELS_FILE.
     pub models: CatalogSheet,
@@ -107,31 +107,31 @@ pub struct Config {
     pub use_mock: Option<bool>,
     /// How long an answer can be reused; zero turns the cache off.
     pub cache_ttl: Duration,
-    /// Cache size, in bytes.
+    /// Maximum size of all cached answers together, in bytes.
     pub cache_bytes: u64,
     /// Whether to share cached answers that use no one's documents or provider keys.
     pub cache_shared: bool,
-    /// The `app_type` in /health.
+    /// Value of `app_type` in the `/health` response.
     pub app_type: String,
-    /// The `service` in /health.
+    /// Value of `service` in the `/health` response.
     pub service_name: String,
     /// Mail server; has no effect yet.
     pub smtp_url: Option<Secret>,
-    /// Whether to serve /metrics to everyone.
+    /// Whether everyone may read `/metrics`.
     pub metrics_public: bool,
     /// Default usage limits of users without individual limits.
     pub budgets: usage::UserLimits,
-    /// Interval at which a blind comparison is offered: for about one in this many analyses; 0 means never.
+    /// Offers a blind comparison for about one in this many analyses; 0 means never.
     pub compare_every: u64,
     /// Whether a model compares the answers of a request that does not specify it.
     pub evidence: EvidenceMode,
-    /// Limits and timeouts.
+    /// The server's limits and timeouts.
     pub limits: ServerLimits,
     /// How scanned pages are read; `None` if OCR is switched off.
     pub ocr: Option<OcrConfig>,
     /// Number of PBKDF2 rounds for new password hashes.
     pub password_rounds: u32,
-    /// Model providers.
+    /// The model providers that the settings configure.
     pub providers: Vec<ProviderConfig>,
     /// Warnings to print at startup.
     pub warnings: Vec<String>,
@@ -139,7 +139,7 @@ pub struct Config {
     pub sources: Vec<(&'static str, ValueSource)>,
 }
 
-/// Limits and timeouts.
+/// Limits and timeouts of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerLimits {
     /// Maximum document size, in bytes.
@@ -156,14 +156,13 @@ pub struct ServerLimits {
     pub document_readers: usize,
     /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Maximum number of concurrent analyses; 0 for as many as fit into memory, as for the next
-    /// three fields.
+    /// Maximum number of concurrent analyses. For this and the next three fields, 0 means as many as fit into memory.
     pub max_runs: usize,
     /// Maximum number of concurrent provider calls.
     pub max_calls: usize,
     /// Maximum number of concurrent calls that API clients make to single models.
     pub max_streams: usize,
-    /// Maximum number of these per user.
+    /// Maximum number of these calls per user.
     pub max_streams_per_user: usize,
     /// Maximum number of requests per minute and caller.
     pub rate_per_minute: u32,
@@ -198,7 +197,7 @@ pub enum Environment {
     Development,
     /// A server for other users.
     Production,
-    /// Tests: cheaper password hashes are allowed.
+    /// Automated tests, which may use cheaper password hashes.
     Test,
 }
 
@@ -226,9 +225,9 @@ pub struct ProviderConfig {
     pub api_key: Option<Secret>,
     /// Which of the provider's models can be used.
     pub models: ProviderModels,
-    /// Maximum number of concurrent calls to it; `None` for no provider-specific limit.
+    /// Maximum number of concurrent calls to this provider; `None` for no provider-specific limit.
     pub concurrency: Option<usize>,
-    /// Price of each of its models, if configured.
+    /// Price that applies to each of its models, if configured.
     pub price: Option<Price>,
     /// Headers and body fields added to its requests.
     pub request_extras: RequestExtras,
@@ -237,9 +236,9 @@ pub struct ProviderConfig {
 /// A provider's models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderModels {
-    /// Any model name is passed on.
+    /// Whichever models are requested: any name is passed on.
     Any,
-    /// Only the listed ones.
+    /// Only the listed models.
     List(Vec<String>),
 }
 
@@ -259,9 +258,9 @@ impl Config {
         self.public_url.as_deref().map_or("", public_url::path)
     }
 
-    /// Whether other machines may reach the server, directly or through a proxy, in which case the first person to
-    /// register is not trusted. Through a trusted proxy on this machine, strangers appear to come from a loopback
-    /// address.
+    /// Whether other machines may reach the server, directly or through a proxy, in which case the first
+    /// person to register is not trusted. If a proxy on this machine is trusted, strangers may appear to come
+    /// from a loopback address.
     pub fn needs_setup_token(&self) -> bool {
         let is_published = self
             .public_url

@@ -1,9 +1,9 @@
-//! The file of QUIRE_MODELS_FILE with the data of models.
+//! The file named by `QUIRE_MODELS_FILE`, which contains data about models.
 
 use super::check::Checker;
 use crate::domain::catalog::CatalogSheet;
 
-/// Reads the file; empty if there is none, or if it has errors, which are reported.
+/// Reads the file. Returns an empty sheet if none is set, or if the file has errors, which are reported.
 pub(super) fn read(
     checker: &mut Checker,
     read: &dyn Fn(&str) -> Result<String, String>,

@@ -41,16 +41,16 @@ pub struct OptionRow {
     pub name: &'static str,
     /// Aliases. The main name takes precedence if both are set.
     pub aliases: &'static [&'static str],
-    /// Type of the value.
+    /// How the value is parsed and checked.
     pub kind: ValueKind,
     /// Default, as shown in the help; empty for none.
     pub default: &'static str,
-    /// One line for the help.
+    /// A one-line description for the help.
     pub help: &'static str,
 }
 
 impl OptionRow {
-    /// Returns the command-line flag: `MAX_UPLOAD_MB` is `max-upload-mb`, `QUIRE_DATA` is `data`.
+    /// Returns the command-line flag: `max-upload-mb` for `MAX_UPLOAD_MB`, `data` for `QUIRE_DATA`.
     pub fn flag(&self) -> String {
         let name = self.name.strip_prefix("QUIRE_").unwrap_or(self.name);
         name.to_ascii_lowercase().replace('_', "-")
@@ -187,7 +187,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("VLLM_BASE_URL", &[], ValueKind::Url, "", "address of a vLLM server, if not http://127.0.0.1:8000/v1"),
 ];
 
-/// Providers that can be enabled by a key or URL alone: ID, key setting, URL setting.
+/// Providers that can be enabled by a key or URL alone: ID, setting of the key, and setting of the URL.
 #[rustfmt::skip]
 pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("openai", Some("OPENAI_API_KEY"), "OPENAI_BASE_URL"),
@@ -206,7 +206,7 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("vllm", None, "VLLM_BASE_URL"),
 ];
 
-/// Names used by Quire's predecessor, and their replacements.
+/// Names of settings of Quire's predecessor, each with what replaces it.
 #[rustfmt::skip]
 pub static REPLACED_SETTINGS: &[(&str, &str)] = &[
     ("REDIS_HOST", "set REDIS_URL, such as redis://host:6379, to share limits among servers; the cache is part of Quire's own database"),

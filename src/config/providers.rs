@@ -12,7 +12,7 @@ use crate::domain::provider::{RequestAdditions, RequestExtras};
 
 use super::{ProviderConfig, ProviderModels, Secret, options};
 
-/// An entry of QUIRE_PROVIDERS as written.
+/// An entry of `QUIRE_PROVIDERS` as written by the user.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProviderEntry {
@@ -100,7 +100,7 @@ fn add_provider(
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
     match provider_config(entry, environment) {
-        // An entry that repeats a provider enabled by a key is more specific, so it wins.
+        // If an entry repeats a provider that is enabled by a key, the entry is more specific and takes precedence.
         Ok(provider) => {
             list.retain(|other| other.id != provider.id);
             list.push(provider);

@@ -5,8 +5,8 @@ use super::check::{Checker, http_url};
 /// Maximum length of the path, in characters.
 const MAX_PATH_CHARS: usize = 200;
 
-/// First segments of Quire's own paths. The path of `PUBLIC_URL` must not begin with one of them, because a
-/// request below it would be ambiguous.
+/// First segments of Quire's own paths. The path of `PUBLIC_URL` must not begin with one of them, because
+/// requests to paths below it would be ambiguous.
 pub const RESERVED_PATHS: &[&str] = &[
     "admin",
     "analyze",
@@ -65,7 +65,7 @@ fn parse(text: &str) -> Option<String> {
     (is_valid && !url.contains('?')).then_some(url)
 }
 
-/// Returns the path of such a URL, without a trailing slash; empty if there is none.
+/// Returns the path of a URL that `parse` accepted, without a trailing slash; empty if there is none.
 pub(super) fn path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/')

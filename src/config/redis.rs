@@ -1,4 +1,4 @@
-//! The Redis server in `REDIS_URL`, where several servers share their limits.
+//! The Redis server in `REDIS_URL`, through which several servers share limits.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use percent_encoding::percent_decode_str;
 use super::Secret;
 use super::check::Checker;
 
-/// Port of a Redis server whose address has none.
+/// Port used if the address of the Redis server contains none.
 const DEFAULT_PORT: u16 = 6379;
 /// Maximum length of the prefix of keys, in bytes.
 const MAX_PREFIX_BYTES: usize = 64;
 
-/// Where the shared limits are.
+/// The Redis server that holds the shared limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// Host name or IP address, without brackets.
     pub host: String,
-    /// TCP port.
+    /// TCP port of the Redis server.
     pub port: u16,
     /// Whether the connection uses TLS.
     pub is_encrypted: bool,
@@ -25,13 +25,13 @@ pub struct RedisConfig {
     pub user: Option<String>,
     /// Password, if the server requires one.
     pub password: Option<Secret>,
-    /// Number of the database.
+    /// Number of the database within the Redis server, from 0.
     pub database: u32,
-    /// First part of every key.
+    /// Prefix of every key.
     pub prefix: String,
 }
 
-/// The address without the credentials.
+/// Shows the address without the credentials.
 impl fmt::Display for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.is_encrypted {
@@ -46,7 +46,7 @@ impl fmt::Display for RedisConfig {
     }
 }
 
-/// Returns the Redis server of the settings, if there is one.
+/// Returns the Redis server that the settings name; `None` if they name none.
 pub(super) fn redis(checker: &mut Checker) -> Option<RedisConfig> {
     let prefix = checker.text("REDIS_PREFIX");
     if prefix.is_empty()
@@ -77,7 +77,7 @@ fn parse(address: &str, prefix: String) -> Result<RedisConfig, &'static str> {
         "rediss" => true,
         _ => return Err(FORM),
     };
-    // A password may contain any other character unencoded.
+    // The password may contain `@` unencoded, so split at the last one.
     let (credentials, rest) = match rest.rsplit_once('@') {
         Some((credentials, rest)) => (Some(credentials), rest),
         None => (None, rest),

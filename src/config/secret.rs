@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A text that is never printed.
+/// A text that is never printed or logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -1,4 +1,4 @@
-//! Settings as users write them, and the resulting configuration.
+//! Tests of settings as users write them, and of the resulting configuration.
 
 use super::*;
 

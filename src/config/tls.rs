@@ -1,5 +1,5 @@
-//! Settings of TLS: the server's certificate, whose files are checked when they are opened, not here, and the authorities
-//! that other machines' certificates are verified against.
+//! TLS settings: the server's certificate, and the authorities that certificates of other machines are
+//! verified against. The certificate files are not checked here but when they are opened.
 
 use std::path::PathBuf;
 
@@ -8,9 +8,9 @@ use super::check::Checker;
 /// Paths of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Certificate chain as PEM, starting with our own certificate.
+    /// Certificate chain in PEM format, starting with the server's own certificate.
     pub certificate: PathBuf,
-    /// Unencrypted private key as PEM.
+    /// Unencrypted private key in PEM format.
     pub key: PathBuf,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
     }
 }
 
-/// Returns the content of the file of authorities, if one is set.
+/// Returns the content of the file with certificate authorities, if one is set.
 pub(super) fn authorities(
     checker: &mut Checker,
     read: &dyn Fn(&str) -> Result<String, String>,

@@ -19,7 +19,7 @@ pub use super::plan::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Stored, not started.
+    /// Stored but not started yet.
     Queued,
     /// In progress.
     Running,
@@ -60,24 +60,24 @@ impl Status {
     }
 }
 
-/// A stored analysis.
+/// An analysis as stored, finished or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Analysis {
-    /// ID of the analysis.
+    /// ID, which is also used in the URLs of the analysis.
     pub id: AnalysisId,
     /// Owner; `None` for anonymous use.
     pub user: Option<UserId>,
-    /// Current status.
+    /// Whether the analysis is waiting, running, or finished, and how it ended.
     pub status: Status,
     /// The validated request, with its names resolved.
     pub request: Request,
     /// Run context beyond the client's fields.
     pub context: RunContext,
-    /// The plan of the run.
+    /// The members, stages, and passages of the run, fixed before it started.
     pub plan: Plan,
-    /// The final answer; `None` until it is written.
+    /// The final answer; `None` until it has been written.
     pub synthesis: Option<String>,
-    /// Why the analysis failed or was canceled.
+    /// Why the analysis failed or was canceled; `None` otherwise.
     pub error: Option<String>,
     /// Token usage of all calls.
     pub usage: Usage,

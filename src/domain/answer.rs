@@ -19,13 +19,13 @@ pub struct StageAnswer {
     pub text: String,
     /// The model's reasoning, where the provider returns it.
     pub reasoning: String,
-    /// Token usage.
+    /// Token usage of the call.
     pub usage: Usage,
-    /// `None` if the price is unknown.
+    /// Cost of the call; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
     /// Time from the start of the call to its end, in ms.
     pub latency_ms: u64,
-    /// Time from the start of the call to the first text, in ms.
+    /// Time from the start of the call to the first text, in ms; `None` if there was no text.
     pub first_token_ms: Option<u64>,
     /// Why the model stopped; `None` if the call failed.
     pub finish: Option<Finish>,
@@ -36,7 +36,7 @@ pub struct StageAnswer {
     /// Number of attempts; 0 when no call was sent.
     #[serde(default)]
     pub tries: u32,
-    /// Requested parameters that the model does not accept.
+    /// Requested parameters that were left out because the model does not accept them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
     /// The planned model, if a fallback replaced it.
@@ -48,7 +48,7 @@ pub struct StageAnswer {
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// Other data returned by the vendor.
+    /// Other data returned by the vendor, which Quire passes on without interpreting it.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
 }
@@ -56,18 +56,18 @@ pub struct StageAnswer {
 /// A failed call that was replaced by a call to another model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailedAttemptRecord {
-    /// Full model ID.
+    /// Full ID of the model that failed.
     pub model: String,
     /// Why the call failed.
     pub error: CallError,
     /// Usage that the failed call still incurred.
     pub usage: Usage,
-    /// `None` if the price is unknown.
+    /// Cost of the failed call; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 
-/// Returns the text of a run that was stopped before its answer was complete: the longest text of the latest stage
-/// that has one.
+/// Returns the text to show for a run that was stopped before its answer was complete: the longest text of
+/// the latest stage that has one.
 pub fn partial_text(answers: &[StageAnswer]) -> Option<&str> {
     let candidates = answers
         .iter()

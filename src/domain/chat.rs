@@ -13,7 +13,7 @@ use super::schema::Compiled;
 pub use super::tokens::{Usage, estimate_tokens};
 use super::tools::{ToolCall, Tools};
 
-/// Author of a message.
+/// Who wrote a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageRole {
@@ -21,16 +21,16 @@ pub enum MessageRole {
     System,
     /// The user, or Quire on the user's behalf.
     User,
-    /// The model.
+    /// The model, in an earlier turn.
     Assistant,
 }
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Author.
+    /// Who wrote the message.
     pub role: MessageRole,
-    /// Text content.
+    /// The message's text, without its images.
     pub text: String,
     /// Attached images, for models with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -38,7 +38,7 @@ pub struct Message {
     /// Tools that the model called at the end of its turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// ID of the tool call that this message answers.
+    /// ID of the tool call whose result this message contains; `None` for any other message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_of: Option<String>,
     /// The model's reasoning before its turn, when a client sends it back.
@@ -50,7 +50,7 @@ pub struct Message {
     /// Name of the speaker, for models that distinguish several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Where a client wants the vendor's prompt cache to end.
+    /// Positions at which a client wants the vendor's prompt cache to end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cache_marks: Vec<CacheMark>,
 }
@@ -58,10 +58,11 @@ pub struct Message {
 /// End of a prefix that the vendor's prompt cache should keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheMark {
-    /// End of the marked text, in bytes of the message's text; `None` for the end of the message's last block.
+    /// End of the marked prefix, as a byte offset in the message's text; `None` for the end of the message's
+    /// last block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<usize>,
-    /// The vendor's settings, such as the time to live.
+    /// The vendor's settings for the mark, such as the time to live.
     pub control: Value,
 }
 
@@ -156,8 +157,8 @@ pub struct Passthrough {
     pub fields: Map<String, Value>,
 }
 
-/// One call to one model. `messages` are sent to the provider; `brief` holds the data they were rendered
-/// from, which the local demo models read instead of parsing text.
+/// One call to one model. `messages` are sent to the provider; `brief` holds the data that they were rendered
+/// from, which the local demo models read instead of parsing the messages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRequest {
     /// Full model ID, `provider/name`.
@@ -166,7 +167,7 @@ pub struct ModelRequest {
     pub messages: Vec<Message>,
     /// Parameters, validated and merged for this member.
     pub parameters: Parameters,
-    /// Data from which the messages were rendered.
+    /// The data from which the messages were rendered.
     pub brief: Brief,
     /// Time limit for the whole call.
     pub deadline: Duration,
@@ -180,7 +181,8 @@ pub struct ModelRequest {
     pub is_prefix_reused: bool,
     /// Whether a client streams the answer over an API that cannot retract text.
     pub is_live: bool,
-    /// Sample index, when one model gets the same request several times; each sample is a separate call.
+    /// Sample index, from 0, if the same request is sent several times to obtain different answers. Each
+    /// sample is a separate call.
     pub sample: u32,
 }
 
@@ -191,7 +193,7 @@ impl ModelRequest {
         messages + self.tools.as_deref().map_or(0, Tools::tokens)
     }
 
-    /// Whether both requests send identical data, so that they can share an answer.
+    /// Whether both requests send the same data to the model, so that one answer serves both.
     pub fn is_same_question(&self, other: &ModelRequest) -> bool {
         (&self.model, &self.messages, &self.parameters)
             == (&other.model, &other.messages, &other.parameters)
@@ -240,17 +242,17 @@ pub struct Brief {
 pub struct SourcePassage {
     /// Cited as `[1]`, `[2]` …; unique within an analysis.
     pub number: u32,
-    /// Citation mark: `[D1:p4]` is the fourth page of the request's first document. Empty in analyses stored
-    /// before these marks existed.
+    /// Citation mark: `[D1:p4]` is the fourth page of the request's first document. Empty in analyses that
+    /// were stored before these marks existed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mark: String,
-    /// Document ID; none in analyses stored before it was recorded.
+    /// Document ID; `None` in analyses that were stored before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
     /// Start of the passage in its page's text, in bytes.
     #[serde(default)]
     pub start: u32,
-    /// End of the passage, in bytes.
+    /// End of the passage in its page's text, in bytes.
     #[serde(default)]
     pub end: u32,
     /// File name of the document.
@@ -275,7 +277,7 @@ pub struct Peer {
 pub enum Delta {
     /// Visible text.
     Text(String),
-    /// The model's reasoning, where the provider returns it.
+    /// The model's reasoning, if the provider returns it.
     Reasoning(String),
     /// The end of a reasoning block, with the block in the form that its vendor requires to be sent back: see
     /// [`Extras::reasoning`]. Its text was streamed before.
@@ -284,12 +286,12 @@ pub enum Delta {
     Restart,
 }
 
-/// Usage of a call, successful or not. A call without a bill is not charged.
+/// Usage of a call, successful or not. A call that produces no bill is not charged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CallBill {
     /// Usage of all attempts; estimated where the provider gave no count or the stream was cut off.
     pub usage: Usage,
-    /// Number of attempts; 0 when no request was sent.
+    /// Number of attempts; 0 if no request was sent.
     pub tries: u32,
     /// Time from the request to the end, including queueing, in ms.
     pub latency_ms: u64,
@@ -305,7 +307,7 @@ pub struct CallBill {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
-    /// The answer is complete.
+    /// The model finished its answer.
     Stop,
     /// The token limit was reached.
     Length,
@@ -323,14 +325,14 @@ pub struct Answer {
     /// Reasoning text, if the provider returns it.
     #[serde(default)]
     pub reasoning: String,
-    /// Token usage.
+    /// Number of tokens that the call used.
     pub usage: Usage,
     /// Why the model stopped.
     pub finish: Finish,
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// Other data from the vendor.
+    /// Other data from the vendor, which Quire passes on without interpreting it.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
 }
@@ -358,7 +360,7 @@ impl Extras {
     }
 }
 
-/// Classification of a failed call, as detailed as decisions require.
+/// Why a call failed. Failures that are handled differently have kinds of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallErrorKind {
@@ -366,17 +368,17 @@ pub enum CallErrorKind {
     Connect,
     /// A time limit was exceeded.
     Timeout,
-    /// 401 or 403: the key is missing, invalid, or not permitted.
+    /// The key is missing, invalid, or not permitted (401 or 403).
     Auth,
-    /// 402, or an exhausted quota that waiting does not restore.
+    /// The account has no credit (402), or a quota is exhausted that waiting does not restore.
     Money,
-    /// 429.
+    /// Too many requests (429).
     RateLimited,
-    /// 5xx, including 529.
+    /// The provider is overloaded or failed (5xx, including 529).
     Overloaded,
-    /// 400, 404, 413, or 422: the provider rejects the request itself.
+    /// The provider rejects the request itself (400, 404, 413, or 422).
     Rejected,
-    /// The response violates the protocol (HTML, garbage, wrong length).
+    /// The response violates the protocol, for example because it is HTML or has the wrong length.
     Malformed,
     /// The stream ended before the answer was complete.
     Truncated,
@@ -386,35 +388,35 @@ pub enum CallErrorKind {
     TooLarge,
     /// Quire stopped the call.
     Cancelled,
-    /// The model is not, or no longer, configured.
+    /// The model is not configured, or no longer.
     Unavailable,
     /// The answer follows instructions in a document instead of the user's, and is hidden from all other
     /// models.
     Quarantined,
 }
 
-/// A failed call. `detail` is written by Quire and safe to show to any user; when a program called a single model that
-/// refused the request, the upstream's cleaned message follows it. `upstream_message` is for admins and is neither
-/// stored nor shown with the call.
+/// A failed call. `detail` is written by Quire and safe to show to any user; if a client called a single
+/// model and that model refused the request, the provider's message follows it in cleaned form.
+/// `upstream_message` is for admins and is neither stored nor shown with the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
-    /// Classification.
+    /// Kind of the failure.
     pub kind: CallErrorKind,
-    /// HTTP status of the upstream, if any.
+    /// HTTP status from the provider; `None` if there was no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Wait time in ms that the upstream requested.
+    /// Wait time in ms that the provider requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
     /// One sentence for users, starting in lowercase.
     pub detail: String,
-    /// The upstream's own message, cleaned and shortened; empty when there is none.
+    /// The provider's own message, cleaned and shortened; empty if there is none.
     #[serde(skip)]
     pub upstream_message: String,
 }
 
 impl CallError {
-    /// Creates an error without a status.
+    /// Creates an error that has no HTTP status.
     pub fn new(kind: CallErrorKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
@@ -425,16 +427,17 @@ impl CallError {
         }
     }
 
-    /// Returns the upstream's status for a client that named the model. `None` for a rejected key (401, 403, and a
-    /// proxy's 407): the key is this server's, and the vendors' SDKs would report the client's own key as wrong.
+    /// Returns the provider's status, to be sent to a client that named the model. `None` for a rejected key
+    /// (401, 403, or a proxy's 407): the key belongs to this server, but the vendors' SDKs would report that
+    /// the client's own key is wrong.
     pub fn client_visible_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
         let is_own_status = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
         is_own_status.then_some(status)
     }
 
-    /// Adds the upstream's own message to the reason for a rejection: it names the offending field, and client
-    /// programs search for it.
+    /// Adds the provider's own message to the reason for a rejection, because it names the offending field
+    /// and client programs search for it.
     #[must_use]
     pub fn with_upstream_message(mut self) -> Self {
         let is_refused = self.kind == CallErrorKind::Rejected && self.status.is_some();

@@ -27,8 +27,8 @@ const MIN_SECTION_CHARS: usize = 300;
 const MIN_PARAGRAPH_CHARS: usize = 700;
 /// Minimum passage length in characters at which a line, sentence, or word end is a break point.
 const MIN_SENTENCE_CHARS: usize = 900;
-/// Maximum number of passages per document, to bound its share of the index. No text is lost: the largest
-/// accepted text, 64 MiB, has fewer, even if all its sections have the minimum length.
+/// Maximum number of passages per document, to bound its share of the index. In practice, no text is lost:
+/// the largest accepted text (64 MiB) has fewer passages, even if all of its sections have the minimum length.
 pub const MAX_PASSAGES: usize = 250_000;
 /// Maximum length of a heading in characters.
 const MAX_HEADING_CHARS: usize = 200;
@@ -111,8 +111,8 @@ impl PassageSplitter {
     }
 }
 
-/// Counts words: runs of non-space characters that contain a letter or digit. Each ideograph counts as a word,
-/// since Chinese and Japanese put no spaces between words.
+/// Counts words: runs of non-space characters that contain a letter or digit. Each ideograph counts as a
+/// word, because Chinese and Japanese put no spaces between words.
 pub fn count_words(text: &str) -> u64 {
     let (mut words, mut inside) = (0, false);
     for character in text.chars() {
@@ -165,7 +165,7 @@ fn break_position(rest: &str, layout: &Layout, base: usize) -> usize {
         }
         let inside = block.filter(|block| block.start < boundary);
         if characters == MAX_LENGTH {
-            // The look-ahead is limited to `MAX_REMAINDER_CHARS` characters, never the whole rest.
+            // Look ahead at most `MAX_REMAINDER_CHARS` characters instead of counting all of the rest.
             let is_small_remainder =
                 rest[at..].chars().take(MAX_REMAINDER_CHARS + 1).count() <= MAX_REMAINDER_CHARS;
             let section = layout.headings.get(next_heading).is_some();
@@ -204,7 +204,8 @@ struct LastBreaks {
 }
 
 impl LastBreaks {
-    /// Processes one character. Inside a table or code block, the end of a sentence is not a break point.
+    /// Records whether a passage could end after this character. Inside a table or code block, the end of a
+    /// sentence is not a break point.
     fn record_break(
         &mut self,
         at: usize,

@@ -1,10 +1,10 @@
 //! Finds the known word that is closest to a mistyped one, for error messages.
 
-/// Maximum length of a word that is compared, in characters: the time grows with its square.
+/// Maximum length of a word to compare, in characters, because the time grows with the square of the length.
 const MAX_CHARS: usize = 64;
 
-/// Returns the candidate with the fewest edits to `word`. `None` when more than a third of its characters differ:
-/// that is a different word, not a typo.
+/// Returns the candidate with the fewest edits to `word`. `None` if more than a third of its characters
+/// differ, because it is then a different word rather than a typo.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(MAX_CHARS).collect();
     let max_edits = (word.len() / 3).max(1);

@@ -1,20 +1,20 @@
-//! Chooses each member's context mode: whole documents, relevant passages, fewer passages, notes on every part, or
-//! none for lack of space. Decided from lengths, before anything is spent.
+//! Chooses each member's context mode: whole documents, relevant passages, fewer passages, notes on every
+//! part, or nothing for lack of space. The decision is based on lengths alone and made before anything is spent.
 
 use serde::{Deserialize, Serialize};
 
-/// Requested context mode.
+/// How much of the documents the prompts should contain, as requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContextMode {
-    /// Whole documents while they are short, else relevant passages.
+    /// Whole documents if they are short, otherwise relevant passages.
     #[default]
     Auto,
     /// Whole documents wherever they fit, at any cost.
     Whole,
     /// Passages retrieved for the question.
     Passages,
-    /// One member reads each part, and its notes go to all members.
+    /// Notes on all parts: one member reads each part, and its notes go to all members.
     Parts,
 }
 
@@ -22,7 +22,7 @@ pub enum ContextMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
-    /// Whole documents.
+    /// All documents are in the prompt as a whole.
     Whole,
     /// Passages retrieved for the question.
     Passages,
@@ -30,28 +30,28 @@ pub enum Fit {
     Trimmed,
     /// Notes that a model wrote on each part of the documents.
     Parts,
-    /// No room: the member is not called.
+    /// Nothing, because there is no room; the member is not called.
     Cannot,
 }
 
-/// A member's context, for users.
+/// The context of a member, as shown to users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberFit {
     /// Full model ID.
     pub model: String,
-    /// Context given.
+    /// The kind of context that the member gets.
     pub fit: Fit,
-    /// Why the context is not whole documents; empty if it is.
+    /// Why the member does not get whole documents; empty if it does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
 }
 
-/// Length of documents.
+/// Combined length of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DocumentSizes {
-    /// Number of characters.
+    /// Number of characters in all documents together.
     pub chars: u64,
-    /// Number of UTF-8 bytes.
+    /// Number of UTF-8 bytes in all documents together.
     pub bytes: u64,
 }
 
@@ -71,36 +71,36 @@ impl DocumentSizes {
     }
 }
 
-/// Maximum characters of passages in a prompt for a model whose context window is small or unknown: about 6,000
-/// tokens, which fits every current model.
+/// Maximum number of characters of passages in a prompt if the model's context window is small or unknown:
+/// about 6,000 tokens, which fits every current model.
 pub const PASSAGES_BUDGET: usize = 24_000;
-/// Documents up to this many characters are included whole by default in any window that has room: about 24,000
-/// tokens.
+/// Documents of up to this many characters (about 24,000 tokens) are included whole by default, in any window
+/// that has room for them.
 pub const DEFAULT_MAX_FULL_TEXT_CHARS: u64 = 96_000;
 /// Divisor of the context window that gives the default maximum for documents.
 const WINDOW_DIVISOR: u64 = 4;
-/// Maximum characters included whole on request; they are stored with the analysis.
+/// Maximum number of characters included whole on request, because they are stored with the analysis.
 pub const MAX_CHARS: u64 = 2_000_000;
-/// Maximum characters of passages for members with smaller context windows, tried in order.
+/// Maximum number of characters of passages for members with smaller context windows; the largest that fits is used.
 const FIT_STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
 /// Number of tokens reserved for the panel's rules and a stage's prompt.
 const RESERVED_PROMPT_TOKENS: u64 = 1_200;
-/// Minimum and maximum characters of a part: below, notes would be longer than their source; above, models
-/// overlook text in the middle.
+/// Minimum and maximum number of characters of a part. Below the minimum, notes would be longer than their
+/// source; above the maximum, models overlook text in the middle.
 const PART_CHARS_RANGE: (usize, usize) = (3_000, 60_000);
 
-/// Uses of a member's context window, in tokens.
+/// What a member's context window must hold, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MemberNeeds {
     /// Size of the context window, in tokens; 0 if unknown.
     pub window: u64,
     /// Maximum output, in tokens.
     pub output: u64,
-    /// Tokens of the question.
+    /// Number of tokens of the question.
     pub question: u64,
-    /// Tokens of other members' texts.
+    /// Tokens of other members' texts that the prompt contains.
     pub peers: u64,
-    /// Tokens of documents that the request's budget can pay for, if it has one.
+    /// Tokens of documents that the request's budget pays for; `None` without a budget.
     pub affordable: Option<u64>,
 }
 
@@ -121,15 +121,15 @@ impl MemberNeeds {
 /// The context chosen for a member, with its size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FitChoice {
-    /// Context mode.
+    /// The kind of context that the member gets.
     pub fit: Fit,
-    /// Maximum characters.
+    /// Maximum number of characters of document text.
     pub chars: usize,
-    /// Why the context is not whole documents; empty if it is.
+    /// Why the member does not get whole documents; empty if it does.
     pub reason: String,
 }
 
-/// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
+/// Chooses the context of one member. Never chooses `Parts`, because that is a decision for the whole panel.
 pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeeds) -> FitChoice {
     let room = needs.available_tokens();
     let choice = |fit, chars, why: String| FitChoice {
@@ -172,7 +172,7 @@ pub fn choose_fit(requested: ContextMode, size: DocumentSizes, needs: MemberNeed
     let chars = room.map_or(PASSAGES_BUDGET, |room| size.chars_in(room));
     if chars >= PASSAGES_BUDGET {
         let share = match requested {
-            // An explicit request for passages is a request for little text.
+            // An explicit request for passages is a request for little text, whatever the window.
             ContextMode::Passages => PASSAGES_BUDGET,
             _ => needs.window_share().map_or(0, |share| size.chars_in(share)),
         };
@@ -279,7 +279,7 @@ mod tests {
         };
         let choice = choose_fit(ContextMode::Auto, latin_sizes(300_000), low_budget_needs);
         assert_eq!((choice.fit, choice.chars), (Fit::Passages, 40_000));
-        // Never less than a small window gets.
+        // A small budget never gives less than a small window does.
         let broke = MemberNeeds {
             affordable: Some(1),
             ..member_needs(400_000)

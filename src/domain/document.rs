@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{DocumentId, UserId};
 use super::time::Timestamp;
 
-/// Processing status of a document.
+/// Whether a document's text has been extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DocumentStatus {
@@ -46,14 +46,14 @@ pub struct TextlessPage {
     pub picture: bool,
 }
 
-/// A passage that looks like a prompt injection.
+/// A place in a document that looks like a prompt injection.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct InjectionFlag {
     /// Page number, from 1.
     pub page: u32,
-    /// Start in the page's text, in bytes.
+    /// Start of the suspicious text on its page, in bytes.
     pub start: u32,
-    /// End, in bytes.
+    /// End of the suspicious text, in bytes.
     pub end: u32,
     /// Why it is suspicious, for users.
     pub why: String,
@@ -66,7 +66,7 @@ pub struct InjectionFlag {
 pub struct Document {
     /// Document ID, also the file name of the original bytes in the data folder.
     pub id: DocumentId,
-    /// Owner.
+    /// The user who uploaded the file.
     pub user: UserId,
     /// File name as uploaded, without path and control characters.
     pub name: String,
@@ -74,13 +74,13 @@ pub struct Document {
     pub content_type: String,
     /// Kind, detected from the content: `text`, `markdown`, `html`, `csv`, `json`, `source`, …
     pub kind: String,
-    /// Detected encoding, for text kinds.
+    /// Encoding of the file, detected or chosen by the user; `None` if it is not a text format.
     pub encoding: Option<String>,
-    /// Size in bytes.
+    /// Size of the uploaded file, in bytes.
     pub size: u64,
     /// SHA-256 of the bytes in hex.
     pub sha256: String,
-    /// Processing status.
+    /// Whether the text has been extracted.
     pub status: DocumentStatus,
     /// Explanation of the status, for users.
     pub message: String,
@@ -88,9 +88,9 @@ pub struct Document {
     pub pages: u32,
     /// Number of words on all pages.
     pub words: u64,
-    /// Pages without text.
+    /// Pages without extractable text.
     pub gaps: Vec<TextlessPage>,
-    /// Pages with OCR text, in which single letters may be wrong; ascending.
+    /// Numbers of the pages with OCR text, in which single letters may be wrong; in ascending order.
     pub recognized: Vec<u32>,
     /// Suspected prompt injections.
     pub flags: Vec<InjectionFlag>,
@@ -105,24 +105,24 @@ pub struct Passage {
     pub ordinal: u32,
     /// Page number, from 1.
     pub page: u32,
-    /// Start in the page's text, in bytes.
+    /// Start of the passage in its page's text, in bytes.
     pub start: u32,
-    /// End, in bytes.
+    /// End of the passage in its page's text, in bytes.
     pub end: u32,
-    /// Nearest heading above, or empty.
+    /// Nearest heading above the passage; empty if there is none.
     pub heading: String,
     /// Text of the passage.
     pub text: String,
 }
 
-/// A search result.
+/// A passage that a search has found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchHit {
     /// The document that contains the passage.
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,
-    /// The matching passage.
+    /// The passage that contains the search terms.
     pub passage: Passage,
     /// BM25 score; larger is better.
     pub score: f64,

@@ -48,7 +48,7 @@ pub enum RunEvent {
         stage: String,
         model: String,
         text: String,
-        /// The reasoning block that has just been completed, in the vendor's form.
+        /// The completed reasoning block in the vendor's form; `None` while it is still being streamed.
         #[serde(skip_serializing_if = "Option::is_none")]
         item: Option<Value>,
     },
@@ -57,16 +57,16 @@ pub enum RunEvent {
         stage: String,
         model: String,
         usage: Usage,
-        /// `None` if the price is unknown.
+        /// Cost of the call; `None` if the price is unknown.
         cost_usd: Option<MicroDollars>,
         latency_ms: u64,
         time_to_first_token_ms: Option<u64>,
         cached: bool,
         finish_reason: Finish,
-        /// Requested parameters that the model does not accept.
+        /// Requested parameters that were left out because the model does not accept them.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         dropped_parameters: Vec<String>,
-        /// The planned model, when it failed and a fallback answered.
+        /// The planned model, if it failed and a fallback answered in its place.
         #[serde(skip_serializing_if = "Option::is_none")]
         fallback_for: Option<String>,
     },
@@ -130,7 +130,7 @@ pub struct RunEstimate {
     pub cost_usd: Option<MicroDollars>,
 }
 
-/// Totals of a finished run.
+/// The duration, usage, and cost of a finished run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RunTotals {
     /// Wall-clock time from the first call to the last answer, in ms.
@@ -143,7 +143,7 @@ pub struct RunTotals {
     pub cost_incomplete: bool,
     /// Number of successful calls.
     pub answered: u32,
-    /// Number of failed calls.
+    /// Number of failed calls, including those replaced by a fallback, but not those that a user stopped.
     pub failed: u32,
     /// Whether every answer came from the cache.
     pub cached: bool,
@@ -180,13 +180,13 @@ impl RunEvent {
 pub enum StreamDelta<'a> {
     /// Text of the answer.
     Text(Cow<'a, str>),
-    /// Reasoning of a member; `item` is a complete block in the vendor's form.
+    /// Reasoning of a member; the second field is a complete block in the vendor's form.
     Reasoning(Cow<'a, str>, Option<Cow<'a, Value>>),
     /// A line about the panel's progress.
     Progress(String),
     /// A member starts, or starts over.
     Restart,
-    /// The last event.
+    /// The last event of the stream.
     End,
 }
 

@@ -58,7 +58,8 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Spreadsheets evaluate a cell that starts like a formula; a leading quote makes it text (OWASP, "CSV Injection").
+// Spreadsheets evaluate a cell that starts like a formula. A leading quote makes it text (OWASP, "CSV
+// Injection").
 /// Formats a CSV cell: quoted if necessary, and never interpreted as a formula.
 pub fn csv_cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
@@ -138,7 +139,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Writes the final answer's citations and skips those of the members' answers.
+// Writes the citations of the final answer. Those of the members' answers are left out.
 fn write_citations(out: &mut String, citations: &Citations) {
     let answer_citations = || citations.items.iter().filter(|item| item.member.is_none());
     if answer_citations().next().is_none() {

@@ -40,7 +40,7 @@ pub struct Point {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UniquePoint {
-    /// The member.
+    /// Letter that labels the member; `None` if the judge named none.
     pub letter: Option<char>,
     /// The point, in the judge's words.
     pub point: String,
@@ -52,7 +52,7 @@ pub struct UniquePoint {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Side {
-    /// The members.
+    /// Letters that label the members on this side.
     #[serde(rename = "letters")]
     pub member_letters: BTreeSet<char>,
     /// The members' words, verbatim.
@@ -65,7 +65,7 @@ pub struct Side {
 pub struct Contradiction {
     /// The point, in the judge's words.
     pub point: String,
-    /// The members with their words.
+    /// The positions of the members on this point.
     pub sides: Vec<Side>,
     /// Always empty.
     pub reviewers: BTreeSet<char>,
@@ -97,8 +97,8 @@ pub struct Findings {
     pub evidence: EvidenceMap,
 }
 
-/// Findings as stored by this or an older version. Claims about meaning from older versions were based on word
-/// overlap and are dropped.
+/// Findings as stored by this or an older version. In older versions, statements about meaning were based on
+/// word overlap, so they are dropped.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
@@ -121,8 +121,8 @@ impl From<StoredFindings> for Findings {
     }
 }
 
-// Returns the members that assert the claim and those that deny it, with the words of the first of each; if no one
-// denies it, each member separately.
+// Returns the two sides of a contradiction: the members that assert the claim and those that deny it, each
+// with the words of its first member. If no one denies the claim, each member is a side of its own.
 fn contradiction_sides(evidence: &EvidenceMap, contradiction: &ClaimContradiction) -> Vec<Side> {
     let stance = |letter: char| {
         let mut stances = evidence.claims[contradiction.claim].stances.iter();
@@ -211,14 +211,14 @@ impl Findings {
         }
     }
 
-    /// Adds the run's own notes.
+    /// Adds the notes that were made during the run.
     pub fn with_notes(mut self, totals: &RunTotals) -> Self {
         self.notes.clone_from(&totals.notes);
         self.degraded.clone_from(&totals.degraded);
         self
     }
 
-    /// Adds the wall-clock duration of each stage, in ms, by name.
+    /// Adds the wall-clock duration of each stage, in ms, given by the stages' names.
     pub fn with_durations(mut self, durations: &[(String, u64)]) -> Self {
         for stage in &mut self.stages {
             let duration = durations.iter().find(|(name, _)| *name == stage.stage);

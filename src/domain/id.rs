@@ -1,4 +1,4 @@
-//! Identifiers: a kind and a ULID, such as `analysis_01JD…`. Sortable by creation time.
+//! Identifiers made of a kind and a ULID, such as `analysis_01JD…`. They can be sorted by creation time.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub fn ulid(now: Timestamp, random: u128) -> String {
     Ulid::from_parts(now.millis().max(0) as u64, random).to_string()
 }
 
-/// Whether the text is a ULID as we write it; the library also reads lowercase.
+/// Whether the text is a ULID in the form that Quire writes; the library also accepts lowercase.
 fn is_ulid(text: &str) -> bool {
     Ulid::from_string(text).is_ok_and(|ulid| ulid.array_to_str(&mut [0; ulid::ULID_LEN]) == text)
 }
@@ -64,33 +64,33 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An account.
+    /// Identifies an account.
     UserId = "user";
-    /// A signed-in browser or program.
+    /// Identifies a signed-in browser or program.
     SessionId = "session";
-    /// An API key (not the key itself).
+    /// Identifies an API key, without being the key itself.
     KeyId = "key";
-    /// An uploaded document.
+    /// Identifies an uploaded document.
     DocumentId = "document";
-    /// One run of a pattern by a panel.
+    /// Identifies one run of a pattern by a panel.
     AnalysisId = "analysis";
-    /// A provider added at run time.
+    /// Identifies a provider added at run time.
     ProviderId = "provider";
-    /// A recipe.
+    /// Identifies a recipe.
     RecipeId = "recipe";
-    /// An experiment.
+    /// Identifies an experiment.
     ExperimentId = "experiment";
-    /// A chunked upload in progress.
+    /// Identifies a chunked upload in progress.
     UploadId = "upload";
-    /// A conversation: a tree of analyses.
+    /// Identifies a conversation, which is a tree of analyses.
     ThreadId = "thread";
-    /// A project: threads with common instructions and documents.
+    /// Identifies a project: threads with common instructions and documents.
     ProjectId = "project";
 }
 
 impl ThreadId {
-    /// Returns the ID of the thread that an analysis begins: the same ULID, so that it is the same whenever it is
-    /// derived.
+    /// Returns the ID of the thread that an analysis begins. It uses the same ULID, so that it can be derived
+    /// at any time.
     pub fn from_first_analysis(analysis: &AnalysisId) -> Self {
         let ulid = analysis.as_str().trim_start_matches("analysis_");
         Self(format!("thread_{ulid}"))

@@ -11,18 +11,18 @@ const SMALL_TEXT_BYTES: usize = 256 << 10;
 
 /// Bytes per value in an array or object, including its share of the container's spare capacity.
 const VALUE_BYTES: usize = 64;
-/// Bytes per entry of an object, in addition to `VALUE_BYTES`: nodes other than the root may be filled with only 5 of 11
-/// entries.
+/// Bytes per entry of an object, in addition to `VALUE_BYTES`. They allow for B-tree nodes that hold only 5 of 11
+/// possible entries.
 const ENTRY_BYTES: usize = 96;
-/// Minimum bytes of a non-empty array.
+/// Minimum memory of a non-empty array, in bytes.
 const ARRAY_BYTES: usize = 128;
-/// Minimum bytes of a non-empty object: a B-tree node with capacity for eleven entries.
+/// Minimum memory of a non-empty object, in bytes: a B-tree node with capacity for eleven entries.
 const OBJECT_BYTES: usize = 700;
 
-/// Returns an upper bound on the memory in bytes that a JSON text takes as a `serde_json::Value`. One pass, no
-/// allocation; the result is meaningless for text that is not JSON.
+/// Returns an upper bound on the memory in bytes that a JSON text takes as a `serde_json::Value`. Makes one
+/// pass without allocating. The result is meaningless for text that is not JSON.
 pub fn estimated_memory(text: &[u8]) -> usize {
-    // String contents are stored unchanged.
+    // The contents of strings are stored unchanged, so they need as much memory as text.
     let mut bytes = text.len().saturating_add(VALUE_BYTES);
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -56,7 +56,7 @@ pub fn is_affordable(text: &[u8]) -> bool {
 /// Parses an external JSON text.
 ///
 /// # Errors
-/// Fails when the text is not JSON or would take more than `MAX_MEMORY` bytes.
+/// Returns an error if the text is not JSON or would take more than `MAX_MEMORY` bytes.
 pub fn parse(text: &str) -> serde_json::Result<Value> {
     if !is_affordable(text.as_bytes()) {
         return Err(serde::de::Error::custom("it contains too many values"));
@@ -104,10 +104,10 @@ mod tests {
         let bomb = format!("[{}0]", "{\"\":0},".repeat(1 << 20));
         assert!(estimated_memory(bomb.as_bytes()) > 80 * bomb.len());
         assert!(parse(&bomb).is_err());
-        // Same length, but one string.
+        // A text of the same length that is a single string needs little memory.
         let text = format!("[\"{}\"]", "{\\\"\\\":0},".repeat(1 << 20));
         assert!(parse(&text).is_ok());
-        // A large list of embeddings.
+        // A large list of embedding values is accepted.
         let numbers = format!("[{}0]", "0.0123456,".repeat(800_000));
         assert!(parse(&numbers).is_ok());
     }

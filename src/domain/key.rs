@@ -1,11 +1,11 @@
-//! Permissions of an API key: scopes, models, and spending limits. Performs no lookups.
+//! Permissions of an API key: scopes, models, and spending limits. Only the rules; reads nothing from the store.
 
 use serde::{Deserialize, Serialize};
 
 use super::id::KeyId;
 use super::money::MicroDollars;
 
-/// Formats the number of deleted API keys as a sentence, without the period.
+/// Returns a sentence, without the period, that reports the number of deleted API keys.
 pub fn keys_deleted(count: usize) -> String {
     match count {
         1 => "1 API key is deleted".to_owned(),
@@ -31,7 +31,7 @@ pub enum KeyScope {
     Export,
 }
 
-/// Paths of the documents API; half of them come from the predecessor.
+/// Paths of the documents API. Half of them are aliases for clients of Quire's predecessor.
 const DOCUMENT_PATHS: &[&str] = &[
     "/api/documents",
     "/api/search",
@@ -104,9 +104,9 @@ impl KeyScope {
 pub struct KeyLimits {
     /// Permitted model IDs, or ID prefixes followed by `*`; empty permits all models.
     pub models: Vec<String>,
-    /// Maximum cost per UTC day.
+    /// Maximum cost per UTC day; `None` for no limit.
     pub daily_budget: Option<MicroDollars>,
-    /// Maximum total cost.
+    /// Maximum total cost; `None` for no limit.
     pub total_budget: Option<MicroDollars>,
 }
 
@@ -129,11 +129,11 @@ impl KeyLimits {
 /// The API key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedKey {
-    /// ID of the key.
+    /// ID of the key, which unlike the key itself is not secret.
     pub id: KeyId,
     /// Scopes of the key; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
-    /// Whether the key has limits.
+    /// Whether the key has limits, which must then be loaded.
     pub has_limits: bool,
 }
 

@@ -9,7 +9,7 @@ use super::money::Price;
 pub struct Model {
     /// Full ID, `provider/name`.
     pub id: String,
-    /// Display name.
+    /// Name shown to users.
     pub name: String,
     /// Provider: the part of the ID before the first slash.
     pub provider: String,
@@ -30,7 +30,7 @@ pub struct Model {
     /// Whether the model accepts images; `None` if unknown.
     #[serde(default)]
     pub vision: Option<bool>,
-    /// Support for structured output.
+    /// How the model can be made to give structured output.
     #[serde(default)]
     pub structured: Structured,
     /// How the model's reasoning is controlled.
@@ -57,7 +57,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Whether the model is known not to accept images. Unknown models are tried.
+    /// Whether the model is known not to accept images. A model about which this is unknown is tried.
     pub fn rejects_images(&self) -> bool {
         self.vision == Some(false)
     }
@@ -73,10 +73,10 @@ impl Model {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Thinking {
-    /// Unknown: uses the default of the provider's API format.
+    /// Unknown; the default of the provider's API format is used.
     #[default]
     Unknown,
-    /// No reasoning, or no control over it.
+    /// The model does not reason, or its reasoning cannot be controlled.
     Fixed,
     /// By effort level: `reasoning_effort`, `reasoning.effort`.
     Effort,
@@ -94,8 +94,8 @@ pub enum Thinking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Structured {
-    /// The provider enforces the schema. Also tried for unknown models; a model that rejects the field is
-    /// prompted from then on.
+    /// The provider enforces the schema. Also tried for unknown models. From then on, a model that rejects
+    /// the field is prompted instead.
     #[default]
     Native,
     /// By a forced tool call.
@@ -108,7 +108,7 @@ pub enum Structured {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
-    /// Available.
+    /// The model can be called.
     Ready,
     /// The model's provider has no key.
     NeedsKey,

@@ -1,4 +1,4 @@
-//! Money in micro-dollars. Saturating integer arithmetic, so that sums are exact.
+//! Money in micro-dollars. Uses saturating integer arithmetic, so sums are exact unless they overflow.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ impl MicroDollars {
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6
     }
-    /// Converts from dollars, rounding up so that a cost is never understated. `None` if negative, not finite,
-    /// or above 1e9.
+    /// Converts from dollars, rounding up so that a cost is never understated. `None` if the amount is
+    /// negative, not finite, or above 1e9 dollars.
     pub fn from_dollars(dollars: f64) -> Option<Self> {
         (dollars.is_finite() && (0.0..=1e9).contains(&dollars))
             .then(|| Self((dollars * 1e6).ceil() as i64))

@@ -22,8 +22,8 @@ pub const ERROR_RATE: f64 = 0.05;
 /// Minimum win rate of a panel that counts as a relevant difference, 0 to 1.
 pub const MIN_WIN_RATE: f64 = 0.6;
 
-/// Upper bound of the search for the number of votes needed; larger than realistic, and enough for the
-/// hardest rate.
+/// Upper bound of the search for the number of votes needed. Larger than any realistic number of votes, and
+/// enough even for the win rate that needs the most.
 const MAX_VOTES: f64 = 10_000.0;
 
 /// Counts of blind votes.
@@ -33,19 +33,19 @@ pub struct VoteTally {
     pub wins: u64,
     /// Votes for neither.
     pub ties: u64,
-    /// Votes for the single draft.
+    /// Votes for the single-model draft.
     pub losses: u64,
 }
 
-/// Preference of a blind vote.
+/// Which answer a blind vote prefers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
     /// The panel's answer.
     Panel,
-    /// The single draft.
+    /// The single-model draft.
     Single,
-    /// Neither.
+    /// Neither is better.
     Tie,
 }
 
@@ -66,7 +66,7 @@ impl Preference {
     }
 }
 
-/// Conclusion from the votes.
+/// What can be concluded from the votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PanelVerdict {
@@ -80,12 +80,12 @@ pub enum PanelVerdict {
     Unknown,
 }
 
-/// Evaluation of a tally.
+/// The evaluation of blind votes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PanelJudgment {
     /// The votes that the judgment is based on.
     pub tally: VoteTally,
-    /// Conclusion.
+    /// What can be concluded from the votes.
     pub verdict: PanelVerdict,
     /// Win rate, with ties as half wins, 0 to 1; `None` without votes.
     pub win_rate: Option<f64>,
@@ -102,12 +102,12 @@ impl VoteTally {
         self.wins + self.ties + self.losses
     }
 
-    /// Evaluates the votes as the only question.
+    /// Evaluates the votes as the answer to a single question, without a correction.
     pub fn judge(self) -> PanelJudgment {
         self.judge_with(several::MultiplicityCorrection::UNCORRECTED)
     }
 
-    /// Evaluates the votes as one of several questions.
+    /// Evaluates the votes as one of several questions that are looked at together, with a stricter threshold.
     pub fn judge_with(self, stricter: several::MultiplicityCorrection) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);
@@ -143,8 +143,8 @@ fn verdict(
     }
 }
 
-/// Returns the number of further votes needed for a verdict at the current rates. Without votes: the minimum, if all
-/// agree.
+/// Returns the number of further votes needed for a verdict at the current rates. Without votes, returns the
+/// number needed if all of them agree.
 fn votes_needed(
     wins: f64,
     ties: f64,

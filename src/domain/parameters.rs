@@ -46,10 +46,10 @@ pub const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhig
 /// lower limit rejects the call itself.
 const MAX_STOPS: usize = 64;
 
-/// One glossary entry.
+/// The description of one parameter.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct GlossaryEntry {
-    /// Field name.
+    /// Name of the parameter's field.
     pub name: &'static str,
     /// JSON type.
     #[serde(rename = "type")]
@@ -60,9 +60,9 @@ pub struct GlossaryEntry {
     /// Largest value, for numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
-    /// Effect of omitting it, as text.
+    /// What happens if the parameter is omitted, as text.
     pub default: &'static str,
-    /// Description.
+    /// What the parameter does, as text.
     pub meaning: &'static str,
 }
 
@@ -159,16 +159,16 @@ pub const GLOSSARY: &[GlossaryEntry] = &[
     ),
 ];
 
-/// A parameter out of range, with the permitted values.
+/// A parameter that is out of range, with its permitted values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutOfRange {
-    /// Field name.
+    /// Name of the parameter's field.
     pub name: &'static str,
-    /// Permitted values.
+    /// The permitted values, as text.
     pub message: String,
 }
 
-/// Name, purpose, and values of a preset.
+/// Name and purpose of a preset, and a function that returns its values.
 pub type Preset = (&'static str, &'static str, fn() -> Parameters);
 
 /// Named presets for users who do not want to set numbers.

@@ -30,10 +30,10 @@ impl WeakPassword {
     }
 }
 
-/// Returns the form in which a password is hashed and compared (NFC): keyboards encode the same letter in
-/// different ways.
+/// Returns the form (NFC) in which a password is hashed and compared, because keyboards encode the same
+/// letter in different ways.
 pub fn normalize(password: &str) -> String {
-    // Longer passwords never match; truncating them bounds the work.
+    // Longer passwords never match anyway; truncating them limits the work.
     let end = password.floor_char_boundary(4 * MAX_BYTES);
     password[..end].nfc().collect()
 }
@@ -85,7 +85,7 @@ const COMMON_PASSWORDS: &[&str] = &[
     "chouchou", "motdepasse", "contrasena", "hola", "amor", "teamo", "tequiero", "senha", "parola",
 ];
 
-/// Sequences of characters that are typed in this order or backward.
+/// Sequences of characters; a password that consists of part of one, in either direction, is too weak.
 const KEYBOARD_RUNS: &[&str] = &[
     "01234567890",
     "abcdefghijklmnopqrstuvwxyz",
@@ -104,7 +104,8 @@ fn is_common(password: &str) -> bool {
     if distinct.len() < 4 || is_keyboard_run(&lower) || is_repeated(&letters) {
         return true;
     }
-    // A year, digits, or punctuation at the ends, or `@` for `a`, does not make a password harder to guess.
+    // Remove digits and punctuation from the ends, because adding a year or the like does not make a password
+    // harder to guess.
     let word = lower.trim_end_matches(|c: char| !c.is_alphabetic());
     [word, word.trim_start_matches(|c: char| !c.is_alphabetic())]
         .iter()
@@ -160,7 +161,7 @@ mod tests {
             ("lkjhgfdsa", Err(WeakPassword::Common)),
             ("11111111", Err(WeakPassword::Common)),
             ("ab12ab12ab12", Err(WeakPassword::Common)),
-            // Only length counts: there are no composition rules.
+            // These are accepted because only length counts: there are no composition rules.
             ("correct horse battery staple", Ok(())),
             ("unrelatedwordsonly", Ok(())),
             ("72904183365", Ok(())),

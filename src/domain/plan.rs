@@ -15,7 +15,7 @@ use super::standing::MemberStanding;
 use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
 
-/// Cache policy.
+/// How the answer cache is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CacheUse {
@@ -28,21 +28,21 @@ pub enum CacheUse {
     Refresh,
 }
 
-/// Arrangement of a pattern's stages.
+/// How a pattern arranges its calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arrangement {
-    /// Members in every stage, the synthesizer in the last.
+    /// All members take part in every stage except the last, which is the synthesizer's.
     #[default]
     Staged,
-    /// One model, sampled several times, followed by a synthesis.
+    /// One model is sampled several times, and a synthesis follows.
     #[serde(rename = "self")]
     Own,
-    /// Closed questions: answers are normalized and counted.
+    /// Members answer a closed question; their answers are normalized and counted.
     Vote,
-    /// Two drafts; a synthesis only if they disagree.
+    /// Two members draft an answer; a synthesis follows only if the drafts disagree.
     Cascade,
-    /// One model.
+    /// One model answers alone.
     Single,
 }
 
@@ -76,11 +76,11 @@ pub enum Depth {
 /// regardless of later changes to patterns and settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Pattern ID.
+    /// ID of the pattern that the run follows.
     pub pattern: String,
-    /// The question to answer.
+    /// The question that the panel answers.
     pub question: String,
-    /// The panel; a member's index gives its letter.
+    /// The panel. A member's index determines the letter that labels its texts.
     pub members: Vec<Member>,
     /// The synthesizer, which writes the final answer.
     #[serde(rename = "synthesiser", alias = "synthesizer")]
@@ -104,16 +104,16 @@ pub struct Plan {
     /// The reader of each part, with the other members as fallbacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<Member>,
-    /// Nonce in the fence around the sources, unknown to the documents' authors.
+    /// Random text in the fence around the sources, which the documents' authors cannot know.
     pub nonce: String,
     /// Random seed of the shuffles.
     pub seed: u64,
-    /// Cache policy.
+    /// Whether answers are read from and written to the cache.
     pub cache: CacheUse,
-    /// Maximum age in seconds of a stored answer that may be reused.
+    /// Maximum age in seconds of a stored answer that may be reused; `None` for no limit of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,
-    /// Budget: no stage starts once this much has been spent.
+    /// Budget of the run: no stage starts once this much has been spent; `None` for no limit.
     pub budget: Option<MicroDollars>,
     /// Images shown to members with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -124,25 +124,26 @@ pub struct Plan {
     /// Required output format of the answer; `None` for free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Arrangement of the stages.
+    /// How the stages are arranged.
     #[serde(default)]
     pub arrangement: Arrangement,
-    /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. `None`: never compared.
+    /// Skips the remaining stages if the first answers agree at least this much, 0 to 1; `None` if they are
+    /// not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
     /// The calls that compare the answers with each other and with the documents.
     #[serde(default, skip_serializing_if = "EvidencePlan::is_absent")]
     pub evidence: EvidencePlan,
-    /// Canary in the fence around the documents; an honest answer never contains it.
+    /// Canary text in the fence around the documents. An answer contains it only if it obeys an injected instruction.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub canary: String,
     /// Notes for readers of the result that are known before the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// The conversation, including the question as its last turn; empty for a standalone question.
+    /// The conversation, with the question as its last turn; empty for a standalone question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
-    /// Tokens of earlier turns shown to each model, by model ID; an unlisted model sees all.
+    /// Number of tokens of earlier turns shown to each model, by model ID. A model without an entry sees all turns.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[serde(rename = "rooms")]
     pub history_budgets: BTreeMap<String, u64>,
@@ -174,17 +175,17 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EvidenceMode {
-    /// Only if a model that can judge writes the synthesis, and the budget allows it.
+    /// Compare only if the model that writes the synthesis can judge, and if the budget allows it.
     #[default]
     Auto,
-    /// If any model of the run can judge.
+    /// Compare if any model of the run can judge.
     On,
-    /// Never.
+    /// Never compare.
     Off,
 }
 
 impl EvidenceMode {
-    /// Parses a name: `auto`, `on`, or `disabled`.
+    /// Parses the name used in requests and settings: `auto`, `on`, or `off`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "auto" => Some(Self::Auto),
@@ -273,7 +274,7 @@ pub struct PlanImage {
     pub document: DocumentId,
     /// File name of the document.
     pub name: String,
-    /// Media type; for a page, known only when fetched.
+    /// Media type. For an image page, it is known only once the page has been fetched.
     pub content_type: String,
     /// Page number of an image page; 0 if the whole document is an image.
     #[serde(default, skip_serializing_if = "is_first")]
@@ -292,10 +293,10 @@ pub struct Member {
     /// Fallback models in order; empty unless an administrator configured them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<Member>,
-    /// Sample index among members of the same model, from 0.
+    /// Sample index, from 0, among the members with the same model.
     #[serde(default, skip_serializing_if = "is_first")]
     pub sample: u32,
-    /// Index of the member's passages: 0 for the plan's `sources`, n for `readings[n - 1]`.
+    /// Which passages the member reads: 0 for the plan's `sources`, n for `readings[n - 1]`.
     #[serde(default, skip_serializing_if = "is_first")]
     pub reads: u32,
 }
@@ -376,7 +377,8 @@ pub fn model_of(name: &str) -> &str {
 }
 
 impl Member {
-    /// Returns the name in events and results: the model ID, with a sample number from the second sample on.
+    /// Returns the member's name in events and results: the model ID, followed by a sample number from the
+    /// second sample on.
     pub fn name(&self) -> String {
         match self.sample {
             0 => self.model.clone(),
@@ -385,11 +387,11 @@ impl Member {
     }
 }
 
-/// Participants of a stage.
+/// Who takes part in a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StageRole {
-    /// Every member without a failure so far.
+    /// All members whose calls have not failed so far.
     Members,
     /// The synthesizer only.
     #[serde(rename = "synthesiser", alias = "synthesizer")]
@@ -403,10 +405,10 @@ pub enum StageRole {
 pub struct Stage {
     /// `initial`, `meta`, `hyper`, or `ultra`.
     pub name: String,
-    /// Participants.
+    /// Who takes part in the stage.
     #[serde(rename = "who")]
     pub role: StageRole,
-    /// Task of the participants.
+    /// What the participants are asked to do.
     pub task: Task,
     /// Prompt template with placeholders; see `prompt.rs`.
     pub prompt: String,

@@ -16,7 +16,7 @@ pub struct Price {
     /// Dollars per million input tokens served from the provider's prompt cache; the input price if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
-    /// Higher prices for the whole of a call with very long input, if any.
+    /// Higher prices that apply to all tokens of a call with very long input; `None` if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<LongCallPrice>,
 }
@@ -42,24 +42,25 @@ impl Price {
     }
 }
 
-/// Prices of a long call.
+/// The higher prices that some vendors charge for calls with a long input.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LongCallPrice {
-    /// Minimum input tokens (exclusive) of a long call.
+    /// A call is long if it has more than this many input tokens.
     pub over: u64,
-    /// Same as in `Price`.
+    /// Dollars per million input tokens.
     pub input: f64,
-    /// Same as in `Price`.
+    /// Dollars per million output tokens, including reasoning.
     pub output: f64,
-    /// Same as in `Price`.
+    /// Dollars per million input tokens served from the provider's prompt cache; the input price if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
 }
 
-/// Surcharge for writing a token to the prompt cache, as a fraction of the input price: Anthropic's five-minute
-/// cache, the only one that Quire requests (docs.anthropic.com/en/docs/build-with-claude/prompt-caching).
-/// Providers that cache for free report no such tokens.
+/// Surcharge for writing a token to the prompt cache, as a fraction of the input price. This is the surcharge
+/// of Anthropic's five-minute cache, the only one that Quire requests
+/// (docs.anthropic.com/en/docs/build-with-claude/prompt-caching). Providers whose caches have no surcharge
+/// report no such tokens.
 const CACHE_WRITE_SURCHARGE: f64 = 0.25;
 
 impl Price {
@@ -72,7 +73,7 @@ impl Price {
                 Some(long) => (long.input, long.cached_input, long.output),
                 None => (self.input, self.cached_input, self.output),
             };
-        // dollars per million tokens = micro-dollars per token
+        // One dollar per million tokens is one micro-dollar per token.
         let total = fresh as f64 * read
             + usage.stored.min(fresh) as f64 * read * CACHE_WRITE_SURCHARGE
             + cached as f64 * read_again.unwrap_or(read)

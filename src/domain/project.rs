@@ -5,7 +5,7 @@ use super::time::Timestamp;
 
 /// Maximum length of a name in characters.
 pub const MAX_NAME_CHARS: usize = 80;
-/// Maximum length of the instructions in characters: every question of the project pays for them.
+/// Maximum length of the instructions in characters. Every question in the project pays for their tokens.
 pub const MAX_INSTRUCTIONS_CHARS: usize = 8_000;
 /// Maximum number of projects per user.
 pub const MAX_PROJECTS: u64 = 200;
@@ -14,14 +14,14 @@ pub const MAX_PROJECT_DOCUMENTS: usize = 20;
 /// Maximum number of people with whom a project is shared.
 pub const MAX_PEOPLE: usize = 50;
 
-/// A project.
+/// A set of instructions and documents that questions share, and the people who may use it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Project {
-    /// ID of the project.
+    /// ID, which does not change when the project is renamed.
     pub id: ProjectId,
-    /// The creator.
+    /// The user who created the project.
     pub owner: UserId,
-    /// Display name.
+    /// Name given by the owner.
     pub name: String,
     /// Instructions added to every question in the project.
     pub instructions: String,

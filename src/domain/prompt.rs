@@ -1,16 +1,16 @@
-//! Renders prompts from templates with named placeholders, the fence around documents, and the letters that stand
-//! for members in each other's prompts. `pattern` decides which models are called.
+//! Renders prompts from templates with named placeholders, the fence around documents, and the letters that
+//! stand for members in each other's prompts. Which models are called is decided in `pattern`.
 
 use super::analysis::Plan;
 use super::chat::{Brief, Message, MessageRole, Peer, SourcePassage, Task};
 use super::citation;
 use super::statistics::random::Random;
 
-/// Maximum characters of another member's text shown to a reader; the same for all.
+/// Maximum number of characters of another member's text shown to a member; the same for all.
 pub const PEER_BUDGET: usize = 8_000;
 
-/// Builds the system message of every call: the rules, followed by the fenced sources. Identical bytes for every
-/// member and stage of a run, so that providers' prompt caches can serve the prefix.
+/// Builds the system message of every call: the rules, followed by the fenced sources. The result is
+/// identical for every member and stage of a run, so that providers' prompt caches can serve the prefix.
 pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> Message {
     let mut text = String::from(
         "You are one member of a panel that works on a person's question. Be exact and concrete. \
@@ -46,13 +46,13 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
     Message::new(MessageRole::System, text)
 }
 
-/// Suffix for the model that writes the answer when it has tools.
+/// Rules appended for the model that writes the answer if it has tools.
 pub const ACTION_RULES: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
     instead of writing what you have not looked up or done.";
 
-/// Builds the messages of a call to `model`: our rules, the earlier conversation as far as it fits the model, and the
-/// rendered question in place of its last turn. The conversation's own system messages follow our rules; a bare plan
-/// sends only the conversation.
+/// Builds the messages of a call to `model`: Quire's rules, the earlier conversation as far as it fits the
+/// model, and the rendered question in place of the last turn. The conversation's own system messages follow
+/// Quire's rules. A bare plan sends only the conversation.
 pub fn conversation(plan: &Plan, model: &str, rules: Message, question: Message) -> Vec<Message> {
     let Some((last, earlier)) = plan.turns.split_last() else {
         return vec![rules, question];
@@ -103,7 +103,7 @@ fn as_text_message(turn: &Message) -> Message {
     }
 }
 
-/// Values of a template's placeholders at this point of a run.
+/// The values that replace a template's placeholders at one point of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Placeholders<'a> {
     /// `{question}`, and `{sources}`, `{peers}`, and `{reviews}` if the brief has them.
@@ -143,7 +143,8 @@ pub fn user_message(template: &str, placeholders: &Placeholders) -> Message {
         }
     }
     let mut text = lines.join("\n");
-    // Templates for revised texts have no placeholder for critiques that were not used in a revision.
+    // A template made for revised texts has no placeholder for critiques, which must be added if the texts
+    // were not revised.
     if !placeholders.brief.reviews.is_empty() && !template.contains("{reviews}") {
         text.push_str("\n\n");
         text.push_str(&render_critiques(
@@ -167,7 +168,7 @@ fn render_critiques(reviews: &[Peer], nonce: &str) -> String {
     }
 }
 
-/// Valid placeholder names; a pattern with any other is rejected when it is loaded.
+/// Valid placeholder names. A pattern that uses any other is rejected when it is loaded.
 pub const PLACEHOLDER_NAMES: &[&str] = &[
     "question",
     "sources",
@@ -196,7 +197,8 @@ pub fn placeholders_in(template: &str) -> Vec<&str> {
     placeholders
 }
 
-// Single pass: inserted values are not searched for placeholders, so a document or a peer cannot inject one.
+// Makes a single pass: inserted values are not searched for placeholders, so a document or another member
+// cannot inject one.
 fn fill_line(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = line;
@@ -221,8 +223,8 @@ fn fill_line(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     out
 }
 
-// Replaces citation marks inside a document, since they could be mistaken for references to other passages. Notes may
-// contain marks.
+// Replaces citation marks inside a document, because they could be mistaken for references to other passages.
+// Notes on documents may contain marks.
 fn neutralize_marks(source: &SourcePassage, passage: &str) -> String {
     if source.document_id.is_none() {
         return passage.to_owned();
@@ -248,7 +250,7 @@ fn neutralize_marks(source: &SourcePassage, passage: &str) -> String {
     out
 }
 
-// Analyses stored before marks existed use numbers.
+// Returns the mark of a passage. Analyses stored before marks existed use numbers.
 fn mark_of(source: &SourcePassage) -> String {
     match source.mark.is_empty() {
         true => format!("[{}]", source.number),
@@ -289,7 +291,7 @@ pub fn letter(member: usize) -> char {
     (b'A' + (member % 26) as u8) as char
 }
 
-/// Prepares a text for peers: without a self-introduction, cut to `PEER_BUDGET`.
+/// Prepares a text for other members: removes a self-introduction and cuts the text to `PEER_BUDGET`.
 pub fn without_model_names(text: &str) -> String {
     let text = without_introduction(text.trim());
     match text.char_indices().nth(PEER_BUDGET) {

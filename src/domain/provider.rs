@@ -69,7 +69,7 @@ pub struct RequestAdditions {
     pub body: Map<String, Value>,
 }
 
-/// Additions to a provider's requests, for all and for single models.
+/// Additions to a provider's requests: for all of its models and for individual ones.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestExtras {
@@ -79,7 +79,7 @@ pub struct RequestExtras {
     /// Top-level body fields for all models; objects are merged with Quire's own.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub body: Map<String, Value>,
-    /// Additions for single models, by model name at the provider; these override the above.
+    /// Additions for individual models, by the model's name at the provider. They override the fields above.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_settings: BTreeMap<String, RequestAdditions>,
 }
@@ -216,23 +216,23 @@ impl RequestExtras {
 /// A stored provider. Its key is encrypted, so that the database alone does not reveal it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredProvider {
-    /// ID of the provider.
+    /// ID, by which the provider is changed or deleted.
     pub id: ProviderId,
     /// Owner; `None` if it is available to everyone.
     pub user: Option<UserId>,
-    /// Name: the first part of its models' IDs.
+    /// Name of the provider, which is the first part of its models' IDs.
     pub name: String,
     /// API format; empty for the default format of a provider with this name.
     pub kind: String,
     /// Base URL; `None` for a well-known provider at its default URL.
     pub base_url: Option<String>,
-    /// Encrypted key, bound to this provider and URL; empty if it needs none.
+    /// Encrypted key, bound to this provider and URL; empty if the provider needs none.
     pub encrypted_key: String,
-    /// Last characters of the key, to distinguish keys.
+    /// Last characters of the key, by which a user can tell keys apart.
     pub key_suffix: String,
     /// Model names; `None` for all that the provider lists.
     pub models: Option<Vec<String>>,
-    /// Maximum number of concurrent calls, if limited.
+    /// Maximum number of concurrent calls; `None` for no provider-specific limit.
     pub concurrency: Option<usize>,
     /// Creation time.
     pub created: Timestamp,
@@ -241,8 +241,8 @@ pub struct StoredProvider {
 }
 
 impl StoredProvider {
-    /// Returns the associated data of the key's encryption: if the key is moved to another row or URL, it cannot be
-    /// decrypted.
+    /// Returns the associated data for encrypting the key. It binds the key to this row and URL: moved to
+    /// another, the key cannot be decrypted.
     pub fn key_context(&self) -> String {
         let base = self.base_url.as_deref().unwrap_or_default();
         format!("provider {} {} {base}", self.id, self.name)
@@ -259,7 +259,7 @@ pub fn is_name(name: &str) -> bool {
         && !matches!(name, "demo" | "quire")
 }
 
-/// Returns the displayable end of a key: too short to guess the rest from; empty for keys under 16 characters.
+/// Returns the end of a key for display. It is too short to guess the rest from; empty for keys under 16 characters.
 pub fn key_suffix(key: &str) -> String {
     let count = key.chars().count();
     if count < 16 {

@@ -1,5 +1,5 @@
-//! Schedules document processing: fairly between users, and each user's small files first; with more than one
-//! reader, no user can occupy all of them. Pure: waiting and active documents are arguments.
+//! Schedules document processing. Users are treated fairly, and each user's small files come first. With more
+//! than one reader, no user can occupy all of them. Pure: waiting and active documents are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ const OLDEST_FIRST_INTERVAL: u64 = 4;
 pub struct WaitingDocument {
     /// Document ID; IDs sort by upload time.
     pub id: DocumentId,
-    /// Owner.
+    /// The user who uploaded the document. Users take turns.
     pub user: UserId,
     /// File size in bytes.
     pub size: u64,
@@ -30,18 +30,18 @@ pub struct ReadingQueue {
 
 #[derive(Debug, Default)]
 struct ReadingTurn {
-    /// When the user was last served, or first seen: see `ReadingQueue::current_turn`.
+    /// When the user was last served or, before that, first seen. The number comes from `ReadingQueue::current_turn`.
     last_turn: u64,
-    /// Number of the user's documents served.
+    /// Number of this user's documents served so far.
     served: u64,
     /// Number of the user's documents being processed.
     active_documents: usize,
 }
 
 impl ReadingQueue {
-    /// Selects the next document when one of `readers` is free: from the user who occupies the fewest readers,
-    /// then from the one whose last turn was longest ago. `None` if nothing is waiting, or all waiting documents are
-    /// from users who already occupy all readers but one.
+    /// Selects the next document when one of `readers` is free. Prefers the user who occupies the fewest
+    /// readers and, among those, the one whose last turn was longest ago. `None` if nothing is waiting, or if
+    /// every waiting document belongs to a user who already occupies all readers but one.
     pub fn next<'a>(
         &self,
         waiting: &'a [WaitingDocument],
@@ -87,8 +87,8 @@ impl ReadingQueue {
         }
     }
 
-    /// Records the waiting users. New users queue behind those waiting since an earlier turn and before the
-    /// one served last; users who neither wait nor occupy a reader are removed.
+    /// Records the waiting users. New users queue behind those who have been waiting since an earlier turn,
+    /// but ahead of the user served last. Users who neither wait nor occupy a reader are removed.
     pub fn update_waiting(&mut self, waiting: &[WaitingDocument]) {
         let people: BTreeSet<&UserId> = waiting.iter().map(|document| &document.user).collect();
         self.turns_by_user
@@ -105,7 +105,7 @@ impl ReadingQueue {
         }
     }
 
-    // Turns have even numbers; a user who arrives between two gets the odd number below the later one.
+    // Served users get even numbers. A user who arrives between two turns gets the odd number in between.
     fn current_turn(&self) -> u64 {
         (2 * self.count).saturating_sub(1)
     }
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(reading_order(waiting_documents)[..2], [42_991, 16]);
         let waiting_documents = vec![document(1, 1, 30), document(2, 1, 10), document(3, 1, 20)];
         assert_eq!(reading_order(waiting_documents), [10, 20, 30]);
-        // A user's oldest document gets its turn, however large.
+        // A user's oldest document gets its turn, however large it is.
         let waiting_documents = (0..8).map(|n| document(n, 1, 100 - u64::from(n))).collect();
         assert_eq!(
             reading_order(waiting_documents),
@@ -237,7 +237,7 @@ mod tests {
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
             let (mut waiting_documents, mut occupied) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
-            // For each waiting user who could be served, the users served since.
+            // For each waiting user who could be served, the users served since then.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {

@@ -17,7 +17,7 @@ pub const MAX_PROMPT: usize = 20_000;
 /// Inserts the question into a prompt template.
 ///
 /// # Errors
-/// Fails when the template lacks the placeholder or is too long.
+/// Returns an error if the template lacks the placeholder or is too long.
 pub fn fill_prompt(template: &str, question: &str) -> Result<String, &'static str> {
     if !template.contains(QUESTION_PLACEHOLDER) {
         return Err("a prompt needs {{question}} where the question goes");
@@ -28,10 +28,10 @@ pub fn fill_prompt(template: &str, question: &str) -> Result<String, &'static st
     Ok(template.replace(QUESTION_PLACEHOLDER, question))
 }
 
-/// A version of a recipe.
+/// A saved version of a recipe, which supplies the settings that a request omits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// ID of the recipe.
+    /// ID, which all versions of the recipe share.
     pub id: RecipeId,
     /// The user who owns the recipe.
     pub owner: UserId,
@@ -41,7 +41,7 @@ pub struct Recipe {
     pub is_shared: bool,
     /// Version number, from 1.
     pub version: u32,
-    /// Values for the fields that a request omits. `fill_prompt` is a prompt template, or empty.
+    /// Values for the fields that a request omits. Its `prompt` is a template for `fill_prompt`, or empty.
     pub settings: Request,
     /// Creation time of the recipe.
     pub created: Timestamp,
@@ -63,7 +63,7 @@ pub fn parse_reference(text: &str) -> (&str, Option<u32>) {
 /// Validates and trims a recipe name.
 ///
 /// # Errors
-/// Fails when the name is empty, too long, contains `@` or control characters, or looks like an ID.
+/// Returns an error if the name is empty or too long, contains `@` or control characters, or looks like an ID.
 pub fn checked_name(name: &str) -> Result<String, &'static str> {
     let name = name.trim();
     if name.is_empty() {

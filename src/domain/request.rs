@@ -15,7 +15,7 @@ use super::parameters::Parameters;
 use super::plan::{CacheUse, Depth, EvidenceMode, is_first};
 use super::tools::Tools;
 
-/// Pattern of a request that names none.
+/// Pattern used if a request names none.
 pub const DEFAULT_PATTERN: &str = "confidence";
 
 /// The client's fields. The aliases are the predecessor's names.
@@ -25,13 +25,14 @@ pub struct Request {
     /// The question; in a recipe, the template into which it is inserted.
     #[serde(alias = "query", skip_serializing_if = "String::is_empty")]
     pub prompt: String,
-    /// Names of models; full IDs once validated. Empty: the default panel. A model named twice gives two samples.
+    /// Names of models, which validation replaces with full IDs. If empty, the default panel is used. A model
+    /// named twice gives two samples.
     #[serde(alias = "selected_models", skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// Pattern ID.
+    /// ID of the pattern; `DEFAULT_PATTERN` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
-    /// The synthesizer; selected automatically when absent.
+    /// The synthesizer; selected automatically if absent.
     #[serde(alias = "lead_model", skip_serializing_if = "Option::is_none")]
     pub ultra_model: Option<String>,
     /// IDs of the documents to use as context.
@@ -46,19 +47,19 @@ pub struct Request {
     /// Parameters of all members.
     #[serde(alias = "options")]
     pub parameters: Parameters,
-    /// Overrides for single members, by model.
+    /// Overrides of `parameters` for individual members, by model.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_parameters: BTreeMap<String, Parameters>,
-    /// Name of a preset; parameters override it.
+    /// Name of a preset. Values in `parameters` take precedence over it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
     /// Upper limit on the estimated cost of the run, in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_usd: Option<f64>,
-    /// Cache policy.
+    /// How the answer cache is used for this request.
     #[serde(skip_serializing_if = "is_default")]
     pub cache: CacheUse,
-    /// Maximum age of a stored answer that may be reused, in seconds.
+    /// Maximum age in seconds of a stored answer that may be reused; no additional limit if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,
     /// Whether the response is a stream of events.
@@ -70,32 +71,32 @@ pub struct Request {
     /// Required format of the answer, as OpenAI's clients send it: `json_schema`, `json_object`, or `text`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<Value>,
-    /// Topic; votes are counted per topic. The pattern's family when absent.
+    /// Topic under which votes on the result are counted; the pattern's family if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// Name or ID of the recipe that supplies omitted settings. A validated request has none: see
+    /// Name or ID of the recipe that supplies omitted settings. `None` once validated: see
     /// `RunContext::recipe`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipe: Option<String>,
-    /// How much of the pattern runs; `standard` when absent.
+    /// How much of the pattern runs; `standard` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<Depth>,
-    /// Skip the remaining stages when the first answers agree at least this much, 0 to 1.
+    /// Skip the remaining stages if the first answers agree at least this much, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_agreed: Option<f64>,
-    /// Whether a vote calls a majority first and the rest only if they can change the result; true when absent.
+    /// Whether a vote calls a majority first and the rest only if they can change the result; true if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptive: Option<bool>,
-    /// Number of samples of the one model in the `self` arrangement.
+    /// Number of samples of the single model in the `self` arrangement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
     /// Whether a model compares the answers, and which one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceRequest>,
-    /// Maximum number of document passages; as many as fit when absent.
+    /// Maximum number of document passages; as many as fit if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passages: Option<u32>,
-    /// The analysis that this question follows. A validated request has none: see `RunContext::follows`.
+    /// The analysis that this question follows. `None` once validated: see `RunContext::follows`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follow_up_to: Option<String>,
     /// The thread whose latest turn this question follows; `None` once validated.
@@ -107,14 +108,14 @@ pub struct Request {
     /// The stopped turn to continue; the result is a new turn next to it. `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub continue_of: Option<String>,
-    /// The stopped turn with the drafts from which the answer is written, in a new turn next to it; `None` once
+    /// The stopped turn whose drafts the answer is written from, in a new turn next to it; `None` once
     /// validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write_from: Option<String>,
     /// The project of a new thread; `None` once validated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// Whether a follow-up also uses the documents of the turn that it follows; true when absent.
+    /// Whether a follow-up also uses the documents of the turn that it follows; true if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_documents: Option<bool>,
 }
@@ -126,9 +127,9 @@ pub struct Request {
     expecting = "must be auto, on, off, or an object with mode and model"
 )]
 pub enum EvidenceRequest {
-    /// The mode; the synthesizer judges.
+    /// A mode; the synthesizer judges.
     Mode(EvidenceMode),
-    /// The mode and the judge.
+    /// A mode and a judge.
     Detailed(EvidenceChoice),
 }
 
@@ -136,22 +137,22 @@ pub enum EvidenceRequest {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvidenceChoice {
-    /// Whether and when answers are checked for evidence.
+    /// Whether a model compares the answers, and under which conditions.
     pub mode: EvidenceMode,
-    /// Name of the judging model; the synthesizer when absent.
+    /// Name of the judging model; the synthesizer if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
 
 impl EvidenceRequest {
-    /// Returns whether and when answers are checked for evidence.
+    /// Returns whether a model compares the answers, and under which conditions.
     pub fn mode(&self) -> EvidenceMode {
         match self {
             Self::Mode(mode) => *mode,
             Self::Detailed(choice) => choice.mode,
         }
     }
-    /// Returns the name of the model that judges.
+    /// Returns the name of the judging model; `None` if it is the synthesizer.
     pub fn model(&self) -> Option<&str> {
         match self {
             Self::Mode(_) => None,
@@ -178,7 +179,7 @@ pub const RECIPE_FIELDS: [&str; 14] = [
     "passages",
 ];
 
-/// Canonical names of fields that have an alias.
+/// Aliases of fields, each with the canonical name.
 const FIELD_ALIASES: [(&str, &str); 4] = [
     ("query", "prompt"),
     ("selected_models", "models"),
@@ -199,11 +200,11 @@ pub struct RunContext {
     /// Uninterpreted client fields, passed to the single model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passthrough: Option<Arc<Passthrough>>,
-    /// Whether a program's call was passed through to a single model; such runs are left out of the history.
+    /// Whether an API client's call was passed through to a single model; such runs are left out of the history.
     #[serde(skip_serializing_if = "is_default")]
     #[serde(rename = "passed_on")]
     pub is_passthrough: bool,
-    /// Index of this sample among several answers to one request, from 0.
+    /// Index of this answer among several answers to one request, from 0.
     #[serde(skip_serializing_if = "is_first")]
     pub sample: u32,
     /// The analysis that this one repeats with a change.
@@ -221,10 +222,11 @@ pub struct RunContext {
     /// Whether a client streams the answer over an API that cannot retract text.
     #[serde(skip)]
     pub is_live: bool,
-    /// Models named by a recipe or an earlier analysis, not by the client: a missing one is skipped and reported.
+    /// Models named by a recipe or an earlier analysis rather than by the client. If one of them no longer
+    /// exists, it is skipped and reported.
     #[serde(skip)]
     pub inherited: Vec<String>,
-    /// First answers that already exist, by member name: only the synthesis is left.
+    /// First answers that already exist, by member name. If there are any, only the synthesis is left to write.
     #[serde(skip)]
     pub drafts: Vec<StageAnswer>,
     /// The run's thread; `None` for a run outside the history, or one that begins a new thread.
@@ -271,7 +273,7 @@ impl Request {
         let judge = self.evidence.as_ref().and_then(EvidenceRequest::model);
         models.chain(judge.map(str::to_owned)).collect()
     }
-    /// Supplies omitted settings from `defaults`: those that a recipe can set.
+    /// Fills omitted settings from `defaults`. Only fields that a recipe can set are filled.
     pub fn fill(&mut self, defaults: Self) {
         if self.models.is_empty() {
             self.models = defaults.models;
@@ -292,7 +294,7 @@ impl Request {
         self.budget_usd = self.budget_usd.or(defaults.budget_usd);
         self.passages = self.passages.or(defaults.passages);
     }
-    /// Returns the name of a field that this request sets and a recipe cannot hold.
+    /// Returns the name of a field that this request sets but a recipe cannot contain.
     pub fn field_outside_recipe(&self) -> Option<String> {
         match json!(self) {
             Value::Object(fields) => fields
@@ -302,7 +304,7 @@ impl Request {
             _ => None,
         }
     }
-    /// Returns the request's JSON with these fields replaced, under any of their names; null removes a field.
+    /// Returns the request's JSON with these fields replaced. Aliases are recognized, and null removes a field.
     pub fn merged(&self, changes: Map<String, Value>) -> Value {
         let mut fields = match json!(self) {
             Value::Object(fields) => fields,
@@ -334,7 +336,7 @@ impl RunContext {
 /// Serializes a validated request with its context as the single object that the database and archives hold.
 ///
 /// # Errors
-/// Fails when a value cannot be serialized as JSON.
+/// Returns an error if a value cannot be serialized as JSON.
 pub fn to_stored(request: &Request, context: &RunContext) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct StoredFields<'a> {
@@ -346,7 +348,7 @@ pub fn to_stored(request: &Request, context: &RunContext) -> serde_json::Result<
     serde_json::to_string(&StoredFields { request, context })
 }
 
-/// The object written by `to_stored` or an older version; the last fields are older names.
+/// The object written by `to_stored`, by this or an older version. The last fields have names from older versions.
 #[derive(Debug, Deserialize)]
 pub struct StoredRequest {
     #[serde(flatten)]

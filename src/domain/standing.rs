@@ -1,19 +1,19 @@
-//! Catalog rank and past scores of a panel's members, collected before a run. Fixed in the plan, so that a resumed
-//! run makes the same decisions. Used to break ties and to choose the draft that represents a single model.
+//! Catalog rank and past scores of a panel's members, collected before a run and used to break ties and to
+//! choose the draft that represents a single model. Fixed in the plan, so that a resumed run makes the same decisions.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// Minimum number of cases for a record to count.
+/// Minimum number of cases for a record to be taken into account.
 pub const MIN_CASES: u32 = 10;
 
 /// Past scores of a model in this user's own data.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct StandingRecord {
-    /// Sum of scores from 0 to 1.
+    /// Sum of the scores, each from 0 to 1.
     pub points: f64,
-    /// Number of scores.
+    /// Number of scores that `points` is the sum of.
     pub cases: u32,
 }
 
@@ -25,12 +25,12 @@ pub struct MemberStanding {
     /// The model's own scores in the user's experiments, on the questions that all members have answered there.
     #[serde(default)]
     pub experiments: StandingRecord,
-    /// Blind votes on this model's drafts against the panel: a win is 1, a tie a half.
+    /// Blind votes between this model's drafts and the panel. A win counts as 1, a tie as a half.
     #[serde(default)]
     pub votes: StandingRecord,
 }
 
-/// The basis on which a member was ranked above others.
+/// The criterion by which a member was ranked above others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StandingBasis {
@@ -43,7 +43,7 @@ pub enum StandingBasis {
 }
 
 impl StandingRecord {
-    /// Whether the record has enough cases to count.
+    /// Whether the record has enough cases to be taken into account.
     pub const fn is_enough(self) -> bool {
         self.cases >= MIN_CASES
     }
@@ -54,7 +54,7 @@ impl StandingRecord {
     }
 }
 
-/// The bases, in the order in which they are tried.
+/// The criteria, in the order in which they are tried.
 pub const BASES_BY_PRIORITY: [StandingBasis; 3] = [
     StandingBasis::Experiments,
     StandingBasis::Votes,
@@ -62,7 +62,7 @@ pub const BASES_BY_PRIORITY: [StandingBasis; 3] = [
 ];
 
 impl MemberStanding {
-    /// Returns the member's value on one basis; `None` if its record has too few cases.
+    /// Returns the member's value on one criterion; `None` if its record has too few cases.
     pub fn value_on(&self, basis: StandingBasis) -> Option<f64> {
         let of = |record: StandingRecord| record.is_enough().then(|| record.mean());
         match basis {
@@ -73,8 +73,9 @@ impl MemberStanding {
     }
 }
 
-/// Returns the single best of several groups of members, each represented by its best member, and the basis of the
-/// decision. A basis decides only if every group has a value on it and one value is the highest.
+/// Returns the single best of several groups of members, each represented by its best member, and the
+/// criterion that decided. A criterion decides only if every group has a value on it and one value is higher
+/// than all others.
 pub fn best_group(
     standings: &[MemberStanding],
     groups: &[Vec<usize>],
@@ -95,7 +96,7 @@ pub fn best_group(
     })
 }
 
-/// Returns the best of these members: by record, else by catalog, else the first.
+/// Returns the best of these members: by their records or else by the catalog. If neither decides, returns the first.
 pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<usize> {
     let groups: Vec<Vec<usize>> = members.iter().map(|&member| vec![member]).collect();
     let by_standing = best_group(standings, &groups).map(|(at, _)| members[at]);
@@ -105,7 +106,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
                 .get(member)
                 .map_or(0, |standing| standing.strength)
         };
-        // `max_by_key` would return the last of several equal ones.
+        // Not `max_by_key`, which would return the last of several equal members.
         members
             .iter()
             .copied()
@@ -114,7 +115,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
     })
 }
 
-/// Whether the catalog alone ranks every member differently, so that no tie can remain unbroken.
+/// Whether the catalog alone ranks every member differently, so that every tie can be broken.
 pub fn ranks_all_members(standings: &[MemberStanding]) -> bool {
     let mut strengths: Vec<u32> = standings.iter().map(|standing| standing.strength).collect();
     strengths.sort_unstable();
@@ -144,7 +145,7 @@ mod tests {
                 [standing(9, 5.0, 20), standing(1, 18.0, 20)],
                 Some((1, StandingBasis::Experiments)),
             ),
-            // Nine cases are too few.
+            // The second member's nine cases are too few.
             (
                 [standing(9, 5.0, 20), standing(1, 9.0, 9)],
                 Some((0, StandingBasis::Catalog)),
@@ -154,7 +155,7 @@ mod tests {
                 Some((0, StandingBasis::Catalog)),
             ),
             ([standing(1, 0.0, 0), standing(1, 0.0, 0)], None),
-            // Neither is better: all wrong, or all right, on however many cases.
+            // If all scores are the same, neither is better, however many cases there are.
             ([standing(1, 0.0, 24), standing(1, 0.0, 12)], None),
             ([standing(1, 12.0, 12), standing(1, 24.0, 24)], None),
         ] {

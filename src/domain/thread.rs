@@ -6,9 +6,9 @@ use super::chat::{Message, MessageRole, estimate_tokens};
 pub const MAX_TITLE: usize = 200;
 /// Maximum number of turns in a thread, including branches.
 pub const MAX_TURNS: u64 = 500;
-/// Maximum number of tokens of earlier turns included with a turn, regardless of the members' context windows.
+/// Maximum number of tokens of earlier turns that a turn carries along, regardless of the members' context windows.
 pub const MAX_CARRIED_TOKENS: u64 = 100_000;
-/// Maximum tokens of earlier turns for a member whose context window is unknown.
+/// Maximum number of tokens of earlier turns for a member whose context window is unknown.
 pub const UNKNOWN_WINDOW_BUDGET: u64 = 6_000;
 /// Appended to the answer of a stopped turn.
 pub const STOPPED_NOTE: &str = "\n\n(The answer was stopped here.)";
@@ -19,11 +19,11 @@ pub const NO_ANSWER: &str = "(This question was not answered.)";
 const MAX_DERIVED_TITLE_CHARS: usize = 80;
 /// Maximum length of an answer's first sentence in a list, in characters.
 const SENTENCE_CHARS: usize = 160;
-/// Minimum tokens of a shortened turn; a shorter one says too little to be worth including.
+/// Minimum number of tokens of a shortened turn. A shorter one would say too little to be worth including.
 const MIN_TURN_TOKENS: u64 = 48;
 /// Tokens reserved for the notice about turns that were left out.
 const NOTICE_TOKENS: u64 = 24;
-/// Replaces the middle of a shortened text: the beginning gives the subject, the end the conclusion.
+/// Replaces the middle of a shortened text, because the beginning gives the subject and the end the conclusion.
 const CUT_MARK: &str = "\n[… shortened …]\n";
 
 /// The earlier turns shown to a member.
@@ -49,9 +49,9 @@ impl CarriedTurns {
     }
 }
 
-/// Chooses which earlier turns a member sees, within `room` tokens: the newest first, each whole while it fits;
-/// the first one that does not is shortened, and older ones are omitted with a notice. A turn begins with each
-/// user message.
+/// Chooses which earlier turns a member sees, within `room` tokens: the newest turns are included whole as
+/// long as they fit, the next one is shortened, and older ones are omitted with a notice. Each user message
+/// begins a new turn.
 pub fn carried_turns(earlier: &[Message], room: u64) -> CarriedTurns {
     let turns = split_turns(earlier);
     if tokens_of(earlier) <= room {
@@ -113,7 +113,7 @@ pub fn thread_tokens(turns: &[Message], room: u64) -> u64 {
     system_tokens(turns) + carried_turns(&earlier_messages(turns), room).tokens()
 }
 
-/// Returns the first sentence of an answer in Markdown as plain text, for a list; `None` without one.
+/// Returns the first sentence of an answer in Markdown as plain text, for a list; `None` if there is no sentence.
 pub fn first_sentence(answer: &str) -> Option<String> {
     let mut is_code = false;
     let line = answer.lines().map(str::trim).find(|line| {
@@ -125,7 +125,7 @@ pub fn first_sentence(answer: &str) -> Option<String> {
     let mut plain = String::new();
     let mut rest = line;
     while let Some(sign) = rest.chars().next() {
-        // A citation is left out, such as [D1:p4] or [3].
+        // Citations such as [D1:p4] or [3] are left out.
         if let Some((mark, after)) = rest
             .strip_prefix('[')
             .and_then(|inside| inside.split_once(']'))
@@ -141,7 +141,7 @@ pub fn first_sentence(answer: &str) -> Option<String> {
         if !matches!(sign, '*' | '`') {
             plain.push(sign);
         }
-        // "8.5" and "e.g. this" are not ends of sentences.
+        // The periods of "8.5" and "e.g. this" do not end a sentence.
         let is_new = rest.trim_start_matches('*').starts_with(' ');
         let next = rest.trim_start_matches(['*', ' ']).chars().next();
         let ends = is_new && next.is_none_or(|next| !next.is_lowercase());
@@ -204,7 +204,7 @@ fn tokens_of(messages: &[Message]) -> u64 {
     messages.iter().map(Message::tokens).sum()
 }
 
-// Shortens only the long messages, which share the space that the short ones leave.
+// Shortens only the long messages of a turn; they share the space that the short ones leave.
 fn shorten_turn(turn: &[Message], room: u64) -> Vec<Message> {
     let mut order: Vec<usize> = (0..turn.len()).collect();
     order.sort_by_key(|&at| turn[at].tokens());
@@ -237,7 +237,7 @@ fn cut_middle(text: &str, tokens: u64) -> String {
         0,
     );
     let tail = position_within(text.char_indices().rev(), room / 3, text.len());
-    // At a word boundary, unless there is none nearby.
+    // Cut at a word boundary, unless there is none nearby.
     let head = text[..head]
         .rfind(char::is_whitespace)
         .filter(|at| *at > head / 2)
@@ -253,7 +253,7 @@ fn cut_middle(text: &str, tokens: u64) -> String {
     )
 }
 
-// Returns the last position reached within `room` quarters of a token.
+// Returns the last position that can be reached with `room` quarter tokens.
 fn position_within(
     positions: impl Iterator<Item = (usize, char)>,
     room: u64,
@@ -271,7 +271,7 @@ fn position_within(
     reached
 }
 
-/// Returns the quarters of a token that a character counts as, matching `estimate_tokens`.
+/// Returns the number of quarter tokens that a character counts as, in agreement with `estimate_tokens`.
 fn quarter_tokens(character: char) -> u64 {
     if character.is_ascii() { 1 } else { 4 }
 }
@@ -393,7 +393,7 @@ mod tests {
             prop_assert!(carried_thread.tokens() <= room, "{} of {room}", carried_thread.tokens());
             let included_turns = carried_thread.messages.len() / 2;
             prop_assert_eq!(included_turns + carried_thread.omitted, turns.len());
-            // All kept turns except the oldest are whole, and they are the newest.
+            // All included turns except the oldest must be whole, and they must be the newest.
             let full_messages = included_turns.saturating_sub(1) * 2;
             prop_assert_eq!(
                 &carried_thread.messages[carried_thread.messages.len() - full_messages..],

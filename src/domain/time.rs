@@ -61,7 +61,7 @@ impl Sub<Duration> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // humantime covers 1970 to 9999; nothing Quire stores is outside this range.
+        // The `humantime` crate covers the years 1970 to 9999, and Quire stores no times outside this range.
         let millis = self.0.clamp(0, 253_402_300_799_999) as u64;
         humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(millis)).fmt(f)
     }

@@ -21,7 +21,7 @@ impl Rate {
             per_minute: number,
         }
     }
-    /// Returns the share of one of several servers, at least 1, so that all together keep the rate.
+    /// Returns one server's share of the rate, so that several servers together keep it. The share is at least 1.
     pub const fn shared_by(self, servers: u32) -> Self {
         let servers = if servers == 0 { 1 } else { servers };
         Self {
@@ -39,10 +39,10 @@ impl Rate {
     }
 }
 
-/// Level units per token, chosen so that exactly `per_minute` units refill each millisecond.
+/// Number of units per token, chosen so that exactly `per_minute` units are refilled each millisecond.
 const UNITS_PER_TOKEN: u64 = 60_000;
 
-/// Token bucket of one caller.
+/// Token bucket of one caller. The level is counted in units, which are fractions of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenBucket {
     level: u64,
@@ -58,7 +58,7 @@ impl TokenBucket {
         }
     }
 
-    /// Creates a bucket with this level, in units, whose time is kept elsewhere.
+    /// Creates a bucket with this level, in units. Its time of the last refill is kept elsewhere.
     pub fn at_level(level: u64) -> Self {
         Self {
             level,
@@ -69,7 +69,7 @@ impl TokenBucket {
     /// Takes one token.
     ///
     /// # Errors
-    /// Returns the time until the next token is available when the bucket is empty.
+    /// If the bucket is empty, returns the time until the next token is available.
     pub fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
         self.refill_until(rate, now);
         if self.level < UNITS_PER_TOKEN {
@@ -111,7 +111,7 @@ impl TokenBucket {
         self.updated_at
     }
 
-    /// Refills by elapsed time. When the clock moves backward, the level is unchanged and counting restarts
+    /// Refills by elapsed time. If the clock moves backward, the level stays the same and counting restarts
     /// from the new time.
     fn refill_until(&mut self, rate: Rate, now: Timestamp) {
         let passed = u64::try_from(now.since(self.updated_at).as_millis()).unwrap_or(u64::MAX);
@@ -149,7 +149,7 @@ mod tests {
             (400, Err(ms(600))),
             (1000, Ok(())),
             (1000, Err(ms(1000))),
-            // When the clock moves backward, the level stays the same.
+            // If the clock moves backward, the level stays the same.
             (0, Err(ms(1000))),
             (1000, Ok(())),
             (i64::MAX, Ok(())),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
 
-/// Token usage as reported by the provider.
+/// Token usage of one or more calls, reported by the provider or estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Input tokens, including cached ones.
@@ -17,7 +17,7 @@ pub struct Usage {
     /// The part of `output` used for reasoning.
     #[serde(default)]
     pub reasoning: u64,
-    /// The part of `input` written to the provider's prompt cache, where that has a separate price.
+    /// The part of `input` written to the provider's prompt cache; 0 if writing to it has no price of its own.
     #[serde(default, skip_serializing_if = "is_none")]
     pub stored: u64,
     /// Whether the counts are estimated because the provider reported none.
@@ -36,7 +36,7 @@ impl Usage {
     fn charged_cost(&self, other: &Usage) -> Option<MicroDollars> {
         match (self.charged, other.charged) {
             (Some(one), Some(two)) => Some(one.saturating_add(two)),
-            // A charge for one part does not cover the whole unless the other part is empty.
+            // A charge for one of the two does not cover the sum unless the other is empty.
             (Some(one), None) if other.input + other.output == 0 => Some(one),
             (None, Some(two)) if self.input + self.output == 0 => Some(two),
             _ => None,
@@ -57,8 +57,8 @@ impl Usage {
     }
 }
 
-/// Estimates the tokens of a text without a provider's count: four ASCII characters per token, and one token per
-/// other character, for scripts that tokenize worse.
+/// Estimates the tokens of a text without a provider's count: four ASCII characters per token, and one token
+/// per other character, because other scripts take more tokens.
 pub fn estimate_tokens(text: &str) -> u64 {
     let (mut ascii, mut other) = (0u64, 0u64);
     for character in text.chars() {

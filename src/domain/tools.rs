@@ -12,7 +12,7 @@ pub const MAX_TOOLS: usize = 128;
 /// A function that a model may call.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Tool {
-    /// Tool name: letters, digits, `_`, and `-`.
+    /// Name of the tool: letters, digits, `_`, and `-`.
     pub name: String,
     /// Description, from the client.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -28,7 +28,7 @@ pub struct Tool {
     pub cache_control: Option<Value>,
 }
 
-/// Tool choice.
+/// Which tools the model may or must call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolChoice {
@@ -48,7 +48,7 @@ pub enum ToolChoice {
 pub struct Tools {
     /// Tools in the client's order.
     pub list: Vec<Tool>,
-    /// Tool choice.
+    /// Which tools the model may or must call.
     #[serde(default)]
     pub choice: ToolChoice,
     /// Whether several tools may be called at once; `None` if the client did not specify it.
@@ -73,11 +73,11 @@ impl Tools {
 pub struct ToolCall {
     /// ID that links the call to its result; unique within a conversation.
     pub id: String,
-    /// Name of the tool.
+    /// Name of the tool to call.
     pub name: String,
     /// Arguments: a JSON object as text, as the model wrote it.
     pub arguments: String,
-    /// Opaque provider data that must be returned along with the call.
+    /// Opaque provider data that must be sent back with the call; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
 }

@@ -7,7 +7,7 @@ use super::id::{KeyId, SessionId, UserId};
 use super::key::{KeyLimits, KeyScope, PresentedKey};
 use super::time::Timestamp;
 
-/// Role of an account.
+/// What an account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -16,7 +16,7 @@ pub enum Role {
     /// Access to the user's own data.
     User,
     /// A visitor of the offline demo without an account: a few documents and threads, deleted after a day.
-    // No request can assign this role.
+    // No request can assign this role to an account.
     #[serde(skip_deserializing)]
     Guest,
 }
@@ -44,7 +44,7 @@ impl Role {
 /// A stored account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// ID of the account.
+    /// ID, which never changes, unlike the email address.
     pub id: UserId,
     /// Email address in lowercase; unique.
     pub email: String,
@@ -52,22 +52,22 @@ pub struct User {
     pub name: String,
     /// Password hash as a PHC string, with the algorithm and its parameters.
     pub password_hash: String,
-    /// Whether the account is a user or an administrator.
+    /// What the account may do.
     pub role: Role,
     /// Whether the account is disabled: it cannot be used, but its data is kept.
     pub disabled: bool,
     /// Creation time.
     pub created: Timestamp,
-    /// Last sign-in.
+    /// Time of the last sign-in; `None` if the user has never signed in.
     pub last_login: Option<Timestamp>,
 }
 
-/// A signed-in browser or program. The same row is kept through all rotations of its refresh token.
+/// A signed-in browser or program. The same row is kept through all renewals of its refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// ID; `sid` in the JWT.
+    /// ID of the session, which is the `sid` claim of its access tokens.
     pub id: SessionId,
-    /// Owner.
+    /// The account that signed in.
     pub user: UserId,
     /// SHA-256 of the current refresh token.
     pub refresh_hash: [u8; 32],
@@ -77,7 +77,8 @@ pub struct Session {
     pub created: Timestamp,
     /// Expiry of the refresh token.
     pub expires_at: Timestamp,
-    /// When the session was ended by logout, token reuse, or a password change.
+    /// When the session was ended by signing out, by reuse of an old refresh token, or by a password change;
+    /// `None` while it is valid.
     pub revoked_at: Option<Timestamp>,
     /// User agent of the client, cut to 200 characters.
     pub client: String,
@@ -86,15 +87,15 @@ pub struct Session {
 /// An API key. The key itself is not stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// ID of the key.
+    /// ID, which unlike the key itself is not secret.
     pub id: KeyId,
-    /// Owner.
+    /// The user on whose behalf the key acts.
     pub user: UserId,
     /// Name given by the owner.
     pub name: String,
-    /// First characters of the key, to recognize it.
+    /// First characters of the key, by which its owner recognizes it.
     pub prefix: String,
-    /// SHA-256 of the key.
+    /// SHA-256 of the key, by which a presented key is verified.
     pub hash: [u8; 32],
     /// Scopes; empty means `KeyScope::DEFAULT`.
     pub scopes: Vec<KeyScope>,
@@ -102,7 +103,7 @@ pub struct ApiKey {
     pub limits: KeyLimits,
     /// Creation time.
     pub created: Timestamp,
-    /// Last use, to the minute.
+    /// Last use, to the minute; `None` if the key has not been used.
     pub last_used: Option<Timestamp>,
     /// Expiry; `None` for a key that is valid until deleted.
     pub expires_at: Option<Timestamp>,
@@ -111,9 +112,9 @@ pub struct ApiKey {
 /// The authenticated caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Account ID.
+    /// The account that sent the request.
     pub user: UserId,
-    /// Role of the account.
+    /// What the account may do.
     pub role: Role,
     /// The session, if the credential was a session (cookie or JWT).
     pub session: Option<SessionId>,
@@ -122,7 +123,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Creates the caller for actions the server takes on a user's behalf.
+    /// Creates a caller for actions that the server takes on a user's behalf.
     pub fn for_user(user: UserId, role: Role) -> Self {
         Self {
             user,
@@ -138,9 +139,10 @@ impl Caller {
 pub struct Email(String);
 
 impl Email {
-    /// Trims, normalizes (NFC), lowercases, and validates an address. Normalization is needed because keyboards
-    /// encode the same letter in different ways, even in international domains. Checks the shape that every
-    /// deliverable address has, not all of RFC 5322: the only real test of an address is to send an email to it.
+    /// Trims, normalizes (NFC), lowercases, and validates an address. Normalization is needed because
+    /// keyboards encode the same letter in different ways, even in international domains. Checks only the
+    /// shape that every deliverable address has rather than all of RFC 5322, because the only real test of an
+    /// address is to send an email to it.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 1_024 {
             return None;
@@ -201,7 +203,7 @@ mod tests {
         ] {
             assert!(Email::parse(bad).is_none(), "{bad}");
         }
-        // The same letter as one code point and as two.
+        // The same letter as one code point and as two gives the same address.
         assert_eq!(
             Email::parse("ju\u{308}rgen@mu\u{308}nchen.de"),
             Email::parse("j\u{fc}rgen@m\u{fc}nchen.de")

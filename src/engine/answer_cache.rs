@@ -1,5 +1,5 @@
-//! Answer cache for identical calls. The key covers everything that could change the answer, and the owner, so that no
-//! one receives an answer that someone else paid for or that they must not see.
+//! Answer cache for identical calls. The key covers everything that could change the answer, and also the
+//! owner, so that no one receives an answer that another user paid for or that they must not see.
 
 mod key_fields;
 mod single_flight;
@@ -18,7 +18,7 @@ use crate::store::{Reader, cached_answers};
 pub use key_fields::{CacheMiss, CanonicalFields};
 pub(super) use single_flight::{FlightRole, LeaderGuard, SingleFlight};
 
-/// Cache limits.
+/// Lifetime, size, and scope of the answer cache.
 #[derive(Debug, Clone)]
 pub struct CacheLimits {
     /// How long an answer can be reused; zero turns the cache off.
@@ -37,7 +37,7 @@ pub(super) struct AnswerCache {
     bytes_since_check: AtomicU64,
 }
 
-/// Divisor of the size limit: the total size is checked each time a sixteenth of the limit has been added.
+/// The total size is checked each time this fraction of the size limit (one sixteenth) has been added.
 const SIZE_CHECK_DIVISOR: u64 = 16;
 
 impl AnswerCache {
@@ -60,7 +60,7 @@ impl AnswerCache {
     }
 }
 
-/// Cache key of a call.
+/// Identifies a call in the cache.
 #[derive(Debug, Clone)]
 pub(super) struct CacheKey {
     /// The owner, and a SHA-256 hash over all fields.

@@ -11,7 +11,7 @@ use super::{Engine, EngineShared};
 /// How long a waiting job sleeps before it checks again without a notification.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Counts a job while it runs. Dropped on panic too.
+/// Decrements the number of active jobs when dropped, and therefore even if the job panics.
 struct JobCounter(Arc<EngineShared>);
 
 impl Drop for JobCounter {
@@ -22,8 +22,8 @@ impl Drop for JobCounter {
 }
 
 impl Engine {
-    /// Spawns a job. A stopping engine waits for it; the job ends when its next run is refused or left for the
-    /// next start.
+    /// Spawns a job. A stopping engine waits for it. The job ends once its next run is refused or is left for
+    /// the next start.
     pub fn spawn_job(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
         let count = JobCounter(self.shared.clone());

@@ -23,14 +23,14 @@ use unlimited::UnlimitedUsers;
 #[derive(Debug, Clone, Default)]
 pub struct RunTerms {
     prices: BTreeMap<String, Price>,
-    /// The run's budget, in micro-dollars.
+    /// The run's own budget; `None` for no limit.
     budget: Option<MicroDollars>,
     /// The amount spent before the last restart.
     spent_before: MicroDollars,
 }
 
 impl RunTerms {
-    /// Collects the terms of a plan, and the cost of the calls already made.
+    /// Collects the prices and the budget of a plan, and the cost of the calls already made.
     pub fn from_plan(plan: &Plan, answers: &[StageAnswer]) -> Self {
         let planned = plan.members.iter().chain([&plan.synthesizer]);
         let planned = planned.chain(plan.evidence.members());
@@ -65,7 +65,7 @@ pub struct BudgetStanding {
 }
 
 impl BudgetStanding {
-    // Reads limits and spent amounts. What is reserved must have been read before.
+    // Reads a user's limits and spent amounts. The reserved amounts must be read before this.
     fn read(
         db: &Reader,
         user: &UserId,
@@ -102,10 +102,10 @@ pub(super) struct ReservationLedger {
     /// Default limits of users who have none of their own.
     limits: UserLimits,
     reserved_by_user: Mutex<HashMap<UserId, UsageAmount>>,
-    /// The same reservations, for the other servers of the database.
+    /// The same reservations, as stored for other servers on the database.
     shared_reservations: Arc<SharedReservations>,
-    /// Held from reading the amount spent until the reservation has been made, so that two runs are not granted the
-    /// same money.
+    /// Held from reading the spent amount until the reservation has been made, so that two runs are not
+    /// granted the same money.
     grant_lock: tokio::sync::Mutex<()>,
     unlimited: UnlimitedUsers,
 }
@@ -127,8 +127,8 @@ impl ReservationLedger {
     /// # Errors
     /// Returns an error if the store cannot be read.
     pub async fn status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
-        // Read before the store: an amount released in between has already been stored, so it may be counted twice but
-        // is never missed.
+        // Read this before the store: an amount released in between has already been stored, so it may be
+        // counted twice, but is never missed.
         let reserved_amount = self.lock_reserved().get(user).copied().unwrap_or_default();
         let (id, default) = (user.clone(), self.limits);
         let boot = self.store.membership().map(Membership::boot);
@@ -171,7 +171,7 @@ impl ReservationLedger {
         unpriced: Option<&str>,
     ) -> Result<bool, String> {
         let unread = |_| "the budgets could not be read".to_owned();
-        // Users without limits need not queue for the lock.
+        // Users without limits need not wait for the lock.
         if self.is_unlimited(user).await.map_err(unread)? {
             return Ok(false);
         }
@@ -209,7 +209,7 @@ impl ReservationLedger {
         }
     }
 
-    /// Returns the number of users with reservations.
+    /// Returns the number of users who hold reservations.
     #[cfg(test)]
     pub fn holder_count(&self) -> usize {
         self.lock_reserved().len()
@@ -258,7 +258,7 @@ impl Drop for ReservedAmount {
     }
 }
 
-/// The reservations of a run. Released on drop.
+/// The reservations of a run's calls. Released on drop.
 pub(super) struct BudgetReservation {
     ledger: Arc<ReservationLedger>,
     user: Option<UserId>,
@@ -267,7 +267,7 @@ pub(super) struct BudgetReservation {
     open_calls: BTreeMap<CallId, ReservedCall>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
-    /// Reservations for calls that have ended but have not been stored yet.
+    /// Reserved for calls that have ended but whose usage has not been stored yet.
     unstored_amount: UsageAmount,
 }
 
@@ -279,7 +279,7 @@ struct ReservedCall {
     cost: MicroDollars,
     /// Number of reserved output tokens.
     output: u64,
-    /// Whether a budget applies to the call.
+    /// Whether any budget applies to the call.
     is_bound: bool,
 }
 
@@ -292,7 +292,7 @@ pub trait KeyFunds: Send + Sync {
     fn extend(&self, cost: MicroDollars) -> FundsAnswer<'_>;
 }
 
-/// The answer to a request for more funds: the reason, if there are none.
+/// The result of a request for more funds; the error is the reason if there are none.
 pub type FundsAnswer<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 impl BudgetReservation {
@@ -308,14 +308,14 @@ impl BudgetReservation {
         }
     }
 
-    /// Adds the budget of an API key.
+    /// Adds the budget of an API key, from which calls must be paid too.
     pub fn with_key(mut self, key: Option<Box<dyn KeyFunds>>) -> Self {
         self.key = key;
         self
     }
 
-    /// Reserves the maximum usage of these calls; each call comes with whether the user's own provider key pays for it.
-    /// Calls that have ended must be stored first.
+    /// Reserves the maximum usage of these calls. The flag of each call is whether the user's own provider
+    /// key pays for it. The usage of calls that have ended must be stored first.
     ///
     /// # Errors
     /// Returns the reason if a budget has no room, or if a dollar budget applies and a price is unknown.
@@ -378,7 +378,7 @@ impl BudgetReservation {
         self.reserve(&[(more, own_key)]).await
     }
 
-    /// Ends a call, with its actual cost.
+    /// Ends a call, whose actual cost is now known.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent_amount = self.spent_amount.saturating_add(cost);
         if let Some(closed_call) = self.open_calls.remove(&call) {
@@ -386,17 +386,17 @@ impl BudgetReservation {
         }
     }
 
-    /// Returns whether any ended calls have not been stored yet.
+    /// Returns whether the usage of any ended call has not been stored yet.
     pub fn is_waiting(&self) -> bool {
         self.unstored_amount != UsageAmount::default()
     }
 
-    /// Returns whether anything is reserved in a budget.
+    /// Returns whether an API key's budget or an unstored call still holds a reservation.
     pub fn holds_budget(&self) -> bool {
         self.key.is_some() || self.is_waiting()
     }
 
-    /// Releases the reservations of ended calls once they have been stored.
+    /// Releases the reservations of ended calls, whose usage has been stored.
     pub fn release_stored(&mut self) {
         let over = std::mem::take(&mut self.unstored_amount);
         if let Some(user) = &self.user {

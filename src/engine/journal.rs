@@ -1,5 +1,5 @@
-//! Stores a run's events before publishing them, so that an event that a client has seen still exists after a crash,
-//! under the same number. Deltas are merged before they are written.
+//! Stores a run's events before publishing them, so that every event that a client has seen still exists
+//! after a crash, under the same number. Deltas are merged before they are written.
 
 mod delta_merge;
 mod findings;
@@ -46,7 +46,7 @@ pub(super) struct Journal {
     charges: Vec<CallCharge>,
     cacheable: Vec<AnswerToCache>,
     hits: Vec<CacheHit>,
-    /// Size limit to enforce with the next write, in bytes, if a cache check is due.
+    /// Size limit of the answer cache, in bytes, to enforce with the next write; `None` if no check is due.
     purge: Option<u64>,
     is_started: bool,
     /// When the run's first event arrived.
@@ -57,13 +57,14 @@ pub(super) struct Journal {
     /// Stage durations in ms, by name.
     durations: Vec<(String, u64)>,
     is_awaited: bool,
-    /// Set if the database is on a server, which others may use too.
+    /// The lease under which this server runs the analysis; `None` if the database is embedded.
     lease: Option<RunLease>,
-    /// Set for a relayed call, whose events are not stored.
+    /// The audience of a relayed call, whose events are not stored; `None` for an analysis.
     relay: Option<RelayAudience>,
-    /// Unstored batches: the one being written and, for an awaited run, those that failed.
+    /// Batches not stored yet: the one being written and, for an awaited run, those whose writing failed.
     pending_batches: Vec<Arc<JournalBatch>>,
-    /// Number of the first of them of which it is unknown whether they were stored.
+    /// Number of batches at the beginning of `pending_batches` that may have been stored: their commits had
+    /// unknown outcomes.
     uncertain_batches: usize,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
@@ -109,18 +110,18 @@ impl Journal {
         Self { is_awaited, ..self }
     }
 
-    /// Stores nothing unless the run still has this lease.
+    /// Sets the lease that the run must still hold whenever something is stored.
     pub fn with_lease(self, lease: Option<RunLease>) -> Self {
         Self { lease, ..self }
     }
 
-    /// Returns whether everything up to the last flush has been stored. The usage of a relayed call is recorded when
-    /// the call ends.
+    /// Returns whether everything up to the last flush has been stored. False for a relayed call with
+    /// charges, because its usage is recorded only when the call ends.
     pub fn is_stored(&self) -> bool {
         self.pending_batches.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
 
-    /// Returns the data of a finished run that is not in the store.
+    /// Returns the results of a finished run that are missing from the store.
     pub fn unstored_run(&self) -> Option<UnstoredResults> {
         let last = self.pending_batches.last()?;
         let outcome_findings = last
@@ -154,7 +155,7 @@ impl Journal {
         if self.relay.is_none() {
             self.note_open_text(&event);
         }
-        // Merge only with directly preceding text, because a restarted member begins a new text.
+        // Merge only with text that directly precedes, because a restarted member begins a new text.
         let mergeable = self
             .events
             .iter_mut()
@@ -186,7 +187,7 @@ impl Journal {
         }
     }
 
-    /// Returns whether a text has started since the last flush and readers should see it without delay.
+    /// Returns whether a text has started since the last flush, so that readers should see it without delay.
     pub fn is_urgent(&self) -> bool {
         self.is_urgent
     }
@@ -195,7 +196,7 @@ impl Journal {
         self.answers.push(answer);
     }
 
-    /// Adds charges, which are stored in the same transaction as the results of their calls.
+    /// Adds charges, to be stored in the same transaction as the results of their calls.
     pub fn charge(&mut self, charges: Vec<CallCharge>) {
         partial_bills::add_partial_bills(&mut self.answers, &charges);
         self.charges.extend(charges);
@@ -213,13 +214,14 @@ impl Journal {
         }
     }
 
-    /// Adds an answer to the cache with the next write. Callers that wait for the answer are woken after that.
+    /// Queues an answer for the cache; it is added with the next write. Callers that wait for the answer are
+    /// woken after that.
     pub fn cache_answer(&mut self, keeping: AnswerToCache, purge: Option<u64>) {
         self.cacheable.push(keeping);
         self.purge = purge.or(self.purge);
     }
 
-    /// Records a cache hit.
+    /// Records a cache hit, to be stored with the next write.
     pub fn record_hit(&mut self, key: String, cached: &cached_answers::CachedAnswer) {
         let usage = &cached.answer.usage;
         self.hits.push(CacheHit {
@@ -276,7 +278,7 @@ impl Journal {
         }
         self.is_urgent = false;
         let ends = outcome.is_some();
-        // Callers that wait for the same call continue after this attempt, whether or not it succeeds.
+        // Callers that wait for the same call may continue after this attempt, whether or not it succeeds.
         let _leaders: Vec<LeaderGuard> = (self.cacheable.iter_mut())
             .filter_map(|keeping| keeping.leader.take())
             .collect();
@@ -353,7 +355,7 @@ impl Journal {
     }
 }
 
-/// Pauses between attempts to store a batch; half a minute in total.
+/// Pauses between the attempts to store a batch, about half a minute in total.
 const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
@@ -361,9 +363,9 @@ const RETRY_PAUSES: [Duration; 5] = [
     Duration::from_secs(10),
     Duration::from_secs(15),
 ];
-/// Number of these pauses to use if a connection waits for the run.
+/// How many of these pauses to use if a connection waits for the run.
 const AWAITED_RETRIES: usize = 2;
-/// Interval at which a run that continues unstored tries again to store its events.
+/// Interval at which a run that continues without being stored tries again to store its events.
 const UNSTORED_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An answer to add to the cache.
@@ -371,11 +373,11 @@ pub(super) struct AnswerToCache {
     pub key: String,
     pub cached_answer: cached_answers::CachedAnswer,
     pub ttl: Duration,
-    /// Held until the answer is stored; other callers wait for it to be dropped.
+    /// Held until the answer is stored; other callers wait until it is dropped.
     pub leader: Option<LeaderGuard>,
 }
 
-/// A cache hit to record.
+/// A call that the cache answered, which is still to be recorded.
 struct CacheHit {
     key: String,
     model: String,
@@ -393,7 +395,8 @@ pub(super) struct JournalBatch {
     key: Option<KeyId>,
     lease: Option<RunLease>,
     now: Timestamp,
-    /// Set in the first batch of a run. Earlier than `now`, because a short run ends before its first batch is written.
+    /// When the run started; set in its first batch. Earlier than `now`, because a short run ends before its
+    /// first batch is written.
     started_at: Option<Timestamp>,
     events: Vec<PublishedEvent>,
     answers: Vec<StageAnswer>,
@@ -405,12 +408,12 @@ pub(super) struct JournalBatch {
 }
 
 impl JournalBatch {
-    /// The user and the API key whose usage it adds to.
+    /// Returns the user and the API key whose usage this batch adds to.
     pub fn counted_for(&self) -> (Option<&UserId>, Option<&KeyId>) {
         (self.user.as_ref(), self.key.as_ref())
     }
 
-    /// Writes the batch, within the caller's transaction.
+    /// Writes the batch within the caller's transaction.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.

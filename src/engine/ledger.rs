@@ -21,7 +21,7 @@ pub(super) struct CallLedger {
     /// The last call number. Numbers are never reused, because late events of a stopped call must not be attributed to
     /// a later call.
     last_number: u64,
-    // Boxed, because each node of the map has room for eleven entries.
+    // Boxed, because each node of the map allocates room for eleven entries.
     open_calls: BTreeMap<u64, Box<OpenCall>>,
     charges: Vec<CallCharge>,
     stopped_usage: StoppedCallUsage,
@@ -33,17 +33,17 @@ pub(super) struct OpenCall {
     pub model: String,
     /// Cache key, if the answer may be cached.
     pub key: Option<CacheKey>,
-    /// Held while other callers wait for the same call.
+    /// Held as long as other callers may wait for the result of the same call.
     pub leader: Option<LeaderGuard>,
-    /// Dropping it cancels the call. `None` once the call is stopped and the state machine no longer knows it.
+    /// Cancels the call when dropped. `None` once the call has been stopped, after which the state machine ignores it.
     running_call: Option<RunningCall>,
     price: Option<Price>,
     own_key: bool,
     started_at: Timestamp,
-    /// Our own token count, used if no bill arrives.
+    /// Tokens counted by Quire, used if no bill arrives.
     progress: Usage,
     first_token_ms: Option<u64>,
-    /// Number of reserved output tokens, if more must be reserved when they are used up.
+    /// Number of reserved output tokens; `None` if the reservation need not grow with the output.
     reserved_output: Option<u64>,
 }
 
@@ -84,8 +84,8 @@ impl CallLedger {
         open_call.running_call.is_some().then_some(open_call.call)
     }
 
-    /// Returns the additional reservation that a call needs once it exceeds its current one:
-    /// [`OUTPUT_RESERVATION_STEP`] output tokens.
+    /// Returns the additional reservation ([`OUTPUT_RESERVATION_STEP`] output tokens) that a call needs once
+    /// it exceeds its current one; `None` if it does not.
     pub fn needed_reservation(&self, number: u64) -> Option<CallReservation> {
         let open_call = self.open_calls.get(&number)?;
         let is_over = open_call
@@ -126,7 +126,7 @@ impl CallLedger {
         }
     }
 
-    /// Stops a call. Its bill has yet to arrive.
+    /// Stops a call. Its bill will arrive later.
     pub fn stop(&mut self, call: CallId) {
         for open in self
             .open_calls
@@ -137,7 +137,7 @@ impl CallLedger {
         }
     }
 
-    /// Stops all calls.
+    /// Stops all calls that are still running.
     pub fn stop_all(&mut self) {
         for open in self.open_calls.values_mut() {
             drop(open.running_call.take());
@@ -168,7 +168,7 @@ impl CallLedger {
         (!stopped).then_some(*open_call)
     }
 
-    /// Charges calls without a bill based on our own token count, marked as estimated.
+    /// Charges calls without a bill according to Quire's own token count, and marks the charges as estimated.
     pub fn estimate_missing(&mut self, now: Timestamp) {
         for open in std::mem::take(&mut self.open_calls).into_values() {
             let bill = CallBill {
@@ -249,7 +249,7 @@ impl OpenCall {
         }
     }
 
-    /// Sets the handle of the running call.
+    /// Sets the handle that cancels the call when dropped.
     pub fn with_running_call(self, running: RunningCall) -> Self {
         Self {
             running_call: Some(running),
@@ -264,7 +264,7 @@ impl OpenCall {
         }
     }
 
-    /// Requires an additional reservation once this many output tokens have arrived.
+    /// Requires an additional reservation once the call has produced this many output tokens.
     pub fn watch_output(&mut self, tokens: u64) {
         self.reserved_output = Some(tokens);
     }

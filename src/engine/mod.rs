@@ -1,5 +1,5 @@
-//! Drives the domain's state machines: starts their calls, stores the results, and notifies watchers. Contains no
-//! business rules.
+//! Runs the domain's state machines: starts their calls, stores the results, and notifies watchers. Contains
+//! no business rules.
 
 mod answer_cache;
 mod background;
@@ -52,7 +52,7 @@ pub use shared_reservations::SharedReservations;
 use stream_limits::StreamSlots;
 pub use stream_limits::{StreamLimits, StreamPermit};
 
-/// Engine settings.
+/// Limits that the engine enforces.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// Maximum number of concurrent runs; others wait for a slot.
@@ -67,7 +67,8 @@ pub struct EngineSettings {
 
 /// Maximum number of runs that may wait for a slot.
 const MAX_WAITING: usize = 64;
-/// Maximum number of active and waiting runs per user, on all servers; all users without an account count as one.
+/// Maximum number of active and waiting runs per user, on all servers together. All users without an account
+/// count as one.
 const MAX_RUNS_PER_USER: usize = 24;
 
 /// Owns all active runs.
@@ -95,7 +96,7 @@ pub(crate) struct EngineShared {
     jobs: AtomicUsize,
 }
 
-/// Number of most recent cached answers to compare with a call to explain a cache miss.
+/// Number of the most recent cached answers that are compared with a call to explain a cache miss.
 const MAX_COMPARED_ANSWERS: u32 = 500;
 
 fn nearest_entry(
@@ -119,11 +120,11 @@ pub struct RunSpec {
     pub machine: StagedRun,
     /// The API key of the request; usage is counted toward it too.
     pub key: Option<KeyId>,
-    /// The reservation in that key's budget, if it has one.
+    /// The reservation in the key's budget; `None` if the key has no budget.
     pub funds: Option<Box<dyn KeyFunds>>,
     /// Cache mode from the plan.
     pub cache: CacheUse,
-    /// Maximum age of a cached answer.
+    /// Maximum age of a cached answer; `None` for the cache's own limit.
     pub cache_age: Option<Duration>,
     /// Images shown to vision models with every question.
     pub pictures: Vec<Image>,
@@ -135,10 +136,11 @@ pub struct RunSpec {
     pub reusable_answers: Vec<(ModelRequest, Answer)>,
     /// Whether a background job started the run, so that no user is waiting for it.
     pub background: bool,
-    /// Whether a connection waits for the answer. The answer is then delivered even if it cannot be stored; other runs
-    /// stop if they cannot be stored, and are resumed at the next start, or by any server of the database.
+    /// Whether a connection waits for the answer. If so, the answer is delivered even if it cannot be stored.
+    /// Any other run stops if it cannot be stored, and is resumed at the next start or by another server on
+    /// the database.
     pub is_awaited: bool,
-    /// The lease of a resumed run whose database is on a server; a new run gets its own.
+    /// The lease of a resumed run if the database is on a server; a new run is given one when it is stored.
     pub lease: Option<RunLease>,
     /// Set by [`Engine::start_passthrough`]: the run is a relayed call, not an analysis.
     pub relay: Option<RelayAudience>,
@@ -147,7 +149,7 @@ pub struct RunSpec {
 /// Why a run was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RunRefused {
-    /// The queue is full.
+    /// The server has too many active or waiting runs.
     Full,
     /// The user has too many active and waiting runs.
     TooMany,
@@ -158,7 +160,7 @@ pub enum RunRefused {
 /// Why a run was not started.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// The run was refused.
+    /// The run was refused for this reason.
     Refused(RunRefused),
     /// The run could not be stored.
     Store(StoreError),
@@ -208,8 +210,9 @@ impl Engine {
         }
     }
 
-    /// Starts a run: stores it with `insert` and drives it, in a separate task that does not belong to any connection.
-    /// A stored run is always driven and a refused run is never stored, even if the caller goes away.
+    /// Starts a run: stores it with `insert` and executes it, in a separate task that is independent of any
+    /// connection. A stored run is always executed and a refused run is never stored, even if the caller is
+    /// dropped.
     ///
     /// # Errors
     /// Returns [`NotStarted`] if the run is refused or cannot be stored.
@@ -228,8 +231,8 @@ impl Engine {
         }
     }
 
-    /// Resumes a run that was stored before the last restart, or by a server that is gone. The queue limit does not
-    /// apply.
+    /// Resumes a run that was stored before the last restart, or by a server that has stopped. The queue
+    /// limit does not apply.
     pub fn resume(&self, run: RunSpec) -> Finished {
         let channel = Arc::new(RunChannel::new(run.last_event));
         let entry = RunningRun::new(&run, &channel);
@@ -268,13 +271,13 @@ impl Engine {
         // `runs` tracks this task; `drain_runs` waits until its entry is gone.
         tokio::spawn(async move {
             if let Some((insert, stored_sender)) = first {
-                // With a lease, it may wait for another server.
+                // Storing a lease may have to wait for another server, so this write gets a transaction of its own.
                 let stored = match run.lease {
                     None => shared.store.write(insert).await,
                     Some(_) => shared.store.write_alone(insert).await,
                 };
                 let failed = stored.is_err();
-                // The client may have left; its guard then stops the run.
+                // The client may have disconnected, in which case its guard stops the run.
                 let _ = stored_sender.send(stored);
                 if failed {
                     return;
@@ -290,7 +293,7 @@ impl Engine {
             });
             let Some(rest) = rest else {
                 drop(permit);
-                // An asynchronous run has no receiver.
+                // Nobody waits for the outcome of a detached run.
                 let _ = finished_sender.send(outcome);
                 return;
             };
@@ -367,7 +370,7 @@ impl Engine {
         Ok(misses)
     }
 
-    /// Follows a run's events after the given sequence number, starting with stored ones.
+    /// Follows a run's events after the given sequence number: first the stored ones, then new ones.
     pub fn watch(&self, id: AnalysisId, after: u64) -> RunWatch {
         let running = self.shared.runs().get(&id).cloned();
         RunWatch::new(
@@ -409,8 +412,8 @@ impl Engine {
         self.shared.streams.close();
     }
 
-    /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: their stored state is
-    /// kept, and they are resumed at the next start, or by another server of the database.
+    /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: their stored
+    /// state is kept, and they are resumed at the next start or by another server on the database.
     pub async fn drain_runs(&self, limit: Duration) {
         self.wait_for_runs(limit).await;
         self.record_passthrough_usage().await;
@@ -437,7 +440,7 @@ impl Engine {
         for channel in channels {
             channel.checkpoint();
         }
-        // A checkpoint is a single write; the timeout protects against a hanging disk.
+        // A checkpoint is a single write. The timeout guards against a hanging disk.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             loop {
                 let left = self.shared.run_left.notified();

@@ -6,7 +6,7 @@ use crate::domain::findings::Findings;
 use crate::domain::pattern::PatternOutcome;
 use crate::domain::plan::Plan;
 
-/// The outcome of a run.
+/// A finished run, with everything it has produced.
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
     /// Final status and totals.
@@ -19,7 +19,7 @@ pub struct RunOutcome {
     pub unstored: Option<UnstoredResults>,
 }
 
-/// Unstored results of a run.
+/// Results of a run that could not be stored.
 #[derive(Debug, Clone)]
 pub struct UnstoredResults {
     /// Comparison of the run's answers.

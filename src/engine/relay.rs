@@ -1,5 +1,5 @@
-//! Relayed calls: an API client's calls to a single model, driven like runs but never stored as such. Nothing waits for
-//! the database; usage is recorded after the call, in batches.
+//! Relayed calls: an API client's calls to a single model, executed like runs but never stored as such. No
+//! relayed call waits for the database; its usage is recorded after the call, in batches.
 
 use std::sync::Arc;
 
@@ -32,8 +32,8 @@ impl Engine {
         self.shared.streams.take(user, count).await
     }
 
-    /// Starts a relayed call in a separate task. `place` is held until the call has ended. A request with several calls
-    /// holds their slots itself.
+    /// Starts a relayed call in a separate task. `place` holds its slot until the call has ended; `None` if
+    /// the request has several calls and holds their slots itself.
     pub fn start_passthrough(
         &self,
         run: RunSpec,

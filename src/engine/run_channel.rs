@@ -1,6 +1,7 @@
-//! Publishes a run's events to watchers. The store is authoritative; the channel keeps the newest events in memory, so
-//! that a watcher that keeps up never reads the store. There is one channel per run, and one waker per watcher. A
-//! relayed call has one watcher and no store; its channel keeps the events that the watcher has not taken yet.
+//! Publishes a run's events to watchers. The store is authoritative; the channel keeps the newest events in
+//! memory, so that a watcher that keeps up never reads the store. There is one channel per run, and one waker
+//! per watcher. The events of a relayed call are not stored, and it has a single watcher, so its channel
+//! keeps the events that the watcher has not taken yet.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,21 +15,21 @@ use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{NoticeWatch, StoreError};
 
-/// Maximum size of a channel's events, in bytes; watchers that are further behind read from the store.
+/// Maximum size of the events kept in a channel, in bytes. Watchers that are further behind read from the store.
 const MAX_RECENT_BYTES: usize = 128 * 1024;
 /// Maximum number of queued requests to skip a model.
 const MAX_QUEUED_SKIPS: usize = 64;
 /// Number of events read from the store at once.
 const EVENTS_PER_READ: u32 = 200;
-/// Pause between two reads of the events of a run that another server drives, unless that server announces them.
+/// Pause between two reads of the events of a run on another server, unless that server announces its events.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
-/// Maximum delay of an event whose notice was lost.
+/// Maximum delay of an event whose announcement was lost.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An event on its way to watchers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedEvent {
-    /// The event as stored.
+    /// The event in the form in which it is stored.
     pub stored_event: StoredEvent,
     /// The event as created by the engine; `None` if it was read back from the store.
     pub event: Option<RunEvent>,
@@ -43,7 +44,8 @@ impl PublishedEvent {
         }
     }
 
-    // Returns the event's size in memory, in bytes. The text of a stored event is in memory twice.
+    // Returns the event's size in memory, in bytes. The text counts twice: once in the engine's event, and
+    // once in the stored form.
     fn bytes(&self) -> usize {
         let text = match &self.event {
             Some(
@@ -62,23 +64,23 @@ impl PublishedEvent {
     }
 }
 
-/// Audience of a relayed call.
+/// The audience of a relayed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayAudience {
-    /// A single client, which receives the answer as it arrives and applies backpressure to the call.
+    /// A single client, which receives the answer as it arrives and slows the call down if it cannot keep up.
     Watcher,
     /// No one: the answer is returned as a whole.
     NoWatcher,
 }
 
-/// The live channel of a run: events out, commands in.
+/// The live channel of a run, which carries events out and commands in.
 pub(super) struct RunChannel {
     state: Mutex<ChannelState>,
     /// Wakes watchers when there are new events or the run has ended.
     changed: Notify,
     /// Wakes the runner when there is a command.
     command_ready: Notify,
-    /// Notified when another server may continue the run.
+    /// Notified when the run is given up because another server may continue it.
     given_up: Notify,
     /// Wakes the runner of a relayed call when its watcher has taken events.
     events_taken: Notify,
@@ -91,7 +93,7 @@ struct ChannelState {
     last_seq: u64,
     is_over: bool,
     command: Option<RunCommand>,
-    /// Models to skip, queued for the runner; at most [`MAX_QUEUED_SKIPS`].
+    /// Models to skip, until the runner takes them; at most [`MAX_QUEUED_SKIPS`].
     skip_requests: Vec<String>,
 }
 
@@ -104,7 +106,7 @@ pub(super) enum RunCommand {
     SkipModel(String),
     /// Stop permanently, for this reason.
     Cancel(String),
-    /// Store the current state and stop; the run is resumed at the next start, or by any server of the database.
+    /// Store the current state and stop. The run is resumed at the next start, or by any server on the database.
     Checkpoint,
 }
 
@@ -136,12 +138,13 @@ impl RunChannel {
         }
     }
 
-    /// Returns whether the watcher keeps up. Always true for a run, because its watchers can read the store.
+    /// Returns whether the watcher keeps up with the events. Always true for an analysis, because its
+    /// watchers can read from the store.
     pub fn has_room(&self) -> bool {
         !self.is_passthrough || self.lock_state().bytes < MAX_RECENT_BYTES
     }
 
-    /// Waits until the watcher has taken events.
+    /// Waits until the watcher of a relayed call has taken events.
     pub async fn wait_for_room(&self) {
         self.events_taken.notified().await;
     }
@@ -206,20 +209,21 @@ impl RunChannel {
         self.send_command(RunCommand::Checkpoint);
     }
 
-    /// Like `checkpoint`, for a run that another server may continue: see [`Self::given_up`].
+    /// Like `checkpoint`, for a run that another server may continue. Also wakes [`Self::given_up`].
     pub fn give_up(&self) {
         self.checkpoint();
         self.given_up.notify_one();
     }
 
-    /// Waits until the run is given up. The driver does not notice it while it waits for the database.
+    /// Waits until the run is given up. The runner needs this in addition to commands, which it does not read
+    /// while it waits for the database.
     pub async fn given_up(&self) {
         self.given_up.notified().await;
     }
 
     fn send_command(&self, command_value: RunCommand) {
         let mut state = self.lock_state();
-        // Cancel can override a request to finish early; nothing overrides cancel or checkpoint.
+        // A cancel or checkpoint replaces a request to finish early; nothing replaces a cancel or checkpoint.
         if matches!(state.command, None | Some(RunCommand::FinishEarly)) {
             state.command = Some(command_value);
         }
@@ -242,14 +246,14 @@ impl RunChannel {
         let Some(command_value) = state.command.clone() else {
             return state.skip_requests.pop().map(RunCommand::SkipModel);
         };
-        // The run continues after this command, so take it to make room for another one.
+        // The run continues after this command, so take the command to make room for another one.
         if command_value == RunCommand::FinishEarly {
             state.command = None;
         }
         Some(command_value)
     }
 
-    // Returns events after a sequence number, or `TooOld` if memory does not reach back that far.
+    // Returns the events after a sequence number, or `TooOld` if the events in memory do not reach back that far.
     fn events_after(&self, after: u64) -> WatchPosition {
         let mut state = self.lock_state();
         if self.is_passthrough && !state.recent_events.is_empty() {
@@ -290,14 +294,14 @@ enum WatchPosition {
 /// Follows a run from a given event onward.
 pub struct RunWatch {
     shared: Arc<EngineShared>,
-    /// `None` if the run is not driven here.
+    /// `None` if the run is not executed on this server.
     channel: Option<Arc<RunChannel>>,
     id: AnalysisId,
     last_seq: u64,
     has_ended: bool,
-    /// Notices of events from other servers, once the run is not driven here.
+    /// Announcements of events on other servers; set once the run is not executed on this server.
     notices: Option<NoticeWatch>,
-    /// Whether everything stored was read, and another server may store more.
+    /// Whether all stored events have been read and another server may store more.
     is_waiting: bool,
 }
 
@@ -326,37 +330,37 @@ impl RunWatch {
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.has_ended {
             let Some(channel) = self.channel.clone() else {
-                // Boxed, because there may be a thousand watchers, few of which read the store, and each would reserve
-                // the space.
+                // Boxed, because there may be a thousand watchers, of which few read from the store, and an
+                // unboxed future would reserve the space in each.
                 match Box::pin(self.follow_stored()).await? {
                     None => continue,
                     events => return Ok(events),
                 }
             };
-            // Created before checking, so that no change in between is missed.
+            // Create this before checking, so that no change in between is missed.
             let change_signal = channel.changed.notified();
             match channel.events_after(self.last_seq) {
                 WatchPosition::Events(events) => return Ok(self.advance(events)),
                 WatchPosition::TooOld => return Box::pin(self.read_stored()).await,
                 WatchPosition::UpToDate => change_signal.await,
                 WatchPosition::Over if channel.is_passthrough => self.has_ended = true,
-                // Events that the channel lacks (such as an end written through another path) are in the store.
+                // Events that the channel lacks, such as an end that was written by other code, are in the store.
                 WatchPosition::Over => self.channel = None,
             }
         }
         Ok(None)
     }
 
-    /// Reads events of a run that is not driven here, once there may be some. Without any, this is the end, unless another
-    /// server drives the run: then the next attempt waits.
+    /// Reads stored events of a run that is not executed on this server. If there are no new ones, the stream
+    /// is over, unless another server executes the run: in that case, the next attempt waits first.
     async fn follow_stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         let may_continue = !self.shared.store.is_embedded();
-        // Before reading, so that nothing that is stored in between goes unnoticed.
+        // Subscribe before reading, so that no event stored in between goes unnoticed.
         if let (None, Some(membership)) = (&self.notices, self.shared.store.membership()) {
             self.notices = membership.watch_notices();
         }
         if self.is_waiting {
-            // This server may have taken it over.
+            // This server may have taken over the run.
             self.channel = self
                 .shared
                 .runs()
@@ -372,7 +376,7 @@ impl RunWatch {
             }
         }
         let (id, last_seq) = (self.id.clone(), self.last_seq);
-        // Read both in one transaction: if the run is over, all its events are in the store.
+        // Read both in one transaction, so that if the run is over, all its events have been read.
         let (continues, found) = (self.shared.store)
             .read(move |db| {
                 let continues = may_continue && events::may_follow(db, &id)?;
@@ -392,7 +396,7 @@ impl RunWatch {
     async fn wait_for_notice(&mut self) {
         match &mut self.notices {
             Some(notices) if notices.is_live() => {
-                // After the time, the events are read in any case.
+                // On a timeout, read the events nevertheless, because the announcement may have been lost.
                 let _ =
                     tokio::time::timeout(NOTICE_TIMEOUT, notices.wait_for_events(&self.id)).await;
             }
@@ -458,7 +462,7 @@ mod tests {
         assert!(matches!(channel.events_after(2), WatchPosition::UpToDate));
         channel.close();
         assert!(matches!(channel.events_after(2), WatchPosition::Over));
-        // A run's watchers can read the store.
+        // The watchers of an analysis can read from the store, so it always has room.
         let run = RunChannel::new(0);
         run.publish(vec![text_event(1, &"x".repeat(2 * MAX_RECENT_BYTES))]);
         assert!(run.has_room());

@@ -1,4 +1,4 @@
-//! Handles to a started run: one waits for its end, the other cancels it on drop.
+//! Handles to a started run: one to wait for its end, and one that cancels it on drop.
 
 use super::{Engine, RunOutcome};
 use crate::domain::id::AnalysisId;
@@ -7,13 +7,13 @@ use crate::domain::id::AnalysisId;
 pub struct Finished(pub(super) tokio::sync::oneshot::Receiver<Option<Box<RunOutcome>>>);
 
 impl Finished {
-    /// Returns how the run ended; `None` if a shutdown interrupted it and it will resume.
+    /// Returns how the run ended; `None` if a shutdown interrupted it, so that it will be resumed.
     pub async fn wait_for_outcome(self) -> Option<Box<RunOutcome>> {
         self.0.await.ok().flatten()
     }
 }
 
-/// Cancels a run on drop, unless disarmed. For connections that wait for their run.
+/// Cancels a run on drop, unless disarmed. Used by connections that wait for their run.
 pub struct CancelOnDrop {
     engine: Engine,
     id: Option<AnalysisId>,
@@ -36,7 +36,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
-            // A stopping server closes its connections, so the client did not cause this.
+            // A stopping server closes its connections itself, so the client is not to blame.
             let reason = if self.engine.shared.run_slots.is_closed() {
                 "the server stopped while a client was waiting for this analysis"
             } else {

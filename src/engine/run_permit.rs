@@ -1,4 +1,4 @@
-//! A run's entry in the map of running runs.
+//! The entry of a run in the engine's map of active runs.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use super::run_channel::RunChannel;
 use super::stream_limits::StreamPermit;
 use crate::domain::id::AnalysisId;
 
-/// A run's entry in `runs`. It is removed however the run's task ends, even by a panic, so that callers waiting for the
-/// run or for the engine to drain do not wait forever.
+/// Removes a run's entry from `runs` on drop, however the run's task ends, even by a panic. Otherwise,
+/// callers that wait for the run or for the engine to drain could wait forever.
 pub(super) struct RunPermit {
     pub(super) shared: Arc<EngineShared>,
     pub(super) id: AnalysisId,
@@ -20,7 +20,7 @@ impl Drop for RunPermit {
     fn drop(&mut self) {
         self.channel.close();
         let mut runs = self.shared.runs();
-        // A run that was given up and taken over again has a new entry by now.
+        // A run that was given up and taken over again already has a new entry, which must stay.
         let entry = runs.get(&self.id);
         if entry.is_some_and(|entry| Arc::ptr_eq(&entry.channel, &self.channel)) {
             runs.remove(&self.id);

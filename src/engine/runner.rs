@@ -1,5 +1,5 @@
-//! Drives a single run: executes the state machine's outputs and feeds the results back. Ends when the machine ends, or
-//! at a checkpoint.
+//! Executes a single run: carries out the outputs of its state machine and feeds the results back. Ends when
+//! the state machine ends, or at a checkpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,19 +29,19 @@ use crate::llm::CallEvent;
 use crate::log;
 use crate::store::StoreError;
 
-/// How long to batch events before they are written and published: one write covers many deltas, and the delay is still
-/// too short for readers to notice.
+/// How long events are collected before they are written and published. One write then covers many deltas,
+/// and the delay is too short for readers to notice.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
 /// Number of call events to buffer before calls have to wait.
 const MAX_WAITING_EVENTS: usize = 64;
 /// Timeout for the bills of stopped calls; after that, the end of the run is written without them.
 const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a run that was given up may still wait for the database. After that, its calls must have ended, because another
-/// server makes them again.
+/// How long a run that was given up may still wait for the database. After that, its calls must have ended,
+/// because another server repeats them.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// Waits for a slot, then drives the run. Returns `None` if the run is left to be resumed.
+/// Waits for a slot, then executes the run. Returns `None` if the run is left to be resumed later.
 pub(super) async fn run(
     shared: &Arc<EngineShared>,
     run: Box<RunSpec>,
@@ -68,20 +68,20 @@ pub(super) async fn run(
             turn = shared.run_slots.acquire() => break Some(Some(turn.ok()?)),
             wish = channel.next_command() => match wish {
                 RunCommand::Checkpoint => return None,
-                // Run the machine without a slot, because it makes no calls.
+                // A canceled run makes no calls, so it needs no slot.
                 RunCommand::Cancel(_) => break None,
                 RunCommand::FinishEarly => finishes_early = true,
-                // No model has been called yet.
+                // No model has been called yet, so there is none to skip.
                 RunCommand::SkipModel(_) => {}
             },
         }
     };
     if finishes_early {
-        // Repeat the command for the runner.
+        // Pass the command on to the runner.
         channel.request_finish_early();
     }
     let (events, event_receiver) = mpsc::channel(MAX_WAITING_EVENTS);
-    // Boxed, because the future would contain it several times.
+    // Boxed, because the future would otherwise contain several copies of it.
     let driver = Box::new(Driver {
         id: id.clone(),
         shared: shared.clone(),
@@ -109,7 +109,7 @@ pub(super) async fn run(
     });
     let over = tokio::select! {
         over = driver.drive() => over,
-        // Dropping the driver ends its calls.
+        // Dropping the runner ends its calls.
         () = give_up_timeout(channel) => Ok(None),
     };
     log_end(&id, is_relayed, &over);
@@ -123,7 +123,7 @@ async fn give_up_timeout(channel: &RunChannel) {
 
 fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>, StoreError>) {
     match over {
-        // The request's own log line contains all of this.
+        // The log line of the request already contains all of this.
         Ok(_) if is_relayed => {}
         Ok(Some(FinishedRun { outcome: ended, .. })) => log::info(
             "analysis over",
@@ -136,7 +136,7 @@ fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>,
             ],
         ),
         Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
-        // The stored events simply stop: watchers see the end of the stream, and the run is resumed later.
+        // The stored events stop without a final one: watchers see the end of the stream, and the run is resumed later.
         Err(fault) => log::error(
             "analysis could not be stored",
             &[("analysis", id), ("fault", &format!("{fault:?}"))],
@@ -152,7 +152,7 @@ struct Driver {
     machine: StagedRun,
     user: Option<UserId>,
     cache: CacheUse,
-    /// Maximum age of a cached answer.
+    /// Maximum age of a cached answer; `None` for the cache's own limit.
     cache_age: Option<Duration>,
     pictures: Vec<Image>,
     reusable_answers: Vec<(ModelRequest, Answer)>,
@@ -161,10 +161,10 @@ struct Driver {
     ledger: CallLedger,
     events: mpsc::Sender<(u64, CallEvent)>,
     call_events: mpsc::Receiver<(u64, CallEvent)>,
-    /// Calls waiting for another caller's identical call, with their requests.
+    /// Calls that wait for an identical call of another caller, with their requests.
     followed_calls: FollowedCalls,
     cancelled: bool,
-    /// The state machine's clock. Monotonic, so that setting the system clock cannot expire its deadlines.
+    /// The clock of the state machine. Monotonic, so that setting the system clock cannot expire its deadlines.
     stopwatch: Stopwatch,
 }
 
@@ -281,7 +281,7 @@ impl Driver {
     }
 
     async fn reserve(&mut self, calls: Vec<CallReservation>) -> Result<(), StoreError> {
-        // Ended calls then count as spent rather than reserved.
+        // Once stored, ended calls count as spent rather than reserved.
         if self.reservation.is_waiting() {
             self.flush().await?;
         }
@@ -329,7 +329,7 @@ impl Driver {
         let input = match event {
             CallEvent::Delta(delta) => match self.ledger.count_piece(number, &delta, now) {
                 Some(call) => RunInput::Delta(call, delta),
-                // A late event of a stopped call.
+                // This is a late event of a stopped call.
                 None => return None,
             },
             CallEvent::Finished { result, bill } => {
@@ -360,7 +360,7 @@ impl Driver {
         self.ledger.needed_reservation(number)
     }
 
-    // An answer without its own limit continues as long as its budgets have room.
+    // Extends the reservation of an answer without its own limit. If no budget has room for more, the call is cut off.
     async fn extend_reservation(&mut self, number: u64, extension: CallReservation) {
         let own_key = self
             .shared
@@ -402,7 +402,7 @@ enum NextStep {
     Finished(PatternOutcome),
 }
 
-// Adds a readable message to an error, because it is shown beside the model's name.
+// Adds a readable message to an error without one, because the message is shown beside the model's name.
 fn with_default_detail(error: CallError) -> CallError {
     if error.detail.is_empty() {
         return CallError {

@@ -20,13 +20,14 @@ const FINISH_EARLY: &str = "finish_early";
 /// Name of the command that skips the model in its argument.
 const SKIP_MODEL: &str = "skip_model";
 
-/// The stored commands that have been passed to the runs on this server, with the lease that each run had. A command
-/// stays stored until its run ends, so that it is not lost if the run moves to another server and back.
+/// The stored commands that have been passed on to runs on this server, each with the lease that its run had
+/// at the time. A command stays stored until its run ends, so that it is not lost if the run moves to another
+/// server and back.
 #[derive(Default)]
 pub struct DeliveredCommands(BTreeSet<(i64, RunLease)>);
 
 impl DeliveredCommands {
-    /// Forgets all commands except these, and returns those that are new.
+    /// Forgets all commands that are no longer stored, and returns those that are new.
     fn keep_known<'a>(&mut self, commands: &'a [StoredCommand]) -> Vec<&'a StoredCommand> {
         self.0
             .retain(|known| commands.iter().any(|one| key(one) == *known));
@@ -40,7 +41,7 @@ fn key(command: &StoredCommand) -> (i64, RunLease) {
 }
 
 impl Engine {
-    /// Cancels a run that another server drives. Returns false if none does.
+    /// Cancels a run on another server. Returns false if no other server executes it.
     ///
     /// # Errors
     /// Returns an error if the command cannot be stored.
@@ -48,7 +49,7 @@ impl Engine {
         self.send_command(id, CANCEL, why).await
     }
 
-    /// Finishes a run early that another server drives. Returns false if none does.
+    /// Finishes a run on another server early. Returns false if no other server executes it.
     ///
     /// # Errors
     /// Returns an error if the command cannot be stored.
@@ -56,7 +57,7 @@ impl Engine {
         self.send_command(id, FINISH_EARLY, "").await
     }
 
-    /// Skips a model in a run that another server drives. Returns false if none does.
+    /// Skips a model in a run on another server. Returns false if no other server executes it.
     ///
     /// # Errors
     /// Returns an error if the command cannot be stored.
@@ -86,7 +87,7 @@ impl Engine {
         Ok(is_sent)
     }
 
-    /// Passes new commands of other servers on to the runs here. Without runs, reads nothing.
+    /// Passes new commands from other servers on to the runs here. Reads nothing if there are no runs.
     ///
     /// # Errors
     /// Returns an error if the commands cannot be read.
@@ -111,23 +112,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a run is active or waiting here.
+    /// Whether a run is active or waiting on this server.
     pub fn is_running_here(&self, id: &AnalysisId) -> bool {
         self.shared.runs().contains_key(id)
     }
 
-    /// Frees the lease of a run that could not be resumed.
+    /// Frees the lease of a run that could not be resumed, so that any server can try again.
     pub async fn free_lease(&self, id: AnalysisId, lease: RunLease) {
         self.shared.free_lease(id, lease).await;
     }
 
-    /// The reservations that other servers count.
+    /// The budget reservations of this server that other servers take into account.
     pub fn shared_reservations(&self) -> &Arc<SharedReservations> {
         &self.shared.shared_reservations
     }
 
-    /// Stops the runs that other servers are about to take over, because this server could not renew its membership in
-    /// time. A run whose client is waiting continues, because no other server would continue it.
+    /// Stops the runs that other servers are about to take over, because this server could not renew its
+    /// membership in time. A run whose client is waiting is not stopped, because no other server would continue it.
     pub fn give_up_leases(&self) {
         let runs: Vec<_> = self.shared.runs().values().cloned().collect();
         for run in runs {
@@ -138,8 +139,8 @@ impl Engine {
     }
 }
 
-/// Returns the user whose limit a run counts toward: all users without an account count as one, and background runs do
-/// not count.
+/// Returns the user whose limit a run counts toward; empty for a background run, which counts toward none.
+/// All users without an account count as one.
 fn counted_owner(run: &RunSpec) -> String {
     match (run.background, &run.user) {
         (true, _) => String::new(),
@@ -149,7 +150,7 @@ fn counted_owner(run: &RunSpec) -> String {
 }
 
 impl EngineShared {
-    /// Adds the lease to a new run and to its journal.
+    /// Gives a new run a lease, which is stored in the same transaction as the run.
     pub(super) fn with_lease(&self, run: RunSpec, insert: InsertRun) -> (RunSpec, InsertRun) {
         let Some(membership) = self.store.membership() else {
             return (run, insert);
@@ -171,7 +172,7 @@ impl EngineShared {
         let run = id.clone();
         let free = move |db: &Writer| leases::free_lease(db, &run, lease);
         if let Err(fault) = self.store.write(free).await {
-            // If this fails, this server resumes the run at its next check.
+            // If this fails, this server resumes the run itself at its next check.
             let fault = format!("{fault:?}");
             log::warn("lease not freed", &[("analysis", &id), ("fault", &fault)]);
         }
@@ -183,7 +184,7 @@ fn deliver(command: &StoredCommand, channel: &RunChannel) {
         CANCEL => channel.cancel(&command.argument),
         FINISH_EARLY => channel.request_finish_early(),
         SKIP_MODEL => channel.request_skip(&command.argument),
-        // From a newer version.
+        // The command comes from a newer version.
         other => log::warn("unknown command", &[("command", &other)]),
     }
 }

@@ -1,5 +1,6 @@
-//! Records the usage of relayed calls: collects it for a moment and writes it in batches, so that no client waits for
-//! the disk. Until a call is recorded, its maximum cost stays reserved, so that no budget is exceeded in the meantime.
+//! Records the usage of relayed calls. The calls are collected for a moment and written in batches, so that
+//! no client waits for the disk. Until a call is recorded, its maximum cost stays reserved, so that no budget
+//! is exceeded in the meantime.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +16,10 @@ use crate::store::{Store, StoreError, Writer};
 
 /// How long calls are collected before they are written.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(200);
-/// Number of calls that are written without waiting for more.
+/// Number of collected calls at which a batch is written without waiting for more.
 const MAX_BATCH: usize = 256;
-/// Maximum number of unwritten calls before new calls have to wait; a crash would lose this many. Each takes about 8
-/// KB.
+/// Maximum number of unwritten calls before new calls have to wait. A crash would lose the usage of all of
+/// them. Each takes about 8 KB of memory.
 const MAX_BACKLOG: usize = 512;
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ pub(super) struct SettledCall {
     pub batch: Arc<JournalBatch>,
     /// Reservation of the call, released on drop.
     pub reservation: BudgetReservation,
-    /// Held until the answer is in the cache; other callers wait for these to be dropped.
+    /// Held until the answer is in the cache; other callers wait until these guards are dropped.
     pub _leaders: Vec<LeaderGuard>,
     /// When the call ended.
     pub ended_at: Instant,
@@ -51,7 +52,7 @@ pub(super) struct UsageRecorder {
 #[derive(Default)]
 struct SettlementState {
     waiting_calls: Vec<SettledCall>,
-    /// Whether a task is waiting to write.
+    /// Whether a task is already waiting to write.
     is_due: bool,
     /// Whether the last write failed.
     has_failed: bool,
@@ -68,7 +69,7 @@ impl UsageRecorder {
 
     /// Adds a call that has ended.
     pub fn add(self: &Arc<Self>, call: SettledCall) {
-        // The amount still reserved for the call may keep another call out.
+        // While the call is unrecorded, its reservation may prevent other calls, so write soon.
         let holds_budget = call.reservation.holds_budget();
         let (starts, is_enough) = {
             let mut state = self.lock_state();
@@ -86,7 +87,8 @@ impl UsageRecorder {
         }
     }
 
-    // Writes all calls after a pause, in a task. If the task never starts, `Engine::drain_runs` writes them instead.
+    // Writes all queued calls after a pause, in a separate task. If the task never starts,
+    // `Engine::drain_runs` writes them instead.
     fn write_after(self: &Arc<Self>, pause: Duration) {
         let settlement = self.clone();
         tokio::spawn(async move {
@@ -95,8 +97,8 @@ impl UsageRecorder {
         });
     }
 
-    /// Waits until a long backlog has been written. A busy processor may leave the writer too little time, and new
-    /// calls must not take even more of it. While the store fails, calls do not wait.
+    /// Waits until a long backlog has been written. If the processor is busy, the writer may get too little
+    /// time, and new calls must not take even more of it. While the store fails, calls do not wait.
     pub async fn wait_for_backlog(self: &Arc<Self>) {
         let is_long = {
             let state = self.lock_state();
@@ -107,11 +109,11 @@ impl UsageRecorder {
         }
     }
 
-    /// Writes all queued calls in a separate task, so that no calls are lost if the caller goes away.
+    /// Writes all queued calls in a separate task, so that no calls are lost if the caller is dropped.
     pub async fn write_all(self: &Arc<Self>) {
         let settlement = self.clone();
         let writing = tokio::spawn(async move { settlement.write_waiting().await });
-        // This fails only when the runtime stops.
+        // This fails only when the runtime is shutting down.
         let _ = writing.await;
     }
 
@@ -145,7 +147,7 @@ impl UsageRecorder {
     async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
         let mut batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
         if self.store.membership().is_some() {
-            // Two servers that add to the same rows in the same order do not wait for each other in a circle.
+            // A common order prevents deadlocks between servers that update the same rows.
             batches.sort_by(|one, other| one.counted_for().cmp(&other.counted_for()));
         }
         let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
@@ -185,7 +187,7 @@ impl UsageRecorder {
     }
 }
 
-/// Logs that calls may not have been recorded. They are not recorded again: nothing would show that they count twice.
+/// Logs that calls may not have been recorded. They are not recorded again, because they might then be counted twice.
 fn report_unknown(calls: usize) {
     log::error(
         "it is unknown whether calls were recorded",

@@ -1,5 +1,6 @@
-//! Budget reservations of this server, stored as rows that the other servers on the database add up. A row is increased
-//! before its reservation is used and decreased shortly after the release, so that it is never too small.
+//! Budget reservations of this server, stored as rows that other servers on the database add to their own. A
+//! row is increased before its reservation is used, and decreased shortly after the reservation is released,
+//! so that the stored amount is never too small.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use crate::store::{self, Store, StoreError, Writer, reservations as rows};
 
 /// How long releases are collected before the rows are written.
 const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
-/// Pauses before each new attempt to reserve while the database is busy.
+/// Pauses before each new attempt to reserve an amount while the database is busy.
 const BUSY_PAUSES: [Duration; 3] = [
     Duration::from_millis(20),
     Duration::from_millis(50),
@@ -23,7 +24,7 @@ const BUSY_PAUSES: [Duration; 3] = [
 /// Pause after a failed write.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// The reservations of this server in a database that others use too.
+/// The reservations of this server, in a database that other servers may also use.
 pub struct SharedReservations {
     store: Store,
     state: Mutex<ReservedSums>,
@@ -35,9 +36,9 @@ pub struct SharedReservations {
 struct ReservedSums {
     /// Reserved amount by owner: the ID of a user or an API key.
     sums: BTreeMap<String, UsageAmount>,
-    /// Owners whose rows differ from their sums.
+    /// Owners whose sum has changed since their row was written.
     changed_owners: BTreeSet<String>,
-    /// Whether a task is about to write them.
+    /// Whether a task is about to write the changed rows.
     is_due: bool,
 }
 
@@ -74,7 +75,8 @@ impl SharedReservations {
         let boot = self.boot()?;
         let _writing = self.writing.lock().await;
         let (own_sum, name) = (self.sum_of(owner), owner.to_owned());
-        // Until this is dropped, the row may be larger than the sum, even if the caller is canceled.
+        // Until this is dropped, the row may be larger than the sum. Dropping it has the row written again,
+        // even if the caller is canceled.
         let unsettled = ChangedOnDrop(self, owner);
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;
@@ -88,8 +90,8 @@ impl SharedReservations {
         let mut pauses = BUSY_PAUSES.iter();
         let check_result = loop {
             let attempt = attempt.clone();
-            // In its own transaction, because another server may hold the lock and wait for a row that an earlier
-            // change has locked.
+            // Use a separate transaction, because another server may hold the lock while it waits for a row
+            // that an earlier change has locked.
             match self.store.write_alone(move |db| attempt(db)).await {
                 Err(StoreError::Busy) if self.is_current() => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
@@ -105,13 +107,13 @@ impl SharedReservations {
         Ok(check_result)
     }
 
-    /// Reserves an amount for a resumed run, without a check. The row is written later.
+    /// Reserves an amount for a resumed run without a check. The row is written a little later.
     pub fn add(self: &Arc<Self>, owner: &str, amount: UsageAmount) {
         self.lock_sums().add(owner, amount);
         self.write_soon([owner.to_owned()], COLLECT_INTERVAL);
     }
 
-    /// Releases an amount. The row is written later.
+    /// Releases an amount. The row is written a little later.
     pub fn release(self: &Arc<Self>, owner: &str, amount: UsageAmount) {
         if amount == UsageAmount::default() {
             return;
@@ -129,13 +131,14 @@ impl SharedReservations {
         self.write_soon([owner.to_owned()], COLLECT_INTERVAL);
     }
 
-    /// Writes all rows again, because another server deleted this one's.
+    /// Writes all rows again, because another server deleted this server's rows.
     pub fn restore(self: &Arc<Self>) {
         let owners: Vec<String> = self.lock_sums().sums.keys().cloned().collect();
         self.write_soon(owners, Duration::ZERO);
     }
 
-    // If the server stops before the task starts, nothing is lost: the rows of a stopped server no longer count.
+    // Writes the rows of these owners after a pause. If the server stops before that, nothing is lost: the
+    // rows of a stopped server do not count.
     fn write_soon(self: &Arc<Self>, owners: impl IntoIterator<Item = String>, pause: Duration) {
         {
             let mut state = self.lock_sums();
@@ -220,7 +223,7 @@ impl ReservedSums {
     }
 }
 
-/// If a reservation was abandoned halfway, writes the owner's row again.
+/// Has the owner's row written again on drop, in case a reservation was abandoned halfway.
 struct ChangedOnDrop<'a>(&'a Arc<SharedReservations>, &'a str);
 
 impl Drop for ChangedOnDrop<'_> {

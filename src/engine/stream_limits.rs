@@ -20,7 +20,7 @@ pub struct StreamLimits {
 /// The slots for all relayed calls.
 pub(super) struct StreamSlots {
     limits: StreamLimits,
-    /// The limits per user of all servers together.
+    /// The per-user limits that all servers share.
     shared: SharedLimits,
     open_streams: Mutex<OpenStreams>,
 }
@@ -38,7 +38,7 @@ pub struct StreamPermit {
     streams: Arc<StreamSlots>,
     user: UserId,
     count: usize,
-    /// The slots on all servers together; freed on drop as well.
+    /// The slots counted on all servers together; also freed on drop.
     lease: Option<SlotLease>,
 }
 
@@ -51,7 +51,7 @@ impl StreamSlots {
         })
     }
 
-    /// Reserves slots for a user, here and on all servers together.
+    /// Reserves slots for a user, both on this server and on all servers together.
     ///
     /// # Errors
     /// Returns an error if there are not enough free slots or the server is shutting down.
@@ -71,7 +71,8 @@ impl StreamSlots {
             None => return Ok(permit),
             Some((SlotOutcome::Full, _)) => return Err(RunRefused::TooMany),
             Some((SlotOutcome::Granted(lease), _)) => lease,
-            // The slots were counted when the whole limit applied. Now only this server's share does.
+            // The shared limits have become unavailable since the slots were counted. From now on, only this
+            // server's share of the limit applies.
             Some((SlotOutcome::Away(_), _)) if self.exceeds_share(user) => {
                 return Err(RunRefused::TooMany);
             }
@@ -81,7 +82,7 @@ impl StreamSlots {
         Ok(permit)
     }
 
-    /// Reserves slots for a user on this server.
+    /// Reserves slots for a user on this server only.
     fn take_here(
         self: &Arc<Self>,
         user: &UserId,
@@ -108,7 +109,8 @@ impl StreamSlots {
         })
     }
 
-    /// Returns this server's share of the limit per user. The total is not divided: it protects this server's memory.
+    /// Returns this server's share of the per-user limit. The total limit is not divided, because it protects
+    /// this server's memory.
     fn share(&self) -> usize {
         let servers = self.shared.divisor() as usize;
         self.limits.per_user.div_ceil(servers)
@@ -168,7 +170,7 @@ mod tests {
         drop(other);
         assert!(slots.open().by_user.is_empty());
         assert_eq!(slots.open().total, 0);
-        // Two servers allow two each, so that a person has no more than one server would allow, rounded up.
+        // Each of two servers allows half of the limit, rounded up.
         slots.shared.divide_among(2);
         assert_eq!(refusal(1, 3), Some(RunRefused::TooMany));
         assert_eq!(refusal(1, 2), None);

@@ -1,5 +1,5 @@
-//! Retries storing the results of a run that could not be stored while a client was waiting. The calls have been paid
-//! for, so the answer is delivered from memory first.
+//! Retries storing the results of a run that could not be stored while its client was waiting. The answer was
+//! delivered from memory first, because its calls have been paid for.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::settlement::SettledCall;
 use crate::domain::id::AnalysisId;
 use crate::log;
 
-/// Number of attempts to store the results after the answer has been delivered.
+/// Number of attempts to store the results once the answer has been delivered.
 const MAX_ATTEMPTS: u32 = 6;
 /// Pause between the attempts.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -19,12 +19,12 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct FinishedRun {
     pub outcome: Box<RunOutcome>,
     pub pending_store: Option<PendingStore>,
-    /// The usage to record for a relayed call.
+    /// The usage to record, for a relayed call.
     pub settled_call: Option<SettledCall>,
 }
 
-/// The unstored part of a run whose answer has been delivered. Its budget stays reserved until it is stored or given
-/// up.
+/// The unstored part of a run whose answer has been delivered. Its budget stays reserved until the part is
+/// stored or the attempts end.
 pub(super) struct PendingStore {
     pub id: AnalysisId,
     pub journal: Journal,
@@ -32,7 +32,7 @@ pub(super) struct PendingStore {
 }
 
 impl PendingStore {
-    /// Retries storing for half a minute, or until `stops` returns true because the server is shutting down.
+    /// Retries for half a minute, or until `stops` returns true because the server is shutting down.
     pub async fn store(mut self, stops: impl Fn() -> bool) {
         for _ in 0..MAX_ATTEMPTS {
             tokio::time::sleep(RETRY_PAUSE).await;

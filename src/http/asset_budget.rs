@@ -1,25 +1,26 @@
-//! Tests that keep the page assets within a size budget: the files and bytes transferred before a page is usable, and all
-//! assets embedded in the binary.
+//! Tests that keep the page assets within a size budget. They limit the files and bytes transferred before a page is
+//! usable, and all assets embedded in the binary.
 
 use std::collections::BTreeSet;
 
 use super::assets::{EmbeddedFiles, TREE_HASH};
 use super::preload;
 
-/// Compressed bytes of the landing page and everything it needs to be usable.
+/// Maximum number of compressed bytes of the landing page and everything it needs to be usable.
 const MAX_FIRST_PAGE_BYTES: usize = 34_000;
-/// Compressed bytes of a thread with a result. What is loaded for a formula, for code, or for another view is extra.
+/// Maximum number of compressed bytes of a thread with a result. What is loaded only for a formula, for code,
+/// or for another view does not count.
 const MAX_THREAD_BYTES: usize = 86_000;
-/// Compressed bytes of the guided page, before a run.
+/// Maximum number of compressed bytes of the guided page before a run.
 const MAX_GUIDED_BYTES: usize = 54_000;
-/// Compressed bytes of a project: a thread's page with more around it.
+/// Maximum number of compressed bytes of a project's page, which is that of a thread with more around it.
 const MAX_PROJECT_BYTES: usize = 90_000;
-/// Compressed bytes of any other page.
+/// Maximum number of compressed bytes of any other page.
 const MAX_PAGE_BYTES: usize = 84_000;
-/// Files of a page: scripts, style sheets, and the HTML.
+/// Maximum number of files of a page: scripts, style sheets, and the HTML.
 const MAX_FILES: usize = 12;
-/// Compressed bytes of everything embedded in a release, without the two tables that only the server reads.
-/// Third-party libraries account for 122 KB.
+/// Maximum number of compressed bytes of everything embedded in a release, except the two tables that only
+/// the server reads. Third-party libraries account for 122 KB.
 const MAX_TOTAL_BYTES: usize = 500_000;
 const DATA_FILES: [&str; 2] = ["openapi.json", "models.json"];
 

@@ -15,14 +15,14 @@ use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 
-/// The cookies of a browser that signs in.
+/// The cookies that a browser receives when it signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthCookie {
-    /// The access token.
+    /// The short-lived access token, which authenticates requests.
     Access,
-    /// The refresh token.
+    /// The refresh token, which renews the access token.
     Refresh,
-    /// The device cookie of a browser that has signed in before. Survives sign-out, and grants no access.
+    /// The device cookie of a browser that has signed in before. It survives signing out, and grants no access.
     Device,
 }
 
@@ -78,8 +78,8 @@ pub fn is_secure(app: &App, https: bool) -> bool {
     https || public.is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Headers other than `Authorization` that carry an API key: Anthropic's (also Quire's own), Azure's, and
-/// Google's.
+/// Headers other than `Authorization` that may contain an API key: those of Anthropic (and of Quire itself),
+/// Azure, and Google.
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 
 /// Whether the request carries a credential in a header, which no browser adds on its own.
@@ -101,7 +101,7 @@ pub(super) fn move_query_key_to_header(request: &mut Parts) {
     }
 }
 
-/// An authenticated administrator. Only the dispatcher creates one.
+/// A caller that is known to be an administrator. Only the dispatcher creates one.
 pub struct Admin(Caller);
 
 impl Admin {
@@ -156,7 +156,7 @@ pub fn credential(
     scope: CookieScope<'_>,
 ) -> Result<Option<Credential>, ApiError> {
     let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
-    // Some clients send both headers and leave the one that is not configured blank.
+    // Some clients send both headers, and leave the one that is not configured blank.
     let authorization = headers.get(AUTHORIZATION);
     let authorization = authorization.filter(|value| !(has_key && is_blank(value)));
     if let Some(value) = authorization {
@@ -195,7 +195,7 @@ fn is_blank(value: &HeaderValue) -> bool {
     text.is_empty() || text.eq_ignore_ascii_case("bearer")
 }
 
-/// Resolves the request's credential to a caller; `None` without a credential.
+/// Resolves the request's credential to a caller; `None` if it has none.
 ///
 /// # Errors
 /// `SignInNeeded` if the credential is malformed, invalid, or expired; `Internal` if the database fails.
@@ -229,15 +229,16 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether another site may have caused a browser to send this request (CSRF): with this server's cookies, or to a
-/// server that only the browser's own machine can reach. Browsers never add a credential header on their own.
+/// Whether another site may have caused a browser to send this request (CSRF): either with this server's
+/// cookies, or to a server that only the browser's own machine can reach. A request with a credential header
+/// is safe, because browsers never add one on their own.
 pub fn is_cross_site(request: &Parts, app: &App) -> bool {
     let headers = &request.headers;
     if has_credential_header(headers) {
         return false;
     }
     if headers.contains_key(ORIGIN) {
-        // Only browsers on this machine reach a loopback server, and any DNS name can resolve to 127.0.0.1.
+        // Only browsers on this machine can reach a loopback server, but any DNS name can resolve to 127.0.0.1.
         let is_loopback = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
         return !has_same_origin(request, app, is_loopback);
     }
@@ -251,10 +252,10 @@ pub fn has_cross_site_origin(request: &Parts, app: &App) -> bool {
     request.headers.contains_key(ORIGIN) && !has_same_origin(request, app, true)
 }
 
-/// Whether `Origin` matches the requested host, `PUBLIC_URL`, or `CORS_ORIGINS`. With `strict`, a matching host counts
-/// only if it is an IP address or `localhost`: a DNS name proves nothing (DNS rebinding).
+/// Whether `Origin` matches the requested host, `PUBLIC_URL`, or `CORS_ORIGINS`. With `strict`, a matching
+/// host counts only if it is an IP address or `localhost`, because a DNS name proves nothing (DNS rebinding).
 fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
-    // Two Origin headers are ambiguous.
+    // Two `Origin` headers would be ambiguous.
     let mut origins = request.headers.get_all(ORIGIN).iter();
     let (Some(origin), None) = (origins.next(), origins.next()) else {
         return false;
@@ -322,9 +323,9 @@ const PROXY_HEADERS: &[&str] = &[
     "x-vercel-",
 ];
 
-/// Whether a request appears to come from this machine itself, rather than through a proxy on this machine or from
-/// a page under a name that resolves here. Local clients name a loopback host; proxies pass on their public host,
-/// or use HTTP/1.0 (nginx before 1.29.7).
+/// Whether a request appears to come directly from this machine, rather than through a proxy on this machine
+/// or from a page under a name that resolves to it. Local clients address a loopback host, whereas proxies
+/// pass on their public host or use HTTP/1.0 (nginx before 1.29.7).
 pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
     let is_proxy_header = |name: &HeaderName| {
         let mut prefixes = PROXY_HEADERS.iter();

@@ -37,7 +37,7 @@ pub(super) fn add_to_location(reply: &mut Reply, base: &str) {
     }
 }
 
-/// Adds the base path to the HTML shell: to its own links, and as `data-base` for its scripts.
+/// Adds the base path to the HTML page: to its own links, and as `data-base` for its scripts.
 pub(super) fn add_to_page(html: &str, base: &str) -> String {
     html.replace("href=\"/", &format!("href=\"{base}/"))
         .replace("src=\"/", &format!("src=\"{base}/"))

@@ -1,4 +1,4 @@
-//! Request bodies, bounded in size and time. The received bytes are counted; a declared length is never trusted.
+//! Request bodies, limited in size and time. Received bytes are counted, because a declared length cannot be trusted.
 
 use std::fmt;
 use std::future::Future;
@@ -18,20 +18,20 @@ use crate::app::Kind;
 /// The size limit of a route's request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLimit {
-    /// Maximum number of bytes, read into memory.
+    /// At most this many bytes, which are read into memory.
     Bytes(u64),
-    /// The configured maximum size of a document, streamed.
+    /// At most the configured size of a document; the body is streamed.
     Upload,
 }
 
 /// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
-    /// Longer than the limit, in bytes.
+    /// The body is longer than this limit, in bytes.
     TooLarge(u64),
     /// The client sent nothing for too long.
     Slow,
-    /// The client disconnected, or the framing is broken.
+    /// The client disconnected, or the body's framing is broken.
     Broken,
 }
 
@@ -84,9 +84,9 @@ pub fn format_size(bytes: u64) -> String {
     }
 }
 
-/// A body that has not been read yet. Shared by the handler, which may take it, and the dispatcher, which
-/// discards it otherwise: hyper would close the connection over an unread body, sometimes before the client has
-/// read the response, and the client's next request would be lost.
+/// A body that has not been read yet. It is shared by the handler, which may take it, and the dispatcher,
+/// which otherwise discards it. Without that, hyper would close the connection because of the unread body,
+/// sometimes before the client has read the response, and the client's next request would be lost.
 #[derive(Clone)]
 pub(super) struct UnreadBody(Arc<Mutex<Option<Incoming>>>);
 
@@ -98,8 +98,8 @@ impl UnreadBody {
     pub(super) fn take(&self) -> Option<Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-    /// Reads and drops the body unless it was taken. With `expects_continue` the client has not sent it yet, and it is
-    /// left alone.
+    /// Reads and drops the body unless it was taken. With `expects_continue`, the client has not sent the
+    /// body yet, so there is nothing to read.
     pub(super) async fn discard(&self, expects_continue: bool, timeout: Duration) {
         if let Some(body) = self.take()
             && !expects_continue
@@ -116,7 +116,7 @@ pub struct CountedBody {
     max_bytes: u64,
     received_bytes: u64,
     timeout: Duration,
-    // Created at the first wait: most bodies have arrived before they are read.
+    // Created only when reading has to wait, because most bodies have arrived before they are read.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -146,10 +146,10 @@ impl CountedBody {
         }
     }
 
-    /// Reads and drops up to 64 MiB for at most 2 seconds. A client that is still sending would otherwise see its
-    /// connection reset before it reads the response.
+    /// Reads and drops up to 64 MiB for at most 2 seconds. Otherwise, a client that is still sending would
+    /// see its connection reset before it reads the response.
     pub(super) async fn discard(mut self) {
-        // Bytes.
+        // Maximum number of bytes to drop.
         const MAX_DISCARDED: u64 = 64 << 20;
         let rest = async {
             let mut received = 0;
@@ -199,8 +199,8 @@ impl Body for CountedBody {
 /// Reads the whole body into memory.
 ///
 /// # Errors
-/// `TooLarge` above the body's limit, `Slow` when it does not arrive within `timeout` or stalls, `Broken` when it ends
-/// early.
+/// `TooLarge` if the body exceeds its limit; `Slow` if it does not arrive within `timeout` or stalls;
+/// `Broken` if it ends early.
 pub(super) async fn collect(mut body: CountedBody, timeout: Duration) -> Result<Vec<u8>, ApiError> {
     let length = body.content_length().unwrap_or(0).min(body.max_bytes);
     let mut bytes = Vec::with_capacity(length as usize);

@@ -1,6 +1,6 @@
-//! Tracks the state of a connection and the time at which it began: idle, receiving headers, responding, or stalled
-//! on writes. hyper's own header timeout costs a timer per request and treats idle connections as slow; this costs
-//! two stores per request and one timer per connection.
+//! Tracks the state of a connection (idle, receiving headers, responding, or stalled on writes) and the time
+//! at which it began. hyper's own header timeout costs a timer per request and treats idle connections as
+//! slow. This costs only two stores per request and one timer per connection.
 
 use std::cell::RefCell;
 use std::io::{self, Write as _};
@@ -21,48 +21,48 @@ use tokio_rustls::server::TlsStream;
 use super::head::{HeadGuard, HeadRefusal};
 use crate::clock;
 
-/// How long a connection that has not sent a request yet may still send one when the server stops: 500 ms.
+/// How long a connection that has not sent a request yet may still send one when the server stops.
 pub const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 /// A command from the server to its connections, sent in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerCommand {
-    /// Serve requests.
+    /// Serve requests as usual.
     Serve,
-    /// Close after the response in progress.
+    /// Close the connection after the response in progress.
     Drain,
-    /// Close immediately.
+    /// Close the connection immediately.
     Abort,
 }
 
-/// The timeouts of a connection.
+/// How long a connection may take or be idle.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Maximum time from the first byte of a request head to its last.
+    /// Maximum time from the first byte of a request head to its last byte.
     pub headers: Duration,
-    /// Maximum time without a request, or with a write that makes no progress.
+    /// Maximum time without a request, and maximum time without progress in writing a response.
     pub idle: Duration,
 }
 
 /// The timeout that a connection exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
-    /// The idle timeout: the connection is closed without a response.
+    /// The idle timeout, after which the connection is closed without a response.
     Idle,
-    /// The header timeout: the client gets a 408.
+    /// The header timeout, after which the client gets a 408 response.
     Headers,
 }
 
-// States of a connection, as one atomic number.
+// The states of a connection, stored as one atomic number.
 const IDLE: u8 = 0;
 const HEADERS: u8 = 1;
 const RESPONDING: u8 = 2;
 const STALLED: u8 = 3;
 
-/// The state of one connection, shared by its socket, its responses, and its timeout loop.
+/// The state of one connection, which is shared by its socket, its responses, and its timeout loop.
 pub struct ConnectionActivity {
     state: AtomicU8,
-    /// When the state began, in milliseconds after `start`.
+    /// When the current state began, in milliseconds after `start`.
     since: AtomicU64,
     start: Instant,
     is_fresh: AtomicBool,
@@ -70,7 +70,7 @@ pub struct ConnectionActivity {
 }
 
 impl ConnectionActivity {
-    /// Creates the state of an accepted connection.
+    /// Creates the state of a connection that was just accepted.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             state: AtomicU8::new(IDLE),
@@ -80,7 +80,8 @@ impl ConnectionActivity {
             refusal: OnceLock::new(),
         })
     }
-    /// Returns the reason why the request that this placeholder replaces was refused; `None` for other requests.
+    /// If the request is the placeholder for a refused one, returns the reason for the refusal; `None` for
+    /// other requests.
     pub fn refusal<B>(&self, request: &Request<B>) -> Option<HeadRefusal> {
         let refusal = self.refusal.get().copied();
         refusal.filter(|_| request.headers().contains_key(REFUSED_HEADER))
@@ -91,7 +92,7 @@ impl ConnectionActivity {
         self.is_fresh.store(false, Relaxed);
         BusyGuard(self.clone())
     }
-    /// Whether no request has arrived yet. A new connection is about to send one.
+    /// Whether no request has arrived yet. A new connection is probably about to send one.
     pub fn is_fresh(&self) -> bool {
         self.is_fresh.load(Relaxed)
     }
@@ -227,34 +228,35 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Marks the placeholder request that replaces a refused one, so that hyper sends its error response in order, after
-/// the responses to earlier pipelined requests.
+/// Header that marks the placeholder for a refused request. The placeholder makes hyper send the error
+/// response in order, after the responses to earlier pipelined requests.
 const REFUSED_HEADER: &str = "x-quire-refused";
 const PLACEHOLDER_REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\nx-quire-refused: 1\r\n\r\n";
-/// Bytes per socket read.
+/// Number of bytes per read from the socket.
 const READ_SIZE: usize = 16 << 10;
-/// Reads that are discarded after a refused head before its response is sent: closing a socket with unread bytes
-/// resets the connection, and the client could lose the response.
+/// Number of reads whose data is dropped after a refused head and before its response is sent. Otherwise,
+/// closing the socket with unread bytes would reset the connection, and the client could lose the response.
 const MAX_DISCARDED_READS: usize = 16;
 
 thread_local! {
     static SCRATCH_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A socket that records reads and writes in its activity, and passes only well-formed request heads to hyper.
+/// A socket that records reads and writes in its connection's state, and passes only well-formed request
+/// heads to hyper.
 pub struct ActivitySocket {
     socket: TokioIo<Socket>,
     activity: Arc<ConnectionActivity>,
     guard: HeadGuard,
-    /// Checked bytes that hyper has not read yet.
+    /// Bytes that have been checked but not yet read by hyper.
     ready: Bytes,
     /// Whether reading has ended because a head or a body was refused.
     is_closed: bool,
 }
 
 impl ActivitySocket {
-    /// Wraps an accepted socket.
+    /// Wraps the socket of an accepted connection.
     pub fn new(socket: Socket, activity: Arc<ConnectionActivity>) -> Self {
         Self {
             socket: TokioIo::new(socket),
@@ -279,7 +281,7 @@ impl ActivitySocket {
         };
         if let Some(refusal) = refusal {
             self.is_closed = true;
-            // A broken body ends the input instead: its handler gets the error.
+            // A broken body ends the input instead, so that its handler gets the error.
             if refusal != HeadRefusal::Body {
                 let _ = self.activity.refusal.set(refusal);
                 let mut ready = std::mem::take(&mut self.ready).to_vec();
@@ -289,7 +291,7 @@ impl ActivitySocket {
         }
         passed
     }
-    /// Reads and drops bytes that have already arrived and will not be processed.
+    /// Reads and drops bytes that have already arrived but will not be processed.
     fn discard_received(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
         for _ in 0..MAX_DISCARDED_READS {
             let mut chunk = ReadBuf::new(scratch);
@@ -299,7 +301,7 @@ impl ActivitySocket {
             }
         }
     }
-    /// Returns the socket, for a last write.
+    /// Returns the socket, so that last bytes can be written to it.
     pub fn into_socket(self) -> Socket {
         self.socket.into_inner()
     }
@@ -323,7 +325,8 @@ impl Read for ActivitySocket {
                 return Poll::Ready(Ok(()));
             }
             match this.activity.refusal.get() {
-                // End of input would make hyper close the connection before the response is sent.
+                // Keep the input open, because its end would make hyper close the connection before the
+                // response is sent.
                 Some(_) => return Poll::Pending,
                 None if this.is_closed || buffer.remaining() == 0 => return Poll::Ready(Ok(())),
                 None => {}
@@ -346,7 +349,7 @@ impl Read for ActivitySocket {
                 Poll::Ready(Ok::<_, io::Error>(Some(passed)))
             });
             match ready!(passed)? {
-                // The head is incomplete, or now in `ready`.
+                // The head is incomplete, or has been moved to `ready`.
                 Some(0) => {}
                 Some(_) | None => return Poll::Ready(Ok(())),
             }

@@ -1,5 +1,5 @@
-//! Limits open connections, in total and for each address. At the limit, the connection that has been idle longest
-//! is closed to make room: one of the same address when that address has used up its share.
+//! Limits open connections, in total and for each address. At the limit, the connection that has been idle
+//! longest is closed to make room: one from the same address if that address has used up its share.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,15 +13,15 @@ use super::connection::ConnectionActivity;
 use super::rate_limiter::network;
 use super::shared::SharedState;
 
-/// Maximum number of idle connections asked to close for one new connection, one after another.
+/// Maximum number of idle connections that are asked, one after another, to close for a new connection.
 const MAX_EVICTIONS: usize = 4;
-/// How long to wait for an idle connection to close: 100 ms. It closes immediately unless a request has just arrived.
+/// How long to wait for an idle connection to close. It closes immediately, unless it has just received a request.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The slots of all open connections.
 pub(super) struct ConnectionSlots {
     max_connections: usize,
-    // Shutdown acquires all permits to wait for the last connection.
+    // Shutdown acquires all permits in order to wait for the last connection.
     permits: Arc<Semaphore>,
     state: Mutex<SlotsState>,
     slot_released: Notify,
@@ -68,7 +68,7 @@ impl ConnectionSlots {
         let _ = self.permits.acquire_many(self.max_connections as u32).await;
     }
 
-    /// Takes a slot for a connection from this address, closing idle connections to make room; `None` when all
+    /// Takes a slot for a connection from this address, closing idle connections to make room; `None` if all
     /// slots are in use.
     pub async fn admit(
         self: &Arc<Self>,
@@ -166,15 +166,15 @@ impl Drop for ConnectionPermit {
         }
         drop(state);
         self.shared.stats.open_connections.fetch_sub(1, Relaxed);
-        // Release the permit before notifying, because the woken task looks for a free one.
+        // Release the permit before notifying, because the task that is woken looks for a free one.
         drop(self.permit.take());
         self.slots.slot_released.notify_one();
     }
 }
 
-/// Returns the number of connections that one address may hold, of `max_connections` in total. A trusted proxy serves
-/// many users and may hold all; a loopback address, often a proxy missing from `TRUSTED_PROXIES`, seven eighths; any
-/// other address a quarter.
+/// Returns how many of `max_connections` one address may use. A trusted proxy serves many users and may use
+/// all of them. A loopback address may use seven eighths, because it is often a proxy that is missing from
+/// `TRUSTED_PROXIES`. Any other address may use a quarter.
 fn slots_per_address(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {
         _ if is_proxy => max_connections,

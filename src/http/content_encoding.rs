@@ -1,5 +1,5 @@
-//! Decodes request bodies with a `Content-Encoding`. The decompressed size is bounded by the route's body limit, so a
-//! decompression bomb costs no more than a body of that size.
+//! Decodes request bodies with a `Content-Encoding`. The decompressed size is limited by the route's body
+//! limit, so a decompression bomb costs no more than a body of that size.
 
 use std::io::{self, Read};
 
@@ -10,8 +10,8 @@ use crate::app::{Error, Kind};
 /// Decompresses a body.
 ///
 /// # Errors
-/// `UnsupportedType` for an encoding other than gzip and deflate, `TooLarge` when the result exceeds `max_bytes`,
-/// `BadRequest` when the bytes are not in that encoding.
+/// `UnsupportedType` for an encoding other than gzip and deflate; `TooLarge` if the result exceeds
+/// `max_bytes`; `BadRequest` if the bytes are not in that encoding.
 pub fn decode(bytes: Vec<u8>, encoding: Option<&str>, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     match encoding.as_str() {

@@ -17,15 +17,15 @@ use super::{content_encoding, json};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
-/// The context of one request.
+/// A request without its body, and what is known about its client.
 pub struct RequestContext {
-    /// The application.
+    /// The app, through which handlers call its services.
     pub app: Arc<App>,
-    /// Method, URI, and headers.
+    /// Method, URI, and headers of the request.
     pub request: Parts,
-    /// The client's address; behind a trusted proxy, the one that the proxy reports.
+    /// The client's address. For a request through a trusted proxy, this is the address that the proxy reports.
     pub peer: IpAddr,
-    /// Whether the client uses HTTPS, to this server or to a trusted proxy.
+    /// Whether the client uses HTTPS, either to this server or to a trusted proxy.
     pub https: bool,
     /// The request ID, as logged and returned in `x-request-id`.
     pub id: Arc<str>,
@@ -41,7 +41,7 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// Returns a path parameter, decoded; empty when the route has none of this name.
+    /// Returns a path parameter, decoded; empty if the route has none of this name.
     pub fn param(&self, name: &str) -> &str {
         let mut matching = self.params.iter().filter(|(known, _)| *known == name);
         matching.next().map_or("", |(_, value)| value)
@@ -105,11 +105,12 @@ impl RequestContext {
             .is_some_and(|accept| accept.contains("text/event-stream"))
     }
 
-    /// Parses the body as JSON. Put `#[serde(deny_unknown_fields)]` on the type, so that unknown fields are errors too.
+    /// Parses the body as JSON. Put `#[serde(deny_unknown_fields)]` on the type, so that unknown fields are
+    /// errors as well.
     ///
     /// # Errors
-    /// `UnsupportedType` for another content type, `BadRequest` with line and column for malformed JSON, `BadInput`
-    /// with the field for a wrong shape, or an error of [`Self::bytes`].
+    /// `UnsupportedType` for another content type; `BadRequest` with line and column for malformed JSON;
+    /// `BadInput` with the field if the JSON does not match the type; or an error of [`Self::bytes`].
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
         if let Some(kind) = self.header(CONTENT_TYPE)
             && !json::is_json(kind)
@@ -121,7 +122,7 @@ impl RequestContext {
         }
         Ok(json::read(&self.bytes().await?)?)
     }
-    /// Parses the body as JSON whatever its content type; an empty body counts as an empty object.
+    /// Parses the body as JSON, whatever its content type. An empty body counts as an empty object.
     ///
     /// # Errors
     /// Same as [`Self::json`], except for the content type.
@@ -133,8 +134,9 @@ impl RequestContext {
     /// Reads the whole body, decompressed.
     ///
     /// # Errors
-    /// `TooLarge` above the route's limit, `RequestTimeout` when the client is too slow, `UnsupportedType` for an
-    /// unknown content encoding, `BadRequest` when the body is incomplete or not in its encoding.
+    /// `TooLarge` if the body exceeds the route's limit; `RequestTimeout` if the client is too slow;
+    /// `UnsupportedType` for an unknown content encoding; `BadRequest` if the body is incomplete or not in
+    /// its encoding.
     pub async fn bytes(&mut self) -> Result<Vec<u8>, ApiError> {
         let timeout = self.app.config.limits.body_timeout;
         let body = self.body()?;
@@ -172,7 +174,7 @@ impl RequestContext {
     fn max_body(&self) -> u64 {
         match self.limit {
             BodyLimit::Bytes(max) => max,
-            // 64 KiB for the other parts of a form and its boundaries.
+            // Allow 64 KiB more for the form's boundaries and other parts.
             BodyLimit::Upload => self.app.config.limits.max_upload + (64 << 10),
         }
     }

@@ -1,5 +1,5 @@
-//! Processes one request from arrival to response: routing, the checks in the contract's order, the handler, and the
-//! common response headers.
+//! Processes one request from arrival to response: routing, the checks in their fixed order, the handler, and
+//! the common response headers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -45,31 +45,31 @@ use crate::log;
 pub struct Dispatcher {
     pub(super) shared: Arc<SharedState>,
     router: Router,
-    /// Seed and counter of generated request IDs.
+    /// Seed from which request IDs are generated.
     id_seed: RandomState,
     id_count: AtomicU64,
 }
 
-/// The listener side of a request: the peer, and what the port serves.
+/// How a request reached the server: the peer, and what the port serves.
 #[derive(Clone, Copy)]
 pub struct EntryPoint {
     /// The remote address of the socket.
     pub peer: IpAddr,
-    /// Whether `/` is the JSON index on this port, because another port serves the pages.
+    /// Whether `/` is the JSON index on this port, because the pages are served on another port.
     pub index: bool,
     /// Whether this port terminates TLS.
     pub https: bool,
 }
 
-/// A response, or the future that computes it.
+/// A response, or a future that will compute it.
 pub enum PendingResponse {
-    /// The response.
+    /// A response that is ready to be sent.
     Ready(Reply),
-    /// The future of the response.
+    /// A future that computes the response.
     Future(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
-/// Request metadata that does not depend on the route.
+/// Data about a request that does not depend on its route.
 struct RequestMeta {
     started: Instant,
     id: Arc<str>,
@@ -89,7 +89,7 @@ impl Dispatcher {
         }
     }
 
-    /// Responds to one request. Never fails: errors become responses.
+    /// Responds to one request. Never fails, because errors become responses.
     pub fn respond(
         self: &Arc<Self>,
         mut request: Request<Incoming>,
@@ -160,7 +160,7 @@ impl Dispatcher {
         let (parts, body) = request.into_parts();
         let area = stats::area_index(parts.uri.path());
         let is_logged = log::enabled(log::LogLevel::Info);
-        // A share token is a credential and must not be logged.
+        // A share token is a credential, so it must not be logged.
         let path = match &matched {
             RouteMatch::Route(route, _) if matches!(route.handler, RouteHandler::Link(_)) => {
                 route.path
@@ -229,10 +229,11 @@ impl Dispatcher {
         reply
     }
 
-    /// Counts a request against the rate limit of the caller, or without one of the device or the address.
+    /// Counts a request against a rate limit: that of the caller or, without a caller, that of the device or
+    /// the address.
     ///
     /// # Errors
-    /// `TooFast` with the time to wait when the bucket is empty.
+    /// `TooFast`, with the time to wait, if the bucket is empty.
     async fn count(
         &self,
         caller: Option<&Caller>,
@@ -253,7 +254,7 @@ impl Dispatcher {
         limiter.check(key, now, cx.app.limits()).await
     }
 
-    /// Runs the checks in the contract's order, then the handler. Sets `caller_id` for the log.
+    /// Runs the checks in their fixed order, and then the handler. Sets `caller_id` for the log.
     async fn run(
         &self,
         route: &'static Route,
@@ -276,7 +277,8 @@ impl Dispatcher {
         let caller = if authenticates {
             let caller = auth::resolve_caller(&cx.app, headers, cx.https, cx.now).await;
             if caller.is_err() && route.rate_limited {
-                // Guessing credentials counts against the rate limit of the device or the address.
+                // Requests with invalid credentials count against the limit of the device or the address, so
+                // that guessing is limited.
                 self.count(None, &cx).await?;
             }
             caller?
@@ -333,7 +335,7 @@ impl Dispatcher {
         Ok(reply)
     }
 
-    /// Returns the client's request ID if it is well-formed, otherwise a generated one.
+    /// Returns the client's request ID if it is well-formed, and otherwise generates one.
     fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
         let client_id = headers.get(headers::REQUEST_ID);
         let client_id = client_id.and_then(|id| id.to_str().ok()).filter(|id| {
@@ -342,7 +344,7 @@ impl Dispatcher {
         });
         match client_id {
             Some(id) => id.into(),
-            // Unique in this process, and unpredictable.
+            // The ID must be unique in this process and unpredictable.
             None => {
                 let number = self.id_seed.hash_one(self.id_count.fetch_add(1, Relaxed));
                 format!("{number:016x}").into()
@@ -351,7 +353,7 @@ impl Dispatcher {
     }
 }
 
-/// Awaits a handler's response, and cancels it when the caller's account is locked or deleted.
+/// Awaits a handler's response, but ends it if the caller's account is locked or deleted.
 async fn while_present(
     in_flight_guard: Option<InFlightGuard>,
     response: HandlerFuture,
@@ -360,7 +362,7 @@ async fn while_present(
         return response.await;
     };
     tokio::select! {
-        // In this order: administrators who lock their own account still get a response.
+        // Poll the response first, so that administrators who lock their own account still get one.
         biased;
         reply = response => Ok(reply?.truncate_when(async move { in_flight_guard.wait_for_end().await })),
         () = in_flight_guard.wait_for_end() => {
@@ -370,7 +372,7 @@ async fn while_present(
     }
 }
 
-/// Returns the error format for an unknown path: clients of a compatible API get the format they can parse.
+/// Returns the error format for an unknown path. Clients of a compatible API get the format that they can parse.
 fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     let path = request.uri.path();
     let is_compatible = path == "/v1" || path.starts_with("/v1/") || intended_path(path).is_some();
@@ -380,8 +382,8 @@ fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     }
 }
 
-/// Returns the error format of a client. Anthropic's SDK uses the same model list paths as OpenAI's and is recognized
-/// by its header.
+/// Returns the error format for a client. Anthropic's SDK lists models under the same paths as OpenAI's, so
+/// it is recognized by its header.
 fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat {
     match route_format {
         ErrorFormat::OpenAi if headers.contains_key("anthropic-version") => ErrorFormat::Anthropic,
@@ -389,7 +391,7 @@ fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat 
     }
 }
 
-/// Logs the private part of an error and builds its response.
+/// Logs the private part of an error, and builds the response to it.
 fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
     if let Some(private) = error.private_message() {
         log::error("request failed", &[("request", &id), ("why", &private)]);
@@ -397,8 +399,8 @@ fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
     error.reply_as(format, id)
 }
 
-/// Awaits a future; `None` if it panics, so that one request cannot bring down the process. Takes the future pinned:
-/// moving it in here would double its memory.
+/// Awaits a future; `None` if it panics, so that one request cannot bring down the process. The future must
+/// already be pinned, because moving it into this function would double its memory.
 async fn catch_panic<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| {
         let poll = || future.as_mut().poll(context);

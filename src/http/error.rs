@@ -1,5 +1,5 @@
-//! Error responses: the only module that maps an error kind to its status and code, and that writes error bodies.
-//! Private messages go to the log, never to a body.
+//! Builds error responses. This is the only module that maps an error kind to its status and code, and that
+//! writes error bodies. Private messages are logged and never sent.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,14 +9,14 @@ use super::head;
 use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 
-/// The cause of an error response: an error of the app, or one specific to HTTP.
+/// The cause of an error response, which is an error of the app or one that is specific to HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCause {
-    /// An app error kind.
+    /// An error of the app, of this kind.
     App(Kind),
     /// No route has this path.
     UnknownPath,
-    /// The path is known, but not with this method.
+    /// A route has this path, but not this method.
     MethodNotAllowed,
     /// The client took too long to send its request.
     RequestTimeout,
@@ -24,13 +24,13 @@ pub enum ErrorCause {
     HeadTooLarge,
     /// The HTTP version is not supported.
     UnsupportedVersion,
-    /// The requested range is outside the content.
+    /// The requested range is outside of the content.
     RangeNotSatisfiable,
 }
 
 use ErrorCause::App;
 
-/// One row per cause: status, error code, OpenAI's error type, and the default resolution.
+/// One row per cause: the status, the error code, OpenAI's error type, and the default resolution.
 #[rustfmt::skip]
 pub static ERROR_TABLE: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::BadRequest),      400, "BAD_REQUEST",            "invalid_request_error", "correct the request"),
@@ -54,7 +54,7 @@ pub static ERROR_TABLE: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it happens again, give an administrator the request ID"),
 ];
 
-/// The vendor whose error format a client expects.
+/// Whose error format a client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {
     /// Quire's own format.
@@ -67,7 +67,8 @@ pub enum ErrorFormat {
     Gemini,
 }
 
-/// An error to send as a response. Boxed, because results are moved far more often than they fail.
+/// An error to send as a response. Boxed to keep results small, because they are moved far more often than
+/// they are errors.
 #[derive(Debug)]
 pub struct ApiError(Box<ErrorDetails>);
 
@@ -75,12 +76,12 @@ pub struct ApiError(Box<ErrorDetails>);
 pub(super) struct ErrorDetails {
     pub(super) cause: ErrorCause,
     pub(super) error: Error,
-    /// The `Allow` header of a 405.
+    /// The `Allow` header of a 405 response; `None` for other errors.
     pub(super) allow: Option<String>,
     pub(super) rate_limit: Option<RateLimitStatus>,
-    /// The length of the content in bytes, for a 416.
+    /// The length of the content in bytes, for a 416 response; `None` for other errors.
     pub(super) content_length: Option<u64>,
-    /// Whether the connection closes after the response.
+    /// Whether the connection must be closed after the response.
     pub(super) closes_connection: bool,
 }
 
@@ -99,7 +100,7 @@ impl ApiError {
     pub(super) fn is_final(&self) -> bool {
         self.0.error.is_final
     }
-    /// Creates a 405 error: the path exists, but not with this method.
+    /// Creates a 405 error for a path that exists, but not with this method.
     pub fn method_not_allowed(allow: String) -> Self {
         let text = format!("this path accepts only {allow}");
         let mut error = Self::with_cause(
@@ -109,8 +110,7 @@ impl ApiError {
         error.0.allow = Some(allow);
         error
     }
-    /// Creates a 404 error for an unknown path. Suggests the right one when the client's base URL appears to be
-    /// wrong.
+    /// Creates a 404 error for an unknown path. Suggests the right path if the client's base URL appears to be wrong.
     pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
         let excerpt: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
         let intended = intended_path(path);
@@ -130,7 +130,7 @@ impl ApiError {
             Error::new(Kind::Missing, why).resolve(advice),
         )
     }
-    /// Creates a 408 error: the client took too long to send `what`. Closes the connection.
+    /// Creates a 408 error for a client that took too long to send `what`. Closes the connection.
     pub fn request_timeout(what: &str) -> Self {
         let text = format!("{what} took too long to arrive");
         Self::with_cause(
@@ -139,7 +139,7 @@ impl ApiError {
         )
         .closing_connection()
     }
-    /// Creates the error for a refused request head or a broken body framing. Closes the connection.
+    /// Creates the error for a refused request head or a body whose framing is broken. Closes the connection.
     pub(super) fn head_refused(refusal: head::HeadRefusal) -> Self {
         use head::HeadRefusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {
@@ -162,7 +162,7 @@ impl ApiError {
         };
         Self::with_cause(cause, Error::new(Kind::BadRequest, text)).closing_connection()
     }
-    /// Creates a 416 error: the requested range lies outside the content of `length` bytes.
+    /// Creates a 416 error for a range outside of the content of `length` bytes.
     pub(super) fn range_not_satisfiable(length: u64) -> Self {
         let text = format!("the range is not within the {length} bytes of the content");
         let mut error = Self::with_cause(
@@ -172,7 +172,7 @@ impl ApiError {
         error.0.content_length = Some(length);
         error
     }
-    /// Closes the connection after the response: the rest of the request is not read.
+    /// Has the connection closed after the response, so that the rest of the request is not read.
     pub fn closing_connection(mut self) -> Self {
         self.0.closes_connection = true;
         self
@@ -186,7 +186,7 @@ impl ApiError {
     pub(super) fn details(&self) -> &ErrorDetails {
         &self.0
     }
-    /// Returns the message for the log, never sent to clients.
+    /// Returns the message for the log, which is never sent to clients.
     pub fn private_message(&self) -> Option<&str> {
         self.0.error.private.as_deref()
     }
@@ -194,7 +194,7 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.table_row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
-    /// Quire's error body, also used for the last event of a stream.
+    /// Returns the error body in Quire's own format. It is also used for the last event of a stream.
     pub fn body(&self, request_id: &str) -> Value {
         let (_, _, code, _, advice) = self.table_row();
         let error = &self.0.error;
@@ -219,8 +219,8 @@ impl ApiError {
         })
     }
 
-    /// Returns the HTTP status in the vendors' formats: the provider's own if it sent one, 400 for an invalid field,
-    /// 429 for an exhausted budget.
+    /// Returns the HTTP status for the vendors' formats: the provider's own if it sent one, 400 for an
+    /// invalid field, and 429 for an exhausted budget.
     pub(super) fn vendor_status(&self) -> StatusCode {
         let upstream = self.0.error.upstream_status;
         if let Some(status) = upstream.and_then(|status| StatusCode::from_u16(status).ok()) {
@@ -232,7 +232,7 @@ impl ApiError {
             _ => self.status(),
         }
     }
-    /// Returns the error body in a vendor's format, also used for a stream that fails.
+    /// Returns the error body in a vendor's format. It is also used for a stream that fails.
     pub fn vendor_body(&self, format: ErrorFormat, request_id: &str) -> Value {
         let error = &self.0.error;
         let message = match error.resolution.as_str() {
@@ -258,7 +258,8 @@ impl ApiError {
             let status = google_status(code);
             return json!({ "error": { "code": code, "message": message, "status": status } });
         }
-        // The provider's account has no credit left: 402, or a 429 for a quota that waiting does not restore.
+        // The provider's account has no credit left. The provider sends a 402, or a 429 for a quota that
+        // waiting does not restore.
         let is_out_of_credit = self.0.cause == App(Kind::UpstreamFailed)
             && matches!(error.upstream_status, Some(402 | 429));
         let code = match self.0.cause {
@@ -300,7 +301,7 @@ impl ApiError {
     }
 }
 
-/// Anthropic's error type for an HTTP status code: <https://docs.anthropic.com/en/api/errors>.
+/// Returns Anthropic's error type for an HTTP status code: <https://docs.anthropic.com/en/api/errors>.
 fn anthropic_kind(code: u16) -> &'static str {
     match code {
         402 => "billing_error",
@@ -314,7 +315,7 @@ fn anthropic_kind(code: u16) -> &'static str {
     }
 }
 
-/// Google's status name for an HTTP status code.
+/// Returns Google's status name for an HTTP status code.
 fn google_status(code: u16) -> &'static str {
     match code {
         400 | 413 | 415 | 422 => "INVALID_ARGUMENT",
@@ -340,7 +341,7 @@ mod tests {
     fn codes_are_unique_and_every_kind_has_one() {
         let mut codes = BTreeSet::new();
         for row in ERROR_TABLE {
-            // An unknown path and a missing resource share one code.
+            // Only an unknown path and a missing resource may share a code.
             assert!(
                 row.0 == ErrorCause::UnknownPath || codes.insert(row.2),
                 "{} twice",

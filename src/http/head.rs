@@ -1,31 +1,31 @@
 //! Validates request heads before hyper parses them, and tracks bodies to find where the next head begins.
-//! Prevents request smuggling by refusing anything that another server in between could parse differently: bare
-//! LF, folded lines, more than one length or host, transfer codings other than a single `chunked` (RFC 9112,
-//! sections 2.2, 3.2, 5, 6, 7.1). Does no I/O.
+//! Prevents request smuggling by refusing anything that another server on the way could parse differently:
+//! bare LF, folded lines, more than one length or host, transfer codings other than a single `chunked` (RFC
+//! 9112, sections 2.2, 3.2, 5, 6, 7.1). Does no I/O.
 
 use hyper::Uri;
 
 use super::host;
 
-/// Maximum size of a request head in bytes; a larger one gets a 431.
+/// Maximum size of a request head in bytes. A larger one is refused with a 431.
 pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Maximum number of header lines, the same as hyper's.
 const MAX_FIELDS: usize = 100;
-/// Maximum number of decimal digits in `Content-Length`: any 18-digit number fits in a `u64`.
+/// Maximum number of decimal digits in `Content-Length`. Any number with 18 digits fits into a `u64`.
 const MAX_LENGTH_DIGITS: usize = 18;
-/// Maximum number of hexadecimal digits in a chunk size: 15 fit in a `u64` with room for the arithmetic.
+/// Maximum number of hexadecimal digits in a chunk size. With 15 digits, a `u64` still has room for the arithmetic.
 const MAX_CHUNK_DIGITS: u8 = 15;
 
 /// Why a request head or a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadRefusal {
-    /// 400: the head is malformed, with the reason.
+    /// The head is malformed, for this reason (400).
     Malformed(&'static str),
-    /// 431: the head is too long or has too many lines.
+    /// The head is too long or has too many lines (431).
     TooLarge,
-    /// 505: the version is not HTTP/1.0 or 1.1.
+    /// The HTTP version is neither 1.0 nor 1.1 (505).
     Version,
-    /// The framing of a chunked body is broken: the start of the next request is unknown.
+    /// The framing of a chunked body is broken, so it is unknown where the next request starts.
     Body,
 }
 
@@ -34,21 +34,21 @@ use HeadRefusal::Malformed;
 /// Incremental validator of the bytes that one connection receives.
 pub struct HeadGuard {
     state: HeadState,
-    /// An incomplete head, held back from hyper.
+    /// An incomplete head, which is held back from hyper.
     held: Vec<u8>,
 }
 
 enum HeadState {
     Head(HeadReader),
-    /// A body with this many bytes left.
+    /// A body, with this many bytes left.
     Body(u64),
     Chunked(ChunkState),
 }
 
-/// An incremental parser of one head.
+/// An incremental parser of one request head.
 #[derive(Default)]
 struct HeadReader {
-    /// The offset of the first incomplete line.
+    /// Offset of the first line that has not been received completely.
     line_start: usize,
     line_count: usize,
     is_1_1: bool,
@@ -83,13 +83,13 @@ impl HeadGuard {
         !self.held.is_empty()
     }
 
-    /// Takes the bytes that were held back. Pass them to `scan` again, followed by the bytes received since.
+    /// Takes the bytes that were held back. They must be passed to `scan` again, followed by the bytes received since.
     pub fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 
-    /// Returns how many of these bytes may be passed on. The remaining bytes are held back as the beginning of a head,
-    /// or refused.
+    /// Returns how many of these bytes may be passed on. The remaining ones are refused, or held back as the
+    /// beginning of a head.
     pub fn scan(&mut self, bytes: &[u8]) -> (usize, Option<HeadRefusal>) {
         let mut at = 0;
         while at < bytes.len() {
@@ -130,11 +130,11 @@ impl HeadGuard {
 }
 
 impl HeadReader {
-    /// Returns the length of the head in bytes and the state after it, once it is complete. `bytes` begin with the
-    /// head.
+    /// Returns the length of the head in bytes and the state that follows it; `None` if the head is
+    /// incomplete. `bytes` must begin with the head.
     fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, HeadState)>, HeadRefusal> {
         loop {
-            // Another protocol is refused at its first byte, so that the outcome does not depend on packet sizes.
+            // Refuse another protocol at its first byte, so that the outcome does not depend on packet sizes.
             let first = bytes.get(self.line_start);
             let is_start = |byte: &u8| is_token(*byte) || matches!(byte, b'\r' | b'\n');
             if self.line_count == 0 && first.is_some_and(|byte| !is_start(byte)) {
@@ -252,7 +252,7 @@ impl HeadReader {
 impl ChunkState {
     const START: Self = Self::Size { digits: 0, size: 0 };
 
-    /// Returns the number of bytes that belong to the body, and whether it ends with them.
+    /// Returns the number of bytes that belong to the body, and whether the body ends with them.
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
         let mut at = 0;
         while at < bytes.len() {
@@ -275,7 +275,7 @@ impl ChunkState {
         Ok((at, false))
     }
 
-    /// Returns the state after this byte; `None` at the end of the body.
+    /// Returns the state after this byte; `None` if the byte ends the body.
     fn step(&self, byte: u8) -> Result<Option<Self>, HeadRefusal> {
         let within = |length: usize| match length < MAX_HEAD_BYTES {
             true => Ok(length + 1),
@@ -336,7 +336,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a request target has one of the four forms of RFC 9112, section 3.2, and the right one for its method.
+/// Whether a request target has one of the four forms in RFC 9112, section 3.2, and the form suits the method.
 fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     match target {
         _ if method == b"CONNECT" => host::is_valid(target),
@@ -346,17 +346,17 @@ fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     }
 }
 
-/// Whether a path is valid. Common characters are accepted directly; hyper's own parser decides about the rest.
+/// Whether a path is valid. Common characters are accepted directly, and hyper's own parser decides about others.
 fn is_path(target: &[u8]) -> bool {
     let is_common =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);
-    // A fragment is never sent; servers disagree on whether to strip one.
+    // A fragment must not be sent, and servers disagree on whether to remove one.
     let is_unambiguous = || target.is_ascii() && !target.contains(&b'#');
     target.iter().all(is_common) || is_unambiguous() && Uri::try_from(target).is_ok()
 }
 
-/// Whether a target is in absolute form, as sent to proxies. Its authority takes precedence over `Host` (section
-/// 3.2.2).
+/// Whether a target is in absolute form, as clients send it to proxies. Its authority takes precedence over
+/// `Host` (section 3.2.2).
 fn is_absolute(target: &[u8]) -> bool {
     let strip_scheme = |scheme: &[u8]| {
         let (start, rest) = target.split_at_checked(scheme.len())?;

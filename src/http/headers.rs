@@ -14,10 +14,10 @@ use crate::app::App;
 /// The content security policy of pages: no inline scripts or styles, no other origins, no framing.
 pub const PAGE_CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The request ID, chosen by the client or by the server.
+/// Name of the header with the request ID, which is chosen by the client or by the server.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Response headers that depend on the request.
+/// The common response headers that depend on the request.
 #[derive(Default)]
 pub struct CommonHeaders {
     hsts: bool,
@@ -41,7 +41,7 @@ impl CommonHeaders {
         }
     }
 
-    /// Adds the headers to a response.
+    /// Adds all common headers to a response.
     pub fn add(self, reply: &mut Reply, request_id: &str) {
         let headers = reply.headers_mut();
         for (name, value) in [
@@ -76,7 +76,7 @@ impl CommonHeaders {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         } else if headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
-            // Without an allowed origin, the absence of these headers refuses the preflight.
+            // If the origin is not allowed, leaving these headers out refuses the preflight request.
             headers.remove(ACCESS_CONTROL_ALLOW_METHODS);
             headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);
             headers.remove(ACCESS_CONTROL_MAX_AGE);
@@ -95,7 +95,7 @@ pub fn forbid_caching(reply: &mut Reply) {
     }
 }
 
-/// Returns the response to a CORS preflight; unchanged without `methods`.
+/// Turns a response into one to a CORS preflight request. Without `methods`, returns it unchanged.
 pub fn preflight(reply: Reply, methods: Option<&String>) -> Reply {
     let Some(methods) = methods else {
         return reply;

@@ -1,6 +1,6 @@
-//! Validates the authority of a request: a host and an optional port, as in `Host` and absolute request targets
-//! (RFC 9110, section 7.2). Host names are limited to the characters that DNS and container networks use, which
-//! are fewer than RFC 3986 allows, so that no other server in between parses them differently.
+//! Validates the authority of a request: a host and an optional port, as in `Host` and absolute request
+//! targets (RFC 9110, section 7.2). Host names are limited to the characters that DNS and container networks
+//! use, which are fewer than RFC 3986 allows, so that no other server on the way parses them differently.
 
 use std::net::Ipv6Addr;
 
@@ -30,14 +30,14 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
     is_port && is_host
 }
 
-/// Whether the host resolves without DNS: an IP address, `localhost`, or a name below it. A page from such a host
-/// cannot be another site whose name was pointed at this machine (DNS rebinding).
+/// Whether the host needs no DNS, because it is an IP address, `localhost`, or a name below `localhost`. A
+/// page from such a host cannot be another site whose name was pointed at this machine (DNS rebinding).
 pub(super) fn is_literal(authority: &str) -> bool {
     split(authority.as_bytes()).is_some_and(|(name, _)| network::ip_literal(name).is_some())
 }
 
-/// Whether the host is this machine, without DNS: `localhost`, a name below it, or an address in 127.0.0.0/8 or
-/// `::1`.
+/// Whether the host is this machine, without using DNS: `localhost`, a name below it, an address in
+/// 127.0.0.0/8, or `::1`.
 pub(super) fn is_loopback(authority: &str) -> bool {
     let host = split(authority.as_bytes()).and_then(|(name, _)| network::ip_literal(name));
     host.is_some_and(|address| address.to_canonical().is_loopback())

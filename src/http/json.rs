@@ -1,5 +1,5 @@
-//! Parses JSON bodies into typed values; every error names the location of the problem. Independent of HTTP apart
-//! from content types.
+//! Parses JSON bodies into typed values. Every error names the location of the problem. Independent of HTTP,
+//! apart from content types.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,14 +15,14 @@ pub fn is_json(content_type: &str) -> bool {
     name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"))
 }
 
-/// The UTF-8 byte order mark, which some Windows programs prepend.
+/// The UTF-8 byte order mark, with which some Windows programs begin a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Parses a body.
 ///
 /// # Errors
-/// `BadRequest` with line and column when the text is empty, not UTF-8, or malformed JSON; `TooLarge` when it
-/// contains too many values; `BadInput` with the path of the field when the shape is wrong.
+/// `BadRequest` with line and column if the text is empty, not UTF-8, or malformed JSON; `TooLarge` if it
+/// contains too many values; `BadInput` with the path of the field if the value does not match the type.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.iter().all(u8::is_ascii_whitespace) {
@@ -41,7 +41,7 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         ));
     }
     serde_json::from_str(text).map_err(|error| {
-        // Report a wrong shape only if the whole text is valid JSON.
+        // Report a value that does not match the type only if the whole text is valid JSON.
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
             Ok(_) => wrong_shape(text.as_bytes(), &error),
             Err(syntax_error) => malformed_error(&syntax_error),
@@ -52,9 +52,9 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
 /// Deserializes a parsed value, with the same error messages as [`read`].
 ///
 /// # Errors
-/// `BadInput` with the path of the field when the shape is wrong.
+/// `BadInput` with the path of the field if the value does not match the type.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    // Only an error from parsing text has a location, so the value is parsed again from text.
+    // Only errors from parsing a text have a location, so parse the value again from text to find it.
     T::deserialize(&value).or_else(|_| read(value.to_string().as_bytes()))
 }
 
@@ -74,7 +74,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     let mut path = path_at(text, offset(text, error.line(), error.column()));
     let quoted = problem.split('`').nth(1).unwrap_or_default().to_owned();
     let (kind, message) = if problem.starts_with("missing field") {
-        // serde_json reports this at the end of the object, so the last key is not at fault.
+        // `serde_json` reports a missing field at the end of the object, so the last key is not at fault.
         path.retain(|part| !part.is_last);
         path.push(JsonPart::named(&quoted));
         ("missing", "is needed".to_owned())
@@ -103,7 +103,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     }])
 }
 
-/// serde_json's message without the location at its end, cut to 300 characters.
+/// Returns the message of `serde_json` without the location at its end, cut to 300 characters.
 fn message_without_location(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text
@@ -121,7 +121,8 @@ fn offset(text: &[u8], line: usize, column: usize) -> usize {
 /// One step of a path to a JSON value.
 struct JsonPart {
     name: String,
-    /// Whether this is the innermost step: the last key or index read in the innermost open container.
+    /// Whether this is the innermost step, that is, the last key or index that was read in the innermost open
+    /// container.
     is_last: bool,
 }
 
@@ -139,7 +140,7 @@ enum OpenValue {
     Array { index: usize },
 }
 
-/// Returns the keys and indexes that lead to the offset `end`. The text is valid JSON up to there.
+/// Returns the keys and indices that lead to the offset `end`. Up to there, the text is valid JSON.
 fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
     let mut open_values: Vec<OpenValue> = Vec::new();
     let mut at = 0;
@@ -147,7 +148,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         match text[at] {
             b'{' => open_values.push(OpenValue::Object { key: None }),
             b'[' => open_values.push(OpenValue::Array { index: 0 }),
-            // The last byte may close the container that the error is about.
+            // The last byte may close the container that the error is about, so do not leave that container yet.
             b'}' | b']' if at + 1 < end => drop(open_values.pop()),
             b',' => match open_values.last_mut() {
                 Some(OpenValue::Array { index }) => *index += 1,
@@ -180,7 +181,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         .collect()
 }
 
-/// Returns the offset after the string that begins at `start`.
+/// Returns the offset just after the string that begins at `start`.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < text.len() {

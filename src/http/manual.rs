@@ -1,4 +1,5 @@
-//! The embedded manual: topics in Markdown, from the same files that the page `/manual` loads. Does no rendering.
+//! The embedded manual: topics in Markdown, from the same files that the page `/manual` loads. The text is
+//! rendered elsewhere.
 
 use serde::Deserialize;
 
@@ -11,11 +12,11 @@ use crate::app::Error;
 pub struct Topic {
     /// The topic's name in URLs and on the command line, such as `first-steps`.
     pub id: String,
-    /// The heading.
+    /// The topic's heading.
     pub title: String,
-    /// The first paragraph.
+    /// The topic's first paragraph.
     pub summary: String,
-    /// The text below the heading in Markdown, one paragraph per line. It is in a file of its own.
+    /// The text below the heading in Markdown, with one paragraph per line.
     #[serde(skip)]
     pub text: String,
 }

@@ -1,5 +1,6 @@
-//! Server statistics per minute over the last day, in a ring buffer. Minutes in which the program did not run are
-//! absent, so that a gap is not mistaken for no traffic. Holds only counts, nothing per user.
+//! Server statistics per minute over the last day, in a ring buffer. Minutes in which the program did not run
+//! are absent, so that a gap is not mistaken for a lack of traffic. Contains only counts, and nothing about
+//! individual users.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -10,36 +11,36 @@ use crate::app::App;
 use crate::app::health::{Activity, ProcessStats};
 use crate::clock;
 
-/// Capacity of the ring in minutes: one day, 46 KB.
+/// Capacity of the ring buffer in minutes, which is one day. Takes 46 KB.
 const MAX_MINUTES: usize = 24 * 60;
 
 /// The statistics of one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MinuteCounts {
-    /// The minute, in minutes since the Unix epoch.
+    /// The minute, counted from the Unix epoch.
     pub at: u32,
-    /// Requests, without health checks and metrics.
+    /// Number of requests, except health checks and requests for metrics.
     pub requests: u32,
-    /// Responses with a 5xx status.
+    /// Number of responses with a 5xx status.
     pub failed: u32,
-    /// Provider calls running or queued at the end of the minute.
+    /// Number of provider calls that were running or queued at the end of the minute.
     pub calls: u32,
-    /// Analyses running or queued at the end of the minute.
+    /// Number of analyses that were running or queued at the end of the minute.
     pub runs: u32,
     /// Resident memory at the end of the minute, in KiB.
     pub memory_kib: u32,
-    /// Mean duration of a database commit in microseconds; 0 without commits.
+    /// Mean duration of a database commit in microseconds; 0 if there were no commits.
     pub commit_us: u32,
 }
 
-/// The ring buffer of the last day.
+/// The ring buffer with the minutes of the last day.
 #[derive(Default)]
 pub struct MinuteStats(Mutex<MinuteRing>);
 
 #[derive(Default)]
 struct MinuteRing {
     minutes: VecDeque<MinuteCounts>,
-    /// The counters one minute ago.
+    /// The totals at the end of the previous minute.
     previous_totals: MinuteTotals,
 }
 
@@ -52,7 +53,7 @@ struct MinuteTotals {
 }
 
 impl MinuteStats {
-    /// Returns the minutes from `from` on, in minutes since the Unix epoch.
+    /// Returns the recorded minutes starting with `from`, which is counted in minutes from the Unix epoch.
     pub fn since(&self, from: u32) -> Vec<MinuteCounts> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ring.minutes.partition_point(|minute| minute.at < from);
@@ -71,7 +72,7 @@ impl MinuteStats {
     /// Records the minute that has just ended.
     fn record(&self, app: &App, requests: &RequestStats) {
         let classes = requests.classes();
-        // The last area is health checks and metrics.
+        // The last class consists of health checks and requests for metrics.
         let counted_classes = || classes.iter().take(classes.len() - 1);
         let activity = app.health().activity();
         let totals = MinuteTotals {
@@ -103,7 +104,7 @@ impl MinuteStats {
         if ring.minutes.len() == MAX_MINUTES {
             ring.minutes.pop_front();
         }
-        // Keep minutes in order when the clock is set back.
+        // Skip the minute if the clock was set back, so that minutes stay in order.
         if ring.minutes.back().is_none_or(|last| last.at < at) {
             ring.minutes.push_back(minute);
         }
@@ -131,7 +132,7 @@ mod tests {
         };
         hours.add(100, totals(20), &pulse, 4096);
         hours.add(101, totals(20), &pulse, 4096);
-        // A gap from 102 to 199; then the clock is set back.
+        // There is a gap from 102 to 199, and then the clock is set back.
         hours.add(200, totals(50), &pulse, u64::MAX);
         hours.add(150, totals(51), &pulse, 4096);
         let all = hours.since(0);

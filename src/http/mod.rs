@@ -1,4 +1,4 @@
-//! The HTTP server, its routes, and its handlers, which call the app. The only folder that uses hyper.
+//! The HTTP server, its routes, and the handlers, which call the app. No other folder uses hyper.
 
 #[cfg(test)]
 mod asset_budget;

@@ -8,8 +8,8 @@ pub fn query_value(query: &str, name: &str) -> Option<String> {
     })
 }
 
-/// Decodes percent-encoding; `None` if the result is not UTF-8 or contains NUL. With `plus`, as in a query
-/// string, `+` is a space.
+/// Decodes percent-encoding; `None` if the result is not UTF-8 or contains NUL. With `plus`, a `+` stands for
+/// a space, as in a query string.
 pub fn decode(text: &str, plus: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -1,22 +1,22 @@
-//! Range requests (RFC 9110, section 14). Serves a single byte range; a malformed `Range` header, or one with several
-//! ranges, is ignored and the whole content is sent.
+//! Range requests (RFC 9110, section 14). Only single byte ranges are served. If a `Range` header is
+//! malformed or has several ranges, it is ignored and the whole content is sent.
 
 use std::ops::Range;
 
 /// The part of the content to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RangePart {
-    /// The whole content, with 200.
+    /// The whole content, with status 200.
     Whole,
-    /// This range of bytes, with 206.
+    /// This range of bytes, with status 206.
     Bytes(Range<u64>),
-    /// The range is outside the content: 416.
+    /// Nothing, because the range is outside of the content (status 416).
     NotSatisfiable,
 }
 
-/// Evaluates `Range` and `If-Range` for a content of `length` bytes. `etag` is strong and in quotes.
+/// Evaluates `Range` and `If-Range` for a content of `length` bytes. `etag` is a strong entity tag in quotes.
 pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> RangePart {
-    // A date or a weak tag cannot prove that the content is unchanged.
+    // A date or a weak tag cannot prove that the content has not changed.
     if if_range.is_some_and(|tag| tag.trim() != etag) {
         return RangePart::Whole;
     }
@@ -41,7 +41,7 @@ pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64
     }
 }
 
-/// Parses an optional number: `Some(None)` for an empty text, `None` for a malformed one.
+/// Parses a number that may be missing: `Some(None)` if the text is empty, `None` if it is malformed.
 fn number(text: &str) -> Option<Option<u64>> {
     match text {
         "" => Some(None),

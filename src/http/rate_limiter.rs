@@ -1,5 +1,5 @@
-//! Rate limiter: one token bucket per user or network address, bounded in number. The algorithm is in
-//! `domain::token_bucket`.
+//! Rate limiter: one token bucket per user, device, or network address, limited in number. The algorithm is
+//! in `domain::token_bucket`.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -25,7 +25,7 @@ pub struct RateLimiter {
     generations: Mutex<[HashMap<u64, TokenBucket>; 2]>,
 }
 
-/// The subject of a rate limit.
+/// Whose requests a rate limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateKey<'a> {
     /// A signed-in user.
@@ -46,10 +46,11 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request: on all servers together, or against this server's share of the rate.
+    /// Counts a request against the rate of all servers together or, if they do not share limits, against
+    /// this server's share of it.
     ///
     /// # Errors
-    /// `TooFast` with the time to wait when the bucket is empty.
+    /// `TooFast`, with the time to wait, if the bucket is empty.
     pub async fn check(
         &self,
         key: RateKey<'_>,
@@ -69,7 +70,7 @@ impl RateLimiter {
         self.check_here(key, now, limits.divisor())
     }
 
-    /// Counts a request on this server. Each of `servers` allows its share of the rate.
+    /// Counts a request on this server, which allows its share of the rate if there are `servers` of them.
     fn check_here(
         &self,
         key: RateKey<'_>,
@@ -88,7 +89,7 @@ impl RateLimiter {
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
         let [newer, older] = &mut *generations;
-        // Remove first: rotating the generations below must not drop this caller's bucket.
+        // Remove the caller's bucket first, because rotating the generations below must not drop it.
         let older_bucket = older.remove(&key);
         if newer.len() >= MAX_BUCKETS && !newer.contains_key(&key) {
             *older = std::mem::take(newer);
@@ -104,7 +105,7 @@ impl RateLimiter {
 }
 
 impl RateKey<'_> {
-    /// Returns the subject of the shared bucket.
+    /// Returns the subject under which the shared bucket is stored.
     fn subject(&self) -> String {
         match self {
             Self::User(user) => format!("user\0{}", user.as_str()),
@@ -133,8 +134,8 @@ fn rate_limited(rate: Rate, wait: Duration) -> ApiError {
     ApiError::from(error).rate_limit(Some(status))
 }
 
-/// Returns the network that an address counts for: the address itself for IPv4, the /64 for IPv6, which one client
-/// usually owns as a whole.
+/// Returns the network that an address counts for: the address itself for IPv4, or the /64 for IPv6, which
+/// usually belongs to a single client.
 pub(super) fn network(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),

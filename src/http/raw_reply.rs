@@ -1,4 +1,4 @@
-//! Error responses written without hyper: before it owns the connection, or after it has given up.
+//! Error responses that are written without hyper, before it takes over a connection or after it has let go of it.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn refuse(socket: &TcpStream, error: &ApiError) {
     let _ = socket.try_write(error_text(error).as_bytes());
 }
 
-/// Formats an error response in wire format.
+/// Returns the text of an error response as it is sent over the connection.
 pub fn error_text(error: &ApiError) -> String {
     let body = error.body("").to_string();
     let mut text = format!(

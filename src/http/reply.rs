@@ -37,7 +37,7 @@ impl Reply {
     pub fn json(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(text) => Self::bytes(text, "application/json"),
-            // Only a map with keys that are not strings fails, and no response has one.
+            // Serialization fails only for a map whose keys are not strings, and no response contains one.
             Err(_) => Self::empty().status(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -69,7 +69,7 @@ impl Reply {
     /// because the client's copy is current (304). `etag` is strong and in quotes.
     ///
     /// # Errors
-    /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside it.
+    /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside of the file.
     pub async fn file_for(
         headers: &HeaderMap,
         path: &Path,
@@ -157,14 +157,14 @@ impl Reply {
         }
         self
     }
-    /// Returns the body, if it is complete JSON and not compressed.
+    /// Returns the body if it is complete JSON and not compressed.
     pub(super) fn json_body(&self) -> Option<Bytes> {
         let kind = self.headers.get(CONTENT_TYPE)?.as_bytes();
         let is_plain = !self.headers.contains_key(CONTENT_ENCODING);
         let is_json = is_plain && kind.starts_with(b"application/json");
         self.full_body().filter(|_| is_json)
     }
-    /// Returns the body, if it is complete.
+    /// Returns the body if it is complete; `None` for a file or a stream.
     pub(super) fn full_body(&self) -> Option<Bytes> {
         match &self.body.content {
             ReplyContent::Full(bytes) => Some(bytes.clone()),
@@ -253,7 +253,7 @@ impl ApiError {
             ErrorCause::App(Kind::BudgetExceeded | Kind::UpstreamFailed)
         );
         if is_costly || details.error.is_final {
-            // A retry would cost money again and change nothing.
+            // A retry would cost money again and would not change anything.
             let name = HeaderName::from_static("x-should-retry");
             headers.insert(name, HeaderValue::from_static("false"));
         }
@@ -315,7 +315,7 @@ impl HttpBody for ReplyBody {
     }
 }
 
-/// A body that aborts with an error when `end` completes, so that the client does not take it for complete.
+/// A body that aborts with an error when `end` completes, so that the client does not mistake it for a complete one.
 struct TruncatingBody {
     body: BoxedBody,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -343,7 +343,7 @@ impl HttpBody for TruncatingBody {
     }
 }
 
-/// Bytes per file read.
+/// Number of bytes per read from a file.
 const READ_SIZE: usize = 64 << 10;
 
 struct FileBody {
@@ -370,7 +370,7 @@ impl HttpBody for FileBody {
         ready!(Pin::new(&mut this.file).poll_read(context, &mut unfilled))?;
         let read = unfilled.filled().len();
         if read == 0 {
-            // `Content-Length` has been sent: a truncated file must not look complete.
+            // `Content-Length` has already been sent, so a truncated file must not look complete.
             return Poll::Ready(Some(Err(std::io::ErrorKind::UnexpectedEof.into())));
         }
         this.remaining -= read as u64;

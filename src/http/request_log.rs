@@ -7,7 +7,7 @@ use hyper::Method;
 use super::reply::Reply;
 use crate::log;
 
-/// Logs one line per request, without body and query string, which may contain private data.
+/// Logs one line per request, without its body and query string, which may contain private data.
 pub(super) fn log_request(
     method: &Method,
     path: &str,

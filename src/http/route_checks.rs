@@ -13,7 +13,7 @@ use crate::domain::user::{Caller, Role};
 /// Refuses a state-changing request sent by a page of another site.
 ///
 /// # Errors
-/// `Forbidden`, naming the setting to change when the pages are Quire's own.
+/// `Forbidden`, naming the setting to change if the pages are Quire's own.
 pub(super) fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
     let is_forged = is_unsafe(&cx.request.method) && auth::is_cross_site(&cx.request, &cx.app);
     // MCP's specification requires servers to check the origin whatever the credential is.
@@ -39,7 +39,7 @@ pub(super) fn check_key_scope(
     if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
         return Ok(());
     }
-    // Routes for administrators need the admin scope whatever their path.
+    // Routes for administrators need the `admin` scope, whatever their path.
     let needed = match route.handler {
         RouteHandler::Admin(_) => &[KeyScope::Admin],
         _ => KeyScope::for_path(route.path),
@@ -60,7 +60,7 @@ pub(super) fn check_key_scope(
 /// Checks that a guest may use a route, and that guests are still allowed.
 ///
 /// # Errors
-/// `SignInNeeded` if the server is no longer an offline demo, `Forbidden` for a route that needs an account.
+/// `SignInNeeded` if the server is no longer an offline demo; `Forbidden` for a route that needs an account.
 pub(super) fn check_guest(
     caller: &Caller,
     route: &Route,
@@ -76,8 +76,8 @@ pub(super) fn check_guest(
     Err(error.resolve("create an account").into())
 }
 
-/// Whether an open route rejects an invalid credential: one sent in a header, and not on `/api/auth/`, where clients
-/// go when their token has expired.
+/// Whether an open route rejects an invalid credential. It does so only if the credential is in a header, and
+/// not below `/api/auth/`, where clients go when their token has expired.
 pub(super) fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
     let has_credential = auth::has_credential_header(headers);
     let is_open = matches!(route.handler, RouteHandler::Open(_));

@@ -14,9 +14,9 @@ use crate::log;
 pub enum RouteMatch {
     /// A route and the parameters of the path.
     Route(&'static Route, Vec<(&'static str, String)>),
-    /// The path exists, but only with these methods, listed as in `Allow`.
+    /// The path exists, but only with these methods, which are listed as in `Allow`.
     Methods(String, ErrorFormat),
-    /// No such path.
+    /// No route has this path.
     None,
 }
 
@@ -48,7 +48,7 @@ impl PatternRoutes {
             routes: Vec::new(),
         }
     }
-    /// Returns the decoded parameters; `None` when one is not valid.
+    /// Returns the decoded parameters; `None` if one of them is not valid.
     fn decode_params(
         &self,
         params: &matchit::Params<'_, '_>,
@@ -87,7 +87,7 @@ impl Router {
         }
         let mut patterns = matchit::Router::new();
         for (path, routes) in with_params {
-            // Cannot fail: a test inserts all routes.
+            // This cannot fail, because a test inserts all routes.
             if let Err(error) = patterns.insert(matchit_pattern(path), routes) {
                 log::error(
                     "a route cannot be matched",
@@ -118,7 +118,7 @@ impl Router {
     }
 }
 
-/// Returns a path of the route table in matchit's notation: `{name*}` is `{*name}` there.
+/// Returns a path of the route table in the notation of `matchit`, in which `{name*}` is written as `{*name}`.
 fn matchit_pattern(path: &str) -> String {
     match path
         .strip_suffix("*}")

@@ -1,5 +1,5 @@
-//! The route table: for every path its access level, handler, and limits. Matching is in `router`; the handlers are in
-//! `handlers`.
+//! The route table, with the access level, handler, and limits of every path. `router` matches requests to
+//! it; the handlers are in `handlers`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,17 +27,18 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + 
 /// differ, and only the dispatcher can create a `Caller`, an `Admin`, or a `LinkToken`.
 #[derive(Clone, Copy)]
 pub enum RouteHandler {
-    /// Anyone, synchronously: no body, no rate limit, no log line.
+    /// Open to anyone. Runs synchronously, without a body, a rate limit, or a log line.
     Quick(fn(&SharedState, Instant) -> Reply),
-    /// Anyone.
+    /// Open to anyone.
     Open(fn(RequestContext) -> HandlerFuture),
-    /// Anyone, but a credential must be valid if present. The handler validates the body before it requires a caller.
+    /// Open to anyone, but a credential must be valid if there is one. The handler validates the body before
+    /// it requires a caller.
     Maybe(fn(RequestContext, Option<Caller>) -> HandlerFuture),
-    /// Authenticated users.
+    /// Requires an authenticated user.
     User(fn(RequestContext, Caller) -> HandlerFuture),
-    /// Administrators.
+    /// Requires an administrator.
     Admin(fn(RequestContext, Admin) -> HandlerFuture),
-    /// Holders of the share token in the path.
+    /// Requires a share token in the path.
     Link(fn(RequestContext, LinkToken) -> HandlerFuture),
 }
 
@@ -77,11 +78,11 @@ pub struct Route {
     pub limit: BodyLimit,
     /// Whether requests count against the caller's rate limit.
     pub rate_limited: bool,
-    /// The format of error responses.
+    /// The vendor's format that clients of this route expect in error responses.
     pub error_format: ErrorFormat,
     /// Whether responses have an entity tag.
     pub has_entity_tag: bool,
-    /// Whether guests may use it.
+    /// Whether guests may use the route.
     pub allows_guests: bool,
 }
 
@@ -216,9 +217,9 @@ macro_rules! h {
 
 use Verb::{Delete, Get, Patch, Post, Put};
 
-/// All routes. Handler arguments by access level: `open`: `RequestContext`; `maybe`: also `Option<Caller>`;
-/// `user`: also `Caller`; `admin`: also `Admin`; `link`: also `LinkToken`, parsed from `{token}` in the path;
-/// `quick`: `&SharedState` and the time of arrival.
+/// All routes. The arguments of a handler depend on its access level: `open`: `RequestContext`; `maybe`: also
+/// `Option<Caller>`; `user`: also `Caller`; `admin`: also `Admin`; `link`: also `LinkToken`, parsed from
+/// `{token}` in the path; `quick`: `&SharedState` and the time of arrival.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     // Health and operations.

@@ -30,7 +30,7 @@ use crate::tls::CertificateResolver;
 
 /// A bound socket with the settings for serving its connections.
 pub struct Listener {
-    /// The socket, bound by the caller, which knows the port and reports one that is in use.
+    /// The socket. The caller binds it, because it reports a port that is already in use.
     pub listener: TcpListener,
     /// Whether `/` is the JSON index here, because another listener serves the pages.
     pub index: bool,
@@ -71,7 +71,7 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
     server.shared.app.stopping();
     for task in tasks {
         task.abort();
-        // Wait until its listener is closed.
+        // Wait until the task has closed its listener.
         let _ = task.await;
     }
     let _ = command.send(ServerCommand::Drain);
@@ -112,7 +112,7 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) if is_client_error(&error) => continue,
                 Err(error) => {
-                    // Most likely out of file descriptors: back off until connections close.
+                    // Most likely, the process has run out of file descriptors, so wait for connections to close.
                     pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
                     log::warn("cannot accept a connection", &[("why", &error)]);
                     sleep(pause).await;
@@ -123,7 +123,7 @@ impl Server {
             let peer = peer.ip().to_canonical();
             let Some(permit) = self.slots.admit(&self.shared, peer).await else {
                 self.shared.stats.rejected.fetch_add(1, Relaxed);
-                // A TLS client cannot read a response before the handshake.
+                // A TLS client cannot read a response before the handshake, so respond only over plain HTTP.
                 if listener.tls.is_none() {
                     raw_reply::reject_overload(&socket);
                 }
@@ -137,7 +137,7 @@ impl Server {
                 https: listener.tls.is_some(),
             };
             let (dispatcher, mut commands) = (self.dispatcher.clone(), self.commands.clone());
-            // Owned by `serve`, which waits until every slot is released.
+            // The tasks spawned here belong to `serve`, which waits until every slot is released.
             match &listener.tls {
                 None => {
                     let socket = Socket::Plain(socket);
@@ -203,9 +203,10 @@ async fn serve_connection(
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // `ConnectionActivity` enforces this timeout.
+        // `ConnectionActivity` enforces this timeout instead.
         .header_read_timeout(None)
-        // Larger heads have already been refused; this buffer fits a whole head and the bytes received with it.
+        // Larger heads never reach hyper, because they have been refused. The buffer has room for a whole
+        // head and the bytes received with it.
         .max_buf_size(2 * head::MAX_HEAD_BYTES)
         .serve_connection(ActivitySocket::new(socket, activity.clone()), service);
 
@@ -214,7 +215,7 @@ async fn serve_connection(
     let mut is_last = false;
     let overdue = loop {
         tokio::select! {
-            // In this order, because most wake-ups are the connection's.
+            // Poll the connection first, because it causes most wake-ups.
             biased;
             // An error here is the client's: it disconnected, or sent invalid HTTP and has received a response.
             _ = &mut connection => return,
@@ -226,13 +227,13 @@ async fn serve_connection(
                     timer.as_mut().reset(next);
                 }
             },
-            // Another connection needs the slot. A connection with a new request keeps it.
+            // Another connection needs the slot. A connection with a new request keeps its slot.
             () = permit.eviction_requested() => if activity.idle_time().is_some() {
                 return;
             },
             Ok(()) = commands.changed() => match *commands.borrow_and_update() {
                 ServerCommand::Serve => {}
-                // The response to its first request closes it.
+                // The response to the connection's first request will close it.
                 ServerCommand::Drain if activity.is_fresh() => {
                     is_last = true;
                     timer.set(sleep(FIRST_REQUEST_GRACE));

@@ -23,7 +23,7 @@ pub struct SharedState {
     pub(super) minute_stats: MinuteStats,
     pub(super) limiter: RateLimiter,
     pub(super) health: HealthCache,
-    /// Set once, at shutdown: event streams then end.
+    /// Set once, at shutdown, so that event streams end.
     pub(super) stopping: AtomicBool,
 }
 
@@ -31,9 +31,9 @@ pub struct SharedState {
 #[derive(Default)]
 pub struct HealthCache {
     pub(super) cached_response: Mutex<Option<(Instant, StatusCode, Bytes)>>,
-    /// Notified when a response is computed, to probe the database.
+    /// Notified when a health response is computed, so that the database is probed.
     pub(super) probe_requested: Notify,
-    /// Whether the last probe failed.
+    /// Whether the last probe of the database failed.
     pub(super) probe_failed: AtomicBool,
 }
 

@@ -1,6 +1,6 @@
-//! Server-sent event streams: a body that polls its source for events, coalesces them into fewer writes, and sends
-//! keep-alive comments while there are none. Has no queue: a client that does not read applies backpressure to the
-//! source.
+//! Server-sent event streams: a body that polls its source for events, coalesces them into fewer writes, and
+//! sends keep-alive comments while there are none. There is no queue: while a client does not read, the
+//! source is not polled.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -64,7 +64,7 @@ where
         next_event: next,
         coalesce,
         source: SseSource::Ready(state),
-        // Expires immediately: the first bytes show the client, and every proxy, that the stream is open.
+        // Expires immediately, so that the first bytes show the client and every proxy that the stream is open.
         timer: Box::pin(sleep(Duration::ZERO)),
         shared: cx.shared.clone(),
     };
@@ -74,9 +74,9 @@ where
         .header(HeaderName::from_static("x-accel-buffering"), "no")
 }
 
-/// Time between keep-alive comments: 15 s, so that proxies do not close an idle stream.
+/// Time between keep-alive comments, which prevent proxies from closing an idle stream.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-/// Events within 40 ms after a write are coalesced into the next write.
+/// Events that arrive within this time after a write are coalesced into the next write.
 const COALESCE_WINDOW: Duration = Duration::from_millis(40);
 
 struct SseEvents<S, F, Fut> {
@@ -88,16 +88,16 @@ struct SseEvents<S, F, Fut> {
 }
 
 enum SseSource<S, Fut> {
-    /// Ready to be polled.
+    /// The source is ready to be polled.
     Ready(S),
-    /// To be polled when the coalescing window ends.
+    /// The source is polled when the coalescing window ends.
     Coalescing(S),
-    /// Being polled.
+    /// The source is being polled.
     Polling(Pin<Box<Fut>>),
     Ended,
 }
 
-// The future is boxed, and no other field is pinned.
+// This holds because the future is boxed and no other field is pinned.
 impl<S, F, Fut> Unpin for SseEvents<S, F, Fut> {}
 
 impl<S, F, Fut> SseEvents<S, F, Fut> {

@@ -21,13 +21,13 @@ pub fn area_index(path: &str) -> usize {
 
 /// Counters since the server started.
 pub struct RequestStats {
-    /// Responses by area and status class.
+    /// Number of responses by area and status class.
     by_class: [[AtomicU64; 5]; AREAS.len()],
-    /// Time to first byte of all responses together, in microseconds.
+    /// Sum of the times to the first byte of all responses, in microseconds.
     micros: AtomicU64,
-    /// Connections open now.
+    /// Number of connections that are open now.
     pub open_connections: AtomicUsize,
-    /// Connections rejected because too many were open.
+    /// Number of connections that were rejected because too many were open.
     pub rejected: AtomicU64,
 }
 
@@ -48,7 +48,7 @@ impl RequestStats {
         let micros = started.elapsed().as_micros() as u64;
         self.micros.fetch_add(micros, Relaxed);
     }
-    /// Returns the responses by area, and in each area by status class, 1xx to 5xx.
+    /// Returns the number of responses by area and, within each area, by status class from 1xx to 5xx.
     pub fn classes(&self) -> [[u64; 5]; AREAS.len()] {
         std::array::from_fn(|area| {
             std::array::from_fn(|class| self.by_class[area][class].load(Relaxed))
@@ -58,7 +58,7 @@ impl RequestStats {
     pub fn total(&self) -> u64 {
         self.classes().iter().flatten().sum()
     }
-    /// Returns the seconds to the first byte of the body, summed over all responses.
+    /// Returns the sum of the times to the first byte of all responses, in seconds.
     pub fn seconds(&self) -> f64 {
         self.micros.load(Relaxed) as f64 / 1e6
     }

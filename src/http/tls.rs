@@ -1,5 +1,5 @@
-//! The TLS handshake of a connection: bounded in time, with an error response for clients that send plain HTTP.
-//! `crate::tls` chooses the certificate.
+//! The TLS handshake of a connection, which is limited in time. Clients that send plain HTTP get an error
+//! response. `crate::tls` chooses the certificate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use super::raw_reply;
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
-/// Time from the connection to the end of the handshake: 10 s, or the header timeout if that is shorter.
+/// Maximum time from the connection to the end of the handshake, unless the header timeout is shorter.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The TLS record type that starts every handshake.
+/// Type of the TLS record with which every handshake starts.
 const HANDSHAKE_RECORD: u8 = 0x16;
-/// Bytes of a plain request that are read before the response: most likely all of it.
+/// Maximum number of bytes of a plain request that are read before the response, which is most likely all of it.
 const MAX_PLAIN_BYTES: usize = 16 << 10;
 
 /// Performs the TLS handshake. `None` if the connection must be closed: the peer was silent or sent no TLS, the
@@ -32,7 +32,7 @@ pub(super) async fn handshake(
     commands: &mut watch::Receiver<ServerCommand>,
 ) -> Option<Socket> {
     let limit = HANDSHAKE_TIMEOUT.min(permit.shared.app.config.limits.header_timeout);
-    // At shutdown the handshake may still finish, so that a first request gets its response.
+    // During shutdown, the handshake may still finish, so that a first request gets its response.
     let stopped = async {
         let _ = commands
             .wait_for(|command| *command != ServerCommand::Serve)
@@ -64,7 +64,8 @@ async fn open(socket: TcpStream, config: Arc<ServerConfig>) -> Option<Socket> {
 }
 
 fn refuse_plain_http(socket: &TcpStream) {
-    // Read first: closing a socket with unread bytes resets the connection, and the client loses the response.
+    // Read first, because closing a socket with unread bytes resets the connection, and the client would lose
+    // the response.
     let mut discarded = vec![0; MAX_PLAIN_BYTES];
     let _ = socket.try_read(&mut discarded);
     let error = Error::new(

@@ -16,7 +16,7 @@ const MAX_ACCOUNTS: usize = 4;
 const SEPARATOR: char = '~';
 
 impl Accounts {
-    /// Returns the device that a cookie identifies, regardless of account; `None` if we did not issue the token.
+    /// Returns the device that a cookie identifies, regardless of account; `None` if Quire did not issue the token.
     pub fn known_device_session(&self, cookie: &str) -> Option<SessionId> {
         let mut tokens = self.tokens_in_cookie(cookie);
         tokens.find_map(|token| SessionId::parse(token.device))

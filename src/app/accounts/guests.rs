@@ -19,7 +19,7 @@ impl Accounts {
     /// Creates a guest and signs it in. The caller must check that guests are allowed here.
     ///
     /// # Errors
-    /// `TooFast` after many attempts from one network; `Unavailable` when there are too many guests.
+    /// `TooFast` after many attempts from one network; `Unavailable` if there are too many guests.
     pub async fn begin_guest(&self, origin: &RequestOrigin) -> Result<SignedIn> {
         self.register_attempt(None, origin).await?;
         let id = UserId::new(origin.now, random_number()?);

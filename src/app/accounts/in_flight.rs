@@ -23,7 +23,7 @@ pub(super) struct RequestsInFlight {
 
 #[derive(Default)]
 struct InFlightState {
-    /// Number of accounts whose requests have been ended so far.
+    /// Incremented whenever all requests of an account are ended.
     epoch: u64,
     in_flight: HashMap<UserId, Weak<EndSignal>>,
 }
@@ -39,7 +39,7 @@ pub struct InFlightGuard {
 impl InFlightGuard {
     /// Waits until the account is locked or deleted.
     pub async fn wait_for_end(&mut self) {
-        // The sender lives as long as `group`.
+        // The wait cannot fail: `group` keeps the sender alive.
         let _ = self.end_signal.wait_for(|ended| *ended).await;
     }
 }
@@ -49,7 +49,7 @@ impl Drop for InFlightGuard {
         let mut state = lock(&self.state);
         let is_ours = (state.in_flight.get(&self.user))
             .is_some_and(|group| std::ptr::eq(group.as_ptr(), Arc::as_ptr(&self.group)));
-        // Counted while holding the lock, so that no request joins the group in between.
+        // Check the count while holding the lock, so that no request joins the group in between.
         if is_ours && Arc::strong_count(&self.group) == 1 {
             state.in_flight.remove(&self.user);
         }

@@ -17,19 +17,19 @@ use crate::domain::time::Timestamp;
 use crate::shared_limits::SharedLimits;
 use crate::store::sign_in_networks;
 
-/// A counted attempt.
+/// A sign-in attempt that has been counted against the limits.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
     /// The buckets it was counted in; refunded if the password is correct.
     counted_keys: Vec<ThrottleKey>,
-    /// The turn to wait for before the password is checked.
+    /// The queued turn that must come before the password is checked; `None` if there is no need to wait.
     pub turn: Option<LoginTurn>,
     /// The queue in which the password is checked.
     pub priority: PasswordPriority,
 }
 
 impl Accounts {
-    /// Counts sign-in attempts together with other servers.
+    /// Enforces the limits on sign-in attempts jointly with other servers.
     pub(in crate::app) fn share_limits(&mut self, limits: SharedLimits) {
         self.attempts.share(limits);
     }

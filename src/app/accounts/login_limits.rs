@@ -25,10 +25,10 @@ pub struct LoginThrottle {
     pair_rate: Rate,
     network_rate: Rate,
     account_rate: Rate,
-    /// The rates of all servers together.
+    /// The limits shared with other servers.
     shared: SharedLimits,
     buckets: Mutex<Buckets>,
-    /// Separate, so that attempts without a device never evict these.
+    /// Kept apart from the other buckets, so that attempts without a device never evict them.
     device_buckets: Mutex<Buckets>,
 }
 
@@ -42,13 +42,13 @@ pub enum ThrottleKey {
     Pair(String, IpAddr),
     /// An account, from any network.
     Account(String),
-    /// The network of the attempt.
+    /// The network that the attempt comes from.
     Network(IpAddr),
     /// A browser that has signed in to the account before, or is signed in.
     Device(SessionId),
 }
 
-/// Kind of the shared buckets.
+/// The kind under which the buckets are shared with other servers.
 const SHARED_KIND: &str = "sign-in";
 
 impl ThrottleKey {
@@ -87,7 +87,7 @@ impl LoginThrottle {
         }
     }
 
-    /// Counts attempts together with other servers.
+    /// Enforces the limits jointly with other servers.
     pub fn share(&mut self, limits: SharedLimits) {
         self.shared = limits;
     }
@@ -234,7 +234,7 @@ mod tests {
                 .is_err(),
             "the newest is remembered"
         );
-        // Attempts by strangers do not evict a device either.
+        // Attempts without a device do not evict a device's bucket either.
         for n in 3 * MAX_BUCKETS..6 * MAX_BUCKETS {
             throttle.take_here(address(n), at(0)).expect("its first");
         }

@@ -15,7 +15,7 @@ use crate::clock;
 
 /// Time between two turns.
 const TURN_INTERVAL: Duration = Duration::from_secs(3);
-/// Maximum number of waiting attempts; one more makes the oldest be refused.
+/// Maximum number of waiting attempts; one more causes the oldest to be refused.
 const MAX_WAITING: usize = 10;
 /// Maximum wait: longer than a full queue needs if no newer attempt arrives.
 const MAX_WAIT: Duration = Duration::from_secs(33);
@@ -169,7 +169,7 @@ mod tests {
             assert!(pending.len() <= MAX_WAITING);
         }
         assert_eq!(granted, 3600 / 3 - 1);
-        // Leaving and rejoining the queue does not gain time either.
+        // Leaving the queue and joining it again does not shorten the wait either.
         drop(pending);
         let now = start + Duration::from_secs(3600);
         let mut rejoined = turns.join(key(), now);

@@ -36,7 +36,7 @@ pub enum PasswordPriority {
 struct PasswordQueue {
     known: SyncSender<PasswordJob>,
     unknown: SyncSender<PasswordJob>,
-    /// Carries one ticket per job, sent after the job, so that a ticket always has a job.
+    /// Carries one ticket per job. A ticket is sent after its job, so a received ticket guarantees a waiting job.
     tickets: Sender<()>,
 }
 
@@ -84,7 +84,7 @@ impl Passwords {
     ) -> Result<bool> {
         let plain = normalize(password);
         let is_match = self.matches(plain.clone(), stored, priority).await?;
-        // Earlier versions hashed passwords as they were typed.
+        // Earlier versions hashed passwords as typed, so try that form too.
         if !is_match && plain != password {
             return self.matches(password.to_owned(), stored, priority).await;
         }
@@ -196,7 +196,7 @@ mod tests {
             })
         };
         let strangers: Vec<_> = (0..MAX_QUEUED * 2).map(guess).collect();
-        // Each takes many milliseconds, so all of them are queued before the thread has finished the first few.
+        // Hashing takes many milliseconds, so all of them are queued before the thread has finished the first few.
         tokio::task::yield_now().await;
         let full = passwords
             .verify("wrong", None, PasswordPriority::Unknown)

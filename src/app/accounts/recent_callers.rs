@@ -13,7 +13,7 @@ use crate::domain::user::Caller;
 const MAX_CALLERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// The cache.
+/// A cache of recently authenticated callers.
 #[derive(Default)]
 pub struct CallerCache(Mutex<CachedCallers>);
 

@@ -30,12 +30,12 @@ const MAX_MEMBERS: usize = 16;
 pub(super) const MAX_DOCUMENTS: usize = 100;
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
-/// Error kind of a model whose provider has no API key.
+/// Error kind for a model whose provider has no API key.
 const NEEDS_KEY_KIND: &str = "needs_key";
 /// Number of members in an automatically selected panel.
 const DEFAULT_PANEL: usize = 3;
 
-/// A request that can be planned: names resolved, ranges checked, formats compiled.
+/// A request that is ready to be planned: names are resolved, ranges checked, and formats compiled.
 #[derive(Debug, Clone)]
 pub(in crate::app) struct CheckedRequest {
     /// The request with full model IDs and with everything supplied by a recipe or preset.
@@ -183,7 +183,7 @@ impl Analyses<'_> {
         Ok(models)
     }
 
-    // Selects the models that the request does not specify, among those that the API key allows.
+    // Selects models for a request that names none, among those that the API key allows.
     async fn select_allowed_models(
         &self,
         caller: Option<&Caller>,
@@ -246,7 +246,7 @@ impl Analyses<'_> {
         let mut models: Vec<Model> = Vec::new();
         for (index, name) in chosen_models.iter().enumerate() {
             let location = index.to_string();
-            // A model that is named twice gives two samples.
+            // A model that is named twice contributes two samples.
             models.extend(self.check_model(user, name, &["body", "models", &location], errors));
         }
         models

@@ -69,7 +69,7 @@ impl Analyses<'_> {
         {
             return Ok(allocation);
         }
-        // A single part would contain everything.
+        // A single part would contain everything, so there is no need for parts.
         let mode = match new.request.reading {
             _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,
@@ -118,7 +118,7 @@ impl Analyses<'_> {
         for (member, fit_choice) in assigned.chain([(&mut *panel.synthesizer, &writer)]) {
             member.reads = passage_list_index(fit_choice);
             for fallback in &mut member.fallbacks {
-                // A fallback has room for at least as much as the member gets.
+                // A fallback's context window holds at least as much as the member was allocated.
                 fallback.reads = member.reads;
             }
             allocation.member_fits.push(MemberFit {
@@ -155,7 +155,7 @@ impl Analyses<'_> {
         (members, budgets): (&[Member], Vec<usize>),
         allocation: &mut ContextAllocation,
     ) -> Result<()> {
-        // If every member reads all the text, there is nothing to choose.
+        // If every member reads the full text, there is nothing to select.
         let needs_selection = allocation
             .member_fits
             .iter()
@@ -297,7 +297,7 @@ impl Analyses<'_> {
     }
 }
 
-// Describes which part of the documents was read, unless all were.
+// Describes how much of the documents was read, unless it was everything.
 fn reading_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     let chars: u64 = sources
         .iter()
@@ -324,7 +324,7 @@ fn affordable_input_tokens(
     Some((dollars / input * 1e6) as u64)
 }
 
-// Returns the size of all passages in tokens, including their frames.
+// Returns the token budget for passages, including the framing around each passage.
 fn passage_budget(choice: &FitChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES_BUDGET,

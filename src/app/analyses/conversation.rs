@@ -1,4 +1,4 @@
-//! The conversation of an earlier analysis, if it is within the API's limits.
+//! Checks that the conversation of an earlier analysis is within the API's limits.
 
 use crate::app::{Error, Kind, Result};
 use crate::domain::request::RunContext;

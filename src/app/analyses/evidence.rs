@@ -113,7 +113,7 @@ impl Analyses<'_> {
                 *plan = plan_without;
                 Ok(calls_without)
             }
-            // The run exceeds the budget even without the evidence calls.
+            // The run exceeds the budget even without the evidence calls, so dropping them does not help.
             Err(_) => Ok(calls),
         }
     }

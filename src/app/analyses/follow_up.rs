@@ -256,7 +256,7 @@ impl ResolvedPosition {
                 why,
             )));
         }
-        // An edited question uses the settings of the one beside it.
+        // An edited question takes its settings from the turn it replaces.
         let model = requested.sibling_of().or(follows.as_ref());
         let mut carried_thread =
             CarriedThread::load(db, user, (model, follows.as_ref()), project.as_ref())?;

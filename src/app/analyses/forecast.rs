@@ -12,12 +12,12 @@ use crate::domain::pattern::estimate::CallEstimate;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 
-/// Estimate of an analysis.
+/// What an analysis would use and cost, and whether a budget would refuse it.
 #[derive(Debug, Clone)]
 pub struct AnalysisForecast {
     /// The plan that would run.
     pub plan: Plan,
-    /// Estimates of all calls.
+    /// The expected usage and cost of each call.
     pub calls: Vec<CallEstimate>,
     /// The user's budgets; `None` without an account.
     pub budget_standing: Option<BudgetStanding>,

@@ -44,14 +44,14 @@ impl Analyses<'_> {
                 .available_tokens()
                 .map_or(UNKNOWN_WINDOW_BUDGET, |budget| {
                     let budget = budget.saturating_sub(instructions);
-                    // The documents get the other half.
+                    // The documents get the other half of the budget.
                     if new.documents.is_empty() {
                         budget
                     } else {
                         budget / 2
                     }
                 });
-            // A fallback gets the same as the planned model.
+            // A fallback gets the same budget as the planned model.
             for model in std::iter::once(member).chain(&member.fallbacks) {
                 let budget = budgets
                     .entry(model.model.clone())

@@ -23,7 +23,7 @@ pub(super) struct DocumentImages {
 }
 
 impl DocumentImages {
-    /// Returns notes for readers of the result; they depend on the models of the panel.
+    /// Returns notes for the result about which of the models see the images.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|image| &*image.name).collect();
         let blind = models.iter().filter(|model| model.rejects_images());

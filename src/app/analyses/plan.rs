@@ -31,9 +31,8 @@ struct PanelIds {
     synthesizer: String,
 }
 
-/// The inputs from which a plan is assembled, besides the request.
+/// The inputs, besides the request, from which a plan is assembled.
 struct PlanParts {
-    /// ID of the pattern.
     pattern: String,
     members: Vec<Member>,
     synthesizer: Member,
@@ -128,7 +127,7 @@ impl Analyses<'_> {
             context: allocation,
             pictures,
         } = parts;
-        // The bare prompt is sent only if no document has to be introduced.
+        // The bare prompt is sent only if there is no document to introduce.
         let sends_bare_prompt =
             pattern == PLAIN_PATTERN && !new.context.turns.is_empty() && new.documents.is_empty();
         Plan {
@@ -254,7 +253,7 @@ impl Analyses<'_> {
         let chosen_writer = || new.request.ultra_model.clone();
         match arrangement {
             Arrangement::Single => {
-                // This is a member of the panel, because there is no synthesis to write.
+                // There is no synthesis to write, so the model chosen as the synthesizer is the panel's only member.
                 let only_member = chosen_writer()
                     .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);
@@ -418,7 +417,7 @@ fn check_capabilities(
     Ok(())
 }
 
-// Numbers the samples of each model, also across several answers to one request.
+// Numbers the samples of each model, continuing across several answers to one request.
 fn number_samples(members: &mut [Member], first: u32) {
     let mut numbered_models: Vec<String> = Vec::new();
     for member in members {

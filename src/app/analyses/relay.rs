@@ -61,7 +61,7 @@ impl Analyses<'_> {
             .reserve_passthrough_funds(caller, &plan, &calls, now)
             .await
         {
-            // Completed calls may have used less than is still reserved for them.
+            // Completed calls may have cost less than is still reserved for them, so record them and try again.
             Err(error) if error.kind == Kind::BudgetExceeded => {
                 self.engine.record_passthrough_usage().await;
                 self.reserve_passthrough_funds(caller, &plan, &calls, now)

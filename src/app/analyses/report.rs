@@ -19,7 +19,7 @@ pub struct AnalysisReport {
     pub single_draft: Option<SingleDraft>,
     /// Whether its owner is offered a blind comparison of the panel with that draft.
     pub comparison_offered: bool,
-    /// All calls in order of start. Old rows of the call log are deleted.
+    /// All calls in the order of their start. Empty once the rows of the call log have expired.
     pub calls: Vec<CallRecord>,
     /// The owner's vote.
     pub vote: Option<String>,

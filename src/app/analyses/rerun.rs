@@ -68,8 +68,8 @@ impl Analyses<'_> {
     /// Finishes early: writes the answer from the texts available so far.
     ///
     /// # Errors
-    /// `Missing` if the caller has no such analysis; `Conflict` if no member has answered yet, or if no server
-    /// drives the run.
+    /// `Missing` if the caller has no such analysis; `Conflict` if no member has answered yet, or if no
+    /// server is executing the run.
     pub async fn finish_early(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
         if report.analysis.status.is_over() {
@@ -89,8 +89,8 @@ impl Analyses<'_> {
     /// Continues without the answer of one model.
     ///
     /// # Errors
-    /// `Missing` if the caller has no such analysis; `BadInput` if the model is not on its panel; `Conflict` if
-    /// no server drives the run.
+    /// `Missing` if the caller has no such analysis; `BadInput` if the model is not on its panel; `Conflict`
+    /// if no server is executing the run.
     pub async fn skip_model(
         &self,
         caller: &Caller,
@@ -136,7 +136,7 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
     Ok(context)
 }
 
-/// Estimate of a rerun.
+/// What a rerun would use and cost.
 pub struct RerunForecast {
     /// The estimate, without the calls whose answers are reused.
     pub forecast: AnalysisForecast,

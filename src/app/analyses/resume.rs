@@ -19,12 +19,13 @@ use crate::store::{Membership, Reader, StoreError, Writer, analyses, events};
 
 /// Maximum number of runs to take over at once; the next check, here or on another server, takes over the rest.
 const MAX_TAKEN_OVER: u32 = 64;
-/// Maximum number of leases of a run: a run that needs more is ended, so that it does not repeat its calls again and
-/// again.
+/// Maximum number of times a run may be leased. A run that needs more is ended, so that it does not repeat
+/// its calls endlessly.
 const MAX_RESUMED_LEASES: u64 = 10;
-/// Number of leases after which a server no longer tries to resume a run: not even its end could be stored.
+/// Number of leases after which no server tries to resume a run anymore, because not even its end could be stored.
 const MAX_LEASES: u64 = 20;
-/// Maximum time to wait until another server has stopped a run. If it is gone, its successor still stops the run.
+/// Maximum time to wait for another server to stop a run. If that server is gone, the one that takes over the
+/// run stops it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Analyses<'_> {
@@ -41,7 +42,7 @@ impl Analyses<'_> {
                 // No server executes the run, so none would receive the command.
                 Some(lease) => return self.fail(id.clone(), Some(lease), reason).await,
                 None if self.engine.cancel_elsewhere(id, reason).await? => {}
-                // The run is no longer driven, because its end could not be stored: write the end now.
+                // No server is executing the run, because its end could not be stored. Store the end now.
                 None => return self.fail(id.clone(), None, reason).await,
             }
         }
@@ -57,7 +58,7 @@ impl Analyses<'_> {
         wait_result.unwrap_or(Ok(()))
     }
 
-    /// Returns the lease that this server has of a run.
+    /// Returns the lease that this server holds on a run.
     async fn own_lease(&self, id: &AnalysisId) -> Result<Option<RunLease>> {
         let Some(boot) = self.store.membership().map(Membership::boot) else {
             return Ok(None);
@@ -67,8 +68,9 @@ impl Analyses<'_> {
         Ok(self.store.read(read).await?)
     }
 
-    /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. With a database on a server,
-    /// only those that no living server drives. Skips an unreadable analysis, so that it does not block the others.
+    /// Resumes detached runs after a shutdown or crash, and ends runs whose client is gone. With a database
+    /// server, handles only runs that no other server is executing. Skips an unreadable analysis, so that it
+    /// does not block the others.
     ///
     /// # Errors
     /// Returns an error if the list of unfinished analyses cannot be read, or the leases cannot be stored.
@@ -81,8 +83,8 @@ impl Analyses<'_> {
                 "analysis could not be resumed",
                 &[("analysis", &id), ("fault", &fault)],
             );
-            // The database was unavailable, which does not mean that the analysis is unreadable: any server may try
-            // again at its next check.
+            // The database was unavailable, which does not mean that the analysis is unreadable, so free the
+            // lease: any server may then try again at its next check.
             if let Some(lease) = lease.filter(|_| fault.kind == Kind::Unavailable) {
                 self.engine.free_lease(id, lease).await;
             }
@@ -90,8 +92,9 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    /// Takes the leases of the runs that no server executes, and returns the runs. This server may already have some of
-    /// the leases: it failed to free one, the response to a takeover was lost, or the run's task failed.
+    /// Takes the leases of the runs that no server executes, and returns the runs. This server may already
+    /// hold some of the leases, if it failed to free one, the response to a takeover was lost, or the run's
+    /// task failed.
     async fn abandoned_runs(&self) -> Result<Vec<(AnalysisId, Option<RunLease>)>> {
         let Some(membership) = self.store.membership() else {
             let runs = self.store.read(analyses::list_unfinished).await?;
@@ -101,18 +104,19 @@ impl Analyses<'_> {
         let take_over_lost = move |db: &Writer| {
             let taken_over =
                 servers::take_over_lost_runs(db, &may_declare_dead, &boot, MAX_TAKEN_OVER)?;
-            // Otherwise, this server may have taken over its own runs.
+            // A server that was itself declared dead may just have taken over its own runs, so roll back.
             servers::check_alive(db, &boot)?;
             Ok((taken_over, servers::runs_of(db, &boot)?))
         };
         let (mut runs, own_runs) = self.store.write(take_over_lost).await?;
-        // The leases were read first: a run is in the engine from before it has one until after it is freed.
+        // Checking the engine after reading the leases is safe: the engine lists a run from before it is
+        // leased until after its lease is freed.
         let is_idle = |(id, lease): &(AnalysisId, RunLease)| {
             lease.number() < MAX_LEASES && !self.engine.is_running_here(id)
         };
         let idle = own_runs.into_iter().filter(is_idle);
         let idle: Vec<_> = idle.filter(|run| !runs.contains(run)).collect();
-        // A run that is still being given up here is taken over at the next check.
+        // A run that the engine is still giving up is taken over at the next check.
         runs.retain(|(id, _)| !self.engine.is_running_here(id));
         if !idle.is_empty() {
             let boot = membership.boot();
@@ -191,7 +195,7 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Ends a run that is not being driven. The answers received so far are paid for and count.
+    // Ends a run that no server is executing. The answers received so far were paid for, so they are kept and counted.
     async fn fail(&self, id: AnalysisId, lease: Option<RunLease>, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
         let outcome = self.store.write(move |db| {
@@ -232,7 +236,7 @@ impl Analyses<'_> {
             Ok(())
         });
         match outcome.await {
-            // The run has ended, or another server executes it.
+            // The run has ended, or another server is executing it.
             Err(StoreError::Conflict(_)) if lease.is_some() => Ok(()),
             // Another task has already ended the run.
             Err(StoreError::Missing) => Ok(()),

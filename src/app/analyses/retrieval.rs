@@ -1,4 +1,4 @@
-//! Semantic ranking of passages for an analysis: planned for an estimate, done for a run.
+//! Semantic ranking of passages for an analysis: planned for an estimate, and performed for a run.
 
 use std::sync::Arc;
 

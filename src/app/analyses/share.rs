@@ -1,4 +1,4 @@
-//! Share links of analyses, and what their holders can see.
+//! Share links to analyses, and what people with such a link can see.
 
 use super::report::ComparisonOffer;
 use super::{Analyses, AnalysisReport, calls_of};
@@ -55,7 +55,7 @@ impl Analyses<'_> {
         self.without_owner(analysis).await
     }
 
-    /// Returns an analysis as holders of a link see it; `None` if the user has no such analysis.
+    /// Returns an analysis as people with a share link see it; `None` if the user has no such analysis.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

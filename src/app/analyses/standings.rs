@@ -18,7 +18,7 @@ impl Analyses<'_> {
         models: &[Model],
     ) -> Result<Vec<MemberStanding>> {
         let records = match user {
-            // A single model has nothing to be compared with.
+            // A single model is not compared with anything, so its record is not needed.
             Some(user) if models.len() > 1 => {
                 let user = user.clone();
                 let ids: Vec<String> = models.iter().map(|model| model.id.to_string()).collect();

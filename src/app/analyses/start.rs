@@ -26,7 +26,7 @@ use crate::store::{self, Writer, analyses, audit};
 struct PreparedRun {
     analysis: Analysis,
     run: RunSpec,
-    /// First answers that already exist, stored with the analysis.
+    /// Answers of the first stage that already exist; stored with the analysis.
     drafts: Vec<StageAnswer>,
 }
 
@@ -83,12 +83,12 @@ impl Analyses<'_> {
         };
         let context = RunContext {
             inherited,
-            // A run of the caller's own, not counted by any experiment.
+            // The repeated run is the caller's own, so no experiment counts it.
             experiment: None,
             is_live: false,
             ..old.context
         };
-        // Checked like a new request: its models may be gone, or it may come from an imported archive.
+        // Check it like a new request: its models may no longer exist, or it may come from an imported archive.
         let mut new = self.check(Some(caller), request, context).await?;
         new.context.recipe = recipe;
         self.begin(Some(caller.user.clone()), new, None, now).await

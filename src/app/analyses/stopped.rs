@@ -8,7 +8,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::request::{Request, RunContext};
 use crate::store::{self, Reader, analyses};
 
-/// A stopped run, and the action to take on it.
+/// A stopped run and what to do with it.
 pub(super) struct StoppedRun {
     analysis: Analysis,
     answers: Vec<StageAnswer>,
@@ -98,7 +98,7 @@ impl StoppedRun {
         };
         let model = model_of(continued).to_owned();
         context.answer_prefix.clone_from(&continued.text);
-        // A synthesis is continued from the drafts it was written from.
+        // A synthesis is continued by the same synthesizer, from the drafts it was written from.
         let is_synthesis = continued.stage + 1 == self.analysis.plan.stages.len();
         if is_synthesis && self.has_synthesis() && !drafts.is_empty() {
             request.models.clear();
@@ -152,7 +152,7 @@ pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<Stag
     assigned_drafts
 }
 
-// Whether this model wrote the text, possibly as a fallback for the planned one.
+// Whether this model wrote the text. A text by a fallback counts for the model it replaced.
 fn was_written_by(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }

@@ -75,7 +75,7 @@ fn chatgpt_messages(value: &Value) -> Vec<ForeignMessage> {
             "assistant" => false,
             _ => return None,
         };
-        // A tool call has the tool as its recipient.
+        // A message to a tool is a tool call, not part of the conversation.
         if message["recipient"].as_str().is_some_and(|to| to != "all") {
             return None;
         }
@@ -154,7 +154,7 @@ fn path_to_leaf<'a>(
 ) -> Vec<&'a Value> {
     let mut nodes = Vec::new();
     let mut next = end;
-    // The limit also breaks cycles.
+    // The limit also ends a walk around a cycle.
     while let Some((node, parent)) = next.and_then(&find)
         && nodes.len() < MAX_MESSAGES
     {
@@ -192,7 +192,7 @@ fn pair_turns(
                     turn.writer = model_name(message.model.as_deref());
                 }
             }
-            // A greeting before the first question.
+            // This is a greeting before the first question.
             (false, None) => continue,
         }
         last_was_user = message.is_user;

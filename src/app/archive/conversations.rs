@@ -23,7 +23,8 @@ use crate::domain::time::Timestamp;
 use crate::store::archive;
 use crate::store::imported::{self, ImportOutcome, ImportedAnswer, ImportedThread, ImportedTurn};
 
-/// Conversations per transaction, and bytes of text after which a transaction is committed.
+/// Maximum number of conversations per transaction, and the number of bytes of text after which a transaction
+/// is committed.
 const BATCH_LIMITS: (usize, usize) = (200, 8 << 20);
 
 /// Adds all conversations in these files to a user's history, skipping those already there.
@@ -71,7 +72,7 @@ pub(super) fn import_conversations(
     Ok(vec![("analyses".to_owned(), count)])
 }
 
-/// An import in progress.
+/// The state of an import of conversations into the history.
 pub(super) struct HistoryImport<'a> {
     paths: &'a ArchivePaths,
     user: &'a UserId,
@@ -83,7 +84,7 @@ pub(super) struct HistoryImport<'a> {
 }
 
 impl<'a> HistoryImport<'a> {
-    /// Loads the hashes of the answers that are already there.
+    /// Starts an import: loads the hashes of the user's existing questions and answers.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -246,7 +247,7 @@ fn imported_turn(
 }
 
 fn hash(question: &str, answer: &str) -> [u8; 32] {
-    // The length distinguishes ("ab", "c") from ("a", "bc").
+    // Hashing the length distinguishes ("ab", "c") from ("a", "bc").
     let mut hasher = sha256::Hasher::new();
     hasher.update(&question.len().to_le_bytes());
     hasher.update(question.as_bytes());

@@ -123,7 +123,7 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
     let writer = model_name(value["model"].as_str());
     Some(ForeignConversation {
         question,
-        // A single question needs no turns.
+        // A single question does not need the list of turns.
         turns: if turns.len() > 1 { turns } else { Vec::new() },
         drafts: Vec::new(),
         writer,
@@ -352,7 +352,7 @@ not json
             .filter(|conversation| conversation.is_none())
             .count();
         let conversations: Vec<ForeignConversation> = conversations.into_iter().flatten().collect();
-        // One of them is blank.
+        // One of the five values is blank.
         assert_eq!((conversations.len(), refused_count), (2, 3));
         let conversation = &conversations[0];
         assert_eq!(

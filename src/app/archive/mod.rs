@@ -54,23 +54,24 @@ struct Manifest {
 /// Result of exporting or importing a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct TableCount {
-    /// Exported or imported.
+    /// Number of rows exported or imported.
     pub added: u64,
-    /// Already present.
+    /// Number of rows that were already present.
     pub present: u64,
-    /// Invalid.
+    /// Number of rows refused as invalid.
     pub refused: u64,
 }
 
 /// Counts per table, in archive order.
 pub type Counts = Vec<(String, TableCount)>;
 
-/// Result of an export.
+/// What an export has written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExportOutcome {
     /// Counts per table.
     pub counts: Counts,
-    /// Messages about originals that are missing or differ in size; the latter are archived unchanged.
+    /// Messages about originals that are missing or that differ in size from their record. The latter are
+    /// archived as they are.
     pub faulty_originals: Vec<String>,
 }
 
@@ -84,7 +85,8 @@ pub struct ArchivePaths {
     store: Store,
     /// Folder of the original documents.
     documents: PathBuf,
-    /// Fetches originals that exist only in a replica, a database server, or a bucket; `None` where the folder has them all.
+    /// Fetches originals that exist only in a replica, a database server, or a bucket; `None` if the folder has them
+    /// all.
     originals: Option<documents::OriginalFiles>,
     /// Folder for temporary files.
     scratch: PathBuf,
@@ -127,7 +129,7 @@ pub struct Archives<'a> {
     pub(super) data_dir: &'a Path,
     /// Maximum size of a document, in bytes.
     pub(super) max_upload: u64,
-    /// Permit held while an archive is imported.
+    /// Permits for imports, which are processed one at a time.
     pub(super) imports: &'a Arc<Semaphore>,
 }
 
@@ -169,7 +171,7 @@ impl Archives<'_> {
     /// Same as [`ArchivePaths::import`].
     pub async fn import(&self, user: &UserId, received: ReceivedFile) -> Result<Counts> {
         let (archive_paths, user) = (self.paths(), user.clone());
-        // One at a time: each import may use its full memory allowance.
+        // Import one file at a time, because each import may use its full memory allowance.
         let permit = self.imports.clone().acquire_owned().await;
         let permit = permit.map_err(Error::internal)?;
         let work = move || {

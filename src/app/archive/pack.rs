@@ -48,7 +48,7 @@ pub(super) fn write_archive(
         Ok(outcome)
     });
     if close_result.is_err() {
-        // An incomplete archive is useless.
+        // An incomplete archive is useless, so remove it.
         let _ = std::fs::remove_file(to);
     }
     close_result
@@ -122,9 +122,9 @@ fn write_rows(
     let name = hex(&random::<16>()?);
     let path = archive_paths.scratch.join(format!("export-{name}"));
     let file = create_scratch_file(&path).map_err(Error::internal)?;
-    // Unlinked right away, so that a crash cannot leave it behind.
+    // Unlink the file right away, so that a crash cannot leave it behind.
     let _ = std::fs::remove_file(&path);
-    // Read and write in one closure, so that the table is consistent.
+    // Read and write in one closure, that is, in one read transaction, so that the table is consistent.
     let (reader, user) = (file.try_clone().map_err(Error::internal)?, user.clone());
     let work = move |db: &store::Reader| {
         let mut out = BufWriter::new(reader);

@@ -120,7 +120,7 @@ fn for_each_element(
     }
     match (scan.depth, piece.trim_ascii().is_empty()) {
         (0, true) => Ok(()),
-        // Truncated, or with trailing data.
+        // The last value was cut off, or is followed by other data.
         _ => take(&piece),
     }
 }
@@ -137,7 +137,7 @@ struct ListScan {
 enum ScanStep {
     Outside,
     Inside,
-    /// A value has ended.
+    /// The scanner is between two values of the list.
     Between,
 }
 
@@ -161,7 +161,7 @@ impl ListScan {
         }
         let ends = level == 1 && matches!(byte, b',' | b']');
         match byte {
-            // This is the bracket of the list itself.
+            // This bracket opens the list itself.
             b'[' if level == 0 && !self.has_value => ScanStep::Outside,
             _ if ends && self.has_value => {
                 self.has_value = false;
@@ -235,7 +235,7 @@ mod tests {
                 "{\"a\":1}\n\n{\"a\":2}\nnot",
                 vec!["{\"a\":1}", "{\"a\":2}", "not"],
             ),
-            // Truncated, or with trailing data.
+            // Truncated, or followed by other data.
             ("[{\"a\":1},{\"a\"", vec!["{\"a\":1}", "{\"a\""]),
             ("[1] 2", vec!["1", "2"]),
         ] {

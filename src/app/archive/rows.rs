@@ -1,6 +1,6 @@
-//! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no unknown
-//! columns, and no line longer than the table can need. This bounds a row's memory by about the length of its
-//! text, whatever it contains.
+//! Reads a table's rows from an archive, one JSON object per line. A row is flat: no nested values, no
+//! unknown columns, and no line longer than the longest valid row of its table. This bounds a row's memory by
+//! about the length of its text, whatever it contains.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::store::archive::ArchiveTable;
 /// Bytes of memory that a parsed row, or all rows with the same parent, may use, because they are loaded together
 /// (64 MiB).
 const MAX_MEMORY_BYTES: u64 = 64 << 20;
-/// The same limit for tables without JSON, which hold the text of a single document (256 MiB).
+/// The corresponding limit for tables without JSON columns, whose rows hold the text of a single document (256 MiB).
 const MAX_TEXT_BYTES: u64 = 256 << 20;
 /// Maximum length of an ID, in bytes.
 const MAX_ID_BYTES: usize = 64;
@@ -73,7 +73,7 @@ impl<R: Read> Lines<R> {
         let row = RowReader(columns).deserialize(&mut text);
         let row = row.and_then(|row| text.end().map(|()| row));
         let length = line.len() as u64;
-        // Do not keep a long line's buffer for the short lines that follow.
+        // Do not keep the buffer of a long line for the short lines that follow.
         if self.line.capacity() > 1 << 20 {
             self.line = Vec::new();
         }

@@ -1,4 +1,4 @@
-//! Malicious archives.
+//! Tests of malicious and damaged archives.
 
 use std::io::Write as _;
 
@@ -118,7 +118,7 @@ fn archive(scratch: &ScratchFolder, schema: u32, files: &[(&str, Vec<u8>)]) -> P
     for (name, bytes) in first.chain(files.iter().cloned()) {
         let mut header = Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        // Bypasses the crate's own checks, as other tools would.
+        // Bypass the tar crate's own checks, as other tools would.
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_cksum();
         tar.append(&header, &bytes[..]).expect("an entry");
@@ -289,7 +289,7 @@ fn an_analysis_running_elsewhere_is_not_resumed_here() {
         (2, "queued", 1, 0),
         (3, "completed", 0, 0),
         (4, "completed", 1, 1),
-        // A plan without members.
+        // The plan of this row has no members.
         (5, "completed", 2, 0),
     ] {
         let mut row = complete_archive.clone();
@@ -336,7 +336,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
         let refusal = import(&archive_paths, &user, &path).expect_err("refused");
         assert_eq!(refusal.kind, Kind::BadRequest, "{bytes:?}");
     }
-    // Truncated at any point, it is refused or its complete part is imported, without a panic.
+    // An archive truncated at any point is either refused, or its complete part is imported; neither panics.
     let complete_archive = archive(
         &scratch,
         ROW_SCHEMA_VERSION,
@@ -395,7 +395,7 @@ fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
     assert_eq!(left, 0, "temporary files are removed");
 
     let bytes = std::fs::read(&path).expect("a file");
-    // The last bytes only indicate that there is no comment.
+    // The last bytes only say that the ZIP file has no comment, so losing them is harmless.
     for length in (0..bytes.len() - 4).step_by(11) {
         std::fs::write(&path, &bytes[..length]).expect("a file");
         assert!(

@@ -24,16 +24,17 @@ use crate::store::archive::{self, ArchiveTable, ROW_SCHEMA_VERSION};
 
 /// Maximum size of all entries together, in bytes (16 GiB).
 const MAX_BYTES: u64 = 16 << 30;
-/// Maximum number of rows with their own ID.
+/// Maximum number of rows whose table has an ID column.
 const MAX_IDS: usize = 500_000;
 /// Maximum number of entries: one per table, and the original documents.
 const MAX_FILES: usize = 500_000;
 /// Number of leading characters of an ID that encode its time.
 const ID_TIME_CHARS: usize = 10;
-/// Rows per transaction, and bytes after which no more are added to it.
+/// Maximum number of rows per transaction. A transaction is also committed once it has `BATCH_BYTES` of rows.
 const BATCH_ROWS: usize = 100;
 const BATCH_BYTES: u64 = 1 << 20;
-/// Rows to check at the end per transaction, which keeps other writes waiting: the texts of turns are indexed in it.
+/// Number of imported rows that one transaction checks at the end of an import. Smaller than `BATCH_ROWS`,
+/// because the transaction also indexes the texts of turns while other writes wait.
 const CHECKED_ROWS: usize = 20;
 
 type TarReader = Archive<GzDecoder<BufReader<File>>>;
@@ -43,7 +44,7 @@ type TarReader = Archive<GzDecoder<BufReader<File>>>;
 struct KnownIds {
     /// IDs already used by something else in this database, with their replacements.
     renamed: BTreeMap<String, String>,
-    /// IDs that already exist.
+    /// IDs of items that the user already has.
     present_ids: BTreeSet<String>,
     /// IDs that this import has inserted.
     inserted_ids: BTreeMap<&'static str, BTreeSet<String>>,
@@ -112,8 +113,8 @@ fn table_of(name: &str) -> Option<&'static ArchiveTable> {
 }
 
 // First pass, before anything is changed: checks the limits and finds out which IDs are already in use here.
-// Entries are read raw, because the tar crate would read an extended name of any length into memory, and our
-// archives do not need one.
+// Entries are read raw, because the tar crate would read an extended name of any length into memory, and
+// Quire's archives do not need one.
 fn scan_ids(archive_paths: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
     let mut tar = open_tar(from)?;
     let mut entries = tar.entries().map_err(unreadable_error)?.raw(true);
@@ -170,7 +171,7 @@ fn scan_ids(archive_paths: &ArchivePaths, user: &UserId, from: &Path) -> Result<
     Ok(ids)
 }
 
-// Maps an ID: itself, the ID of an existing item, or a new one.
+// Decides the ID of an imported item: its own, that of an identical existing item, or a new one.
 fn resolve_id_conflicts(
     archive_paths: &ArchivePaths,
     user: &UserId,
@@ -196,7 +197,7 @@ fn resolve_id_conflicts(
         };
         let duplicate = match duplicate {
             Some(document) => Some(document.id.to_string()),
-            // Imported before, under the replacement ID.
+            // The item was imported before, under the replacement ID.
             None => archive::owner_of(db, table, &new)?
                 .filter(|owner| owner == user_id.as_str())
                 .map(|_| new),
@@ -205,7 +206,7 @@ fn resolve_id_conflicts(
     });
     match read? {
         (Some(owner), _) if owner == user.as_str() => _ = ids.present_ids.insert(id),
-        // The same bytes exist under another ID.
+        // The user already has the same file under another ID.
         (_, Some(duplicate)) => {
             ids.present_ids.insert(id.clone());
             ids.renamed.insert(id, duplicate);
@@ -227,7 +228,7 @@ fn derived_id(user: &UserId, id: &str) -> String {
         .iter()
         .fold(0, |sum, byte| (sum << 8) | u128::from(*byte));
     let new = ulid(Timestamp::from_millis(0), number);
-    // Keep the time, which orders lists.
+    // Keep the part that encodes the time, because lists are sorted by it.
     let time = old
         .get(..ID_TIME_CHARS)
         .filter(|time| time.bytes().all(|byte| byte.is_ascii_alphanumeric()));
@@ -301,7 +302,7 @@ fn decide_row(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) ->
         .any(|inserted| inserted.contains(new))
     {
         true => RowDecision::Insert,
-        // Its parent belongs to another user or does not exist.
+        // The parent belongs to another user or does not exist.
         false => RowDecision::Refused,
     }
 }
@@ -399,8 +400,8 @@ fn replace_ids(text: &str, renamed: &BTreeMap<String, String>) -> Option<String>
     (copied_end > 0).then(|| out + &text[copied_end..])
 }
 
-// Stores an original if the hash matches, and this import inserted its document or the folder has lost the file.
-// `None`: already present, or unknown.
+// Stores an original if its hash matches, provided that this import inserted its document or that the folder
+// has lost the file. Returns whether it was stored; `None` if the file is already present or its document is unknown.
 fn import_original(
     archive_paths: &ArchivePaths,
     user: &UserId,
@@ -427,7 +428,7 @@ fn import_original(
         .read_now(move |db| crate::store::documents::by_id(db, &user_id, &document_id))?;
     let Some(row) = lookup else { return Ok(None) };
     let mut file = open_new(&path).map_err(Error::internal)?;
-    // Removed again unless it is complete, matches its row, and has been synced to disk.
+    // The file is removed again unless it is complete, matches its row, and has been synced to disk.
     let temporary = TemporaryFile::new(path);
     let mut hasher = sha256::Hasher::new();
     let mut source = entry.take(archive_paths.max_bytes);
@@ -448,7 +449,7 @@ fn import_original(
     Ok(Some(is_match))
 }
 
-// Removes items whose children cannot all be read, since they would break every list.
+// Removes items whose children cannot all be parsed, because they would break every list.
 fn remove_unreadable(
     archive_paths: &ArchivePaths,
     user: &UserId,
@@ -470,7 +471,8 @@ fn remove_unreadable(
                         archive::remove_row(db, table, &user_id, &id)?;
                         removed += 1;
                     } else if table.name == "analyses" {
-                        // Indexed when it was added, but without the members' texts, which followed it.
+                        // The analysis was indexed when it was added, but the members' texts came later, so
+                        // index them now.
                         archive::index_members(db, &id)?;
                     }
                 }

@@ -1,5 +1,5 @@
-//! The ZIP file sent by ChatGPT or Claude: its `conversations.json`, or all parts of it; images and other files
-//! are ignored. Each part is unpacked to a temporary file, because conversations are read twice.
+//! The ZIP file sent by ChatGPT or Claude: reads `conversations.json`, or all of its parts, and ignores
+//! images and other files. Each part is unpacked to a temporary file, because conversations are read twice.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -22,8 +22,8 @@ const MAX_PARTS: usize = 64;
 /// Adds all conversations of a ZIP file to a user's history, skipping those already there.
 ///
 /// # Errors
-/// `BadRequest` if the file is damaged or has no conversations; `TooLarge` if it or they exceed a limit, before
-/// anything is changed.
+/// `BadRequest` if the file is damaged or has no conversations; `TooLarge` if the file or its conversations
+/// exceed a limit. In either case, nothing has been changed.
 pub(super) fn import_zip(
     archive_paths: &ArchivePaths,
     user: &UserId,
@@ -40,7 +40,7 @@ pub(super) fn import_zip(
     from.rewind().map_err(unreadable_error)?;
     from.read_to_end(&mut bytes).map_err(unreadable_error)?;
     let zip = Zip::open(&bytes);
-    // A damaged file would yield only some of the conversations, which would look like all of them.
+    // A damaged file would yield only some of the conversations, and nobody would notice that others are missing.
     if zip.is_repaired {
         return Err(unreadable_error("the ZIP file is damaged"));
     }

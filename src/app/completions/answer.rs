@@ -1,4 +1,4 @@
-//! Converts the answer of a finished run to the terms of the compatible APIs, or explains why there is none.
+//! Converts the answer of a finished run to the form that the compatible APIs need, or explains why there is none.
 
 use std::time::Duration;
 
@@ -29,11 +29,11 @@ pub struct Completion {
     pub cost: Option<MicroDollars>,
     /// Whether every answer came from the cache.
     pub is_cached: bool,
-    /// The models of the panel.
+    /// Names of the members, as shown to the client.
     pub panel: Vec<String>,
     /// Fields that the model rejected and that were dropped.
     pub dropped_fields: Vec<String>,
-    /// Whether the run is stored.
+    /// Whether the run and its result were stored.
     pub is_stored: bool,
     /// Vote counts and the deciding rule: `2/3; decided_by=votes`.
     pub vote: Option<String>,
@@ -137,7 +137,7 @@ fn failure(run: &RunOutcome, is_passthrough: bool) -> Error {
         (true, Some(error)) => error.clone(),
         (true, None) => "no answer was written".to_owned(),
     };
-    // A vote without a result failed for its own reason, even if a member failed as well.
+    // A vote without a result has its own reason for failing, even if a member failed as well.
     let is_vote = run.plan.arrangement == Arrangement::Vote;
     let has_votes = is_vote && run.answers.iter().any(|answer| answer.answered());
     let (why, error) = match &run.result.error {

@@ -47,7 +47,7 @@ impl ReadBudget {
             },
             memory: self.memory,
             cpu_s: self.cpu_s,
-            // On a busy or slow CPU, wall-clock time far exceeds CPU time.
+            // On a slow or busy CPU, reading takes far longer in wall-clock time than in CPU time.
             wall_s: self.wall_seconds(),
             picture: None,
         }
@@ -60,11 +60,11 @@ pub(super) enum ChildExit {
     Read(ReadReport),
     /// The file was refused, with the reason.
     Refused(ReadRefusal, String),
-    /// The receiver did not want further pages.
+    /// The receiver of the pages asked for no more, so the process was stopped.
     StoppedByReceiver,
 }
 
-/// How a process without an outcome ended.
+/// How a process ended that reported no outcome.
 pub(super) struct EarlyExit {
     pub status: ExitStatus,
     /// Beginning of the process's stderr.
@@ -102,7 +102,7 @@ pub(super) struct RunningChildren {
 #[derive(Default)]
 struct ChildGuard {
     children: Vec<Arc<ChildProcess>>,
-    /// Whether the server is shutting down, in which case an interrupted read reveals nothing about its file.
+    /// Whether the server is shutting down. An interrupted read then says nothing about its file.
     stopped: bool,
 }
 
@@ -110,7 +110,7 @@ struct ChildGuard {
 struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
-    /// Whether it was stopped from here, which reveals nothing about its file.
+    /// Whether this program stopped it, in which case the end of the process says nothing about its file.
     was_interrupted: AtomicBool,
     /// Whether it exceeded its time limit.
     is_late: AtomicBool,
@@ -181,7 +181,7 @@ impl ChildProcess {
     // Never blocks: a holder of the lock has already killed the process and is about to collect it.
     fn kill(&self) {
         if let Ok(mut child) = self.child.try_lock() {
-            // It may have ended already.
+            // The process may already have ended.
             let _ = child.kill();
         }
     }
@@ -294,8 +294,8 @@ impl ChildReader {
         let (out, stderr) = (child.stdout.take(), child.stderr.take());
         let process = self.running_processes.add(child, self.user.clone());
         let watchdog = start_watchdog(process.clone(), seconds);
-        // Both pipes are read concurrently: a process that fills one while we wait on the other would block
-        // forever.
+        // Read both pipes concurrently: if the process filled one while this thread waited on the other, both
+        // would block forever.
         let complaint = stderr.map(collect_stderr).transpose();
         let end = match (&complaint, &watchdog) {
             (Ok(_), Ok(_)) => out.map_or(Ok(None), listen),
@@ -346,10 +346,11 @@ impl ChildReader {
     }
 }
 
-/// Time after its own limit at which a process is killed: its own limit gives the better reason.
+/// Extra time before a process that ignores its own limit is killed. A process that stops itself reports a
+/// better reason.
 const WATCHDOG_MARGIN: Duration = Duration::from_secs(5);
 
-// A process can ignore its own time limit, which is a signal. Dropping the sender ends the watchdog.
+// A process can ignore the signal that enforces its own time limit. Dropping the sender ends the watchdog.
 fn start_watchdog(process: Arc<ChildProcess>, seconds: u32) -> io::Result<mpsc::Sender<()>> {
     let (outcome, watch) = mpsc::channel();
     let limit = Duration::from_secs(seconds.into()) + WATCHDOG_MARGIN;
@@ -389,8 +390,8 @@ pub(super) mod signals {
     pub const SIGXCPU: i32 = 24;
 }
 
-// `None` means that the process ended without an outcome. Our own reader respects its limits, so one that sends
-// more has been compromised by its file.
+// `None` means that the process ended without an outcome. An intact reader respects its limits, so a process
+// that sends more has been compromised by its file.
 fn read_frames(
     out: impl Read,
     max_bytes: usize,
@@ -411,7 +412,7 @@ fn read_frames(
                     title,
                     text,
                 };
-                // Our own reader sends no page without text, so count such a page as well.
+                // An intact reader sends no page without text, so count such a page as well.
                 received += page.text.len().max(1);
                 if received > max_bytes {
                     return Err(io::ErrorKind::InvalidData.into());
@@ -431,7 +432,7 @@ fn read_frames(
     Ok(None)
 }
 
-/// Library tests have no executable to start.
+/// Tests of the library have no executable that they could start.
 #[cfg(test)]
 fn read_in_process(
     budget: &ReadBudget,

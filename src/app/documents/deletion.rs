@@ -1,6 +1,6 @@
-//! Deletes the files of documents and uploads that their owner deletes. A marker file is created before the row is
-//! deleted, so that a crash in between neither keeps the bytes of a deleted document nor loses those of an
-//! existing one.
+//! Deletes the files of documents and uploads that their owner deletes. A marker file is created before the
+//! row is deleted. If the server crashes in between, the marker shows at the next start whether the deletion
+//! must be finished, and no file is lost whose row still exists.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::log;
 
 /// Suffix of a document's marker file.
 const MARKER_SUFFIX: &str = ".deleted";
-/// Name of the marker file in the folder of an upload that is finished or abandoned.
+/// Name of the marker file in the folder of an upload that was completed or abandoned.
 const UPLOAD_MARKER: &str = "over";
 
 /// Marks documents whose rows are about to be deleted. `folder` holds the originals. If the disk is too full for
@@ -42,7 +42,8 @@ pub(in crate::app) fn delete_marked(folder: &Path, ids: &[DocumentId]) {
     }
 }
 
-/// Removes the files of documents whose rows have been deleted. Keeps the markers, because other copies remain.
+/// Removes the files of documents whose rows have been deleted. Keeps the markers, because the objects in the
+/// bucket must still be removed.
 pub(in crate::app) fn delete_files(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
         remove_file(&folder.join(id.as_str()));
@@ -119,7 +120,8 @@ pub(in crate::app) fn delete_upload(folder: &Path) {
     }
 }
 
-/// Whether the folder of an upload without a row should be removed.
+/// Whether the folder of an upload that has no row may be removed, because its owner deleted the upload or it
+/// was completed.
 pub(super) fn is_marked(upload: &Path) -> bool {
     upload.join(UPLOAD_MARKER).exists()
 }

@@ -18,7 +18,7 @@ const MAX_USES: u32 = 20;
 /// One page as users and models see it.
 #[derive(Debug, Clone)]
 pub struct PageView {
-    /// The page's document.
+    /// The document that the page belongs to.
     pub document: Document,
     /// The page; its text is empty if it has none.
     pub page: PageText,
@@ -26,18 +26,18 @@ pub struct PageView {
     pub gap: Option<TextlessPage>,
     /// Possible prompt injections on the page.
     pub flags: Vec<InjectionFlag>,
-    /// The nearest pages with text before and after it.
+    /// Numbers of the nearest pages with text before and after this one.
     pub neighbors: (Option<u32>, Option<u32>),
 }
 
 /// An analysis that used a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentUse {
-    /// The analysis.
+    /// ID of the analysis that used the document.
     pub analysis: AnalysisId,
-    /// Thread of the analysis; `None` outside the history.
+    /// Thread of the analysis; `None` if it is not in the history.
     pub thread: Option<ThreadId>,
-    /// Question of the analysis.
+    /// The question that the analysis answers.
     pub question: String,
     /// Creation time of the analysis.
     pub created: Timestamp,
@@ -176,8 +176,8 @@ impl DocumentService {
     ) -> Result<Option<(String, String)>> {
         let (_, path) = self.content(user, id).await?;
         let reader = self.reader.for_user(user);
-        // One at a time, because an image may be large; and not on the thread that stores files, because rendering
-        // may take long.
+        // One page at a time, because an image may be large. Not on the thread that stores files, because
+        // rendering may take long.
         let work = move || {
             reader
                 .render_page(path.path(), page)

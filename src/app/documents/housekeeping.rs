@@ -1,4 +1,4 @@
-//! What keeps the documents' files and rows in agreement: deletion, files without a row, and a bucket's maintenance.
+//! Keeps the documents' files consistent with their rows: deletion, files without a row, and maintenance of the bucket.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{StoreError, documents};
 
-/// How long a deletion waits until the object is removed from a bucket. After that, it is removed in the background.
+/// How long a deletion waits for the object to be removed from the bucket. After that, the removal continues
+/// in the background.
 const REMOVAL_WAIT: Duration = Duration::from_secs(2);
 
-/// Removes temporary files of uploads that the previous process did not finish and therefore never acknowledged.
-/// Only for the process that holds the folder's lock.
+/// Removes temporary files of uploads that the previous process did not finish and therefore never
+/// acknowledged. Only the process that holds the folder's lock may call it.
 pub(in crate::app) fn clear_temporary(data_dir: &Path) {
     let left = std::fs::read_dir(data_dir.join("tmp"))
         .into_iter()
@@ -24,7 +25,8 @@ pub(in crate::app) fn clear_temporary(data_dir: &Path) {
 }
 
 impl DocumentService {
-    /// Deletes the row, index entries, and bytes immediately. Completes even if the caller is dropped.
+    /// Deletes a document's row, index entries, and file. In a bucket, the removal of the object may continue
+    /// in the background. Completes even if the caller is dropped.
     ///
     /// # Errors
     /// `Missing` if the user has no such document.
@@ -36,7 +38,7 @@ impl DocumentService {
             let (folder, ids) = (originals.folder(), [id.clone()]);
             deletion::mark(folder, &ids);
             let deleted = store.write_now(move |db| documents::delete(db, &user, &id));
-            // A deletion with an unknown outcome may be completed later.
+            // A deletion with an unknown outcome may still be committed, so its marker stays.
             if !matches!(deleted, Ok(true) | Err(StoreError::Unknown)) {
                 deletion::unmark(folder, &ids);
             }
@@ -55,7 +57,7 @@ impl DocumentService {
         if self.originals.bucket().is_some() {
             let originals = self.originals.clone();
             let removal = self.bucket_worker.run(move || originals.finish_deletions());
-            // It continues if it takes longer; housekeeping repeats what failed.
+            // The removal continues if it takes longer, and housekeeping retries it if it fails.
             let _ = tokio::time::timeout(REMOVAL_WAIT, removal).await;
         }
         Ok(())
@@ -67,15 +69,16 @@ impl DocumentService {
             return;
         }
         let originals = self.originals.clone();
-        // Otherwise, housekeeping removes them.
+        // If the job cannot be started, housekeeping removes the objects.
         let _ = self.bucket_worker.start_job(move || {
             let _ = originals.finish_deletions();
         });
     }
 
-    /// Moves aside files without a database row, and restores those whose row exists again. Never deletes anything
-    /// that its owner did not delete. Runs on the storing thread, so it never sees a half-stored file. Also starts to
-    /// maintain a bucket, which may take long; as its housekeeper, for what all servers share.
+    /// Moves aside files without a database row, and restores those whose row exists again. Never deletes
+    /// anything that its owner did not delete. Runs on the storing thread, so it never sees a half-stored
+    /// file. With a bucket, also starts its maintenance in the background; with `is_housekeeper`, this
+    /// includes the objects of all servers.
     ///
     /// # Errors
     /// Returns an error if the store or the folders cannot be read.
@@ -85,7 +88,7 @@ impl DocumentService {
         if has_bucket {
             self.maintain_bucket(now, is_housekeeper)?;
         } else if self.originals.are_elsewhere() {
-            // On a thread of its own, because uploads wait for the storing thread. It skips what has no row yet.
+            // On a separate thread, because uploads wait for the storing thread. Files without a row yet are skipped.
             let originals = self.originals.clone();
             let moved = tokio::task::spawn_blocking(move || originals.move_from_folder());
             moved.await.map_err(Error::internal)??;

@@ -17,7 +17,8 @@ use crate::domain::id::UserId;
 
 use tokio::sync::Semaphore;
 
-/// Bytes that the reader may write beyond the limit, so that text cut off there still counts as too long.
+/// Number of bytes that the reader may write beyond the limit, so that text cut off at that point still
+/// counts as too long.
 const READ_MARGIN: usize = 256 << 10;
 /// Overhead per page, in bytes: the line with its name.
 const PAGE_OVERHEAD: usize = 16;
@@ -96,7 +97,7 @@ impl DocumentService {
                 pages.push(page);
                 size <= max_bytes && !is_dropped.load(Relaxed)
             });
-            // Held until the process has ended, even if the request is gone.
+            // Hold the permits until the process has ended, even if the request was dropped earlier.
             drop((user_permit, global_permit));
             (outcome, pages, size)
         });
@@ -184,7 +185,7 @@ mod tests {
         assert!(turns.semaphore_of(&user(2)).try_acquire_owned().is_ok());
         drop(user_permit);
         assert!(turns.semaphore_of(&user(1)).try_acquire_owned().is_ok());
-        // Users without a running read are not kept in memory.
+        // Users without a read in progress are not kept in memory.
         let semaphore = turns.semaphore_of(&user(3));
         assert_eq!(turns.per_user.lock().expect("no panic").len(), 1);
         drop(semaphore);

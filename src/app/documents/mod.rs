@@ -1,5 +1,5 @@
-//! Documents: upload, read, list, search, download, and delete; accessible only to their owner. `originals` keeps the
-//! bytes; the text is in the store.
+//! Documents: upload, read, list, search, download, and delete; accessible only to their owner. The
+//! `originals` module keeps the files; their text is in the store.
 
 mod child;
 pub(in crate::app) mod deletion;
@@ -76,7 +76,7 @@ pub struct DocumentService {
     folders: DocumentFolders,
     max_upload_bytes: u64,
     storing_worker: BackgroundWorker,
-    // Fetches originals from a bucket, and maintains it; starts no thread without one.
+    // Downloads originals from a bucket, and maintains it. Starts no thread without a bucket.
     bucket_worker: BackgroundWorker,
     // Renders pages without text.
     picture_worker: BackgroundWorker,
@@ -229,7 +229,7 @@ impl DocumentService {
         if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
         }
-        // A second upload of bytes that are still being read waits for the outcome of the first.
+        // A second upload of a file that is still being read waits for the outcome of the first.
         self.wait_for_text(&document, is_new).await
     }
 

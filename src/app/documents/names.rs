@@ -3,8 +3,8 @@
 /// Maximum length of a name, in characters.
 const MAX_CHARS: usize = 200;
 
-/// Returns the last component of a path, without control characters and without characters that reverse the
-/// writing direction (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
+/// Returns the last component of a path, without control characters and without characters that change the
+/// writing direction, which can disguise the extension (`invoice\u{202E}fdp.exe` is displayed as `invoiceexe.pdf`).
 pub fn sanitize_file_name(sent: &str) -> String {
     let last = sent
         .rsplit(['/', '\\'])
@@ -22,7 +22,7 @@ pub fn sanitize_file_name(sent: &str) -> String {
     if name.chars().count() <= MAX_CHARS {
         return name.to_owned();
     }
-    // The extension shows the file type, so the middle is cut.
+    // The extension shows the file type, so cut the middle instead.
     let ending: String = match name.rsplit_once('.') {
         Some((_, ending)) if ending.chars().count() <= 16 => format!(".{ending}"),
         _ => String::new(),

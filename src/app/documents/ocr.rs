@@ -1,5 +1,5 @@
-//! Text recognition (OCR) with tesseract: finds the program at startup, and recognizes one image at a time in a
-//! sandboxed process. Which pages are recognized is decided in `scans`.
+//! Text recognition (OCR) with tesseract: finds the program at startup, and recognizes one image at a time in
+//! a sandboxed process. `scans` decides which pages are recognized.
 
 use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,12 +24,12 @@ const DATA_VARIABLE: &str = "TESSDATA_PREFIX";
 /// Whether and how scanned pages are read.
 #[derive(Debug, Default)]
 pub enum Ocr {
-    /// Switched off.
+    /// Scanned pages are not read, because OCR is switched off.
     #[default]
     Off,
     /// Switched on, but unusable, with the reason.
     Unusable(String),
-    /// Ready.
+    /// Scanned pages are read by this program.
     Ready(OcrProgram),
 }
 
@@ -44,7 +44,7 @@ pub struct OcrProgram {
     languages: Vec<String>,
     /// The requested languages that are not installed.
     missing: Vec<String>,
-    /// Whether the kernel keeps it from reading other files.
+    /// Whether the kernel can restrict which files the program may read.
     protects_files: bool,
     /// Held while a page is recognized: one at a time, because it takes a whole core and much memory.
     turn: Mutex<()>,
@@ -94,7 +94,7 @@ impl Ocr {
         }
     }
 
-    /// Whether it works, and a sentence about it; `None` if it is switched off.
+    /// Whether OCR works, with a sentence that explains it; `None` if it is switched off.
     pub fn status(&self) -> Option<(bool, String)> {
         match self {
             Self::Off => None,
@@ -120,7 +120,7 @@ impl OcrProgram {
     fn find(settings: &OcrConfig, reader: &ChildReader) -> Result<Self, String> {
         let mut program = Self {
             program: executable(settings.program.as_deref())?,
-            // The process runs in another folder.
+            // An absolute path, because the process runs in another folder.
             data: std::env::var_os(DATA_VARIABLE)
                 .and_then(|folder| std::path::absolute(folder).ok()),
             protects_files: system::can_protect_files(),
@@ -134,7 +134,7 @@ impl OcrProgram {
             .run(reader, &["--list-langs"], Stdio::null(), LIST_SECONDS)
             .map_err(|error| format!("{program_path} cannot be started: {error}"))?
             .map_err(|why| format!("{program_path} --list-langs {why}"))?;
-        // The first line is a title.
+        // The first line is a heading.
         let installed: Vec<&str> = language_list.lines().skip(1).map(str::trim).collect();
         let languages = settings.languages.iter().cloned();
         (program.languages, program.missing) =
@@ -163,7 +163,7 @@ impl OcrProgram {
         reader: &ChildReader,
         image: &[u8],
     ) -> io::Result<Result<String, String>> {
-        // The process reads it as its stdin, so that no image is written to the disk.
+        // The process reads the image from its stdin, so that it is never written to disk.
         let mut file = system::memory_file()?;
         file.write_all(image)?;
         file.rewind()?;
@@ -193,7 +193,7 @@ impl OcrProgram {
         let mut output = Vec::new();
         let outcome = reader.run(&arguments, input, seconds, |out| {
             out.take(MAX_TEXT_BYTES + 1).read_to_end(&mut output)?;
-            // Without an outcome, the exit status decides; output without end is one.
+            // If there is no outcome, the exit status decides. Too much output counts as an outcome.
             Ok((output.len() as u64 > MAX_TEXT_BYTES).then_some(()))
         })?;
         Ok(match outcome {

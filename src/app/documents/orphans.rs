@@ -1,6 +1,6 @@
-//! Files without a database row: moved aside, listed, restored when the row exists again, and deleted only when an
-//! administrator names them. An older backup, a wrong mount, or a crash leaves them behind; the current database does
-//! not prove that they are unwanted.
+//! Files without a database row: moved aside, listed, restored when the row exists again, and deleted only
+//! when an administrator names them. They are left behind by a restored older backup, a wrong mount, or a
+//! crash, so a missing row does not prove that nobody needs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File};
@@ -33,7 +33,7 @@ pub enum OrphanKind {
     Document,
     /// The parts of an unfinished upload: a folder.
     Upload,
-    /// A log whose database was missing when another database replaced it.
+    /// A log whose database was missing when another database was put in its place.
     Log,
 }
 
@@ -60,7 +60,7 @@ impl OrphanKind {
 pub struct Orphan {
     /// Name of the file or folder: the ID under which it was stored.
     pub name: String,
-    /// Kind of the orphan.
+    /// What was moved: a document's original, an unfinished upload, or a log.
     pub kind: OrphanKind,
     /// The day on which it was moved, such as `2026-11-29`.
     pub since: String,
@@ -165,7 +165,8 @@ pub fn compare(
 /// Restores files whose row exists again, and moves aside files without a row. Returns the number of files moved
 /// aside and restored. Blocks.
 ///
-/// With `has_bucket`, deletions are finished elsewhere.
+/// With `has_bucket`, deletions are not completed here, because the markers must stay until the objects are
+/// removed.
 ///
 /// # Errors
 /// Returns an error if the store or a folder cannot be read. A single file that cannot be moved stays and is only
@@ -262,7 +263,7 @@ pub(in crate::app) fn delete(
     Ok(to_delete)
 }
 
-/// The names in the database and the entries of the folders.
+/// The document and upload IDs in the database, and the entries of the folders.
 struct KnownFiles {
     documents: BTreeSet<String>,
     uploads: BTreeSet<String>,
@@ -271,13 +272,13 @@ struct KnownFiles {
 
 impl KnownFiles {
     fn read(store: &Store, data: &Path) -> Result<Self> {
-        // Listed before the rows are read, so that a file stored in between is not in the list.
+        // List the files before reading the rows, so that a file stored in between is not on the list.
         let mut files = Vec::new();
         for kind in [OrphanKind::Document, OrphanKind::Upload] {
             let all = entries(&data.join(kind.folder())).map_err(from_io)?;
             files.extend(all.into_iter().map(|entry| (kind, entry)));
         }
-        // Only names in Quire's own format; other programs' files are left alone.
+        // Keep only names in Quire's own format, and leave other programs' files alone.
         files.retain(|(kind, entry)| kind.is_owned_name(&name_of(entry)));
         let ids = store.read_now(documents::ids)?;
         let sessions = store.read_now(uploads::ids)?;
@@ -307,7 +308,7 @@ fn restore_owned(known_files: &KnownFiles, data: &Path) -> io::Result<usize> {
     for orphan in list(data)? {
         let folder = data.join(orphan.kind.folder());
         let target = folder.join(&orphan.name);
-        // Never overwrites an existing file.
+        // Never overwrite an existing file.
         if known_files.names(orphan.kind, &orphan.name) && !target.exists() {
             let outcome = fs::rename(&orphan.path, &target).and_then(|()| sync_folder(&folder));
             restored += usize::from(log_failed_move(outcome, &orphan.path));
@@ -322,7 +323,7 @@ fn move_aside(data: &Path, kind: OrphanKind, from: &Path, now: Timestamp) -> io:
     let folder = data.join(FOLDER_NAME).join(day).join(kind.folder());
     upload::private_folder(&folder)?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
-    // Never overwrites an existing file. IDs are unique, but log names are not.
+    // Never overwrite an existing file. IDs are unique, but names of logs are not.
     let max_copies = if kind == OrphanKind::Log { 1000 } else { 1 };
     let free = (1..=max_copies)
         .map(|number| match number {
@@ -350,7 +351,7 @@ fn log_failed_move<T>(moved: io::Result<T>, path: &Path) -> bool {
         .is_ok()
 }
 
-/// Syncs a folder, because directory entries must survive a power failure too.
+/// Syncs a folder, so that its entries survive a power failure.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

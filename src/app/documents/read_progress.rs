@@ -16,7 +16,7 @@ impl ReadProgress {
         self.done.store(done.min(total), Relaxed);
     }
 
-    /// Returns the progress, 0 to 1; `None` until the reader knows the total.
+    /// Returns the progress, 0 to 1; `None` until the total is known.
     pub fn share(&self) -> Option<f64> {
         let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
         (total > 0).then(|| (done.min(total) as f64) / total as f64)

@@ -1,7 +1,7 @@
-//! Reads stored documents that have not been read yet, a few at a time. The queue is in the store, so none is lost
-//! in a crash and none waits in memory; `domain::reading_queue` decides the order. Threads start when there is
-//! work and end when there is none. Documents with scanned pages go on to OCR, which has threads of its own: a page
-//! takes seconds, and other documents must not wait for it.
+//! Reads stored documents that have not been read yet, a few at a time. The queue is in the store, so none is
+//! lost in a crash and the queue takes no memory; `domain::reading_queue` decides the order. Threads start
+//! when there is work and end when there is none. Documents with scanned pages then go to OCR, which has its
+//! own threads: a page takes seconds, and other documents must not wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -75,14 +75,14 @@ struct ReaderPoolState {
     reading: Vec<DocumentId>,
     /// Documents that have been read except for their scanned pages.
     scans: Vec<WaitingDocument>,
-    /// Read progress of each of them.
+    /// Read progress of each document in `reading`.
     progress: BTreeMap<DocumentId, Arc<ReadProgress>>,
     turns: ReadingQueue,
     ocr_turns: ReadingQueue,
     waiters: BTreeMap<DocumentId, Vec<Waiter>>,
     threads: usize,
     ocr_threads: usize,
-    /// Number of calls of `work`.
+    /// Number of calls of `work`, by which a thread notices that documents have arrived.
     calls: u64,
     stopping: bool,
 }
@@ -139,7 +139,8 @@ impl ReaderPool {
         self.0.read_end.notified().await;
     }
 
-    /// Starts another thread if there are few, because there may be something to read.
+    /// Starts another reader thread unless there are already enough; call it whenever a document may be
+    /// waiting.
     ///
     /// # Errors
     /// `Internal` if no thread can be started.
@@ -175,7 +176,7 @@ impl Drop for ReaderPool {
         self.0.child_gone.notify_all();
         while state.threads + state.ocr_threads > 0 {
             self.0.reader.running_processes.stop();
-            // Another thread may be starting a process, so check repeatedly.
+            // Another thread may be about to start a process, so stop them repeatedly.
             let pause = std::time::Duration::from_millis(50);
             state = match self.0.child_gone.wait_timeout(state, pause) {
                 Ok((state, _)) => state,
@@ -218,18 +219,19 @@ impl ReaderPoolShared {
             Ok(Some(outcome)) => self.announce(state, &id, &outcome),
             Ok(None) => self.queue_for_ocr(state, &document),
             Err(fault) if !state.stopping => {
-                // Callers wait until the status is stored.
+                // Remove the waiting callers only now that the status is stored.
                 let document_waiters = state.waiters.remove(&id);
                 drop(state);
                 // A locked account's document waits until the account is unlocked.
                 let is_given_up = self.is_locked(&user) || self.give_up(document);
                 reading_leases::end(&self.store, &id);
-                // With a database on a server, it may be another server's by now, or this one's again after an outage.
+                // On a database server, another server may have taken over the document by now, or this
+                // server may read it again after an outage.
                 if is_given_up || self.store.membership().is_some() {
                     self.lock_state().reading.retain(|other| *other != id);
                 }
-                // Otherwise, it stays marked as being read, so that it is not retried endlessly; the next
-                // start tries again.
+                // If giving up failed as well, the document stays marked as being read, so that it is not
+                // retried endlessly. The next start tries again.
                 log::error(
                     "cannot read a document",
                     &[("document", &id), ("fault", &fault)],
@@ -245,7 +247,7 @@ impl ReaderPoolShared {
         }
     }
 
-    // Tells callers that wait for a document that nothing more happens to it.
+    // Tells the callers that wait for a document that its reading has ended.
     fn announce(
         &self,
         mut state: MutexGuard<'_, ReaderPoolState>,
@@ -257,7 +259,7 @@ impl ReaderPoolShared {
         drop(state);
         self.read_end.notify_one();
         for waiter in document_waiters {
-            // A caller that has stopped waiting reads the document's status.
+            // If the caller has stopped waiting, it will find the outcome in the document's status.
             let _ = waiter.sender.send(outcome.clone());
         }
     }
@@ -277,7 +279,7 @@ impl ReaderPoolShared {
         }
         state.ocr_threads += 1;
         drop(state);
-        // Without another thread, other documents have to wait.
+        // If no OCR thread can be started, do the work on this one, and let other documents wait.
         if start(self, ReadingStage::Ocr).is_err() {
             self.read_all(ReadingStage::Ocr);
         }
@@ -290,7 +292,7 @@ impl ReaderPoolShared {
         }
     }
 
-    // Returns the next document that waits for OCR. Without one, this thread counts as ended.
+    // Returns the next document that waits for OCR. If there is none, this thread no longer counts as running.
     fn next_scan(&self) -> Option<Document> {
         let mut state = self.lock_state();
         while !state.stopping {
@@ -306,7 +308,7 @@ impl ReaderPoolShared {
             if document.is_some() {
                 return document;
             }
-            // It was deleted in the meantime.
+            // The document was deleted in the meantime.
             state = self.lock_state();
             state.ocr_turns.end(&next.user);
             self.announce(state, &next.id, &ReadOutcome::Stored);
@@ -317,12 +319,13 @@ impl ReaderPoolShared {
         None
     }
 
-    // Returns the next queued document that no thread is reading. Without one, this thread counts as ended.
+    // Returns the next queued document that no thread is reading. If there is none, this thread no longer
+    // counts as running.
     fn next_unread(&self) -> Option<Document> {
         let mut state = self.lock_state();
         while !state.stopping {
             let calls = state.calls;
-            // The lock is released in the meantime, because callers of `work` must not wait for the store.
+            // Release the lock during the query, because callers of `work` must not wait for the store.
             drop(state);
             let waiting_documents = reading_leases::waiting(&self.store);
             state = self.lock_state();
@@ -396,7 +399,7 @@ impl ReaderPoolShared {
         })
     }
 
-    // A server-side failure says nothing about the file, so its owner may have it read again.
+    // A failure of the server says nothing about the file, so its owner may have it read again.
     fn give_up(&self, mut document: Document) -> bool {
         document = Document {
             status: DocumentStatus::Failed,
@@ -409,7 +412,7 @@ impl ReaderPoolShared {
             ..document
         };
         "the server could not read it; read it again".clone_into(&mut document.message);
-        // The text so far may be truncated anywhere.
+        // Discard the text stored so far, because it may end anywhere.
         if text::begin(&self.store, &document).is_err() {
             return false;
         }
@@ -429,7 +432,7 @@ impl ReaderPoolShared {
             deletion::unmark(folder, &ids);
             return Err(error.into());
         }
-        // Otherwise, housekeeping removes the file.
+        // If this fails, housekeeping removes the file.
         let _ = self.originals.delete(&ids);
         Ok(())
     }
@@ -460,7 +463,7 @@ impl ReaderPoolShared {
             ReadEnd::Refused(ReadRefusal::Unsupported | ReadRefusal::Empty, message) => message,
             ReadEnd::Refused(..) | ReadEnd::Stored => return Ok(Some(ReadOutcome::Stored)),
         };
-        // Only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
+        // Remove it only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
         let is_waited_for = |waiter: &Waiter| waiter.is_new && !waiter.sender.is_closed();
         let is_waiting = |state: &ReaderPoolState| {
             state

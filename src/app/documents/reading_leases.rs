@@ -1,14 +1,14 @@
-//! Waiting documents on several servers of one database: one of them reads each. With a database in a file, there are no
-//! leases.
+//! Leases for reading documents: of several servers on one database, only one reads each waiting document.
+//! With an embedded database, there are no leases.
 
 use crate::domain::id::DocumentId;
 use crate::domain::reading_queue::WaitingDocument;
 use crate::store::{self, Membership, Store, Writer, reading_queue, servers};
 
-/// How the names of the leases of documents begin.
+/// Prefix of the lease names of documents.
 const PREFIX: &str = "document_";
 
-/// Lists the waiting documents that no other server reads. Blocks.
+/// Lists the waiting documents that no other server is reading. Blocks.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -24,7 +24,7 @@ pub(super) fn waiting(store: &Store) -> store::Result<Vec<WaitingDocument>> {
     })
 }
 
-/// Whether this server is to read a document. Blocks.
+/// Takes or keeps the lease for reading a document, and returns whether this server may read it. Blocks.
 pub(super) fn take(store: &Store, id: &DocumentId) -> bool {
     let Some(boot) = store.membership().map(Membership::boot) else {
         return true;
@@ -34,7 +34,7 @@ pub(super) fn take(store: &Store, id: &DocumentId) -> bool {
     store.write_now(keep).unwrap_or(false)
 }
 
-/// Returns a check that no other server has taken over reading a document, for the transactions that change its text.
+/// Returns a check for the transactions that change a document's text: whether this server still holds its lease.
 pub(super) fn check_in(
     store: &Store,
     id: &DocumentId,
@@ -46,7 +46,7 @@ pub(super) fn check_in(
     }
 }
 
-/// Ends the lease of a document that has been read. If it cannot be stored, the lease ends with this server. Blocks.
+/// Ends the lease of a document that has been read. If this fails, the lease ends when this server stops. Blocks.
 pub(super) fn end(store: &Store, id: &DocumentId) {
     if let Some(boot) = store.membership().map(Membership::boot) {
         let id = id.clone();

@@ -1,5 +1,5 @@
-//! Recognizes the text of a document's scanned pages, once everything else in it has been read. A page on which that
-//! fails stays a page without text, with the reason: it never costs the document.
+//! Recognizes the text of a document's scanned pages, once everything else in it has been read. If this fails
+//! for a page, the page stays without text and the reason is recorded; the rest of the document is unaffected.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +23,7 @@ pub(super) fn has_scans(report: &ReadReport) -> bool {
     report.kind == PICTURE || report.gaps.iter().any(|gap| gap.picture)
 }
 
-/// Adds to a file's scanned pages why they are not read with OCR, if it is switched on but cannot be used.
+/// Records in the scanned pages why they are not read with OCR, if OCR is switched on but cannot be used.
 pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
     if !matches!(ocr, Ocr::Unusable(_)) {
         return;
@@ -36,7 +36,7 @@ pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
     move_recognized_pages(report, &RecognizedPages::new());
 }
 
-// Lists an image file as its own page. Models with vision receive it in any case.
+// Lists an image file as a page of its own. Models with vision receive the image in any case.
 fn list_image(report: &mut ReadReport) {
     if report.kind == PICTURE {
         report.gaps.push(TextlessPage {
@@ -47,8 +47,8 @@ fn list_image(report: &mut ReadReport) {
     }
 }
 
-/// Recognizes the scanned pages listed in `report` and updates the report: up to `remaining` bytes of text. Before each
-/// page, `keeps_going` checks that the document still exists. Blocks.
+/// Recognizes up to `remaining` bytes of text on the scanned pages listed in `report`, and updates the
+/// report. Before each page, `keeps_going` checks that the document still exists. Blocks.
 ///
 /// # Errors
 /// Returns an error if a process is stopped from here.
@@ -141,7 +141,7 @@ fn add_reason(gap: &mut TextlessPage, why: &str) {
 fn move_recognized_pages(report: &mut ReadReport, pages: &RecognizedPages) {
     report.gaps.retain(|gap| !pages.contains_key(&gap.page));
     if report.kind == PICTURE {
-        // The page of an image file cannot be rendered from it: the file itself is shown.
+        // An image file has no page to render: the file itself is displayed.
         report.gaps.iter_mut().for_each(|gap| gap.picture = false);
     }
     if pages.is_empty() {
@@ -173,7 +173,7 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    /// Starts before the first page.
+    /// Starts a merge before the first page.
     pub fn new(recognized: RecognizedPages) -> Self {
         Self {
             recognized_pages: recognized,

@@ -1,6 +1,6 @@
-//! Finds passages by words and, if the user chose a model for it, by meaning: in one document, in several, or in
-//! all of a user's documents. Queries the full-text index; `domain::search` builds the query and ranks the
-//! results, and `domain::retrieval::meaning` combines both rankings.
+//! Finds passages by words and, if the user chose a model for it, by meaning: in one, several, or all of a
+//! user's documents. Queries the full-text index; `domain::search` builds the query and ranks the results,
+//! and `domain::retrieval::meaning` combines both rankings.
 
 use std::collections::HashMap;
 
@@ -22,8 +22,8 @@ const MAX_HITS: u32 = 50;
 const MAX_RANKED: u32 = 100;
 /// Maximum number of passages scanned one by one per document.
 const MAX_SCANNED: u32 = 4_096;
-/// Number of passages beyond which a term counts as occurring everywhere; counting further would not change its
-/// weight noticeably.
+/// Number of passages beyond which a term counts as occurring everywhere. Counting further would hardly
+/// change its weight.
 const COMMON_TERM_PASSAGES: u64 = 6_000;
 /// Minimum number of passages read for ranking.
 const MIN_RANKED: usize = 100;
@@ -112,7 +112,7 @@ impl<'a> PassageSearch<'a> {
         budget: usize,
     ) -> store::Result<Candidate> {
         let ids = std::slice::from_ref(&document.id);
-        // A passage costs at least its frame, so more than this could not be used.
+        // Each passage costs at least its frame, so the budget has no room for more than this.
         let limit = u32::try_from(budget / retrieval::PASSAGE_OVERHEAD + 1)
             .unwrap_or(u32::MAX)
             .min(MAX_SCANNED);
@@ -139,7 +139,7 @@ impl<'a> PassageSearch<'a> {
         if !found.is_empty() || !self.words.chars().any(is_ideograph) {
             return Ok(found);
         }
-        // It may have been indexed before the index supported Chinese and Japanese.
+        // The document may have been indexed by a version whose index did not support Chinese and Japanese.
         let all = passages::first_passages(db, &document.user, ids, MAX_SCANNED)?;
         let best = rank_by_pairs(self.words, all.iter().map(|hit| hit.passage.text.as_str()));
         Ok(best
@@ -203,7 +203,7 @@ fn word_hits(
             .map(|part| passages::frequency(db, scope, part, COMMON_TERM_PASSAGES))
             .collect::<store::Result<_>>()?,
     };
-    // By row: a preliminary score, and the parts of the query it contains.
+    // For each row, a preliminary score and the parts of the query that it contains, as bits.
     let mut rows: HashMap<i64, (f64, u64)> = HashMap::new();
     for part in statistics.selected_parts(query) {
         let weight = statistics.weight(part);
@@ -239,8 +239,8 @@ fn word_hits(
     })
 }
 
-// Reranks the passages found by words according to their meaning. If the question's words hardly occur, also adds
-// passages found by the words of the rewritten question, and the nearest neighbors in meaning.
+// Reranks the passages found by words according to their meaning. If few of the question's words occur, also
+// adds passages found by the words of the rewritten question, and the nearest neighbors in meaning.
 fn merge_meaning(
     db: &Reader,
     user: &UserId,

@@ -20,30 +20,30 @@ pub struct DocumentSettings {
     pub max_concurrent: usize,
     /// How scanned pages are read; `None` if OCR is switched off.
     pub ocr: Option<OcrConfig>,
-    /// Where the originals go, if that is a bucket.
+    /// The bucket for original files, if one is configured.
     pub(in crate::app) bucket: Option<DocumentBucket>,
 }
 
 impl DocumentSettings {
-    /// Looks for the OCR program as the server does at startup: whether it works, and a sentence about it. `None` if
-    /// OCR is switched off. Blocks.
+    /// Looks for the OCR program as the server does at startup. Returns whether it works, with a sentence
+    /// that explains it; `None` if OCR is switched off. Blocks.
     pub fn examine_ocr(self, data_dir: &Path) -> Option<(bool, String)> {
         let reader = ChildReader::new(self.program, self.budget);
         Ocr::find(self.ocr.as_ref(), &reader, data_dir).status()
     }
 }
 
-/// Where the files of people are, for deleting an account.
+/// Where a user's files are stored, which is needed to delete an account.
 #[derive(Debug, Clone)]
 pub struct UserFiles {
-    /// The data folder.
+    /// The server's data folder, which contains the files of all users.
     pub data: PathBuf,
-    /// Whether documents are in a bucket, from which they are removed after their rows.
+    /// Whether documents are in a bucket, where they are removed only after their rows.
     pub has_bucket: bool,
 }
 
 impl UserFiles {
-    /// Returns those of an installation.
+    /// Returns the locations that an installation uses.
     pub fn from_config(config: &Config) -> Self {
         Self {
             data: config.data_dir.clone(),
@@ -52,14 +52,14 @@ impl UserFiles {
     }
 }
 
-/// The installation's settings.
+/// Returns the settings for reading documents from the configuration.
 ///
 /// # Errors
-/// Returns an error if the running program cannot be found, or the settings of the bucket are incomplete.
+/// Returns an error if the running program cannot be found, or if the settings of the bucket are incomplete.
 pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     let program = match &config.reader {
         Some(program) => program.clone(),
-        // The running binary, even if a newer one has replaced it in the folder.
+        // Refers to the running binary even if a newer one has replaced it in the folder.
         None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
         None => std::env::current_exe().map_err(Error::internal)?,
     };

@@ -1,5 +1,5 @@
-//! Stores a received file: its bytes where originals belong, and then its row in the store, both or neither. Runs on
-//! the document thread, so it may block.
+//! Stores a received file: its bytes with the other originals, and then its row in the store; if one fails,
+//! so does the other. Runs on the document thread, so it may block.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::store::{Membership, Store, StoreError, documents, reading_queue, serv
 use super::originals::OriginalFiles;
 use super::upload::ReceivedFile;
 
-/// A file to store.
+/// A received file, and what is needed to store it as a document.
 pub(super) struct StoreJob {
     pub store: Store,
     pub originals: OriginalFiles,
@@ -22,7 +22,7 @@ pub(super) struct StoreJob {
     pub name: String,
     pub received_file: ReceivedFile,
     pub now: Timestamp,
-    /// Maximum number of documents for this user.
+    /// Maximum number of documents that this user may have.
     pub max_documents: u32,
 }
 
@@ -55,14 +55,14 @@ pub(super) fn store_file(job: StoreJob) -> Result<(Document, bool)> {
         if has_room {
             documents::insert(db, &row, &[], &[])?;
             if let Some(boot) = boot {
-                // A caller may wait here until it has been read.
+                // A caller may wait on this server until the document has been read, so this server takes its lease.
                 servers::keep_lease(db, row.id.as_str(), &boot)?;
             }
         }
         Ok(has_room)
     });
-    // A commit with an unknown outcome may be completed later, and its row then needs the file. Housekeeping removes a
-    // file that has no row.
+    // If the outcome of the commit is unknown, the row may still appear and then needs the file. If it does
+    // not, housekeeping removes the file.
     if !matches!(write_result, Ok(true) | Err(StoreError::Unknown)) {
         job.originals.discard(&document.id);
     }

@@ -1,6 +1,6 @@
-//! The thread that stores files, so that a disconnecting caller cannot separate a file's bytes from its row; several
-//! for files that go to a bucket, because a request to it takes long. Users take turns, so that one user's many files
-//! do not delay another's.
+//! Threads that store files. A disconnecting caller therefore cannot leave a file without its row or a row
+//! without its file. There is one thread, or several if files go to a bucket, where each request takes long.
+//! Users take turns, so that one user's many files do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,14 +13,15 @@ use tokio::sync::oneshot;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 
-/// Maximum number of waiting jobs of all users. Each has its file on disk while it waits.
+/// Maximum number of waiting jobs of all users. Each job's file is already on disk while it waits.
 const MAX_WAITING: usize = 256;
 /// Maximum number of waiting jobs of one user.
 const MAX_OWN: usize = 32;
 
 type WorkerJob = Box<dyn FnOnce() + Send>;
 
-/// Starts a thread with each of the first jobs; when dropped, finishes the waiting jobs.
+/// Runs jobs on background threads: each of the first jobs starts one, up to the limit. When dropped,
+/// finishes the waiting jobs.
 pub(super) struct BackgroundWorker {
     shared: Arc<WorkerShared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -41,7 +42,7 @@ struct WorkerShared {
 
 #[derive(Default)]
 struct WorkerState {
-    /// Waiting jobs by user; `None` holds the server's own.
+    /// Waiting jobs by user; `None` stands for the server itself.
     waiting_jobs: BTreeMap<Option<UserId>, VecDeque<WorkerJob>>,
     /// Round-robin order: every user with a waiting job, once.
     turns: VecDeque<Option<UserId>>,
@@ -58,19 +59,20 @@ impl BackgroundWorker {
         }
     }
 
-    /// Runs `work` on the thread without a caller that waits for it.
+    /// Starts `work` on a background thread without waiting for it.
     ///
     /// # Errors
     /// `Unavailable` if too many jobs are waiting.
     pub(super) fn start_job(&self, work: impl FnOnce() + Send + 'static) -> Result<()> {
         let job: WorkerJob = Box::new(move || {
-            // A panic must not end the thread; the hook has logged it.
+            // A panic must not end the thread. The panic hook has already logged it.
             let _ = catch_unwind(AssertUnwindSafe(work));
         });
         self.push(None, job)
     }
 
-    /// Runs the server's own `work` on the thread. It completes even if the caller is dropped.
+    /// Runs `work` of the server itself on a background thread and returns its result. It completes even if
+    /// the caller is dropped.
     ///
     /// # Errors
     /// Same as `run_for`.
@@ -82,7 +84,8 @@ impl BackgroundWorker {
         self.queue(None, work).await
     }
 
-    /// Runs a user's `work` on the thread. It completes even if the caller is dropped.
+    /// Runs a user's `work` on a background thread and returns its result. It completes even if the caller is
+    /// dropped.
     ///
     /// # Errors
     /// `TooFast` if too many of the user's jobs are already waiting; `Unavailable` if too many jobs are waiting in
@@ -236,7 +239,7 @@ mod tests {
         UserId::new(Timestamp::from_millis(1), n)
     }
 
-    /// Polls once, then drops the future; returns the error kind if it was refused.
+    /// Polls `work` once and drops it. Returns the kind of its error if it was refused.
     async fn error_kind_of<T>(work: impl Future<Output = Result<T>>) -> Option<Kind> {
         let mut work = Box::pin(work);
         let state = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;

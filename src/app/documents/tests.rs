@@ -1,4 +1,4 @@
-//! Document use cases with a real database and a real folder.
+//! Tests of the document use cases with a real database and a real folder.
 
 mod uploads;
 
@@ -24,7 +24,7 @@ fn user(n: u128) -> User {
     }
 }
 
-/// A data folder with two users, removed at the end.
+/// A data folder with two users, which is removed when the test ends.
 struct Installation {
     path: PathBuf,
     store: Store,
@@ -68,7 +68,7 @@ impl Installation {
             text: 1 << 20,
             input,
         };
-        // No executable: library tests read files in their own process.
+        // No executable is needed: library tests read files in their own process.
         let settings = DocumentSettings {
             program: PathBuf::new(),
             budget: room,
@@ -179,7 +179,7 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     });
 }
 
-/// A server-side failure is not a property of the file, and recovering from it needs no restart.
+/// A failure of the server says nothing about the file, and recovering from it needs no restart.
 #[test]
 fn a_document_can_be_read_again_after_a_server_failure() {
     let installation = Installation::new();
@@ -210,7 +210,7 @@ fn a_document_can_be_read_again_after_a_server_failure() {
     });
 }
 
-/// Has a document read again and waits until that has ended, however long it takes.
+/// Has a document read again and waits until that is done, however long it takes.
 async fn read_again(documents: &DocumentService, owner: &UserId, id: &DocumentId) -> Document {
     let again = documents.read_again(owner, id, None).await;
     let mut document = again.expect("a document");

@@ -16,8 +16,8 @@ use crate::extract::ReadReport;
 use crate::extract::child_protocol::ReadRefusal;
 use crate::store::{self, Store, StoreError, documents, passages};
 
-/// Bytes of text written per transaction. Large enough that waiting for the disk is a small part, and small enough that
-/// other writes take turns: about 20 ms of computing.
+/// Bytes of text per transaction. Large enough that waiting for the disk is a small part of the time, and
+/// small enough that other writes can take turns: each transaction takes about 20 ms of computing.
 const BATCH_BYTES: usize = 256 << 10;
 /// Approximate maximum number of possible prompt injections recorded per document.
 const MAX_FLAGS: usize = 50;
@@ -26,11 +26,11 @@ const PASSAGES_PER_DELETE: u32 = 200;
 
 /// How reading a document ended.
 pub(super) enum ReadEnd {
-    /// The document's text and status are stored, or it no longer exists, or another server reads it.
+    /// The document's text and status are stored, unless it was deleted or another server has taken over reading it.
     Stored,
     /// The file could not be read, with the reason; the status is stored.
     Refused(ReadRefusal, String),
-    /// It has scanned pages to read with OCR, and the rest of its text is stored.
+    /// The document has scanned pages to read with OCR, and the rest of its text is stored.
     HasScans,
 }
 
@@ -55,8 +55,9 @@ pub(super) fn read_document(
     finish(store, document, read)
 }
 
-/// Reads a document whose scanned pages are to be read with OCR, and sets its status to `processed` or `failed`. It is
-/// read from the beginning, so that nothing about it is kept in memory while it waits.
+/// Reads a document whose scanned pages are to be read with OCR, and sets its status to `processed` or
+/// `failed`. The document is read from the beginning again, so that nothing about it has to stay in memory
+/// while it waits for OCR.
 ///
 /// # Errors
 /// Returns an error if the store cannot be written or a process fails.
@@ -71,7 +72,7 @@ pub(super) fn read_scan(
     if let (ChildExit::Read(report), Ocr::Ready(program), true) =
         (&mut read.child_exit, ocr, read.outcome)
     {
-        // The limit applies to all text of a document.
+        // The limit applies to all text of a document, whether or not it comes from OCR.
         let remaining = reader.budget.text.saturating_sub(read.bytes);
         let mut keeps_going = || exists(store, &document);
         let scanned = scans::recognize(
@@ -83,8 +84,8 @@ pub(super) fn read_scan(
         );
         let scanned = scanned.map_err(from_io)?;
         if !scanned.is_empty() {
-            // Passages are in the order of their pages, so the document is read once more. That takes less time than
-            // one page of OCR.
+            // Passages must be in page order, so the document is read once more. That takes less time than
+            // OCR of a single page.
             let report = report.clone();
             read = store_pages(store, &reader, &document, path, scanned)?;
             if let ChildExit::Read(again) = &mut read.child_exit {
@@ -98,12 +99,12 @@ pub(super) fn read_scan(
     finish(store, document, read)
 }
 
-// Stores the outcome of a read.
+// Stores the status of a document that has been read.
 fn finish(store: &Store, mut document: Document, read: StoredPages) -> Result<ReadEnd> {
     let (pages, flags, outcome) = (read.pages, read.flags, read.outcome);
     let end = match (read.child_exit, outcome) {
-        // The document was deleted in the meantime, or its account was locked, in which case it is read after the
-        // account is unlocked.
+        // The document was deleted or its account was locked in the meantime, or another server is reading
+        // it. A locked account's document is read once the account is unlocked.
         (_, false) => return Ok(ReadEnd::Stored),
         (ChildExit::Read(report), true) => {
             describe(&mut document, report);
@@ -119,7 +120,7 @@ fn finish(store: &Store, mut document: Document, read: StoredPages) -> Result<Re
         (ChildExit::StoppedByReceiver, true) => ReadEnd::Stored,
     };
     if matches!(end, ReadEnd::Refused(..)) && pages > 0 {
-        // The text before the failure may be truncated anywhere, so no answer may be based on it.
+        // The text before the failure may end anywhere, so no answer may be based on it.
         begin(store, &document)?;
         document.pages = 0;
     }
@@ -168,21 +169,21 @@ pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     Ok(deleted?)
 }
 
-/// A document whose pages have been stored.
+/// What reading a document and storing its pages produced.
 struct StoredPages {
     child_exit: ChildExit,
-    /// Number of pages stored.
+    /// Number of pages stored, with and without text.
     pages: u32,
     /// Number of pages that have only recognized text.
     added: u32,
     /// Size of the file's own text, in bytes.
     bytes: usize,
     flags: Vec<InjectionFlag>,
-    /// Whether the document still exists, and no other server reads it.
+    /// Whether this server may still store the document: it exists, and no other server is reading it.
     outcome: bool,
 }
 
-/// Reads a document from the beginning and stores its pages, with the recognized ones among them.
+/// Reads a document from the beginning and stores its pages, merged with those recognized by OCR.
 fn store_pages(
     store: &Store,
     reader: &ChildReader,
@@ -217,8 +218,8 @@ fn store_pages(
     Ok(stored_pages)
 }
 
-/// Whether the document has not been deleted, and this server may still use its lease. If the store fails, the next write
-/// reports it.
+/// Whether the document still exists and this server may still use its lease. If the store fails, returns
+/// true, and the next write reports the error.
 fn exists(store: &Store, document: &Document) -> bool {
     let now = clock::instant();
     let membership = store.membership();
@@ -257,7 +258,8 @@ struct PageWriter<'a> {
     pages_written: u32,
     splitter: PassageSplitter,
     flags: Vec<InjectionFlag>,
-    /// The outcome if it ended early; `Ok(false)` if the document no longer exists or another server reads it.
+    /// The outcome, if writing ended early; `Ok(false)` if the document no longer exists or another server is
+    /// reading it.
     outcome: Option<Result<bool>>,
 }
 
@@ -276,9 +278,9 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// Adds a page. Returns false when no more pages are wanted.
+    /// Adds a page. Returns false if no more pages are needed.
     fn add(&mut self, page: PageText) -> bool {
-        // Empty pages have a cost too.
+        // Count a fixed overhead, so that many empty pages are limited too.
         self.bytes += page.text.len() + page.title.len() + 64;
         self.passages.extend(self.splitter.split_page(&page));
         if self.flags.len() < MAX_FLAGS {

@@ -25,13 +25,13 @@ pub struct IncomingFile {
     hasher: sha256::Hasher,
     size: u64,
     limit: u64,
-    // The store whose disk must keep its reserve.
+    // The store whose disk must keep its reserve free; `None` for no check.
     store: Option<Store>,
 }
 
 /// A file that has been received completely and is safely on disk.
 pub struct ReceivedFile {
-    /// The temporary file.
+    /// The file with the received bytes, which is removed when dropped unless it has been moved.
     pub(super) path: TemporaryFile,
     /// SHA-256 in hexadecimal.
     pub(super) sha256: String,
@@ -82,7 +82,7 @@ impl IncomingFile {
     pub(super) fn begin(folder: &Path, limit: u64) -> Result<Self> {
         let name = hex(&crate::crypto::random::<16>()?);
         let path = TemporaryFile::new(folder.join(name));
-        // Opened without an await: if the caller were dropped during one, the file could appear after its
+        // Opened without an await: if the caller were dropped during one, the file could be created after its
         // guard is gone.
         let file = open_new(path.path()).map_err(from_io)?;
         Ok(Self {

@@ -1,5 +1,5 @@
-//! The bytes of the parts of unfinished uploads: files in the data folder, or pieces in a database on a server, where
-//! every server finds them.
+//! Stores the parts of unfinished uploads: as files in the data folder or, with a database server, as pieces
+//! in the database, where every server finds them.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -15,17 +15,17 @@ use crate::store::upload_bytes::PartAttempt;
 use crate::store::uploads::{Upload, UploadPart};
 use crate::store::{Reader, Store, StoreError, upload_bytes, uploads};
 
-/// Where the parts are.
+/// The storage for the parts of unfinished uploads.
 #[derive(Clone)]
 pub(super) struct UploadParts {
     store: Store,
-    /// The folder of the parts, with a folder for each upload. With a database on a server, it may have parts that an
-    /// earlier version put there.
+    /// The folder of the parts, with a subfolder for each upload. Also used to delete parts that an earlier
+    /// version put there before the database was on a server.
     folder: PathBuf,
 }
 
 impl UploadParts {
-    /// Keeps the parts in the folder, or in the store's database if that is on a server.
+    /// Uses the folder, or the store's database if that is on a server.
     pub(super) fn new(store: Store, folder: PathBuf) -> Self {
         Self { store, folder }
     }
@@ -55,11 +55,11 @@ impl UploadParts {
         Ok(parts.into_iter().map(|part| part.number).collect())
     }
 
-    /// Stores a received part and records it; replaces an earlier one with its number. Blocks.
+    /// Stores a received part and records it, replacing an earlier part with the same number. Blocks.
     ///
     /// # Errors
-    /// `Missing` if the upload was finished, or its account deleted, in the meantime; `Unavailable` if it cannot be
-    /// stored now.
+    /// `Missing` if the upload was finished or its account was deleted in the meantime; `Unavailable` if the
+    /// part cannot be stored now.
     pub(super) fn put(
         &self,
         upload: &Upload,
@@ -88,7 +88,7 @@ impl UploadParts {
             .inspect_err(|_| self.delete_attempt(&attempt))?;
         let (user, completed) = (upload.user.clone(), attempt.clone());
         let stored = self.store.write_now(move |db| {
-            // First, so that a concurrent upload of the same part waits for its row.
+            // Record the part first, so that a concurrent upload of the same part waits for its row.
             uploads::record_part(db, &user, &completed.upload, part)?;
             upload_bytes::complete(db, &completed, pieces)
         });
@@ -98,8 +98,8 @@ impl UploadParts {
         Ok(stored?)
     }
 
-    /// Stores each piece in a transaction of its own, so that other changes do not wait for the whole part. Returns how
-    /// many there are.
+    /// Stores each piece in a separate transaction, so that other writes do not wait for the whole part.
+    /// Returns the number of pieces.
     fn put_pieces(&self, attempt: &PartAttempt, received: &ReceivedFile) -> Result<u32> {
         let mut file = File::open(received.path()).map_err(from_io)?;
         let mut count = 0;
@@ -121,7 +121,7 @@ impl UploadParts {
 
     fn delete_attempt(&self, attempt: &PartAttempt) {
         let attempt = attempt.clone();
-        // Otherwise, they are deleted with the upload.
+        // If this fails, the pieces are deleted with the upload.
         let _ = self
             .store
             .write_now(move |db| upload_bytes::delete_attempt(db, &attempt));
@@ -149,10 +149,11 @@ impl UploadParts {
         Ok(recorded?)
     }
 
-    /// Joins all parts in a file. Blocks.
+    /// Joins all parts into one file. Blocks.
     ///
     /// # Errors
-    /// `Internal` if they do not have the announced size; `Unavailable` if they cannot be read or the disk is full.
+    /// `Internal` if the parts do not add up to the announced size; `Unavailable` if they cannot be read or
+    /// the disk is full.
     pub(super) fn join(&self, upload: &Upload, joined_file: TemporaryFile) -> Result<ReceivedFile> {
         let mut joined = JoinedFile::create(joined_file)?;
         let folder = self.folder_of(&upload.id);
@@ -191,7 +192,7 @@ impl UploadParts {
     }
 }
 
-/// A file that grows part by part.
+/// The file into which the parts are joined.
 struct JoinedFile {
     file: File,
     path: TemporaryFile,

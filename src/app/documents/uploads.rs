@@ -19,34 +19,34 @@ use super::{DocumentService, names};
 pub(super) const UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum number of unfinished uploads per user.
 const MAX_UNFINISHED: u64 = 8;
-/// Maximum number of parts per upload: each is a row, and a file or at least one piece.
+/// Maximum number of parts per upload. Each part costs a row, and a file or at least one piece.
 const MAX_PARTS: u32 = 10_000;
 
 /// A client's announcement of an upload.
 #[derive(Debug, Clone)]
 pub struct UploadAnnouncement {
-    /// The file's name.
+    /// File name as sent by the client.
     pub file_name: String,
     /// Size of the whole file in bytes.
     pub size: u64,
     /// Size of each part except the last, in bytes.
     pub chunk_size: u64,
-    /// Number of parts.
+    /// Number of parts that the client will send.
     pub total_chunks: u32,
 }
 
 /// The progress of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadProgress {
-    /// ID of the upload.
+    /// ID by which the client refers to the upload when it sends parts.
     pub id: UploadId,
-    /// The file's name, cleaned.
+    /// File name, sanitized for display.
     pub file_name: String,
-    /// Number of parts.
+    /// Number of parts that make up the file.
     pub total_chunks: u32,
     /// Numbers of the received parts, in order.
     pub received_parts: Vec<u32>,
-    /// When the unfinished upload is deleted.
+    /// When the upload is deleted if it is still unfinished.
     pub expires_at: Timestamp,
 }
 
@@ -179,7 +179,7 @@ impl DocumentService {
             .run_for(user, move || parts.join(&upload, joined_file))
             .await;
         if joined.is_err() {
-            // Another server may have finished it in the meantime, and deleted its parts.
+            // Another server may have finished the upload and deleted its parts in the meantime.
             self.find(user, id, now).await?;
         }
         let received = joined?;

@@ -1,4 +1,4 @@
-//! Applies a configuration: saves it as a recipe and optionally makes it the user's default; and reverts that.
+//! Applies a configuration by saving it as a recipe, and optionally makes it the user's default. Can also revert this.
 
 use super::Experiments;
 use crate::app::accounts::RequestOrigin;

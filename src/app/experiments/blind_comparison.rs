@@ -22,15 +22,15 @@ const TOP_CONFIGURATIONS: usize = 4;
 /// Two anonymous answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlindComparison {
-    /// Index of the case.
+    /// Index of the case that both answers are about.
     pub case: usize,
-    /// Identifies the pair in the verdict.
+    /// Identifies the pair when the verdict is stored.
     pub token: String,
     /// The left and the right answer.
     pub answers: [String; 2],
     /// Number of pairs already judged.
     pub judged_count: usize,
-    /// Number of pairs offered.
+    /// Number of pairs offered to the user, judged or not.
     pub offered_count: usize,
 }
 
@@ -47,7 +47,7 @@ pub enum ComparisonChoice {
     Skip,
 }
 
-/// A case and two configurations, the lower index first.
+/// A case and two configurations to compare; the lower index comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ConfigurationPair {
     case: usize,
@@ -56,7 +56,7 @@ struct ConfigurationPair {
 }
 
 impl Experiments<'_> {
-    /// Returns the next unjudged pair after the skipped one; `None` once all are judged.
+    /// Returns the next unjudged pair after the skipped one; `None` once all pairs have been judged.
     ///
     /// # Errors
     /// `Missing` for an unknown experiment. Also returns any error from the store.
@@ -166,7 +166,7 @@ impl Experiments<'_> {
 }
 
 impl ConfigurationPair {
-    // Not a secret: the cases reveal which side is which anyway.
+    // The token need not be a secret: the cases reveal which side is which anyway.
     fn token(&self) -> String {
         format!("{}.{}.{}", self.case, self.first_index, self.second_index)
     }

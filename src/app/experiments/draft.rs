@@ -43,7 +43,7 @@ const DEFAULT_STAGE: u64 = 15_000;
 pub struct ExperimentParams {
     /// Display name.
     pub name: String,
-    /// The test cases.
+    /// The questions on which configurations are compared.
     pub cases: Vec<Case>,
     /// Parameters to vary.
     pub space: SearchSpace,
@@ -53,15 +53,15 @@ pub struct ExperimentParams {
     pub current: BTreeMap<Parameter, Value>,
     /// How answers are scored.
     pub evaluator: Scoring,
-    /// Objective to maximize.
+    /// What "best" means in this experiment.
     pub objective: Objective,
     /// Upper limits for cost, tokens, and evaluations.
     pub budget: ExperimentBudget,
-    /// Score differences below this are irrelevant.
+    /// Score differences below this do not matter to the user; `None` for the default.
     pub indifference: Option<f64>,
-    /// Acceptable probability that the race ends with a wrong result.
+    /// Acceptable probability that the race ends with a wrong result; `None` for the default.
     pub error_rate: Option<f64>,
-    /// Random seed.
+    /// Random seed; `None` to generate one.
     pub seed: Option<u64>,
 }
 
@@ -70,9 +70,9 @@ pub struct ExperimentParams {
 pub struct ExperimentForecast {
     /// The complete specification.
     pub spec: ExperimentSpec,
-    /// Design of the race.
+    /// The configurations and rules of the race.
     pub design: Design,
-    /// The test cases.
+    /// The questions on which configurations are compared.
     pub cases: Vec<Case>,
     /// Cases held out for the final comparison.
     pub holdout_count: usize,
@@ -82,7 +82,7 @@ pub struct ExperimentForecast {
     pub cost: Option<MicroDollars>,
     /// Upper bound on the cost; `None` if nothing bounds it.
     pub cost_at_most: Option<MicroDollars>,
-    /// Expected tokens.
+    /// Expected number of tokens, input and output together.
     pub tokens: u64,
     /// Power of the final comparison.
     pub power: Power,
@@ -92,7 +92,7 @@ pub struct ExperimentForecast {
     pub warnings: Vec<String>,
 }
 
-/// Expected and maximum cost of one evaluation.
+/// Expected and maximum usage of one evaluation.
 pub(super) struct EvaluationCost {
     pub(super) expected: TrialOutcome,
     pub(super) max: TrialOutcome,
@@ -201,7 +201,7 @@ impl Experiments<'_> {
         }
     }
 
-    // Expands all valid configurations; parameters that a model does not support are left out.
+    // Expands all valid configurations, without parameters that a model does not support.
     fn configurations(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
         let accepts = |name: &str, parameter: Parameter| {

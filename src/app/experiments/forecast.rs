@@ -24,8 +24,8 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
         return Ok(());
     }
     let budget = &design.budget;
-    // Only an upper bound on an evaluation's cost is known. A small space with too little money starts anyway, and
-    // may end with nothing tested.
+    // An evaluation's cost is known only as an upper bound, so a small space with too little money starts
+    // anyway, and may end with nothing evaluated.
     if design.arms.len() <= MAX_EXHAUSTIVE_CONFIGURATIONS
         && (budget.cost.is_some() || budget.tokens.is_some())
     {
@@ -61,7 +61,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     Err(Error::field(&["body", "budget"], "out_of_range", why))
 }
 
-/// Describes the stopping rule.
+/// Describes the stopping rule in words.
 pub(super) fn stopping_rule_text(spec: &ExperimentSpec, design: &Design) -> String {
     let cost_rule = match spec.objective {
         Objective::Weighted {
@@ -213,7 +213,7 @@ mod tests {
             let _ = check_reach(&design);
             let estimate = forecast(spec, design, vec![Case::default(); cases], &loads);
             prop_assert!(estimate.evaluations <= (loads.len() * cases) as u64 + 2 * cases as u64);
-            // A race without evaluations leaves all cases for the holdout.
+            // A race without evaluations leaves all cases to the holdout, so both numbers may be equal.
             prop_assert!(estimate.holdout_count <= cases);
             let amounts = [estimate.cost, estimate.cost_at_most].into_iter().flatten();
             for amount in amounts {

@@ -1,5 +1,5 @@
-//! Leases of experiments: if several servers use one database, exactly one of them runs each experiment. A database in
-//! a file has one server and needs no leases.
+//! Leases of experiments: if several servers use one database, exactly one of them runs each experiment. An
+//! embedded database has only one server and needs no leases.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -10,7 +10,7 @@ use crate::domain::id::{ExperimentId, UserId};
 use crate::log;
 use crate::store::{self, Membership, Reader, StoreError, Writer, experiments, servers};
 
-/// Takes the lease of an experiment for a server, unless another server has it.
+/// Takes the lease of an experiment for a server, unless another server holds it.
 ///
 /// # Errors
 /// `Conflict` if another server runs it; another error if the database cannot be written.
@@ -24,14 +24,15 @@ pub(super) fn take(db: &Writer, id: &ExperimentId, boot: Option<&str>) -> store:
 }
 
 impl Experiments<'_> {
-    /// Prevents other experiments from starting here while one takes its lease. Returns at once if the database is a
-    /// file.
+    /// Prevents other experiments from starting on this server while one takes its lease. Returns at once if
+    /// the database is a file.
     pub(super) async fn hold_starts(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         self.0.store.membership()?;
         Some(self.0.experiment_registry.starting.lock().await)
     }
 
-    /// Stops an experiment that must no longer run here, and waits until it has ended.
+    /// Stops an experiment that is still running here although its stored state has changed, and waits until
+    /// it has ended.
     ///
     /// # Errors
     /// `Missing` for an unknown experiment. Also returns any error from the store.
@@ -42,7 +43,8 @@ impl Experiments<'_> {
         Ok(())
     }
 
-    /// Whether this server should continue an unfinished experiment. Always true without other servers.
+    /// Takes the lease of an unfinished experiment. Returns whether this server should continue it, which is
+    /// always true without other servers.
     ///
     /// # Errors
     /// Returns an error if the store cannot be written.
@@ -58,7 +60,7 @@ impl Experiments<'_> {
         Ok(self.0.store.write(keep).await?)
     }
 
-    /// Ends the lease of an experiment that no longer runs here.
+    /// Ends the lease of an experiment that is no longer running here.
     pub(super) async fn drop_lease(&self, id: &ExperimentId) {
         let Some(boot) = self.0.store.membership().map(Membership::boot) else {
             return;
@@ -71,7 +73,7 @@ impl Experiments<'_> {
         }
     }
 
-    /// Stops the experiments here whose end was stored by another server.
+    /// Stops experiments that are still running here although another server has stored their end.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -96,7 +98,7 @@ impl Experiments<'_> {
         Ok(())
     }
 
-    /// Stops the experiments that other servers are about to continue.
+    /// Stops all experiments here, because other servers are about to continue them.
     pub(in crate::app) fn give_up_leases(&self) {
         for running in self.0.experiment_registry.lock_running().values() {
             running.continues_elsewhere.store(true, Relaxed);

@@ -18,7 +18,7 @@ use crate::store::Store;
 
 /// Maximum number of tokens in a judge's reply, which solves the question before it compares.
 pub(super) const MAX_REPLY_TOKENS: u32 = 2_000;
-/// Maximum number of tokens in our own instructions to a judge.
+/// Maximum number of tokens in Quire's own instructions to a judge.
 const INSTRUCTION_TOKENS: u64 = 600;
 /// Scores (0 to 1) that differ by less than this count as equal.
 const TIE_MARGIN: f64 = 0.06;
@@ -32,7 +32,7 @@ pub(super) struct LlmJudge<'a> {
     pub judge: &'a JudgeSpec,
 }
 
-/// The outcome of a judgment.
+/// The outcome of asking the judge once.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgeOpinion<T> {
     /// The verdict, or why there is none.
@@ -184,7 +184,7 @@ fn checked_reply<T>(
     reply.map_err(JudgeError::Unreadable)
 }
 
-/// Returns a random fence marker that no answer can know.
+/// Returns a random fence marker, which no answer can imitate.
 ///
 /// # Errors
 /// Returns an error if the system provides no random numbers.
@@ -192,8 +192,9 @@ pub(super) fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 
-/// Returns an upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to
-/// their maximum length, in a script with as many tokens per character as the questions, and our own instructions.
+/// Returns an upper bound on the input tokens of judging any of these cases. This covers the question, its reference
+/// answer, two answers of maximum length, and Quire's own instructions. The answers are assumed to have as many
+/// tokens per character as the question.
 pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     let tokens = |case: &Case| {
         let question = estimate_tokens(&case.prompt);
@@ -270,7 +271,7 @@ mod tests {
             let bill = worst_case_cost(&judge, upper_bound);
             assert_eq!(bill.tokens, 2 * (upper_bound + u64::from(MAX_REPLY_TOKENS)));
         }
-        // A price entered by a user can be absurd.
+        // A user may enter an absurd price.
         let absurd = Price {
             input: 1e18,
             output: 1e18,

@@ -1,5 +1,5 @@
-//! Experiments: find the best configuration for a user's own questions. Checks and prices an experiment before it
-//! starts, runs it in the background, and shows its results. The rules of the race are in the domain.
+//! Experiments: find the best configuration for a user's own questions. Checks and prices an experiment
+//! before it starts, runs it in the background, and shows its results. `domain::experiment` has the rules of the race.
 
 mod apply;
 mod blind_comparison;
@@ -59,8 +59,8 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 #[derive(Default)]
 pub(super) struct ExperimentRegistry {
     running_experiments: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
-    /// If other servers use the database, held from the time an experiment takes its lease until it is in
-    /// `running_experiments`, so that no other task continues the experiment in between.
+    /// Held from the time an experiment takes its lease until it is in `running_experiments`, so that no
+    /// other task continues it in between. Used only if other servers use the database.
     starting: tokio::sync::Mutex<()>,
     // Serializes applying and reverting configurations, since both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
@@ -76,7 +76,7 @@ struct RunningExperiment {
 
 impl ExperimentRegistry {
     fn lock_running(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<RunningExperiment>>> {
-        // No code panics while holding the lock; if it did, the map would still be consistent.
+        // No code panics while holding the lock, and the map would be consistent even then.
         self.running_experiments
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -213,7 +213,7 @@ impl Experiments<'_> {
         if !self.stop_and_wait(id).await {
             let (user, experiment_id) = (caller.user.clone(), id.clone());
             let pending_write = self.0.store.write(move |db| {
-                // If it has ended in the meantime, keep that state.
+                // If the experiment has ended in the meantime, keep that state.
                 let now = experiments::by_id(db, &user, &experiment_id)?.map(|now| now.state);
                 match now {
                     Some(ExperimentState::Running | ExperimentState::Paused) => {
@@ -230,7 +230,7 @@ impl Experiments<'_> {
                 }
             });
             pending_write.await?;
-            // An experiment that was just starting is registered by now, or will see that it is canceled.
+            // An experiment that was just starting is registered by now, or will notice that it is canceled.
             self.stop_and_wait(id).await;
         }
         Ok(self.find(&caller.user, id).await?.state)
@@ -273,12 +273,12 @@ impl Experiments<'_> {
         let boot = self.0.store.membership().map(Membership::boot);
         let _starting = self.hold_starts().await;
         if boot.is_some() {
-            // If it was canceled through another server, it may not have ended here yet.
+            // The experiment may have been canceled through another server and not have ended here yet.
             self.stop_stale_run(&caller.user, id).await?;
         }
         let written = self.0.store.write_alone(move |db| {
             experiments::lock_starts(db, &user)?;
-            // If two calls race, the second one finds it running.
+            // If two calls race, the second one finds the experiment running.
             let now = experiments::by_id(db, &user, &experiment_id)?;
             if now.is_none_or(|now| now.state == ExperimentState::Running) {
                 return Ok(ResumeOutcome::AlreadyRunning);
@@ -340,8 +340,8 @@ impl Experiments<'_> {
         }
     }
 
-    /// Resumes experiments interrupted by a shutdown or crash, and cancels those of locked accounts. With a database on a
-    /// server, only those that no living server runs.
+    /// Resumes experiments interrupted by a shutdown or crash, and cancels those of locked accounts. With a
+    /// database server, handles only experiments that no other server is running.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read or written.
@@ -385,7 +385,7 @@ impl Experiments<'_> {
         cases: Vec<Case>,
         evaluations: Vec<Evaluation>,
     ) -> Result<()> {
-        // Replays all records, which may take a while.
+        // Replaying all records may take a while, so do it on a blocking thread.
         let replayed = tokio::task::spawn_blocking(move || {
             let race = replay_race(&experiment, &evaluations);
             (race, experiment, evaluations)
@@ -410,7 +410,7 @@ impl Experiments<'_> {
         }
         let (app, engine) = (self.0.clone(), self.0.engine.clone());
         engine.spawn_job(async move {
-            // It may have been stopped or deleted before it was registered.
+            // The experiment may have been stopped or deleted before it was registered.
             let now = Experiments(&app).find(&experiment.user, &id).await;
             if now.is_ok_and(|now| now.state == ExperimentState::Running) {
                 let runner = runner::ExperimentRunner::new(
@@ -424,7 +424,7 @@ impl Experiments<'_> {
                 runner.run().await;
             }
             Experiments(&app).drop_lease(&id).await;
-            // If it was resumed in the meantime, another run is registered.
+            // If the experiment was resumed in the meantime, another run is registered.
             let mut all_running = app.experiment_registry.lock_running();
             if all_running
                 .get(&id)
@@ -452,7 +452,7 @@ fn replay_race(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalvin
     let proposals = experiment.spec.proposals();
     let race = SuccessiveHalving::replay(experiment.design.clone(), results.clone(), proposals);
     match experiment.verdict {
-        // It ended under the rules of an earlier version.
+        // The experiment ended under the rules of an earlier version, so keep its verdict.
         Some(verdict) if race.next() != RaceStep::Done(verdict) => race.close(results, verdict),
         _ => race,
     }

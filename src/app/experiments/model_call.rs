@@ -65,7 +65,7 @@ impl ModelCall<'_> {
                     .start_for(&caller, request.clone(), context.clone(), |_, _| Ok(()));
             match started.await {
                 Ok(id) => break id,
-                // A full queue says nothing about the model.
+                // A full queue says nothing about the model, so try again.
                 Err(error) if error.kind == Kind::Unavailable => {
                     self.waits.handle_refusal(error).await?
                 }

@@ -27,13 +27,13 @@ pub struct ExperimentProgress {
     pub seconds_left: Option<u64>,
 }
 
-/// The leading configuration.
+/// The configuration with the best results so far.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeadingConfiguration {
-    /// Index of the configuration.
+    /// Index of the configuration in the list of all configurations.
     #[serde(rename = "place")]
     pub index: usize,
-    /// Parameter values.
+    /// The configuration's parameter values, as JSON.
     pub setting: Value,
     /// Mean score so far.
     pub mean: f64,

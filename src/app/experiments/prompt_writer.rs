@@ -18,7 +18,7 @@ use crate::store::{analyses, experiments};
 
 /// Maximum number of tokens in a proposal: its reasoning and a prompt.
 const MAX_REPLY_TOKENS: u32 = 3_000;
-/// Maximum number of tokens in our own instructions to the writer.
+/// Maximum number of tokens in Quire's own instructions to the writer.
 const INSTRUCTION_TOKENS: u64 = 600;
 
 impl ExperimentRunner<'_> {
@@ -44,7 +44,7 @@ impl ExperimentRunner<'_> {
         let cost = self.failed_proposal_cost.saturating_add(bill);
         let reply = match reply {
             Ok(reply) => reply,
-            // An outage says nothing about the prompt, so the race asks again.
+            // An outage says nothing about the prompt, so try again later.
             Err(why) => {
                 self.failed_proposal_cost = cost;
                 self.failures += 1;

@@ -19,9 +19,9 @@ use crate::store::{analyses, experiments};
 /// An experiment with all its results.
 #[derive(Debug, Clone)]
 pub struct ExperimentView {
-    /// The stored experiment.
+    /// The experiment as stored, without its cases.
     pub experiment: Experiment,
-    /// Cases of the experiment.
+    /// The experiment's cases, in the order that their indexes refer to.
     pub cases: Vec<Case>,
     /// Evaluations, started and completed.
     pub evaluations: Vec<Evaluation>,
@@ -137,7 +137,8 @@ fn build_view((mut experiment, cases, evaluations, judgments): StoredExperiment)
     }
 }
 
-/// Returns the largest possible difference between two settings: a pairwise judge gives the current one 0.5.
+/// Returns the largest possible difference between two configurations. A pairwise judge scores the current
+/// configuration 0.5, so no other can differ from it by more than that.
 fn max_difference(experiment: &Experiment) -> f64 {
     let judge = experiment.spec.evaluator.judge();
     let is_pairwise = judge.is_some_and(|judge| judge.kind == JudgeMode::Pairwise);
@@ -149,7 +150,7 @@ fn max_difference(experiment: &Experiment) -> f64 {
     }
 }
 
-/// Returns the preferences of judges and the user. For pairs that both have judged, the user's verdict counts.
+/// Returns the preferences of judges and the user. If both have judged a pair, the user's verdict counts.
 fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
     let mut by_pair: BTreeMap<(usize, usize, usize), &Judgment> = BTreeMap::new();
     for judgment in judgments {

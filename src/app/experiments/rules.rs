@@ -15,7 +15,7 @@ pub(super) async fn check_rule(
         let check_result = rule.check(&cases);
         return Ok((cases, check_result));
     }
-    // The clone and the original share what they compile.
+    // The clone and the original share compiled patterns and schemas.
     let rule = rule.clone();
     let work = move || {
         let check_result = rule.check(&cases);

@@ -58,7 +58,7 @@ pub(super) struct ExperimentRunner<'s> {
     pub(super) failed_proposal_cost: JudgeCost,
 }
 
-/// Outcome of an analysis.
+/// What an analysis produced for its trial.
 pub(super) struct TrialAnswer {
     pub outcome: TrialOutcome,
     pub text: Option<String>,
@@ -66,7 +66,7 @@ pub(super) struct TrialAnswer {
     is_transient_error: bool,
 }
 
-/// The outcome with its score.
+/// A trial's outcome with its score.
 pub(super) struct ScoredTrial {
     pub outcome: TrialOutcome,
     pub error: Option<String>,
@@ -106,7 +106,7 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    /// Runs until nothing is left to do, its owner stops it, or user action is needed.
+    /// Runs until nothing is left to do, the owner stops the experiment, or user action is needed.
     pub(super) async fn run(mut self) {
         let mut end = self.run_trials().await;
         if self.continues_elsewhere.load(Relaxed) {
@@ -183,7 +183,8 @@ impl<'s> ExperimentRunner<'s> {
         }
     }
 
-    // Refills each slot as soon as its evaluation is over, independently of the others.
+    // Returns as soon as any evaluation is over or a slot is free, so that each slot is refilled
+    // independently of the others.
     async fn next_action(&self, next: Option<Trial>) -> StepResult<NextAction> {
         tokio::select! {
             biased;
@@ -210,7 +211,7 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // The current configuration's answer comes first, because the others are compared with it.
+    // Sorts trials so that the current configuration's answer comes first, because the others are compared with it.
     fn sort_by_start_order(&self, mut trials: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = trials.first().map(|trial| trial.case) else {
@@ -221,7 +222,7 @@ impl<'s> ExperimentRunner<'s> {
         trials
     }
 
-    // Starts an evaluation, or adopts one that an earlier run has started.
+    // Starts an evaluation, or adopts one that an earlier run of the experiment started.
     async fn begin(&mut self, trial: Trial) -> StepResult<()> {
         if let Some(index) = self
             .unfinished_evaluations
@@ -230,7 +231,7 @@ impl<'s> ExperimentRunner<'s> {
         {
             let analysis = self.unfinished_evaluations.swap_remove(index).analysis;
             let status = self.status(&analysis).await?;
-            // A run canceled along with the experiment has no result.
+            // A run that was canceled along with the experiment has no result, so start a new one.
             if !matches!(status, None | Some(Status::Cancelled)) {
                 self.started.push((trial, analysis));
                 return Ok(());
@@ -255,7 +256,7 @@ impl<'s> ExperimentRunner<'s> {
         let id = self.experiment.id.clone();
         let (mut request, context) = request(&self.experiment.spec, configuration, case, &id)?;
         if design.budget.cost.is_some() {
-            // The engine enforces a run's budget, which turns the declared bound into an actual one.
+            // Turn the declared bound into an actual one: the engine enforces a run's budget.
             request.budget_usd = Some(design.declared[trial.arm].cost.dollars());
         }
         let caller = Caller {
@@ -284,7 +285,7 @@ impl<'s> ExperimentRunner<'s> {
         let scored = match self.score(trial, answer).await? {
             Ok(scored) => scored,
             Err((reason, judge_cost)) => {
-                // The answer exists, so only judging is retried.
+                // The answer exists, so only the judging is retried.
                 self.unfinished_evaluations
                     .push(started_evaluation(trial, analysis));
                 let outcome = TrialOutcome {
@@ -298,7 +299,8 @@ impl<'s> ExperimentRunner<'s> {
         Ok(self.record(trial, analysis, scored).await?)
     }
 
-    // A provider outage says nothing about a configuration: nothing is recorded, and the race asks again.
+    // Retries a trial later. A provider outage says nothing about a configuration, so nothing is recorded,
+    // and the race asks again.
     async fn retry_trial(
         &mut self,
         trial: Trial,
@@ -346,7 +348,7 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // Adjusts the verdict: failed evaluations and judgments do not count as comparisons.
+    // Adjusts the verdict of the race: failed evaluations and judgments do not count as comparisons.
     async fn adjust_verdict(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
         let id = self.experiment.id.clone();
         let evaluations = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
@@ -379,7 +381,7 @@ impl<'s> ExperimentRunner<'s> {
         });
         let (stored, answers) = read.await?;
         let Some(analysis) = stored else {
-            // Its owner deleted it, so the result is lost.
+            // The owner deleted the analysis, so its result is lost.
             return Ok(Some(deleted_answer()));
         };
         if !analysis.status.is_over() {

@@ -73,8 +73,8 @@ impl ExperimentRunner<'_> {
         Ok(self.scored_by_judge(answer, verdict, |score| (score, None)))
     }
 
-    // An answer better than the current configuration's scores 1, a tie 0.5, a worse one 0; the current
-    // configuration itself scores 0.5 by definition.
+    // Scores an answer 1 if it is better than the current configuration's, 0.5 for a tie, and 0 if it is
+    // worse. The current configuration itself scores 0.5 by definition.
     async fn compare_with_current(
         &mut self,
         trial: Trial,
@@ -143,7 +143,7 @@ impl ExperimentRunner<'_> {
                 })
             }
             Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), verdict.cost)),
-            // No measurement: the report omits it, and the race continues with half of the maximum.
+            // There is no measurement, so the report omits it, and the race continues with half of the maximum score.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;
@@ -251,7 +251,7 @@ impl ExperimentRunner<'_> {
                     return Ok(());
                 }
                 match self.waits.wait_for_slot().await {
-                    // The verdict is known, so do not defer it to the next start.
+                    // The race's verdict is known, so do not postpone it to the next start for the sake of the probes.
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,
                 }
@@ -288,7 +288,7 @@ impl ExperimentRunner<'_> {
         Ok(pending_write.await?)
     }
 
-    // Whether the budget has room for this on top of everything already spent.
+    // Whether the budget has room for this cost on top of everything already spent.
     fn can_afford(&self, bill: Option<JudgeCost>) -> bool {
         let budget = &self.experiment.spec.budget;
         let race_usage = self.race.spent();

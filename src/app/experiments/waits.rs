@@ -25,7 +25,7 @@ pub(super) enum Interrupt {
     Paused(String),
     /// The server is shutting down; the next start continues.
     Left,
-    /// Internal error.
+    /// The experiment cannot continue because of this error.
     Failed(Error),
 }
 
@@ -168,7 +168,7 @@ impl ExperimentWaits {
     async fn wait_for_stop(&self) {
         let mut stop = self.stop.clone();
         if stop.wait_for(|stop| *stop).await.is_err() {
-            // The sender is gone, so nothing can stop it anymore.
+            // The sender was dropped, so nothing can stop the experiment anymore.
             std::future::pending::<()>().await;
         }
     }
@@ -220,7 +220,7 @@ mod tests {
             let (stop, stopped) = watch::channel(false);
             let waits = ExperimentWaits::new(app.engine.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
-            // The engine is full: the work continues afterward.
+            // The engine is full, so the work continues afterward.
             let wait_result = waits.handle_refusal(refusal(Kind::Unavailable)).await;
             assert!(wait_result.is_ok(), "{wait_result:?}");
             // A problem that only the user can fix pauses the experiment.

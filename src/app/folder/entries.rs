@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 
-/// The files of a data folder that Quire opens.
+/// The files of a data folder whose type is checked before Quire opens them.
 const CHECKED_FILES: &[&str] = &[
     "quire.db",
     "quire.db-wal",

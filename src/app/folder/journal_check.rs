@@ -48,7 +48,7 @@ fn belongs_to_database(database: &Path, journal: &Path) -> io::Result<bool> {
     if !is_size(page_size) || !is_size(sector) {
         return Ok(false);
     }
-    // Left by a first start that was killed: there is no database yet, or only its first page.
+    // A first start was killed and left this journal: there is no database yet, or only its first page.
     if fs::metadata(database).map_or(0, |metadata| metadata.len()) <= page_size {
         return Ok(true);
     }

@@ -1,16 +1,16 @@
-//! Refuses a data folder whose database is still being moved there, wherever the settings say that the database is: a
-//! new database, or files of another one, would be mixed with it.
+//! Refuses a data folder to which a database is still being migrated, regardless of where the settings say
+//! the database is. Otherwise, the migrated files would be mixed with a new database or with the files of another one.
 
 use std::fs;
 use std::path::Path;
 
 use crate::app::{Error, Kind, Result};
 
-/// Folder within the data folder for a database that is being moved there.
+/// Subfolder of the data folder that holds a database while it is being migrated there.
 pub(in crate::app) const UNFINISHED_MIGRATION: &str = ".quire-migration";
 
-/// Refuses a data folder with an unfinished migration. If the folder also has a database, the migration has finished, and
-/// what is left of it is allowed.
+/// Refuses a data folder with an unfinished migration. If the folder also has a database, the migration has
+/// finished, so its leftovers do not matter.
 ///
 /// # Errors
 /// `Conflict`, with the remedy.

@@ -1,6 +1,6 @@
-//! The installation's secret at startup: read, or created at the first start, and compared with the secret the
-//! database was used with. A different secret signs every user out and cannot decrypt stored provider keys, so
-//! startup never continues with one unnoticed.
+//! The installation's secret at startup: reads it, or creates it at the first start, and compares it with the
+//! secret that the database was used with. A different secret signs every user out and cannot decrypt stored
+//! provider keys, so startup never continues with one silently.
 
 use std::path::{Path, PathBuf};
 
@@ -23,9 +23,9 @@ const SECRET_CHANGE_CONSEQUENCE: &str =
 /// The kind of process that opens the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpenedBy {
-    /// A server: stores the check value, and continues with a different secret if nothing is lost by it.
+    /// A server, which stores the check value, and continues with a different secret if nothing is lost by that.
     Server,
-    /// A command: changes nothing, because its environment may lack the server's settings.
+    /// A command, which changes nothing, because its environment may lack the server's settings.
     Command,
 }
 
@@ -35,7 +35,7 @@ enum SecretComparison {
     Same,
     /// The database has no check value yet, and nothing contradicts this secret.
     NotRecorded,
-    /// A different secret, with the number of provider keys that were encrypted with the earlier one.
+    /// The secret differs from the earlier one, with which this number of provider keys was encrypted.
     Different {
         keys: usize,
     },
@@ -79,8 +79,8 @@ pub(super) fn check_and_load(
     Ok(secret)
 }
 
-/// Refuses a secret of its own while other servers use the database: what one of them signs or encrypts, all must be able
-/// to read.
+/// Checks, while other servers use the database, that this server has the same secret: every server must be
+/// able to read what the others sign or encrypt.
 ///
 /// # Errors
 /// `Conflict` if the secret is missing or differs.
@@ -95,8 +95,8 @@ fn check_shared(config: &Config, store: &Store) -> Result<()> {
     Err(other_secret_error())
 }
 
-/// Compares the secret again once this server is one of the database's: another one may have started at the same time.
-/// Blocks.
+/// Compares the secret again once this server is registered in the database, because another server may have
+/// started at the same time. Blocks.
 ///
 /// # Errors
 /// `Conflict` if another server uses another secret. Also returns any error from the store.
@@ -104,7 +104,7 @@ pub(in crate::app) fn check_joined(store: &Store, secret: &str) -> Result<()> {
     if store.is_embedded() {
         return Ok(());
     }
-    // A process that records a secret after this finds this server.
+    // The lock orders this check before or after that of any other server, so whichever comes second finds the other.
     let recorded = store.write_now(|db| {
         servers::lock_secret(db)?;
         settings::get(db, SETTING_NAME)
@@ -147,7 +147,7 @@ pub(in crate::app) fn secret_problem(config: &Config, store: &Store) -> Option<S
     }
 }
 
-/// Names the providers whose keys were encrypted with an earlier secret. `None` if there are none.
+/// Describes which providers' keys were encrypted with an earlier secret; `None` if there are none.
 fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let vault = Vault::new(&read(config).ok()?);
     let stored_providers = store.read_now(providers::all).ok()?;
@@ -221,7 +221,8 @@ fn accept_unless_served(config: &Config) -> Result<()> {
 /// Like [`accept_secret`], for a caller that already holds the folder's lock.
 ///
 /// # Errors
-/// `Conflict` if the file cannot be a secret or other servers use the database; `Internal` if the database cannot be opened or written to.
+/// `Conflict` if the file cannot be a secret or other servers use the database; `Internal` if the database cannot be
+/// opened or written to.
 pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     let secret = read(config)?;
     if !super::has_database(config) {
@@ -268,7 +269,8 @@ fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
     match recorded {
         Some(recorded) if recorded == secret::check_value(secret) => Ok(SecretComparison::Same),
         Some(_) => Ok(SecretComparison::Different { keys }),
-        // A database older than the check value has only its encrypted keys to verify the secret against.
+        // The database is older than the check value, so the only way to verify the secret is to decrypt the
+        // stored keys.
         None => {
             let vault = Vault::new(secret);
             let can_decrypt = encrypted.iter().any(|provider| {
@@ -284,8 +286,8 @@ fn compare(store: &Store, secret: &str) -> Result<SecretComparison> {
     }
 }
 
-// Stores the check value, unless another server has stored its own and runs: `check_joined` then compares them. A full
-// disk must not prevent startup: the next start stores it.
+// Stores the check value, unless another running server has stored its own: `check_joined` then compares the
+// two. A full disk must not prevent startup: the next start stores the value.
 fn record_check(store: &Store, secret: &str) {
     let (value, is_shared) = (secret::check_value(secret), !store.is_embedded());
     let recorded = store.write_now(move |db| {

@@ -1,6 +1,6 @@
-//! Inspects a data folder before anything in it is opened. A missing, empty, or truncated database next to stored
-//! data is an accident (a wrong mount, a full disk, an interrupted copy), and starting anyway would hide it.
-//! Read-only.
+//! Inspects a data folder before anything in it is opened. If the folder has other data but its database is
+//! missing, empty, or truncated, something went wrong (a wrong mount, a full disk, an interrupted copy), and
+//! starting anyway would hide it. Read-only.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -30,7 +30,7 @@ pub(in crate::app) enum DatabaseDamage {
     Missing,
     /// The file has 0 bytes.
     Empty,
-    /// The file is shorter than its header and its log imply.
+    /// The file is shorter than its header and its log say it should be.
     CutOff {
         /// The actual size, in bytes.
         bytes: u64,
@@ -41,7 +41,7 @@ pub(in crate::app) enum DatabaseDamage {
     NotSqlite,
     /// A folder has the database's name.
     Folder,
-    /// A sound database that belongs to another program.
+    /// The file is an intact database that belongs to another program.
     Foreign,
 }
 
@@ -60,8 +60,8 @@ impl fmt::Display for DatabaseDamage {
     }
 }
 
-/// Refuses a data folder with data but without a valid-looking database. `replicated` means that a missing database
-/// is about to be restored from the replica.
+/// Refuses a data folder that contains data but no database that looks valid. `replicated` means that a
+/// missing database is about to be restored from the replica.
 ///
 /// # Errors
 /// `Conflict`, with the finding and the remedy; `Internal` if the folder cannot be read.
@@ -81,7 +81,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let other_entries = existing_entries(folder);
     let is_new = match damage {
         DatabaseDamage::Missing => logs.is_empty() && (replicated || other_entries.is_empty()),
-        // A first start that was killed leaves an empty file and no document folder.
+        // A first start that was killed may leave an empty file, but no document folder.
         DatabaseDamage::Empty => {
             let is_log = |path: &PathBuf| path.to_string_lossy().ends_with("-wal");
             let started = folder.join("documents").exists();
@@ -95,7 +95,8 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     }
 }
 
-/// Refuses a data folder with a database of its own, which a server's database would silently replace.
+/// Refuses a data folder that has its own database when `DATABASE_URL` is set, because the database on the
+/// server would silently take its place.
 fn check_no_file(path: &Path) -> Result<()> {
     match path.exists() {
         false => Ok(()),
@@ -140,7 +141,7 @@ pub(in crate::app) fn open_error(config: &Config, error: &OpenError) -> Error {
     let folder = &config.data_dir;
     let display_path = folder.display();
     match error {
-        // Both files may be sound, so only the operator can decide which one to keep.
+        // Both files may be intact, so only the operator can decide which one to keep.
         OpenError::ForeignLog(_) => Error::new(Kind::Conflict, format!("{display_path}: {error}")).resolve(
             "Nothing was changed. Copy the folder before you try anything. To keep quire.db (for example, a backup \
              that was copied there), move quire.db-wal and quire.db-shm elsewhere and start again. To keep the log, put \
@@ -157,7 +158,7 @@ pub(in crate::app) fn open_error(config: &Config, error: &OpenError) -> Error {
     }
 }
 
-/// Reads from each table that startup needs, to find damage before any request is served.
+/// Reads from each table that startup needs, so that damage is found before any request is served.
 ///
 /// # Errors
 /// `Conflict` if a page of the database is damaged; `Internal` if it cannot be read for another reason.
@@ -213,7 +214,7 @@ fn refusal(folder: &Path, damage: DatabaseDamage, entries: &[String], logs: &[Pa
     ))
 }
 
-/// Lists contents that a new installation would not have.
+/// Lists contents that a newly created folder would not have.
 fn existing_entries(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (name, what) in [
@@ -227,7 +228,7 @@ fn existing_entries(folder: &Path) -> Vec<String> {
             count => found.push(format!("{count} {what}")),
         }
     }
-    // Any file counts: a copy may have brought files that Quire did not move aside itself.
+    // Any file counts, because a copy of the folder may contain files that Quire did not move aside itself.
     if contains_file(&folder.join(orphans::FOLDER_NAME)) {
         found.push(format!("files in {}", orphans::FOLDER_NAME));
     }
@@ -246,7 +247,7 @@ fn existing_entries(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Whether this is the name of a replaced database, a pre-migration copy, or a backup.
+/// Whether this is the name of a database that was replaced, copied before a migration, or written as a backup.
 fn is_older_database(name: &str) -> bool {
     let is_beside = ["quire.db.before-restore", "quire.db.v"];
     let is_backup = name.starts_with("quire-2") && name.ends_with(".db");
@@ -270,12 +271,12 @@ pub(in crate::app) fn log_files(folder: &Path) -> Vec<PathBuf> {
     logs
 }
 
-/// Examines a database file by its header and size; `None` if it looks sound.
+/// Examines a database file by its header and size; `None` if it looks intact.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read.
 pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
-    // Checked before it is opened, because opening a pipe waits for its other end.
+    // Check this before opening the file, because opening a pipe waits for its other end.
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Some(DatabaseDamage::Missing));
@@ -309,16 +310,16 @@ pub(in crate::app) fn find_damage(path: &Path) -> io::Result<Option<DatabaseDama
         }));
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
-    // Our first page contains the application ID before any other page follows it, even if startup is killed at
-    // any point.
+    // The first page that Quire writes contains the application ID before any other page follows, even if
+    // startup is killed.
     if header.application_id != APPLICATION_ID && bytes > u64::from(header.page_size) {
         return Ok(Some(DatabaseDamage::Foreign));
     }
     if bytes >= expected {
         return Ok(None);
     }
-    // Checkpoints copy pages from the log into the file in order, so an interrupted one leaves the file short; in
-    // that case, the missing pages must all be in the log.
+    // Checkpoints copy pages from the log into the file in order, so an interrupted checkpoint leaves the
+    // file short. In that case, the missing pages must all be in the log.
     let log = PathBuf::from(format!("{}-wal", path.display()));
     let first_missing = u32::try_from(bytes / u64::from(header.page_size)).unwrap_or(u32::MAX) + 1;
     match log_covers(&log, header.page_size, first_missing)? {
@@ -347,7 +348,8 @@ impl DatabaseHeader {
             size if size.is_power_of_two() && size >= 512 => size,
             _ => return None,
         };
-        // Valid only if both change counters agree, since older programs did not maintain it.
+        // The page count is valid only if both change counters agree, because old versions of SQLite did not
+        // maintain it.
         let pages = match read_u32(24) == read_u32(92) {
             true => read_u32(28),
             false => 0,
@@ -385,7 +387,7 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
         let at = LOG_HEADER_BYTES + frame * (FRAME_HEADER_BYTES + u64::from(page_size));
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut frame_header)?;
-        // Frames of an earlier checkpoint cycle have different salts.
+        // Frames with different salts are left over from an earlier checkpoint cycle.
         if frame_header[8..16] != header[16..24] {
             break;
         }
@@ -474,7 +476,7 @@ mod tests {
         store.close_for_writes();
         let folded = fs::read(&path).unwrap();
         assert!(short.len() < folded.len(), "the log had more pages");
-        // The first page has the new size, but the other pages are not there yet.
+        // The first page already records the new size, but the other pages have not been copied yet.
         let mut moved = short;
         moved[..4096].copy_from_slice(&folded[..4096]);
         fs::write(&copy, &moved).unwrap();
@@ -485,7 +487,7 @@ mod tests {
         let copied_log = PathBuf::from(format!("{}-wal", copy.display()));
         fs::write(&copied_log, &whole_log).unwrap();
         assert_eq!(find_damage(&copy).unwrap(), None);
-        // Without its last commit, the log lacks pages.
+        // Cut off the log's last commit, so that it lacks pages.
         fs::write(&copied_log, &whole_log[..whole_log.len() / 2]).unwrap();
         assert!(find_damage(&copy).unwrap().is_some());
         fs::remove_dir_all(folder).unwrap();

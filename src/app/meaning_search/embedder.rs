@@ -13,7 +13,7 @@ use crate::store::passage_vectors::{self, UnembeddedPassage};
 use crate::store::{Reader, meaning_search, users};
 use crate::wire::embed::EmbeddingRequest;
 
-/// Maximum number of passages per call.
+/// Maximum number of passages per embedding call.
 const MAX_BATCH: u32 = 64;
 /// Maximum number of characters sent per passage.
 const MAX_CHARS: usize = 8_000;
@@ -24,7 +24,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(3_600);
 /// Number of consecutive passages that a model may refuse before it counts as unusable.
 const MAX_REFUSED: u32 = 16;
 
-/// The remaining work for one user.
+/// The passages of one user that still need vectors.
 struct EmbeddingWork {
     user: UserId,
     model: String,
@@ -36,7 +36,7 @@ struct EmbeddingWork {
     consecutive_refusals: u32,
 }
 
-/// The outcome of a step.
+/// The outcome of one batch.
 #[derive(PartialEq, Eq)]
 enum StepOutcome {
     Done,
@@ -75,7 +75,7 @@ impl SemanticSearch<'_> {
         }
     }
 
-    // Computes everything that is missing, one batch per user in turn. Returns false if a batch failed.
+    // Computes all missing vectors, one batch per user in turn. Returns false if a batch failed.
     async fn embed_missing(&self) -> Result<bool> {
         let choices = self.store.read(meaning_search::all).await?;
         let mut pending: Vec<EmbeddingWork> = choices
@@ -107,7 +107,7 @@ impl SemanticSearch<'_> {
         let (user, model) = (work.user.clone(), work.model.clone());
         let (last_row, batch) = (work.last_row, work.batch_size);
         let read = self.store.read(move |db: &Reader| {
-            // The user's choice may have changed, or the account may have been locked, since the round began.
+            // The user may have changed the choice, or the account may have been locked, since the round began.
             let is_current = meaning_search::of_user(db, &user)?.as_ref() == Some(&model)
                 && users::is_active(db, &user)?;
             match is_current {
@@ -130,8 +130,8 @@ impl SemanticSearch<'_> {
         Ok(StepOutcome::More)
     }
 
-    // A model may refuse a batch because one of its passages is too long. Smaller batches find that passage, and
-    // it is skipped.
+    // Handles a failed batch. A model may refuse a batch because one of its passages is too long, so smaller
+    // batches are tried until that passage is found and skipped.
     async fn handle_batch_error(
         &self,
         work: &mut EmbeddingWork,

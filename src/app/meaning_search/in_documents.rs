@@ -34,7 +34,7 @@ pub struct SemanticRanking {
     pub model: String,
     /// Cost of the question's vector; `None` if its price is unknown.
     pub cost: Option<MicroDollars>,
-    /// Why the passages were ranked by keywords alone; `None` if they were not.
+    /// Why the passages were ranked by keywords alone; `None` if the semantic ranking succeeded.
     pub failure: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl SemanticSearch<'_> {
     ) -> Result<FoundPassages> {
         let user = &caller.user;
         if let Some(id) = document {
-            // Checked before the call, so that nothing is spent on a document that does not exist.
+            // Check this before the call, so that nothing is spent on a document that does not exist.
             self.documents.show(user, id).await?;
         }
         let mut ranking = self.planned_ranking(user).await?;
@@ -113,7 +113,7 @@ impl SemanticSearch<'_> {
         words: &str,
         ranking: &mut SemanticRanking,
     ) -> Result<QuestionEmbedding> {
-        // No analysis has this id: the record has no parent.
+        // No analysis has this ID, so the record of the call has no parent.
         let id = AnalysisId::new(clock::now(), crypto::random_number()?);
         let wordings = vec![words.chars().take(MAX_QUESTION).collect()];
         let context = EmbeddingContext::outside_run(&id, Some(EMBEDDING_DEADLINE));

@@ -68,7 +68,7 @@ pub struct SemanticSearch<'a> {
     pub(super) state: &'a EmbedderState,
 }
 
-/// A user's choice and its progress.
+/// A user's choice of an embedding model, and the progress of computing vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SemanticSearchStatus {
     /// The chosen model; `None` if passages are ranked by keywords alone.
@@ -79,7 +79,7 @@ pub struct SemanticSearchStatus {
     pub tokens: u64,
     /// Estimated cost of the tokens; `None` if the price is unknown or no model is given.
     pub cost: Option<MicroDollars>,
-    /// Why the last batch failed; `None` if it did not.
+    /// Why the last batch failed; `None` if it succeeded.
     pub failure: Option<String>,
 }
 
@@ -140,7 +140,7 @@ impl SemanticSearch<'_> {
         };
         self.embeddings.embed(caller, request).await?;
         let (user, now) = (caller.user.clone(), clock::now());
-        // The full ID, even if the caller used a short name.
+        // Store the full ID, even if the caller used a short name.
         let listed_model = self.llm.find(Some(&user), model);
         let name = listed_model.map_or_else(|| model.to_owned(), |model| model.id);
         let (kept_model, id) = (name.clone(), user.clone());

@@ -42,16 +42,16 @@ pub(in crate::app) struct QuestionSearch<'a> {
     pub caller: &'a Caller,
     /// The analysis under which the calls are recorded.
     pub analysis: &'a AnalysisId,
-    /// The question to search for.
+    /// The question whose meaning is compared with that of the passages.
     pub question: &'a str,
-    /// The documents to search.
+    /// The documents whose passages are compared.
     pub documents: &'a [DocumentId],
 }
 
 /// The vector of a question, with its usage and cost.
 pub(super) struct EmbeddedQuestion {
     vector: Option<Vec<f32>>,
-    /// Input tokens.
+    /// Number of input tokens of the embedding call.
     pub tokens: u64,
     /// Cost of the tokens; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
@@ -61,7 +61,7 @@ impl EmbeddedQuestion {
     /// Takes the vector, scaled to length 1.
     ///
     /// # Errors
-    /// `UpstreamFailed` if the model returned a vector that cannot be normalized.
+    /// `UpstreamFailed` if the model returned an empty vector or one that cannot be normalized.
     pub fn take_vector(&mut self, model: &str) -> Result<Vec<f32>> {
         self.vector.take().ok_or_else(|| {
             let why = format!("{model} returned an empty vector");
@@ -110,8 +110,8 @@ impl SemanticSearch<'_> {
         }))
     }
 
-    /// Computes the vector of a question and records usage and cost in `record`. A failure is recorded too and never
-    /// fails the run: the passages are then ranked by keywords.
+    /// Computes the vector of a question and records usage and cost in `record`. A failure is recorded as
+    /// well and never fails the run: in that case, the passages are ranked by keywords.
     pub(in crate::app) async fn meaning_of(
         &self,
         search: &QuestionSearch<'_>,
@@ -289,8 +289,8 @@ impl SemanticSearch<'_> {
     }
 }
 
-// Returns the panel's cheapest model; one without a known price only if there is no other. Demo models do not
-// rewrite questions.
+// Returns the panel's cheapest model. A model with an unknown price is returned only if no price is known.
+// Demo models do not rewrite questions.
 fn cheapest_model(members: &[Member]) -> Option<RewriterModel> {
     let price = |member: &&Member| {
         let price = member.price;

@@ -16,7 +16,7 @@ use crate::store::{
     BackupError, OpenError, Store, StoreSettings, Verified, checkpoint_log, verify,
 };
 
-/// A backup that was written.
+/// What `quire backup` reports about the backup it has written.
 #[derive(Debug)]
 pub struct WrittenBackup {
     /// The verified content of the copy.
@@ -58,7 +58,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
     let in_bucket = in_bucket.into_iter().map(|(id, size)| (id.into(), size));
     let files = orphans::compare(&store, &config.data_dir, &in_bucket.collect())?;
     let mut faulty = files.damaged;
-    // With a replica, files that are missing here are in the replica.
+    // With a replica, files that are missing here may be in the replica.
     if config.replica.is_none() && !is_unknown {
         let lost = files.missing.into_iter();
         faulty.extend(lost.map(|id| format!("{id} (its file is missing)")));
@@ -102,7 +102,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
         return Err(Error::new(Kind::Conflict, text)
             .resolve("add --replace; the replaced database is kept next to it"));
     }
-    // Checkpointing the replaced database would apply its journal.
+    // The replaced database will be checkpointed, which applies its journal, so check the journal first.
     folder::journal_check::check(&path)?;
     let part = with_suffix(&path, ".restored");
     let io_error = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
@@ -127,7 +127,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
             has_new_secret,
         })
     });
-    // After the replacement, nothing is left to remove.
+    // After a successful replacement, nothing is left to remove.
     let _ = remove_partial_copy(&part);
     restored
 }
@@ -165,7 +165,7 @@ fn copy_and_verify(from: &Path, part: &Path) -> Result<Verified> {
     verify(part).map_err(unsound_error)
 }
 
-/// Removes leftovers of an earlier restore.
+/// Removes leftovers of an interrupted restore.
 fn remove_partial_copy(part: &Path) -> std::io::Result<()> {
     for end in ["", "-wal", "-shm"] {
         match std::fs::remove_file(with_suffix(part, end)) {

@@ -1,5 +1,5 @@
-//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. Repairs and
-//! creates nothing, although opening the database may migrate it, as a start would.
+//! Checks an installation: folder, disk, secret, database, machine, Redis, network, patterns, and providers. It
+//! repairs and creates nothing, but opening the database may migrate it, as starting the server would.
 
 mod database_server;
 pub mod health;
@@ -37,9 +37,9 @@ pub enum CheckState {
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckResult {
-    /// The subject of the check.
+    /// Name of what was checked.
     pub subject: &'static str,
-    /// Outcome of the check.
+    /// Whether the subject works.
     pub state: CheckState,
     /// The finding, in a sentence.
     pub text: String,
@@ -53,7 +53,7 @@ fn finding(subject: &'static str, state: CheckState, text: impl Into<String>) ->
     }
 }
 
-/// Restores the newest database from the replica to a temporary file and reads it completely, to prove that the
+/// Restores the replica's newest database to a temporary file and reads it completely, to prove that the
 /// replica can be restored.
 fn check_replica(config: &Config, replica: &crate::config::ReplicaConfig) -> CheckResult {
     let name = "replica";
@@ -89,7 +89,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let folder = room::check_data_folder(&config.data_dir, config.limits.min_free);
     let is_usable = folder.state != CheckState::Failed;
     findings.push(folder);
-    // An error for an unreadable folder does not mean that its database is damaged.
+    // The error for an unreadable folder says nothing about its database, so do not report it as damage.
     if let Err(error) = data_folder::check(config)
         && (is_usable || error.private.is_none())
     {
@@ -115,7 +115,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     }
     let mut newest = None;
     if data_folder::has_database(config) {
-        // A database on a server may be new, and then there is no secret yet.
+        // A database on a server may be new, in which case there is no secret yet.
         if config.database_url.is_none() || secret::path(&config.data_dir).exists() {
             findings.push(check_secret(config));
         }
@@ -231,7 +231,7 @@ async fn check_network(config: &Config) -> Vec<CheckResult> {
     task.unwrap_or_default()
 }
 
-/// Returns the findings, and the time of the newest audit log entry.
+/// Checks the database. Returns the findings, and the time of the newest audit log entry.
 async fn check_database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let store = match data_folder::open_store(config) {
         Ok(store) => store,
@@ -275,7 +275,7 @@ async fn check_database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>
     let newest = newest
         .ok()
         .and_then(|all| all.first().map(|(_, entry)| entry.at));
-    // Once the store is closed, all data is in the single file that is then read completely.
+    // Closing the store moves all data into a single file, which is then read completely.
     store.close().await;
     if store.is_embedded() {
         findings.push(check_soundness(&data_folder::database(&config.data_dir)));
@@ -391,8 +391,8 @@ pub fn ephemeral_file_system(folder: &Path) -> Option<String> {
     ))
 }
 
-/// Returns the file system type of a path: that of the longest mount point above it and, among several mounts
-/// there, of the last.
+/// Returns the file system type of a path: that of the longest mount point above it. If several file systems
+/// are mounted there, the last one counts.
 fn file_system<'m>(mounts: &'m str, path: &Path) -> Option<&'m str> {
     let rows = mounts.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;

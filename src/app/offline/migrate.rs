@@ -1,6 +1,6 @@
-//! Moves the database and the documents' original files between a data folder and a PostgreSQL server, which are not
-//! changed in the source. A target that is not complete and verified cannot be started: on a server, everything is one
-//! transaction; in a folder, the files get their names at the end.
+//! Migrates the database and the documents' original files from a data folder to a PostgreSQL server, or
+//! back. The source is not changed. No server can start with a target that is incomplete or unverified: on a
+//! server, everything happens in one transaction; in a folder, the files are renamed to their final names at the end.
 
 mod messages;
 mod original_files;
@@ -17,7 +17,7 @@ use messages::{source_error, target_error};
 use original_files::OriginalsSource;
 use staged_folder::StagedFolder;
 
-/// Where the database moves.
+/// The destination of a migration.
 #[derive(Clone, PartialEq, Eq)]
 pub enum MigrationTarget {
     /// The address of a database on a PostgreSQL server, which may contain a password.
@@ -27,8 +27,8 @@ pub enum MigrationTarget {
 }
 
 impl MigrationTarget {
-    /// Reads the address of a server, a data folder, or the path of `quire.db` in one. Returns `None` for the address of
-    /// something else, which would become a folder with this name.
+    /// Parses the address of a server, the path of a data folder, or the path of a `quire.db` in one. Returns
+    /// `None` for any other address, which would otherwise be taken for the name of a folder.
     pub fn parse(text: &str) -> Option<Self> {
         let is_address = ["postgres://", "postgresql://"]
             .iter()
@@ -51,12 +51,12 @@ impl MigrationTarget {
     }
 }
 
-/// A table that has the same rows in both databases.
+/// A table that was copied and compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigratedTable {
     /// The table's name, or `original files`.
     pub name: String,
-    /// Number of rows, the same in both databases.
+    /// Number of rows, which is the same in both databases.
     pub rows: u64,
     /// SHA-256 of all rows in the order of their keys, in hexadecimal.
     pub hash: String,
@@ -69,47 +69,47 @@ pub struct ChangedTexts {
     pub column: String,
     /// Number of rows with a changed text.
     pub rows: u64,
-    /// Keys of the first of these rows.
+    /// Keys of the first few of these rows.
     pub keys: Vec<String>,
 }
 
-/// The secret that servers on the target need.
+/// Which secret servers need for the migrated database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NeededSecret {
-    /// The value of `QUIRE_SECRET`, as before.
+    /// The same value of `QUIRE_SECRET` as before.
     Same,
-    /// The content of this file, as `QUIRE_SECRET`.
+    /// The content of this file, which must be set as `QUIRE_SECRET`.
     ContentOf(PathBuf),
-    /// The file of the target folder, which is there.
+    /// The secret file in the target folder, which is already in place.
     InPlace,
 }
 
-/// A completed migration.
+/// What a completed migration has copied, changed, and left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
-    /// All tables, and the original files.
+    /// All tables, and the original files as if they were one.
     pub tables: Vec<MigratedTable>,
-    /// Texts that were changed.
+    /// Texts that had to be changed, by column.
     pub changed: Vec<ChangedTexts>,
-    /// Number of unfinished uploads in parts, which do not move.
+    /// Number of unfinished chunked uploads, which are not migrated.
     pub unfinished_uploads: u64,
     /// Number of documents whose original file is in a bucket, where it stays.
     pub in_bucket: u64,
     /// Documents without an original file in the source.
     pub missing: Vec<String>,
-    /// Documents whose original file has another content than was uploaded; it was copied as it is.
+    /// Documents whose original file differs from what was uploaded. It was copied as it is.
     pub damaged: Vec<String>,
-    /// The secret that the target needs.
+    /// Which secret servers on the target need.
     pub secret: NeededSecret,
 }
 
-/// Moves a copy of the database that the settings name to the target, and verifies it. `progress` gets what is being
-/// done, and the number of rows so far. Blocks.
+/// Copies the database that the settings name to the target and verifies the copy. `progress` receives a
+/// description of the current step and the number of rows so far. Blocks.
 ///
 /// # Errors
-/// `Conflict` while a server is running on either side, or if the target is not empty or not of the other kind;
-/// `Missing` if there is no database; `Internal` if the copy differs, with the name of the table, or cannot be made.
-/// In all these cases, the target has no database, unless the message says otherwise.
+/// `Conflict` while a server is running on either side, or if the target is not empty or is of the same kind
+/// as the source; `Missing` if there is no database; `Internal` if the copy differs, with the name of the
+/// table, or cannot be made. In all these cases, the target has no database, unless the message says otherwise.
 pub fn migrate(
     config: &Config,
     target: &MigrationTarget,
@@ -220,7 +220,7 @@ fn to_folder(
     })
 }
 
-/// A copy in progress: first all tables, then whatever the caller adds, then the comparison.
+/// A copy in progress. The steps are, in order: all tables, whatever else the caller copies, and the comparison.
 struct Copying<'a> {
     target: &'a TransferTarget,
     schema: Vec<TransferTable>,
@@ -267,7 +267,7 @@ impl<'a> Copying<'a> {
         })
     }
 
-    /// Builds what is derived, and reads all tables back.
+    /// Builds derived data such as the full-text index, and reads all tables back.
     fn complete(&mut self) -> Result<()> {
         (self.progress)("building the full-text index", 0);
         self.target
@@ -291,7 +291,7 @@ impl<'a> Copying<'a> {
         Ok(())
     }
 
-    /// Compares the original files that were copied with those that are there.
+    /// Compares the original files that were copied with those in the target.
     fn compare_originals(&mut self, copied: &MigratedTable, found: MigratedTable) -> Result<()> {
         messages::compare(copied, &found)?;
         self.tables.push(found);

@@ -1,5 +1,5 @@
-//! Operations of the command line that need no server: examining, backing up, restoring, and moving the data
-//! folder, and opening individual services; also the client of another server.
+//! Operations of the command line that need no server: examining, backing up, restoring, and migrating the
+//! data folder, and opening individual services. Also the client of another server.
 
 pub mod backup;
 pub mod doctor;

@@ -15,7 +15,7 @@ pub struct OfflineProviders {
 }
 
 impl OfflineProviders {
-    /// Opens the store of the data folder. With `may_create`, creates it if there is none.
+    /// Opens the store of the data folder. With `may_create`, creates the store if there is none.
     ///
     /// # Errors
     /// Returns the errors of [`folder::open`] or [`folder::open_existing`].
@@ -30,7 +30,7 @@ impl OfflineProviders {
         Ok(Self { store, llm, vault })
     }
 
-    /// Returns the service.
+    /// Returns the provider service.
     pub fn providers(&self) -> Providers<'_> {
         Providers {
             store: &self.store,

@@ -80,7 +80,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
             toml_text::parse_toml(text).map_err(|error| unreadable(error.line, error.message))?;
         (document.value, document.lines)
     };
-    // A missing field has no line, but the table that lacks it does.
+    // A missing field has no line, but the table that should contain it does.
     let line = |location: &str| {
         let mut location = location;
         loop {
@@ -123,8 +123,8 @@ pub fn read(path: &Path) -> Result<ParsedPattern, Vec<PatternProblem>> {
     parse(&text)
 }
 
-/// Loads all patterns of a folder, ordered by file name, and a sentence for each problem. A missing folder is a
-/// problem only if it was configured.
+/// Loads all patterns of a folder, ordered by file name. Also returns a sentence for each problem. A missing
+/// folder is a problem only if it was configured.
 pub(super) fn load(folder: &Path, is_configured: bool) -> (Vec<Pattern>, Vec<String>) {
     let mut errors = Vec::new();
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {

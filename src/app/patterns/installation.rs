@@ -17,7 +17,7 @@ pub struct InstallationPatterns {
 }
 
 impl InstallationPatterns {
-    /// Loads the folder; also returns the problems of files that were skipped.
+    /// Loads the patterns in the folder. Also returns the problems of the files that were skipped.
     pub fn open(config: &Config) -> (Self, Vec<String>) {
         let is_configured = config.patterns.is_some();
         let path: PathBuf = match &config.patterns {
@@ -29,8 +29,8 @@ impl InstallationPatterns {
         (Self { folder, all }, problems)
     }
 
-    /// Returns all patterns; if an ID occurs twice, the folder's pattern. The first call parses the built-in ones,
-    /// which startup does not need.
+    /// Returns all patterns. If an ID occurs twice, the folder's pattern takes precedence. The built-in
+    /// patterns are parsed only at the first call, because startup does not need them.
     pub fn all(&self) -> &[StoredPattern] {
         self.all.get_or_init(|| {
             let mut all: Vec<StoredPattern> = embedded()

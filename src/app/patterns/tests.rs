@@ -1,4 +1,4 @@
-//! Rules that every built-in pattern follows, and tests of a folder with custom patterns.
+//! Tests of the rules that every built-in pattern follows, and of a folder with custom patterns.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ fn every_embedded_pattern_follows_the_rules() {
                 prompt.starts_with("{sources}"),
                 "{about}: sources come first"
             );
-            // It sends only what the user wrote, without any text from Quire.
+            // This pattern sends only what the user wrote, without any text from Quire.
             if id == "plain" {
                 continue;
             }
@@ -80,7 +80,7 @@ fn every_embedded_pattern_follows_the_rules() {
 fn reviews_are_structured_and_revisions_name_them() {
     let mut review_count = 0;
     for pattern in embedded() {
-        // These two edit and compare whole texts, so no member criticizes another.
+        // In these two patterns, members edit and compare whole texts, so none reviews another's.
         if ["gut", "confidence"].contains(&pattern.id.as_str())
             || pattern.arrangement != Arrangement::Staged
         {

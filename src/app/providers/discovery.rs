@@ -1,5 +1,5 @@
-//! Keeps the LLM client's providers and models up to date: changes made by another process, model lists, and
-//! servers on this machine.
+//! Keeps the LLM client's providers and models up to date: applies changes made by another process, fetches
+//! model lists, and discovers servers on this machine.
 
 use std::sync::Mutex;
 
@@ -15,7 +15,8 @@ pub struct ProviderDiscovery<'a> {
     pub(in crate::app) providers: Providers<'a>,
     /// The number of stored providers and the time of their last change, as of the last load.
     pub(in crate::app) loaded_version: &'a Mutex<(i64, i64)>,
-    /// The port of this server, if servers on this machine are to be discovered: it must not discover itself.
+    /// The port of this server, which must not discover itself; `None` if servers on this machine are not to
+    /// be discovered.
     pub(in crate::app) own_port: Option<u16>,
 }
 
@@ -44,7 +45,7 @@ impl ProviderDiscovery<'_> {
         Ok(())
     }
 
-    /// Returns the version of the stored providers, including users' own, when they were last loaded.
+    /// Returns the version of the stored providers, including users' own, as of the last load.
     pub fn stored_version(&self) -> i64 {
         self.loaded_version.lock().map_or(0, |loaded| loaded.0)
     }

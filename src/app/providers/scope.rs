@@ -5,12 +5,12 @@ use crate::app::accounts::require_session;
 use crate::domain::id::UserId;
 use crate::domain::user::Caller;
 
-/// The owner of the providers that a request concerns.
+/// Whose providers a request concerns.
 #[derive(Debug, Clone)]
 pub enum ProviderScope {
-    /// The shared ones, with the administrator who manages them; `None` for the command line.
+    /// The shared providers, managed by this administrator; `None` for the command line.
     House(Option<UserId>),
-    /// The user's own.
+    /// This user's own providers.
     Own(UserId),
 }
 

@@ -12,12 +12,13 @@ use crate::log;
 pub(super) struct Secrets {
     pub key: String,
     pub request_extras: RequestExtras,
-    /// Whether they cannot be decrypted because the installation's secret has changed.
+    /// Whether the secrets cannot be decrypted because the installation's secret has changed.
     pub is_lost: bool,
 }
 
 impl Secrets {
-    // A key on its own is stored as it is, as in earlier versions; a key never begins with a line break.
+    // Serializes the secrets. A key without additions is stored as it is, as in earlier versions; a key never
+    // begins with a line break.
     pub fn encode(&self) -> String {
         if self.request_extras.is_empty() {
             return self.key.clone();
@@ -50,7 +51,7 @@ impl Providers<'_> {
     /// Returns whether the provider has a key, and the names of the headers and fields added to its requests.
     pub fn summary(&self, stored: &StoredProvider) -> (bool, Value) {
         let secrets = self.secrets(stored);
-        // A key that can no longer be decrypted still counts.
+        // A key that can no longer be decrypted counts as a key nevertheless.
         let has_key = !stored.encrypted_key.is_empty() && secrets.request_extras.is_empty();
         (
             has_key || !secrets.key.is_empty(),

@@ -19,7 +19,7 @@ const MAX_RECIPES: i64 = 200;
 /// Parameters of a recipe to save or change. Absent fields are unchanged or get defaults.
 #[derive(Debug, Clone, Default)]
 pub struct RecipeChange {
-    /// Name of the recipe.
+    /// Name, which must be unique among the owner's recipes.
     pub name: Option<String>,
     /// Whether everyone may use it.
     pub shared: Option<bool>,
@@ -147,8 +147,8 @@ impl RecipeEditor<'_> {
         Ok(recipe)
     }
 
-    /// Rejects a recipe that is currently unusable, or that is shared although it refers to things only its owner
-    /// has. A recipe that is only renamed or shared may refer to models that no longer exist.
+    /// Rejects a recipe that is currently unusable, or that is shared although it refers to something that
+    /// only its owner has. A recipe that is only renamed or shared may refer to models that no longer exist.
     async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
         let mut request = Request {
             prompt: "does this recipe work?".to_owned(),

@@ -9,8 +9,8 @@ const YES_WORDS: &[&str] = &[
 /// Words that mean no.
 const NO_WORDS: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux"];
 
-/// Words after "yes" or "no" that begin a reason. Before any other word, "yes" or "no" may be part of a name: "No.
-/// 5", "True North", "Yes, Minister".
+/// Words after "yes" or "no" that begin a reason. Before any other word, they may be part of a name: "No. 5",
+/// "True North", "Yes, Minister".
 const REASON_WORDS: &[&str] = &[
     "it",
     "it's",
@@ -54,7 +54,7 @@ pub enum OptionChoice {
     Label(char),
     /// The answer gives the label of one option and the text of another.
     Contradiction,
-    /// The answer names no option, or several.
+    /// The answer names no option or several.
     Other,
 }
 
@@ -76,7 +76,7 @@ pub fn options(question: &str) -> Vec<LetteredOption> {
             starts.push((at, label.to_ascii_uppercase()));
         }
     }
-    // "A: …" and "B: …" are options only if they form a list; otherwise they may be turns of a dialogue.
+    // "A: …" and "B: …" are options only if they form a list. Otherwise, they may be lines of a dialogue.
     let with_colon = |at: usize| characters[at + 1] == ':';
     let colons = starts.iter().filter(|(at, _)| with_colon(*at));
     let is_list = colons
@@ -132,7 +132,7 @@ pub fn chosen_option(statement: &str, options: &[LetteredOption]) -> OptionChoic
         || labeled_option(rest)
             .is_some_and(|(next, ..)| options.iter().any(|(known, _)| *known == next));
     match mark {
-        // "A cup of tea"
+        // In "A cup of tea", "A" is a word, not a label.
         ' ' => OptionChoice::Other,
         _ if is_second => OptionChoice::Other,
         _ => OptionChoice::Label(label),

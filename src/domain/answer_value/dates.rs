@@ -1,8 +1,9 @@
 //! Dates and times of day in the notations used in English, German, French, Spanish, Italian, Portuguese, and
 //! Russian.
 //!
-//! Dots mean day, month, year ("3.4.2026" is April 3). With slashes or dashes, "3/4/2026" may be April 3 or March
-//! 4: unless one of the numbers is above 12 or both are equal, the date equals only itself.
+//! Dots mean day, month, year ("3.4.2026" is April 3). With slashes or dashes, "3/4/2026" may be April 3 or
+//! March 4: unless one of the numbers is above 12 or both are equal, the date counts as equal only to a date
+//! that is written the same way.
 
 /// Month names and their abbreviations, starting with January.
 const MONTHS: [&[&str]; 12] = [
@@ -120,7 +121,7 @@ const WEEKDAYS: [&[&str]; 7] = [
     &["sunday", "sun", "sonntag", "dimanche", "domingo"],
 ];
 
-/// Words that may occur in a date in addition to its parts.
+/// Words that may occur in a date without being a day, month, or year.
 const FILLER_WORDS: &[&str] = &[
     "the", "of", "on", "der", "den", "am", "le", "de", "del", "el", "il", "года", "г",
 ];
@@ -128,8 +129,8 @@ const FILLER_WORDS: &[&str] = &[
 /// Maximum length of a text that is read as a date, in bytes.
 const MAX_DATE_LENGTH: usize = 60;
 
-/// Reads a date, a month of a year, or a day of a month; the whole text must match. Returns it as "2026-04-03",
-/// "2026-04", or "--04-03"; a date whose order is unknown, as "3/4/2026".
+/// Reads a date, a month of a year, or a day of a month; the whole text must match. Returns it as
+/// "2026-04-03", "2026-04", or "--04-03". A date whose order is unknown is returned as "3/4/2026".
 pub fn parse_date(text: &str) -> Option<String> {
     if text.len() > MAX_DATE_LENGTH || !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
@@ -175,7 +176,7 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
         .into_iter()
         .find_map(|(mark, half)| Some((lower.strip_suffix(mark)?, Some(half))));
     let (digits, half) = marked_time.unwrap_or((&lower, None));
-    // A time without seconds is the same as one with none.
+    // Zero seconds are dropped, so that "14:30:00" equals "14:30".
     let digits = match digits.split(':').count() {
         3 => digits.strip_suffix(":00")?,
         _ => digits,
@@ -205,7 +206,7 @@ pub fn parse_clock_time(text: &str) -> Option<String> {
     (hour < 24 && minute < 60).then(|| format!("{hour:02}:{minute:02}"))
 }
 
-// Which half of the day a marker such as "am" or "pm" means.
+// The half of the day that a marker such as "am" or "pm" stands for.
 #[derive(Clone, Copy)]
 enum Meridiem {
     Morning,
@@ -229,7 +230,7 @@ fn parse_numeric_date(text: &str) -> Option<String> {
     }
     let parts: Vec<&str> = text.split(mark).map(str::trim).collect();
     match *parts.as_slice() {
-        // "2026/04" could be a fraction.
+        // With a slash, "2026/04" could be a fraction.
         [year, month] if year.len() == 4 && mark == '-' => format_month(
             parse_bounded_number(year, 4)?,
             parse_bounded_number(month, 2)?,

@@ -3,7 +3,7 @@
 /// Maximum nesting depth of braces.
 const MAX_BRACE_DEPTH: usize = 16;
 
-/// LaTeX commands and the text they represent. Where one name is a prefix of another, the longer one comes first.
+/// LaTeX commands and the text they represent. If one name is a prefix of another, the longer one comes first.
 const LATEX_COMMANDS: &[(&str, &str)] = &[
     ("\\approx", "≈"),
     ("\\times", "×"),
@@ -53,7 +53,7 @@ const WRAPPER_COMMANDS: &[&str] = &[
 const FRACTION_COMMANDS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
 /// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus
-/// stays because it belongs to a number; so does an exclamation mark after a digit.
+/// is kept, because it belongs to a number, as is an exclamation mark after a digit.
 pub fn to_plain_text(text: &str) -> String {
     let text: String = text.chars().map(normalize_char).collect();
     let text = text
@@ -121,8 +121,8 @@ fn is_starred(text: &str) -> bool {
     })
 }
 
-// Removes the quotation marks around the text. A single one at the end stays: after a digit it means feet, inches,
-// or minutes, and after a single letter it is a prime.
+// Removes the quotation marks around the text. An unmatched one at the end is kept: after a digit, it means
+// feet, inches, or minutes, and after a single letter, it is a prime.
 fn strip_quotes(text: &str) -> &str {
     let is_mark = |c: char| "\"'“”„«»".contains(c);
     let inner = text.trim_start_matches(is_mark);
@@ -148,12 +148,12 @@ fn normalize_char(c: char) -> char {
     }
 }
 
-/// Functions whose subscript is a base.
+/// Functions whose subscript is the base of a logarithm.
 const LOGARITHM_NAMES: &[&str] = &["log", "lb", "ld"];
 
-// Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. After a digit they are the base of
-// the number. Before a digit they stay, because x₁2 is not x12; the base of a logarithm is separated by a space,
-// because log₂8 is not log28.
+// Replaces subscript digits after a letter, as in H₂O and x₁, with plain digits. Subscripts after a digit are
+// kept, because they are the base of the number. Subscripts before a digit are kept, because x₁2 is not x12.
+// The base of a logarithm is followed by a space, because log₂8 is not log28.
 fn flatten_subscripts(text: &str) -> String {
     let is_subscript = |c: char| matches!(c, '\u{2080}'..='\u{2089}');
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
@@ -219,7 +219,7 @@ fn remove_latex(text: &str) -> String {
         text = text.replace(command, replacement);
     }
     text = unwrap_commands(&text);
-    // "10^{3}" becomes "10^3".
+    // This turns "10^{3}" into "10^3".
     text.replace("^{", "^").replace(['{', '}'], "")
 }
 

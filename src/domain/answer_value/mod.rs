@@ -2,17 +2,17 @@
 //! currencies, percentages, fractions, LaTeX, dates, times, choices, and yes or no. Shared by votes, evaluators,
 //! and all other code that compares answers.
 //!
-//! Answers are merged only if they cannot mean different things. In particular:
+//! Two answers count as equal only if they cannot mean different things. In particular:
 //! - A period or minus belongs to the number: ".5" and "- 5" are not 5. For "1,234" and "1.234", see `numeral`;
 //!   for "03/04/2026", see `dates`.
-//! - A percentage is a fraction of 1: 50% is 0.5. It is 50 only when the question asks for a percentage.
-//! - A number without a unit equals an amount of money with that number ("$1,200" and "1200") and a quantity in
-//!   the unit that the question names: it omits the unit and does not state a different one. The same holds for "x
-//!   = 5" and "5".
-//! - Case matters in symbols: in a text without a word of three or more letters ("mg" and "Mg"), and in units of
-//!   up to three letters that are not in the tables ("Cal" and "cal"). The option labels A to D are
-//!   case-insensitive.
-//! - Ranges, bounds ("at least 5"), ordinals, and numbers among other words are text.
+//! - A percentage is a fraction of 1: 50% is 0.5. It is 50 only if the question asks for a percentage.
+//! - A number without a unit equals an amount of money with that number ("$1,200" and "1200") and a quantity
+//!   in the unit that the question names: it leaves out the unit rather than stating a different one. The
+//!   same holds for "x = 5" and "5".
+//! - Case matters in symbols, that is, in a text without a word of three or more letters ("mg" and "Mg"), and
+//!   in units of up to three letters that are not in the tables ("Cal" and "cal"). The option labels A to D
+//!   are case-insensitive.
+//! - Ranges, bounds ("at least 5"), ordinals, and numbers among other words are treated as text.
 
 mod choices;
 mod closing;

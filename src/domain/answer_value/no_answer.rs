@@ -1,4 +1,4 @@
-//! Statements that do not answer anything: "I cannot answer this", "<number>".
+//! Recognizes statements that do not answer anything: "I cannot answer this", "<number>".
 
 use super::markup;
 
@@ -35,7 +35,7 @@ const REFUSAL_PHRASES: &[&str] = &[
     "no puedo",
     "lo siento",
 ];
-/// Words that may follow such a phrase. Before other words, it may belong to a title: "I Can't Get No".
+/// Words that may follow such a phrase. Before any other word, the phrase may belong to a title: "I Can't Get No".
 const REFUSAL_CONTINUATIONS: &[&str] = &[
     "answer",
     "say",

@@ -1,5 +1,5 @@
-//! Classifies a number by the words around it: negated, doubted, in a question, a bound, one of several alternatives,
-//! or part of an adverbial phrase.
+//! Classifies a number by the words around it: as negated, doubted, in a question, a bound, one of several
+//! alternatives, or part of a prepositional phrase.
 
 /// Words that deny the number after them: "not 6", "never equal to 6", "neither 5 nor 6".
 const DENIAL_WORDS: &[&str] = &[
@@ -19,7 +19,7 @@ const DOUBT_WORDS: &[&str] = &[
 /// Negations directly before a number in languages without spaces.
 const ATTACHED_NEGATIONS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
 const ATTACHED_NEGATIONS_AFTER: &[&str] = &["ではな", "ではあり", "じゃな"];
-/// Prepositions and similar words; the number after them is not the stated one: "18 of 20", "18 for 3 people".
+/// Prepositions and similar words after which a number is not the stated one: "18 of 20", "18 for 3 people".
 const PREPOSITIONS: &[&str] = &[
     "of", "from", "for", "in", "at", "by", "with", "per", "after", "before", "since", "until",
     "on", "out", "during", "see", "step", "page", "each", "every", "versus", "vs", "von", "aus",
@@ -47,7 +47,7 @@ const RESULT_INTRODUCTIONS: &[&str] = &[
 ];
 /// Words before "than" or "of" that deny the number after them: "rather than 6", "instead of 6".
 const REPLACEMENT_WORDS: &[&str] = &["rather", "other", "instead"];
-/// Words after a number and its verb, that deny it: "5 is wrong".
+/// Words that deny the number before them: "5 is wrong".
 const REFUTING_WORDS: &[&str] = &[
     "wrong",
     "incorrect",
@@ -61,7 +61,7 @@ const REFUTING_WORDS: &[&str] = &[
 ];
 /// Words that end the scope of a denial: "not 6 but 5".
 const DENIAL_END_WORDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
-/// Separators that leave neither of two numbers stated: "5 or 6", "4-5", "4, 5".
+/// Separators between two numbers of which neither is stated: "5 or 6", "4-5", "4, 5".
 const NUMBER_SEPARATORS: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
 ];
@@ -84,7 +84,7 @@ const RESULT_WORDS: &[&str] = &[
     "reduces",
     "evaluates",
 ];
-/// Words that bound the number after them, alone or before "than", "to", or "of".
+/// Words that make the number after them a bound, alone or together with "than", "to", or "of".
 const BOUND_WORDS: &[&str] = &[
     "least",
     "most",
@@ -110,7 +110,7 @@ const COMPARATIVES: &[&str] = &[
 ];
 /// Number of words before a number that are searched for a denial.
 const MAX_DENIAL_DISTANCE: usize = 4;
-/// Maximum number of words between two joined numbers: a unit and the joining word.
+/// Maximum number of words between two numbers of a list or range: a unit and the joining word.
 const MAX_JOINING_WORDS: usize = 3;
 
 /// Whether the words before a number put it in a prepositional phrase, rather than introduce a result.
@@ -147,7 +147,7 @@ pub fn is_different(a: f64, b: f64) -> bool {
     (a - b).abs() > f64::EPSILON * a.abs().max(b.abs())
 }
 
-// Returns the words of the clause that ends here, the nearest first.
+// Returns the words of the clause at the end of the text, the nearest first.
 fn nearest_words(before: &str) -> Vec<String> {
     let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
     let words = clause.unwrap_or_default().split_whitespace().rev();
@@ -176,7 +176,7 @@ pub fn is_denied(before: &str) -> bool {
     let is_attached = ATTACHED_NEGATIONS
         .iter()
         .any(|word| before.trim_end().ends_with(word));
-    // "no more than 5" is a bound.
+    // In "no more than 5", "no" does not deny the number: it is a bound.
     is_replaced
         || is_attached
         || is_doubted(&words)
@@ -204,8 +204,8 @@ fn is_verb(word: &str) -> bool {
     ) || word.ends_with("n't")
 }
 
-/// Whether the words after a number refute it: "is wrong", "isn't right", "cannot be it". A "not" directly before the
-/// next number negates that number instead.
+/// Whether the words after a number refute it: "is wrong", "isn't right", "cannot be it". A "not" directly
+/// before the next number denies that number instead.
 pub fn is_refuted(after: &str, has_next: bool) -> bool {
     let end = after.find(['.', ',', ';', ':', '!', '?', '\n', '(']);
     let clause = &after[..end.unwrap_or(after.len())];
@@ -240,7 +240,7 @@ pub fn is_joining_text(between: &str) -> bool {
     let Some(last) = words.last() else {
         return false;
     };
-    // A list such as "6, seven, 8".
+    // This is a list such as "6, seven, 8".
     let is_listed = between.starts_with(',') && between.trim_end().ends_with(',');
     let is_joiner = is_listed
         || NUMBER_SEPARATORS.contains(&last.as_str())
@@ -257,7 +257,7 @@ pub fn is_bound(text_before: &str) -> bool {
     if text_before.ends_with(['<', '≤', '≥']) {
         return true;
     }
-    // "->" and "=>" point to a result.
+    // The greater-than sign in "->" and "=>" points to a result.
     if let Some(left) = text_before.strip_suffix('>') {
         return !left.ends_with(['-', '=']);
     }

@@ -1,9 +1,9 @@
 //! Reads the numeral at the start of a text: digits with separators, powers of ten, fractions, and mixed numbers.
 //!
 //! Separators: if both a comma and a period occur, the last one is the decimal separator. A lone comma before
-//! exactly three digits groups thousands ("1,234" is 1234); any other lone comma is decimal, and a lone period
-//! always is ("1.234" is between 1 and 2). In a text where either may be meant, such as a German one, both of
-//! these are ambiguous and yield no number.
+//! exactly three digits groups thousands ("1,234" is 1234); any other lone comma is decimal, and a lone
+//! period always is ("1.234" is between 1 and 2). In a text that may use a decimal comma, such as a German
+//! one, both "1,234" and "1.234" are ambiguous and yield no number.
 
 use super::ratio::Ratio;
 
@@ -34,13 +34,13 @@ const VULGAR_FRACTIONS: &[(char, i128, i128)] = &[
 
 const SUPERSCRIPT_DIGITS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/// How a single separator before three digits is interpreted.
+/// How a single comma or period before three digits is interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Separators {
     /// English: "1,234" is 1234, and "1.234" has three decimals.
     #[default]
     English,
-    /// Unknown: neither form is read as a number.
+    /// The convention is unknown, so neither form is read as a number.
     Unknown,
 }
 

@@ -2,7 +2,7 @@
 
 use super::numeral::{self, Separators};
 
-/// German words; a text with two of them reads "1.200" as more than a thousand.
+/// German words. In a text that contains two of them, "1.200" is read as twelve hundred.
 const GERMAN_WORDS: &[&str] = &[
     "es",
     "sind",
@@ -36,9 +36,9 @@ pub fn numbers_in(text: &str) -> Vec<f64> {
 pub struct PlacedNumber {
     /// The number's value.
     pub number: f64,
-    /// Byte offset of its first character; a minus sign is included.
+    /// Byte offset of its first character, which may be a minus sign.
     pub start: usize,
-    /// Byte offset of the number's end.
+    /// Byte offset of the end of the number.
     pub end: usize,
 }
 
@@ -61,7 +61,7 @@ pub fn find_numbers(text: &str) -> Vec<PlacedNumber> {
         };
         let text_before = text[..at].trim_end_matches(['-', '−']);
         let is_negative = text_before.len() < at && !text_before.ends_with(char::is_alphanumeric);
-        // Letters of scripts without spaces may stand directly before a number.
+        // In scripts without spaces, letters may directly precede a number.
         let is_name = text[..at].ends_with(|c: char| c.is_alphabetic() && c < '\u{590}');
         numbers.extend(number.filter(|_| !is_name).map(|number| PlacedNumber {
             number: if is_negative { -number } else { number },
@@ -79,7 +79,7 @@ fn is_german(text: &str) -> bool {
     german_words.take(2).count() == 2
 }
 
-// Reads "1.200" and returns its length in bytes too; `None` for "1.2", "1.200,5", and "0.200".
+// Reads "1.200" and returns it with its length in bytes. `None` for "1.2", "1.200,5", and "0.200".
 fn thousands_number(text: &str) -> Option<(Option<f64>, usize)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let part = text[end..].strip_prefix('.')?;
@@ -95,7 +95,8 @@ fn thousands_number(text: &str) -> Option<(Option<f64>, usize)> {
     fits.then(|| (digits.parse().ok(), end + 4))
 }
 
-// Returns a numeral that is too large to be exact, or not a number at all, and its length in bytes.
+// Returns a numeral that is too large to be exact, or `None` if the text is not a number at all, and the
+// length in bytes.
 fn inexact_number(text: &str) -> (Option<f64>, usize) {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');

@@ -14,7 +14,7 @@ const ATTACHED_MULTIPLIERS: &[(&str, i64)] = &[
     ("M", 1_000_000),
     ("B", 1_000_000_000),
 ];
-/// Letters that multiply an amount of money, where they may also follow a space: "$5 m".
+/// Letters that multiply an amount of money, from which they may be separated by a space: "$5 m".
 const MONEY_MULTIPLIERS: &[(&str, i64)] = &[
     ("mm", 1_000_000),
     ("m", 1_000_000),
@@ -22,7 +22,7 @@ const MONEY_MULTIPLIERS: &[(&str, i64)] = &[
     ("t", 1_000_000_000_000),
     ("T", 1_000_000_000_000),
 ];
-/// Words that mark a number as rounded. The value is the same as that of the bare number.
+/// Words that mark a number as rounded. They do not change its value.
 const APPROXIMATION_WORDS: &[&str] = &[
     "approximately ",
     "approx. ",
@@ -41,7 +41,7 @@ const CURRENCIES_WITH_CENTS: &[&str] = &["usd", "eur", "aud", "cad"];
 /// Maximum number of parts of a sum: days, hours, minutes, and seconds.
 const MAX_SUM_PARTS: usize = 4;
 
-/// An amount in a base unit.
+/// An amount with its unit, converted to a base unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantity {
     /// Number of base units; a percentage is a fraction of 1.
@@ -52,11 +52,11 @@ pub struct Quantity {
     pub written_amount: Option<Ratio>,
     /// The unit's words or symbol as written.
     pub label: String,
-    /// Whether it was written as a percentage.
+    /// Whether the number was written as a percentage.
     pub is_percent: bool,
     /// Whether the number was written as an approximation: "about 5", "≈ 5".
     pub is_approximate: bool,
-    /// Whether it was written with a word or letter that multiplies it: "5 million", "1.2k".
+    /// Whether the number was written with a word or letter that multiplies it: "5 million", "1.2k".
     pub is_scaled: bool,
 }
 
@@ -155,7 +155,7 @@ impl Quantity {
         })
     }
 
-    /// Whether this amount in cents equals the other, in a currency with cents: "50 cents", "$0.50".
+    /// Whether this is an amount in cents that equals the other amount in the same currency: "50 cents" and "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
         let has_cents =
             other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base_symbol.as_str());
@@ -249,7 +249,7 @@ fn split_scale(rest: &str, is_money: bool) -> (Ratio, &str) {
     multiplier_and_tail.unwrap_or((Ratio::from_integer(1), rest))
 }
 
-// Splits off the unit's words, up to the next number of a sum.
+// Splits off the words of the unit, which end before the next number of a sum.
 fn label_and_rest(rest: &str) -> (&str, &str) {
     let starts = rest.match_indices(char::is_whitespace);
     for (at, space) in starts {
@@ -264,7 +264,7 @@ fn label_and_rest(rest: &str) -> (&str, &str) {
         }
         debug_assert!(!space.is_empty());
     }
-    // "2h30min"
+    // In "2h30min", the number directly follows the unit.
     let digit = rest.find(|c: char| c.is_ascii_digit());
     match digit {
         Some(at)
@@ -291,6 +291,6 @@ fn unit_of_label(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> 
     {
         return currency.divided_by(&ValueUnit::parse(below)?);
     }
-    // "$5 USD" gives the currency twice; anything else, such as "$5 off", is not an amount.
+    // "$5 USD" names the same currency twice; anything else, such as "$5 off", is not an amount.
     ValueUnit::currency(label).filter(|after| *after == currency)
 }

@@ -22,7 +22,7 @@ impl Ratio {
         }
     }
 
-    /// Creates a fraction; `None` if the denominator is 0 or a part is too large.
+    /// Creates a fraction; `None` if the denominator is 0 or a part is too large to be negated.
     pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
         if denominator == 0 || numerator == i128::MIN || denominator == i128::MIN {
             return None;
@@ -36,7 +36,7 @@ impl Ratio {
         })
     }
 
-    /// Returns 10 to the power of `exponent`.
+    /// Returns 10 to the power of `exponent`; `None` if the result does not fit.
     pub fn power_of_ten(exponent: i32) -> Option<Self> {
         if exponent.unsigned_abs() > MAX_POWER_OF_TEN {
             return None;
@@ -68,7 +68,7 @@ impl Ratio {
         self.checked_mul(Self::new(other.denominator, other.numerator)?)
     }
 
-    /// Raises this number to an integer power.
+    /// Raises this number to an integer power; `None` on overflow.
     pub fn checked_pow(self, exponent: i32) -> Option<Self> {
         if exponent.unsigned_abs() > 128 {
             return None;

@@ -29,7 +29,7 @@ const WEIGHT_WORDS: &[&str] = &[
 ];
 /// Maximum number of words of a question that are searched for units and language.
 const MAX_WORDS: usize = 2_000;
-/// Maximum length of a statement in bytes; longer ones are not short answers.
+/// Maximum length of a statement in bytes; anything longer is not a short answer.
 const MAX_STATEMENT_LENGTH: usize = 2_000;
 /// Maximum length of the name on the left of "x = 5", in characters.
 const MAX_NAME_LENGTH: usize = 24;
@@ -52,10 +52,10 @@ const NEUTRAL_REMARKS: &[&str] = &[
     "insgesamt",
     "siehe oben",
 ];
-/// Maximum number of normalization passes over a text.
+/// Maximum number of passes that remove markup and articles from a text.
 const MAX_NORMALIZATION_PASSES: usize = 8;
 
-/// Reads answers to a question.
+/// Reads short answers to a question as values.
 #[derive(Debug, Clone, Default)]
 pub struct AnswerReader {
     options: Vec<LetteredOption>,
@@ -63,7 +63,7 @@ pub struct AnswerReader {
     units: Vec<ValueUnit>,
     requests_percent: bool,
     requests_date: bool,
-    /// Whether "pounds" means the currency, not the weight.
+    /// Whether "pounds" means the currency rather than the weight.
     are_pounds_money: bool,
     separators: Separators,
     /// The question's own label, such as "q7", which answers may repeat.
@@ -83,7 +83,8 @@ impl AnswerReader {
         let contains_word = |known: &&&str| lower.iter().any(|word| word == *known);
         let has_any = |known: &[&str]| known.iter().any(|word| contains_word(&word));
         let foreign = DECIMAL_COMMA_WORDS.iter().filter(contains_word);
-        // Excludes the units of numbers that the question states, as in "a beam of 5 kg".
+        // Skip the units of numbers that the question states, as in "a beam of 5 kg", because it does not ask
+        // for those.
         let is_in_question = |at: usize| at > 0 && is_numeral(&words[at - 1]);
         let asked_words = words.iter().enumerate();
         let asked_words =
@@ -205,7 +206,7 @@ impl AnswerReader {
             return Some(AnswerValue::Clock(clock));
         }
         if let Some(number) = self.parse_number(plain) {
-            // A date such as "5April".
+            // The number and its unit form a date, such as "5April".
             let date = dates::parse_date(&number.quantity.to_string());
             return Some(date.map_or(AnswerValue::Number(number), AnswerValue::Date));
         }
@@ -235,7 +236,7 @@ impl AnswerReader {
         })
     }
 
-    // Whether the question names every word of a unit, in any spelling.
+    // Whether the question names every word of a unit, in whatever spelling.
     fn names_unit(&self, label: &str) -> bool {
         let is_named = |unit: &ValueUnit| {
             let same = |asked_unit: &&ValueUnit| {
@@ -251,8 +252,9 @@ impl AnswerReader {
     }
 }
 
-/// Removes differences of spelling only. Keeps case in a text without a word of three or more letters, where it may
-/// distinguish symbols ("mg" and "Mg", "p" and "P"), except for the usual option labels, A to D.
+/// Converts text to lowercase so that only spelling differences disappear. In a text without a word of three
+/// or more letters, case may distinguish symbols ("mg" and "Mg", "p" and "P"), so it is kept, except for the
+/// usual option labels, A to D.
 pub fn fold_text(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())
@@ -305,8 +307,8 @@ const LABEL_WORDS: &[&str] = &[
     "q", "question", "problem", "exercise", "task", "frage", "aufgabe", "pregunta", "domanda",
 ];
 
-// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; `None` if another question
-// with a label follows.
+// Returns the label at the start of a question, such as "q7" for "Q7:", without spaces; `None` if the text
+// contains another labeled question.
 fn question_label(question: &str) -> Option<String> {
     let label = |line: &str| -> Option<String> {
         let plain = line.trim().trim_start_matches(['*', '#', '_', ' ']);

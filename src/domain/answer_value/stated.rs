@@ -1,4 +1,4 @@
-//! Finds the number that a text states, not one that it negates, uses as a bound, or lists among several.
+//! Finds the number that a text states, as opposed to one that it negates, uses as a bound, or lists among several.
 
 use super::number_context::{
     is_bound, is_bound_after, is_denied, is_different, is_in_prepositional_phrase, is_joining_text,
@@ -31,10 +31,10 @@ const ABOUT_WORDS: &[&str] = &[
     "ungefähr",
 ];
 
-/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)"), or
-/// else the last one in its last sentence with a number, excluding those in prepositional phrases ("18 for 3
-/// people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if the remaining number is a
-/// bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
+/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)")
+/// or, without one, the last number of the last sentence that contains any, except numbers in prepositional
+/// phrases ("18 for 3 people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if
+/// the remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
 pub fn last_stated_number(text: &str) -> Option<f64> {
     match closing::find_closing_statement(text) {
         Some(statement) if !statement.is_prose => {
@@ -45,8 +45,8 @@ pub fn last_stated_number(text: &str) -> Option<f64> {
     }
 }
 
-// Returns the number that a statement begins with, or `Some(None)` if the statement does not assert it; `None` if
-// the statement begins with something else, such as an equation or a date.
+// Reads the number at the beginning of a statement. `None` if the statement begins with something else, such
+// as an equation or a date; `Some(None)` if it begins with a number but does not assert it.
 fn leading_value(statement: &str) -> Option<Option<f64>> {
     let all = find_numbers(statement);
     let first = all.first()?;
@@ -108,7 +108,7 @@ fn number_stated_in(text: &str) -> Option<f64> {
     let stated_index = last_in_sentence(last, &denied, between)?;
     let is_open = |before: usize| {
         let (previous, stated_number) = (all[before].number, all[stated_index].number);
-        // "May 4, 2026"
+        // In a date such as "May 4, 2026", the day is not a second number.
         let is_day_of_year =
             (1.0..=31.0).contains(&previous) && (1000.0..3000.0).contains(&stated_number);
         !denied[before] && is_different(previous, stated_number) && !is_day_of_year
@@ -122,8 +122,8 @@ fn number_stated_in(text: &str) -> Option<f64> {
     (!is_one_of_several && !is_bound).then_some(all[stated_index].number)
 }
 
-// Returns the last number in the sentence of `last` that is not in a prepositional phrase; the only number of a
-// sentence counts even if it is.
+// Returns the last number in the sentence of `last` that is not in a prepositional phrase. If the sentence
+// contains only one number, that number counts in any case.
 fn last_in_sentence<'a>(
     last: usize,
     denied: &[bool],
@@ -141,7 +141,7 @@ fn last_in_sentence<'a>(
     last_index.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
 }
 
-// Matches "12, no: 15".
+// Matches the text between the numbers of "12, no: 15".
 fn is_corrected(gap: &str) -> bool {
     let mut words = gap.split(|c: char| !c.is_alphanumeric());
     words.any(|word| CORRECTION_WORDS.contains(&word.to_lowercase().as_str()))

@@ -1,11 +1,11 @@
-//! Pairs of equal and of different answers.
+//! Tests with pairs of equal and of different answers.
 
 mod pairs;
 mod properties;
 
 use super::*;
 
-/// No question.
+/// An empty question, which gives the answers no context.
 const BLANK: &str = "";
 const TEA_QUESTION: &str = "What is best?\nA) tea\nB) black coffee\nC) water\nD) 5 km";
 const HOURS_QUESTION: &str = "How many hours does it take, and how many minutes?";
@@ -18,7 +18,7 @@ const GERMAN_QUESTION: &str = "Wie viele Einwohner hat die Stadt und wie groß i
 
 const LABELED_QUESTION: &str = "Q7: How many apples are left?";
 
-/// A question and spellings of one value; any two in a row are equal.
+/// Each row has a question and several spellings of one value, all of which must be equal.
 const EQUAL_ANSWERS: &[(&str, &[&str])] = &[
     (
         BLANK,
@@ -214,7 +214,7 @@ const EQUAL_ANSWERS: &[(&str, &[&str])] = &[
     (BLANK, &["1 GB", "1 gigabyte"]),
 ];
 
-/// A question and two answers that differ, or may differ.
+/// Each row has a question and two answers that differ, or may differ.
 const DIFFERENT_ANSWERS: &[(&str, &str, &str)] = &[
     (BLANK, ".5", "5"),
     (BLANK, "- 5", "5"),
@@ -380,7 +380,8 @@ fn spellings_of_one_value_are_the_same() {
                         .unwrap_or_else(|| panic!("{text}"))
                 };
                 let (left, right) = (read(one), read(other));
-                // Answers that omit different things are compared through the complete spellings.
+                // Two answers that each leave something out equal the complete spellings, but not necessarily
+                // each other.
                 let is_partial = matches!((*one, *other), ("x = 1200", _) | (_, "x = 1200"));
                 assert!(
                     left.has_same_value(&right) || is_partial,

@@ -1,7 +1,7 @@
 //! Units and currencies known by name. Contains only exact conversions; see `units`.
 
-/// Base unit, numerator and denominator of the factor, and names. Names of one or two letters are case-sensitive
-/// symbols.
+/// A base unit, the numerator and denominator of the factor to it, and the unit's names. Names of one or two
+/// letters are case-sensitive symbols.
 pub(super) type UnitRow = (&'static str, i64, i64, &'static [&'static str]);
 
 /// Units and their size in base units.
@@ -119,7 +119,7 @@ pub(super) const UNIT_TABLE: &[UnitRow] = &[
             "kilometern",
         ],
     ),
-    // Feet or minutes, and inches or seconds: ambiguous, so they equal only themselves.
+    // Either feet and inches or minutes and seconds: ambiguous, so they equal only themselves.
     ("′", 1, 1, &["′", "'"]),
     ("″", 1, 1, &["″", "\"", "”"]),
     ("m", 254, 10_000, &["in", "inch", "inches", "zoll"]),
@@ -234,7 +234,7 @@ pub(super) const UNIT_TABLE: &[UnitRow] = &[
     ("J", 1000, 1, &["kJ", "kilojoule", "kilojoules"]),
     ("N", 1, 1, &["N", "newton", "newtons"]),
     ("Hz", 1, 1, &["Hz", "hertz"]),
-    // Without conversions: a megabyte is 1,000 or 1,024 kilobytes.
+    // Not converted, because a megabyte may be 1,000 or 1,024 kilobytes.
     ("byte", 1, 1, &["byte", "bytes"]),
     ("kB", 1, 1, &["kB", "KB", "kilobyte", "kilobytes"]),
     ("MB", 1, 1, &["MB", "megabyte", "megabytes"]),
@@ -268,6 +268,6 @@ pub(super) const CURRENCIES: &[(&str, &[&str])] = &[
     ("brl", &["r$", "brl"]),
 ];
 
-/// Speeds that have their own name: the name, the unit above the line, and the unit below it.
+/// Units of speed with a name of their own: the name, the unit of distance, and the unit of time.
 pub(super) const SPEED_UNITS: &[(&str, &str, &str)] =
     &[("mph", "mi", "h"), ("kph", "km", "h"), ("kmh", "km", "h")];

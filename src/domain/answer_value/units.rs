@@ -12,7 +12,7 @@ pub struct ValueUnit {
     pub base_symbol: String,
     /// Number of base units.
     pub factor: Ratio,
-    /// Whether it is an amount of money.
+    /// Whether the unit is a currency.
     pub is_money: bool,
 }
 
@@ -20,7 +20,7 @@ pub struct ValueUnit {
 const MAX_SYMBOL_LENGTH: usize = 2;
 /// Maximum length in characters of an unlisted word that may be a case-sensitive symbol ("Cal" and "cal").
 const MAX_UNKNOWN_SYMBOL_LENGTH: usize = 3;
-/// Words that no unit contains, as in "5 or six", "5 is wrong", and "5 at most".
+/// Words that no unit contains. They occur after a number in "5 or six", "5 is wrong", and "5 at most".
 const NON_UNIT_WORDS: &[&str] = &[
     "or",
     "nor",
@@ -57,11 +57,11 @@ const NON_UNIT_WORDS: &[&str] = &[
 ];
 /// Maximum number of words of a unit.
 const MAX_WORDS: usize = 3;
-/// Maximum length of a unit in bytes.
+/// Maximum length of the text of a unit, in bytes.
 const MAX_UNIT_LENGTH: usize = 40;
 
 impl ValueUnit {
-    /// Creates the unit of a plain number.
+    /// Creates the unit of a plain number, which has none.
     pub const fn dimensionless() -> Self {
         Self::unlisted(String::new())
     }
@@ -104,8 +104,8 @@ impl ValueUnit {
         })
     }
 
-    /// Reads a unit or currency of the tables in any case, as in field names ("power_kw"); `None` if the text is
-    /// neither.
+    /// Reads a unit or currency from the tables regardless of case, as it may occur in field names
+    /// ("power_kw"); `None` if the text is neither.
     pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         let is_name = |known: &&str| known.to_lowercase() == lower;
@@ -115,7 +115,7 @@ impl ValueUnit {
         Self::find_listed(listed_name.unwrap_or(&text))
     }
 
-    /// Whether it is in the tables of units and currencies, or is a ratio of two units.
+    /// Whether the unit is in the tables of units and currencies or is a ratio of two units.
     pub fn is_listed(&self) -> bool {
         let is_base = |base: &str| UNIT_TABLE.iter().any(|(known, ..)| *known == base);
         let is_currency = |base: &str| CURRENCIES.iter().any(|(code, _)| *code == base);
@@ -123,7 +123,7 @@ impl ValueUnit {
         !self.is_dimensionless() && bases.all(|base| is_base(base) || is_currency(base))
     }
 
-    /// Returns this unit per another: "$" before and "/h" after the number.
+    /// Returns the ratio of this unit to another, for a "$" before and a "/h" after the number.
     pub fn divided_by(&self, below: &Self) -> Option<Self> {
         Some(Self {
             base_symbol: format!("{}/{}", self.base_symbol, below.base_symbol),
@@ -184,7 +184,7 @@ impl ValueUnit {
         }
         let fold = |word: &&str| {
             let word = word.trim_end_matches('.');
-            // Case distinguishes symbols, such as those of kelvin and kilo.
+            // Case distinguishes symbols, such as K for kelvin and k for kilo.
             if word.chars().count() <= MAX_UNKNOWN_SYMBOL_LENGTH {
                 return word.to_owned();
             }
@@ -196,7 +196,7 @@ impl ValueUnit {
         };
         let folded: Vec<String> = words.iter().map(fold).collect();
         let folded = folded.join(" ");
-        // A symbol in the wrong case, such as M, is not the unit of the lowercase letter.
+        // A symbol in the wrong case, such as M, does not denote the unit with the lowercase symbol.
         let is_wrong_case =
             Self::find_listed(&folded).is_some() && Self::find_listed(text).is_none();
         Some(if is_wrong_case {

@@ -9,7 +9,7 @@ use super::quantity::Quantity;
 pub enum AnswerValue {
     /// An option of the question, by its label in uppercase.
     Choice(char),
-    /// Yes or no; also true or false.
+    /// Yes or no, also written as true or false.
     YesNo(bool),
     /// A number with or without a unit.
     Number(NumberValue),
@@ -24,17 +24,18 @@ pub enum AnswerValue {
 /// A number as an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberValue {
-    /// Variable name of the number: "x" in "x = 5".
+    /// Name of the variable: "x" in "x = 5"; `None` if the number has no name.
     pub name: Option<String>,
-    /// The amount.
+    /// The number with its unit.
     pub quantity: Quantity,
     /// Whether the question names the unit, so that the number alone means the same.
     pub is_unit_asked: bool,
 }
 
 impl AnswerValue {
-    /// Whether two answers have the same value. Symmetric but not transitive: a number without a unit may equal
-    /// two that differ from each other ("5", "$5", and "5 €"). For more than two answers, use `group_equal`.
+    /// Whether two answers have the same value. Symmetric but not transitive: a number without a unit may
+    /// equal two that differ from each other ("5", "$5", and "5 €"). For more than two answers, use
+    /// `group_equal_values`.
     pub fn has_same_value(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(one), Self::Number(other)) => one.has_same_value(other),

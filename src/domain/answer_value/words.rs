@@ -99,7 +99,7 @@ pub fn leading_number(text: &str) -> Option<(Ratio, &str)> {
         return Some((Ratio::new(1, part.into())?, rest));
     }
     let (number, rest) = match first.as_str() {
-        // "a" counts only before certain words: "a dozen", "a third".
+        // "a" is read as a number only before certain words: "a dozen", "a third".
         "a" | "an" => {
             let (next, _) = next_word(rest)?;
             let next = next.to_lowercase();
@@ -146,7 +146,7 @@ fn compound_number(first: i64, rest: &str) -> (i64, &str) {
             _ => break,
         }
         rest = after;
-        // "hundred and twenty", "thousand two hundred"
+        // This reads "hundred and twenty" and "thousand two hundred".
         let following = match next_word(rest) {
             Some(("and", after)) => after,
             _ => rest,
@@ -187,7 +187,7 @@ fn look_up(table: &[(&str, i64)], word: &str) -> Option<i64> {
     Some(row.1)
 }
 
-// Splits off the first word, including its hyphens.
+// Splits off the first word. A hyphenated word counts as one.
 fn next_word(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
     let end = text

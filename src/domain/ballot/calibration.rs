@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::domain::statistics::proportions;
 
-/// Minimum number of readable votes for a decision by the panel; a single vote is one member's answer.
+/// Minimum number of readable votes for a decision to count as the panel's. A single vote is just one member's answer.
 const MIN_VOTES_CAST: usize = 2;
 
-/// Minimum number of decided votes before the rate is shown; with fewer, its 95% interval is wider than 44 points.
+/// Minimum number of decided votes before the rate is shown. With fewer, its 95% interval would be wider than
+/// 44 percentage points.
 pub const MIN_DECIDED_VOTES: u32 = 20;
 
 /// Explanation of the rate for users.
@@ -16,7 +17,7 @@ pub const ACCURACY_EXPLANATION: &str = "votes on the cases of your experiments t
 /// A vote on a case with a known answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseVote {
-    /// The question; equal for cases that ask the same question.
+    /// The question. Cases with the same question count only once.
     pub question: String,
     /// Number of readable votes.
     pub votes_cast: usize,
@@ -38,8 +39,8 @@ pub struct VoteCalibration {
 }
 
 impl VoteCalibration {
-    /// Counts each question once, with the newest vote that the panel decided: repeats are not independent, and a
-    /// single readable answer is that member's, not the panel's.
+    /// Counts each question once, with the newest vote that the panel decided: repeated votes are not
+    /// independent, and if only one answer is readable, the decision is that member's rather than the panel's.
     pub fn from_votes(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
         let mut calibration = Self::default();
         let mut known_questions = BTreeSet::new();
@@ -61,7 +62,7 @@ impl VoteCalibration {
         }
     }
 
-    /// Returns the exact 95% confidence interval of the rate at which decided votes are right.
+    /// Returns the exact 95% confidence interval of the rate at which decided votes are correct.
     pub fn interval(self) -> (f64, f64) {
         proportions::clopper_pearson_interval(
             u64::from(self.correct),

@@ -7,13 +7,13 @@ pub enum ClosingForm {
     Hashes,
     /// `\boxed{X}`.
     Boxed,
-    /// `Answer: X`, or no form: the members are asked for this line anyway.
+    /// `Answer: X`, or no particular form: the members are asked for this line in any case.
     Line,
-    /// The option or value and nothing else: "Reply with only the letter".
+    /// The option or value and nothing else, as in "Reply with only the letter".
     Bare,
-    /// A bare number without its unit: "Reply with only the number".
+    /// A bare number without its unit, as in "Reply with only the number".
     Number,
-    /// A JSON object: "Reply as JSON {\"answer\": …}".
+    /// A JSON object, as in "Reply as JSON {\"answer\": …}".
     Json,
 }
 
@@ -181,8 +181,8 @@ const FILLER_WORDS: &[&str] = &[
     "svp",
 ];
 
-// Returns the sentence that permits only a short answer: one that consists entirely of such terms, or one with a verb
-// such as "reply" followed by "only".
+// Returns the sentence that permits only a short answer: either one that consists entirely of words like
+// those above, or one with a verb such as "reply" followed by "only".
 fn find_instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
     sentences.find(|sentence| {
@@ -215,7 +215,8 @@ fn lowercase_words(text: &str) -> Vec<String> {
     words.map(str::to_lowercase).collect()
 }
 
-// Whether one of the verbs is followed by one of these phrases. ASCII case only, so that offsets stay the same.
+// Whether one of the verbs is followed by one of these phrases. Folds only ASCII case, so that byte offsets
+// stay the same.
 fn requests_any_phrase(wording: &str, phrases: &[&str]) -> bool {
     let lower = wording.to_ascii_lowercase();
     let is_condition = |rest: &str| {
@@ -244,7 +245,8 @@ fn is_denied(before: &str) -> bool {
     })
 }
 
-/// Returns the only key of the object that the wording shows or names ('with key "total"'), or else "answer".
+/// Returns the only key of the object that the wording shows or names (`with key "total"`); "answer" if there
+/// is no such key.
 pub fn json_key_in(wording: &str) -> String {
     let shown_key = wording.find('{').and_then(|at| {
         let key = wording[at + 1..].trim_start().strip_prefix('"')?;
@@ -257,7 +259,7 @@ pub fn json_key_in(wording: &str) -> String {
         .unwrap_or_else(|| "answer".to_owned())
 }
 
-// Returns the "total" of 'with key "total"'; `None` if the wording names several keys.
+// Finds the "total" in `with key "total"`; `None` if the wording names several keys.
 fn find_named_key(wording: &str) -> Option<String> {
     let mut keys = ["key", "field", "property", "attribute"]
         .iter()

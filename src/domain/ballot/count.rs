@@ -1,4 +1,4 @@
-//! Counts votes.
+//! Counts votes: groups equal answers into choices.
 
 use crate::domain::answer_value::{self, AnswerReader, AnswerValue};
 use crate::domain::prompt::letter;
@@ -8,16 +8,16 @@ use crate::domain::prompt::letter;
 pub struct VoteChoice {
     /// The label of an option, or the first voter's own spelling.
     pub label: String,
-    /// Indices of the members who chose it, in the order of the panel.
+    /// Indices of the members who voted for it, in the order of the panel.
     pub voters: Vec<usize>,
     /// The value that each voter stated.
     pub values: Vec<AnswerValue>,
 }
 
-/// Vote counts.
+/// The votes for each choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BallotCount {
-    /// All choices, most votes first; equal counts in panel order.
+    /// All choices, those with the most votes first. Equal counts keep the order of the panel.
     pub choices: Vec<VoteChoice>,
     /// Members whose answer could not be read.
     pub unreadable_members: Vec<usize>,
@@ -38,7 +38,7 @@ impl BallotCount {
 }
 
 impl VoteChoice {
-    /// Returns the voters' letter labels: "A, C".
+    /// Returns the letters of the voters, such as "A, C".
     pub fn voter_letters(&self) -> String {
         let letters: Vec<String> = self
             .voters
@@ -80,7 +80,7 @@ pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
             }),
         }
     }
-    // The sort is stable: equal counts keep panel order.
+    // The sort is stable, so equal counts keep the order of the panel.
     tally
         .choices
         .sort_by_key(|choice| std::cmp::Reverse(choice.voters.len()));

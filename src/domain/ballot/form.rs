@@ -1,5 +1,5 @@
-//! The form of a vote's answer: the winner's own words, with the closing line that the question asks for, or the
-//! JSON object that a client requested.
+//! Writes the answer of a vote: the winner's own words with the closing line that the question asks for, or
+//! the JSON object that a client requested.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -8,7 +8,7 @@ use super::requested_number::RequestedNumber;
 use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
-/// Words that mark a question about points, in which "7/10" means seven points.
+/// Words that mark a question about points, so that "7/10" means seven points.
 const POINTS_WORDS: &[&str] = &[
     "score", "rating", "rate ", "grade", "points", "out of", "scale", "stars", "note", "punkte",
 ];
@@ -73,9 +73,9 @@ pub fn check_votable(format: &Format) -> Result<(), String> {
     })
 }
 
-/// Returns the winner's answer as the requested JSON object. `None` if its value does not fit the schema, or is a
-/// number in a unit that the field does not hold (see `requested_number`). `values` are those of the winner's
-/// voters.
+/// Returns the winner's answer as the requested JSON object. `None` if the value does not fit the schema, or
+/// if it is a number in a unit that the field does not hold (see `requested_number`). `values` are the values
+/// stated by the winner's voters.
 pub fn answer_object(
     question: &str,
     text: &str,
@@ -138,7 +138,8 @@ fn single_property(format: &Format) -> Option<(String, Value)> {
     is_simple.then_some((name, schema))
 }
 
-// Returns a full date in JSON Schema's `date` format; `None` for "3/4/2026", whose order is unknown.
+// Returns the value in JSON Schema's `date` format; `None` if it is not a full date, or for "3/4/2026", whose
+// order is unknown.
 fn full_date(value: &AnswerValue) -> Option<String> {
     let AnswerValue::Date(date) = value else {
         return None;
@@ -170,9 +171,9 @@ fn is_points(stated: &str, texts: &[&str]) -> bool {
     is_fraction && texts.iter().any(asks)
 }
 
-// Returns the number in the requested unit, without the currency or unit. Converts a percentage only if the
-// question asks for percent or a decimal; of the units that it does not ask for, drops only a counted noun ("5
-// apples").
+// Returns the number in the requested unit, without the currency or unit. A percentage is converted only if
+// the question asks for percent or a decimal. A unit that the question does not ask for is dropped only if it
+// is a counted noun ("5 apples").
 fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
     let value = value?;
     let AnswerValue::Number(number) = value else {

@@ -1,5 +1,5 @@
-//! Votes on closed questions: groups equal answers, breaks ties, and returns the winner's words in the requested
-//! form. Never guesses an unreadable answer.
+//! Votes on closed questions: groups equal answers, breaks ties, and returns the winner's words in the
+//! requested form. Never guesses what an unreadable answer means.
 
 pub mod calibration;
 mod closing_form;

@@ -1,11 +1,12 @@
-//! Extracts a number's unit, currency, scale, cents, or percent from the wording of a property or question.
+//! Extracts what the wording of a property or question says about a number: its unit, currency, scale, cents,
+//! or percent.
 
 use crate::domain::answer_value::{Ratio, ValueUnit, is_numeral};
 
 /// Maximum number of words read from a text.
 const MAX_WORDS: usize = 400;
 
-/// Words for parts of 1, and how many of them make 1.
+/// Words for equal parts of a whole, and how many of them make up the whole.
 const PART_WORDS: &[(&str, i64)] = &[
     ("percent", 100),
     ("percentage", 100),
@@ -15,9 +16,9 @@ const PART_WORDS: &[(&str, i64)] = &[
     ("permille", 1_000),
     ("bps", 10_000),
 ];
-/// Words for a part of 1 as a number from 0 to 1.
+/// Words for a part of a whole that is given as a number from 0 to 1.
 const SHARE_WORDS: &[&str] = &["share", "fraction", "probability", "proportion"];
-/// Words for counted things.
+/// Words for the scale in which something is counted.
 const SCALE_WORDS: &[(&str, i64)] = &[
     ("thousand", 1_000),
     ("thousands", 1_000),
@@ -28,27 +29,27 @@ const SCALE_WORDS: &[(&str, i64)] = &[
     ("billions", 1_000_000_000),
     ("bn", 1_000_000_000),
 ];
-/// Words for one hundredth of a currency unit, and the currencies that have it.
+/// Words for one hundredth of a currency unit, and the currencies that are divided into them.
 const HUNDREDTH_WORDS: &[(&str, &[&str])] = &[
     ("cent", &["usd", "eur", "aud", "cad"]),
     ("cents", &["usd", "eur", "aud", "cad"]),
     ("pence", &["gbp"]),
 ];
-/// Words for a kind of quantity, and the units usually used for it.
+/// Words for a kind of quantity, and the units in which it is usually given.
 const KIND_WORDS: &[(&str, &[&str])] = &[
     ("age", &["years"]),
     ("old", &["years"]),
     ("temperature", &["°C", "°F"]),
     ("angle", &["degrees"]),
 ];
-/// Words that may also be units. In a name, they do not exclude a number in another unit; in a question, they are
-/// not read as units.
+/// Words that have other meanings besides a unit. In a name, they do not exclude a number in another unit; in
+/// a question, they are not read as units.
 const AMBIGUOUS_WORDS: &[&str] = &["min", "second", "minute", "degree", "grade", "mark"];
 /// Words before a unit that the text asks for: "in km", "how many km".
 const DEMAND_WORDS: &[&str] = &["in", "many", "viele", "wieviele"];
 /// Words between two units that are both requested.
 const JOINING_WORDS: &[&str] = &["and", "or", "und", "oder"];
-/// Words before a unit that is excluded: "not seconds", "rather than seconds".
+/// Words before a unit that is ruled out: "not seconds", "rather than seconds".
 const NEGATION_WORDS: &[&str] = &["not", "nicht", "than", "without"];
 
 /// Words after "in" that are not units.
@@ -61,30 +62,30 @@ const NON_UNIT_WORDS: &[&str] = &[
 /// Details of a number (unit, scale, currency) found in a text.
 #[derive(Debug, Default)]
 pub struct NumberWords {
-    /// The named units; only the requested ones, if there are any.
+    /// The units that the text names. If it requests some of them, only those.
     pub units: Vec<ValueUnit>,
-    /// Whether only these units fit, because one is in the name or requested.
+    /// Whether only these units fit, because a name contains one or the text requests one.
     pub is_unit_fixed: bool,
-    /// The number of parts that make up 1: 100 for percent.
+    /// Number of parts that make up a whole, such as 100 for percent; `None` if the text names none.
     pub parts: Option<Ratio>,
-    /// Whether the number is a share from 0 to 1.
+    /// Whether the number is a part of a whole, from 0 to 1.
     pub is_share: bool,
-    /// Whether the number is written as a decimal instead of a percentage: "as a decimal".
+    /// Whether the number is to be written as a decimal rather than a percentage: "as a decimal".
     pub is_decimal: bool,
-    /// The scale of the number, such as millions.
+    /// The scale in which the number is given, such as millions.
     pub scale: Option<Ratio>,
-    /// Currencies requested in hundredths.
+    /// Currencies whose hundredths are requested, such as cents.
     pub hundredths: Option<&'static [&'static str]>,
-    /// Units usually used for this kind of quantity, such as years for an age.
+    /// Units in which this kind of quantity is usually given, such as years for an age.
     pub kinds: Vec<ValueUnit>,
-    /// Units that the number is per: "price per kg".
+    /// Units after a "per", such as the kilogram in "price per kg".
     pub denominator_units: Vec<ValueUnit>,
-    /// Whether an unknown unit is requested: "in pesos".
+    /// Whether a unit is requested that is not in the tables: "in pesos".
     pub demands_unknown: bool,
 }
 
 impl NumberWords {
-    /// Reads a property's name.
+    /// Reads the name of a property.
     pub fn from_name(name: &str) -> Self {
         let words = split_name(name);
         let mut number_words = Self::default();
@@ -102,12 +103,12 @@ impl NumberWords {
         number_words
     }
 
-    /// Reads a property's title and description.
+    /// Reads the title and description of a property.
     pub fn from_description(words: &[String]) -> Self {
         Self::from_text(words, false)
     }
 
-    /// Reads a question. The units of the numbers that it states ("in 2 hours") are not requested.
+    /// Reads a question. Units that belong to numbers in the question ("in 2 hours") do not count as requested.
     pub fn from_question(question: &str) -> Self {
         let demands_unknown = demands_unknown(question);
         Self {
@@ -116,7 +117,7 @@ impl NumberWords {
         }
     }
 
-    /// Combines these details with `other`, which supplies only missing ones.
+    /// Combines these details with those of `other`, which supplies only what is missing.
     pub fn merge(self, other: Self) -> Self {
         let says_part = self.parts.is_some() || self.is_share || self.is_decimal;
         Self {
@@ -136,7 +137,7 @@ impl NumberWords {
         }
     }
 
-    /// Returns the factors of the units that have this base unit.
+    /// Returns the conversion factors of the named units that have this base unit.
     pub fn factors<'a>(&'a self, base: &'a str) -> impl Iterator<Item = Ratio> + 'a {
         let with_base = self
             .units
@@ -150,7 +151,7 @@ impl NumberWords {
         self.units.iter().any(|unit| unit.is_money)
     }
 
-    // Only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
+    // In a question, only what follows "in" or "how many" counts as requested: "the distance traveled per day, in km".
     fn from_text(words: &[String], is_question: bool) -> Self {
         let mut number_words = Self::default();
         let (mut demanded, mut at) = (Vec::new(), 0);
@@ -172,7 +173,7 @@ impl NumberWords {
                 continue;
             }
             if is_question && used == 3 {
-                // "How many hours per day?" may be answered in hours, and "Price per kg?" in "$5 per kg".
+                // "How many hours per day?" may be answered in hours, and "Price per kg?" with "$5 per kg".
                 demanded.extend(ValueUnit::read_case_insensitive(word).filter(|_| follows_demand));
                 number_words
                     .denominator_units
@@ -196,7 +197,8 @@ impl NumberWords {
         number_words
     }
 
-    // Records percent, shares, scales, cents, and kinds; scales and cents only if they are requested.
+    // Records words for percent, parts of a whole, scales, cents, and kinds of quantity. Scales and cents are
+    // recorded only if they are requested.
     fn record_word(&mut self, word: &str, is_demanded: bool) {
         let find = |table: &[(&str, i64)]| {
             let row = table.iter().find(|(listed_word, _)| *listed_word == word)?;
@@ -220,8 +222,8 @@ impl NumberWords {
     }
 }
 
-// Matches "in pesos?" and "how many radians". A capitalized name is a place or a month, and some other words do
-// not name a unit.
+// Matches "in pesos?" and "how many radians". Capitalized words are ignored, because they may be places or
+// months, as are some other words that are not units.
 fn demands_unknown(question: &str) -> bool {
     let words: Vec<&str> = question.split_whitespace().take(MAX_WORDS).collect();
     let is_listed = |at: usize| {
@@ -253,8 +255,8 @@ fn is_punctuation(c: char) -> bool {
     matches!(c, '?' | '.' | ',' | '!' | ';' | ':' | '(' | ')' | '"')
 }
 
-// Returns the unit that the words begin with, and the number of words it consists of. A single letter is a unit
-// only at the end of a name ("weight_g", "temperature_c") or if it is requested.
+// Returns the unit at the beginning of the words, and the number of words it consists of. A single letter is
+// a unit only at the end of a name ("weight_g", "temperature_c") or if it is requested.
 fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     let first = words[0].as_str();
     if let [above, per, below, ..] = words
@@ -285,7 +287,7 @@ fn unit_at(words: &[String], takes_letter: bool) -> (Option<ValueUnit>, usize) {
     (unit, 1)
 }
 
-// Splits a name into lowercase words at underscores and capitals.
+// Splits a name into lowercase words at underscores and capital letters.
 fn split_name(name: &str) -> Vec<String> {
     let mut spaced = String::new();
     let mut previous_char = ' ';
@@ -299,7 +301,8 @@ fn split_name(name: &str) -> Vec<String> {
     split_text(&spaced)
 }
 
-/// Splits a text into lowercase words. An opening parenthesis becomes the word "in": "distance (km)".
+/// Splits a text into lowercase words. An opening parenthesis is read as the word "in", so that "distance
+/// (km)" requests kilometers.
 pub fn split_text(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_alphanumeric() || "%‰/°²³^$€£¥₹".contains(c);
     text.replace('(', " in ")

@@ -14,15 +14,15 @@ use crate::domain::statistics::random::Random;
 pub enum VoteDecision {
     /// One choice has the most votes.
     Votes,
-    /// A tie, broken by the members' scores in the user's experiments.
+    /// A tie that the members' scores in the user's experiments broke.
     Experiments,
-    /// A tie, broken by the user's blind votes on the members.
+    /// A tie that the user's blind votes on the members broke.
     BlindVotes,
-    /// A tie, broken by the catalog's strength ranking of the members.
+    /// A tie that the catalog's strength ranking of the members broke.
     Catalog,
-    /// A tie, broken by the synthesizer after reading the answers.
+    /// A tie that the synthesizer broke after reading the answers.
     Synthesizer,
-    /// A tie that nothing else broke: drawn at random with the plan's seed.
+    /// A tie that nothing else broke, so that the winner was drawn at random with the plan's seed.
     Draw,
 }
 
@@ -49,7 +49,7 @@ pub struct VoteOutcome {
     pub winner: usize,
     /// How the vote was decided.
     pub decision: VoteDecision,
-    /// The member whose answer is the result: the best of the winner's voters.
+    /// The member whose answer is the result: the best of those who voted for the winner.
     pub author: usize,
 }
 
@@ -58,13 +58,13 @@ pub struct VoteOutcome {
 pub struct Ballots<'a> {
     /// The question that was voted on; it decides how answers are compared.
     pub question: &'a str,
-    /// Answers by member.
+    /// Answers, each with the index of its member.
     pub answers: &'a [(usize, &'a str)],
-    /// The members' records.
+    /// The members' catalog ranks and past scores, which may break a tie.
     pub standings: &'a [MemberStanding],
     /// Seed for a random draw.
     pub seed: u64,
-    /// The synthesizer's answer to the tie, if it was called.
+    /// The synthesizer's answer to the tie; `None` if it was not called.
     pub tie_break_answer: Option<&'a str>,
 }
 
@@ -144,7 +144,7 @@ impl VoteOutcome {
             format!("{} ({model})", letter(member))
         };
         let best = name(self.author);
-        // The best of the winner's voters first, then the best voter of each other choice.
+        // The best of the winner's voters comes first, followed by the best voter of each other choice.
         let record = |of: fn(&MemberStanding) -> standing::StandingRecord| {
             let others = self.count.choices[..self.count.leader_count()].iter();
             let others = others.filter(|choice| !choice.voters.contains(&self.author));
@@ -190,7 +190,7 @@ impl VoteOutcome {
     }
 }
 
-/// Whether these votes are tied until the synthesizer has read the answers.
+/// Whether these votes are tied in a way that only the synthesizer can resolve.
 pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
     decide_vote(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
 }
@@ -256,7 +256,7 @@ mod tests {
             );
             assert_eq!(vote_outcome.author, winner);
         }
-        // An answer other than the tied ones does not count.
+        // The synthesizer's answer counts only if it is one of the tied choices.
         let equal = [ranked_standing(1, 0.0), ranked_standing(1, 0.0)];
         let drawn_outcome = outcome(&equal, Some("Answer: 7"));
         assert_eq!(drawn_outcome.decision, VoteDecision::Draw);

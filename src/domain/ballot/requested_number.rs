@@ -1,11 +1,12 @@
-//! Converts a number to the unit and scale of the requested field. The field's name and description, or else the
-//! question, may specify a unit, a currency, cents, a scale (millions), or percent. A number that cannot be converted
-//! exactly is not returned.
+//! Converts a number to the unit and scale of the requested field. The field's name and description or,
+//! failing those, the question may specify a unit, a currency, cents, a scale (millions), or percent. A
+//! number that cannot be converted exactly is not returned.
 //!
-//! - A number without a unit is returned unchanged: in a percent field, it is a percentage already.
-//! - For a number with a unit, the field must specify that unit or one it can be converted to, or else the
-//!   question must ask for it.
-//! - Money is returned in units of its currency if no unit is specified, or in cents if cents are.
+//! - A number without a unit is returned unchanged; in a percent field, for example, it is assumed to be a
+//!   percentage.
+//! - For a number with a unit, the field must specify that unit or one that it can be converted to, or else
+//!   the question must ask for it.
+//! - Money is returned in units of its currency if no unit is specified, and in cents if cents are specified.
 
 use serde_json::Value;
 
@@ -20,8 +21,8 @@ pub struct RequestedNumber {
 }
 
 impl RequestedNumber {
-    /// Reads the requested unit from a property's name ("distanceKm", "price_cents"), then its title and description,
-    /// then the question; each supplies only details still missing.
+    /// Determines the requested unit from a property's name ("distanceKm", "price_cents"), its title and
+    /// description, and the question, in this order. Each source supplies only the details that are still missing.
     pub fn new(name: &str, schema: &Value, question: &str) -> Self {
         let texts = ["title", "description"].map(|part| schema[part].as_str().unwrap_or_default());
         let described = NumberWords::from_description(&split_text(&texts.join(" ")));
@@ -31,8 +32,8 @@ impl RequestedNumber {
         }
     }
 
-    /// Converts the winning number to the requested unit and scale. Returns `None` if that is ambiguous or impossible.
-    /// `values` are the values stated by the winner's voters.
+    /// Converts the winning number to the requested unit and scale. Returns `None` if that is ambiguous or
+    /// impossible. `values` are the values that the winner's voters stated.
     pub fn number_for(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
         let AnswerValue::Number(number) = value else {
             return None;
@@ -44,14 +45,14 @@ impl RequestedNumber {
         }
         let converted = self.to_requested_unit(number)?;
         match scale {
-            // "$5" in a field of millions: five million, or five millionths of a million?
+            // In a field of millions, "$5" is ambiguous: it may mean five million or five millionths of a million.
             Some(scale) if !quantity.is_scaled && is_below(quantity.amount, scale) => None,
             Some(scale) => converted.checked_div(scale),
             None => Some(converted),
         }
     }
 
-    /// Whether the question asks for a decimal instead of a percentage.
+    /// Whether the question asks for a decimal rather than a percentage.
     pub const fn requests_decimal(&self) -> bool {
         self.question.is_decimal
     }
@@ -82,14 +83,14 @@ impl RequestedNumber {
         }
         match scale {
             Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
-            // "5,000,000" in a field of millions: five of them, or five million millions?
+            // In a field of millions, "5,000,000" is ambiguous: it may mean five million or five million millions.
             Some(scale) if !is_below(quantity.amount, scale) => None,
             _ => Some(quantity.amount),
         }
     }
 
-    // Returns the number of parts that make up 1: 100 for percent. The question decides only if the field does not
-    // specify it.
+    // Returns the number of parts that make up a whole, such as 100 for percent. The question decides only if
+    // the field does not specify it.
     fn requested_parts(&self) -> Option<Ratio> {
         let is_open = !self.field.is_share && !self.field.is_decimal && !self.question.is_decimal;
         let requested_parts = self.question.parts.filter(|_| is_open);
@@ -102,11 +103,12 @@ impl RequestedNumber {
         }
         let requests_percent = self.question.parts.is_some();
         match percent {
-            // One voter says 0.5, another 50%, and the question asks for percent: the two may differ.
+            // If one voter states 0.5 and another 50%, and the question asks for percent, the two may not
+            // mean the same.
             Some(percent) if requests_percent && percent == quantity.amount => None,
             Some(percent) => percent.checked_mul(parts),
             None if requests_percent || !self.question.is_share => Some(quantity.amount),
-            // "What share?" 0.5: one half, or half a percent?
+            // If the question is "What share?", 0.5 is ambiguous: it may mean one half or half a percent.
             None => {
                 Some(quantity.amount).filter(|_| !is_below(quantity.amount, Ratio::from_integer(1)))
             }
@@ -176,13 +178,13 @@ impl RequestedNumber {
         let is_common = [field, question]
             .iter()
             .any(|stated| stated.kinds.contains(&quantity.unit));
-        // Named in several words: "blue apples".
+        // The question names the unit in several words, such as "blue apples".
         let is_named = number.is_unit_asked && !quantity.unit.is_listed();
         let is_common = is_common && !question.demands_unknown;
         quantity.written_amount.filter(|_| is_common || is_named)
     }
 
-    // Returns the currency of "$5 per kg" if the price per kilogram is requested.
+    // Returns the currency of an amount such as "$5 per kg" if the price per kilogram is requested.
     fn price_base_unit(&self, quantity: &Quantity) -> Option<ValueUnit> {
         let (above, _) = quantity.unit.base_symbol.split_once('/')?;
         let currency = ValueUnit::currency(above)?;
@@ -211,7 +213,7 @@ impl RequestedNumber {
             .filter(|_| currencies.contains(&base) && !is_other)
     }
 
-    // Converts "50 cents" if dollars are requested.
+    // Converts an amount such as "50 cents" to dollars if dollars are requested.
     fn to_whole_units(&self, quantity: &Quantity) -> Option<Ratio> {
         let all = self.field.units.iter().chain(&self.question.units);
         let mut money = all.filter(|unit| unit.is_money);

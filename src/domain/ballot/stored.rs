@@ -10,18 +10,18 @@ use crate::domain::prompt;
 /// The result of a vote, recounted from stored answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredVote {
-    /// The result.
+    /// The winner and the votes that were cast.
     pub outcome: VoteOutcome,
     /// Members that were not called because they could not change the result.
     pub skipped_members: Vec<usize>,
-    /// Estimated cost of the skipped calls; `None` if a price is unknown.
+    /// Estimated cost of the skipped calls; `None` if the price of one of them is unknown.
     pub saved_cost: Option<MicroDollars>,
-    /// Why the synthesizer's answer did not break a tie.
+    /// Why the synthesizer's answer did not break a tie; `None` if there was none, or if the answer broke it.
     pub unbroken_reason: Option<&'static str>,
 }
 
 impl StoredVote {
-    /// Recounts the votes of a run. `None` for other arrangements, and while no vote can be read.
+    /// Recounts the votes of a run. `None` if the run is not a vote, or if no vote can be read yet.
     pub fn recount(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         let first = plan.first_answer_stage();
         let votes: Vec<(usize, &str)> = answers
@@ -54,7 +54,7 @@ impl StoredVote {
         })
     }
 
-    /// Returns the vote's entries for the result's notes.
+    /// Returns the sentences about the vote for the result's notes.
     pub fn notes(&self, plan: &Plan) -> Vec<String> {
         let models: Vec<String> = plan.members.iter().map(Member::name).collect();
         let outcome = &self.outcome;

@@ -3,7 +3,7 @@
 use crate::domain::chat::Task;
 use crate::domain::plan::{Stage, StageRole};
 
-/// Name of the stage.
+/// Name of the tie-breaking stage.
 pub const TIE_STAGE: &str = "tie";
 
 const TIE_PROMPT: &str = "\

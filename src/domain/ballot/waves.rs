@@ -1,4 +1,5 @@
-//! Calls a vote's members in two waves: a majority first, the rest only if they can change the result.
+//! Calls a vote's members in two waves: first a majority, and then the rest, but only if they can still
+//! change the result.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +7,8 @@ use super::count::BallotCount;
 use crate::domain::answer_value::AnswerValue;
 use crate::domain::money::Price;
 
-/// Returns the members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a
-/// known price counts as expensive. Equal prices keep the order of the panel.
+/// Returns the members in call order, cheapest first, so that the calls that may be skipped are the expensive
+/// ones. A member without a known price counts as expensive. Equal prices keep the order of the panel.
 pub fn call_order(prices: &[Option<Price>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..prices.len()).collect();
     let price =
@@ -16,9 +17,9 @@ pub fn call_order(prices: &[Option<Price>]) -> Vec<usize> {
     order
 }
 
-/// Whether members that have not voted yet cannot change the winner. The leading choice must have a single
-/// spelling, and more votes than all others together could reach: later answers can split a choice with several
-/// spellings ("5" from "$5") but not one with a single spelling.
+/// Whether members that have not voted yet cannot change the winner. The leading choice must have more votes
+/// than any other could still reach, and a single spelling, because later answers can split a choice with
+/// several spellings ("5" from "$5").
 pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
     let Some(count) = count else {
         return missing == 0;
@@ -62,7 +63,7 @@ mod tests {
             (vec!["5", "6"], 1, false),
             (vec!["5", "5", "6"], 1, false),
             (vec!["5", "5", "5", "6"], 1, true),
-            // A later "5 €" would split this choice.
+            // A later "5 €" would split this choice into two.
             (vec!["$5", "5"], 1, false),
             (vec!["5", "5.0"], 1, true),
         ] {

@@ -1,4 +1,4 @@
-//! Validation of model sheets. Collects every error as text; changes nothing.
+//! Validates model sheets. Collects every error as text, and changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub(super) fn parse_row(
     errors: &mut Vec<String>,
 ) -> Option<CatalogRow> {
     if !value.is_object() {
-        // Serde would accept a list as an object with its fields in order.
+        // Checked first, because Serde would accept a list as an object with its fields in order.
         errors.push(format!("{location}: it must be an object"));
         return None;
     }

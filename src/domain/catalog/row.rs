@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::domain::model::{Model, Structured, Thinking};
 use crate::domain::money::Price;
 
-/// A partial model description. For the fields, see `Model`.
+/// A partial description of a model, with the fields of `Model`.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CatalogRow {
@@ -33,7 +33,7 @@ pub struct CatalogRow {
 pub struct ListedFacts {
     /// Context window in tokens, input and output together.
     pub context_window: Option<u64>,
-    /// Price and the date on which it was retrieved.
+    /// The model's price, and the date on which it was retrieved.
     pub price: Option<(Price, String)>,
     /// Whether the model accepts images.
     pub vision: Option<bool>,
@@ -42,10 +42,10 @@ pub struct ListedFacts {
 }
 
 impl CatalogRow {
-    /// Fills missing fields from `base`.
+    /// Fills missing facts from `base`.
     pub(super) fn overlay(self, base: &CatalogRow) -> CatalogRow {
         let (price, price_of) = match self.price {
-            // A price without a date has none: the base's date belongs to another price.
+            // A price without a date stays without one, because the date in `base` belongs to another price.
             Some(_) => (self.price, self.price_of),
             None => (base.price, self.price_of.or_else(|| base.price_of.clone())),
         };
@@ -98,7 +98,7 @@ impl CatalogRow {
 }
 
 impl ListedFacts {
-    /// Splits the row into facts that change over time and the rest.
+    /// Splits the row into the facts that change over time and all others.
     pub(super) fn into_rows(self) -> (CatalogRow, CatalogRow) {
         let (price, price_of) = self.price.unzip();
         let fresh = CatalogRow {

@@ -1,4 +1,4 @@
-//! Catalog lookups and sheet validation.
+//! Tests of catalog lookups and of the validation of sheets.
 
 use super::*;
 use crate::domain::model::{Structured, Thinking};
@@ -13,7 +13,7 @@ fn described_model(catalog: &Catalog, id: &str) -> Model {
     catalog.describe(provider, name, ListedFacts::default())
 }
 
-/// Model names used by the predecessor and in common use, with the models they may refer to.
+/// Model names that the predecessor used or that are in common use, with the models they may refer to.
 const LEGACY_MODEL_NAMES: &[(&str, &[&str])] = &[
     (
         "openai",
@@ -83,14 +83,14 @@ fn the_built_in_sheet_is_valid() {
         assert_eq!(row.name.as_ref(), Some(&model.name));
         assert!(model.strength > 1 && !model.family.is_empty(), "{}", row.id);
         assert!(!model.parameters.is_empty(), "{}", row.id);
-        // A model with effort levels must specify how they are sent.
+        // A model with effort levels must specify how they are sent to its provider.
         let accepts_effort = model
             .parameters
             .iter()
             .any(|name| name == "reasoning_effort");
         let is_specified = !matches!(model.thinking, Thinking::Fixed | Thinking::Unknown);
         assert_eq!(accepts_effort, is_specified, "{}", row.id);
-        // On a hosted provider, an old name maps to one model; on a local server, to any that is installed.
+        // On a hosted provider, an old name maps to exactly one model; on a local server, to any that is installed.
         if !sheet.servers.contains_key(provider) {
             for alias in &model.aliases {
                 assert!(
@@ -150,7 +150,7 @@ fn admin_rows_replace_and_add() {
             ]}"#,
     );
     let model = described_model(&catalog, "openai/gpt-5");
-    // The price comes from the provider, which gives no date for it; everything else stays.
+    // The price comes from the provider, which gives no date for it. Everything else stays the same.
     assert_eq!(model.price.unwrap().input, 1.0);
     assert_eq!(
         (
@@ -343,16 +343,16 @@ fn a_local_model_is_found_without_its_tag() {
     );
     let model = described_model(&catalog, "ollama/gemma3:4b");
     assert_eq!((model.strength, model.vision), (7, Some(true)));
-    // For a local server, the server's class supplies the parameters of all of its models.
+    // The class of a local server supplies the parameters of all of its models.
     let model = described_model(&catalog, "ollama/somebody/else:1b");
     assert_eq!(
         (model.structured, model.thinking, model.vision),
         (Structured::Native, Thinking::Unknown, None)
     );
     assert_eq!(model.tags, ["offline"]);
-    // The server's models are installed by the operator and unknown until the server is queried.
+    // The operator installs the models of a local server, so they are unknown until the server is queried.
     assert_eq!(catalog.names_of("ollama").count(), 0);
-    // For a hosted provider, the tag is part of the name: a free variant has a different price.
+    // On a hosted provider, the tag is part of the name: a free variant has a different price.
     let model = described_model(&catalog, "openrouter/z-ai/glm-5.3:free");
     assert_eq!(model.price, None);
 }

@@ -1,5 +1,5 @@
-//! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code. Works
-//! line by line; knows no size limits other than the passage length.
+//! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code.
+//! Works line by line. The only size limit it respects is the passage length.
 
 use super::{MAX_HEADING_CHARS, MAX_LENGTH};
 
@@ -14,7 +14,7 @@ pub(super) struct Heading {
 pub(super) struct LayoutBlock {
     pub start: usize,
     pub end: usize,
-    /// Whether the first line is the header row of the others.
+    /// Whether the block is a table, whose first line is the header row of the others.
     is_table: bool,
 }
 
@@ -25,7 +25,7 @@ impl LayoutBlock {
     }
 }
 
-/// Structure of a page.
+/// The structure of a page.
 #[derive(Default)]
 pub(super) struct Layout {
     pub headings: Vec<Heading>,
@@ -69,7 +69,7 @@ impl Layout {
             }
             at += line.len();
         }
-        // An unclosed fence does not count as a fence.
+        // An unclosed fence does not count as a code block.
         if let Some((start, kind)) = open_block.filter(|&(_, kind)| kind != BlockKind::CodeFence) {
             layout.close_block(start, text.len(), kind);
         }
@@ -84,7 +84,7 @@ impl Layout {
         });
     }
 
-    /// Returns the header row of the table that contains `at`, unless `at` is its start.
+    /// Returns the header row of the table that contains `at`, unless the table starts there.
     pub fn columns_at<'a>(&self, text: &'a str, at: usize) -> Option<&'a str> {
         let block_index = self.blocks.partition_point(|block| block.end <= at);
         let block = self.blocks.get(block_index)?;
@@ -97,9 +97,9 @@ impl Layout {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BlockKind {
     CodeFence,
-    /// A row such as `| a | b |`; the first row is the header.
+    /// A row such as `| a | b |`. The first such row is the header.
     PipedRow,
-    /// A row such as `Name: a | Age: 3`, which names its columns.
+    /// A row such as `Name: a | Age: 3`, which names the columns itself.
     NamedRow,
 }
 

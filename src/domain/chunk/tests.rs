@@ -1,4 +1,4 @@
-//! Tests of passage boundaries, and that no text is lost.
+//! Tests of passage boundaries, and of the rule that no text is lost.
 
 use super::*;
 use proptest::prelude::*;
@@ -148,7 +148,7 @@ fn code_stays_together_while_it_fits() {
         passages[1].starts_with("```rust") && passages[1].contains("```\n"),
         "{passages:?}"
     );
-    // An unclosed fence keeps nothing together, and headings below it count as headings.
+    // An unclosed fence does not keep the text below it together, and headings below it count as headings.
     let passages = split_into_passages(&[page(&format!(
         "{}\n```\n{prose}\n\n{prose}",
         "a ".repeat(200)

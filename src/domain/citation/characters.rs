@@ -21,8 +21,8 @@ pub(super) fn from_subscript(c: char) -> Option<char> {
         .flatten()
 }
 
-/// Returns the words of a character that represents several: ½ is 1, /, 2, and never part of 31/2; ① is 1; ㎡ is
-/// m^2.
+/// Returns the words of a character that stands for several: ½ is 1, /, 2, which never merge with a number
+/// before them (3½ is not 31/2); ① is 1; ㎡ is m^2.
 pub(super) fn split_compound(c: char) -> Option<Vec<String>> {
     let single_word = |text: &str| Some(vec![text.to_owned()]);
     match c {

@@ -15,17 +15,17 @@ use super::{Citation, CitationState, Citations, CitedPage, CitingText, MAX_ITEMS
 
 /// Maximum number of pages searched per mark.
 const MAX_PAGES: u32 = 12;
-/// Maximum length in characters of a stored quotation, and of the text omitted at one ellipsis.
+/// Maximum length in characters of a stored quotation, and of the stored text that one ellipsis omits.
 const MAX_STORED_CHARS: usize = 300;
 /// Maximum number of ellipses whose omitted words are stored.
 const MAX_STORED_OMISSIONS: usize = 8;
 
 pub(super) struct CitationChecker<'a> {
-    /// Documents by position in the request, each with the pages given to any member.
+    /// The documents by position in the request, each with the pages that any member was given.
     given_pages: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
     sources: Vec<&'a SourcePassage>,
     load_page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
-    /// The last page used, as a one-entry cache: consecutive citations often name the same page.
+    /// The page used last, cached because consecutive citations often refer to the same page.
     cached_page: Option<CachedPage>,
 }
 
@@ -68,7 +68,7 @@ impl<'a> CitationChecker<'a> {
         let cites = find_mark_groups(text.text);
         let quotes = quotes::find_quotes(text.text, &cites);
         for (index, cite) in cites.iter().enumerate() {
-            // A number that is part of a quotation belongs to the document, not to the answer.
+            // A bracketed number inside a quotation belongs to the document, so it is not a citation by the answer.
             if quotes.iter().any(|quote| quote.contains(index, cite)) {
                 continue;
             }
@@ -90,7 +90,7 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Resolves passage numbers of older analyses to marks. Ignores marks when no document was given.
+    // Converts passage numbers of older analyses to marks. Returns `None` for every mark if no document was given.
     fn resolve_mark(&self, mark: CitationMark) -> Option<CitationMark> {
         match mark {
             CitationMark::Number(number) => {
@@ -151,7 +151,8 @@ impl<'a> CitationChecker<'a> {
         };
     }
 
-    // Prefers a complete quotation on any of the pages to a shortened one on the first.
+    // Looks for a quotation on the cited pages. A complete quotation on any of them takes precedence over a
+    // shortened one on the first.
     fn check_quote(
         &mut self,
         id: &DocumentId,
@@ -187,7 +188,7 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Searches across the break between a cited page and the page before or after it.
+    // Looks for a quotation that continues across the break between a cited page and the page before or after it.
     fn find_across_pages(
         &mut self,
         id: &DocumentId,
@@ -237,7 +238,8 @@ impl<'a> CitationChecker<'a> {
         None
     }
 
-    // Checks only that a cited page still exists. Whether the page supports the sentence is a semantic question.
+    // Checks only that a cited page still exists. Whether it supports the sentence is a question of meaning,
+    // which is not checked here.
     fn check_without_quote(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
         match meant
             .iter()
@@ -248,14 +250,14 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Searches the other given pages, as far as their passages reach.
+    // Looks for a quotation on the other pages that were given, within the passages taken from them.
     fn find_on_other_pages(&self, quote: &str, item: &mut Citation) -> CitationState {
         for source in &self.sources {
             let Some(id) = &source.document_id else {
                 continue;
             };
             if let Some(quote_match) = locate(quote, &ComparableText::from_text(&source.text)) {
-                // If a heading precedes the passage, the offset within the page is unknown.
+                // If the passage was given with a heading, the offset of its text is unknown.
                 let is_offset_known =
                     source.end as usize >= source.start as usize + source.text.len();
                 set_location(
@@ -292,7 +294,7 @@ impl<'a> CitationChecker<'a> {
     }
 }
 
-// In recognized text, single letters may be wrong and accents missing.
+// Prepares the text of a page. In recognized text, single letters may be wrong and accents may be missing.
 fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
     match is_recognized {
         true => ComparableText::from_ocr_text(text),

@@ -1,13 +1,14 @@
-//! Negations in scripts without spaces. There a quotation may begin or end anywhere in a clause, even right next
-//! to the word that negates it. A part of a clause that omits the clause's negation is not a quotation of it.
+//! Negations in scripts without spaces. In such scripts, a quotation may begin or end anywhere in a clause,
+//! even right next to the word that negates it. A quotation that leaves out the negation of its clause must
+//! not count as correct.
 
 use super::plain_word::PlainWord;
 
-/// Number of characters searched before and after a quotation.
+/// Number of characters that are searched before and after a quotation.
 const MAX_CHARS_BEFORE: usize = 40;
 const MAX_CHARS_AFTER: usize = 24;
-/// Number of characters searched before a quotation in Chinese or Burmese: their negations are single characters that
-/// also occur in many other words.
+/// Number of characters that are searched before a quotation in Chinese or Burmese. Few, because the
+/// negations of these languages are single characters that also occur in many other words.
 const MAX_CHARS_NEAR: usize = 3;
 
 /// Negations in Thai, Lao, and Khmer, which precede the negated words.

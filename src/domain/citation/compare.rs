@@ -1,10 +1,11 @@
 //! Locates a quotation in a text, either verbatim or shortened with an ellipsis.
 //!
 //! Tolerated differences: case, spaces, line breaks and the hyphens at them, punctuation, quotation marks,
-//! compatibility forms (NFKC), digit group separators, accents if one side has none at all, a word split into two
-//! halves of three letters or more, footnote numbers and list numbers, and the quoting author's own additions:
-//! `[T]he`, `[sic]`. Symbols next to numbers, exponents, and the case of units are significant. In text recognized
-//! from an image, one letter in eight words may be one that OCR confuses with another.
+//! compatibility forms (NFKC), digit group separators, accents if one side has none at all, a word split into
+//! two halves of three letters or more, footnote numbers and list numbers, and additions by the person
+//! quoting, such as `[T]he` and `[sic]`. Symbols next to numbers, exponents, and the case of units are
+//! significant. In text recognized from an image, one letter per eight words may be replaced by one that OCR
+//! confuses with it.
 
 use std::ops::Range;
 
@@ -15,13 +16,13 @@ use super::words::{ComparableText, negates_before, words};
 
 /// Maximum number of words that an ellipsis may skip.
 const MAX_GAP: usize = 60;
-/// Number of words per permitted letter error, in recognized text.
+/// Number of words of recognized text for each letter error that is permitted.
 const WORDS_PER_ERROR: usize = 8;
-/// Minimum length of a word that may contain a letter error, in letters; shorter words must match exactly.
+/// Minimum length of a word that may contain a letter error, in letters. Shorter words must match exactly.
 const MIN_MISREAD_LETTERS: usize = 5;
 /// Maximum quotation length in words; longer quotations are not matched.
 const MAX_WORDS: usize = 400;
-/// Minimum number of unaccented words from which we conclude that the writer omits accents.
+/// Minimum number of words that must lack their accents before the writer is assumed to leave accents out.
 const MIN_UNACCENTED: usize = 2;
 
 /// Location of a quotation in a text.
@@ -31,15 +32,16 @@ pub struct QuoteMatch {
     pub start: usize,
     /// End of the quoted words in the text, in bytes.
     pub end: usize,
-    /// Byte ranges that the quotation omits at its ellipses; empty if it is complete.
+    /// Byte ranges of the text that the quotation omits at its ellipses; empty if the quotation is complete.
     pub omitted: Vec<Range<usize>>,
 }
 
 /// Finds a quotation verbatim in a text and returns its byte range.
 ///
-/// `None` if a word, number, or symbol differs, or if the quotation is shortened with an ellipsis, since the omitted
-/// words may reverse its meaning. Accepts texts of any language and length; a quotation of more than 400 words is
-/// not found. For several quotations from one text, prepare the text once and use [`locate`].
+/// Returns `None` if a word, number, or symbol differs. Also returns `None` if the quotation is shortened
+/// with an ellipsis, because the omitted words may reverse its meaning. Accepts texts of any language and
+/// length; a quotation of more than 400 words is not found. For several quotations from one text, prepare the
+/// text once and use [`locate`].
 pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
     let quote_match = locate(quote, &ComparableText::from_text(text))?;
     quote_match
@@ -64,14 +66,14 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
         });
     }
     let fragments = split_at_ellipses(quote);
-    // A single word could occur anywhere.
+    // A single word between ellipses could occur anywhere, so it proves nothing.
     if fragments.len() < 2 || fragments.iter().any(|words| words.len() < 2) {
         return None;
     }
     locate_shortened(&fragments, &text.words, tolerance)
 }
 
-// Finds all words in one piece; prefers a match that no negation precedes.
+// Finds all words of a quotation in one piece. Prefers a match that is not preceded by a negation.
 fn find_contiguous(
     quote: &[PlainWord],
     text: &[PlainWord],
@@ -88,8 +90,8 @@ fn find_contiguous(
     negated
 }
 
-// Returns the position of the negation that a quotation beginning at this word leaves out: "no" before "fewer than
-// 3".
+// Returns the position of a negation directly before a quotation that begins at this word, such as the "no"
+// before "fewer than 3".
 fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     let word_before = text.get(start.checked_sub(1)?)?;
     let is_separate_word = text[start].is_after_space;
@@ -98,7 +100,7 @@ fn negation_before(text: &[PlainWord], start: usize) -> Option<Range<usize>> {
     (is_separate_word && is_negation).then_some(word_before.start..word_before.end)
 }
 
-// Returns the words between the ellipses of a quotation.
+// Splits a quotation at its ellipses, and returns the words of each piece.
 fn split_at_ellipses(quote: &str) -> Vec<Vec<PlainWord>> {
     let mut quote = quote.replace('⋯', "…");
     for spelled in [
@@ -144,18 +146,18 @@ fn locate_shortened(
     None
 }
 
-/// Tolerance of a comparison: the differences still allowed, and those accepted so far.
+/// The differences that a comparison may still tolerate, and those it has accepted so far.
 #[derive(Debug, Clone, Copy)]
 struct Tolerance {
     /// Number of letter errors that may still be accepted.
     errors: usize,
-    /// Whether accents may be missing.
+    /// Whether a writer who leaves out all accents is assumed, so that accents may be missing.
     is_unaccented: bool,
     /// Whether the text was recognized from an image.
     is_recognized: bool,
     /// Number of words that matched only without accents.
     accents_folded: usize,
-    /// Number of those words that become a different word without accents.
+    /// Number of those words that are a different word without their accents.
     recognition_errors: usize,
 }
 
@@ -173,7 +175,7 @@ impl Tolerance {
         }
     }
 
-    // Whether the words are equal; counts the tolerated differences.
+    // Whether two words count as equal. Counts the differences that it tolerates.
     fn accepts(&mut self, left: &PlainWord, right: &PlainWord, is_unit: bool) -> bool {
         let is_grouped = left.without_grouping.as_ref() == Some(&right.plain)
             || right.without_grouping.as_ref() == Some(&left.plain);
@@ -215,8 +217,8 @@ fn is_umlaut_spelling(left: &PlainWord, right: &PlainWord) -> bool {
         || left.plain == folding::umlauts_written_out(&right.plain)
 }
 
-// Whether umlauts are written out and no ß is involved: "Gebuehr" is "Gebühr", but "Masse" may be "Maße" or
-// "Masse".
+// Whether one word is the other with umlauts written out, and neither contains an ß: "Gebuehr" is "Gebühr",
+// but "Masse" may be "Maße" or "Masse".
 fn is_unambiguous_umlaut_spelling(left: &PlainWord, right: &PlainWord) -> bool {
     is_umlaut_spelling(left, right) && !left.plain.contains('ß') && !right.plain.contains('ß')
 }
@@ -244,7 +246,7 @@ fn find_first(
     })
 }
 
-// Returns the number of words matched at the start of the text, if it starts with the quoted words.
+// Returns the number of words of the text that match, if the text begins with the quoted words.
 fn match_length(
     quote: &[PlainWord],
     text: &[PlainWord],
@@ -273,7 +275,7 @@ fn match_length(
     Some(text_index)
 }
 
-/// Units that mean something else in another case, such as milliwatts and megawatts, meters and millions.
+/// Units that mean something else in a different case, such as milliwatts and megawatts.
 const CASED_UNITS: &[&str] = &[
     "m", "s", "g", "mw", "mj", "ma", "mv", "ms", "mm", "mg", "mb", "gb", "kb", "tb", "mbit", "pa",
     "mpa", "mhz", "mbps", "kbps", "gbps", "mol", "mt", "mn", "mk", "mf", "mbar", "mev", "mwh",
@@ -283,15 +285,15 @@ const CASED_UNITS: &[&str] = &[
 const CASED_ACRONYMS: &[&str] = &[
     "us", "it", "who", "aids", "aid", "ram", "pin", "eu", "co", "hf", "os", "cs",
 ];
-/// Greek letters that are words; the others are case-sensitive symbols: Ω is not ω.
+/// Greek letters that are words by themselves. All others are symbols in which case matters: Ω is not ω.
 const GREEK_WORDS: &[&str] = &["η", "ο"];
 
-// Whether two words that differ only in case are different words.
+// Whether two words that differ only in case have different meanings.
 fn is_case_sensitive(left: &PlainWord, right: &PlainWord, is_unit: bool) -> bool {
     let plain = left.plain.as_str();
     let is_other = left.case_preserved != right.case_preserved;
     let is_acronym = left.is_acronym != right.is_acronym && left.is_upper() != right.is_upper();
-    // Δt is a symbol, too.
+    // A Greek letter before other letters is a symbol too, as in Δt.
     let is_symbol = plain.starts_with(|c: char| matches!(c, '\u{370}'..='\u{3FF}'))
         && plain.chars().skip(1).all(|c| c.is_ascii())
         && !GREEK_WORDS.contains(&plain);
@@ -301,12 +303,13 @@ fn is_case_sensitive(left: &PlainWord, right: &PlainWord, is_unit: bool) -> bool
         || (is_acronym && CASED_ACRONYMS.contains(&plain))
 }
 
-/// Minimum length of an identifier with capitals inside, in letters; shorter ones may be units.
+/// Minimum length of an identifier with capitals inside, in letters. Anything shorter may be a unit.
 const MIN_CAMEL_CASE_LETTERS: usize = 5;
-/// Minimum number of letters before the first capital of an identifier; brands such as iPhone have one.
+/// Minimum number of lowercase letters before the first capital of an identifier. Brand names such as iPhone
+/// have only one.
 const MIN_LETTERS_BEFORE_CAPITAL: usize = 2;
 
-// Whether the word is a camel-case identifier such as `userName`, which does not equal `username`.
+// Whether the word is a camel-case identifier such as `userName`, which is not the same as `username`.
 fn is_camel(word: &PlainWord) -> bool {
     let is_camel = |cased: &String| {
         let start = cased.chars().take_while(|c| c.is_lowercase());
@@ -325,7 +328,7 @@ const NEGATIONS: &[&str] = &[
     "нет", "без", "dis", "mis", "anti",
 ];
 
-/// Negations and limits that change the meaning of the words after them, if a quotation begins there.
+/// Negations and limits that change the meaning of a quotation that begins right after them.
 const NEGATIONS_BEFORE: &[&str] = &[
     "not",
     "no",
@@ -383,8 +386,8 @@ fn is_negation(word: &PlainWord) -> bool {
     NEGATIONS.contains(&word.plain.as_str())
 }
 
-/// Endings that a stray space may split off. Other halves may be separate words: "the rapist", "leg end", "has
-/// ten".
+/// Endings that a stray space may have split off. With any other ending, both halves may be separate words:
+/// "the rapist", "leg end", "has ten".
 const SPLIT_ENDINGS: &[&str] = &[
     "able", "ible", "ing", "ings", "ment", "ments", "tion", "tions", "sion", "ness", "ance",
     "ence", "ized", "ised", "ung", "ungen", "lich", "liche", "lichen", "keit", "heit", "schaft",
@@ -392,8 +395,8 @@ const SPLIT_ENDINGS: &[&str] = &[
 ];
 
 impl Tolerance {
-    // Whether one word equals two split words. Letters only, because 1 and 5 are not 15. In recognized text, a
-    // misplaced space counts as a letter error.
+    // Whether a word equals two words that a space has split. Only letters may be joined, because 1 and 5 are
+    // not 15. In recognized text, a misplaced space counts as a letter error.
     fn joins_words(&mut self, word: &PlainWord, split: Option<&[PlainWord]>) -> bool {
         let Some([first, second]) = split else {
             return false;
@@ -417,7 +420,7 @@ impl Tolerance {
     }
 }
 
-// Returns the number of words of an abbreviation with periods: two for "am" and "a.m."
+// Returns the number of words of an abbreviation with periods, such as two for the "a.m." that equals "am".
 fn abbreviation_length(word: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
     const ABBREVIATIONS: &[&str] = &["am", "pm", "ie", "eg"];
     let two = letters
@@ -428,7 +431,7 @@ fn abbreviation_length(word: &PlainWord, letters: &[PlainWord]) -> Option<usize>
     (spelled == word.plain && is_adjacent).then_some(2)
 }
 
-// Returns the number of initials that spell an acronym: three for "USA" and "U.S.A."
+// Returns the number of initials that spell an acronym, such as three for the "U.S.A." that equals "USA".
 fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> {
     if let Some(two) = abbreviation_length(acronym, letters) {
         return Some(two);
@@ -441,7 +444,7 @@ fn initials_length(acronym: &PlainWord, letters: &[PlainWord]) -> Option<usize> 
     (are_initials && is_capital && spelled == acronym.plain).then_some(length)
 }
 
-// Whether the words differ in exactly one letter, other than the first, that OCR confuses with another.
+// Whether the words differ in exactly one letter, which is not the first and which OCR confuses with the other.
 fn is_recognition_error(left: &PlainWord, right: &PlainWord) -> bool {
     const CONFUSED_LETTERS: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =

@@ -1,19 +1,19 @@
-//! Reads a number: digits with their group and decimal separators, as one comparable string. Symbols and units
-//! around it are separate words.
+//! Reads a number, that is, digits with their group and decimal separators, as one comparable string. Symbols
+//! and units around it are separate words.
 
 use unicode_normalization::UnicodeNormalization;
 
 /// A number at the start of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct WrittenFigure {
-    /// Number of characters.
+    /// Number of characters that the figure occupies in the text.
     pub length: usize,
-    /// Digits without group separators: `1,500`, `1 500`, and `1'500` are `1500`. A single separator that could be
-    /// a decimal point stays: `1.500`.
+    /// Digits without group separators: `1,500`, `1 500`, and `1'500` are `1500`. A single separator that
+    /// could be a decimal point is kept: `1.500`.
     pub digits: String,
 }
 
-/// The zeros of scripts that have their own digits; the other nine digits follow each zero.
+/// The digit zero in each script that has its own digits. The digits 1 to 9 directly follow it.
 const ZERO_DIGITS: &[u32] = &[
     0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66,
     0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x17E0, 0x1810,
@@ -44,7 +44,7 @@ pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let mut written_number = digits_from(chars, 0);
     let mut length = written_number.len();
     if written_number.is_empty() {
-        // .5 is 0.5
+        // .5 is read as 0.5.
         if !matches!(at(0), Some('.')) || digits_from(chars, 1).is_empty() {
             return None;
         }
@@ -64,7 +64,7 @@ pub(super) fn read_figure(chars: &[(usize, char)]) -> Option<WrittenFigure> {
                 });
                 is_open = false;
             }
-            // Exactly one space: table cells are further apart.
+            // Only a single space separates groups, because table cells are further apart.
             '\'' | '’' | ' ' | '\u{A0}' | '\u{2005}'..='\u{2009}' | '\u{202F}'
                 if is_open && group.len() == 3 => {}
             _ => break,
@@ -83,7 +83,7 @@ fn digits_from(chars: &[(usize, char)], from: usize) -> String {
     rest.iter().map_while(|&(_, c)| to_ascii_digit(c)).collect()
 }
 
-// Removes group separators that cannot mean anything else.
+// Removes separators that can only be group separators.
 fn remove_grouping(written: &str) -> String {
     let parts: Vec<&str> = written.split(['.', ',']).collect();
     let signs: Vec<char> = written.chars().filter(|c| matches!(c, '.' | ',')).collect();
@@ -102,7 +102,7 @@ fn remove_grouping(written: &str) -> String {
     {
         return format!("{}.{}", integer_parts.concat(), parts[parts.len() - 1]);
     }
-    // A comma after four digits or more is a decimal separator.
+    // After four digits or more, a comma can only be a decimal separator.
     match (parts.as_slice(), last) {
         ([integer_parts, decimals], ',') if integer_parts.len() > 3 => {
             format!("{integer_parts}.{decimals}")
@@ -111,7 +111,7 @@ fn remove_grouping(written: &str) -> String {
     }
 }
 
-// Whether the parts are digit groups: three digits in the last, two or three (as in India) in those before it.
+// Whether the parts are digit groups: three digits in the last, and two (as in India) or three in those before it.
 fn are_digit_groups(parts: &[&str]) -> bool {
     let Some((first, rest)) = parts.split_first() else {
         return false;

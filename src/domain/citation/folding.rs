@@ -2,8 +2,8 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Words that become a different word with an accent: "schon" and "schön", "ano" and "año". One of these alone
-/// does not prove that a writer left accents out.
+/// Words that become a different word with an accent: "schon" and "schön", "ano" and "año". A single one of
+/// them without its accent does not prove that a writer leaves accents out.
 const DISTINCT_WHEN_ACCENTED: &[&str] = &[
     // German
     "achten",
@@ -162,8 +162,8 @@ const DISTINCT_WHEN_ACCENTED: &[&str] = &[
     "πως",
 ];
 
-/// Returns the comparable form of a word: compatibility forms composed (NFKC), lowercase, `æ` and `œ` as two
-/// letters.
+/// Returns the comparable form of a word: in lowercase, with compatibility forms composed (NFKC), and with
+/// `æ` and `œ` as two letters.
 pub(super) fn fold_word(raw: &str) -> String {
     if raw.is_ascii() {
         return raw.to_ascii_lowercase();
@@ -181,7 +181,7 @@ pub(super) fn fold_word(raw: &str) -> String {
     out
 }
 
-/// Returns the word without accents, from its plain form; `None` if it has no accent.
+/// Returns the word without accents, given its plain form; `None` if it has no accents.
 pub(super) fn without_accents(plain: &str) -> Option<String> {
     if plain.is_ascii() {
         return None;
@@ -194,7 +194,7 @@ pub(super) fn without_accents(plain: &str) -> Option<String> {
             'ł' => out.push('l'),
             'đ' | 'ð' => out.push('d'),
             'ı' => out.push('i'),
-            // A separate letter, not an accented one.
+            // This is a separate letter rather than an accented one.
             'й' => out.push(c),
             _ => out.extend(std::iter::once(c).nfd().filter(|&c| !is_accent(c))),
         }
@@ -203,7 +203,8 @@ pub(super) fn without_accents(plain: &str) -> Option<String> {
     (out != plain).then_some(out)
 }
 
-/// Returns the word with umlauts written out, as on a keyboard without them: `uebertragung`, `aa` for `å`.
+/// Returns the word with umlauts written out as if there were no keys for them, such as `uebertragung`, and
+/// `aa` for `å`.
 pub(super) fn umlauts_written_out(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 2);
     for c in plain.chars() {
@@ -219,18 +220,19 @@ pub(super) fn umlauts_written_out(plain: &str) -> String {
     out
 }
 
-/// Whether the word without accents is a different word.
+/// Whether removing accents from a word gave a different word.
 pub(super) fn is_distinct_word(unaccented: &str) -> bool {
     DISTINCT_WHEN_ACCENTED.contains(&unaccented)
 }
 
-/// Whether the character is invisible to a reader: zero-width characters, soft hyphens, stretched Arabic.
+/// Whether a reader cannot see the character: a zero-width character, a soft hyphen, or one that only
+/// stretches Arabic text.
 pub(super) fn is_ignored(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{640}' | '\u{FE00}'..='\u{FE0F}')
 }
 
-// Whether this is an accent of Latin, Greek, or Cyrillic, or an optional vowel point of Hebrew or Arabic. Other
-// scripts write vowels as marks: these count as letters.
+// Whether this is an accent of Latin, Greek, or Cyrillic, or an optional vowel point of Hebrew or Arabic.
+// Other scripts write vowels as combining marks, which count as letters.
 fn is_accent(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36F}' | '\u{591}'..='\u{5BD}' | '\u{5BF}' | '\u{5C1}'..='\u{5C2}'
         | '\u{5C4}'..='\u{5C5}' | '\u{64B}'..='\u{652}' | '\u{670}')

@@ -15,7 +15,7 @@ pub enum CitationMark {
         /// Last page (inclusive).
         to: u32,
     },
-    /// A document without a page.
+    /// A document without any page.
     Document(u32),
     /// A passage by its number, the form used before marks existed.
     Number(u32),
@@ -32,7 +32,7 @@ pub struct MarkGroup {
     pub marks: Vec<CitationMark>,
 }
 
-/// Maximum length of a bracket's content in bytes; longer brackets contain remarks, not marks.
+/// Maximum length of a bracket's content in bytes. Longer brackets contain remarks rather than marks.
 const MAX_BRACKET_BYTES: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
@@ -51,14 +51,14 @@ pub fn find_mark_groups(text: &str) -> Vec<MarkGroup> {
             continue;
         };
         let end = inside + length + close.len_utf8();
-        // A link's text is not a mark.
+        // The text of a link is not a mark.
         let is_link = text[end..].starts_with('(') && open == '[';
         let marks = if is_link {
             Vec::new()
         } else {
             parse_marks(&text[inside..inside + length], open == '[')
         };
-        // "(D3)" is as likely to be a vitamin as a citation.
+        // "(D3)" is as likely to be a vitamin as a citation, so it does not count.
         let is_bare = open != '['
             && marks
                 .iter()
@@ -77,8 +77,8 @@ fn next_opening_bracket(text: &str, at: usize) -> Option<(usize, char)> {
     Some((start, text[start..].chars().next()?))
 }
 
-/// Parses the content of a bracket: `D1:p4-6, D2:p1`, `D1, p. 4`, `3, 5`. Returns nothing if any part is not
-/// a mark.
+/// Parses the content of a bracket, such as `D1:p4-6, D2:p1`, `D1, p. 4`, or `3, 5`. `numbers` permits
+/// passage numbers. Returns no marks if any part is not a mark.
 pub fn parse_marks(inner: &str, numbers: bool) -> Vec<CitationMark> {
     let mut marks: Vec<CitationMark> = Vec::new();
     for part in inner.split([',', ';', '，', '；', '、']) {
@@ -131,7 +131,7 @@ fn parse_mark(part: &str, before: Option<CitationMark>, numbers: bool) -> Option
     }
 }
 
-// Parses a page reference: `p4`, `pp4-6`, `page4`, `seite4`, `4`.
+// Parses a page reference such as `p4`, `pp4-6`, `page4`, `seite4`, or `4`.
 fn parse_pages(document: u32, text: &str) -> Option<CitationMark> {
     let names = ["pages", "page", "pp", "pg", "p", "seiten", "seite", "s"];
     let page_text = names
@@ -148,7 +148,7 @@ fn parse_pages(document: u32, text: &str) -> Option<CitationMark> {
 }
 
 impl CitationMark {
-    /// Formats the mark without brackets.
+    /// Formats the mark without its brackets.
     pub fn to_text(self) -> String {
         match self {
             Self::Pages { document, from, to } if from == to => format!("D{document}:p{from}"),
@@ -194,7 +194,7 @@ pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
     })
 }
 
-/// Replaces known marks with passage numbers: `[D1:p4]` becomes `[3, 4]` when two passages are from that page.
+/// Replaces marks with passage numbers where possible: `[D1:p4]` becomes `[3, 4]` if two passages are from that page.
 pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
     replace_marks(text, |mark| match mark {
         CitationMark::Number(_) => Vec::new(),
@@ -205,7 +205,7 @@ pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
     })
 }
 
-// Leaves brackets without a known mark unchanged.
+// Replaces the marks in brackets with their names. Leaves brackets without a known mark unchanged.
 fn replace_marks(text: &str, name: impl Fn(CitationMark) -> Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut copied_end = 0;

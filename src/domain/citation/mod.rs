@@ -36,18 +36,18 @@ const MAX_ITEMS: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CitationState {
-    /// The quoted words occur on the cited page, complete.
+    /// The quoted words occur on the cited page exactly and without omissions.
     Verified,
-    /// The quoted words occur on the cited page with other words between them, which the quotation replaces with
-    /// an ellipsis, or right after a negation or limit that it leaves out.
+    /// The quoted words occur on the cited page, but the quotation omits words: either at an ellipsis, or a
+    /// negation or limit right before it.
     Shortened,
     /// The quoted words occur on another page that was given.
     Elsewhere,
     /// The quoted words occur on no page that was given.
     NotFound,
-    /// Nothing is quoted; the page contains the sentence's words. Only in results of older versions.
+    /// Nothing is quoted, and the page contains the words of the sentence. Occurs only in results of older versions.
     Supported,
-    /// Nothing is quoted; the page was given.
+    /// Nothing is quoted, but the page was given.
     Cited,
     /// The cited page was not given.
     Unknown,
@@ -58,19 +58,19 @@ pub enum CitationState {
 /// One checked citation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citation {
-    /// Stage index.
+    /// Index of the stage in which the text was written.
     pub stage: usize,
-    /// Member index; `None` for the synthesis.
+    /// Index of the member who wrote the text; `None` for the synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<usize>,
-    /// The mark in canonical form: `D1:p4`.
+    /// The mark in canonical form, such as `D1:p4`.
     pub mark: String,
     /// Result of the check.
     pub state: CitationState,
-    /// Quoted words, at most 300 characters.
+    /// The quoted words, cut to 300 characters; empty if nothing is quoted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// Cited document.
+    /// The cited document; `None` if it was not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
     /// Page number of the match, or the first cited page.
@@ -79,13 +79,13 @@ pub struct Citation {
     /// Start of the quoted words in the page's text, in bytes.
     #[serde(default)]
     pub start: u32,
-    /// End of the quoted words in the page's text, in bytes; 0 when nothing was found.
+    /// End of the quoted words in the page's text, in bytes; 0 if nothing was found.
     #[serde(default)]
     pub end: u32,
-    /// The continuation of the quoted words on the next page.
+    /// Where the quoted words continue on the next page; `None` if they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continued: Option<PageSpan>,
-    /// Page words omitted by the quotation, one entry per ellipsis: at most 8 entries of 300 characters.
+    /// Words of the page that the quotation omits, one entry per ellipsis: at most 8 entries of 300 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
@@ -95,36 +95,36 @@ pub struct Citation {
 pub struct PageSpan {
     /// Page number, from 1.
     pub page: u32,
-    /// Start in the page's text, in bytes.
+    /// Start of the part in the page's text, in bytes.
     pub start: u32,
-    /// End, in bytes.
+    /// End of the part, in bytes.
     pub end: u32,
 }
 
-/// Checked citations of one analysis.
+/// The checked citations of one analysis.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citations {
-    /// Number of citations by state.
+    /// Number of citations in each state, including those that are not in `items`.
     pub counts: BTreeMap<CitationState, u32>,
     /// The first citations, at most `MAX_ITEMS`.
     pub items: Vec<Citation>,
 }
 
-/// A text to check.
+/// A text whose citations are checked.
 #[derive(Debug, Clone, Copy)]
 pub struct CitingText<'a> {
-    /// Stage index.
+    /// Index of the stage in which the text was written.
     pub stage: usize,
-    /// Member index; `None` for the synthesis.
+    /// Index of the member who wrote the text; `None` for the synthesis.
     pub member: Option<usize>,
     /// The text, with its citation marks.
     pub text: &'a str,
 }
 
-/// A cited page.
+/// The contents of a cited page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CitedPage {
-    /// The page's text.
+    /// The text that citations of the page are compared with.
     pub text: String,
     /// Whether the text was recognized from a scanned image.
     pub is_recognized: bool,
@@ -144,7 +144,7 @@ pub fn check_citations<'a>(
     citations
 }
 
-/// Strikes out (in Markdown) citation marks for pages that were not given.
+/// Strikes out, in Markdown, the citation marks of pages that were not given.
 pub fn strike_out_unknown_marks(text: &str, citations: &Citations) -> String {
     let unknown: BTreeSet<&str> = citations
         .items

@@ -1,13 +1,13 @@
 //! Punctuation that is an operator where it touches a number or a name, and therefore counts as a word: `6'`,
-//! `3!`, `C#`, `|-3|`, `!ready`, `~p`, `~~struck out~~`. Pictographs count too. Elsewhere, the same characters are
-//! noise.
+//! `3!`, `C#`, `|-3|`, `!ready`, `~p`, `~~struck out~~`. Pictographs count as well. Elsewhere, the same
+//! characters are only punctuation.
 
 use super::figures::to_ascii_digit;
 use super::signs::Symbol;
 
-/// Maximum distance in characters to the opening quotation mark that a mark after a number may close.
+/// Maximum distance in characters between an opening quotation mark and the mark after a number that may close it.
 const MAX_QUOTED_DISTANCE: usize = 200;
-/// Maximum number of characters between two bars.
+/// Maximum number of characters between the two bars of an absolute value.
 const MAX_BARRED_LENGTH: usize = 12;
 
 /// Reads the operator at position `at`, if the character there is one.
@@ -50,7 +50,7 @@ impl OperatorContext<'_> {
         self.chars.get(at).map(|&(_, c)| c)
     }
 
-    // Reads `~~` around struck-out text, or a negation before a name.
+    // Reads a `~~` around struck-out text, or a negation before a name.
     fn tilde_operator(&self) -> Option<(usize, &'static str)> {
         if self.char_behind(1) == Some('~') {
             return None;
@@ -86,7 +86,7 @@ impl OperatorContext<'_> {
             && !self.char_ahead(1).is_some_and(char::is_alphanumeric)
     }
 
-    // Whether this is a prime: after a number or a variable, and not the closing mark of a quotation.
+    // Whether this is a prime, which follows a number or a variable and does not close a quotation.
     fn is_prime(&self, marks: &[char]) -> bool {
         let is_alone = self
             .char_behind(2)
@@ -127,8 +127,8 @@ impl OperatorContext<'_> {
         false
     }
 
-    // Whether this is one of the two bars around an absolute value. Table bars have spaces around them or begin
-    // the line.
+    // Whether this is one of the two bars around an absolute value. The bars of a table have spaces around
+    // them or begin a line.
     fn is_vertical_bar(&self) -> bool {
         self.is_condition()
             || self.opens_bars()
@@ -182,7 +182,7 @@ impl OperatorContext<'_> {
         is_free && is_closed && !is_first()
     }
 
-    // A dingbat that begins a line is a bullet.
+    // A dingbat at the beginning of a line is a bullet.
     fn is_ornament(&self, c: char) -> bool {
         let is_first = self.char_behind(1).is_none_or(|c| c == '\n');
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-/// Number of bytes taken from each page at the break; longer than any quotation.
+/// Number of bytes taken from each page at the break. This is longer than any quotation.
 const CONTEXT_BYTES: usize = 6_000;
-/// Maximum length of a page-number line, in bytes.
+/// Maximum length in bytes of a line that consists of a page number.
 const MAX_NUMBER_LINE: usize = 24;
 
 /// Two pages, joined without the page numbers between them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PageBreak {
-    /// The joined text.
+    /// The joined text of both pages.
     pub text: String,
     /// Byte range of the first page's part in the joined text.
     first_range: Range<usize>,
@@ -63,7 +63,7 @@ fn without_first_number(page: &str) -> &str {
     }
 }
 
-// Whether the line is a page number: `12`, `- 12 -`, `Page 12 of 30`.
+// Whether the line is a page number, such as `12`, `- 12 -`, or `Page 12 of 30`.
 fn is_number(line: &str) -> bool {
     let words = line
         .split(|c: char| !c.is_alphanumeric())

@@ -8,37 +8,37 @@ pub struct PlainWord {
     /// The word in lowercase with compatibility forms composed; a number without group separators, an exponent as
     /// `^-3`.
     pub plain: String,
-    /// `plain` without accents, if it has any.
+    /// `plain` without accents; `None` if it has none.
     pub(super) unaccented: Option<String>,
-    /// The word in its original case, if it has capitals.
+    /// The word in its original case; `None` if it has no capitals.
     pub(super) case_preserved: Option<String>,
-    /// Start offset in bytes.
+    /// Start of the word in the source text, in bytes.
     pub start: usize,
-    /// End offset in bytes.
+    /// End of the word in the source text, in bytes.
     pub end: usize,
-    /// Whether it is a symbol such as `%` or `→`.
+    /// Whether the word is a symbol such as `%` or `→`.
     pub is_symbol: bool,
-    /// Whether it is a footnote or reference number, which a quotation may omit.
+    /// Whether the word is a footnote or reference number, which a quotation may omit.
     pub(super) is_reference: bool,
-    /// Whether a quotation must not begin with it or end before it because it forms one number or word with the
-    /// word before.
+    /// Whether the word forms one number or word with the one before it, so that a quotation must not begin
+    /// here or end before it.
     pub(super) is_bound_to_previous: bool,
-    /// Whether it is a single character of a script without spaces.
+    /// Whether the word is a single character of a script without spaces.
     pub(super) is_ideograph: bool,
-    /// Whether it continues a clause of such a script, with nothing between it and the word before.
+    /// Whether the word continues a clause of such a script, with nothing between it and the word before.
     pub(super) is_joined: bool,
-    /// Whether only spaces separate it from the word before.
+    /// Whether only spaces separate the word from the one before it.
     pub(super) is_after_space: bool,
-    /// Whether it is a single capital followed by a period, as in `U.S.`.
+    /// Whether the word is a single capital letter followed by a period, as in `U.S.`.
     pub(super) is_initial: bool,
-    /// Whether it is in capitals while the words around it are not.
+    /// Whether the word is in capitals while the words around it are not.
     pub(super) is_acronym: bool,
-    /// Whether it is the number sign `№`, or "No" used as one, which would otherwise count as a negation.
+    /// Whether the word is the number sign `№`, or "No" used as one, which would otherwise count as a negation.
     pub(super) is_number_sign: bool,
-    /// The number without the separator, if its language and unit make that a group separator: `5000` for `5.000
-    /// Euro` in German.
+    /// The number without its separator, if the language and unit show that it is a group separator: `5000`
+    /// for `5.000 Euro` in German. `None` otherwise.
     pub(super) without_grouping: Option<String>,
-    /// Number of bytes of `plain` before a hyphen at the end of a line.
+    /// Number of bytes of `plain` before a hyphen at the end of a line; `None` if there is no such hyphen.
     pub(super) hyphen: Option<usize>,
 }
 
@@ -68,14 +68,14 @@ impl PlainWord {
         first.is_some_and(char::is_uppercase)
     }
 
-    /// Whether all of its two or more letters are capitals.
+    /// Whether the word has two or more letters, all of them capitals.
     pub(super) fn is_upper(&self) -> bool {
         let is_upper =
             |cased: &String| cased.chars().count() > 1 && !cased.contains(char::is_lowercase);
         self.case_preserved.as_ref().is_some_and(is_upper)
     }
 
-    /// Whether it has an accent; `ß` does not.
+    /// Whether the word has an accent. `ß` does not count as one.
     pub(super) fn is_accented(&self) -> bool {
         let unaccented = self.plain.replace('ß', "ss");
         self.unaccented

@@ -3,13 +3,13 @@
 use super::marks::{CitationMark, MarkGroup};
 use super::words::words;
 
-/// Minimum number of words of a quotation; fewer are just a term in quotation marks.
+/// Minimum number of words of a quotation. Fewer words are just a term in quotation marks.
 const MIN_WORDS: usize = 3;
 /// Maximum distance in bytes between a quotation and its citation.
 const MAX_DISTANCE: usize = 240;
 /// Maximum length of a quotation in bytes.
 const MAX_QUOTE_BYTES: usize = 4_000;
-/// Opening quotation marks with their closing marks; the first closing mark is the usual one.
+/// Opening quotation marks, each with its possible closing marks, of which the first is the usual one.
 const QUOTE_PAIRS: [(char, &[char]); 11] = [
     ('“', &['”', '“']),
     ('"', &['"']),
@@ -24,7 +24,7 @@ const QUOTE_PAIRS: [(char, &[char]); 11] = [
     ('《', &['》']),
 ];
 
-/// A quotation.
+/// A quotation in an answer, with its citation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
     /// The quoted text, without quotation marks.
@@ -36,7 +36,8 @@ pub struct Quote {
 }
 
 impl Quote {
-    /// Whether the citation with this index is a number inside the quotation, as part of the quoted text.
+    /// Whether the citation with this index is really a bracketed number inside the quotation, and thus part
+    /// of the quoted text.
     pub fn contains(&self, index: usize, cite: &MarkGroup) -> bool {
         self.mark_group != index
             && is_number(cite)
@@ -51,7 +52,7 @@ pub fn find_quotes(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
     let blocks = block_quotes(text, &quoted_ranges);
     let quote = |(start, end): (usize, usize)| {
         let cite = nearest_mark(text, (start, end), cites)?;
-        // A number at the end of a quotation is the quotation's citation, not part of it.
+        // A number at the end of a quotation is the quotation's citation rather than a part of it.
         let is_own =
             is_number(&cites[cite]) && start <= cites[cite].start && cites[cite].end <= end;
         let stop = if is_own { cites[cite].start } else { end };
@@ -105,7 +106,7 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     spans
 }
 
-// Returns the position at which a quotation opened before this text closes; skips nested quotations.
+// Returns the position at which a quotation that was opened before this text closes. Skips nested quotations.
 fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     let mut previous_char = None;
@@ -113,7 +114,7 @@ fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
         let next = text[at + c.len_utf8()..].chars().next();
         let is_apostrophe = c == '’' && next.is_some_and(char::is_alphanumeric);
         let opens = match open == close {
-            // The same character opens and closes: it opens between a space and a word.
+            // The same character opens and closes quotations. If it is between a space and a word, it opens one.
             true => {
                 previous_char.is_some_and(|c: char| c.is_whitespace() || c == '(')
                     && next.is_some_and(char::is_alphanumeric)
@@ -133,7 +134,7 @@ fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     None
 }
 
-// Returns Markdown quote lines, which begin with `>`.
+// Returns the ranges of block quotes, which are lines that begin with `>` in Markdown.
 fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
@@ -141,8 +142,8 @@ fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
         let quoted = line.trim_start().strip_prefix('>');
         if let Some(quoted) = quoted {
             let (start, end) = (at + line.len() - quoted.len(), at + line.trim_end().len());
-            // If most of the line is in quotation marks, the text between them is the quotation. A dash introduces
-            // the author's name.
+            // If most of the line is in quotation marks, only the text between them is the quotation. The
+            // author's name may follow after a dash.
             let within: usize = marked
                 .iter()
                 .map(|&(from, to)| to.min(end).saturating_sub(from.max(start)))
@@ -157,8 +158,8 @@ fn block_quotes(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     ranges
 }
 
-// Returns the citation inside the quotation, else the next one in the same paragraph, else the number at its end,
-// else the previous one on the same line.
+// Returns a quotation's citation: the one inside it or, failing that, the next one in the same paragraph, the
+// number at its end, or the previous one on the same line.
 fn nearest_mark(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
     let within = |from: usize, to: usize, stop: &str| {
         to - from <= MAX_DISTANCE && !text[from..to].contains(stop)

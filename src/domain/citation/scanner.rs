@@ -1,4 +1,4 @@
-//! Splits a text into words, character by character. Bound words and lost exponents are handled by `words`.
+//! Splits a text into words, character by character. `words` then binds words together and restores lost exponents.
 
 use super::characters::{from_subscript, is_enclosed, is_single_word, split_compound};
 use super::figures;
@@ -27,14 +27,14 @@ pub(super) struct Scanner<'a> {
     words: Vec<PlainWord>,
     /// The word being read: its characters, start, and end.
     open_word: Option<PartialWord>,
-    /// Marks in the text: start, end, and whether they are reference numbers.
+    /// Marks that are not words of the text: start, end, and whether each is a reference number.
     marks: std::vec::IntoIter<(usize, usize, bool)>,
     mark: Option<(usize, usize, bool)>,
-    /// Positions of brackets and dollar signs that are not part of the text proper.
+    /// Positions of brackets and dollar signs that were added to the quoted text and are skipped.
     dropped_brackets: Vec<usize>,
     /// Brackets that count as words.
     brackets: MeaningfulBrackets,
-    /// Punctuation of addresses and identifiers, which counts as words.
+    /// Punctuation in addresses and identifiers that counts as words.
     code: CodeSigns,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn scan_character(&mut self, offset: usize, c: char) {
-        // Fast path for nearly all text: letters and spaces that cannot be anything else.
+        // A fast path for nearly all text: spaces, and letters that cannot be part of anything else.
         if c.is_ascii_alphabetic() && !matches!(c, 'x' | 'X') {
             return self.extend(offset, c);
         }
@@ -113,7 +113,7 @@ impl<'a> Scanner<'a> {
             self.push_parts(&parts, offset, c.len_utf8());
             self.position += 1;
         } else if self.open_figure() {
-            // Already consumed.
+            // The method has already consumed the character.
         } else if let Some(sign) = signs::read_symbol(&self.chars, self.position) {
             self.push_sign(sign, offset);
         } else if let Some(sign) = operators::read_operator(&self.chars, self.position) {
@@ -170,9 +170,9 @@ impl<'a> Scanner<'a> {
         self.words.push(word);
     }
 
-    // Reads a number if one begins here; returns whether it did.
+    // Reads a number if one begins here. Returns whether one did.
     fn open_figure(&mut self) -> bool {
-        // In a list of values, a comma is no decimal separator.
+        // In a list of values, a comma is not a decimal separator, so a number must end before it.
         let limit = self.brackets.number_end(self.position, self.chars.len());
         let rest = &self.chars[self.position..limit.max(self.position + 1)];
         let first = rest.first().map(|&(_, c)| c);
@@ -223,7 +223,7 @@ impl<'a> Scanner<'a> {
         });
     }
 
-    // Adds one ideograph or syllable with its combining marks: half-width カ and its voicing mark are one.
+    // Adds one ideograph or syllable with its combining marks: a half-width カ and its voicing mark are one word.
     fn push_ideograph(&mut self, offset: usize) {
         self.close_word();
         let is_voicing = |c: char| matches!(c, '\u{3099}' | '\u{309A}' | '\u{FF9E}' | '\u{FF9F}');
@@ -307,7 +307,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Currency codes, which may touch their amount.
+/// Currency codes that may be written without a space before the amount.
 const CURRENCY_CODES: &[&str] = &["CHF", "EUR", "USD", "GBP", "JPY", "CNY", "INR"];
 
 // Whether a number with separators begins right after letters: EUR1,200 is two words.
@@ -319,7 +319,7 @@ fn starts_separated_number(rest: &[(usize, char)]) -> bool {
     figures::read_figure(rest).is_some_and(|figure| figure.length > digits)
 }
 
-/// Words after which brackets hold values rather than a reference number.
+/// Words after which brackets contain values rather than a reference number.
 const VALUE_WORDS: &[&str] = &[
     "in",
     "of",
@@ -345,7 +345,7 @@ const VALUE_WORDS: &[&str] = &[
     "bis",
 ];
 
-// Whether the last of these words can be followed by a reference: "Smith [3]".
+// Whether a bracketed number after these words can be a reference, as in "Smith [3]".
 fn is_referring(before: &str) -> bool {
     let words = before.strip_suffix(' ').unwrap_or_default();
     let start = words.rfind(|c: char| !c.is_alphabetic());
@@ -353,8 +353,8 @@ fn is_referring(before: &str) -> bool {
     last.chars().count() > 1 && !VALUE_WORDS.contains(&last.to_lowercase().as_str())
 }
 
-// Returns citation marks and the numbers that a quotation may omit: bracketed numbers after a word or at the end
-// of a clause, and list numbers.
+// Returns citation marks and the numbers that a quotation may omit, which are bracketed numbers after a word
+// or at the end of a clause, and list numbers.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
     let ranges = marks::find_mark_groups(text)
         .into_iter()

@@ -1,19 +1,19 @@
 //! Symbols that change the meaning of a text and therefore count as words: minus and range dashes, fractions,
-//! ratios, comparisons, currencies, percent, arrows, set relations, and the parentheses of a negative amount. The
-//! same characters as bullets, hyphens, or emphasis are punctuation.
+//! ratios, comparisons, currencies, percent, arrows, set relations, and the parentheses of a negative amount.
+//! Used as bullets, hyphens, or emphasis, the same characters are only punctuation.
 
 use super::figures::to_ascii_digit;
 
 /// A symbol at a position in a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Symbol {
-    /// Number of characters.
+    /// Number of characters that the symbol occupies in the text.
     pub length: usize,
-    /// The symbol in normalized form: `->` and `→` are both `→`.
+    /// The symbol in normalized form; for example, `->` and `→` both become `→`.
     pub plain: String,
 }
 
-/// Multi-character ASCII symbols, longest first.
+/// Symbols of several ASCII characters with their normalized forms, longest first.
 const ASCII_SYMBOLS: &[(&str, &str)] = &[
     ("<-->", "↔"),
     ("<->", "↔"),
@@ -31,7 +31,7 @@ const ASCII_SYMBOLS: &[(&str, &str)] = &[
     (":=", "≔"),
 ];
 
-/// Symbols that are part of the adjacent number, so that a quotation must not end between them.
+/// Symbols that belong to the adjacent number, so that a quotation must not end between the two.
 const BOUND_SYMBOLS: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
     '!', '|', '′', '″', '△', '▲', '▽', '▼',
@@ -118,7 +118,7 @@ impl Symbol {
     }
 }
 
-/// Maximum length of a grade or an ion, in characters.
+/// Maximum length in characters of a grade such as `BB-` or an ion such as `Cl-`.
 const MAX_GRADE_LENGTH: usize = 8;
 /// Words that may follow an amount in parentheses but not an item number.
 const SCALE_WORDS: &[&str] = &[
@@ -131,16 +131,16 @@ struct SignContext<'a> {
     char: char,
     char_before: Option<char>,
     next_char: Option<char>,
-    /// The nearest characters that are not spaces.
+    /// The nearest character before the symbol that is not a space.
     visible_before: Option<char>,
     visible_after: Option<char>,
     /// Whether the character is first on its line and followed by a space.
     is_bullet: bool,
-    /// Whether the symbol is directly after the `]` that opens an interval.
+    /// Whether the symbol directly follows the `]` that opens an interval.
     is_after_opening: bool,
-    /// Whether a link between angle brackets ends here.
+    /// Whether the symbol closes a link in angle brackets.
     closes_link: bool,
-    /// Whether the symbol has a space on both sides and is between two lowercase one-letter words: `x - y`.
+    /// Whether the symbol has a space on both sides and stands between two lowercase one-letter words: `x - y`.
     is_between_variables: bool,
     /// Number of digits in the number before the symbol.
     digits_before: usize,
@@ -154,7 +154,7 @@ impl<'a> SignContext<'a> {
         let (left, rest) = (&chars[..at], &chars[at + 1..]);
         let char_before = left.last().map(|&(_, c)| c);
         let next = rest.first().map(|&(_, c)| c);
-        // At most a few spaces: anything farther away is not adjacent to the symbol.
+        // Look only a few spaces away: anything farther is not adjacent to the symbol.
         let far_before = left.iter().rev().take(8).find(|(_, c)| !c.is_whitespace());
         let nonblank_next = rest.iter().take(8).find(|(_, c)| !c.is_whitespace());
         let indent = left.iter().rev().take_while(|(_, c)| *c != '\n').take(8);
@@ -195,7 +195,7 @@ impl<'a> SignContext<'a> {
             .iter()
             .find(|(spelled, _)| self.starts_with(spelled))?;
         let length = spelled.chars().count();
-        // In `x <-5`, `<` compares with a negative number.
+        // In `x <-5`, the `<` is a comparison with a negative number.
         let following = self.remaining.get(length - 1).map(|&(_, c)| c);
         let is_comparison =
             *spelled == "<-" && following.is_some_and(|c| to_ascii_digit(c).is_some());
@@ -254,8 +254,8 @@ impl<'a> SignContext<'a> {
         ((is_figure && is_open || is_spaced_figure) && !is_wide).then_some('-')
     }
 
-    // Whether the dash belongs to a grade, an ion, or a number: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At the end of a
-    // line, it may join two parts of a word.
+    // Whether the dash belongs to a grade, an ion, or a number: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At the end
+    // of a line, it may instead join two parts of a word.
     fn follows_grade(&self, is_wide: bool) -> bool {
         let length = self.adjacent_text.chars().count();
         let is_capital = self.adjacent_text.starts_with(char::is_uppercase);
@@ -278,8 +278,8 @@ impl<'a> SignContext<'a> {
             && !(is_at_line_end && self.visible_after.is_some_and(may_join))
     }
 
-    // Returns the symbol if it is between two characters of this kind, without spaces, or between digits with a
-    // space on both sides.
+    // Returns the symbol if it stands between two characters of this kind without spaces, or between digits
+    // with a space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
         let sides = [self.char_before, self.next_char].map(|c| c.map(compatibility_form));
         let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));
@@ -287,7 +287,7 @@ impl<'a> SignContext<'a> {
             .iter()
             .all(|c| c.is_some_and(char::is_whitespace));
         let is_digit = |c: Option<char>| c.is_some_and(|c| to_ascii_digit(c).is_some());
-        // In French, a colon after a year ends a clause.
+        // In French, a colon after a year is preceded by a space and ends a clause.
         let follows_year = is_spaced
             && is_digit(self.visible_before)
             && is_digit(self.visible_after)
@@ -295,7 +295,8 @@ impl<'a> SignContext<'a> {
         (is_tight || follows_year).then_some(sign)
     }
 
-    // Returns the multiplication sign of `5 x 10` and `5*10`; a middle dot may be a decimal point and stays separate.
+    // Returns the multiplication sign of `5 x 10` and `5*10`. A middle dot is not converted, because it may
+    // be a decimal point.
     fn multiplication_sign(&self) -> Option<char> {
         let sign = self.between('×', |c| to_ascii_digit(c).is_some())?;
         Some(match self.char {
@@ -304,8 +305,8 @@ impl<'a> SignContext<'a> {
         })
     }
 
-    // Returns the parenthesis of a negative amount, such as "(1,234)" in a balance sheet. One or two digits are an
-    // item number, unless a number precedes them.
+    // Returns the parenthesis of a negative amount, such as "(1,234)" in a balance sheet. One or two digits
+    // in parentheses are an item number, unless a number precedes them.
     fn negative_amount(&self) -> Option<char> {
         let is_inside = |c: char| {
             to_ascii_digit(c).is_some()
@@ -356,7 +357,7 @@ impl<'a> SignContext<'a> {
     }
 }
 
-/// Maximum length of a link between angle brackets, in characters.
+/// Maximum length of a link in angle brackets, in characters.
 const MAX_LINK: usize = 300;
 
 // Whether the text ends with `<` and a link.
@@ -377,7 +378,7 @@ fn is_link_text(chars: &[(usize, char)]) -> bool {
     text.contains("://") || text.contains('@')
 }
 
-// Whether a space and a lowercase one-letter word follow in this direction.
+// Whether a space and then a lowercase one-letter word follow in this direction.
 fn is_variable<'a>(mut chars: impl Iterator<Item = &'a (usize, char)>) -> bool {
     let mut next = || chars.next().map(|&(_, c)| c);
     next() == Some(' ')
@@ -385,12 +386,12 @@ fn is_variable<'a>(mut chars: impl Iterator<Item = &'a (usize, char)>) -> bool {
         && next().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '-'))
 }
 
-// Whether a number may end with this character before a dash or a slash.
+// Whether this character may end a number before a dash or a slash.
 fn is_figure_end(c: char) -> bool {
     matches!(c, '%' | '‰' | '°') || is_currency(c)
 }
 
-// Returns the plain form of a full-width or small character.
+// Returns the plain form of a full-width or small-form character.
 fn compatibility_form(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),

@@ -1,4 +1,4 @@
-//! Known correct and incorrect citations.
+//! Tests with known correct and incorrect citations.
 
 use super::*;
 use crate::domain::chat::SourcePassage;
@@ -116,14 +116,14 @@ fn no_planted_false_citation_is_verified() {
                 let asks = |quote: &str, page: usize| {
                     citation_states(&format!("He wrote: “{quote}” [D1:p{page}]."))
                 };
-                // A quotation that begins right after a "not" leaves it out.
+                // A quotation that begins right after a "not" leaves that word out.
                 let is_negated = start > 0 && ["not", "no", "never"].contains(&all[start - 1]);
                 let expected = match is_negated {
                     true => CitationState::Shortened,
                     false => CitationState::Verified,
                 };
                 assert_eq!(asks(&quote.join(" "), number + 1), [expected], "{quote:?}");
-                // Citations of the wrong page, with a word missing or changed, or in a different order.
+                // Quotations that must fail: with the wrong page, a word missing or changed, or in a different order.
                 let mut less = quote.to_vec();
                 less.remove(2);
                 let mut other = quote.to_vec();
@@ -167,7 +167,7 @@ fn unknown_marks_are_struck_out() {
 
 #[test]
 fn letters_may_slip_only_on_recognized_pages() {
-    // Character recognition read "deposit" as "dcposit".
+    // OCR read "deposit" as "dcposit".
     let scan =
         "The tenant pays a dcposit of 900 euros and keeps the garden in good order all year.";
     let text = "He pays: \u{201C}The tenant pays a deposit of 900 euros and keeps the garden in good order all year\u{201D} [D1:p1].";

@@ -17,7 +17,7 @@ pub struct ComparableText {
 }
 
 impl ComparableText {
-    /// Prepares typed text.
+    /// Prepares text that was typed rather than recognized from an image.
     pub fn from_text(text: &str) -> Self {
         let words = words(text);
         Self {
@@ -27,7 +27,7 @@ impl ComparableText {
         }
     }
 
-    /// Prepares OCR text.
+    /// Prepares text that OCR recognized from an image.
     pub fn from_ocr_text(text: &str) -> Self {
         Self {
             is_recognized: true,
@@ -54,7 +54,7 @@ pub fn words(text: &str) -> Vec<PlainWord> {
     words
 }
 
-// Restores lost exponents: `m2` after a number is `m²`, since no unit is called that.
+// Restores lost exponents: `m2` after a number becomes `m²`, because no unit is called that.
 fn restore_exponents(words: &mut [PlainWord]) {
     for at in 1..words.len() {
         let is_measured = words[at - 1].is_figure();
@@ -67,17 +67,17 @@ fn restore_exponents(words: &mut [PlainWord]) {
     }
 }
 
-/// German words, which mark a text whose numbers have a decimal comma.
+/// Common German words. They show that the numbers in a text have a decimal comma.
 const GERMAN_WORDS: &[&str] = &[
     "der", "die", "das", "und", "ist", "im", "wird", "nicht", "den", "dem", "für", "beträgt",
 ];
-/// Currencies as words.
+/// Names and codes of currencies.
 const CURRENCY_WORDS: &[&str] = &[
     "euro", "euros", "eur", "dollar", "usd", "franken", "chf", "pfund", "gbp", "mark", "dm",
 ];
 
-// In German, the period in an amount of money separates groups: "5.000 Euro" is "5000 Euro". Elsewhere, it may be
-// a decimal point.
+// Marks periods that separate groups. In German, this is the case in amounts of money: "5.000 Euro" is "5000
+// Euro". In other languages, the period may be a decimal point.
 fn mark_group_separators(words: &mut [PlainWord]) {
     let is_english = words.iter().any(|word| word.plain == "the");
     let german = words
@@ -111,7 +111,8 @@ fn mark_group_separators(words: &mut [PlainWord]) {
     }
 }
 
-// Marks words in capitals among words that are not as acronyms; a whole line in capitals is a heading.
+// Marks words in capitals as acronyms if the words around them are not in capitals. A whole line in capitals
+// is a heading.
 fn mark_acronyms(words: &mut [PlainWord]) {
     let upper: Vec<bool> = words.iter().map(PlainWord::is_upper).collect();
     for (at, word) in words.iter_mut().enumerate() {
@@ -120,7 +121,7 @@ fn mark_acronyms(words: &mut [PlainWord]) {
     }
 }
 
-/// Words that multiply the figure before them.
+/// Words that multiply the number before them.
 const SCALE_WORDS: &[&str] = &[
     "hundred",
     "thousand",
@@ -149,7 +150,7 @@ const SCALE_WORDS: &[&str] = &[
     "k",
 ];
 
-// Marks words that continue the preceding number or word.
+// Marks words that form one number or word with the one before.
 fn join_to_previous(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
         let (word_before, word) = (&words[at - 1], &words[at]);
@@ -169,8 +170,9 @@ fn mark_initials(words: &mut [PlainWord], text: &str) {
     }
 }
 
-// Marks "No" before digits as a number sign, but only with a capital in the middle of a sentence: "no 5G coverage"
-// and "No 2 people are alike" are negations. "No. 5" needs no mark, because its period separates the words.
+// Marks "No" before digits as a number sign, but only if it is capitalized in the middle of a sentence,
+// because "no 5G coverage" and "No 2 people are alike" are negations. "No. 5" needs no mark, because its
+// period separates the words.
 fn mark_number_signs(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len().saturating_sub(1) {
         let (word_before, word) = (&words[at - 1], &words[at]);
@@ -186,7 +188,7 @@ fn mark_number_signs(words: &mut [PlainWord], text: &str) {
 /// Maximum number of words between the two markers of struck-out text.
 const MAX_STRUCK_WORDS: usize = 200;
 
-// Binds the markers of struck-out text: it is quoted with them or not at all.
+// Binds the markers of struck-out text to it, so that the text can only be quoted together with its markers.
 fn bind_strikethrough(words: &mut [PlainWord]) {
     let is_sign = |word: &PlainWord| word.is_symbol && word.plain == "~~";
     let signs: Vec<usize> = (0..words.len()).filter(|&at| is_sign(&words[at])).collect();
@@ -209,7 +211,7 @@ fn is_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
         return true;
     }
     if before.is_figure() || word.is_figure() {
-        // In French, a colon between spaces ends a clause.
+        // In French, a colon between two spaces ends a clause.
         let is_sign = |token: &PlainWord| {
             token.is_symbol
                 && signs::is_bound(&token.plain)
@@ -222,7 +224,7 @@ fn is_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
                 || (gap.is_empty() && is_numeral_part(&word.plain) && word.is_ideograph)
                 || (before.is_figure() && SCALE_WORDS.contains(&word.plain.as_str())));
     }
-    // "non-binding" and "can't", but not "l'eau": a quotation may begin after an elided article.
+    // Binds "non-binding" and "can't", but not "l'eau": a quotation may begin after an elided article.
     match gap {
         "-" | "‐" | "‑" => is_plain(before) && is_plain(word),
         "'" | "’" => word.plain == "t" || before.plain == "n",
@@ -239,24 +241,24 @@ fn is_one_token(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     }
 }
 
-// Whether this is the minus of -£5.
+// Whether this is the minus sign of an amount such as -£5.
 fn is_negative_currency(before: &PlainWord, word: &PlainWord) -> bool {
     before.is_symbol && before.plain == "-" && word.is_symbol && signs::is_bound(&word.plain)
 }
 
-// Whether this is a digit of a number, or the unit that follows it without a space.
+// Whether this is a digit of a number, or a unit that follows the number without a space.
 fn is_numeral_part(plain: &str) -> bool {
     NUMERAL_IDEOGRAPHS.contains(plain) || COUNTER_IDEOGRAPHS.contains(plain)
 }
 
-/// Ideographs that are units after a number: money, time, people, parts of a law.
+/// Ideographs that are units after a number, such as those of money, time, people, and parts of a law.
 const COUNTER_IDEOGRAPHS: &str =
     "元円圆圓年月日时時分秒人名个個歳岁条條章节款项項号號度米倍成割折点階层層";
 
 /// Ideographs that are numerals.
 const NUMERAL_IDEOGRAPHS: &str = "〇零一二三四五六七八九十百千万萬億亿兆两兩";
 
-// Whether two ideographs are one word: a negation before its verb, or the numerals of 二十.
+// Whether two ideographs form one word: a negation before its verb, or numerals such as 二十.
 fn is_ideograph_compound(before: &PlainWord, word: &PlainWord) -> bool {
     const NEGATIONS: &[&str] = &["不", "未", "無", "无", "非", "没", "沒", "莫", "勿"];
     let is_figure =

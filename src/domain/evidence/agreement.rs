@@ -1,5 +1,5 @@
-//! Determines whether the first answers agree, to decide on skipping stages: from a judge's comparison or, without a
-//! judge, from their closing lines alone.
+//! Determines whether the first answers agree, which decides whether stages can be skipped. Uses a judge's
+//! comparison or, without a judge, only the closing lines of the answers.
 
 use super::prompts::first_answers;
 use super::rules::objection;
@@ -7,7 +7,7 @@ use super::{EvidenceClaim, EvidenceStatus, Stance, map};
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::answer_value;
 
-/// Closing lines that do not answer the question.
+/// Closing lines that give no answer.
 const ABSTENTIONS: &[&str] = &[
     "undecided",
     "unknown",
@@ -43,16 +43,16 @@ const ABSTENTIONS: &[&str] = &[
     "siehe oben",
 ];
 
-/// Agreement of the first answers, according to a judge's comparison.
+/// How far the first answers agree, according to a judge's comparison.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DraftAgreement {
-    /// Number of claims with quoted words that were found.
+    /// Number of claims for which quoted words were found.
     pub claims: usize,
     /// Number of further claims for which no member's quoted words were found.
     pub dropped_claims: usize,
-    /// Number of claims that every first answer makes, in words found there.
+    /// Number of claims that every first answer makes, confirmed by words found in each of them.
     pub shared_claims: usize,
-    /// Number of further claims that, according to the judge alone, every first answer makes.
+    /// Number of further claims that every first answer makes according to the judge, but without confirmation.
     pub unconfirmed: usize,
     /// Number of claims on which the first answers contradict each other.
     pub contradictions: usize,
@@ -64,7 +64,7 @@ impl DraftAgreement {
     /// Reads the comparison from the answers of a run.
     ///
     /// # Errors
-    /// Returns the reason, for users, if there is no comparison or it failed.
+    /// Returns the reason, for users, if there is no comparison or if it failed.
     pub fn from_answers(plan: &Plan, answers: &[StageAnswer]) -> Result<Self, String> {
         let map = map::build_map(plan, answers, None);
         match map.status {
@@ -99,7 +99,7 @@ impl DraftAgreement {
         }
     }
 
-    /// Formats how many claims they share, for a note.
+    /// Describes for a note how many claims the first answers share.
     pub fn shared_note(&self) -> String {
         let confirmed = format!(
             "share {} of {} claims",
@@ -114,7 +114,7 @@ impl DraftAgreement {
         }
     }
 
-    /// Returns a clause for the result's notes: how many claims the answers contradict each other on.
+    /// Describes for a note on how many claims the first answers contradict each other.
     pub fn difference_note(&self) -> String {
         let contradiction_text = match self.contradictions {
             0 => "contradict each other in none".to_owned(),
@@ -128,8 +128,8 @@ impl DraftAgreement {
         }
     }
 
-    /// Whether stages can be skipped at this threshold, 0 to 1. Any contradiction rules it out, even one that is
-    /// only reported.
+    /// Whether the answers agree enough to skip stages; the threshold is from 0 to 1. Any contradiction rules
+    /// this out, even one that is only reported.
     pub fn reaches_threshold(&self, threshold: f64) -> bool {
         self.contradictions == 0
             && self.unverified_contradictions == 0
@@ -138,16 +138,16 @@ impl DraftAgreement {
     }
 }
 
-// Whether the judge finds the claim in every first answer, each time with a quote that was found there (even if a
-// rule objects to it).
+// Whether the judge finds the claim in every first answer, with a quotation that was found in each of them. A
+// rule may still object to a quotation.
 fn is_in_every_draft(claim: &EvidenceClaim) -> bool {
     let mut stances = claim.stances.iter();
     claim.stances.len() >= 2
         && stances.all(|member| matches!(member.stance, Stance::Asserts | Stance::Unconfirmed))
 }
 
-// Whether no rule finds a conflict between the words of any two members. A claim can be so broad that opposite
-// statements make it.
+// Whether no rule finds a conflict between the words of any two members. Without this check, opposite
+// statements could pass as the same broad claim.
 fn has_no_conflict(claim: &EvidenceClaim) -> bool {
     let quotes: Vec<&str> = claim
         .stances
@@ -162,8 +162,8 @@ fn has_no_conflict(claim: &EvidenceClaim) -> bool {
     })
 }
 
-/// Returns the closing answer that all first answers share, in its normal form; `None` if one lacks such a line or
-/// they differ.
+/// Returns the closing answer that all first answers share, in its normal form; `None` if the closing answers
+/// differ or one is missing.
 pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
     let drafts = first_answers(plan, answers);
     let closing = drafts.iter().map(|draft| closing_line(draft.text));
@@ -191,7 +191,7 @@ fn is_abstention(line: &str) -> bool {
 // Returns the last line, if it has the form "Answer: …".
 fn closing_line(text: &str) -> Option<&str> {
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    // A quoted line is someone else's answer.
+    // A line in a block quote is someone else's answer.
     let own_line = Some(last).filter(|last| !last.starts_with('>'))?;
     let plain = own_line.trim_start_matches(|c: char| !c.is_alphanumeric());
     let lower = plain.to_lowercase();

@@ -1,5 +1,5 @@
-//! The sentences of an answer that make a claim. Headings, table rows, formulas, lead-ins, questions, sections
-//! about the panel, and the demo models' disclaimer do not count.
+//! Extracts the sentences of an answer that make a claim. Headings, table rows, formulas, lead-ins,
+//! questions, sections about the panel, and the demo models' disclaimer are left out.
 
 use super::markdown::{MarkdownBlock, TextBlockKind, parse_blocks, to_plain_text};
 use super::split::split_sentences;
@@ -7,13 +7,13 @@ use crate::domain::citation;
 use crate::domain::panel_vs_single::blind::{ASIDE_HEADINGS, heading};
 use crate::domain::prompt;
 
-/// Maximum number of sentences.
+/// Maximum number of sentences returned.
 const MAX_SENTENCES: usize = 150;
 /// Maximum length of a sentence in characters; the rest is cut off.
 const MAX_SENTENCE_LENGTH: usize = 600;
 /// Minimum number of words in a sentence.
 const MIN_WORDS: usize = 3;
-/// Minimum number of words in a claim in a judge's words.
+/// Minimum number of words in a claim that a judge has worded.
 const MIN_JUDGE_WORDS: usize = 2;
 
 /// Returns the sentences in order, without Markdown and without duplicates.
@@ -37,8 +37,8 @@ pub fn sentences(answer: &str) -> Vec<String> {
     sentences
 }
 
-// A piece with a citation mark that is not a sentence belongs to the piece before it: the text was split after an
-// unknown abbreviation.
+// Appends a piece that has a citation mark but is not a sentence to the piece before it, because the text was
+// split after an unknown abbreviation.
 fn join_fragments(pieces: Vec<String>) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -56,8 +56,8 @@ fn join_fragments(pieces: Vec<String>) -> Vec<String> {
     sentences
 }
 
-/// Whether a text in a judge's words makes a statement: it is not a heading, table row, formula, question, or
-/// lead-in.
+/// Whether a text that a judge has worded makes a statement, that is, it is not a heading, table row,
+/// formula, question, or lead-in.
 pub(super) fn is_statement(text: &str) -> bool {
     let blocks = parse_blocks(text);
     let is_one = blocks.len() == 1 && blocks.iter().all(is_prose);
@@ -69,7 +69,7 @@ fn is_prose(block: &MarkdownBlock) -> bool {
     let is_formula = ["$$", "\\[", "\\begin"]
         .iter()
         .any(|open| text.starts_with(open));
-    // A line entirely in italics is a remark on the answer.
+    // A line that is entirely in italics is a remark about the answer.
     let is_remark = text.len() > 2
         && text.starts_with('*')
         && text.ends_with('*')
@@ -92,17 +92,17 @@ fn makes_statement(sentence: &str, min_words: usize) -> bool {
     let words = sentence
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| word.chars().count() > 1);
-    // In scripts without spaces, a sentence is a single word.
+    // In scripts without spaces, a whole sentence looks like a single word.
     let is_unspaced = sentence.chars().filter(|c| *c as u32 >= 0x3040).count() > 3;
     let plain = end.trim_end_matches(['.', '…']).to_lowercase();
     let is_lead_in = LEAD_INS.iter().any(|words| plain.ends_with(words));
-    // Table cells are not sentences.
+    // Cells of a table are not sentences.
     let is_row = sentence.contains('|');
     let is_open = end.ends_with([':', '?', '：', '？', '؟']) || is_lead_in || is_row;
     !is_open && (words.count() >= min_words || is_unspaced)
 }
 
-// Removes sections whose headings show that they are about the panel or the answer.
+// Removes sections whose headings show that they are about the panel or about the answer itself.
 fn remove_meta_sections(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // Heading level of the section being skipped.

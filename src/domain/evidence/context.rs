@@ -1,5 +1,5 @@
-//! Finds text around quoted words that qualifies or retracts them: a condition or doubt. Can only object to a
-//! quotation, never confirm it.
+//! Finds text around quoted words that qualifies or retracts them, such as a condition or a doubt. It can
+//! object to a quotation but never confirm one.
 
 use super::tokens::tokens;
 
@@ -81,7 +81,7 @@ const DOUBT_PHRASES: &[&str] = &[
     "aufgehoben",
     "ungültig",
 ];
-/// Sentence openings that retract the previous sentence.
+/// Phrases at the beginning of a sentence that retract the sentence before it.
 const REVERSAL_PHRASES: &[&str] = &[
     "in fact",
     "actually",
@@ -117,7 +117,7 @@ pub(super) struct QuoteContext<'a> {
     text_before: &'a str,
     /// The text from the quoted words to the end of their sentence.
     text_after: &'a str,
-    /// The sentence that follows.
+    /// The sentence after the one with the quotation; empty if there is none.
     next_sentence: &'a str,
 }
 
@@ -187,7 +187,7 @@ fn is_end(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '。' | '！' | '？' | '।')
 }
 
-// Returns the start of the sentence at this position. A period inside a number or a word ends nothing.
+// Returns the start of the sentence at this position. A period inside a number or a word does not end a sentence.
 fn sentence_start(text: &str, place: usize) -> usize {
     let earliest = text.ceil_char_boundary(place.saturating_sub(CONTEXT_BYTES));
     let mut following = text[place..].chars().next();

@@ -9,22 +9,22 @@ use crate::domain::citation::ComparableText;
 /// Number of initial letters by which terms are compared.
 const MIN_STEM_CHARS: usize = 4;
 
-/// The outcome of one claim on the judge's list.
+/// What was found out about one claim on the judge's list.
 #[derive(Debug, Clone)]
 pub(super) struct ClaimOutcome<'a> {
     /// The claim, in the judge's words.
     pub text: &'a str,
-    /// Index in the map; `None` if the claim is left out.
+    /// Index of the claim in the map; `None` if the claim is left out.
     pub claim: Option<usize>,
-    /// Index of the answer's sentence that the judge names for the claim.
+    /// Index of the answer's sentence that makes the claim according to the judge; `None` if there is none.
     pub sentence: Option<usize>,
-    /// Whether no rule objects to the finding that the sentence makes the claim.
+    /// Whether the sentence makes the claim without an objection by any rule.
     pub is_asserted: bool,
-    /// The judge's reason, if it reports a contradiction on the claim.
+    /// The judge's reason, if it reports a contradiction about the claim.
     pub objection: Option<&'a str>,
-    /// Number of the judge's denials that do not count.
+    /// Number of denials that the judge reports but that do not count.
     pub ineffective_denials: usize,
-    /// Number of assertions reported by the judge whose quoted words were not found.
+    /// Number of assertions that the judge reports but whose quoted words were not found.
     pub unfound_quote_count: usize,
 }
 
@@ -81,8 +81,8 @@ pub(super) fn is_reported_for(
     reported.any(|contradiction| contradiction.claim == Some(claim) || is_about(contradiction))
 }
 
-// Whether two texts share a term, compared by its first letters. Assumed if a text has no terms or its script does
-// not separate words with spaces.
+// Whether two texts share a term, compared by its first letters. Also true if a text has no terms, or if its
+// script does not separate words with spaces.
 fn have_common_term(left: &str, right: &str) -> bool {
     let terms = |text: &str| -> Vec<String> {
         let words = tokens(text).into_iter().map(|token| token.text);

@@ -1,11 +1,11 @@
-//! Negations and numbers in languages other than English and German, as far as they can be recognized without
-//! understanding the language. Can only object to a quotation, never confirm it.
+//! Recognizes negations and numbers in languages other than English and German, as far as this is possible
+//! without understanding the language. It can object to a quotation but never confirm one.
 
 use std::collections::BTreeSet;
 
 use super::tokens::tokens;
 
-/// Negating words in languages that separate words.
+/// Negating words in languages that separate words with spaces.
 const NEGATIONS: &[&str] = &[
     "ne",
     "pas",
@@ -93,7 +93,7 @@ const NEGATIONS: &[&str] = &[
     "غير",
     "بدون",
 ];
-/// Negating characters and endings in scripts that do not separate words or that attach the negation to the word.
+/// Negating characters and endings in languages that do not separate words, or that attach the negation to the word.
 const PART_WORDS: &[&str] = &[
     "不",
     "无",
@@ -147,7 +147,7 @@ pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
         .then(|| "the words differ, in a script whose words are not told apart".to_owned())
 }
 
-// Returns runs of numerals; a single 一 is more often part of a word.
+// Returns the runs of numerals. A single 一 is ignored, because it is more often part of a word.
 fn numeral_runs(text: &str) -> BTreeSet<&str> {
     let runs = text.split(|c: char| !CJK_NUMERALS.contains(c));
     runs.filter(|run| !run.is_empty() && *run != "一").collect()

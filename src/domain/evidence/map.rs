@@ -1,5 +1,6 @@
 //! Builds the evidence map of a run from its plan and the answers of its calls: the judge's claims with the
-//! stances whose quoted words were found, and the answer's sentences with their support. Deterministic.
+//! stances whose quoted words were found, and the answer's sentences with their support. The same input
+//! always gives the same map.
 
 use super::answer::is_statement;
 use super::dispute::{ClaimOutcome, have_same_words, is_reported_for, unverified_contradictions};
@@ -20,7 +21,7 @@ use crate::domain::plan::EvidenceCall;
 
 /// Why a run stored before judges existed has no map.
 pub const OLDER_RUN_REASON: &str = "this result was made by an older version";
-/// Reason for the missing map of a run that ended early.
+/// Why a run that ended early has no map.
 const RUN_ENDED_REASON: &str = "the run ended before the answers were compared";
 
 /// Builds the map of a run from its plan, the answers of all its calls, and the final answer.
@@ -39,7 +40,7 @@ pub fn build_map(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) 
     };
     let check_answer = call(EvidenceCall::Passages);
     let unchecked = check_answer.and_then(|answer| apply_check(plan, answer, &mut map));
-    // A draft that became the final answer was compared before it was chosen.
+    // If a draft became the final answer, the drafts were compared before it was chosen.
     let compared = call(EvidenceCall::Map).or_else(|| call(EvidenceCall::Drafts));
     match (&plan.evidence.judge, compared) {
         (None, _) => {
@@ -50,7 +51,7 @@ pub fn build_map(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) 
             let reason = Some(&plan.evidence.reason).filter(|reason| !reason.is_empty());
             map.reason = Some(reason.map_or(OLDER_RUN_REASON, |reason| reason).to_owned());
         }
-        // Only the passages had to be checked.
+        // Only the passages had to be checked, without comparing the answers.
         (Some(_), None) if check_answer.is_some() => {
             map.status = match unchecked {
                 None => EvidenceStatus::Judged,
@@ -94,7 +95,7 @@ fn judge_reply(answer: &StageAnswer) -> Result<JudgeReply, String> {
     }
 }
 
-// Applies the checker's verdicts; returns the reason if some or all are missing.
+// Applies the checker's verdicts. Returns the reason if some or all of them are missing.
 fn apply_check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
     map.checker = Some(answer.model.clone());
     if let Some(error) = &answer.error {
@@ -165,7 +166,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
     map.blind_spots = reply.blind_spots;
 }
 
-// Returns the listed claim that this one repeats, with the same stances.
+// Returns the claim on the list that this one repeats and that has the same stances.
 fn find_repeated_claim(
     claims: &[EvidenceClaim],
     text: &str,
@@ -180,8 +181,8 @@ fn find_repeated_claim(
         .position(|claim| kinds(&claim.stances) == own_stances && is_repetition(text, &claim.text))
 }
 
-/// Returns every first answer's stance on a claim: silent unless its quoted words were found. Also counts the denials
-/// by the judge that do not count and the assertions whose words were not found.
+/// Returns the stance of every first answer on a claim. A member counts as silent unless its quoted words
+/// were found. Also counts the judge's denials that do not count and the assertions whose words were not found.
 fn claim_stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
@@ -218,7 +219,7 @@ fn claim_stances(
             _ if have_same_words(&claim.text, found.words) => (Stance::Silent, String::new()),
             denies => (denies, String::new()),
         };
-        // Two stances for one member cancel each other.
+        // Two stances of one member cancel each other out.
         let stance = &mut stances[index];
         let is_second = !stance.quote.is_empty();
         stance.stance = if is_second { Stance::Silent } else { kind };
@@ -245,8 +246,8 @@ fn claim_stances(
     (stances, ineffective_denials, unfound_count)
 }
 
-/// Returns the answer's sentence that the judge copied, in full or as a part of at least four words, if it is
-/// about the claim.
+/// Returns the index of the answer's sentence that the judge copied, in full or as a part of at least four
+/// words, provided that it is about the claim.
 fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usize> {
     let plain = |text: &str| -> Vec<String> {
         let words = super::tokens::tokens(text).into_iter();
@@ -261,14 +262,14 @@ fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usi
         .filter(|&at| is_about(&claim.text, &sentences[at].text))
 }
 
-// Derives consensus, contradictions, and single-member points from the stances. A contradiction that the judge
-// reports without quoted words that were found rules out agreement.
+// Derives the consensus, contradictions, and single-member points from the stances. If the judge reports a
+// contradiction whose quoted words were not found, agreement is ruled out nevertheless.
 fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &[String]) {
     for (index, claim) in map.claims.iter().enumerate() {
         let reported = placed.iter().filter(|entry| entry.claim == Some(index));
         let why = reported.filter_map(|entry| entry.objection).next();
         let (asserting, denying) = stance_counts(claim);
-        // Two members that both assert a claim can contradict each other only in numbers, dates, or names.
+        // If both members assert a claim, they can contradict each other only in numbers, dates, or names.
         let differs = why.is_some() && denying == 0 && is_disputed(claim);
         if (asserting > 0 && denying > 0) || differs {
             let takes_side = |entry: &&MemberStance| match entry.stance {
@@ -295,7 +296,8 @@ fn relate_claims(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>], unplaced: &
         if is_listed || denying > 0 {
             continue;
         }
-        // Other members' stances reported by the judge count against "alone", even if nothing confirms them.
+        // If the judge reports that other members take a stance too, the claim is not unique to one member,
+        // even if nothing confirms the report.
         let mut claim_entries = placed.iter().filter(|entry| entry.claim == Some(index));
         let is_open = claim_entries
             .any(|entry| entry.ineffective_denials + entry.unfound_quote_count > 0)
@@ -336,8 +338,7 @@ fn is_disputed(claim: &EvidenceClaim) -> bool {
     any_pair_matches(claim, |left, right| difference(left, right).is_some())
 }
 
-// Whether two members make the claim in words that conflict: a claim can be so broad that opposite statements make
-// it.
+// Whether two members make the claim in words that conflict, because a broad claim can cover opposite statements.
 fn are_opposed(claim: &EvidenceClaim) -> bool {
     any_pair_matches(claim, |left, right| conflict(left, right).is_some())
 }

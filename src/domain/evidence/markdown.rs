@@ -4,7 +4,7 @@
 /// Maximum number of blocks read from one text.
 const MAX_BLOCKS: usize = 1_000;
 
-/// A piece of a text.
+/// A block of a Markdown text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MarkdownBlock {
     pub kind: TextBlockKind,
@@ -14,12 +14,12 @@ pub(super) struct MarkdownBlock {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextBlockKind {
-    /// A heading and its level, from 1; a line entirely in bold counts as level 7.
+    /// A heading with its level, from 1. A line that is entirely in bold counts as level 7.
     Heading(usize),
-    /// A list item and its indentation.
+    /// A list item with its indentation.
     Item(usize),
     Paragraph,
-    /// A table row, with its cells separated by `|`; the header row does not count.
+    /// A table row, with its cells separated by `|`. The header row is not one of these.
     Row,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn parse_blocks(markdown: &str) -> Vec<MarkdownBlock> {
         }
         let block = parse_block(line, trimmed);
         match (block.kind, blocks.last_mut()) {
-            // A line without a marker continues the line above.
+            // A line without a marker continues the block above it.
             (TextBlockKind::Paragraph, Some(above)) if is_open => {
                 above.text.push(' ');
                 above.text.push_str(&block.text);
@@ -58,7 +58,7 @@ pub(super) fn parse_blocks(markdown: &str) -> Vec<MarkdownBlock> {
                 blocks.push(block);
             }
         }
-        // A forced line break: the next line is not the same sentence.
+        // After a forced line break, the next line does not continue the same sentence.
         is_open &= !(line.ends_with("  ") || line.ends_with('\\'));
     }
     blocks
@@ -124,7 +124,8 @@ fn is_rule(line: &str) -> bool {
     line.len() >= 3 && line.chars().all(is_part)
 }
 
-// Handles a rule: a row above it becomes a table header, and a lone line above it becomes a heading.
+// Handles a line that consists of dashes or the like: a row above it becomes a table header, and a single
+// line above it becomes a heading.
 fn apply_underline(blocks: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
     let Some(above) = blocks.last_mut() else {
         return;
@@ -140,7 +141,7 @@ fn apply_underline(blocks: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
     }
 }
 
-/// Returns a text without emphasis, code marks, and link addresses.
+/// Returns a text without its emphasis, code marks, and link addresses.
 pub(super) fn to_plain_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

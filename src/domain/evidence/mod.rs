@@ -41,7 +41,7 @@ pub enum EvidenceStatus {
     /// No judge was requested.
     #[default]
     Off,
-    /// No model of the run can judge: demo models compare words, not meaning.
+    /// No model of the run can judge, because demo models compare words rather than meaning.
     NoJudge,
     /// The calls failed, or their replies could not be used.
     Failed,
@@ -51,14 +51,14 @@ pub enum EvidenceStatus {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvidenceMap {
-    /// Whether a map exists.
+    /// Whether a map exists, and if not, why.
     pub status: EvidenceStatus,
-    /// Why the map is missing or incomplete, for users.
+    /// Why the map is missing or incomplete, as text for users; `None` if it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The judge, which compared the answers.
+    /// The model that compared the answers; `None` without a judge.
     pub judge: Option<String>,
-    /// The checker, which compared the answer with the documents.
+    /// The model that compared the answer with the documents; `None` without a checker.
     pub checker: Option<String>,
     /// Known cost of both calls.
     pub cost_usd: MicroDollars,
@@ -67,7 +67,7 @@ pub struct EvidenceMap {
     pub similarity: Option<f64>,
     /// The members' claims, in the judge's words.
     pub claims: Vec<EvidenceClaim>,
-    /// Indices of the claims that every first answer makes, in words that do not conflict.
+    /// Indices of the claims that every first answer makes in words that do not conflict.
     pub consensus: Vec<usize>,
     /// Claims on which members contradict each other.
     pub contradictions: Vec<ClaimContradiction>,
@@ -75,16 +75,16 @@ pub struct EvidenceMap {
     /// reported on these points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unverified: Vec<UnverifiedContradiction>,
-    /// Number of the judge's claims left out because no member's words for them were found.
+    /// Number of the judge's claims that were left out because no member's words for them were found.
     #[serde(skip_serializing_if = "is_zero")]
     pub dropped: u32,
     /// Claims made by only one member.
     pub unique: Vec<UniqueClaim>,
     /// Points that no answer covers, in the judge's words.
     pub blind_spots: Vec<String>,
-    /// The answer's sentences.
+    /// The answer's sentences, each with how well it is supported.
     pub sentences: Vec<SentenceSupport>,
-    /// Number of sentences by level, and of disputed sentences.
+    /// Number of sentences at each level, and of disputed sentences.
     pub levels: SupportLevels,
 }
 
@@ -102,7 +102,7 @@ fn is_zero(count: &u32) -> bool {
 pub struct EvidenceClaim {
     /// The claim, in the judge's words.
     pub text: String,
-    /// The answer's sentence that makes the claim.
+    /// The sentence of the answer that makes the claim; `None` if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
     /// One stance for each first answer, in the order of the members' letters.
@@ -115,11 +115,11 @@ pub struct EvidenceClaim {
 pub enum Stance {
     /// The member makes the claim; the quoted words were found in its text.
     Asserts,
-    /// Makes the claim according to the judge alone: the quoted words were found, but a rule objects to them.
+    /// The member makes the claim according to the judge, and the quoted words were found, but a rule objects to them.
     Unconfirmed,
     /// The member states the opposite; the quoted words were found in its text.
     Denies,
-    /// Neither, or no quotation shows a stance.
+    /// The member takes no stance, or no quotation shows one.
     #[default]
     Silent,
 }
@@ -128,7 +128,7 @@ pub enum Stance {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemberStance {
-    /// The letter that labels the member.
+    /// Letter that labels the member.
     pub letter: char,
     /// Full ID of the model that wrote the text.
     pub model: String,
@@ -148,11 +148,11 @@ pub struct MemberStance {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClaimContradiction {
-    /// Index of the claim.
+    /// Index of the claim in the map's `claims`.
     pub claim: usize,
-    /// The reason, in the judge's words; empty if it gave none.
+    /// The reason, in the judge's words; empty if the judge gave none.
     pub why: String,
-    /// At least two members with their own words.
+    /// The opposing members, at least two, with their own words.
     pub sides: Vec<ContradictionSide>,
 }
 
@@ -162,9 +162,9 @@ pub struct ClaimContradiction {
 pub struct UnverifiedContradiction {
     /// The subject, in the judge's words; empty if the judge does not give one.
     pub point: String,
-    /// The reason, in the judge's words; empty if it gave none.
+    /// The reason, in the judge's words; empty if the judge gave none.
     pub why: String,
-    /// Index of the claim, if the map lists it.
+    /// Index of the claim; `None` if the map does not list it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
 }
@@ -173,9 +173,9 @@ pub struct UnverifiedContradiction {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ContradictionSide {
-    /// The letter that labels the member.
+    /// Letter that labels the member.
     pub letter: char,
-    /// The member's words.
+    /// The member's own words, verbatim.
     pub quote: String,
 }
 
@@ -183,9 +183,9 @@ pub struct ContradictionSide {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UniqueClaim {
-    /// Index of the claim.
+    /// Index of the claim in the map's `claims`.
     pub claim: usize,
-    /// The letter that labels the member.
+    /// Letter that labels the member.
     pub letter: char,
 }
 
@@ -193,17 +193,17 @@ pub struct UniqueClaim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SupportLevel {
-    /// Cites no passage that was given.
+    /// The sentence cites no passage that was given.
     #[default]
     None,
-    /// Cites a passage that was given.
+    /// The sentence cites a passage that was given.
     Cited,
-    /// Quotes words that were found in a cited passage.
+    /// The sentence quotes words that were found in a cited passage.
     Quoted,
     /// A model confirmed the sentence with a quotation found in a cited passage.
     Supported,
-    /// `Supported`, and members of at least two models make the claim in their first answers while none denies it and
-    /// no other member's quoted words conflict with the sentence.
+    /// Like `Supported`. In addition, members with at least two different models make the claim in their first
+    /// answers, no member denies it, and no other member's quoted words conflict with the sentence.
     SupportedAgreed,
 }
 
@@ -235,7 +235,7 @@ impl SupportLevel {
     }
 }
 
-/// A model's finding about a sentence and a passage.
+/// What a model finds about a sentence and a passage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entailment {
@@ -253,25 +253,25 @@ pub enum Entailment {
 pub struct SentenceSupport {
     /// The sentence, without Markdown.
     pub text: String,
-    /// Numbers of the cited passages that were given.
+    /// Numbers of the given passages that the sentence cites.
     pub cites: Vec<u32>,
     /// How well the sentence is supported.
     pub level: SupportLevel,
-    /// Whether a member denies the sentence, in words found in its text.
+    /// Whether a member denies the sentence in words that were found in its text.
     pub disputed: bool,
-    /// Index of the claim that the sentence makes.
+    /// Index of the claim that the sentence makes; `None` if it makes none of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<usize>,
-    /// The checker's finding, after our rules; `None` if the sentence was not checked.
+    /// The checker's finding after Quire's rules were applied; `None` if the sentence was not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Entailment>,
-    /// Number of the passage that the verdict is about.
+    /// Number of the passage that the verdict is about; `None` without a verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passage: Option<u32>,
-    /// The verdict's quotation from the passage.
+    /// Words of the passage that the verdict quotes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// Why the level is not higher, if a rule or the passage prevents it.
+    /// Why the level is not higher, if a rule or the passage prevents that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lowered: Option<String>,
 }
@@ -299,15 +299,15 @@ impl SentenceSupport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SupportLevels {
-    /// [`SupportLevel::None`]
+    /// Number of sentences at [`SupportLevel::None`].
     pub none: u32,
-    /// [`SupportLevel::Cited`]
+    /// Number of sentences at [`SupportLevel::Cited`].
     pub cited: u32,
-    /// [`SupportLevel::Quoted`]
+    /// Number of sentences at [`SupportLevel::Quoted`].
     pub quoted: u32,
-    /// [`SupportLevel::Supported`]
+    /// Number of sentences at [`SupportLevel::Supported`].
     pub supported: u32,
-    /// [`SupportLevel::SupportedAgreed`]
+    /// Number of sentences at [`SupportLevel::SupportedAgreed`].
     pub supported_agreed: u32,
     /// Number of sentences that a member denies, at any level.
     pub disputed: u32,
@@ -332,7 +332,7 @@ impl SupportLevels {
 }
 
 impl EvidenceMap {
-    /// Creates a map without judgments.
+    /// Creates a map without any judgments.
     pub fn without_judge(status: EvidenceStatus, reason: impl Into<String>) -> Self {
         Self {
             status,

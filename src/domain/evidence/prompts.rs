@@ -1,6 +1,6 @@
-//! The two prompts: the judge compares the first answers and the synthesis; the checker compares cited sentences
-//! with passages. Letters and order are shuffled with the plan's seed, and all text from models or documents is
-//! inside a fence.
+//! The prompts of the two evidence models: the judge compares the first answers and the synthesis, and the
+//! checker compares cited sentences with passages. Letters and order are shuffled with the plan's seed, and
+//! all text from models or documents is inside a fence.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::domain::chat::{Brief, Format, Message, MessageRole, ModelRequest, Tas
 use crate::domain::plan::Member;
 use crate::domain::prompt::{self, PEER_BUDGET, letter};
 
-/// Upper bound on the tokens of our own instructions in either prompt.
+/// Upper bound on the tokens of Quire's own instructions in either prompt.
 pub const INSTRUCTION_TOKENS: u64 = 700;
 /// Expected tokens of a reply.
 pub const REPLY_TOKENS: u64 = 1_500;
 /// Maximum number of sentences in one prompt to the checker.
 pub(super) const MAX_SENTENCES: usize = 40;
-/// Maximum characters of all passages in one prompt to the checker.
+/// Maximum number of characters of all passages in one prompt to the checker.
 pub const PASSAGES_BUDGET: usize = 24_000;
-/// Maximum characters of the user's question.
+/// Maximum number of characters of the user's question.
 const QUESTION_BUDGET: usize = 4_000;
-/// Seed offset that makes this shuffle differ from those of the stages.
+/// Offset of the seed, so that this shuffle differs from those of the stages.
 const SHUFFLE_SEED: u64 = 0x00e7_1de0_ce00_0000;
 
 /// A first answer with the letter that labels its member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstAnswer<'a> {
-    /// The member's letter in the result.
+    /// Letter that labels the member in the result.
     pub letter: char,
     /// Full ID of the model that wrote the answer.
     pub model: &'a str,
@@ -50,7 +50,7 @@ pub fn first_answers<'a>(
         model: &answer.model,
         text: prompt::without_introduction(answer.text.trim()),
     };
-    // A single answer is not a panel's draft.
+    // A single answer is not a draft of a panel.
     let is_panel = plan.first_answer_stage() < last || plan.members.len() > 1;
     let answers = answers
         .into_iter()
@@ -59,14 +59,15 @@ pub fn first_answers<'a>(
     answers.map(first).collect()
 }
 
-/// Returns the indices of the first answers in the order shown to the judge; the first one is shown as A.
+/// Returns the indices of the first answers in the order in which the judge sees them. The first one is
+/// labeled A for the judge.
 pub(super) fn letter_order(plan: &Plan, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     prompt::shuffle(&mut order, plan.seed ^ SHUFFLE_SEED);
     order
 }
 
-/// Renders the judge's prompt; without a final answer, only the first answers are compared.
+/// Renders the judge's prompt. Without a final answer, only the first answers are compared.
 pub fn comparison_request(
     plan: &Plan,
     drafts: &[FirstAnswer<'_>],
@@ -204,7 +205,7 @@ fn judge_request(
     }
 }
 
-// Members have seen the nonce: a text that repeats it could close its own fence.
+// The members have seen the plan's nonce, so a text that repeats it could close its own fence. Remove it from the text.
 fn fence_text(name: &str, text: &str, plan: &Plan) -> String {
     let nonce = &plan.nonce;
     let text = match nonce.is_empty() {

@@ -1,5 +1,4 @@
-//! Parses the replies of the judge and the checker. Every list and text is bounded; unreadable entries are
-//! skipped.
+//! Parses the replies of the judge and the checker. Every list and text is limited, and unreadable entries are skipped.
 
 use serde_json::Value;
 
@@ -7,13 +6,13 @@ use super::verify::MAX_QUOTE_LENGTH;
 use super::{Entailment, Stance};
 use crate::domain::schema;
 
-/// Maximum number of claims.
+/// Maximum number of claims read from a reply.
 pub(super) const MAX_CLAIMS: usize = 24;
-/// Maximum number of verdicts.
+/// Maximum number of verdicts read from a reply.
 const MAX_VERDICTS: usize = 200;
-/// Maximum number of blind spots.
+/// Maximum number of blind spots read from a reply.
 const MAX_BLIND_SPOTS: usize = 8;
-/// Maximum length of a text in the judge's own words, in characters.
+/// Maximum length of a text worded by the judge, in characters.
 const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
@@ -24,9 +23,9 @@ const UNKNOWN_MEMBER: char = '?';
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct JudgeReply {
     pub claims: Vec<JudgedClaim>,
-    /// Index of the claim, and the reason.
+    /// For each reported contradiction, the index of its claim and the reason.
     pub contradictions: Vec<(usize, String)>,
-    /// Reasons for contradictions that name no claim on the list.
+    /// Reasons for contradictions that name no claim on the judge's list.
     pub unplaced_reasons: Vec<String>,
     pub blind_spots: Vec<String>,
 }
@@ -39,7 +38,7 @@ pub(super) struct JudgedClaim {
     pub stances: Vec<JudgedStance>,
 }
 
-/// A stance as reported by the judge; the letter is the one shown to the judge.
+/// A stance as reported by the judge. The letter is the one shown to the judge.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct JudgedStance {
     pub letter: char,
@@ -75,7 +74,7 @@ pub(super) fn parse_claims(reply: &str) -> Result<JudgeReply, String> {
             .filter_map(parse_stance)
             .collect(),
     };
-    // The contradictions' indices count every claim, including empty ones.
+    // Keep empty claims as well, because the indices in the contradictions count every claim.
     let claims: Vec<JudgedClaim> = claims.iter().take(MAX_CLAIMS).map(read).collect();
     let (mut contradictions, mut unplaced) = (Vec::new(), Vec::new());
     for entry in parse_list(&value["contradictions"], MAX_CLAIMS) {
@@ -114,7 +113,7 @@ pub(super) fn parse_verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> 
             _ => return None,
         };
         let passage = parse_number(&entry["passage"]).and_then(|number| u32::try_from(number).ok());
-        // A contradiction counts even if it names no passage.
+        // A contradiction counts even if the checker names no passage for it.
         let unnamed = (verdict == Entailment::Contradicts).then_some(0);
         Some(JudgedVerdict {
             sentence: parse_number(&entry["sentence"])?,
@@ -137,7 +136,7 @@ fn parse_stance(value: &Value) -> Option<JudgedStance> {
         "denies" | "deny" | "denied" | "contradicts" | "disputes" | "disagrees" => Stance::Denies,
         _ => Stance::Silent,
     };
-    // A denial counts against agreement even if it names no member.
+    // A denial counts against agreement even if the judge names no member for it.
     let unnamed = (stance == Stance::Denies).then_some(UNKNOWN_MEMBER);
     let letter = parse_member(&value["member"]).or(unnamed)?;
     Some(JudgedStance {
@@ -147,7 +146,7 @@ fn parse_stance(value: &Value) -> Option<JudgedStance> {
     })
 }
 
-// Parses a member's letter: "A", "text A", "Member A:".
+// Parses a member's letter in forms such as "A", "text A", and "Member A:".
 fn parse_member(name: &Value) -> Option<char> {
     let name = name.as_str()?.trim_matches(|c: char| !c.is_alphanumeric());
     let mut letters = name.rsplit(' ').next()?.chars();

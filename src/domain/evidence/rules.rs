@@ -1,5 +1,5 @@
-//! Objections to a judgment: content of a sentence that its quoted words lack. A rule can only lower a judgment; the
-//! absence of objections proves nothing.
+//! Rules that object to a judgment because the quoted words lack something that the sentence says. A rule can
+//! only lower a judgment, and the absence of objections proves nothing.
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,9 @@ mod shared_words;
 
 pub(super) use conflict::conflict;
 
-/// Minimum share of a sentence's content words that the quoted words must contain.
+/// Minimum share of a sentence's content words that the quoted words must contain, 0 to 1.
 const MIN_SHARED_WORDS: f64 = 0.4;
-/// Maximum number of differing words for which a substitution is assumed.
+/// Maximum number of differing words that are taken for a substitution.
 const MAX_SUBSTITUTED_WORDS: usize = 2;
 
 /// Words that begin another part of a sentence.
@@ -58,7 +58,7 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     mismatch.or_else(|| foreign::objection(sentence, quote))
 }
 
-/// Returns why the numbers, dates, or names of two statements differ; `None` if they do not.
+/// Returns how the numbers, dates, or names of two statements differ; `None` if they do not.
 pub(super) fn difference(left: &str, right: &str) -> Option<String> {
     let rules: [fn(&SentenceAndQuote) -> Option<String>; 4] =
         [figure_mismatch, unit_mismatch, date_mismatch, name_mismatch];
@@ -71,7 +71,7 @@ pub(super) fn difference(left: &str, right: &str) -> Option<String> {
         .find_map(|pair| rules.iter().find_map(|rule| rule(pair)))
 }
 
-/// Whether the second text contains a good part of the terms of the first.
+/// Whether the second text contains enough terms of the first to be about the same thing.
 pub(super) fn is_about(sentence: &str, other: &str) -> bool {
     shared_word_mismatch(&SentenceAndQuote::new(sentence, other)).is_none()
 }
@@ -123,7 +123,7 @@ fn figure_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     ))
 }
 
-// Returns each number with its unit: the symbol before it, or one of the two words after it.
+// Returns each number with its unit, which is the symbol before it or one of the two words after it.
 fn measured_values(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
     let measure = |at: usize| {
         let value = tokens[at].value?;
@@ -150,7 +150,7 @@ fn unit_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     Some(format!("{value} {unit} is not in the quoted words"))
 }
 
-// Objects to a different half of the day: "9 am" and "9 p.m.". In German, "am" is a preposition.
+// Objects if the times of day are in different halves, as in "9 am" and "9 p.m.". In German, "am" is a preposition.
 fn clock_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let halves = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
         let word = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
@@ -185,8 +185,8 @@ fn date_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     ))
 }
 
-// In German, every noun is capitalized: there a missing name counts only if the quoted words have another in its
-// place.
+// Objects to a missing name. In German, every noun is capitalized, so a missing name counts only if the
+// quoted words have another one in its place.
 fn name_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let (own, quoted) = (token_texts(&pair.sentence), token_texts(&pair.quote));
     let is_missing = |token: &&SentenceToken| {
@@ -209,7 +209,7 @@ fn name_mismatch(pair: &SentenceAndQuote) -> Option<String> {
 }
 
 fn negation_mismatch(pair: &SentenceAndQuote) -> Option<String> {
-    // "Neither … nor" is one negation.
+    // "Neither … nor" counts as one negation.
     let count = |tokens: &[SentenceToken]| {
         let has_neither = tokens.iter().any(|token| token.text == "neither");
         let negates = |token: &&SentenceToken| {
@@ -297,7 +297,7 @@ fn direction_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     is_bounded.then(|| "the quoted words do not compare".to_owned())
 }
 
-// Returns the content words in one form: numbers by their value, units by their canonical name.
+// Returns the content words in a uniform form: numbers by value, units by canonical name.
 fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
     let words = tokens.iter().filter(|token| is_content_word(&token.text));
     let mut content: Vec<String> = words
@@ -307,7 +307,7 @@ fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
             (None, None) => token.text.clone(),
         })
         .collect();
-    // Reorders "June 30" to match "30 June".
+    // Reorders "June 30" so that it matches "30 June".
     for at in 1..content.len() {
         let is_month = words::date_word(&content[at - 1], false).is_some();
         let is_day_of_month = content[at]
@@ -330,8 +330,8 @@ fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
     content
 }
 
-// Objects if the same content words are in a different order: who does what to whom has changed, unless one side
-// is in the passive.
+// Objects if the same content words are in a different order, because who does what to whom may have changed,
+// unless one side is in the passive voice.
 fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let (own, quoted) = (content_words(&pair.sentence), content_words(&pair.quote));
     if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {
@@ -363,8 +363,8 @@ fn is_passive(tokens: &[SentenceToken]) -> bool {
         || has(&["wird", "werden", "wurde", "wurden", "worden"]) && has(&["von", "vom", "durch"])
 }
 
-// Objects if the words are nearly the same, with one or two replaced between the same neighbors: "buyer" for
-// "seller".
+// Objects if the words are nearly the same, but one or two have been replaced between the same neighbors,
+// such as "seller" by "buyer".
 fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let (own, quoted) = (content_words(&pair.sentence), content_words(&pair.quote));
     let rest = |words: &[String], others: &[String]| -> Vec<usize> {
@@ -379,7 +379,8 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     if !is_close || 2 * (own.len() - extra.len()) < own.len() {
         return None;
     }
-    // Neighbors are equal if they are the same word, both replaced, or both the end of the text.
+    // Two neighbors are equal if they are the same word, if both have been replaced, or if both are the end
+    // of the text.
     let neighbor = |words: &[String], rest: &[usize], at: Option<usize>| -> Option<String> {
         let at = at?;
         let word = words.get(at)?;
@@ -415,7 +416,7 @@ fn substitution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     ))
 }
 
-// Objects if the quoted words share too few terms with the sentence, unless the languages differ.
+// Objects if the quoted words share too few terms with the sentence, unless the two are in different languages.
 fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let language =
         |tokens: &[SentenceToken]| words::is_german(tokens.iter().map(|token| token.text.as_str()));
@@ -430,8 +431,8 @@ fn shared_word_mismatch(pair: &SentenceAndQuote) -> Option<String> {
         .then(|| "the quoted words share too few terms with the sentence".to_owned())
 }
 
-// Objects to a part of the sentence that the quoted words do not support: a part joined to a supported statement is
-// not supported by that alone.
+// Objects if the quoted words do not support a part of the sentence. A part is not supported merely because
+// it is joined to a supported statement.
 fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
     let quoted = content_words(&pair.quote);
     let quote_is_german = words::is_german(pair.quote.iter().map(|token| token.text.as_str()));
@@ -461,8 +462,8 @@ fn part_mismatch(sentence: &str, pair: &SentenceAndQuote) -> Option<String> {
     Some(format!("the quoted words do not say “{}”", part.trim()))
 }
 
-// Objects if the quoted words lack an attribution: in "Microsoft says that …", the source is part of the
-// statement.
+// Objects if the quoted words lack an attribution, because in "Microsoft says that …", the source is part of
+// the statement.
 fn attribution_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let attributes = |tokens: &[SentenceToken]| {
         let mut all = tokens.iter();

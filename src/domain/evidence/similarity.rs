@@ -1,11 +1,11 @@
-//! Similarity of wording: a measure of words, never of meaning. It is shown under exactly that name.
+//! Similarity of wording. Measures words rather than meaning, and is always presented as such.
 
 use std::collections::BTreeSet;
 
 use crate::domain::citation::ComparableText;
 
-/// Returns the similarity of the texts' wording, 0 to 1: the Dice coefficient of their distinct words, averaged
-/// over all pairs of texts. `None` with fewer than two texts that have words.
+/// Returns the similarity of the texts' wording, 0 to 1: the Dice coefficient of their distinct words,
+/// averaged over all pairs of texts. `None` if fewer than two of the texts contain words.
 pub fn similarity(texts: &[&str]) -> Option<f64> {
     let word_sets: Vec<BTreeSet<String>> = texts
         .iter()

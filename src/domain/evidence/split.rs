@@ -1,8 +1,8 @@
-//! Splits prose into sentences. A citation mark after a sentence belongs to it; text in quotation marks or
-//! brackets is not split. Accepts any text.
+//! Splits prose into sentences. A citation mark after a sentence belongs to it, and text in quotation marks
+//! or brackets is not split. Accepts any text.
 
-/// Opening and closing quotation marks and brackets, with the maximum length in bytes of text that is kept in one
-/// piece.
+/// Opening and closing quotation marks and brackets, each with the maximum length in bytes of a text that is
+/// not split between them.
 const ENCLOSING_MARKS: [(char, &[char], usize); 9] = [
     ('“', &['”'], 400),
     ('„', &['“', '”'], 400),
@@ -14,11 +14,11 @@ const ENCLOSING_MARKS: [(char, &[char], usize); 9] = [
     ('[', &[']'], 160),
     ('【', &['】'], 160),
 ];
-/// Maximum length of text between two `"`, in bytes.
+/// Maximum length of a text between two `"`, in bytes.
 const MAX_STRAIGHT_LENGTH: usize = 400;
-/// Maximum length of marks in square brackets after a sentence, in bytes.
+/// Maximum length of citation marks in square brackets after a sentence, in bytes.
 const MAX_MARK_LENGTH: usize = 120;
-/// Maximum length of letters in parentheses after a sentence, in bytes.
+/// Maximum length of members' letters in parentheses after a sentence, in bytes.
 const MAX_LETTERS_LENGTH: usize = 24;
 /// Abbreviations that never end a sentence.
 const TITLE_ABBREVIATIONS: &[&str] = &[
@@ -38,9 +38,10 @@ const OPEN_ABBREVIATIONS: &[&str] = &[
     "inc", "ltd", "co", "corp", "llc", "plc", "bros", "etc", "al", "mio", "mrd", "usw", "jr", "sr",
     "str",
 ];
-/// Suffixes of company names; one of these continues a name that ends in an exclamation mark.
+/// Suffixes of company names. One of these after an exclamation or question mark shows that the mark belongs
+/// to the name.
 const COMPANY_ABBREVIATIONS: &[&str] = &["inc", "ltd", "corp", "llc", "co", "ag", "gmbh", "plc"];
-/// Words that begin a sentence even where a name could follow.
+/// Words that begin a sentence even after an abbreviation that may precede a name.
 const SENTENCE_BEGINNINGS: &[&str] = &[
     "the", "a", "an", "it", "its", "he", "she", "they", "we", "you", "i", "this", "that", "these",
     "those", "there", "in", "on", "at", "by", "for", "from", "with", "to", "as", "but", "and",
@@ -80,12 +81,12 @@ fn is_end(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '…' | '؟' | '۔') || is_unspaced_terminator(c)
 }
 
-// Whether the character ends a sentence without a space after it.
+// Whether the character ends a sentence even without a space after it.
 fn is_unspaced_terminator(c: char) -> bool {
     matches!(c, '。' | '！' | '？' | '।')
 }
 
-// Returns where the sentence that begins at `start` ends, if the mark at `at` ends it.
+// Returns the end of the sentence that begins at `start`, if the mark at `at` ends it.
 fn end_of_sentence(
     text: &str,
     start: usize,
@@ -93,7 +94,7 @@ fn end_of_sentence(
     mark: char,
     enclosed: &[(usize, usize)],
 ) -> Option<usize> {
-    // Closing quotation marks and brackets belong to the sentence.
+    // Closing quotation marks and brackets belong to the sentence before them.
     let is_closing = |c: &char| {
         matches!(
             c,
@@ -114,7 +115,7 @@ fn end_of_sentence(
     let end = sentence_end + mark_bytes;
     let next = text[end..].trim_start();
     let is_spaced = rest.is_empty() || rest.starts_with(char::is_whitespace);
-    // "It ends.[1] It begins."
+    // This is the case in "It ends.[1] It begins."
     let is_attached = mark_bytes > 0
         && rest.starts_with(['[', '【'])
         && (next.len() < text[end..].len()
@@ -166,7 +167,7 @@ fn enclosed_ranges(text: &str) -> Vec<(usize, usize)> {
     ranges
 }
 
-// Returns the `"` that closes the one before `inside`; an inch mark opens nothing.
+// Returns the position of the `"` that closes the one before `inside`; `None` for an inch mark, which opens nothing.
 fn closing_straight_mark(text: &str, inside: usize, before: char) -> Option<usize> {
     let opens = !before.is_alphanumeric() && !text[inside..].starts_with(char::is_whitespace);
     let mut ends = text[inside..].match_indices('"').filter(|(length, _)| {
@@ -178,8 +179,8 @@ fn closing_straight_mark(text: &str, inside: usize, before: char) -> Option<usiz
     (length <= MAX_STRAIGHT_LENGTH).then_some(inside + length)
 }
 
-// Returns the length of letters and citations after the period, as in "It rose. [1] (B)", which belong to the
-// sentence before them.
+// Returns the length of the letters and citations after a period that belong to the sentence before it, as in
+// "It rose. [1] (B)".
 fn mark_length(rest: &str) -> usize {
     let mut end = 0;
     loop {
@@ -208,7 +209,7 @@ fn first_word(text: &str) -> String {
     word.unwrap_or_default().to_lowercase()
 }
 
-// Whether a period after `before` belongs to its last word.
+// Whether a period after `before` is part of its last word.
 fn is_abbreviated(before: &str, next: &str) -> bool {
     let word = before
         .rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '“' | '„' | '['))
@@ -225,7 +226,7 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
     };
     let is_ordinal =
         is_day && before.len() > word.len() && (is_month() || is_ordinal_place(before, word));
-    // "z. B." continues the sentence; so do "U.S. Army" and "J. Smith".
+    // The period in "z. B." does not end the sentence, nor do those in "U.S. Army" and "J. Smith".
     let mut letters = word.split('.');
     let is_initials = !word.is_empty()
         && word != "I"
@@ -238,7 +239,7 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
         || ((is_initials || OPEN_ABBREVIATIONS.contains(&lower)) && !begins && !next.is_empty())
 }
 
-// Whether this is a number, a Roman numeral, or a letter: "Art. 5", "Art. IV", "Fig. B".
+// Whether this is a number, a Roman numeral, or a single letter, as after "Art. 5", "Art. IV", and "Fig. B".
 fn is_figure(next: &str) -> bool {
     let word = next
         .split(|c: char| !c.is_alphanumeric())
@@ -249,7 +250,7 @@ fn is_figure(next: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit()) || (is_roman && word != "I") || is_letter
 }
 
-// Whether German writes an ordinal here: a number with a period after an article or a preposition.
+// Whether a number with a period is an ordinal here, as it is in German after an article or a preposition.
 fn is_ordinal_place(before: &str, word: &str) -> bool {
     const PLACE_WORDS: &[&str] = &[
         "am", "der", "den", "dem", "zum", "vom", "die", "bis", "im", "das", "des", "ab", "seit",

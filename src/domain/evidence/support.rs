@@ -11,16 +11,17 @@ use crate::domain::citation::{self, CitationMark, ComparableText, marks};
 const MAX_PASSAGES: usize = 8;
 /// Minimum number of words of a quotation in a sentence.
 const MIN_WORDS: usize = 3;
-/// Reason for a sentence that a passage contradicts.
+/// Shown for a sentence that a passage contradicts.
 const CONTRADICTED_REASON: &str = "the passage says otherwise";
-/// Reason for a reported contradiction whose quoted words were not found.
+/// Shown for a reported contradiction whose quoted words were not found.
 const QUOTE_NOT_FOUND_REASON: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
 /// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
     [('“', '”'), ('"', '"'), ('„', '“'), ('«', '»'), ('「', '」')];
 
-/// Returns the sentences of an answer with the data that needs no model: their citations and quotations.
+/// Returns the sentences of an answer with everything that can be determined without a model: their citations
+/// and quotations.
 pub(super) fn unchecked_sentences(plan: &Plan, answer: &str) -> Vec<SentenceSupport> {
     let sentence = |text: String| {
         let cites = cited_passages(plan, &text);
@@ -119,8 +120,9 @@ fn find_quotations(sentence: &str) -> Vec<&str> {
     quotations
 }
 
-/// Applies the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
-/// entailing one, even if its words were not found: a sentence counts as supported only if nothing contradicts it.
+/// Applies the checker's verdicts after the rules have lowered them. A contradicting verdict takes precedence
+/// over an entailing one, even if its words were not found, because a sentence counts as supported only if
+/// nothing contradicts it.
 pub(super) fn apply_verdicts(
     plan: &Plan,
     verdicts: &[JudgedVerdict],
@@ -151,13 +153,13 @@ pub(super) fn apply_verdicts(
     }
 }
 
-/// The weight of a verdict relative to others on the same sentence.
+/// How much a verdict weighs against others on the same sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum VerdictWeight {
     Nothing,
     Neither,
     Entails,
-    /// Reported as contradicting, but the quoted words were not found.
+    /// The checker reports a contradiction, but its quoted words were not found.
     Contested,
     Contradicts,
 }

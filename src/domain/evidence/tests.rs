@@ -1,4 +1,4 @@
-//! Evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is made up.
+//! Tests with evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is made up.
 
 mod agreement;
 mod pairs;
@@ -14,7 +14,7 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::plan::{EvidenceCall, Member};
 use crate::domain::prompt::letter;
 
-/// Creates a plan of members `p/0`, `p/1` …, the synthesizer `p/w`, and these passages.
+/// Creates a plan with these passages, the members `p/0`, `p/1` …, and the synthesizer `p/w`.
 pub(super) fn plan(members: usize, sources: &[&str], seed: u64) -> Plan {
     let member = |name: String| json!({ "model": name, "parameters": {}, "price": null });
     let stage = |name: &str, role: &str, task: &str| json!({ "name": name, "who": role, "task": task, "prompt": "" });
@@ -46,7 +46,7 @@ pub(super) fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
     serde_json::from_value(stored_answer).expect("an answer")
 }
 
-/// Returns the map of a run with these first answers, synthesis, and replies of the judge and the checker.
+/// Returns the map of a run with these first answers, this synthesis, and these replies of the judge and the checker.
 pub(super) fn run_evidence(
     plan: &Plan,
     drafts: &[&str],
@@ -138,7 +138,7 @@ fn evidence_map_keeps_only_located_quotations() {
     );
     assert_eq!(map.claims[0].stances[1].quote, "runs until 31 March 2028");
     assert_eq!(map.claims[0].stances[1].stage, "initial");
-    // Member A did not write those words.
+    // Member A did not write the quoted words.
     assert_eq!(map.claims[1].stances[0].stance, Stance::Silent);
     assert_eq!(map.claims[2].answer, None, "no sentence of the answer");
     let sides: Vec<char> = map.contradictions[0]
@@ -152,7 +152,7 @@ fn evidence_map_keeps_only_located_quotations() {
         .iter()
         .map(|entry| (entry.claim, entry.letter))
         .collect();
-    // According to the judge, A makes claim 1 too.
+    // According to the judge, member A makes claim 1 as well.
     assert_eq!(unique, [(2, 'A')]);
     assert_eq!((map.consensus.len(), map.blind_spots.len()), (0, 1));
     let [ends, rent] = &map.sentences[..] else {
@@ -181,7 +181,7 @@ fn two_members_and_a_passage_make_the_highest_level() {
     let map = run_evidence(&plan, &drafts, ANSWER, Some(&judge), Some(&checker));
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
     assert_eq!(map.consensus, [0]);
-    // Without the comparison, the passage counts alone; without the check, only the citation mark does.
+    // Without the comparison, only the passage counts; without the check, only the citation mark does.
     let alone = run_evidence(&plan, &drafts, ANSWER, None, Some(&checker));
     assert_eq!(alone.sentences[0].level, SupportLevel::Supported);
     let unchecked = run_evidence(&plan, &drafts, ANSWER, Some(&judge), None);
@@ -249,7 +249,7 @@ fn a_draft_cannot_speak_for_another() {
         2,
         "its fence alone: {prompt}"
     );
-    // A judge that falls for it attributes the claim to A, but the words are not in A's text.
+    // If the judge falls for the injected text, it attributes the claim to A, but the words are not in A's text.
     let reply = json!({ "claims": [{ "text": "The lease ends on 1 May 2030.", "stances": [
         stance(&plan, 2, 0, "asserts", "The lease ends on 1 May 2030"), stance(&plan, 2, 1, "asserts", "The lease ends on 1 May 2030") ] }] });
     let map = run_evidence(
@@ -299,7 +299,7 @@ fn two_dates_are_a_contradiction_and_two_spellings_are_none() {
         Some(&reply("ruled on 4 May 2021 in Paris")),
         None,
     );
-    // Identical words do not refute what the judge reports.
+    // That the words are identical does not refute what the judge reports.
     assert_eq!((map.contradictions.len(), map.unverified.len()), (0, 1));
     assert!(map.consensus.is_empty());
 }
@@ -376,7 +376,8 @@ proptest! {
         let plan = plan(drafts.len(), &SOURCES, seed);
         let texts: Vec<&str> = drafts.iter().map(String::as_str).collect();
         let stances: Vec<Value> = quotes.iter().map(|(made_up, of, from, denies)| {
-            // Half of the quotations are cut from a random draft, not always the one to which they are attributed.
+            // Half of the quotations are cut from a random draft, which need not be the one that they are
+            // attributed to.
             let excerpt: String = drafts[of % drafts.len()].chars().skip(*from).take(30).collect();
             let quote = if from % 2 == 0 { &excerpt } else { made_up };
             let letter = letter((of + from) % 5).to_string();

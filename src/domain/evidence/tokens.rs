@@ -1,5 +1,5 @@
-//! The words of a sentence as the rules compare them: without citation marks and members' letters, and with
-//! normalized numbers and units.
+//! The words of a sentence in the form in which the rules compare them: without citation marks and members'
+//! letters, and with numbers and units normalized.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use crate::domain::citation;
 pub(super) struct SentenceToken {
     /// The word in lowercase.
     pub text: String,
-    /// Whether the word is capitalized and not the first of the sentence.
+    /// Whether the word is capitalized in the middle of a sentence, or is an acronym.
     pub is_name: bool,
-    /// The word's value, if it is a number in digits or words.
+    /// The numeric value, if the word is a number in digits or letters.
     pub value: Option<f64>,
 }
 
@@ -47,7 +47,7 @@ fn push_token(sentence_tokens: &mut Vec<SentenceToken>, word: &mut String, start
     if word.is_empty() {
         return;
     }
-    // "5km" is a number and its unit.
+    // "5km" is split into the number and its unit.
     let digits = word
         .bytes()
         .take_while(|b| b.is_ascii_digit() || matches!(b, b'.' | b','))
@@ -67,7 +67,7 @@ fn push_token(sentence_tokens: &mut Vec<SentenceToken>, word: &mut String, start
 
 fn token(word: &str, starts: bool) -> SentenceToken {
     let capital = word.starts_with(char::is_uppercase) && word.chars().count() > 1;
-    // An acronym is a name at any position.
+    // An acronym counts as a name even at the beginning of a sentence.
     let is_acronym = word.chars().filter(|c| c.is_uppercase()).count() > 1;
     let text = word.to_lowercase();
     SentenceToken {
@@ -177,7 +177,7 @@ fn number_word(word: &str) -> Option<f64> {
             .iter()
             .find(|(names, _)| names.contains(&word))
     };
-    // "fünfundvierzig"
+    // This reads a compound such as "fünfundvierzig".
     let joined = || {
         let (ones, tens) = word.split_once("und")?;
         let ones = if ones == "ein" {
@@ -194,7 +194,7 @@ fn number_word(word: &str) -> Option<f64> {
         .or_else(joined)
 }
 
-/// Returns the distinct texts of the tokens.
+/// Returns the tokens' texts without duplicates.
 pub(super) fn token_texts(tokens: &[SentenceToken]) -> BTreeSet<&str> {
     tokens.iter().map(|token| token.text.as_str()).collect()
 }

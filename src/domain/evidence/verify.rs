@@ -1,4 +1,5 @@
-//! Looks up a model's quotations in the named text. Quotations not found there do not count.
+//! Looks up the quotations that a model gives in the text that it names. Quotations that are not found there
+//! do not count.
 
 use crate::domain::citation::{self, ComparableText};
 
@@ -7,9 +8,9 @@ use super::rules::objection;
 use super::tokens::tokens;
 use super::words::reverses_meaning;
 
-/// Minimum number of words of a quotation that contains no number.
+/// Minimum number of words of a quotation, unless it contains a number.
 const MIN_WORDS: usize = 4;
-/// Maximum length of a quotation in characters; a longer one is not looked up.
+/// Maximum length of a quotation in characters. A longer one is not looked up.
 pub(super) const MAX_QUOTE_LENGTH: usize = 600;
 /// Characters that end a clause.
 const CLAUSE_END_MARKS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
@@ -25,7 +26,7 @@ pub(super) struct SearchedText<'a> {
 pub(super) struct FoundQuote<'a> {
     /// The quoted words, verbatim from the text.
     pub words: &'a str,
-    /// The quoted words with the rest of the clauses in which they begin and end.
+    /// The quoted words, extended to the beginning and end of the clauses that they are in.
     pub clause: &'a str,
     /// The sentences around the quoted words.
     pub context: QuoteContext<'a>,
@@ -39,7 +40,8 @@ impl<'a> SearchedText<'a> {
         }
     }
 
-    /// Finds a quotation in one piece: an ellipsis could omit words that reverse its meaning.
+    /// Finds a quotation in one piece. Ellipses are not accepted, because they could omit words that reverse
+    /// the meaning.
     pub fn find(&self, quote: &str) -> Option<FoundQuote<'a>> {
         let is_bounded = quote.chars().nth(MAX_QUOTE_LENGTH).is_none();
         if !is_bounded || quote.contains('…') || quote.contains("...") || !has_enough_words(quote)

@@ -1,4 +1,4 @@
-//! Adjusts the support of the answer's sentences by the members' claims.
+//! Adjusts the support levels of the answer's sentences according to the members' claims.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use super::rules::{conflict, objection};
 use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, MemberStance, Stance, SupportLevel};
 use crate::domain::plan::model_of;
 
-/// Minimum number of distinct models that must make a claim. Several members running the same model count once.
+/// Minimum number of distinct models that must make a claim. Several members with the same model count once.
 const MIN_MODELS: usize = 2;
 
-/// Marks sentences that a member denies, and raises the level of sentences supported by several models.
+/// Marks the sentences that a member denies, and raises the level of sentences that several models support.
 pub(super) fn adjust_support(map: &mut EvidenceMap, placed: &[ClaimOutcome<'_>]) {
     let EvidenceMap {
         claims,
@@ -70,8 +70,8 @@ fn is_denied(entry: &ClaimOutcome<'_>, claims: &[EvidenceClaim], sentence: &str)
     })
 }
 
-// Whether the sentence is one side of a contradiction or makes a claim that a member denies. Decided by its own
-// words, even if the judge names no sentence for the claim.
+// Whether the sentence is one side of a contradiction or makes a claim that a member denies. The sentence's
+// own words decide, even if the judge names no sentence for the claim.
 fn is_contested(
     contradictions: &[ClaimContradiction],
     claims: &[EvidenceClaim],
@@ -93,8 +93,8 @@ fn supports_sentence(words: &str, sentence: &str) -> bool {
     objection(sentence, words).is_none()
 }
 
-// Returns why a member's words conflict with a sentence, even though the judge reports no contradiction. A member that
-// makes the sentence's claims in words that support it does not oppose it in other words.
+// Returns why a member's words conflict with a sentence although the judge reports no contradiction. A member
+// whose words support the sentence's claims is not considered.
 fn opposing_member(
     claims: &[EvidenceClaim],
     linked_claims: &[&EvidenceClaim],
@@ -115,8 +115,8 @@ fn opposing_member(
     })
 }
 
-/// Returns the number of models whose quoted words support all claims of a sentence. Samples of one model share its
-/// mistakes and count once.
+/// Returns the number of models whose quoted words support all claims of a sentence. Several samples of one
+/// model count once, because they share its mistakes.
 ///
 /// # Errors
 /// Returns a rule's reason if members make the claims but the rule objects to their words.

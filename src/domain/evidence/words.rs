@@ -1,5 +1,6 @@
-//! Words that change the meaning of a sentence: negations, quantifiers, directions, units, dates. In English and
-//! German. The rules use them only to lower a judgment, so a missing word costs no more than a missed objection.
+//! Words that change the meaning of a sentence, in English and German: negations, quantifiers, directions,
+//! units, and dates. The rules use them only to lower a judgment, so a word that is not listed costs at most
+//! a missed objection.
 
 /// Words that negate, or nearly negate, a statement.
 const NEGATIONS: &[&str] = &[
@@ -46,7 +47,7 @@ const NEGATIONS: &[&str] = &[
     "lacked",
 ];
 
-/// Prefixes that turn a word into its opposite.
+/// Prefixes that may turn a word into its opposite.
 pub(super) const OPPOSING_PREFIXES: &[&str] =
     &["un", "dis", "in", "im", "ir", "il", "non", "mis", "de"];
 
@@ -55,7 +56,8 @@ pub(super) fn is_negation(word: &str) -> bool {
     NEGATIONS.contains(&word) || word.ends_with("n't")
 }
 
-/// Whether a word next to a quotation reverses its meaning. "Without notice" only adds a circumstance.
+/// Whether a word next to a quotation reverses its meaning. Words such as the "without" of "without notice"
+/// only add a circumstance.
 pub(super) fn reverses_meaning(word: &str) -> bool {
     is_negation(word) && !matches!(word, "without" | "ohne" | "unless" | "except")
 }
@@ -166,7 +168,7 @@ const WORD_CLASSES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Returns the class of a quantifier or modal verb.
+/// Returns the class of a quantifier or modal verb; `None` for any other word.
 pub(super) fn word_class(word: &str) -> Option<&'static str> {
     let mut classes = WORD_CLASSES.iter();
     classes
@@ -174,7 +176,7 @@ pub(super) fn word_class(word: &str) -> Option<&'static str> {
         .map(|(name, _)| *name)
 }
 
-/// Directions: words and their opposites.
+/// Pairs of opposite directions, each with the words for either of them.
 const DIRECTION_WORDS: &[(&[&str], &[&str])] = &[
     (&["more", "mehr"], &["less", "fewer", "weniger"]),
     (&["most"], &["least"]),
@@ -274,7 +276,7 @@ pub(super) fn direction_of(word: &str) -> Option<(usize, bool)> {
     })
 }
 
-/// Whether a unit's canonical name is a currency.
+/// Whether the unit with this canonical name is a currency.
 pub(super) fn is_currency(unit: &str) -> bool {
     matches!(unit, "€" | "$" | "£" | "¥" | "chf")
 }
@@ -330,7 +332,7 @@ const UNIT_WORDS: &[(&str, &[&str])] = &[
     ("chf", &["chf", "franken", "francs"]),
 ];
 
-/// Returns the canonical name of a unit.
+/// Returns the canonical name of a unit; `None` if the word is not a unit.
 pub(super) fn unit_of(word: &str) -> Option<&'static str> {
     let mut units = UNIT_WORDS.iter();
     units
@@ -367,7 +369,7 @@ const DATE_WORDS: &[&[&str]] = &[
     &["yesterday", "gestern"],
 ];
 
-/// Returns the index of a month, weekday, or season. "May" is also a verb, so it counts only as a name.
+/// Returns the index of a month, weekday, or season. "May" is also a verb, so it counts only if it is a name.
 pub(super) fn date_word(word: &str, is_name: bool) -> Option<usize> {
     if is_name && matches!(word, "may" | "mai") {
         return Some(DATE_WORDS.len());

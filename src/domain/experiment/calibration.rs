@@ -1,5 +1,5 @@
-//! Calibration of automatic scores: chance-corrected agreement with the user's own judgments on the same pairs.
-//! With few labels, no conclusion is drawn.
+//! Calibration of automatic scores: their chance-corrected agreement with the user's own judgments on the
+//! same pairs. With few labels, no conclusion is drawn.
 
 use serde::Serialize;
 
@@ -8,9 +8,9 @@ use crate::domain::statistics::agreement::{DisagreementWeighting, cohen_kappa};
 use crate::domain::statistics::paired::percentile_interval;
 use crate::domain::statistics::random::Random;
 
-/// Minimum number of labels for a conclusion about trust.
+/// Minimum number of labels before a conclusion about trust is drawn.
 pub const MIN_LABELS: usize = 20;
-/// Minimum kappa for trusted scores.
+/// Minimum kappa for scores to be trusted.
 pub const MIN_KAPPA: f64 = 0.4;
 /// Number of bootstrap resamples for the confidence interval.
 const RESAMPLES: usize = 500;
@@ -20,13 +20,13 @@ const RESAMPLES: usize = 500;
 pub struct Calibration {
     /// Number of pairs judged by both.
     pub labels: usize,
-    /// Cohen's kappa with linear weights, ties ranked between the two sides; `None` if undefined.
+    /// Cohen's kappa with linear weights, in which a tie ranks between the two sides; `None` if undefined.
     pub kappa: Option<f64>,
     /// 95% bootstrap confidence interval of kappa, resampling pairs.
     pub interval: Option<(f64, f64)>,
     /// Fraction of pairs on which the two differ, 0 to 1.
     pub errors: Option<f64>,
-    /// Whether the scores are trusted; `None` with too few labels.
+    /// Whether the scores are trusted; `None` if there are too few labels.
     pub trusted: Option<bool>,
     /// The conclusion as text.
     pub words: String,
@@ -100,7 +100,7 @@ fn interval(
         })
         .collect();
     resampled.sort_by(f64::total_cmp);
-    // Identical pairs show no variance when resampled, yet the next pair may differ.
+    // Resampling identical pairs shows no variance, yet the next pair may differ, so no interval is given.
     let (from, to) = (!resampled.is_empty()).then(|| percentile_interval(&resampled, 0.95))?;
     (to - from > 1e-9).then_some((from, to))
 }
@@ -160,7 +160,7 @@ mod tests {
         assert!(calibration_of(300, 0.2).words.starts_with("Not trusted:"));
     }
 
-    /// All 24 verdicts are against the judge.
+    /// All 24 of the user's verdicts contradict the judge.
     #[test]
     fn a_conclusion_from_scores_that_are_not_trusted_says_so() {
         let calibration = calibrate(&[(First, Second); 24]);

@@ -50,8 +50,8 @@ pub struct ParsedCases {
 /// Imports cases from table rows with their starting lines; the first row names the columns.
 ///
 /// # Errors
-/// Fails if the table has no rows, no column holds questions, a question is missing or too long, or there are more
-/// than `MAX_CASES` rows.
+/// Returns an error if the table has no rows, no column holds questions, a question is missing or too long,
+/// or there are more than `MAX_CASES` rows.
 pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(file_error("the file is empty"));
@@ -111,8 +111,8 @@ pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesErro
 /// Imports cases from JSON objects, one per line or in a list.
 ///
 /// # Errors
-/// Fails if the text is not JSON, an entry is not an object, a question is missing or too long, or there are no
-/// cases or more than `MAX_CASES`.
+/// Returns an error if the text is not JSON, an entry is not an object, a question is missing or too long, or
+/// there are no cases or more than `MAX_CASES`.
 pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
     let mut read = ParsedCases::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();

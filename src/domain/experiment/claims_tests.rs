@@ -1,10 +1,11 @@
-//! Checks what experiments claim, on simulated ones with a known truth: small versions of `make evidence`.
+//! Checks the statistical claims that experiments make, on simulated experiments with a known truth. These
+//! are smaller versions of what `make evidence` checks.
 
 use super::*;
 use crate::domain::experiment::power::{self, ScoreKind};
 use crate::domain::experiment::report::mean_interval;
 
-/// Draws the scores of configurations that are right at these rates, independently.
+/// Draws independent yes-or-no scores of configurations that are right at these rates.
 fn yes_or_no_scores(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
     let mut random = Random::new(seed);
     let mut score = |rate: f64| f64::from(u8::from(random.next_unit() < rate));
@@ -31,8 +32,8 @@ fn run_race(
     (race, verdict)
 }
 
-/// A difference of .60 to .75 is found in at least half of the experiments with 300 evaluations, and the budget is
-/// spent unless the difference is overwhelming.
+/// If two configurations are right at rates of .60 and .75, the difference is found in at least half of the
+/// experiments with 300 evaluations, and the budget is spent unless the difference is overwhelming.
 #[test]
 fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
     const RUNS: u64 = 200;
@@ -104,8 +105,8 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
     }
 }
 
-/// The detectable difference stated before a run is found at the stated rate, including the choice of the leader
-/// and early stopping.
+/// The difference that is stated before a run as detectable is found at the stated rate, including the choice
+/// of the leader and early stopping.
 #[test]
 fn the_stated_difference_is_detected_at_the_stated_rate() {
     const RUNS: u64 = 400;
@@ -123,7 +124,7 @@ fn the_stated_difference_is_detected_at_the_stated_rate() {
     );
 }
 
-/// Of two equal configurations, one is called better in at most 5% of races, however often the race is observed.
+/// Of two equal configurations, one is called better in at most 5% of races, however often the race is looked at.
 #[test]
 fn equal_configurations_are_called_different_in_at_most_5_percent() {
     const RUNS: u64 = 600;

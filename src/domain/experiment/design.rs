@@ -6,55 +6,55 @@ use super::prompt_search::{Reflection, SearchDesign};
 use super::{Configuration, ExperimentBudget, Objective, Trial, TrialOutcome};
 use crate::domain::statistics::paired::PairedDifference;
 
-/// Design of a race. Stored with the experiment; immutable.
+/// Design of a race. It is stored with the experiment and never changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Design {
-    /// Candidate configurations.
+    /// The configurations that compete. Indexes of configurations refer to this list.
     pub arms: Vec<Configuration>,
     /// Index of the current configuration.
     pub current: usize,
     /// Number of test cases.
     pub cases: usize,
-    /// Definition of "best".
+    /// What "best" means in this experiment.
     pub objective: Objective,
     /// Spending limit.
     pub budget: ExperimentBudget,
-    /// Per configuration, the upper bound of one evaluation's usage; `score` is unused.
+    /// Upper bound on the usage of one evaluation, for each configuration; the `score` field is unused.
     pub declared: Vec<TrialOutcome>,
-    /// Smallest relevant difference in value, 0 to 1.
+    /// Smallest difference in value that matters, 0 to 1.
     pub indifference: f64,
-    /// Permitted error probability, 0 to 1.
+    /// Permitted probability of a wrong result, 0 to 1.
     #[serde(rename = "wrong")]
     pub error_rate: f64,
-    /// Random seed.
+    /// Seed of the random choices, so that the race can be repeated exactly.
     pub seed: u64,
-    /// Search for better prompts, if any.
+    /// The search for better prompts; `None` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchDesign>,
 }
 
-/// The next action of a race.
+/// What a race needs next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RaceStep {
     /// Evaluate these trials, in any order and concurrently, and record each outcome.
     Evaluate(Vec<Trial>),
     /// Obtain a better prompt and add it with `propose`.
     Propose(Reflection),
-    /// The race is over.
+    /// Do nothing more, because the race is over.
     Done(RaceVerdict),
 }
 
-/// Status of a configuration.
+/// Status of a configuration in a race.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fate")]
 pub enum ConfigurationState {
-    /// Never tried: outside the budget or never proposed.
+    /// The configuration was never tried, because it did not fit the budget or was never proposed.
     Untried,
-    /// Still in the race.
+    /// The configuration is still in the race.
     Racing,
-    /// Dropped by successive halving. Not proven worse.
+    /// Successive halving has dropped the configuration, without proof that it is worse.
     SetAside,
-    /// Proven worse than the leader at the time by more than the indifference threshold.
+    /// The configuration was proven worse than the leader at the time, by more than the indifference threshold.
     Beaten(Elimination),
 }
 
@@ -64,7 +64,7 @@ pub enum ConfigurationState {
 pub enum StopReason {
     /// One configuration was left.
     OneLeft,
-    /// No remaining configuration beats the leader by more than the indifference threshold.
+    /// No remaining configuration is likely to beat the leader by more than the indifference threshold.
     CloseEnough,
     /// Continuing would cost more than a better configuration is worth.
     NotWorth,
@@ -74,41 +74,41 @@ pub enum StopReason {
     Budget,
 }
 
-/// Result of the comparison on the holdout, which is free of the winner's curse.
+/// Result of the comparison on cases that the race has not used, which is therefore free of the winner's curse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldoutFinding {
     /// The leader is better than the current configuration.
     Better,
-    /// The leader is worse on the holdout: its lead was luck.
+    /// The leader is worse than the current configuration, so its lead was due to luck.
     Worse,
     /// The difference is not statistically significant.
     NotDistinguishable,
     /// The current configuration is the leader.
     CurrentLeads,
-    /// Not tested: too few cases or too little budget.
+    /// There was no comparison, because of too few cases or too little budget.
     NotTested,
 }
 
 /// Result of a race.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RaceVerdict {
-    /// Index of the leader.
+    /// Index of the configuration that led at the end.
     pub leader: usize,
     /// Why the race ended.
     pub stop: StopReason,
     /// Comparison of leader and current configuration on the holdout.
     pub finding: HoldoutFinding,
-    /// Statistics of that comparison.
+    /// Statistics of that comparison; `None` if there was none.
     pub difference: Option<PairedDifference>,
 }
 
-/// Evidence that eliminated a configuration.
+/// The evidence that eliminated a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Elimination {
-    /// Index of the leader at that time.
+    /// Index of the leader when the configuration was eliminated.
     pub by: usize,
-    /// Number of cases at that time.
+    /// Number of cases evaluated when the configuration was eliminated.
     pub cases: usize,
     /// Confidence interval of the mean difference to the leader; its upper bound is below the negative
     /// indifference threshold.

@@ -1,5 +1,5 @@
-//! Rule-based scores of answers, 0 to 1, without a model. Exact comparisons are the most reliable, word
-//! similarity the least. Model and human judges are in other modules.
+//! Rule-based scores of answers, 0 to 1, without a model. Exact comparisons are the most reliable of these
+//! rules, and word similarity is the least. Other modules implement judgments by models and users.
 
 use std::collections::HashMap;
 
@@ -26,30 +26,30 @@ const MAX_WORDS: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Evaluator {
-    /// The answer equals the expected one, ignoring whitespace, final punctuation, and the case of words, but not
-    /// of symbols ("mg"). Numbers, amounts, dates, choices, and yes or no may also be spelled differently if the
-    /// value is the same.
+    /// The answer equals the expected one. Differences in whitespace, final punctuation, and the case of
+    /// words are ignored, but case matters in symbols ("mg"). Numbers, amounts, dates, choices, and yes or no
+    /// may also be spelled differently if the value is the same.
     Exact,
     /// The answer contains the expected text, as whole words and whole numbers.
     Contains,
-    /// The answer's closing number, or else its last number, equals the expected one within either tolerance.
+    /// The answer's closing number or, without one, its last number equals the expected one within either tolerance.
     Number {
-        /// Absolute tolerance.
+        /// Largest permitted difference from the expected number.
         #[serde(default)]
         absolute: f64,
-        /// Tolerance relative to the expected number.
+        /// Largest permitted difference, as a fraction of the expected number.
         #[serde(default)]
         relative: f64,
     },
-    /// The answer matches a regular expression: this one, or the case's expected answer if none is given.
+    /// The answer matches a regular expression: this one, or else the case's expected answer.
     Regex {
-        /// The expression.
+        /// The regular expression; `None` to use the case's expected answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pattern: Option<String>,
     },
     /// The answer contains JSON that conforms to a schema.
     Schema {
-        /// The JSON schema.
+        /// The JSON schema that the answer must match.
         schema: Value,
         /// The schema in compiled form.
         #[serde(skip)]
@@ -73,8 +73,8 @@ impl Evaluator {
     /// Validates the rule for these cases.
     ///
     /// # Errors
-    /// Fails when a pattern or schema is invalid, or a case lacks the expected answer, number, or letter that
-    /// the rule compares.
+    /// Returns an error if a pattern or schema is invalid, or if a case lacks the expected answer, number, or
+    /// letter that the rule compares.
     pub fn check(&self, cases: &[Case]) -> Result<(), ExperimentError> {
         let needs_expected = match self {
             Self::Regex {
@@ -158,20 +158,20 @@ fn compile_pattern(pattern: &str) -> Result<Regex, String> {
     built.map_err(|error| format!("invalid regular expression: {error}"))
 }
 
-/// Normalizes to lowercase and single spaces.
+/// Converts a text to lowercase, with single spaces.
 fn lowercase_words(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
-/// Normalizes to lowercase, single spaces, and no final punctuation.
+/// Converts a text to lowercase, with single spaces and without final punctuation.
 fn plain_text(text: &str) -> String {
     lowercase_words(text)
         .trim_end_matches(['.', '!'])
         .to_owned()
 }
 
-/// Whether both texts have the same value, or are the same text if either is not a value.
+/// Whether both texts have the same value or, if either is not a value, are the same text.
 fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     let reader = AnswerReader::new(&case.prompt);
     let value = |text: &str| reader.parse_statement(text).filter(AnswerValue::is_typed);
@@ -185,14 +185,14 @@ fn is_exact(case: &Case, answer: &str, expected: &str) -> bool {
     }
 }
 
-/// Normalizes to single spaces, no final punctuation, and lowercase words.
+/// Normalizes a text to single spaces and lowercase words, without final punctuation.
 fn exact_text(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     fold_text(words.join(" ").trim_end_matches(['.', '!']))
 }
 
-/// Pairs the answer's number with the expected one: in base units if both state a quantity of the same unit, else as
-/// written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
+/// Pairs the answer's number with the expected one: in base units if both are quantities in the same unit,
+/// and otherwise as written. A percentage is compared with a plain number in both readings, so 50% may equal 50 or 0.5.
 fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
     let (actual, expected_number) = (reader.read(answer), reader.parse_statement(expected));
@@ -214,7 +214,7 @@ fn number_pairs(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     pairs
 }
 
-/// Returns the option in an answer's final statement, or else the one named in the answer.
+/// Returns the option in an answer's final statement or, failing that, the one named anywhere in the answer.
 fn stated_option(case: &Case, answer: &str) -> Option<char> {
     if let Some(AnswerValue::Choice(label)) = AnswerReader::new(&case.prompt).read(answer) {
         return Some(label);
@@ -225,7 +225,7 @@ fn stated_option(case: &Case, answer: &str) -> Option<char> {
     }
 }
 
-/// Returns the option that a text names: by its text in the prompt, or by a letter anywhere.
+/// Returns the option that a text names, either by the option's text in the prompt or by a letter anywhere.
 fn option_of(case: &Case, text: &str) -> Option<char> {
     match AnswerReader::new(&case.prompt).parse_statement(text) {
         Some(AnswerValue::Choice(label)) => Some(label),
@@ -233,7 +233,7 @@ fn option_of(case: &Case, text: &str) -> Option<char> {
     }
 }
 
-/// Returns the larger of token F1 and ROUGE-L, both harmonic means of precision and recall.
+/// Returns the larger of token F1 and ROUGE-L, each of which is a harmonic mean of precision and recall.
 fn word_overlap(answer: &str, expected: &str) -> f64 {
     let (actual_words, expected_words) = (similarity_words(answer), similarity_words(expected));
     if actual_words.is_empty() || expected_words.is_empty() {

@@ -1,7 +1,7 @@
-//! Final comparison of the leader with the current configuration. Its error probability of 5% has two parts. Most
-//! of it goes to one test after the last case, the most powerful one for a number of cases that was fixed in
-//! advance. A tenth goes to a betting test after each block of cases, which ends the comparison early if the
-//! difference is overwhelming.
+//! Final comparison of the leader with the current configuration. Its error probability of 5% is divided into
+//! two parts. Most of it goes to a test after the last case, which is the most powerful one for a number of
+//! cases that was fixed in advance. A tenth goes to a betting test after each block of cases, which ends the
+//! comparison early if the difference is overwhelming.
 //!
 //! The last test is the sign test if all differences have the same size, as with yes-or-no scores (McNemar's exact
 //! test) and preferences. Otherwise it is Student's t-test, and with few cases also the exact sign-flip test,
@@ -19,18 +19,19 @@ use crate::domain::statistics::proportions;
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
 /// Significance level spent on the test after each block.
 const EARLY_SIGNIFICANCE_LEVEL: f64 = 0.005;
-/// Maximum number of cases for the exact test over all sign combinations.
+/// Maximum number of cases for which all combinations of signs are tested.
 const MAX_FLIPPED_CASES: usize = 12;
-/// Minimum number of cases with which the last test can be significant, whatever the scores.
+/// Minimum number of cases with which the test after the last case can be significant at all.
 pub const MIN_CASES: usize = 6;
 /// Minimum number of cases between two checks.
 const BLOCK_CASES: usize = 8;
 
-/// Test after the last case.
+/// The test after the last case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinalTest {
-    /// Sign test on the cases in which the two differ; on yes-or-no scores, McNemar's exact test.
+    /// Sign test on the cases in which the two configurations differ. On yes-or-no scores, this is McNemar's
+    /// exact test.
     Sign,
     /// Student's t-test of the differences.
     Student,
@@ -97,7 +98,7 @@ pub(super) fn compare(
     (finding, Some(t_test))
 }
 
-/// Whether a simulated comparison, checked like a real one, finds the leader better.
+/// Whether a simulated comparison, with the same checks as a real one, finds the leader better.
 pub(super) fn is_leader_better(differences: &[f64]) -> bool {
     let mut test = BettingTest::default();
     let mut check = next_check(0);
@@ -117,7 +118,7 @@ pub(super) fn is_leader_better(differences: &[f64]) -> bool {
     p <= SIGNIFICANCE_LEVEL - EARLY_SIGNIFICANCE_LEVEL && paired::mean(differences) > 0.0
 }
 
-/// Whether a p-value of the last test is significant at the part of the level that the early checks leave for it.
+/// Whether a p-value of the last test is significant at the level that the early checks leave for it.
 pub(super) fn is_significant(last_p: f64) -> bool {
     last_p <= SIGNIFICANCE_LEVEL - EARLY_SIGNIFICANCE_LEVEL
 }
@@ -130,7 +131,7 @@ pub(super) fn final_p_value(differences: &[f64]) -> f64 {
     let student = || paired::paired_t_test_p_value(differences);
     match FinalTest::for_differences(differences) {
         FinalTest::Sign => sign(),
-        // If few cases differ, Student's t underestimates the variance.
+        // With few cases, Student's test may underestimate the variance.
         FinalTest::Student if differences.len() <= MAX_FLIPPED_CASES => match student() {
             p if p <= SIGNIFICANCE_LEVEL => p.max(sign_flip_p_value(differences)),
             p => p,
@@ -142,14 +143,15 @@ pub(super) fn final_p_value(differences: &[f64]) -> f64 {
     }
 }
 
-/// Returns the p-value of the exact two-sided test that differences are as likely with the opposite sign: the
-/// fraction of all sign combinations with a sum at least as far from 0 (Fisher 1935).
+/// Returns the p-value of the exact two-sided sign-flip test: the fraction of all combinations of signs whose
+/// sum is at least as far from 0 (Fisher 1935). The null hypothesis is that each difference is as likely with
+/// the opposite sign.
 fn sign_flip_p_value(differences: &[f64]) -> f64 {
     let mut flipped = differences.to_vec();
     let mut sum: f64 = flipped.iter().sum();
     let threshold = sum.abs() - 1e-9;
-    // Opposite combinations have opposite sums, so half of them are enough. In Gray code order, each differs from
-    // the previous one in one sign.
+    // Opposite combinations have opposite sums, so half of them suffice. In Gray code order, each combination
+    // differs from the previous one in a single sign.
     let all = 1_usize << differences.len().saturating_sub(1);
     let mut extreme_count = 1;
     for step in 1..all {
@@ -206,14 +208,14 @@ mod tests {
         let (finding, test) = compare(&[1.0; 16], false);
         assert_eq!(finding, HoldoutFinding::Better);
         assert!(test.is_some_and(|test| test.p < 0.05 && test.interval.0 > 0.0));
-        // Six of six is significant only at a planned end.
+        // A result of six out of six is significant only if that number of cases was planned.
         assert_eq!(compare(&[1.0; 6], true).0, HoldoutFinding::Better);
         let early = compare(&[1.0; 6], false).0;
         assert_eq!(early, HoldoutFinding::NotDistinguishable);
     }
 
-    /// A difference between equal configurations is reported in at most 5% of cases, with early checks and a last
-    /// one.
+    /// With early checks and a final test, a difference between equal configurations is reported in at most
+    /// 5% of cases.
     #[test]
     fn equal_configurations_differ_significantly_in_at_most_5_percent() {
         const SIMULATED_RUNS: usize = 2_000;

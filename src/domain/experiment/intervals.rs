@@ -1,23 +1,26 @@
-//! Confidence intervals of means and of mean differences that cover the truth at any number of cases, including
-//! two to five, where Student's t has far less than nominal coverage on values that are not normally distributed.
+//! Confidence intervals of means and of mean differences with the stated coverage at any number of cases,
+//! including two to five. With so few values that are not normally distributed, Student's t interval covers
+//! the truth far less often than stated.
 
 use crate::domain::statistics::{betting, paired, proportions};
 
 /// Error probability of an interval.
 const ERROR_RATE: f64 = 0.05;
-/// Smallest nonzero value: the accuracy of the intervals.
+/// Distance from 0 of the nearest end of an interval that must exclude 0.
 const NEAR_ZERO: f64 = 1e-6;
-/// Share of a mean difference's error probability, for equal sizes, assigned to the rate of differing cases; the rest
-/// goes to the last test (`final_test`), so that both always agree.
+/// Share of the error probability of a mean difference that is assigned to the rate of differing cases, if
+/// all differences have the same size. The rest goes to the last test (`final_test`), so that the interval
+/// and the test always agree.
 const DIFFERING_RATE_PART: f64 = 0.1;
-/// Minimum number of cases for which Student's t is valid for differences of graded scores.
+/// Minimum number of cases for which Student's t interval is used for differences of graded scores.
 const MANY_DIFFERENCES: usize = 30;
-/// Minimum number of cases for which Student's t is valid for graded scores, and Wilson's interval for yes-or-no
-/// scores.
+/// Minimum number of cases for which Student's t interval is used for graded scores, and Wilson's interval
+/// for yes-or-no scores.
 const MIN_SCORES_FOR_T: usize = 8;
 
-/// Returns the 95% confidence interval of the mean of values from 0 to 1. With few cases, Blaker's exact interval
-/// (yes-or-no scores) or a betting interval; with more, Wilson's or Student's.
+/// Returns the 95% confidence interval of the mean of values from 0 to 1. With few cases, this is Blaker's
+/// exact interval for yes-or-no scores, and a betting interval for graded ones. With more cases, it is
+/// Wilson's or Student's interval.
 pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     let has_few_values = values.len() < MIN_SCORES_FOR_T;
     if values.iter().all(|&value| value == 0.0 || value == 1.0) {
@@ -35,9 +38,9 @@ pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     (from.max(0.0), to.min(1.0))
 }
 
-/// Returns the 95% confidence interval of the mean difference of scores from 0 to 1. If all differences have the
-/// same size, it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of the
-/// level. Otherwise it is a betting interval with few cases and Student's with many.
+/// Returns the 95% confidence interval of the mean difference of scores from 0 to 1. If all differences have
+/// the same size, it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of
+/// the level. Otherwise, it is a betting interval with few cases, and Student's interval with many.
 pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
     if let Some(size) = common_size(differences) {
         return exact_difference(differences, size);
@@ -48,8 +51,8 @@ pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
     }
 }
 
-/// Adjusts the interval to agree with a test of the same differences: it excludes 0 if the test is significant and
-/// includes it otherwise.
+/// Adjusts an interval so that it agrees with a test of the same differences: it excludes 0 if and only if
+/// the test is significant.
 pub(super) fn agree_with_test(
     (from, to): (f64, f64),
     mean: f64,
@@ -62,8 +65,8 @@ pub(super) fn agree_with_test(
     }
 }
 
-/// Returns the common size of all nonzero differences, if it is 1 or 0.5, as with yes-or-no scores or preferences.
-/// For other sizes, a larger one may be missing from the sample.
+/// Returns the common size of all nonzero differences if it is 1 or 0.5, as with yes-or-no scores or
+/// preferences. For any other size, a larger difference may exist but be missing from the sample.
 fn common_size(differences: &[f64]) -> Option<f64> {
     let fits_size = |size: f64| {
         let fits =
@@ -73,8 +76,8 @@ fn common_size(differences: &[f64]) -> Option<f64> {
     [1.0, 0.5].into_iter().find(|&size| fits_size(size))
 }
 
-/// Returns the interval of p(up) - p(down), computed as the rate of differing cases times the excess of ups among
-/// these, each with its exact interval (Clopper and Pearson 1934).
+/// Returns the interval of p(up) - p(down). It is computed from the rate of differing cases and the share of
+/// ups among them, each with its exact interval (Clopper and Pearson 1934).
 fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     let cases = differences.len() as u64;
     let ups = differences
@@ -105,8 +108,9 @@ fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     (size * from, size * to)
 }
 
-// Identical values show no variance, yet a value that differs may be missing from the sample: with 95% confidence,
-// such cases make up at most 1 - 0.05^(1/n) of all (Clopper and Pearson, for none in n).
+// Returns Student's interval, widened for identical values. Such values show no variance, yet a value that
+// differs may be missing from the sample: with 95% confidence, such cases make up at most 1 - 0.05^(1/n) of
+// all (Clopper and Pearson, for none in n).
 fn student_interval(values: &[f64]) -> (f64, f64) {
     let Some(test) = paired::paired_t_test(values, 1.0 - ERROR_RATE) else {
         return (-1.0, 1.0);

@@ -1,4 +1,4 @@
-//! Coverage of the intervals on values with a known mean, at every small number of cases.
+//! Tests the coverage of the intervals on values with a known mean, at every small number of cases.
 
 use std::collections::HashMap;
 
@@ -24,37 +24,37 @@ impl KnownIntervals {
     }
 }
 
-/// Draws a value from the numbered distribution, and returns it with the mean.
+/// Draws a value from the distribution with this number.
 fn difference(kind: usize, random: &mut Random) -> f64 {
     let unit = random.next_unit();
     let sign = if random.next_unit() < 0.5 { -1.0 } else { 1.0 };
     match kind {
-        // Two equal configurations, each case won by one at random.
+        // Two equal configurations, one of which wins each case at random.
         0 => sign,
-        // The same, with ties.
+        // Two equal configurations that often tie.
         1 => [0.0, sign][usize::from(unit < 0.4)],
-        // Preferences.
+        // Preferences, with differences of one half.
         2 => 0.5 * sign,
-        // Always better.
+        // One configuration that is always better.
         3 => 1.0,
-        // Better or equal.
+        // One configuration that is better or equal.
         4 => f64::from(u8::from(unit < 0.3)),
-        // Graded, but nearly of one size.
+        // Graded differences that are nearly of one size.
         5 => sign * (0.3 + 0.01 * unit),
-        // Graded and rarely much worse.
+        // Graded differences that are usually small and rarely much worse.
         6 if unit < 0.1 => -0.9,
         6 => 0.1,
         _ => (0.2 * random.next_normal()).clamp(-1.0, 1.0),
     }
 }
 
-/// Last kind whose nonzero differences all have the same size.
+/// Number of the last distribution whose nonzero differences all have the same size.
 const LAST_EQUAL_SIZE_KIND: usize = 4;
 
 const TRUE_MEANS: [f64; 8] = [0.0, 0.0, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0];
 
-/// With 2 to 12 cases, and for each distribution, at least 95 of 100 intervals contain the true mean (94.4,
-/// allowing for simulation error).
+/// For each distribution and every number of cases up to 12, at least 95 of 100 intervals contain the true
+/// mean (94.4, to allow for simulation error).
 #[test]
 fn differences_are_covered_at_every_number_of_cases() {
     for cases in 1..=12 {
@@ -75,8 +75,8 @@ fn differences_are_covered_at_every_number_of_cases() {
     }
 }
 
-/// The report's interval never contradicts its finding, and a difference between equal configurations is reported
-/// in at most 5% of cases.
+/// The interval in the report never contradicts the finding, and a difference between equal configurations is
+/// reported in at most 5% of cases.
 #[test]
 fn interval_and_finding_agree_at_every_number_of_cases() {
     for cases in [2, 3, 4, 5, 6, 8, 12, 31] {
@@ -100,7 +100,7 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
                 );
                 wrong += usize::from(finding != HoldoutFinding::NotDistinguishable);
             }
-            // Kind 6 is not symmetric: no test of its mean is exact, and its configurations are not equal.
+            // Distribution 6 is not symmetric, so no test of its mean is exact, and its configurations are not equal.
             let is_equal = mean == 0.0 && kind != 6;
             assert!(
                 !is_equal || wrong <= 32,
@@ -110,8 +110,8 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
     }
 }
 
-/// Regression test for a sentence that contradicted itself: five of five, not significant, "between +0.55 and
-/// +1.00".
+/// Regression test for a sentence that contradicted itself: five out of five, not significant, "between +0.55
+/// and +1.00".
 #[test]
 fn five_of_five_do_not_exclude_zero_and_six_of_six_do() {
     let (from, to) = difference_interval(&[1.0; 5]);

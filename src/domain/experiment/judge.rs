@@ -1,5 +1,4 @@
-//! Statistical decisions of a race: ranking, elimination, and the value of continuing.
-//! Does not manage the budget.
+//! Statistical decisions of a race: ranking, elimination, and the value of continuing. The budget is managed elsewhere.
 
 use super::design::Elimination;
 use super::observations::Observations;
@@ -7,16 +6,16 @@ use super::quality_estimates;
 use crate::domain::statistics::random::Random;
 use crate::domain::statistics::{betting, paired};
 
-/// Minimum number of cases for stopping early; with fewer, resampling says little.
+/// Minimum number of cases for stopping early. With fewer, resampling says little.
 const MIN_CASES: usize = 10;
 /// Number of bootstrap resamples of the cases.
 const RESAMPLES: usize = 400;
 
-/// Ranking after a round.
+/// The ranking after a round.
 pub(super) struct Ranking {
     /// Configurations, best first.
     pub ranking: Vec<usize>,
-    /// Configurations proven worse.
+    /// Configurations proven worse, with the evidence.
     pub beaten: Vec<(usize, Elimination)>,
 }
 
@@ -25,8 +24,8 @@ pub(super) fn mean_of(observations: &Observations, arm: usize, cases: usize) -> 
     paired::mean(&observations.values(arm, cases))
 }
 
-/// Ranks configurations evaluated on the same cases. The probability that the best one is eliminated is at
-/// most the design's `wrong` over all looks, split evenly over the `comparisons` (Bonferroni).
+/// Ranks configurations evaluated on the same cases. The probability that the best one is ever eliminated is
+/// at most the design's `error_rate`, which is divided evenly among the `comparisons` (Bonferroni).
 pub(super) fn rank_configurations(
     observations: &Observations,
     arms: &[usize],
@@ -37,10 +36,10 @@ pub(super) fn rank_configurations(
     let mean = |&arm: &usize| mean_of(observations, arm, cases);
     let levels = quality_estimates::estimate_quality(observations, arms)
         .unwrap_or_else(|| arms.iter().map(mean).collect());
-    // Rounded so that floating-point noise counts as a tie.
+    // Round the levels, so that differences due to floating-point noise count as ties.
     let rounded = levels.into_iter().map(|level| (level * 1e9).round());
     let mut sorted: Vec<(usize, f64)> = arms.iter().copied().zip(rounded).collect();
-    // Ties go to the current configuration, then to the lowest index, to be deterministic.
+    // Ties go to the current configuration and then to the lowest index, so that the result is deterministic.
     sorted.sort_by(|a, b| {
         let current = |arm: usize| arm != design.current;
         b.1.total_cmp(&a.1)
@@ -59,7 +58,7 @@ pub(super) fn rank_configurations(
     let range = (-1.0, 1.0);
     let beaten = others.iter().filter_map(|&arm| {
         let differences = score_differences(&observations.values(arm, cases), &best);
-        // One-sided: only the upper end counts.
+        // The test is one-sided, because only the upper bound matters.
         betting::is_below(&differences, range, -design.indifference, wrong).then(|| {
             let elimination = Elimination {
                 by: leader,
@@ -75,16 +74,16 @@ pub(super) fn rank_configurations(
     }
 }
 
-/// Bootstrap outlook on the leader.
+/// What continuing the race could still change, estimated by bootstrap.
 pub(super) struct Outlook {
-    /// Whether the leader is the best, or within the indifference threshold of it, with the required probability.
+    /// Whether the leader is the best or within the indifference threshold of the best, with the required probability.
     pub close_enough: bool,
     /// Expected gain of the best configuration over the leader (expected value of perfect information): an upper
     /// bound on what continuing can gain (Raiffa and Schlaifer 1961).
     pub gain: f64,
 }
 
-/// Estimates the outlook by bootstrap. `None` with too few cases.
+/// Estimates the outlook by bootstrap; `None` if there are too few cases.
 pub(super) fn judging_outlook(
     observations: &Observations,
     ranking: &[usize],

@@ -16,7 +16,8 @@ use crate::domain::schema;
 
 /// Maximum number of characters of an expected answer shown to a judge.
 pub const MAX_REFERENCE_CHARS: usize = 4_000;
-/// If the accuracy score is below the first value, the total is capped at the second: a fluent error must not win.
+/// If the score for accuracy is below the first value, the total is capped at the second, so that a fluent
+/// but wrong answer cannot win.
 const ACCURACY_CAP: (f64, f64) = (5.0, 4.0);
 /// Rubric criteria with their weights, which sum to 1.
 const CRITERIA: [(&str, f64); 4] = [
@@ -73,7 +74,7 @@ fn question_section(case: &Case, nonce: &str) -> String {
 }
 
 fn fence_text(name: &str, text: &str, nonce: &str) -> String {
-    // A text that contains the nonce could close its own fence.
+    // A text that contains the nonce could close its own fence, so remove it.
     let text = text.replace(nonce, "");
     format!("----- {name} {nonce} -----\n{text}\n----- end of {name} {nonce} -----\n\n")
 }
@@ -81,7 +82,7 @@ fn fence_text(name: &str, text: &str, nonce: &str) -> String {
 /// Parses which of the two answers the judge prefers.
 ///
 /// # Errors
-/// Fails when the reply contains no JSON or names neither A nor B nor a tie.
+/// Returns an error if the reply contains no JSON, or if it names neither A nor B nor a tie.
 pub fn parse_preference(reply: &str) -> Result<Preferred, &'static str> {
     let value = schema::find_json(reply).ok_or("the judge's reply contains no JSON")?;
     let verdict = value["better"].as_str().unwrap_or_default().trim();
@@ -96,7 +97,7 @@ pub fn parse_preference(reply: &str) -> Result<Preferred, &'static str> {
 /// Parses the judge's rubric marks into a score, 0 to 1.
 ///
 /// # Errors
-/// Fails when the reply contains no JSON or a criterion lacks a mark from 1 to 10.
+/// Returns an error if the reply contains no JSON, or if a criterion lacks a mark from 1 to 10.
 pub fn parse_marks(reply: &str) -> Result<f64, &'static str> {
     let value = schema::find_json(reply).ok_or("the judge's reply contains no JSON")?;
     let mut total = 0.0;
@@ -114,7 +115,7 @@ pub fn parse_marks(reply: &str) -> Result<f64, &'static str> {
     Ok(((total - 1.0) / 9.0).clamp(0.0, 1.0))
 }
 
-// Reads a number, or a string that begins with one: "8", "8/10".
+// Reads a number, or a string that begins with one, such as "8" or "8/10".
 fn parse_mark(value: &Value) -> Option<f64> {
     let mark = match value {
         Value::String(text) => text.trim().split('/').next()?.trim().parse().ok()?,
@@ -136,17 +137,17 @@ pub fn addresses_judge(answer: &str) -> bool {
 /// A pair with a known correct verdict, to measure a judge's bias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// The bias tested.
+    /// The bias that the probe tests for.
     pub bias: Bias,
-    /// The answer shown first.
+    /// The answer that the judge reads first.
     pub first_answer: String,
-    /// The answer shown second.
+    /// The answer that the judge reads second.
     pub second_answer: String,
     /// The verdict of an unbiased judge.
     pub correct_verdict: Preferred,
 }
 
-/// A known bias of judges.
+/// A known bias of LLM judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bias {
     /// Preferring one of two identical answers.
@@ -198,7 +199,8 @@ pub fn probes(answer: &str) -> Vec<Probe> {
     ]
 }
 
-/// Whether the verdict on a probe shows its bias. A padded or injected answer may lose.
+/// Whether the verdict on a probe shows the bias. An answer that is padded or contains instructions may lose
+/// to the other one.
 pub fn is_fooled(probe: &Probe, verdict: Preferred) -> bool {
     match probe.bias {
         Bias::IdenticalAnswers => verdict != Preferred::Neither,
@@ -243,8 +245,8 @@ mod tests {
             !text.contains("Claude") && text.contains("In 2031"),
             "{text}"
         );
-        // The line that names the nonce, and the opening and closing lines of the question, the expectation, and
-        // two answers.
+        // The nonce occurs in the line that names it, and in the opening and closing lines of the question,
+        // the expected answer, and the two answers.
         assert_eq!(text.matches("n0nce").count(), 1 + 8);
         assert!(text.len() < 12_000, "{}", text.len());
     }

@@ -1,6 +1,6 @@
-//! Selects the trials of a race that produced a measurement. A failed answer scores 0. An answer that the judge could
-//! not judge has no score, so that no mean, difference, or verdict counts it; the race continues with a neutral
-//! score.
+//! Selects the trials of a race that produced a measurement. A failed answer scores 0. An answer that the
+//! judge could not judge is not counted in any mean, difference, or verdict, although the race continues with
+//! a neutral score for it.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub struct MeasuredTrials<'a> {
 }
 
 impl<'a> MeasuredTrials<'a> {
-    /// Creates the measurements of a race; `failed` holds the trials that ended in an error.
+    /// Creates a view of a race's measured trials; `failed` contains the trials that ended in an error.
     pub fn new(race: &'a SuccessiveHalving, failed: &'a BTreeSet<Trial>) -> Self {
         Self {
             race,
@@ -26,7 +26,7 @@ impl<'a> MeasuredTrials<'a> {
         }
     }
 
-    /// Returns the verdict on the measured trials, for a race that ended with `verdict`.
+    /// Returns what the measured trials support of a race's `verdict`.
     pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
         if self.is_empty() {
             return RaceVerdict {
@@ -54,8 +54,8 @@ impl<'a> MeasuredTrials<'a> {
         }
     }
 
-    /// Whether there is nothing to compare: every trial failed, or the judge could judge the answers of fewer than
-    /// two configurations.
+    /// Whether there is nothing to compare, because every trial failed or the judge could judge the answers
+    /// of fewer than two configurations.
     pub(super) fn is_empty(self) -> bool {
         let mut trials = self.race.results().keys().peekable();
         trials.peek().is_some()
@@ -63,13 +63,13 @@ impl<'a> MeasuredTrials<'a> {
                 || (self.unjudged_count() > 0 && self.arms().len() < 2))
     }
 
-    /// Returns the configurations with a measured trial in the race.
+    /// Returns the configurations with at least one measured trial in the race.
     pub(super) fn arms(self) -> Vec<usize> {
         let arms = 0..self.race.design().arms.len();
         arms.filter(|&arm| !self.values(arm).is_empty()).collect()
     }
 
-    /// Returns the values of a configuration on the cases of the race.
+    /// Returns the measured values of a configuration on the cases of the race.
     pub(super) fn values(self, arm: usize) -> Vec<f64> {
         let order = self.race.race_and_holdout_cases().0.iter();
         order.filter_map(|&case| self.value(arm, case)).collect()
@@ -87,8 +87,8 @@ impl<'a> MeasuredTrials<'a> {
         trials.filter(|trial| self.is_unjudged(**trial)).count()
     }
 
-    /// Returns the number of answers that were judged and the number sent to the judge. Excludes those of the
-    /// configuration with which a pairwise judge compares the others.
+    /// Returns the number of answers that were judged, and the number sent to the judge. Does not count
+    /// answers of the configuration with which a pairwise judge compares the others.
     pub(super) fn judged_counts(self) -> (usize, usize) {
         let current = self.race.design().current;
         let has_current = self.failed_trials.iter().any(|trial| trial.arm == current);
@@ -112,7 +112,7 @@ impl<'a> MeasuredTrials<'a> {
         is_measured.then(|| self.race.design().objective.value(outcome))
     }
 
-    // An error with a nonzero score is the judge's: a failed answer scores 0.
+    // If a trial with an error has a nonzero score, the error was the judge's, because a failed answer scores 0.
     fn is_unjudged(self, trial: Trial) -> bool {
         let outcome = self.race.results().get(&trial);
         self.failed_trials.contains(&trial) && outcome.is_some_and(|outcome| outcome.score > 0.0)

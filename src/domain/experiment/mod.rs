@@ -1,7 +1,7 @@
-//! Experiments: finds the configuration that is best on a user's own questions and tests whether the difference is
-//! real. Defines cases, configurations, objectives, scoring, and the choice of the next evaluations. Pure: the
-//! race is a fold over outcomes that the caller pays for and stores, so that a restart leads to the same
-//! decisions. Does not depend on providers, storage, or a clock.
+//! Experiments: finds the configuration that is best on a user's own questions and tests whether the
+//! difference is real. Defines cases, configurations, objectives, scoring, and the choice of the next
+//! evaluations. Pure: the race is a fold over outcomes that the caller pays for and stores, so a restart
+//! leads to the same decisions. Does not depend on providers, storage, or a clock.
 //!
 //! Method: sequential halving on common cases with anytime elimination. Sources: Karnin, Koren, and Somekh,
 //! "Almost optimal exploration in multi-armed bandits" (2013); Shi et al., "Efficient prompt optimization
@@ -60,44 +60,44 @@ pub const MAX_CASES: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Case {
-    /// The question.
+    /// The question that every configuration answers.
     pub prompt: String,
-    /// Expected answer or content, for rules that compare.
+    /// Expected answer or content; `None` if no rule needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
     /// IDs of the documents that the question is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
-    /// Label for grouping cases.
+    /// Label by which cases can be grouped; `None` for none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
 
-/// Objective: the definition of "best".
+/// What "best" means.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind", deny_unknown_fields)]
 pub enum Objective {
-    /// Score only.
+    /// The configuration with the highest score.
     Quality,
-    /// Score minus penalties for cost and latency. The score ranges from 0 to 1.
+    /// The configuration with the highest score, from 0 to 1, after subtracting penalties for cost and latency.
     Weighted {
-        /// Penalty in points per dollar per case.
+        /// Penalty per dollar of cost per case, in points of the score.
         dollar: f64,
-        /// Penalty in points per second per case.
+        /// Penalty per second of latency per case, in points of the score.
         second: f64,
-        /// Number of questions that the winner will answer. Together with `dollar`, it bounds the value of a better
-        /// configuration, and the race ends when continuing would cost more. `None`: the race never ends for this
-        /// reason.
+        /// Number of questions that the winner will answer. Together with `dollar`, it limits what a better
+        /// configuration is worth, and the race ends when continuing would cost more than that. `None` if the
+        /// race must not end for this reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
-    /// Pareto front of quality, cost, and latency instead of a single best. The race then uses the score.
+    /// Not a single best, but the Pareto front of quality, cost, and latency. The race then compares scores.
     Pareto,
 }
 
 impl Objective {
-    /// Returns the value in dollars of `points` over all questions that the winner will answer; `None` if the request
-    /// does not define it.
+    /// Returns the value in dollars of `points` over all questions that the winner will answer; `None` if the
+    /// objective does not define it.
     pub fn value_of_points(&self, points: f64) -> Option<MicroDollars> {
         match self {
             Self::Weighted { dollar, uses, .. } if *dollar > 0.0 => {
@@ -127,36 +127,36 @@ impl Objective {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExperimentBudget {
-    /// Cost.
+    /// Maximum total cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<MicroDollars>,
-    /// Tokens, input and output.
+    /// Maximum number of tokens, input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Total latency of answers in ms.
+    /// Maximum total latency of the answers, in ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
-    /// Number of evaluations (one configuration on one case).
+    /// Maximum number of evaluations (one configuration on one case each).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluations: Option<u64>,
 }
 
-/// A trial: one configuration on one case.
+/// A trial, which is one configuration on one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Trial {
     /// Index of the configuration.
     pub arm: usize,
-    /// Index of the case.
+    /// Index of the case in the experiment's cases.
     pub case: usize,
 }
 
-/// Usage of judging an answer. Counts toward the budget, not toward the configuration.
+/// Usage of judging an answer. It counts toward the budget but not toward the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JudgeCost {
     /// Cost of the judge's calls.
     pub cost: MicroDollars,
-    /// Tokens, input and output.
+    /// Number of tokens, input and output together.
     pub tokens: u64,
 }
 
@@ -170,16 +170,16 @@ impl JudgeCost {
     }
 }
 
-/// Outcome of a trial. A failed call has score 0 and its actual cost.
+/// Outcome of a trial. A failed call has a score of 0 and its actual cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct TrialOutcome {
     /// Score, 0 to 1.
     pub score: f64,
-    /// Cost of answering.
+    /// Cost of the calls that produced the answer.
     pub cost: MicroDollars,
-    /// Tokens, input and output.
+    /// Number of tokens, input and output together.
     pub tokens: u64,
-    /// Latency in milliseconds.
+    /// Time until the answer was complete, in milliseconds.
     pub latency_ms: u64,
     /// Usage of judging the answer.
     #[serde(default)]
@@ -200,21 +200,21 @@ impl TrialOutcome {
 /// An error in an experiment request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExperimentError {
-    /// A space without configurations, or an axis without values.
+    /// The space has no configurations, or an axis has no values.
     Empty(&'static str),
-    /// Too many items of a kind, with the limit.
+    /// There are more items of this kind than the limit.
     TooMany(&'static str, usize),
-    /// A parameter with two axes.
+    /// The parameter has two axes.
     DuplicateAxis(Parameter),
-    /// A value that the parameter does not accept.
+    /// The parameter does not accept the value.
     Value(Parameter, Value),
-    /// A duplicate value, which would repeat a configuration.
+    /// The parameter has the same value twice, which would repeat a configuration.
     DuplicateValue(Parameter, Value),
-    /// An invalid current configuration, with the reason.
+    /// The current configuration is invalid, for this reason.
     Current(String),
-    /// An impossible prompt search, with the reason.
+    /// The prompt search is impossible, for this reason.
     Improvement(String),
-    /// An unusable scoring rule, with the reason.
+    /// The scoring rule cannot be used, for this reason.
     Evaluator(String),
 }
 

@@ -1,10 +1,10 @@
 //! Finds the letter of the option that a text names.
 
-/// Words before an option's letter.
+/// Words that may precede the letter of an option.
 const ANSWER_WORDS: &[&str] = &["answer", "option", "choice", "antwort", "respuesta"];
 /// Verbs between such a word and the letter.
 const ANSWER_VERBS: &[&str] = &["is", "ist", "es"];
-/// Verbs after a letter, before the word that refutes it: "B is wrong".
+/// Verbs between a letter and the word that refutes it, as in "B is wrong".
 const REFUTING_VERBS: &[&str] = &[
     "is", "was", "seems", "looks", "sounds", "appears", "can", "cannot", "ist", "scheint",
 ];
@@ -21,7 +21,7 @@ const REFUTING_WORDS: &[&str] = &[
     "falsch",
     "nicht",
 ];
-/// Words that, before one of `ANSWER_WORDS`, exclude the letter after it.
+/// Words that exclude the letter after them, as in "eliminate option B".
 const EXCLUDING_WORDS: &[&str] = &[
     "not",
     "never",
@@ -38,13 +38,14 @@ const EXCLUDING_WORDS: &[&str] = &[
     "nicht",
     "cannot",
 ];
-/// Words between two letters; with one of them, neither letter is chosen.
+/// Words that may join two letters. If one of them does, neither letter is chosen.
 const JOINING_WORDS: &[&str] = &["or", "and", "oder", "und", "&", "/", "nor"];
 /// Number of words searched for a refutation or exclusion.
 const MAX_WORD_DISTANCE: usize = 3;
 
-/// Returns the letter of a choice: the whole text; the last one after "answer", "option", or "choice", or in "it
-/// is B"; "B) …" at the start; or "(B)". `None` if the letter is refuted, questioned, or one of several.
+/// Returns the letter that a text chooses: the whole text; the last letter after "answer", "option", or
+/// "choice", or in "it is B"; "B) …" at the start; or "(B)". `None` if the letter is refuted, questioned, or
+/// one of several.
 pub fn named_choice(text: &str) -> Option<char> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let candidates = [
@@ -91,11 +92,12 @@ fn letter_after_mark(words: &[&str]) -> Option<usize> {
     })
 }
 
-// A single letter at the start might be the article "A".
+// Returns the index of a letter at the start that labels an option. Without a mark, a single letter might be
+// the article "A".
 fn first_letter(words: &[&str]) -> Option<usize> {
     let word = words.first()?;
     let is_label = words.len() == 1 || word.ends_with([')', '.', ':']);
-    // A question, as in "A: correct? No, it is B."
+    // The text continues as a question, as in "A: correct? No, it is B."
     let is_question = words
         .iter()
         .take_while(|word| !word.ends_with(['.', '!']))

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::design::{ConfigurationState, Design};
 use super::{Trial, TrialOutcome};
 
-/// Outcomes recorded so far, with the context to interpret them.
+/// The outcomes recorded so far, and what is needed to interpret them.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Observations {
     pub design: Design,
     /// Cases in the order used for all configurations.
     pub case_order: Vec<usize>,
-    /// Holdout cases.
+    /// Cases held out for the final comparison.
     pub holdout: Vec<usize>,
     pub results: BTreeMap<Trial, TrialOutcome>,
     /// Status of each configuration, by index in the design.

@@ -6,8 +6,8 @@ use super::ExperimentError;
 use crate::domain::statistics::paired::percentile_interval;
 use crate::domain::statistics::random::Random;
 
-/// Pseudo-wins added to each side of every compared pair; without them, an undefeated configuration would
-/// have infinite strength.
+/// Pseudo-wins added to each side of every compared pair. Without them, a configuration that won every
+/// comparison would have infinite strength.
 const PSEUDO_WINS: f64 = 0.1;
 /// Maximum number of iterations of the fit.
 const MAX_ITERATIONS: usize = 5_000;
@@ -19,11 +19,11 @@ const RESAMPLES: usize = 200;
 pub struct Match {
     /// Index of the case that both answered.
     pub case: usize,
-    /// Index of the first configuration.
+    /// Index of the configuration that one of the two answers is from.
     pub first_index: usize,
-    /// Index of the second configuration.
+    /// Index of the configuration that the other answer is from.
     pub second_index: usize,
-    /// The better answer, or a tie.
+    /// Which answer is better, or a tie.
     pub preferred_side: Preferred,
 }
 
@@ -34,7 +34,7 @@ pub enum Preferred {
     First,
     /// The second configuration's answer is better.
     Second,
-    /// Neither: a tie.
+    /// Neither answer is better.
     Neither,
 }
 
@@ -60,7 +60,8 @@ impl Preferred {
             Self::Neither => Self::Neither,
         }
     }
-    /// Combines two judgments of a pair, the second with the sides swapped. A flip is a tie.
+    /// Combines two judgments of a pair, the second of which had the sides swapped. If the preference changes
+    /// with the order, the result is a tie.
     pub fn from_both_orders(once: Self, sides_changed: Self) -> Self {
         match (once, sides_changed) {
             (Self::First, Self::Second) => Self::First,
@@ -70,7 +71,7 @@ impl Preferred {
     }
 }
 
-/// Fitted log-strengths, with mean 0.
+/// Log-strength of each configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StrengthEstimates {
     /// Log-strength by configuration.
@@ -84,7 +85,7 @@ pub struct StrengthEstimates {
 /// Fits the strengths of `configurations` configurations.
 ///
 /// # Errors
-/// Fails when a match compares a configuration with itself or with an unknown index.
+/// Returns an error if a match compares a configuration with itself or with an unknown index.
 pub fn fit(
     configurations: usize,
     matches: &[Match],
@@ -106,7 +107,7 @@ pub fn fit(
     let mut random = Random::new(seed);
     let mut resampled: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); configurations];
     for _ in 0..RESAMPLES {
-        // Resample whole cases: matches on one case are not independent.
+        // Resample whole cases, because matches on the same case are not independent.
         let mut again = Vec::with_capacity(matches.len());
         for _ in 0..cases.len() {
             let case = cases[random.index_below(cases.len())];
@@ -128,7 +129,7 @@ pub fn fit(
     })
 }
 
-/// Match counts of a pair.
+/// The results of all matches between two configurations.
 #[derive(Debug, Clone, Copy, Default)]
 struct PairCount {
     first_wins: f64,

@@ -1,6 +1,6 @@
-//! Power of the final comparison: the smallest difference that it detects in 80 of 100 experiments. Computed by
-//! simulating the actual test with the actual evaluator's kind of scores, because no formula applies: with few
-//! cases, the exact test is far less powerful than its normal approximation.
+//! Power of the final comparison: the smallest difference that it detects in 80 of 100 experiments. Computed
+//! by simulating the actual test with the kind of scores that the evaluator assigns, because with few cases,
+//! the exact test is far less powerful than formulas based on its normal approximation say.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,29 +13,29 @@ use super::race_budget::configuration_count;
 use super::{MAX_CASES, Objective};
 use crate::domain::statistics::random::Random;
 
-/// Required power: the rate of experiments that detect the difference.
+/// Required power, which is the fraction of experiments that must detect the difference, 0 to 1.
 pub const REQUIRED_POWER: f64 = 0.8;
-/// Additional differences whose detection rates are reported.
+/// Further differences whose detection rates are reported.
 const REPORTED_DIFFERENCES: [f64; 3] = [0.05, 0.1, 0.2];
-/// Assumed standard deviation of the differences of graded scores on one case, in points of the score (0 to 1);
-/// typical of model answers (EVIDENCE.md, section 4).
+/// Assumed standard deviation on one case of differences between graded scores, in points of the score (0 to
+/// 1). Typical of model answers (EVIDENCE.md, section 4).
 const GRADED_SCORE_DEVIATION: f64 = 0.25;
-/// Number of simulated cases per difference, over all runs; limits the time to a few milliseconds.
+/// Number of simulated cases per difference, over all runs. Limits the computing time to a few milliseconds.
 const SIMULATED_CASES: usize = 40_000;
 /// Seed of the simulations, the same for all differences, so that the rate increases with the difference.
 const SIMULATION_SEED: u64 = 18;
 
-/// Type of score that an evaluator assigns.
+/// Kind of scores that an evaluator assigns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreKind {
-    /// 0 or 1.
+    /// Either 0 or 1.
     YesNo,
-    /// 0 or 1, minus a price.
+    /// Either 0 or 1, minus a penalty for cost or latency.
     Priced,
     /// Any value from 0 to 1.
     Graded,
-    /// Worse than, as good as, or better than the current configuration: 0, 0.5, or 1.
+    /// 0, 0.5, or 1, for worse than, as good as, or better than the current configuration.
     Preference,
 }
 
@@ -61,8 +61,8 @@ impl ScoreKind {
             Self::YesNo | Self::Priced | Self::Graded => 1.0,
         }
     }
-    /// Draws the difference in value on one case. Assumptions are those with the least power, except for graded
-    /// scores: rates around one half, no ties, and independent errors.
+    /// Draws the difference in value on one case. Except for graded scores, the assumptions are those with
+    /// the least power: rates around one half, no ties, and independent errors.
     fn draw(self, difference: f64, random: &mut Random) -> f64 {
         let win_rate = f64::midpoint(1.0, difference);
         let mut hit = |rate: f64| f64::from(u8::from(random.next_unit() < rate));
@@ -85,15 +85,16 @@ impl ScoreKind {
 pub struct Power {
     /// Number of compared cases.
     pub cases: usize,
-    /// Test after the last case.
+    /// The test after the last case.
     pub test: FinalTest,
-    /// Whether the simulated scores are yes-or-no or graded.
+    /// The kind of scores that were simulated.
     pub scores: ScoreKind,
     /// Significance level, two-sided.
     pub level: f64,
-    /// Rate at which `difference` is found.
+    /// Fraction of experiments in which `difference` is found, 0 to 1.
     pub power: f64,
-    /// Smallest difference that is detected at this rate, in points; `None` if even the largest is not.
+    /// Smallest difference that is found at this rate, in points of the score; `None` if even the largest
+    /// possible one is not.
     pub difference: Option<f64>,
     /// Detection rates for other differences.
     pub rates: Vec<DetectionRate>,
@@ -112,7 +113,7 @@ impl Power {
             _ => "A configuration that leads the race",
         };
         let budget = &design.budget;
-        // Before a run, only an upper bound of an evaluation's usage is known.
+        // Before a run, only an upper bound on an evaluation's usage is known.
         let is_bound =
             budget.cost.is_some() || budget.tokens.is_some() || budget.latency_ms.is_some();
         let is_exact =
@@ -158,19 +159,19 @@ impl Power {
     }
 }
 
-/// The rate at which a difference is detected.
+/// The rate at which a particular difference is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct DetectionRate {
-    /// The difference, in points.
+    /// The difference, in points of the score.
     pub difference: f64,
-    /// Fraction of experiments that detect it.
+    /// Fraction of experiments that detect the difference, 0 to 1.
     pub rate: f64,
 }
 
 /// Returns the power of a comparison with this number of cases. Each combination is simulated once per process.
 pub fn comparison_power(scores: ScoreKind, cases: usize) -> Power {
     static CACHED_POWER: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
-    // Limits the size of the table: there are four kinds.
+    // This limits the size of the table, since there are only four kinds of scores.
     let cases = cases.min(MAX_CASES);
     let cached_power = || CACHED_POWER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(power) = cached_power().get(&(scores, cases)) {
@@ -181,7 +182,7 @@ pub fn comparison_power(scores: ScoreKind, cases: usize) -> Power {
     power
 }
 
-/// Returns the fraction of `runs` simulated comparisons that detect a difference.
+/// Returns the fraction of `runs` simulated comparisons that detect the difference.
 pub fn detection_rate(
     scores: ScoreKind,
     cases: usize,
@@ -241,7 +242,7 @@ mod tests {
         ScoreKind::Preference,
     ];
 
-    /// The stated power holds in a longer simulation with a different seed, within 0.05.
+    /// The stated power is confirmed, within 0.05, by a longer simulation with a different seed.
     #[test]
     fn stated_power_holds_in_a_longer_simulation() {
         for kind in KINDS {
@@ -272,7 +273,7 @@ mod tests {
                 "{kind:?}"
             );
         }
-        // Five of five is not significant in McNemar's exact test.
+        // A result of five out of five is not significant in McNemar's exact test.
         assert_eq!(comparison_power(ScoreKind::YesNo, 5).difference, None);
     }
 }

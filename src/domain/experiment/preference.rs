@@ -19,14 +19,14 @@ use crate::domain::statistics::prediction_powered::{
 /// A person's preference, from -1 (always the current configuration) to 1 (always the leader).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PersonPreference {
-    /// Estimate with its intervals.
+    /// The estimate with its intervals.
     #[serde(flatten)]
     pub estimate: PredictionPoweredMean,
     /// The conclusion as text.
     pub words: String,
 }
 
-/// Estimates the preference. `None` with too few verdicts on this pair.
+/// Estimates the preference; `None` if there are too few verdicts on this pair.
 pub fn estimate_preference(
     race: &SuccessiveHalving,
     leader: usize,
@@ -66,7 +66,7 @@ pub fn estimate_preference(
     }
     let estimate =
         prediction_powered_mean(&labeled, &others, 0.95).filter(|_| leader != current)?;
-    // A few identical verdicts show no variance, yet the next one may differ.
+    // A few identical verdicts show no variance, yet the next verdict may differ.
     let label_values: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
     let alone = difference_interval(&label_values);
     let estimate = PredictionPoweredMean {

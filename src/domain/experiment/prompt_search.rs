@@ -1,12 +1,12 @@
-//! Input and output types of the prompt search. The decisions are in `successive_halving::search`.
+//! Input and output types of the prompt search. `successive_halving::search` makes the decisions.
 
 use serde::{Deserialize, Serialize};
 
 use super::{JudgeCost, Trial};
 
-/// Maximum number of proposals of an experiment.
+/// Maximum number of proposals that an experiment may request.
 pub const MAX_PROPOSALS: usize = 24;
-/// Maximum number of proposed prompts when the request has no limit.
+/// Maximum number of proposals if the request does not set one.
 pub const DEFAULT_PROPOSALS: usize = 8;
 /// Maximum length of a proposed prompt in characters.
 pub const MAX_PROMPT_LENGTH: usize = 4_000;
@@ -17,7 +17,7 @@ pub const SHOWN_FAILURES: usize = 3;
 pub struct SearchDesign {
     /// Index of the prompt axis.
     pub axis: usize,
-    /// Number of given configurations; proposed ones come after them.
+    /// Number of configurations in the request. Those with proposed prompts come after them.
     pub given: usize,
     /// Maximum number of proposals.
     #[serde(rename = "most")]
@@ -26,16 +26,16 @@ pub struct SearchDesign {
     pub declared: JudgeCost,
 }
 
-/// A request for a better prompt.
+/// A request for a better prompt, made by the race.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reflection {
     /// Index of the configuration to improve.
     pub parent: usize,
-    /// The configuration's worst evaluations.
+    /// The configuration's worst trials, which the writer is shown.
     pub shown_trials: Vec<Trial>,
 }
 
-/// The answer to a reflection.
+/// The response to a request for a better prompt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proposal {
     /// Index of the proposed prompt on its axis; `None` if the reply contained no prompt.

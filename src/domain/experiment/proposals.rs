@@ -1,16 +1,16 @@
-//! Proposes configurations of a large space: first a set that covers all values evenly, then those with values
-//! that are more frequent among the good configurations than among the rest. A tree-structured Parzen estimator
-//! over categories (Bergstra et al., "Algorithms for hyper-parameter optimization", 2011): per axis, the ratio of
-//! a histogram for the good part to one for the rest.
+//! Proposes configurations of a large space: first a set that covers all values evenly, then those with
+//! values that are more frequent among the good configurations than among the rest. The method is a
+//! tree-structured Parzen estimator over categories (Bergstra et al., "Algorithms for hyper-parameter
+//! optimization", 2011): for each axis, the histogram of the good configurations is divided by that of the rest.
 
 use super::design::Design;
 use crate::domain::statistics::random::Random;
 
-/// Fraction of the tried configurations considered good.
+/// Fraction of the tried configurations that count as good, 0 to 1.
 const GOOD_FRACTION: f64 = 0.25;
 
-/// Selects up to `max_count` configurations, including the current one: all if they fit, otherwise greedily those
-/// that share the fewest values with the ones already selected (a Latin design).
+/// Selects up to `max_count` configurations, including the current one. Selects all if they fit, and
+/// otherwise adds, one at a time, the one that shares the fewest values with those already selected (a Latin design).
 pub(super) fn first_configurations(design: &Design, max_count: usize) -> Vec<usize> {
     let arms = &design.arms;
     let mut chosen_arms = vec![design.current];
@@ -57,7 +57,7 @@ pub(super) fn propose_configurations(
     let mut random = Random::new(design.seed ^ (tried.len() as u64) << 8);
     let mut scored: Vec<(f64, usize)> = Vec::new();
     for arm in 0..design.arms.len() {
-        // Drawn for every configuration, tried or not, so that the draws do not depend on which were tried.
+        // Draw for every configuration, even one that was tried, so that the draws do not depend on which were tried.
         let random_priority = -(-(1.0 - random.next_unit()).max(1e-300).ln())
             .max(1e-300)
             .ln();
@@ -68,8 +68,8 @@ pub(super) fn propose_configurations(
             let slot = value_slot(design.arms[arm].0[axis]);
             (good[slot] / rest[slot]).ln()
         });
-        // Gumbel-max trick: the largest noisy score is a sample with probability proportional to its
-        // exponential.
+        // This is the Gumbel-max trick: taking the largest noisy score samples with probability proportional
+        // to the score's exponential.
         scored.push((2.0 * ratio.sum::<f64>() + random_priority, arm));
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

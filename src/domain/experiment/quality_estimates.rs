@@ -1,17 +1,17 @@
 //! Estimates of configuration quality from all observations: configurations that share parameter values
 //! inform each other. Used only for ranking; elimination relies on a configuration's own results (`judge`).
 //!
-//! Model: an outcome is the sum of the case's difficulty, an effect of each parameter value, an effect of the
-//! configuration, and noise. All effects except difficulty are shrunk toward zero when the data shows little
-//! variance: best linear unbiased prediction (Henderson 1975), with variances by expectation maximization
-//! (Dempster, Laird, and Rubin 1977). Prior variances count as two observations, because there is hardly any other
-//! information at the start.
+//! The model is that an outcome is the sum of the case's difficulty, an effect of each parameter value, an
+//! effect of the configuration, and noise. All effects except difficulty are shrunk toward zero when the data
+//! shows little variance: best linear unbiased prediction (Henderson 1975), with variances by expectation
+//! maximization (Dempster, Laird, and Rubin 1977). Prior variances count as two observations, because there
+//! is hardly any other information at the start.
 
 use super::observations::Observations;
 
-/// Maximum number of configurations; above it, each is estimated on its own because the work is cubic.
+/// Maximum number of configurations. Above it, each is estimated on its own, because the work is cubic in their number.
 const MAX_CONFIGURATIONS: usize = 96;
-/// EM iterations. Ranking does not need exact variances: 30 iterations rank no better in the simulations.
+/// Number of EM iterations. Ranking does not need exact variances: in simulations, 30 iterations ranked no better.
 const EM_ITERATIONS: usize = 8;
 /// Weight of a prior variance, in observations.
 const PRIOR_WEIGHT: f64 = 2.0;
@@ -23,7 +23,7 @@ const OWN_EFFECT_VARIANCE: f64 = 0.002;
 const VALUE_EFFECT_VARIANCE: f64 = 0.001;
 
 /// Predicts the levels of these configurations relative to the average of all tried ones. `None` if there are
-/// too many or no values are shared; the means over the common cases then determine the ranking.
+/// too many configurations or if they share no values. In that case, the ranking uses the means over the common cases.
 pub(super) fn estimate_quality(observations: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = observations.case_order.len();
     let tried_arms: Vec<usize> = (0..observations.design.arms.len())
@@ -50,7 +50,8 @@ pub(super) fn estimate_quality(observations: &Observations, arms: &[usize]) -> O
     arms.iter().map(level).collect()
 }
 
-/// Returns the configurations' value indices on each axis where some but not all share a value.
+/// Returns, for each axis on which some but not all configurations share a value, the index of each
+/// configuration's value.
 fn shared_values(observations: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
     let axes = observations
         .design
@@ -71,7 +72,7 @@ fn shared_values(observations: &Observations, tried: &[usize]) -> Vec<Vec<usize>
     (0..axes).map(places).filter(is_informative).collect()
 }
 
-/// Sufficient statistics of the observations after removing case difficulty.
+/// Sufficient statistics of the observations, with case difficulty removed.
 struct CenteredScores {
     /// Information matrix of the configuration effects.
     information: SquareMatrix,
@@ -83,7 +84,8 @@ struct CenteredScores {
 }
 
 impl CenteredScores {
-    /// Computes the statistics. Each configuration has outcomes for a prefix of the cases.
+    /// Computes the statistics. Each configuration must have outcomes for the first cases in the common
+    /// order, up to some number.
     fn from_values(values: &[Vec<f64>]) -> Self {
         let size = values.len();
         let mut centered = Self {
@@ -129,7 +131,7 @@ impl CenteredScores {
 
 fn predict_levels(centered: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
     let size = centered.deviations.len();
-    // Configuration effects are one more axis, on which all values are distinct.
+    // The effects of configurations are treated as one more axis, on which all values are distinct.
     let own_groups: Vec<usize> = (0..size).collect();
     let axes: Vec<&[usize]> = sharing
         .iter()
@@ -190,8 +192,8 @@ fn prior_covariance(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     prior
 }
 
-/// Returns three values for one axis: the number of values, the sum of squared pulls per value, and the sum of the
-/// weights of configurations that share a value.
+/// Returns three numbers for one axis: the number of values, the sum over values of the squared sum of
+/// signals, and the sum of the weights of all pairs of configurations that share a value.
 fn axis_statistics(places: &[usize], signal: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
     let value_count = places.iter().max().map_or(0, |value_count| value_count + 1);
     let mut signals: Vec<Option<f64>> = vec![None; value_count];
@@ -264,7 +266,7 @@ impl SquareMatrix {
         }
         sum
     }
-    /// Solves for a vector and a matrix by Gauss-Jordan elimination with partial pivoting.
+    /// Solves for a vector and a matrix at once, by Gauss-Jordan elimination with partial pivoting.
     fn solve(mut self, vector: &[f64], other: &Self) -> (Vec<f64>, Self) {
         let size = self.size;
         let (mut vector, mut other) = (vector.to_vec(), other.cells.clone());
@@ -304,8 +306,8 @@ impl SquareMatrix {
     }
 }
 
-// Nearly all of a race's time is spent in these loops. They use indices instead of chained iterators, so that they
-// are also fast without optimization: in tests, which simulate thousands of races.
+// Nearly all of a race's time is spent in these loops. They use indices rather than chained iterators so that
+// they are fast even without optimization, as in tests, which simulate thousands of races.
 fn add_scaled(target: &mut [f64], factor: f64, source: &[f64]) {
     let size = target.len().min(source.len());
     let mut at = 0;
@@ -327,7 +329,8 @@ mod tests {
     use super::*;
     use crate::domain::statistics::random::Random;
 
-    /// Returns the squared errors of the levels relative to the truth: predicted, and by plain means.
+    /// Returns the squared errors of the levels relative to the truth, first of the predicted levels and then
+    /// of plain means.
     fn level_errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
         let mut random = Random::new(7);

@@ -1,5 +1,5 @@
-//! Budget accounting of a race in all four limited quantities: cost, tokens, latency, and evaluations. Makes
-//! no decisions.
+//! Budget accounting of a race for everything that can be limited: cost, tokens, latency, and evaluations.
+//! Makes no decisions.
 
 use super::design::Design;
 use super::prompt_search::SearchDesign;
@@ -15,9 +15,9 @@ pub fn configuration_count(design: &Design) -> usize {
     design.search.map_or(design.arms.len(), search_size)
 }
 
-/// Returns the fraction of the budget reserved for the holdout comparison. Two configurations are compared without
-/// a holdout. In simulations of three and four, reserves of 0.5 and 0.4 found more differences, but then the race
-/// chose worse leaders than an even split of all evaluations.
+/// Returns the fraction of the budget reserved for the holdout comparison. Two configurations are compared
+/// without a holdout. In simulations of three and four configurations, reserves of 0.5 and 0.4 found more
+/// differences, but the race then chose worse leaders than an even split of all evaluations would.
 pub fn reserved_fraction(design: &Design) -> f64 {
     match configuration_count(design) {
         2 => 0.0,
@@ -25,7 +25,7 @@ pub fn reserved_fraction(design: &Design) -> f64 {
     }
 }
 
-/// An outcome without tokens, cost, or latency: the neutral element for sums.
+/// An outcome without any usage, from which sums start.
 pub(super) const ZERO_USAGE: TrialOutcome = TrialOutcome {
     score: 0.0,
     cost: MicroDollars(0),
@@ -95,7 +95,7 @@ pub fn final_cases(design: &Design) -> usize {
     }
 }
 
-/// Returns the number of cases that a part of the budget covers for two configurations.
+/// Returns the number of cases on which a fraction of the budget covers two configurations.
 fn covered_cases(design: &Design, part: f64) -> f64 {
     let usual = mean_declared_usage(design);
     let mut pays = f64::from(u32::MAX);

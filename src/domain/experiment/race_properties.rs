@@ -1,9 +1,10 @@
-//! Further simulation tests: invariants of every race, however it is interrupted, ordered, priced, or observed.
+//! Further simulation tests, of properties that every race has, however it is interrupted, ordered, priced,
+//! or observed.
 
 use super::*;
 use crate::domain::statistics::betting;
 
-/// With any size, budget, result order, and interruptions, the race ends the same way.
+/// Whatever its size, budget, order of results, and interruptions, the race ends the same way.
 #[test]
 fn interrupted_races_end_like_uninterrupted_ones() {
     let mut random = Random::new(21);
@@ -48,7 +49,7 @@ fn interrupted_races_end_like_uninterrupted_ones() {
     }
 }
 
-/// With identical configurations, the current one stays and none is eliminated.
+/// Among identical configurations, the current one stays the leader and none is eliminated.
 #[test]
 fn the_current_configuration_wins_among_identical_ones() {
     let arms = grid(&[3, 4]);
@@ -75,8 +76,8 @@ fn the_current_configuration_wins_among_identical_ones() {
     }
 }
 
-/// Checked after every outcome of a race with optional stopping and elimination, a 95% interval misses the true
-/// value in at most 5% of cases.
+/// Even if it is checked after every outcome of a race with optional stopping and elimination, a 95% interval
+/// misses the true value in at most 5% of cases.
 #[test]
 fn intervals_hold_under_continuous_monitoring() {
     let true_means = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
@@ -102,7 +103,8 @@ fn intervals_hold_under_continuous_monitoring() {
             }
             for (arm, true_mean) in true_means.iter().enumerate() {
                 let values = race.values(arm, 80);
-                // Each interval is one-sided: it misses if it is entirely below or above the true value.
+                // Each test is one-sided, so the interval misses if it is entirely below or entirely above
+                // the true value.
                 let mirrored: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
                 let is_missed = betting::is_below(&values, (0.0, 1.0), *true_mean, 0.025)
                     || betting::is_below(&mirrored, (0.0, 1.0), 1.0 - true_mean, 0.025);
@@ -115,7 +117,7 @@ fn intervals_hold_under_continuous_monitoring() {
     assert!(missed * 20 <= all, "{missed} of {all}");
 }
 
-/// An experiment that ended under earlier rules keeps its verdict and outcomes.
+/// An experiment that ended under the rules of an earlier version keeps its verdict and outcomes.
 #[test]
 fn a_stored_verdict_is_kept() {
     let arms = grid(&[2]);

@@ -9,17 +9,17 @@ use crate::domain::id::{AnalysisId, ExperimentId, RecipeId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 
-/// State of an experiment.
+/// Whether an experiment is running, and why it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExperimentState {
-    /// Running, or waiting for idle capacity.
+    /// The experiment is being evaluated, or is waiting for idle capacity.
     Running,
-    /// Paused by a problem that a user can fix; can be resumed.
+    /// A problem that a user can fix has paused the experiment. It can be resumed.
     Paused,
-    /// Finished with a verdict.
+    /// The experiment has finished with a verdict.
     Completed,
-    /// Stopped by a user; can be resumed.
+    /// A user has stopped the experiment. It can be resumed.
     Cancelled,
 }
 
@@ -45,43 +45,43 @@ impl ExperimentState {
     }
 }
 
-/// An experiment without its cases and outcomes.
+/// An experiment, without its cases and outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    /// ID of the experiment.
+    /// ID, which is also used in the URLs of the experiment.
     pub id: ExperimentId,
-    /// Owner.
+    /// The user who started the experiment and is charged for it.
     pub user: UserId,
-    /// Current state.
+    /// Whether the experiment is running, paused, or finished.
     pub state: ExperimentState,
-    /// What to compare, and how to evaluate it.
+    /// What is compared, and how it is evaluated.
     pub spec: ExperimentSpec,
-    /// Design of the race.
+    /// The configurations and rules of the race, which never change.
     pub design: Design,
-    /// Verdict, once finished.
+    /// Verdict; `None` until the experiment has finished.
     pub verdict: Option<RaceVerdict>,
-    /// Why the experiment is paused.
+    /// Why the experiment is paused or has failed; `None` otherwise.
     pub error: Option<String>,
-    /// How the winner was applied.
+    /// How a configuration was applied; `None` if none was.
     pub applied: Option<Applied>,
-    /// Statistics of the judge.
+    /// How reliable the LLM judge has been.
     pub judging: Judging,
     /// Creation time.
     pub created: Timestamp,
-    /// End time.
+    /// When the experiment finished or was stopped; `None` before that.
     pub finished_at: Option<Timestamp>,
 }
 
 /// A row of the experiment list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentSummary {
-    /// ID of the experiment.
+    /// ID, which is also used in the URLs of the experiment.
     pub id: ExperimentId,
-    /// Display name.
+    /// Name given by the user.
     pub name: String,
-    /// Current state.
+    /// Whether the experiment is running, paused, or finished.
     pub state: ExperimentState,
-    /// Number of configurations.
+    /// Number of configurations that compete.
     pub arms: usize,
     /// Number of test cases.
     pub cases: usize,
@@ -89,70 +89,70 @@ pub struct ExperimentSummary {
     pub evaluations: u64,
     /// Cost of the evaluations.
     pub cost: MicroDollars,
-    /// Verdict, once finished.
+    /// Verdict; `None` until the experiment has finished.
     pub verdict: Option<RaceVerdict>,
     /// Creation time.
     pub created: Timestamp,
-    /// End time.
+    /// When the experiment finished or was stopped; `None` before that.
     pub finished_at: Option<Timestamp>,
 }
 
-/// A trial in progress or finished.
+/// A trial that is in progress or finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Configuration and case.
+    /// The configuration and the case.
     pub trial: Trial,
     /// The analysis that produced the answer.
     pub analysis: AnalysisId,
-    /// Outcome; `None` while in progress.
+    /// Outcome; `None` while the trial is in progress.
     pub outcome: Option<TrialOutcome>,
-    /// Why there is no answer.
+    /// Why there is no answer or no score; `None` if there are both.
     pub error: Option<String>,
 }
 
-/// A judgment: which of two configurations' answers to a case is preferred.
+/// A judgment about which of two configurations' answers to a case is better.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgment {
-    /// Index of the case.
+    /// Index of the case that both configurations answered.
     pub case: usize,
-    /// The configuration with the lower index.
+    /// Index of the first configuration, which is the lower one.
     pub first_index: usize,
-    /// The other configuration.
+    /// Index of the second configuration, which is the higher one.
     pub second_index: usize,
-    /// The configuration whose answer is better, or a tie.
+    /// Which configuration's answer is better, or a tie.
     pub preferred_side: super::pairwise::Preferred,
     /// The judging model; `None` for a user.
     pub judge: Option<String>,
 }
 
-/// Statistics of a judge.
+/// How reliable an LLM judge has been in an experiment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Judging {
     /// Number of comparisons made in both orders.
     pub pairs: u64,
-    /// Number of pairs in which the verdict changed with the order; these count as ties.
+    /// Number of pairs whose verdict changed with the order. These count as ties.
     pub flips: u64,
-    /// Number of unreadable replies.
+    /// Number of replies that could not be parsed.
     pub unreadable: u64,
-    /// Number of answers that tried to instruct the judge; they score 0.
+    /// Number of answers that contained instructions to the judge. These score 0.
     #[serde(rename = "orders")]
     pub injection_attempts: u64,
-    /// Results of the bias probes.
+    /// How susceptible the judge is to each bias that was tested.
     pub probes: Vec<ProbeResult>,
-    /// Usage of the probes.
+    /// Usage of the bias probes.
     pub bill: JudgeCost,
 }
 
-/// Susceptibility of a judge to one bias.
+/// How susceptible a judge is to one bias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeResult {
     /// Name of the bias, as in `judge_prompts::Bias`.
     pub bias: String,
-    /// Number of probes.
+    /// Number of probes for this bias.
     #[serde(rename = "tried")]
     pub probe_count: u64,
-    /// Number of probes that revealed the bias.
+    /// Number of probes in which the judge showed the bias.
     #[serde(rename = "taken_in")]
     pub misled_count: u64,
 }
@@ -160,18 +160,18 @@ pub struct ProbeResult {
 /// How a winning configuration was applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Index of the configuration.
+    /// Index of the winning configuration in the design.
     #[serde(rename = "place")]
     pub configuration: usize,
     /// The recipe that contains it.
     pub recipe: RecipeId,
-    /// Version of the recipe.
+    /// Version of the recipe that contains it.
     pub version: u32,
-    /// Name of the recipe.
+    /// Name of the recipe when the configuration was applied.
     pub name: String,
     /// Whether it is the user's default recipe for requests that name none.
     pub default: bool,
-    /// The previous default recipe; `None` if there was none.
+    /// The default recipe before that; `None` if there was none.
     pub before: Option<RecipeId>,
     /// Whether the recipe was created to apply the configuration.
     pub new: bool,

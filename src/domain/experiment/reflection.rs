@@ -1,13 +1,13 @@
-//! Renders the prompt that asks a model to improve a prompt, and parses its reply. Failures are fenced, like the
-//! answers shown to a judge; the proposal must be a usable prompt.
+//! Renders the prompt that asks a model to improve a prompt, and parses its reply. Failures are fenced like
+//! the answers shown to a judge. A proposal that cannot be used as a prompt is rejected.
 
 use super::Case;
 use super::prompt_search::MAX_PROMPT_LENGTH;
 use crate::domain::recipe::QUESTION_PLACEHOLDER;
 
-/// Maximum number of characters shown of a question, an expected answer, or an answer.
+/// Maximum number of characters shown of each question, expected answer, and answer.
 const MAX_SHOWN_CHARS: usize = 2_000;
-/// Delimiters around the proposed prompt.
+/// Delimiters around the proposed prompt in the reply.
 const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 
 /// A failure to learn from.
@@ -21,7 +21,7 @@ pub struct Failure<'a> {
     pub score: f64,
 }
 
-/// Renders the request. `nonce` marks the fence and must not occur in the answers.
+/// Renders the request. `nonce` marks the fence and must be unknown to the answers.
 pub fn reflection_prompt(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     let mut text = format!(
         "You improve the prompt that a language model gets. Below are the prompt and cases on which its answers \
@@ -53,8 +53,8 @@ pub fn reflection_prompt(prompt: &str, failures: &[Failure<'_>], nonce: &str) ->
 /// Parses the proposed prompt.
 ///
 /// # Errors
-/// Fails when the reply contains no prompt between the delimiters, or one that is too long or lacks the
-/// placeholder for the question.
+/// Returns an error if the reply contains no prompt between the delimiters, or if the prompt is too long,
+/// lacks the placeholder for the question, or contains another one.
 pub fn parse_proposal(reply: &str) -> Result<String, &'static str> {
     let (_, rest) = reply
         .rsplit_once(PROMPT_DELIMITERS.0)
@@ -69,7 +69,7 @@ pub fn parse_proposal(reply: &str) -> Result<String, &'static str> {
     if prompt.chars().count() > MAX_PROMPT_LENGTH {
         return Err("the proposed prompt is too long");
     }
-    // Other placeholders would make every request with this prompt fail.
+    // Any other placeholder would make every request with this prompt fail.
     if prompt.replace(QUESTION_PLACEHOLDER, "").contains("{{") {
         return Err("the proposed prompt contains an unknown placeholder");
     }
@@ -81,7 +81,7 @@ fn fence_text(name: &str, text: &str, nonce: &str) -> String {
         .chars()
         .take(MAX_SHOWN_CHARS.max(MAX_PROMPT_LENGTH))
         .collect();
-    // A text that contains the nonce could close its own fence.
+    // A text that contains the nonce could close its own fence, so remove it.
     let excerpt = excerpt.replace(nonce, "");
     format!("----- {name} {nonce} -----\n{excerpt}\n----- end of {name} {nonce} -----\n\n")
 }

@@ -1,6 +1,6 @@
-//! Repeated cases: the same question with the same documents. A model's answers to one question are correlated, so
-//! repeats would wrongly count as independent evidence, and a repeat in the holdout would not be unseen. Each
-//! question is therefore kept once.
+//! Repeated cases: the same question with the same documents. A model's answers to one question are
+//! correlated, so repeats would wrongly count as independent evidence, and a repeat in the holdout would be a
+//! question that the race has seen. Each question is therefore kept once.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct RepeatedCases {
     pub given: usize,
     /// Number of cases that repeat an earlier one.
     pub repeats: usize,
-    /// Number of repeats with a different expected answer than the first.
+    /// Number of repeats whose expected answer differs from that of the first case.
     pub conflicts: usize,
 }
 
@@ -43,8 +43,8 @@ impl RepeatedCases {
             "{count}. Each question is asked and counted once, which leaves {left}.{other}"
         ))
     }
-    /// Returns a warning about an experiment of an earlier version, which counted repeats as independent; none
-    /// without repeats.
+    /// Returns a warning about an experiment of an earlier version, which counted repeats as independent;
+    /// `None` if there are no repeats.
     pub fn earlier_version_warning(&self) -> Option<String> {
         let count = self.count_text()?;
         Some(format!(
@@ -67,8 +67,8 @@ const QUESTION_ENDS: [char; 12] = [
     '.', '?', '!', ',', ';', ':', '…', '。', '？', '！', '¿', '¡',
 ];
 
-/// Returns a key shared by cases with the same question: the question with its documents, ignoring case, spaces,
-/// final punctuation, compatibility forms, and invisible characters.
+/// Returns a key shared by cases with the same question: the question with its documents, without differences
+/// in case, spaces, final punctuation, compatibility forms, and invisible characters.
 pub fn question_key(case: &Case) -> String {
     let visible = case.prompt.chars().filter(|c| !is_invisible(*c));
     let composed: String = visible.nfkc().collect();
@@ -91,7 +91,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-// Whether two expected answers mean the same: "7", "7.", and "7.0".
+// Whether two expected answers mean the same, such as "7", "7.", and "7.0".
 fn is_same_expectation(question: &str, left: Option<&str>, right: Option<&str>) -> bool {
     match (left.map(str::trim), right.map(str::trim)) {
         (Some(left), Some(right)) => {
@@ -183,7 +183,7 @@ mod tests {
         assert!(words.contains("leaves 5. For 1 of them"), "{words}");
     }
 
-    /// Ten disguised copies of one question are one case.
+    /// Ten disguised copies of one question count as one case.
     #[test]
     fn disguised_copies_are_one_case() {
         let disguises = [
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(remove_repeated(cases).0.len(), others.len());
     }
 
-    /// Sixty copies of one question are one case.
+    /// Sixty copies of one question count as one case.
     #[test]
     fn copies_are_one_case_and_different_questions_none() {
         let copies = vec![case("case 1 please", "7", &[]); 60];

@@ -20,55 +20,55 @@ use super::{SearchSpace, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, PairedDifference};
 
-/// Minimum number of compared cases for intervals of strengths; resampling fewer says little.
+/// Minimum number of compared cases for confidence intervals of strengths. Resampling fewer cases says little.
 const MIN_RESAMPLED: usize = 6;
 
-/// Report of a race.
+/// The results of a race, finished or not, as shown to users.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExperimentReport {
-    /// Summary sentence.
+    /// The result in one sentence, for users.
     pub sentence: String,
-    /// Holdout comparison of leader and current configuration; `None` while the race runs.
+    /// Result of comparing the leader with the current configuration on the holdout; `None` while the race is running.
     pub finding: Option<HoldoutFinding>,
-    /// Why the race ended.
+    /// Why the race ended; `None` while it is running.
     pub stop: Option<StopReason>,
-    /// Index of the best configuration, if any was tried.
+    /// Index of the leading configuration; `None` if there is none.
     pub leader: Option<usize>,
     /// Index of the current configuration.
     pub current: usize,
-    /// Statistics of the holdout comparison.
+    /// Statistics of the holdout comparison; `None` if there was none.
     pub difference: Option<PairedDifference>,
-    /// Every configuration, best first, untried ones last.
+    /// Every configuration, the best first and untried ones last.
     pub leaderboard: Vec<ConfigurationRow>,
     /// Indexes of the configurations on the Pareto front of quality, cost, and latency.
     pub pareto: Vec<usize>,
-    /// Rounds: which configurations continued, were dropped, or were eliminated.
+    /// For each round, which configurations continued, were dropped, or were eliminated.
     #[serde(rename = "fates")]
     pub rounds: Vec<RoundReport>,
     /// Influence of each parameter.
     pub sensitivity: Vec<Influence>,
-    /// Strengths by configuration from pairwise comparisons, if there are enough cases.
+    /// Strengths of the configurations according to pairwise comparisons; `None` if there were none.
     pub strengths: Option<Vec<ConfigurationStrength>>,
 }
 
-/// A row of the leaderboard.
+/// The results of one configuration, which are a row of the leaderboard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigurationRow {
-    /// Index of the configuration.
+    /// Index of the configuration in the design.
     #[serde(rename = "place")]
     pub index: usize,
-    /// Parameter values.
+    /// The configuration's parameter values, as JSON.
     pub setting: Value,
     /// Index of the configuration whose prompt was improved to create this one; `None` if it was given.
     pub parent: Option<usize>,
-    /// Mean value over the configuration's cases in the race; `None` if never tried.
+    /// Mean value over the configuration's cases in the race; `None` if it was never tried.
     pub mean: Option<f64>,
-    /// 95% confidence interval of the true mean at this number of cases.
+    /// 95% confidence interval of the true mean, valid for this number of cases.
     pub interval: Option<(f64, f64)>,
-    /// Mean adjusted for case difficulty by the leader's results: comparable between configurations that left the
-    /// race at different times.
+    /// Mean value adjusted for case difficulty with the help of the leader's results. Unlike `mean`, it can
+    /// be compared between configurations that left the race at different times.
     pub level: Option<f64>,
-    /// Number of the configuration's cases in the race.
+    /// Number of cases in the race on which the configuration was evaluated.
     pub cases: usize,
     /// Number of cases without an answer.
     pub failed: usize,
@@ -78,16 +78,16 @@ pub struct ConfigurationRow {
     pub tokens: Option<u64>,
     /// Latency per case.
     pub latency_ms: Option<Latency>,
-    /// Status.
+    /// Status of the configuration in the race.
     #[serde(rename = "fate")]
     pub state: ConfigurationState,
-    /// Difference to the leader on common cases.
+    /// Difference to the leader on the cases that both have; `None` for the leader.
     pub against_leader: Option<LeaderDifference>,
-    /// Whether it is on the Pareto front of quality, cost, and latency.
+    /// Whether the configuration is on the Pareto front of quality, cost, and latency.
     pub pareto: bool,
 }
 
-/// Latency in milliseconds.
+/// Statistics of the latency, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
     /// Arithmetic mean.
@@ -96,14 +96,14 @@ pub struct Latency {
     pub p95: u64,
 }
 
-/// Difference to the leader. Computed after the leader was selected, so it is not evidence.
+/// Difference to the leader. It was computed after the leader was selected, so it does not prove anything.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LeaderDifference {
-    /// Mean; negative if the leader is better.
+    /// Mean difference; negative if the leader is better.
     pub mean: f64,
-    /// Lower bound of the 95% confidence interval; it includes 0 unless the corrected p-value is significant.
+    /// Lower bound of the 95% confidence interval, which includes 0 unless the corrected p-value is significant.
     pub from: f64,
-    /// Upper bound.
+    /// Upper bound of that interval.
     pub to: f64,
     /// P-value, corrected for all comparisons (Holm 1979).
     pub p_adjusted: f64,
@@ -114,22 +114,22 @@ pub struct LeaderDifference {
 pub struct RoundReport {
     /// Number of cases that each configuration had answered at the end of the round.
     pub cases: usize,
-    /// Configurations that continued.
+    /// Indices of the configurations that continued.
     #[serde(rename = "left")]
     pub continued: Vec<usize>,
-    /// Configurations dropped by successive halving; not proven worse.
+    /// Indices of the configurations that were dropped by successive halving without proof that they are worse.
     pub set_aside: Vec<usize>,
-    /// Configurations proven worse.
+    /// Indices of the configurations that were proven worse.
     pub beaten: Vec<usize>,
 }
 
 /// Log-strength of a configuration from pairwise comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ConfigurationStrength {
-    /// Index of the configuration.
+    /// Index of the configuration in the design.
     #[serde(rename = "place")]
     pub index: usize,
-    /// Log-strength; the mean over all is 0.
+    /// Log-strength, with a mean of 0 over all configurations.
     pub strength: f64,
     /// 95% bootstrap confidence interval over cases; `None` if all cases agree, because resampling them shows no
     /// variation.
@@ -150,8 +150,8 @@ impl ExperimentReport {
     }
 }
 
-/// Builds the report. `failed` lists the trials that ended in an error, `matches` the preferences of judges and
-/// users; `reach` is the largest possible difference between two configurations.
+/// Builds the report. `failed` contains the trials that ended in an error, `matches` contains the preferences
+/// of judges and users, and `reach` is the largest possible difference between two configurations.
 pub fn build_report(
     race: &SuccessiveHalving,
     space: &SearchSpace,
@@ -168,7 +168,7 @@ pub fn build_report(
         .collect();
     let leader = match verdict {
         _ if measured.is_empty() => None,
-        // A single configuration does not lead.
+        // A single configuration has nothing to lead against.
         None if measured.arms().len() < 2 => None,
         Some(verdict) => tried_arms
             .contains(&verdict.leader)
@@ -217,7 +217,7 @@ pub fn build_report(
     }
 }
 
-// Returns the verdict, as far as its numbers support it.
+// Returns the verdict as far as the measured trials support it.
 fn supported_verdict(
     race: &SuccessiveHalving,
     measured: MeasuredTrials<'_>,
@@ -274,8 +274,8 @@ fn configuration_row(
         .filter(|(trial, _)| trial.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
-    // The reference configuration of a pairwise judge always scores the same, so a score without a comparison would
-    // mean nothing.
+    // The configuration that a pairwise judge uses as its reference always scores the same, so without a
+    // comparison, that score would mean nothing.
     let is_measured = !own_values.is_empty() && !measured.is_empty();
     let is_tried = !outcomes.is_empty();
     let each = |sum: u64| is_tried.then(|| sum / outcomes.len().max(1) as u64);
@@ -353,8 +353,8 @@ fn adjust_differences(
     }
 }
 
-// Marks the Pareto front: rows that no other row matches or beats in quality, cost, and latency while being better
-// in one.
+// Marks the rows on the Pareto front: those for which no other row is at least as good in quality, cost, and
+// latency and better in one of them.
 fn pareto_front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
     let of = |row: &ConfigurationRow| Some((row.level?, row.cost_usd?.0, row.latency_ms?.mean));
     let points: Vec<Option<(f64, i64, u64)>> = rows.iter().map(of).collect();
@@ -415,7 +415,8 @@ fn strengths(
         .filter(|&place| place < configurations)
         .collect();
     let compared: Vec<usize> = compared.into_iter().collect();
-    // Only compared configurations: the cost of the fit grows with each, and it has no data on the others.
+    // Include only configurations that were compared, because there is no data on the others and each makes
+    // the fit slower.
     let place_of = |setting: usize| compared.binary_search(&setting).ok();
     let among = matches.iter().filter_map(|comparison| {
         Some(Match {
@@ -426,7 +427,7 @@ fn strengths(
     });
     let among: Vec<Match> = among.collect();
     let fitted = pairwise::fit(compared.len(), &among, seed).ok()?;
-    // Identical cases show no variance when resampled, yet the next case may differ.
+    // Resampling identical cases shows no variance, yet the next case may differ.
     let is_known = fitted.intervals.iter().any(|(from, to)| to - from > 1e-9);
     let strength = |(place, &setting): (usize, &usize)| ConfigurationStrength {
         index: setting,

@@ -1,4 +1,4 @@
-//! Reports of races with a known truth.
+//! Tests with reports of races whose true outcome is known.
 
 use super::*;
 use crate::domain::experiment::design::Design;
@@ -63,7 +63,7 @@ fn outcome(score: f64, cost: i64, latency_ms: u64) -> TrialOutcome {
     }
 }
 
-// p/b is much better and more expensive, p/c is bad; temperature has no effect.
+// Model p/b is much better and more expensive, p/c is bad, and temperature has no effect.
 fn plain_outcome(arm: usize, _: usize, noise: f64) -> TrialOutcome {
     let (mean, cost) = [(0.5, 10), (0.8, 90), (0.2, 10)][arm / 2];
     outcome(mean + noise * 0.1, cost, 100 + arm as u64)
@@ -314,7 +314,7 @@ fn failed_evaluations_yield_no_leader() {
     );
 }
 
-/// Trials with an unreadable judge reply are no measurement; only judged trials count.
+/// If the judge's reply to a trial could not be parsed, there is no measurement. Only judged trials count.
 #[test]
 fn unreadable_judgments_are_not_measurements() {
     let unreadable = |race: &SuccessiveHalving, of: fn(usize) -> bool| -> BTreeSet<Trial> {
@@ -323,7 +323,7 @@ fn unreadable_judgments_are_not_measurements() {
             .filter(|trial| trial.arm == 1 && of(trial.case))
             .collect()
     };
-    // As the race records it: 0.5 for the current configuration by definition, and for trials that could not be
+    // The race records 0.5 for the current configuration, by definition, and for trials that could not be
     // judged.
     let none = two_configuration_race(20, |_, _| 0.5);
     let report = report_of(&none, &unreadable(&none, |_| true), Baseline::First);

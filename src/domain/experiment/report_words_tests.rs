@@ -1,4 +1,4 @@
-//! Tests the wording of a difference, and that no figure exceeds its possible maximum.
+//! Tests the wording of a difference, and that no number exceeds its possible maximum.
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn differences_are_bounded_and_uncompared_configurations_have_no_score() {
     );
     assert!(free.interval.1 > 0.4, "{free:?}");
     assert_eq!(bound.interval, (free.interval.0, 0.4));
-    // The judge could not judge anything: the reference's own 0.5 is not a result.
+    // The judge could not judge any answer, and the reference's own 0.5 is not a result.
     let race = two_configuration_race(10, |_, _| 0.5);
     let unjudged = race
         .results()

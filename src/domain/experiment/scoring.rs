@@ -6,12 +6,12 @@ use serde_json::Value;
 use super::Evaluator;
 use super::power::ScoreKind;
 
-/// Scoring method.
+/// How answers are scored.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Scoring {
-    /// Deterministic rule.
+    /// By a deterministic rule.
     Rule(Evaluator),
-    /// LLM judge.
+    /// By an LLM judge.
     Judge(JudgeSpec),
 }
 
@@ -19,7 +19,7 @@ pub enum Scoring {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeSpec {
-    /// Whether the judge scores single answers or compares two.
+    /// Whether the judge scores individual answers or compares two.
     pub kind: JudgeMode,
     /// Full ID of the judging model.
     pub model: String,
@@ -28,13 +28,13 @@ pub struct JudgeSpec {
     pub same_family: bool,
 }
 
-/// Judging mode.
+/// How the judge arrives at a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JudgeMode {
-    /// Pairwise comparison with the current configuration's answer, in both orders.
+    /// It compares the answer with the current configuration's answer, in both orders.
     Pairwise,
-    /// Marks for accuracy and other criteria.
+    /// It gives marks for accuracy and other criteria.
     Rubric,
 }
 
@@ -48,7 +48,7 @@ impl Scoring {
             Self::Judge(_) => ScoreKind::Graded,
         }
     }
-    /// Returns the judge, if any.
+    /// Returns the judge; `None` if a rule scores the answers.
     pub fn judge(&self) -> Option<&JudgeSpec> {
         match self {
             Self::Rule(_) => None,
@@ -57,7 +57,7 @@ impl Scoring {
     }
 }
 
-// Implemented by hand because the error of an untagged enum says only that no variant matches.
+// Implemented by hand, because the derived error of an untagged enum says only that no variant matches.
 impl<'de> Deserialize<'de> for Scoring {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;

@@ -1,6 +1,6 @@
 //! Sensitivity: the influence of each parameter, from the mean values of configurations that share its
 //! values. Uses only cases that every tried configuration completed, so that all are compared on the same
-//! questions. A main effect: interactions between parameters are not detected.
+//! questions. Only main effects are measured; interactions between parameters are not detected.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,24 +13,24 @@ use crate::domain::statistics::paired;
 /// Influence of one parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Influence {
-    /// Parameter.
+    /// The parameter whose influence is measured.
     #[serde(rename = "dial")]
     pub parameter: Parameter,
-    /// Fraction of the variation between configurations explained by the parameter's values, 0 to 1: the sum of
-    /// squares between values over the total. Includes noise.
+    /// Fraction of the variation between configurations that the parameter's values explain, 0 to 1. This is
+    /// the sum of squares between values divided by the total, and includes noise.
     pub share: f64,
-    /// Effect of each value.
+    /// Mean value of the configurations with each parameter value.
     pub values: Vec<Effect>,
-    /// Number of cases used.
+    /// Number of cases that the means are computed from.
     pub cases: usize,
 }
 
 /// Effect of one parameter value.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Effect {
-    /// The value; null is the model's default.
+    /// The value; null stands for the model's default.
     pub value: Value,
-    /// Mean of the configurations with this value.
+    /// Mean value of the configurations with this parameter value.
     pub mean: f64,
     /// 95% confidence interval of the mean over cases; `None` for a single case.
     pub interval: Option<(f64, f64)>,
@@ -55,7 +55,8 @@ pub(super) fn influences(
     let total: f64 = means.iter().map(|mean| (mean - middle).powi(2)).sum();
     let mut influences: Vec<Influence> = Vec::new();
     for axis in &space.0 {
-        // Compare values, not indexes, so that an unsupported value and the default count as one.
+        // Compare values rather than indices, so that the default and a value that the model does not support
+        // count as one.
         let value_of = |place: usize| {
             let arm = &race.design().arms[tried[place]];
             space

@@ -1,5 +1,6 @@
-//! Search space: every valid combination of the values of its axes. A parameter that a model does not accept stays
-//! at the model's default; configurations that become equal as a result are tried once.
+//! The search space, which contains every valid combination of the values of its axes. A parameter that a
+//! model does not accept stays at the model's default. Configurations that become equal as a result are tried
+//! only once.
 
 use std::collections::BTreeSet;
 
@@ -17,11 +18,11 @@ pub const MAX_CONFIGURATIONS: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Parameter {
-    /// The model, or the panel as a list of models.
+    /// The model, or a panel as a list of models.
     Model,
     /// Prompt variant, with `{{question}}` for the case's question.
     Prompt,
-    /// Pattern ID.
+    /// The pattern, by its ID.
     Pattern,
     /// Number of panel members.
     Members,
@@ -52,14 +53,14 @@ impl Parameter {
             Self::Passages => "passages",
         }
     }
-    /// Whether the model determines if the parameter is accepted.
+    /// Whether it depends on the model if the parameter is accepted.
     const fn is_model_parameter(self) -> bool {
         matches!(
             self,
             Self::Effort | Self::Temperature | Self::TopP | Self::MaxTokens
         )
     }
-    /// Whether the value is valid for the parameter. Null keeps the default.
+    /// Whether the parameter accepts the value. Null stands for the default.
     fn accepts(self, value: &Value) -> bool {
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
         let is_integer_up_to = |max: u64| value.as_u64().is_some_and(|n| (1..=max).contains(&n));
@@ -86,12 +87,12 @@ impl Parameter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
-    /// Parameter.
+    /// The parameter whose values are compared.
     #[serde(rename = "dial")]
     pub parameter: Parameter,
-    /// Candidate values; null is the default.
+    /// Candidate values; null stands for the default.
     pub values: Vec<Value>,
-    /// Search for better values; only for prompts.
+    /// Search for better values, which is possible only for prompts; `None` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub improve: Option<Improvement>,
 }
@@ -126,8 +127,8 @@ impl SearchSpace {
     /// parameter; it is called only for model parameters, with an empty name when there is no model axis.
     ///
     /// # Errors
-    /// Fails if there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there are more
-    /// than `MAX_CONFIGURATIONS` combinations.
+    /// Returns an error if there is no axis, an axis is empty or repeated, a value is invalid or repeated, or
+    /// there are more than `MAX_CONFIGURATIONS` combinations.
     pub fn enumerate_configurations(
         &self,
         accepts: &dyn Fn(&str, Parameter) -> bool,
@@ -153,7 +154,7 @@ impl SearchSpace {
             .filter(|arm| seen_configurations.insert(arm.clone()))
             .collect())
     }
-    /// Returns the value of a configuration's parameter; `None` at the default.
+    /// Returns the value of a configuration's parameter; `None` if the default applies.
     pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.parameter == dial)?;
         let value_index = (*arm.0.get(axis)?)?;
@@ -249,7 +250,7 @@ fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), Experimen
     }
 }
 
-/// Returns a configuration as an object of parameter values; null where the default applies.
+/// Returns a configuration as a JSON object of parameter values; null where the default applies.
 pub fn to_json(space: &SearchSpace, arm: &Configuration) -> Value {
     let values = space.0.iter().map(|axis| {
         let value = space.value(arm, axis.parameter).cloned();
@@ -261,7 +262,7 @@ pub fn to_json(space: &SearchSpace, arm: &Configuration) -> Value {
     Value::Object(values.collect())
 }
 
-/// Formats a configuration: `model p/a, temperature 0.5`. Long values are shortened.
+/// Formats a configuration, such as `model p/a, temperature 0.5`. Long values are shortened.
 pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
     // Parameters with a single value do not distinguish configurations.
     let varied_axes = space.0.iter().filter(|axis| axis.values.len() > 1);

@@ -1,5 +1,5 @@
 //! Experiment specification: search space, fixed settings, scoring, and budget. Converts a configuration into
-//! the settings of an analysis. Does not check that models exist.
+//! the settings of an analysis. Whether the models exist is checked elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -24,27 +24,27 @@ pub const MAX_NAME: usize = 80;
 /// Specification of an experiment without its cases. Stored with the experiment; only a prompt search adds to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentSpec {
-    /// Display name.
+    /// Name given by the user.
     pub name: String,
     /// The parameters to vary, with the values to try.
     pub space: SearchSpace,
     /// Settings common to all configurations.
     pub base: Request,
-    /// The current configuration; omitted axes use their first value.
+    /// The current configuration. Axes that are missing here use their first value.
     #[serde(default)]
     pub current: BTreeMap<Parameter, Value>,
-    /// Scoring method.
+    /// How answers are scored.
     pub evaluator: Scoring,
-    /// Definition of "best".
+    /// What "best" means in this experiment.
     pub objective: Objective,
     /// Spending limit.
     pub budget: ExperimentBudget,
-    /// Smallest relevant difference in value, 0 to 1.
+    /// Smallest difference in value that matters to the user, 0 to 1.
     pub indifference: f64,
-    /// Permitted error probability, 0 to 1.
+    /// Permitted probability of a wrong result, 0 to 1.
     #[serde(rename = "wrong")]
     pub error_rate: f64,
-    /// Random seed.
+    /// Seed of the random choices, so that the experiment can be repeated exactly.
     pub seed: u64,
     /// Prompts proposed by the prompt search so far, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,10 +59,10 @@ pub struct ExperimentSpec {
 pub struct PromptProposal {
     /// Index of the configuration that the prompt improves.
     pub parent: usize,
-    /// The prompt; `None` if the reply contained none.
+    /// The proposed prompt; `None` if the reply contained none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// Why the reply was rejected.
+    /// Why the reply was rejected; `None` if it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     /// Usage of writing the prompt.
@@ -106,7 +106,7 @@ impl ExperimentSpec {
         self.repeated = repeated;
         unique_cases
     }
-    /// Returns how to refer to the current configuration: if none was given, it is just the first one.
+    /// Returns how the report refers to the current configuration: if the user named none, as the first one.
     pub fn baseline(&self) -> Baseline {
         match self.current.is_empty() {
             true => Baseline::First,
@@ -116,7 +116,7 @@ impl ExperimentSpec {
     /// Returns the index of the current configuration.
     ///
     /// # Errors
-    /// Fails when `current` names a parameter without an axis or matches none of the configurations.
+    /// Returns an error if `current` names a parameter without an axis, or if it matches none of the configurations.
     pub fn current_index(&self, arms: &[Configuration]) -> Result<usize, ExperimentError> {
         if let Some(dial) = (self.current.keys())
             .find(|&&dial| self.space.0.iter().all(|axis| axis.parameter != dial))
@@ -133,7 +133,8 @@ impl ExperimentSpec {
                 }
             })
         };
-        // Parameters that the model does not accept are at their default, whatever was requested.
+        // A parameter that the model does not accept stays at its default, whatever was requested, so it need
+        // not match.
         let exact = arms.iter().position(|arm| fits(arm, false));
         let index = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
         index.ok_or_else(|| {
@@ -156,7 +157,7 @@ impl ExperimentSpec {
         }
         if let Some(members) = number(Parameter::Members) {
             body.models.truncate(members as usize);
-            // The `self` arrangement takes its number of samples from here.
+            // In the `self` arrangement, this is the number of samples.
             body.samples = Some(members).filter(|&members| members > 1);
         }
         if let Some(prompt) = text(Parameter::Prompt) {
@@ -171,7 +172,7 @@ impl ExperimentSpec {
         parameters.temperature = real(Parameter::Temperature).or(parameters.temperature);
         parameters.top_p = real(Parameter::TopP).or(parameters.top_p);
         parameters.max_tokens = number(Parameter::MaxTokens).or(parameters.max_tokens);
-        // A single model without a pattern or depth gets the question unchanged.
+        // A single model with neither a pattern nor a depth is sent the question unchanged.
         if body.models.len() == 1 && body.pattern.is_none() && body.depth.is_none() {
             body.pattern = Some(PLAIN_PATTERN.to_owned());
         }

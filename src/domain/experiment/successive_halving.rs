@@ -1,12 +1,13 @@
-//! Successive-halving race: chooses the next evaluations. Configurations are evaluated on the same cases in the
-//! same order. As cases accumulate, only as many configurations continue as the budget covers, and those proven
-//! worse are eliminated. The remaining budget, at least a reserved part, compares the leader with the current
-//! configuration on cases that the race has not used (`final_test`). Two configurations are compared on all cases:
-//! without a choice among several, no case is biased by it.
+//! Successive-halving race: chooses the next evaluations. Configurations are evaluated on the same cases in
+//! the same order. As cases accumulate, only as many configurations continue as the budget covers, and those
+//! proven worse are eliminated. The remaining budget, at least a reserved part, compares the leader with the
+//! current configuration on cases that the race has not used (`final_test`). If there are only two
+//! configurations, they are compared on all cases, because without a selection among several, no case has
+//! biased the result.
 //!
-//! A deterministic state machine: the same design and outcomes give the same decisions, so a race is resumed
-//! by replaying stored outcomes. It never schedules calls with declared bounds that would exceed the budget;
-//! if a call exceeds its bound, it is the last one over budget.
+//! The race is a deterministic state machine: the same design and outcomes lead to the same decisions, so a
+//! race is resumed by replaying stored outcomes. It never schedules calls whose declared bounds would exceed
+//! the budget. If a call exceeds its bound and thereby the budget, no more calls are scheduled.
 
 mod budget;
 mod end;
@@ -27,26 +28,26 @@ use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
 use search::SearchStep;
 
-/// Maximum number of configurations for which all are tried; larger spaces use proposals.
+/// Maximum number of configurations of a space in which all are tried. In a larger space, configurations are proposed.
 pub const MAX_EXHAUSTIVE_CONFIGURATIONS: usize = 64;
-/// Number of configurations that a large space starts with, in addition to the current one.
+/// Number of configurations with which a large space starts, in addition to the current one.
 const INITIAL_CONFIGURATIONS: usize = 16;
 /// Number of configurations proposed per step.
 const PROPOSED_PER_STEP: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
 const FIRST_TRY_CASES: usize = 4;
-/// Cases until the next check, as a divisor of the number seen so far.
+/// The next check comes after the number of cases seen so far, divided by this.
 const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RacePhase {
     /// Try proposed configurations of a large space on a few cases.
     Explore,
-    /// Search for better prompts.
+    /// Search for better prompts before the race.
     Search(SearchStep),
-    /// Configurations are evaluated on more and more cases, and the weakest are eliminated.
+    /// Evaluate configurations on more and more cases, and eliminate the weakest.
     Race,
-    /// Compare two configurations on all cases.
+    /// Compare the only two configurations on all cases.
     Pair,
     /// Compare this leader with the current configuration on the holdout.
     Confirm(usize, StopReason),
@@ -54,7 +55,7 @@ enum RacePhase {
     Over(RaceVerdict),
 }
 
-/// A round: configurations evaluated on the same range of cases.
+/// A round, in which configurations are evaluated on the same range of cases.
 #[derive(Debug, Clone, PartialEq)]
 struct Round {
     arms: Vec<usize>,
@@ -62,22 +63,22 @@ struct Round {
     end_case: usize,
 }
 
-/// State of a successive-halving run.
+/// A successive-halving race and its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuccessiveHalving {
     observations: Observations,
     spent: TrialOutcome,
     phase: RacePhase,
     round: Round,
-    /// Number of cases of the round for which all its configurations have outcomes.
+    /// Number of the round's cases for which all of its configurations have outcomes.
     completed_cases: usize,
-    /// Trials handed out but not yet recorded.
+    /// Trials that were requested but have no outcome yet.
     batch: Vec<Trial>,
-    /// Parent of each configuration.
+    /// For each configuration, the one whose prompt it improves; `None` if it was given.
     parents: Vec<Option<usize>>,
     /// Number of prompts that a model has proposed so far.
     proposals_made: usize,
-    /// Number of cases whose failures the prompt search may show.
+    /// Number of cases, at the beginning of the case order, whose failures the prompt search may show.
     feedback: usize,
 }
 
@@ -177,7 +178,7 @@ impl SuccessiveHalving {
         self.phase = RacePhase::Over(verdict);
         self
     }
-    /// Returns the next step; the same until an outcome is recorded.
+    /// Returns the next step, which stays the same until an outcome or a proposal is recorded.
     pub fn next(&self) -> RaceStep {
         match self.phase {
             RacePhase::Over(verdict) => RaceStep::Done(verdict),
@@ -187,7 +188,7 @@ impl SuccessiveHalving {
             _ => RaceStep::Evaluate(self.batch.clone()),
         }
     }
-    /// Records an outcome. Returns false and changes nothing if the trial is not open.
+    /// Records an outcome. Returns false and changes nothing if the trial was not requested.
     pub fn record(&mut self, trial: Trial, outcome: TrialOutcome) -> bool {
         if !self.batch.contains(&trial) {
             return false;
@@ -201,8 +202,8 @@ impl SuccessiveHalving {
             fate => fate,
         };
         self.batch.retain(|open| *open != trial);
-        // Only a call that exceeded its declared bound can make open trials unaffordable; cases at the end of
-        // the batch are then dropped.
+        // Open trials can become unaffordable only through a call that exceeded its declared bound. In that
+        // case, drop cases from the end of the batch.
         while !self.batch.is_empty()
             && !self.can_afford(self.batch.iter().copied(), self.reserved_fraction())
         {
@@ -240,7 +241,7 @@ impl SuccessiveHalving {
         self.observations.values(arm, cases)
     }
 
-    /// Returns an open trial whose outcome is known.
+    /// Returns a requested trial whose outcome is already known.
     fn next_known_trial(
         &self,
         known_outcomes: &BTreeMap<Trial, TrialOutcome>,
@@ -256,7 +257,7 @@ impl SuccessiveHalving {
             &self.observations.case_order
         }
     }
-    /// Counts the cases of the round for which all its configurations have outcomes.
+    /// Counts the round's cases for which all of its configurations have outcomes.
     fn count_completed_cases(&mut self) {
         let is_measured = |&&case: &&usize| {
             let trial = |&arm: &usize| self.observations.results.contains_key(&Trial { arm, case });
@@ -293,7 +294,8 @@ impl SuccessiveHalving {
             self.round.arms = vec![0, 1];
             self.round.end_case = final_test::next_check(0).min(self.observations.case_order.len());
         } else if arms <= MAX_EXHAUSTIVE_CONFIGURATIONS {
-            // If the budget does not cover all: the current configuration and as many others as possible.
+            // If the budget does not cover all configurations, start with the current one and as many others
+            // as possible.
             let max_count = (self.remaining_evaluations() / 2).max(2);
             self.round.arms = proposals::first_configurations(&self.observations.design, max_count);
             self.round.end_case = 1;
@@ -307,9 +309,9 @@ impl SuccessiveHalving {
         }
         self.advance();
     }
-    /// Advances until there are trials to evaluate or the race is over.
+    /// Advances until there are trials to evaluate, a proposal is needed, or the race is over.
     fn advance(&mut self) {
-        // Each iteration uses up cases, configurations, or a phase; the bound only guards against a bug here.
+        // Each iteration uses up cases, configurations, or a phase. The limit only guards against a bug in this code.
         for _ in 0..100_000 {
             if matches!(
                 self.phase,
@@ -328,7 +330,8 @@ impl SuccessiveHalving {
             }
         }
     }
-    /// Fills the batch with the next cases of the round, as many as the budget is certain to cover.
+    /// Fills the batch with the round's next cases, as many as the budget is certain to cover. Returns
+    /// whether there are any.
     fn fill_batch(&mut self) -> bool {
         let cases = self
             .current_cases()
@@ -367,7 +370,7 @@ impl SuccessiveHalving {
         self.completed_cases = 0;
         if newcomers.is_empty() {
             self.phase = RacePhase::Race;
-            // A proposed configuration that the budget stopped partway is not comparable.
+            // A proposed configuration whose evaluation the budget has cut short cannot be compared.
             let fully_evaluated = racing_arms
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
@@ -385,7 +388,7 @@ impl SuccessiveHalving {
         let depth = self.round.first_case + self.completed_cases;
         let cut_short = depth < self.round.end_case;
         let comparable: Vec<usize> = self.round.arms.clone();
-        // Nothing was evaluated: the budget does not cover one case for two configurations.
+        // Nothing was evaluated, because the budget does not cover one case for two configurations.
         if depth == 0 || comparable.is_empty() {
             self.confirm(self.observations.design.current, StopReason::Budget);
             return;
@@ -437,7 +440,7 @@ impl SuccessiveHalving {
         self.costs_more(outlook.gain, left.len(), depth)
             .then_some(StopReason::NotWorth)
     }
-    /// Whether comparing these configurations further costs more than a better one is worth.
+    /// Whether comparing these configurations further would cost more than a better one is worth.
     fn costs_more_than_gain(&self, left: &[usize], depth: usize) -> bool {
         judge::judging_outlook(&self.observations, left, depth)
             .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
@@ -450,8 +453,8 @@ impl SuccessiveHalving {
         let gain_value = self.observations.design.objective.value_of_points(gain);
         gain_value.is_some_and(|value| value.dollars() < price)
     }
-    /// Returns the number of possible comparisons with the best configuration, for the correction of the error
-    /// probability.
+    /// Returns the number of possible comparisons with the best configuration, by which the permitted error
+    /// probability is divided.
     fn comparisons(&self) -> usize {
         if self.observations.design.search.is_some() {
             return configuration_count(&self.observations.design).max(2) - 1;
@@ -462,7 +465,7 @@ impl SuccessiveHalving {
             .iter()
             .filter(|state| **state != ConfigurationState::Untried)
             .count();
-        // In a large space the tried configurations depend on earlier outcomes, so all are counted.
+        // In a large space, earlier outcomes determine which configurations are tried, so all are counted.
         if self.observations.states.len() > MAX_EXHAUSTIVE_CONFIGURATIONS {
             self.observations.states.len()
         } else {
@@ -471,9 +474,10 @@ impl SuccessiveHalving {
         .max(2)
             - 1
     }
-    /// Returns the number of configurations that continue: all if the budget covers them on all cases; otherwise
-    /// as many as it covers if their number falls in inverse proportion to the cases, down to two. Sequential
-    /// halving in continuous form: the ranking improves with each case, not only at each halving.
+    /// Returns the number of configurations that continue. If the budget covers all of them on all cases, all
+    /// continue. Otherwise, the result is the number that the budget covers if their number falls in inverse
+    /// proportion to the cases, but at least two. This is sequential halving in continuous form: the ranking
+    /// is used after each case instead of only at each halving.
     fn survivor_count(&self, max_count: usize, depth: usize) -> usize {
         let left = self.remaining_evaluations();
         let open_cases = self.observations.case_order.len() - depth;

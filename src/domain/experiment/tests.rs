@@ -1,4 +1,4 @@
-//! Simulated experiments with a known truth and fixed seeds.
+//! Tests with simulated experiments whose truth is known, with fixed seeds.
 
 #[path = "claims_tests.rs"]
 mod claims;
@@ -20,7 +20,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::statistics::random::Random;
 use truth::{Spread, Truth, USUAL};
 
-/// Returns every combination of axes of these lengths.
+/// Returns every combination of indices for axes of these lengths.
 fn grid(axes: &[usize]) -> Vec<Vec<usize>> {
     axes.iter().fold(vec![Vec::new()], |all, &length| {
         let longer = |start: &Vec<usize>| {
@@ -78,7 +78,7 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
     }
 }
 
-/// The race continues exactly as long as the expected gain is worth its price.
+/// The race continues exactly as long as the expected gain is worth its cost.
 #[test]
 fn race_stops_when_the_expected_gain_is_below_its_price() {
     let arms = grid(&[6]);
@@ -113,7 +113,7 @@ fn race_stops_when_the_expected_gain_is_below_its_price() {
     assert_ne!(without.0, StopReason::NotWorth);
 }
 
-/// Finds the best mean after evaluating configurations on random cases, as a baseline.
+/// As a baseline, returns the configuration with the best mean after evaluating all configurations on random cases.
 fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) -> usize {
     let mut observed_scores: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
@@ -131,7 +131,7 @@ fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) ->
     *best.expect("some were tried").0
 }
 
-/// Holds both for independent configurations and for those that differ mostly in shared parameter values.
+/// This is true both of independent configurations and of those that differ mostly in shared parameter values.
 #[test]
 fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
@@ -154,7 +154,7 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     }
 }
 
-/// With equal configurations, a winner is declared in at most a tenth of the races.
+/// Among equal configurations, a winner is declared in at most a tenth of the races.
 #[test]
 fn no_winner_is_declared_among_equal_configurations() {
     let arms = grid(&[8]);
@@ -182,11 +182,11 @@ fn no_winner_is_declared_among_equal_configurations() {
     assert!(wrong <= 100, "{wrong}");
 }
 
-/// The best configuration is eliminated in at most a tenth of the races, and eliminated ones were below the
-/// leader.
+/// The best configuration is eliminated in at most a tenth of the races, and the eliminated ones are truly
+/// worse than the leader.
 #[test]
 fn elimination_seldom_drops_the_best_configuration() {
-    // The top two are equal: a race between them seldom ends early, so the others are evaluated on many cases.
+    // The top two are equal, so a race between them rarely ends early, and the others are evaluated on many cases.
     let offsets = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
     let (mut wrong, mut beaten) = (0, 0);
@@ -219,8 +219,8 @@ fn elimination_seldom_drops_the_best_configuration() {
     assert!(wrong <= 20, "{wrong}");
 }
 
-/// Interrupted after any outcome and resumed, the race takes the same course to the same end. The longer race is
-/// resumed after every fifth outcome: resuming replays everything before.
+/// If the race is interrupted after any outcome and resumed, it takes the same course to the same end. The
+/// longer race is resumed only after every fifth outcome, because resuming replays everything before.
 #[test]
 fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     for (axes, evaluations, every) in [(vec![4, 3, 2], 120, 1), (vec![5, 5, 4, 3], 400, 5)] {
@@ -236,7 +236,7 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
                 RaceStep::Done(verdict) => break verdict,
                 RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(trials) => {
-                    // Outcomes arrive in any order.
+                    // Outcomes may arrive in any order.
                     let trial = trials[random.index_below(trials.len())];
                     let outcome = outcome_with_cost(truth.scores[trial.arm][trial.case], 0);
                     assert!(interrupted.record(trial, outcome));
@@ -256,7 +256,7 @@ fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     }
 }
 
-/// Whatever calls cost, the budget is exceeded by at most one call's excess over its bound.
+/// Whatever calls cost, the budget is exceeded by at most the amount by which one call exceeds its bound.
 #[test]
 fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);
@@ -291,7 +291,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
     }
 }
 
-/// In a space too large to enumerate, proposals beat random draws.
+/// In a space that is too large to enumerate, proposals beat random draws.
 #[test]
 fn a_large_space_is_searched() {
     let arms = grid(&[5, 5, 4, 3]);
@@ -306,7 +306,7 @@ fn a_large_space_is_searched() {
         let truth = truth::draw(&arms, 40, spread, &mut || random.next_normal());
         let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
         race_regret += truth.regret(run(&mut race, &truth).leader);
-        // The best of 40 random configurations, with perfect knowledge of their values.
+        // Compare with the best of 40 random configurations, chosen with perfect knowledge of their values.
         let lucky = (0..40).map(|_| truth.regret(random.index_below(arms.len())));
         drawn_regret += lucky.fold(f64::MAX, f64::min);
     }
@@ -348,7 +348,7 @@ fn races_that_cannot_be_run_end_at_once() {
     }
 }
 
-/// Designs and outcomes as requests can produce them, valid or not.
+/// Designs and outcomes as requests may produce them, valid or not.
 mod any_request {
     use proptest::prelude::*;
 

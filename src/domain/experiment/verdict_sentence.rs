@@ -12,16 +12,16 @@ use super::successive_halving::SuccessiveHalving;
 use super::{Objective, SearchSpace, Trial};
 use crate::domain::statistics::paired::{self, PairedDifference};
 
-/// Values closer than this are equal; the rest is floating-point noise.
+/// Values that differ by less than this count as equal. The rest is floating-point noise.
 const SCORE_TOLERANCE: f64 = 1e-9;
 
-/// The leader's baseline.
+/// The configuration with which the leader is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
-    /// The user's current configuration.
+    /// The configuration that the user named as the current one.
     Current,
-    /// The first configuration, because the user named none.
+    /// The first configuration, because the user named none as the current one.
     First,
 }
 
@@ -41,7 +41,7 @@ impl Baseline {
     }
 }
 
-/// A race and the inputs of its sentence.
+/// A race, and what the sentence about it depends on.
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
     pub halving: &'a SuccessiveHalving,
@@ -55,7 +55,7 @@ pub(super) struct RaceResult<'a> {
 }
 
 impl RaceResult<'_> {
-    /// Builds the sentence.
+    /// Builds the sentence that describes the result.
     pub fn sentence(&self) -> String {
         let trial_count = self.halving.results().len();
         let unjudged = self.measured_trials.unjudged_count();
@@ -165,7 +165,7 @@ impl RaceResult<'_> {
         }
     }
 
-    /// Describes the verdict that no configuration was found to be better than the baseline.
+    /// Describes a verdict in which no configuration was found to be better than the baseline.
     fn baseline_sentence(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own_values) = (self.baseline.capitalized_name(), self.values(leader));
         let shared =
@@ -252,7 +252,7 @@ impl RaceResult<'_> {
         )
     }
 
-    // Describes the penalty subtracted from the compared scores.
+    // Describes the penalty that is subtracted from the compared scores.
     fn price_phrase(&self) -> &'static str {
         match self.halving.design().objective {
             Objective::Weighted { dollar, second, .. } if dollar > 0.0 && second > 0.0 => {

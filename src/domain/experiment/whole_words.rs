@@ -1,10 +1,10 @@
 //! Finds a text within another as whole words and whole numbers, including the symbols that belong to them.
 
-/// Prefixes that turn a word into its opposite, in scripts without spaces between words.
+/// Negating prefixes in scripts without spaces between words.
 const NEGATIONS: &[&str] = &["不", "非", "未", "无", "無", "没", "沒", "ไม่", "ไร้"];
 
-/// Whether the text contains the part outside of a longer word or number: not "lawful" in "unlawful", "binding" in
-/// "non-binding", C in C++, A in A-, or 5 in 50, 0.5, -5, 5%, and 1/5.
+/// Whether the text contains the part as more than a fragment of a longer word or number. Does not find "lawful"
+/// in "unlawful", "binding" in "non-binding", C in C++, A in A-, or 5 in 50, 0.5, -5, 5%, and 1/5.
 pub(super) fn contains_word(text: &str, part: &str) -> bool {
     let (Some(first), Some(last)) = (part.chars().next(), part.chars().next_back()) else {
         return false;
@@ -15,7 +15,8 @@ pub(super) fn contains_word(text: &str, part: &str) -> bool {
     })
 }
 
-// Whether this is a letter or digit before Hebrew in Unicode: some of the later scripts have no spaces between words.
+// Whether this is a letter or digit that precedes Hebrew in Unicode. Some of the later scripts have no spaces
+// between words.
 fn is_letter(c: char) -> bool {
     c.is_alphanumeric() && c < '\u{590}'
 }
@@ -34,7 +35,7 @@ fn extends_left(left: &str, first: char) -> bool {
     }
     let is_outer_letter = outer.is_some_and(is_letter);
     if !is_letter(first) {
-        // Matches "-5" in "3-5".
+        // This finds the "-5" in "3-5".
         return (is_hyphen(first) || first == '−') && is_letter(nearest);
     }
     let is_negative = matches!(nearest, '-' | '−') && !is_outer_letter;
@@ -53,7 +54,7 @@ fn extends_right(right: &str, last: char, part: &str) -> bool {
     let (nearest, outer) = (following.next(), following.next());
     let Some(nearest) = nearest else { return false };
     if !is_letter(last) {
-        // Matches "C+" in "C++" and "A-" in "A-team".
+        // This excludes the "C+" in "C++" and the "A-" in "A-team".
         let is_same_sign = matches!(last, '+' | '#') && nearest == last;
         return is_same_sign || (is_hyphen(last) && is_letter(nearest));
     }
@@ -62,10 +63,10 @@ fn extends_right(right: &str, last: char, part: &str) -> bool {
     let is_percent = nearest == '%' || (nearest == ' ' && outer == Some('%'));
     let is_number_part =
         is_digit && (is_percent || (matches!(nearest, '.' | ',' | '/' | '⁄') && is_outer_digit));
-    // "A-" is a grade; after a longer word, a hyphen may be a dash.
+    // "A-" is a grade, whereas a hyphen after a longer word may be a dash.
     let is_grade = is_hyphen(nearest) && !is_digit && part.chars().count() == 1;
     let is_joined = (is_hyphen(nearest) || nearest == '_') && outer.is_some_and(is_letter);
-    // Matches "C++" and "A+", not "2+3".
+    // This excludes the "C" in "C++" and the "A" in "A+", but not the "2" in "2+3".
     let is_signed = matches!(nearest, '+' | '#') && !is_digit;
     is_letter(nearest) || is_number_part || is_grade || is_joined || is_signed
 }

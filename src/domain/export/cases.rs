@@ -1,9 +1,9 @@
-//! Tests the HTML of exports against the cases shared by all Markdown renderers (tests/data/markdown).
+//! Tests the HTML of exports on the cases that all Markdown renderers share (tests/data/markdown).
 
 use super::prose::render_prose;
 
-/// Normalizes HTML to the canonical form of tests/browser/canonical.js, in which the pages and an export must
-/// agree.
+/// Normalizes HTML to the canonical form of tests/browser/canonical.js, which must be the same for the pages
+/// and an export.
 fn canonical(html: &str) -> String {
     let mut text = html.to_owned();
     for (from, to) in [

@@ -1,4 +1,4 @@
-//! The panel's evidence map in exports, as Markdown and HTML. States only what the map supports, and on what
+//! The panel's evidence map in exports, as Markdown and HTML. States only what the map supports, and on which
 //! basis.
 
 use std::fmt::Write;
@@ -60,7 +60,7 @@ pub(super) fn basis_sentence(map: &EvidenceMap) -> String {
     text
 }
 
-/// Writes the section in Markdown.
+/// Writes the section about the evidence map in Markdown.
 pub(super) fn markdown(out: &mut String, findings: &Findings) {
     let map = &findings.evidence;
     let _ = writeln!(
@@ -140,7 +140,7 @@ fn write_list(out: &mut String, title: &str, items: impl Iterator<Item = String>
     }
 }
 
-/// Writes the section in HTML.
+/// Writes the section about the evidence map in HTML.
 pub(super) fn html(out: &mut String, findings: &Findings, cite: Cite<'_>) {
     let map = &findings.evidence;
     let _ = writeln!(
@@ -264,7 +264,7 @@ fn claim_text(map: &EvidenceMap, claim: usize) -> &str {
     map.claims.get(claim).map_or("", |claim| &claim.text)
 }
 
-// Formats a member's quoted words, and why they do not confirm the claim.
+// Formats a member's quoted words and, if a rule objects to them, the reason.
 fn stance_title(stance: &MemberStance) -> String {
     match stance.lowered.is_empty() {
         true => stance.quote.clone(),

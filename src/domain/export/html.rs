@@ -42,7 +42,8 @@ pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Writing to a `String` cannot fail, so the results of `write!` are ignored here and below.
+// Writes the head of the page. Writing to a `String` cannot fail, so the results of `write!` are ignored here
+// and below.
 fn write_head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &str) {
     let plan = &analysis.plan;
     let names: Vec<String> = plan.members.iter().map(Member::name).collect();
@@ -123,7 +124,7 @@ fn write_answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     out.push_str("</ul>\n</section>\n");
 }
 
-// A single model's answer is not titled as a panel's.
+// Returns the title of the answer, which does not mention a panel if a single model answered in one stage.
 fn answer_title(analysis: &Analysis) -> &'static str {
     let plan = &analysis.plan;
     let is_panel = plan.members.len() > 1 || plan.stages.len() > 1;
@@ -175,7 +176,7 @@ fn write_drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], 
     }
 }
 
-// Returns the title of a built-in stage; custom patterns use their own names.
+// Returns the title of a built-in stage. Stages of custom patterns are titled with their own names.
 fn stage_heading(stage: &str) -> &str {
     match stage {
         "initial" => "First answers",

@@ -1,10 +1,10 @@
-//! Inline notation that models use and Markdown lacks: citation marks in brackets, addresses, and formulas between
-//! `\\(` and `\\)`. Links only to web and mail addresses.
+//! Inline notation that models use and Markdown lacks: citation marks in brackets, addresses, and formulas
+//! between `\\(` and `\\)`. Creates links only to web and mail addresses.
 
-/// Maps a citation mark to its link target; `None` if the mark refers to nothing.
+/// Maps a citation mark to the target of its link; `None` if the mark refers to nothing.
 pub type Cite<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Maximum number of bytes searched for the end of a mark.
+/// Maximum number of bytes that are searched for the end of a mark.
 const MAX_MARK_BYTES: usize = 4000;
 
 /// Escapes text for element content and quoted attributes.
@@ -23,7 +23,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Writes a run of text, with links for addresses and citation marks.
+/// Writes a piece of text, with links for addresses and citation marks.
 pub fn write_words(text: &str, cite: Cite<'_>, out: &mut String) {
     let (mut at, mut plain) = (0, 0);
     while let Some(offset) = text[at..].find(['[', 'h', '@']) {
@@ -76,7 +76,7 @@ fn next_mark(rest: &str, cite: Cite<'_>) -> Token {
     Some((html, label.len() + 2))
 }
 
-/// Returns the length of the email address before its `@` and from the `@` on.
+/// Returns the lengths of the two parts of an email address: before its `@`, and from the `@` on.
 fn email_range(before: &str, rest: &str) -> Option<(usize, usize)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || ".+-_".contains(c);
     let name = before.len() - before.trim_end_matches(is_name).len();
@@ -111,8 +111,8 @@ pub fn render_math(formula: &str) -> String {
     format!("<code class=\"math\">{}</code>", escape(formula.trim()))
 }
 
-/// Whether the text between two dollar signs is a formula; usually it is an amount of money. Words without TeX
-/// syntax are not a formula.
+/// Whether the text between two dollar signs is a formula. Usually, dollar signs belong to amounts of money.
+/// Words without TeX syntax are not a formula.
 pub fn is_formula(text: &str) -> bool {
     if text.trim() != text || text.is_empty() || text.contains('\n') {
         return false;
@@ -140,7 +140,7 @@ pub fn bracketed_formulas(text: &str) -> String {
             .and_then(|rest| rest.strip_suffix("\\]"));
         match inner {
             _ if is_code => out.push_str(line),
-            // `\[` opens a formula only on a separate line; elsewhere it is an ordinary bracket.
+            // `\[` opens a formula only on a line of its own. Elsewhere, it is an ordinary bracket.
             Some(inner) => out.push_str(&format!("$${inner}$$\n")),
             None if trimmed == "\\[" || (is_formula && trimmed == "\\]") => {
                 is_formula = !is_formula;
@@ -152,7 +152,7 @@ pub fn bracketed_formulas(text: &str) -> String {
     out
 }
 
-// Processes one line: every other piece between backticks is code.
+// Processes one line, in which every other piece between backticks is code.
 fn render_dollar_formulas(line: &str, out: &mut String) {
     for (place, piece) in line.split_inclusive('`').enumerate() {
         let mut rest = piece;

@@ -1,5 +1,6 @@
-//! Converts models' Markdown to HTML for a standalone file. `pulldown-cmark` parses; this module decides what the
-//! file may contain: everything is escaped, no image is loaded, and only web and mail addresses are linked.
+//! Converts models' Markdown to HTML for a standalone file. `pulldown-cmark` parses the Markdown, and this
+//! module decides what the file may contain: everything is escaped, no image is loaded, and only web and mail
+//! addresses are linked.
 
 use std::ops::Range;
 
@@ -10,11 +11,10 @@ use super::inline::{
 };
 use super::tags::{Details, paired_tags};
 
-/// Maximum depth of nested quotations.
+/// Maximum nesting depth of quotations.
 const MAX_QUOTE_DEPTH: usize = 6;
 
-/// Converts a text to HTML, with headings starting at this level; `cite` returns the link target of a citation
-/// mark.
+/// Converts a text to HTML. Headings start at level `first`, and `cite` returns the target of a citation mark's link.
 pub fn render_prose(text: &str, first: usize, cite: Cite<'_>) -> String {
     let text = bracketed_formulas(text);
     let mut writer = ProseWriter::new(&text, first, cite);
@@ -24,7 +24,7 @@ pub fn render_prose(text: &str, first: usize, cite: Cite<'_>) -> String {
 
 /// Converts a line of text to HTML without block elements.
 pub fn render_inline(text: &str, cite: Cite<'_>) -> String {
-    // After a period, nothing starts a block: no list, heading, or quotation.
+    // After a period, nothing can start a block, so the line is not read as a list item, heading, or quotation.
     let text = bracketed_formulas(&format!(".{}", text.replace('\n', " ")));
     let html = ProseWriter::new(&text, 1, cite).write();
     let html = html.strip_prefix(PARAGRAPH_TAG).unwrap_or(&html);
@@ -33,7 +33,7 @@ pub fn render_inline(text: &str, cite: Cite<'_>) -> String {
 }
 
 const PARAGRAPH_TAG: &str = "<p dir=\"auto\">";
-/// Marks the start of a footnote's text; invisible.
+/// Marks the start of a footnote's text. It is an HTML comment, and therefore invisible.
 const NOTE_MARKER: &str = "<!---->";
 const ITEM_TAG: &str = "<li dir=\"auto\">";
 const MARKDOWN_OPTIONS: Options = Options::ENABLE_TABLES
@@ -54,11 +54,11 @@ struct ProseWriter<'a> {
     text: &'a str,
     cite: Cite<'a>,
     output: String,
-    /// The highest level of the text's own headings.
+    /// The highest heading level that occurs in the text.
     top: usize,
-    /// The level to which `top` is mapped in the file.
+    /// The heading level in the file to which `top` is mapped.
     first_level: usize,
-    /// The level of the last heading, so that no level is skipped on the way down.
+    /// The level of the heading written last, so that no level is skipped on the way down.
     last_level: usize,
     quotes: usize,
     is_head: bool,
@@ -115,7 +115,7 @@ impl<'a> ProseWriter<'a> {
         self.output
     }
 
-    /// Whether a single tilde means "about" or separates the ends of a range.
+    /// Whether a single tilde means "about" or separates the ends of a range, rather than striking text out.
     fn is_approximation(&self, range: &Range<usize>) -> bool {
         !self.text[range.clone()].starts_with("~~") && self.is_in_word(range)
     }
@@ -146,7 +146,7 @@ impl<'a> ProseWriter<'a> {
                 ));
             }
             Tag::Paragraph => {
-                // The first paragraph of an item is the item's text, without paragraph margins.
+                // The first paragraph of a list item is the item's own text, so it needs no margins.
                 let tag = if self.output.ends_with(ITEM_TAG) || self.output.ends_with(NOTE_MARKER) {
                     ""
                 } else {
@@ -238,7 +238,7 @@ impl<'a> ProseWriter<'a> {
 
     fn handle_event(&mut self, event: Event<'_>) {
         match event {
-            // The text of a link is already linked.
+            // The text of a link is already a link, so addresses in it are not linked again.
             Event::Text(text) if self.is_code || self.is_link() => {
                 self.output.push_str(&escape(&text));
             }
@@ -282,7 +282,7 @@ impl<'a> ProseWriter<'a> {
         last.is_some_and(|(_, what)| !what.is_empty() && what != PARAGRAPH_TAG)
     }
 
-    // Ends a paragraph. If it consists of one formula, that is displayed as a block.
+    // Ends a paragraph. If it consists of a single formula, the formula is displayed as a block.
     fn end_paragraph(&mut self) {
         let Some((start, tag)) = self.open_elements.pop() else {
             return;
@@ -302,7 +302,7 @@ impl<'a> ProseWriter<'a> {
         }
     }
 
-    // A block of HTML is a details element or a paragraph of text.
+    // Ends a block of HTML, which is either a details element or a paragraph of text.
     fn end_html(&mut self) {
         let Some((start, _)) = self.open_elements.pop() else {
             return;
@@ -314,7 +314,7 @@ impl<'a> ProseWriter<'a> {
         }
     }
 
-    // Writes an open link with its target.
+    // Ends a link by writing it with its target.
     fn end_link(&mut self) {
         let Some((start, address)) = self.open_elements.pop() else {
             return;
@@ -330,7 +330,7 @@ impl<'a> ProseWriter<'a> {
         });
     }
 
-    // Replaces the image by a link to it, because an exported page loads nothing.
+    // Replaces an image with a link to it, because an exported page loads nothing.
     fn end_image(&mut self) {
         let Some(&(start, _)) = self.open_elements.last() else {
             return;

@@ -1,4 +1,4 @@
-//! The HTML that a text may use: a few tags without attributes, and details elements. Everything else is text.
+//! The HTML that a text may use: a few tags without attributes, and details elements. Everything else is shown as text.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ const PAIRED_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
 /// Maximum number of tags open at once.
 const MAX_OPEN_TAGS: usize = 20;
 
-/// Returns the positions of the tags that may be written unchanged: those opened and closed within the same
-/// element.
+/// Returns the positions of the tags that may be written unchanged, because they are opened and closed within
+/// the same element.
 pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BTreeSet<usize> {
     let mut tag_positions = BTreeSet::new();
-    // A list of open tags for each open element.
+    // For each open element, the tags that are open in it.
     let mut levels: Vec<Vec<(String, usize)>> = vec![Vec::new()];
     for (place, event) in events.enumerate() {
         match event {
@@ -38,7 +38,7 @@ pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BT
     tag_positions
 }
 
-/// Returns the name of an allowed tag, and whether it is a closing tag.
+/// Returns the name of a tag, and whether it is a closing tag; `None` if the tag is not allowed.
 fn allowed_tag(text: &str) -> Option<(String, bool)> {
     let inner = text.strip_prefix('<')?.strip_suffix('>')?;
     let (name, is_end) = match inner.strip_prefix('/') {
@@ -51,14 +51,14 @@ fn allowed_tag(text: &str) -> Option<(String, bool)> {
         .then_some((name, is_end))
 }
 
-/// The open details elements.
+/// Keeps track of the details elements that are open.
 #[derive(Default)]
 pub(super) struct Details {
     open: usize,
 }
 
 impl Details {
-    /// Writes a block of escaped HTML if it consists only of details tags; returns whether it did.
+    /// Writes a block of escaped HTML if it consists only of details tags. Returns whether it did.
     pub(super) fn write(&mut self, escaped: &str, out: &mut String) -> bool {
         let mut frame = String::new();
         let mut open_count = self.open;
@@ -90,7 +90,7 @@ impl Details {
         true
     }
 
-    /// Closes the elements that the text left open.
+    /// Closes the elements that the text has left open.
     pub(super) fn close_all(&mut self, out: &mut String) {
         for _ in 0..std::mem::take(&mut self.open) {
             out.push_str("</details>\n");

@@ -8,7 +8,7 @@ use super::prose::render_prose;
 use crate::domain::analysis::{Analysis, Member};
 use crate::domain::citation;
 
-/// Exports the thread as Markdown. Headings in answers stay below those of the turns.
+/// Exports the thread as Markdown. Headings in answers are lowered so that they stay below those of the turns.
 pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
     let mut out = format!("# {}\n\n", one_line(title));
     for turn in turns {
@@ -23,7 +23,7 @@ pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis
     out
 }
 
-/// Exports the thread as one HTML file without scripts.
+/// Exports the thread as one self-contained HTML file.
 pub fn thread_html<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
     let title = escape(&one_line(title));
     let mut out = format!(

@@ -11,15 +11,15 @@ use crate::domain::plan::EVIDENCE_STAGE;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StageFigures {
-    /// Name of the stage.
+    /// Name of the stage, or `EVIDENCE_STAGE` for the evidence calls.
     pub stage: String,
-    /// Number of calls that answered.
+    /// Number of successful calls.
     pub answered: u32,
-    /// Number of calls that failed, including those replaced by another model.
+    /// Number of failed calls, including those that were replaced by a call to another model.
     pub failed: u32,
-    /// Number of answers from the cache.
+    /// Number of answers that came from the cache.
     pub cached: u32,
-    /// Wall-clock duration; the longest call if the stage was not timed.
+    /// Wall-clock duration in ms; the duration of the longest call if the stage was not timed.
     pub duration_ms: u64,
     /// Tokens of all calls.
     pub usage: Usage,
@@ -29,7 +29,8 @@ pub struct StageFigures {
     pub cost_incomplete: bool,
 }
 
-/// Returns the statistics of every stage of the plan, in order, and of the evidence calls, if any were made.
+/// Returns the statistics of every stage of the plan, in order, followed by those of the evidence calls if
+/// any were made.
 pub(super) fn stage_figures(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let mut figures = StageFigures {

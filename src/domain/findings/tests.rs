@@ -1,4 +1,4 @@
-//! Stored findings of this and older versions, and the lists for older clients.
+//! Tests of stored findings from this and older versions, and of the lists for older clients.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Finds likely prompt injections in a document. The result is a hint for users, shown next to the page; no
-//! text is removed because of it. Text that reports such instructions, quoted or as an example, is not
-//! flagged.
+//! text is removed because of it. Text that only reports such instructions, in quotation marks or as an
+//! example, is not flagged.
 
 use crate::domain::chunk::PageText;
 use crate::domain::document::InjectionFlag;
@@ -28,7 +28,7 @@ const ROLE_MARKERS: &[&str] = &[
     "\nassistant:",
 ];
 
-/// Phrases that divert a reader from the task. They count only with an instruction nearby.
+/// Phrases that divert a reader from the task. They count only if an instruction is nearby.
 const DIVERTING_PHRASES: &[&str] = &[
     "ignore all previous",
     "ignore all prior",
@@ -171,7 +171,7 @@ const ORDER_PHRASES: &[&str] = &[
     "your instructions",
 ];
 
-/// Words used by authors who write about prompt injections.
+/// Words of authors who write about prompt injections.
 const REPORT_PHRASES: &[&str] = &[
     "prompt injection",
     "injection attack",
@@ -221,7 +221,7 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
         ),
     ] {
         let is_role = why.starts_with("it contains role markers");
-        // Role markers start a line; instructions may span lines.
+        // Role markers must start a line, whereas instructions may span several lines.
         let (lower, places) = match is_role {
             true => (&lowercase, &lowercase_offsets),
             false => (&joined, &joined_offsets),
@@ -287,7 +287,7 @@ fn to_lowercase_with_offsets(text: &str, joined: bool) -> (String, Vec<usize>) {
     (lower, places)
 }
 
-// Whether the same sentence reports the instruction instead of giving it.
+// Whether the same sentence reports the instruction rather than giving it.
 fn is_reported(text: &str, at: usize) -> bool {
     const SENTENCE_ENDS: [char; 4] = ['.', '!', '?', '\n'];
     let start = text[..at].rfind(SENTENCE_ENDS).map_or(0, |end| end + 1);
@@ -301,13 +301,13 @@ fn is_reported(text: &str, at: usize) -> bool {
         .any(|word| text[start..end].contains(word))
 }
 
-// Whether a quotation mark precedes it within 30 bytes.
+// Whether a quotation mark occurs in the 30 bytes before this position.
 fn is_quoted(text: &str, at: usize) -> bool {
     let text_before = &text[text.floor_char_boundary(at.saturating_sub(30))..at];
     text_before.contains(['"', '“', '„', '«', '‘', '`', '「'])
 }
 
-// Whether a role marker addresses a reader: "System:" at the start of a line counts only if the line does.
+// Whether a role marker addresses a reader: "System:" counts only at the start of a line.
 fn is_direct_speech(text: &str, at: usize, sign: &str) -> bool {
     if !sign.starts_with('\n') {
         return false;
@@ -328,7 +328,8 @@ fn has_instruction_near(text: &str, at: usize, sign: &str) -> bool {
     ORDER_PHRASES.iter().any(|order| context.contains(order))
 }
 
-// Returns Markdown images with a URL that ends in an open parameter or contains a placeholder.
+// Returns Markdown images whose URL ends in an empty parameter or contains a placeholder, so that a model
+// could leak data through them.
 fn exfiltration_links(text: &str) -> Vec<(usize, usize)> {
     let mut links = Vec::new();
     for (at, _) in text.match_indices("![") {

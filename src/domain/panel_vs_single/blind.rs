@@ -1,16 +1,16 @@
-//! Prepares the texts of a blind comparison: removes marks and sections that reveal whether a text is a panel's
-//! answer or a single draft. Never changes the remaining words.
+//! Prepares the texts of a blind comparison: removes letters and sections that reveal whether a text is a
+//! panel's answer or a single draft. Never changes the remaining words.
 
 use crate::domain::prompt;
 
-/// Headings specific to the output formats of our prompts. Their sections are about the panel or the answer,
-/// not the answer itself.
+/// Headings that the output formats of Quire's prompts ask for. Their sections are about the panel or about
+/// the answer rather than the answer itself.
 pub(in crate::domain) const ASIDE_HEADINGS: &[&str] = &[
     "where the members agree",
     "contradictions",
     "points made by one only",
     "blind spots",
-    // Headings of the demo models.
+    // Headings that the demo models use.
     "similar wording",
     "different figures or negations",
     "not known",
@@ -25,13 +25,13 @@ pub(in crate::domain) const ASIDE_HEADINGS: &[&str] = &[
     "blinde flecken",
 ];
 
-/// Headings of the answer itself.
+/// Headings under which the answer itself is written.
 const ANSWER_HEADINGS: &[&str] = &["answer", "the answer", "final answer", "antwort"];
 
 /// Columns that occur only in tables about the panel.
 const PANEL_COLUMNS: &[&str] = &["members", "letters", "level"];
 
-/// Remarks that our prompts request.
+/// Remarks that Quire's prompts ask for.
 const PANEL_REMARKS: &[&str] = &["(not in the passages)"];
 
 /// Words before a letter that names an option of the question.
@@ -47,8 +47,8 @@ const CHOICE_WORDS: &[&str] = &[
     "variante",
 ];
 
-/// Converts a text to the form shown in the comparison. Removes the letters that label the panel's members, unless
-/// the question itself offers lettered options.
+/// Converts a text to the form shown in the comparison. The letters that label the panel's members are
+/// removed, unless the question itself offers lettered options.
 pub fn anonymize(text: &str, question: &str, members: usize) -> String {
     let text = prompt::without_introduction(text.trim());
     let lines = without_panel_tables(&answer_lines(text));
@@ -71,7 +71,8 @@ pub fn anonymize(text: &str, question: &str, members: usize) -> String {
     out.trim_end().to_owned()
 }
 
-/// Returns the lines under the answer's heading; without such a heading, all lines except the asides.
+/// Returns the lines under the answer's heading. Without such a heading, returns all lines except those in
+/// sections about the panel.
 fn answer_lines(text: &str) -> Vec<&str> {
     let headings: Vec<Option<(usize, String)>> = text.lines().map(heading).collect();
     let heading_level = |index: usize, names: &[&str]| {
@@ -84,7 +85,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
     let begin =
         (0..lines.len()).find_map(|index| Some((index, heading_level(index, ANSWER_HEADINGS)?)));
     let mut remaining = Vec::new();
-    // Heading level of the section being removed.
+    // Heading level of the section that is being removed; `None` outside of such a section.
     let mut aside = None;
     for (index, line) in lines.iter().enumerate() {
         let heading_here = headings.get(index).and_then(Option::as_ref);
@@ -144,7 +145,7 @@ fn without_panel_tables<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     remaining
 }
 
-/// Whether a question offers lettered options: "(A) ink", "A. ink" on its own line, "option B".
+/// Whether a question offers lettered options, such as "(A) ink", "A. ink" on its own line, or "option B".
 fn offers_lettered_options(question: &str, members: usize) -> bool {
     let mut previous_word = "";
     question.lines().any(|line| {
@@ -169,7 +170,7 @@ fn is_member_letter(word: &str, members: usize) -> bool {
     is_letter && characters.as_str().len() <= 2 && characters.all(|c| c.is_ascii_digit())
 }
 
-/// Removes groups of member letters such as "(B)", "(A, C)", "(A and B3)".
+/// Removes groups of member letters such as "(B)", "(A, C)", and "(A and B3)".
 fn without_letters(line: &str, members: usize) -> String {
     let mut out = String::new();
     let mut rest = line;

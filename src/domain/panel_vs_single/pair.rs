@@ -1,4 +1,4 @@
-//! The two texts of a blind comparison, or why there are none. Their order is drawn by the caller.
+//! The two texts of a blind comparison, or why there are none. The caller draws the order in which they are shown.
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ pub struct AnswerPair {
 /// Why an analysis cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotComparable {
-    /// The analysis has no answer, or not yet.
+    /// The analysis has no answer, or none yet.
     NotCompleted,
     /// The answer has a structured format, which reveals its origin.
     FormatRequested,
-    /// Only one model was called, once, so there is no panel.
+    /// Only one model was called, and only once, so there is no panel.
     OnlyOneModel,
-    /// The texts are equal, or one is empty.
+    /// The texts are the same, or one of them is empty.
     SameText,
 }
 
@@ -44,8 +44,8 @@ impl AnswerPair {
     /// Builds the pair from an analysis and the chosen draft.
     ///
     /// # Errors
-    /// Fails when the analysis has no answer or draft, its answer has a structured format, only one model was
-    /// called, or the texts are empty or equal.
+    /// Returns an error if the analysis has no answer or draft, its answer has a structured format, only one
+    /// model was called, or the texts are empty or equal.
     pub fn new(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, NotComparable> {
         let plan = &analysis.plan;
         let (Status::Completed, Some(synthesis), Some(draft)) =

@@ -1,21 +1,23 @@
-//! Corrects for several questions at once: a user with many topics would sooner or later see a false verdict on
-//! one of them if each were judged alone. The permitted error is therefore divided among all topics and the total.
+//! Corrects for looking at several questions at once. A user with many topics would sooner or later see a
+//! false verdict on one of them if each were judged alone. The permitted error probability is therefore
+//! divided among all topics and the total.
 
-/// Factor by which the evidence on one of several questions must exceed that on a single one.
+/// Factor by which the evidence on one of several questions must exceed the evidence needed for a single question.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MultiplicityCorrection(f64);
 
 impl MultiplicityCorrection {
-    /// No correction, for a single question.
+    /// No correction; for a single question.
     pub const UNCORRECTED: Self = Self(1.0);
 
     /// Returns the correction for the question with index `topic_rank` when `topics` are shown. Index 0 is the total
     /// over all topics; topics count from 1 in the order of their first vote.
     ///
-    /// With one topic, the topic and the total are the same question, which gets the whole permitted error. With
-    /// more, place p gets the share 1 / ((p + 1)(p + 2)). All shares add up to at most 1 for any number of topics,
-    /// so the bound also holds while topics are still being added (a Bonferroni correction of e-values with fixed
-    /// weights: Vovk and Wang, "E-values: calibration, combination and applications", 2021).
+    /// With one topic, the topic and the total are the same question, which gets the whole permitted error
+    /// probability. With more topics, the question with index p gets the share 1 / ((p + 1)(p + 2)). All
+    /// shares add up to at most 1 for any number of topics, so the bound holds even while topics are being
+    /// added. This is a Bonferroni correction of e-values with fixed weights (Vovk and Wang, "E-values:
+    /// calibration, combination and applications", 2021).
     pub fn for_topic(topic_rank: usize, topics: usize) -> Self {
         let topic_rank = topic_rank as f64;
         match topics {
@@ -24,7 +26,7 @@ impl MultiplicityCorrection {
         }
     }
 
-    /// Returns the log-evidence needed at this error probability.
+    /// Returns the log-evidence needed for a verdict at this error probability.
     pub fn threshold(self, wrong: f64) -> f64 {
         (self.0 / wrong).ln()
     }
@@ -54,8 +56,8 @@ mod tests {
         );
     }
 
-    /// Returns the fraction of users who see "pays" somewhere although the panel is no better anywhere, looking after
-    /// every vote. `order` lists the topics of successive votes.
+    /// Returns the fraction of users who see the verdict "pays" somewhere although the panel is no better
+    /// anywhere. Each user looks after every vote; `order` gives the topics of successive votes.
     fn false_verdicts(
         random: &mut Random,
         is_corrected: bool,
@@ -114,7 +116,7 @@ mod tests {
         ] {
             assert!(part <= ERROR_RATE, "{part}");
         }
-        // Without the correction, the simulation finds the problem that the correction solves.
+        // Without the correction, the simulation shows the problem that the correction solves.
         let part = false_verdicts(&mut random, false, mixed);
         assert!(part > 0.15, "{part}");
     }

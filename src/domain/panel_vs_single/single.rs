@@ -1,19 +1,19 @@
-//! Chooses the best single draft: the answer that one model alone would have given, and its cost. It is the baseline
-//! for whether a panel is worth its price. Does not judge texts.
+//! Chooses the best single draft: the answer that one model alone would have given, and its cost. It is the
+//! baseline for deciding whether a panel is worth its price. Does not look at the texts.
 
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::money::{MicroDollars, Price};
 use crate::domain::standing::{self, MemberStanding, StandingBasis};
 use crate::domain::statistics::random::Random;
 
-/// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a user
-/// would have gotten from one model, not the luckiest of several.
+/// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a
+/// user would have gotten from one model, rather than the luckiest of several.
 pub const SELECTION_RULE: &str = "the first answer of the member with the best record in the user's experiments or blind votes; without records, of the one ranked strongest in the catalog, then of the most expensive; where none of this ranks them, of a member drawn at random";
 
 /// The draft chosen to represent a single model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SingleDraft {
-    /// Index among the answers.
+    /// Index of the draft in the list of answers.
     pub index: usize,
     /// Why this draft was chosen.
     pub basis: SingleBasis,
@@ -22,15 +22,15 @@ pub struct SingleDraft {
 /// Why a draft represents a single model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SingleBasis {
-    /// Only one member answered.
+    /// It is the only draft, because only one member answered.
     OnlyDraft,
-    /// The record in the user's experiments.
+    /// Its member has the best record in the user's experiments.
     Experiments,
-    /// The record in the user's blind votes.
+    /// Its member has the best record in the user's blind votes.
     Votes,
-    /// The catalog's rank, or the price among equals.
+    /// Its member has the highest rank in the catalog or, among equals, the highest price.
     Catalog,
-    /// Drawn at random with the plan's seed among this number of members, because nothing ranks them.
+    /// It was drawn at random with the plan's seed among this number of members, because nothing ranks them.
     Random(usize),
 }
 
@@ -57,8 +57,8 @@ impl SingleBasis {
     }
 }
 
-/// Chooses the best single draft, if any member answered. `strength` is the catalog's rank for plans without
-/// stored standings.
+/// Chooses the best single draft; `None` if no member answered. `strength` returns the catalog's rank of a
+/// model, for plans without stored standings.
 pub fn best_draft(
     plan: &Plan,
     answers: &[StageAnswer],
@@ -112,8 +112,8 @@ pub fn best_draft(
     }
 }
 
-/// Returns the cost of an answer without the cache. A cached answer was free, but comparing its price would be
-/// meaningless.
+/// Returns what an answer would have cost without the cache. A cached answer was free, but it would be
+/// meaningless to compare that price.
 pub fn uncached_cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     if !answer.cached {
         return answer.cost;
@@ -122,7 +122,8 @@ pub fn uncached_cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> 
     answer.usage.charged.or_else(list_cost)
 }
 
-/// Returns the cost of all calls without the cache, including failed ones; `None` if any is unknown.
+/// Returns what all calls would have cost without the cache, including failed ones; `None` if the cost of any
+/// is unknown.
 pub fn uncached_total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
     answers.iter().try_fold(MicroDollars(0), |sum, answer| {
         let earlier = answer.earlier.iter().map(|attempt| attempt.cost);
@@ -176,7 +177,7 @@ mod tests {
                 }
                 answers.push(answer);
             }
-            // Later stages are not a model's own answer.
+            // An answer in a later stage builds on other members' texts, so it is not a single model's own.
             answers.push(answer(1, 0, "p/strongest"));
             let strength = |model: &str| {
                 let place = names.iter().position(|name| *name == model);

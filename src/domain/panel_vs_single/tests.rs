@@ -1,4 +1,4 @@
-//! Simulated voters with a known win rate, and the resulting evaluations. Seeds are fixed.
+//! Tests with simulated voters whose win rate is known, and with the resulting evaluations. Seeds are fixed.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
 /// Number of simulated runs.
 const RUNS: u32 = 2_000;
 
-/// Casts the vote of a user who prefers the panel at this rate, with ties counted as half.
+/// Casts the vote of a user who prefers the panel at this rate. Ties count as half in the rate.
 fn vote(random: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
     match random.next_unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
@@ -82,7 +82,7 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     };
     for votes in [30, 50, 100, 200] {
         for ties in [0.1, 0.2] {
-            // Rates that leave room for both wins and losses in addition to the ties.
+            // Use only rates that leave room for both wins and losses in addition to the ties.
             let leaves_room = |rate: &&f64| (0.15..0.85).contains(*rate) || ties < 0.15;
             for rate in RATES.iter().filter(leaves_room) {
                 let part = coverage(&mut random, votes, ties, |_| *rate);
@@ -90,7 +90,8 @@ fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
             }
         }
     }
-    // With fewer votes, too few outcomes are possible for 95% at each rate; it is reached on average.
+    // With fewer votes, too few outcomes are possible for a coverage of 95% at each rate, so it is reached
+    // only on average.
     for votes in (5..20).chain([20, 30, 50, 100, 200]) {
         for ties in [0.0, 0.1, 0.2] {
             let any = |random: &mut Random| 0.1 + 0.8 * random.next_unit();
@@ -127,8 +128,8 @@ fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
 fn a_verdict_for_the_panel_is_wrong_in_fewer_than_5_percent() {
     let mut random = Random::new(5);
     let mut cached_verdicts: HashMap<VoteTally, PanelVerdict> = HashMap::new();
-    // A panel that is equal or slightly worse must not get the verdict that it pays; one that is equal must not
-    // get the opposite verdict.
+    // A panel that is equal or slightly worse must not get the verdict that it pays, and one that is equal
+    // must not get the opposite verdict either.
     for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
         let (mut pays, mut does_not) = (0, 0);
         for _ in 0..RUNS {
@@ -250,7 +251,7 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
             "{start:?}"
         );
     }
-    // The hardest rates are between "no difference" and "pays"; even they are settled eventually.
+    // The hardest rates lie between "no difference" and "pays". Even they must be settled eventually.
     let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().votes_needed);
     assert!(hardest.max().is_some_and(|max_votes| max_votes < 2_000));
 }
@@ -302,7 +303,7 @@ fn sentences_state_only_known_facts() {
 
 #[test]
 fn functions_match_published_tables() {
-    // The left sides are sums of binomials; the right sides come from the C library.
+    // The expected values for integer parameters are sums of binomials; the others come from the C library.
     for (a, b, x, expected) in [
         (2.0, 3.0, 0.4, 0.5248),
         (1.0, 1.0, 0.3, 0.3),
@@ -322,7 +323,7 @@ fn functions_match_published_tables() {
     }
     // Without votes there is no evidence, whatever the threshold.
     assert!(evidence::evidence_above(0.0, 0.0, 0.0, 0.5).abs() < 1e-12);
-    // Seven wins against one half: the mean of (1 + b)^7 for b from 0 to 1 is 255/8.
+    // With seven wins and a bar of one half, the mean of (1 + b)^7 for b from 0 to 1 is 255/8.
     let exact = f64::ln(255.0 / 8.0);
     assert!((evidence::evidence_above(7.0, 0.0, 0.0, 0.5) - exact).abs() < 1e-3);
 }

@@ -3,30 +3,31 @@
 use super::{Arrangement, Pattern};
 use crate::domain::analysis::{Depth, Stage, StageRole};
 
-/// Agreement threshold of a cascade, 0 to 1: below it, the first answers go to the synthesizer.
+/// Agreement threshold of a cascade, 0 to 1. If the drafts agree less than this, the synthesizer is called.
 pub const CASCADE_THRESHOLD: f64 = 0.8;
-/// Default number of samples in the `self` arrangement; more than three add little.
+/// Default number of samples in the `self` arrangement. More than three add little.
 pub const DEFAULT_SAMPLES: u32 = 3;
-/// Number of drafting members in a cascade; the rest of the panel is not called.
+/// Number of members that draft an answer in a cascade. The rest of the panel is not called.
 pub const CASCADE_DRAFTS: usize = 2;
 
-/// Returns how a pattern runs at a depth: a quick run asks one model, unless the pattern is a vote.
+/// Returns the arrangement in which a pattern runs at a depth. A quick run asks one model, unless the pattern
+/// is a vote.
 pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     match (pattern.arrangement, depth) {
-        // Votes are counted at any depth.
+        // A vote is a vote at any depth.
         (Arrangement::Vote, _) => Arrangement::Vote,
         (_, Depth::Quick) => Arrangement::Single,
         (arrangement, _) => arrangement,
     }
 }
 
-/// Returns the stages that run at a depth; a smaller depth omits stages.
+/// Returns the stages of a pattern that run at a depth. A smaller depth leaves stages out.
 pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
     let mut stages = pattern.plan_stages();
     match arrangement_at_depth(pattern, depth) {
         Arrangement::Single => {
             stages.truncate(1);
-            // The single answer is the final answer.
+            // The answer of the only stage is the final answer.
             stages
                 .iter_mut()
                 .for_each(|stage| stage.role = StageRole::Synthesizer);

@@ -18,20 +18,20 @@ use crate::domain::retrieval::record::{RETRIEVAL_STAGE, REWRITING_TOKENS, rewrit
 use crate::domain::tools::Tools;
 use crate::domain::usage::UsageAmount;
 
-/// Assumed output tokens of an answer without a limit: about a page of text.
+/// Assumed number of output tokens of an answer without a limit, about a page of text.
 const TYPICAL_ANSWER_TOKENS: u64 = 700;
 /// Number of typical answers reserved for an answer without a limit.
 const RESERVED_ANSWERS: u64 = 4;
-/// Minimum output tokens reserved per call, because cutting off a stream is never exact.
+/// Minimum number of output tokens reserved per call, because a stream cannot be cut off exactly.
 const MIN_ANSWER_TOKENS: u64 = 16;
 
-/// Maximum tokens of one peer's text.
+/// Maximum number of tokens of one other member's text.
 const MAX_PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 
-/// Estimate of one call.
+/// Expected usage and cost of one call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CallEstimate {
-    /// Stage name.
+    /// Name of the stage that the call belongs to.
     pub stage: String,
     /// Full model ID.
     pub model: String,
@@ -41,13 +41,13 @@ pub struct CallEstimate {
     pub output_tokens: u64,
     /// Estimated cost; `None` if the price is unknown.
     pub cost_usd: Option<MicroDollars>,
-    /// Upper bound of input and output tokens, which a budget must cover.
+    /// Upper bound on input and output tokens together, which a budget must cover.
     pub upper_bound_tokens: u64,
-    /// Upper bound of the cost, which is reserved.
+    /// Upper bound on the cost, which is reserved before the call; `None` if the price is unknown.
     pub upper_bound_usd: Option<MicroDollars>,
 }
 
-/// Returns the upper bound of a call's usage.
+/// Returns the upper bound on a call's usage.
 pub fn reservation_for(call: CallId, request: &ModelRequest, member: &Member) -> CallReservation {
     let input = request.tokens();
     let output = max_output_tokens(member);
@@ -88,7 +88,7 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
             StageRole::Members => plan.members.iter().collect(),
             StageRole::Synthesizer => vec![&plan.synthesizer],
         };
-        // Later stages read every member's text from the previous stage.
+        // In later stages, a member reads every member's text from the previous stage.
         let texts = if index <= plan.first_answer_stage() {
             0
         } else {
@@ -131,8 +131,8 @@ pub fn estimate_calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-// Estimates the calls of the semantic search. Whether the question has to be rewritten is known only when the run
-// starts.
+// Estimates the calls of the semantic search, including a call to rewrite the question, although only the run
+// shows whether that is necessary.
 fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(retrieval) = plan
         .retrieval
@@ -172,7 +172,7 @@ fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     std::iter::once(vector).chain(rewriting).collect()
 }
 
-// Returns the calls that compare answers: each reads every first answer, the synthesis, or the cited passages.
+// Returns the calls that compare answers. Each of them reads the first answers, the synthesis, or the cited passages.
 fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(judge) = &plan.evidence.judge else {
         return Vec::new();
@@ -240,7 +240,7 @@ fn beginning_tokens(plan: &Plan, sources: &[SourcePassage]) -> u64 {
     estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }
 
-/// Returns an upper bound of the first stage.
+/// Returns an upper bound on the usage of the first stage.
 pub fn first_stage_bound(calls: &[CallEstimate]) -> UsageAmount {
     let stage = calls.first().map(|call| call.stage.as_str());
     let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
@@ -252,7 +252,7 @@ pub fn first_stage_bound(calls: &[CallEstimate]) -> UsageAmount {
     })
 }
 
-/// Returns an upper bound of the total cost; `None` if any price is unknown.
+/// Returns an upper bound on the total cost; `None` if any price is unknown.
 pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
     let mut bounds = calls.iter().map(|call| call.upper_bound_usd);
     bounds.try_fold(MicroDollars(0), |sum, bound| {

@@ -1,5 +1,5 @@
-//! Parses and validates pattern definitions: defaults, limits, and every error with its location. Works on a
-//! parsed tree; knows no files or formats.
+//! Validates pattern definitions and fills in defaults. Reports every error with its location. Works on a parsed
+//! tree, independent of files and formats.
 
 use serde_json::{Map, Value};
 
@@ -10,19 +10,19 @@ use crate::domain::prompt;
 
 /// Maximum length of a prompt in characters.
 pub const MAX_PROMPT: usize = 20_000;
-/// Maximum length of a summary in characters: a card shows two lines.
+/// Maximum length of a summary in characters, of which a card shows two lines.
 const MAX_SUMMARY: usize = 80;
 /// Maximum number of stages.
 pub const MAX_STAGES: usize = 6;
 /// Maximum panel size.
 const MAX_PANEL: u32 = 16;
-/// Maximum number of use cases or limitations.
+/// Maximum number of use cases, and of limitations.
 const MAX_ENTRIES: usize = 12;
 
-/// Reserved IDs: URL paths use these words in an ID's position.
+/// IDs that are reserved because URL paths use these words in the position of an ID.
 const RESERVED_IDS: &[&str] = &["suggest", "check"];
 
-/// Headings from which a result is parsed; a synthesis without them is still an answer.
+/// Headings by which the parts of a result are found. A synthesis without them is still an answer.
 const RESULT_HEADINGS: &[&str] = &[
     "## Answer",
     "## Where the members agree",
@@ -34,9 +34,9 @@ const RESULT_HEADINGS: &[&str] = &[
 /// An error in a pattern, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternError {
-    /// Path such as `stages.1.prompt`; empty for the whole pattern.
+    /// Path of the field, such as `stages.1.prompt`; empty if the error concerns the whole pattern.
     pub location: String,
-    /// Error message in lowercase.
+    /// The error, in lowercase.
     pub message: String,
 }
 
@@ -163,7 +163,7 @@ impl Pattern {
                 ));
             }
             let needs = |name: &str| placeholders.contains(&name);
-            // Patterns must keep the first answers independent.
+            // The first answers must stay independent, so their prompts must not refer to other texts.
             if at == 0
                 && ["peers", "reviews", "own", "own_initial"]
                     .iter()
@@ -316,7 +316,7 @@ fn parse_stages(
 fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
     match role {
         StageRole::Synthesizer => Task::Synthesize,
-        // Files cannot define a readers stage: it is added for long documents.
+        // A file cannot define a stage for readers, which is added only for long documents.
         StageRole::Readers => Task::Read,
         StageRole::Members if at == 0 => Task::Answer,
         StageRole::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
@@ -329,7 +329,7 @@ fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
 /// Reads an object's fields and collects errors.
 struct TableFields<'a> {
     table: &'a Map<String, Value>,
-    /// Path prefix with a trailing dot, or empty.
+    /// Prefix of the path with a trailing dot; empty at the top level.
     place: String,
     errors: &'a mut Vec<PatternError>,
 }
@@ -381,13 +381,14 @@ impl TableFields<'_> {
         }
     }
 
-    /// Parses one word of a closed list.
+    /// Reads a field that must be one of certain words.
     fn keyword_field<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.table.get(name)?;
         match serde_json::from_value(value.clone()) {
             Ok(word) => Some(word),
             Err(error) => {
-                // "unknown variant `x`, expected one of `a`, `b`": only the expected words help.
+                // The original error is "unknown variant `x`, expected one of `a`, `b`", of which only the
+                // expected words help.
                 let text = error.to_string();
                 let right = text
                     .split_once("expected ")

@@ -1,5 +1,5 @@
-//! Patterns: which models get which prompts and how their texts flow. Prompts are data (`assets/patterns`); a run
-//! is a state machine without network, threads, or clock.
+//! Patterns: which models get which prompts, and which texts each of them reads. Prompts are data
+//! (`assets/patterns`), and a run is a state machine without network, threads, or clock.
 
 pub mod arrange;
 pub mod estimate;
@@ -24,27 +24,27 @@ use super::time::Timestamp;
 pub struct Pattern {
     /// ID used in requests.
     pub id: String,
-    /// Display name.
+    /// Name shown to users.
     pub name: String,
-    /// One line for lists and cards; may be empty.
+    /// One line for lists and cards. May be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     /// One or two sentences that help users choose.
     pub description: String,
-    /// Family: Analytical, Strategic, …
+    /// Family of the pattern, such as Analytical or Strategic.
     pub category: String,
-    /// Arrangement of the stages.
+    /// How the pattern arranges its calls.
     #[serde(default)]
     pub arrangement: Arrangement,
-    /// `low`, `medium`, or `high`.
+    /// How complex the pattern is: `low`, `medium`, or `high`.
     pub complexity: String,
-    /// Recommended panel size: minimum and maximum.
+    /// Recommended minimum and maximum number of members.
     pub panel: (u32, u32),
-    /// Suitable uses.
+    /// What the pattern is suitable for, shown to users.
     pub use_cases: Vec<String>,
     /// When not to use the pattern, shown to users.
     pub limitations: Vec<String>,
-    /// Stages, in order.
+    /// The stages of the pattern, in the order of execution.
     pub stages: Vec<StageText>,
 }
 
@@ -54,14 +54,14 @@ pub struct Pattern {
 pub struct StageText {
     /// `initial`, `meta`, `hyper`, or `ultra`.
     pub name: String,
-    /// Participants.
+    /// Who takes part in the stage.
     #[serde(rename = "who")]
     pub role: StageRole,
-    /// Task of the participants.
+    /// What the participants are asked to do.
     pub task: Task,
-    /// Description of the stage, for users.
+    /// What the stage is for, shown to users.
     pub help: String,
-    /// Prompt template with placeholders (`prompt::PLACEHOLDER_NAMES`).
+    /// Prompt template; `prompt::PLACEHOLDER_NAMES` lists its placeholders.
     pub prompt: String,
 }
 
@@ -92,91 +92,91 @@ impl Pattern {
     }
 }
 
-/// Identifies a call within a run: stage and member (in the synthesizer's stage: attempt).
+/// Identifies a call within a run by its stage and member or, in the synthesizer's stage, by its attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId {
     /// Index into the plan's stages.
     pub stage: usize,
-    /// Index into the plan's members; in the last stage 0 is the synthesizer and others are its fallbacks.
+    /// Index into the plan's members. In the last stage, 0 is the synthesizer, and higher numbers are its substitutes.
     pub member: usize,
 }
 
-/// Upper bound of a call's usage, for a budget reservation.
+/// Upper bound on a call's usage, which is reserved in the budgets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallReservation {
     /// The call that the amount is reserved for.
     pub call: CallId,
-    /// Full model ID.
+    /// Full ID of the model.
     pub model: String,
     /// Maximum input tokens.
     pub input_tokens: u64,
     /// Maximum output tokens.
     pub output_tokens: u64,
-    /// Cost; `None` if the price is unknown.
+    /// Maximum cost; `None` if the price is unknown.
     pub cost: Option<MicroDollars>,
 }
 
-/// Input of the state machine.
+/// An input to the state machine of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunInput {
-    /// Start, or resume after a restart.
+    /// The run starts, or resumes after a restart.
     Started,
-    /// A streamed piece of an answer.
+    /// A piece of an answer has been streamed.
     Delta(CallId, Delta),
-    /// A complete answer.
+    /// A call has returned a complete answer.
     Answered {
-        /// The call that ended.
+        /// Identifies the call.
         call: CallId,
         /// The model's complete answer.
         answer: Answer,
-        /// Whether it came from the cache instead of a model.
+        /// Whether the answer came from the cache instead of a model.
         cached: bool,
-        /// Usage.
+        /// Tokens that the call used, and their cost.
         bill: CallBill,
     },
-    /// A failed call. It may still have incurred usage.
+    /// A call has failed. It may have incurred usage nevertheless.
     Failed {
-        /// The call that failed.
+        /// Identifies the call.
         call: CallId,
         /// Why the call failed.
         error: CallError,
-        /// Usage.
+        /// Tokens that the call used, and their cost.
         bill: CallBill,
     },
-    /// The time given by `Wait` has been reached.
+    /// The time requested by `Wait` has been reached.
     Tick,
-    /// The requested reservation was granted: its calls may be made.
+    /// The requested reservation was granted, so its calls may be made.
     Granted,
-    /// The reservation was denied, with the exceeded budget: its calls must not be made.
+    /// The reservation was denied because of this budget, so its calls must not be made.
     Denied(String),
-    /// A user requests the synthesis now, from the answers received so far.
+    /// A user requests the synthesis now, based on the answers received so far.
     FinishEarly,
     /// A user skips this model in the current stage.
     SkipModel(String),
-    /// The run is canceled, with the reason.
+    /// The run is canceled, for this reason.
     Cancelled(String),
 }
 
-/// Output of the state machine: an action for the caller.
+/// An output of the state machine, which is an action for the caller to perform.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunOutput {
-    /// Reserve the upper bound of these calls. Answered by `Granted` or `Denied`; none of the calls is made
-    /// before.
+    /// Reserve the upper bound of these calls, and respond with `Granted` or `Denied`. None of the calls is
+    /// made before that.
     Reserve {
         /// Index into the plan's stages.
         stage: usize,
-        /// Calls to be made together.
+        /// The calls that will be made together.
         calls: Vec<CallReservation>,
     },
     /// Start this call to a model.
     Call(CallId, Box<ModelRequest>),
-    /// Abort a call.
+    /// Stop a call.
     Stop(CallId),
     /// Publish an event.
     Emit(RunEvent),
     /// Store the result of a call.
     Store(Box<StageAnswer>),
-    /// Wait for an input, or until this time.
+    /// Wait for an input, or until this time if there is one.
     Wait(Option<Timestamp>),
     /// The run is finished.
     Done(Box<PatternOutcome>),
@@ -185,12 +185,12 @@ pub enum RunOutput {
 /// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternOutcome {
-    /// Completed, failed, or canceled.
+    /// Whether the run was completed, has failed, or was canceled.
     pub status: Status,
-    /// The final answer.
+    /// The final answer; `None` if there is none.
     pub synthesis: Option<String>,
-    /// Why there is no answer.
+    /// Why there is no answer; `None` if there is one.
     pub error: Option<String>,
-    /// Totals of the whole run.
+    /// Duration, usage, and cost of the whole run.
     pub totals: RunTotals,
 }

@@ -1,5 +1,5 @@
-//! Reads long documents in parts before the panel answers: one reader takes notes on each part, and the notes
-//! replace the part from then on. Defines the prompt and the coverage; the flow is in `staged`.
+//! Reads long documents in parts before the panel answers: one reader takes notes on each part, and from then
+//! on, the notes replace the part. Defines the prompt and the coverage; `staged` controls the sequence.
 
 use std::fmt::Write;
 
@@ -10,9 +10,9 @@ use crate::domain::chat::{SourcePassage, Task};
 pub const READING_STAGE: &str = "reading";
 /// Maximum number of parts per analysis.
 pub const MAX_PARTS: usize = 64;
-/// Maximum characters of all notes in a member's prompt.
+/// Maximum number of characters of all notes in a member's prompt.
 const TOTAL_NOTES_CHARS: usize = 96_000;
-/// Maximum characters of the notes on one part.
+/// Maximum number of characters of the notes on one part.
 const MAX_NOTES_CHARS: usize = 8_000;
 
 const READING_PROMPT: &str = "\
@@ -36,12 +36,12 @@ pub fn reading_stage() -> Stage {
     }
 }
 
-/// Returns the maximum characters of the notes on one of `parts` parts.
+/// Returns the maximum number of characters of the notes on each of this many parts.
 pub fn notes_budget(parts: usize) -> usize {
     (TOTAL_NOTES_CHARS / parts.max(1)).min(MAX_NOTES_CHARS)
 }
 
-/// Converts the notes to sources for all later stages, in the order of the parts.
+/// Converts the notes into sources for all later stages, in the order of the parts.
 pub fn reading_notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<SourcePassage> {
     let budget = notes_budget(plan.parts.len());
     let note = |&(part, text): &(usize, &str)| {
@@ -58,19 +58,19 @@ pub fn reading_notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<SourcePassag
     answers.iter().filter_map(note).collect()
 }
 
-/// Coverage of the documents after the reading stage.
+/// Which parts of the documents were read in the reading stage.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ReadCoverage {
     /// Number of parts that the documents were split into.
     pub parts: usize,
-    /// Number of parts read.
+    /// Number of parts that were read.
     pub read: usize,
-    /// Unread parts: mark and reason.
+    /// For each unread part, its mark and the reason.
     pub missing: Vec<(String, String)>,
 }
 
 impl ReadCoverage {
-    /// Computes the coverage; `None` if no documents are read in parts.
+    /// Determines the coverage; `None` if the documents are not read in parts.
     pub fn from_answers(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         if plan.parts.is_empty() {
             return None;
@@ -119,7 +119,7 @@ impl ReadCoverage {
     }
 }
 
-/// Formats the pages of a part: `D1:p1-12, D2:p1`.
+/// Formats the pages of a part, such as `D1:p1-12, D2:p1`.
 pub fn page_span(sources: &[SourcePassage]) -> String {
     let mut spans: Vec<(&str, u32, u32)> = Vec::new();
     for source in sources {

@@ -1,6 +1,6 @@
-//! State machine of the staged arrangement: members answer independently, later stages read the previous stage's
-//! texts, labeled with letters, and the synthesizer writes the final answer. Takes inputs and the time, and returns
-//! actions; performs none itself.
+//! State machine of the staged arrangement: members answer independently, members in later stages read the
+//! texts of the previous stage, labeled with letters, and the synthesizer writes the final answer. Takes
+//! inputs and the time, and returns actions for the caller to perform.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -28,18 +28,18 @@ use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
-/// Default time limit of a call.
+/// Time limit of a call whose parameters set none.
 const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// Minimum time limit of a call, however little time the run has left.
 const MIN_CALL_TIMEOUT: Duration = Duration::from_secs(1);
-// Added to the deadline, because the LLM client enforces the same limit; this covers a client that does not
-// respond.
+// Added to each deadline. The LLM client enforces the same limit itself, so this only covers a client that
+// does not respond.
 const RESPONSE_GRACE: Duration = Duration::from_secs(5);
 
-/// Note on an interrupted and resumed run.
+/// Note on a run that was interrupted and resumed.
 const RESUMED_NOTE: &str = "the server stopped during this analysis: calls that were open are repeated, and a provider may charge them twice";
 
-/// State of one run.
+/// The state of one run.
 #[derive(Debug, Clone)]
 pub struct StagedRun {
     id: AnalysisId,
@@ -53,15 +53,15 @@ pub struct StagedRun {
     notes: Vec<String>,
     /// Members waiting for a budget reservation.
     awaiting_reservation: Vec<usize>,
-    /// Members waiting until another call to the same model has cached their common prefix.
+    /// Members that wait until another call to the same model has cached their common prefix.
     held_back: Vec<usize>,
-    /// Failed calls of the current stage that were replaced by a fallback, by member.
+    /// For each member, the failed calls of the current stage that were replaced by a fallback.
     earlier_attempts: BTreeMap<usize, Vec<FailedAttemptRecord>>,
-    /// Start of the run's time limit: when the run started or resumed.
+    /// When the run's time limit started to count: when the run started or was resumed.
     time_limit_start: Timestamp,
     degraded: Option<String>,
     is_restored: bool,
-    /// Whether a user requested the synthesis now.
+    /// Whether a user has requested the synthesis now.
     finishes_early: bool,
     is_over: bool,
 }
@@ -72,15 +72,15 @@ struct StagedCall {
     deadline: Timestamp,
     first_token: Option<u64>,
     shown: bool,
-    /// Whether part of the answer has arrived, which means that the prompt has been read.
+    /// Whether any part of the answer has arrived, which shows that the model has read the prompt.
     has_read: bool,
-    /// Number of restarts of the answer.
+    /// How often the answer has started over.
     restarts: u32,
-    /// The text received so far.
+    /// The text of the answer received so far.
     text: String,
 }
 
-/// Usage of a call.
+/// The usage of an answered or failed call.
 #[derive(Default)]
 struct CallUse {
     is_cached: bool,
@@ -88,7 +88,7 @@ struct CallUse {
 }
 
 impl StagedRun {
-    /// Creates a run that has not started.
+    /// Creates a run in its state before the start.
     pub fn new(id: AnalysisId, plan: Plan, estimate: RunEstimate) -> Self {
         let moment = Timestamp::default();
         Self {
@@ -117,7 +117,7 @@ impl StagedRun {
         }
     }
 
-    /// Restores an interrupted run. Calls with an answer or a failure are not repeated.
+    /// Restores an interrupted run. Calls that have an answer or a failure are not repeated.
     pub fn restore(
         id: AnalysisId,
         plan: Plan,
@@ -148,7 +148,7 @@ impl StagedRun {
         }
     }
 
-    /// Cancels the run and returns the remaining actions.
+    /// Cancels the run, and returns the actions that are still to be performed.
     pub fn cancelled(mut self, now: Timestamp, reason: String) -> impl Iterator<Item = RunOutput> {
         self.handle(now, RunInput::Cancelled(reason));
         self.outputs.into_iter()
@@ -207,7 +207,7 @@ impl StagedRun {
             RunInput::Denied(reason) => self.reservation_denied(now, reason),
             RunInput::FinishEarly => self.synthesize_now(now),
             RunInput::SkipModel(model) => self.skip_model(now, &model),
-            // The answer exists: only the remaining evidence calls are stopped.
+            // The answer already exists, so only the remaining evidence calls are stopped.
             RunInput::Cancelled(reason) if self.evidence.is_final() => {
                 self.skip_evidence(now, &reason);
             }
@@ -233,7 +233,7 @@ impl StagedRun {
         }
     }
 
-    /// Returns the next action; call it until it returns `Wait` or `Done`.
+    /// Returns the next action. Call this until it returns `Wait` or `Done`.
     pub fn poll(&mut self) -> RunOutput {
         self.outputs.pop_front().unwrap_or_else(|| {
             let deadlines = self.open_calls.values().map(|open| open.deadline);
@@ -253,7 +253,7 @@ impl StagedRun {
         self.begin_stage(now, 0);
     }
 
-    // Enters a stage, or passes through it when no calls are left to make.
+    // Enters a stage, and continues with the next one if no calls are left to make.
     fn begin_stage(&mut self, now: Timestamp, mut stage: usize) {
         loop {
             if stage == self.state.plan.stages.len() {
@@ -378,7 +378,7 @@ impl StagedRun {
             model,
             text: String::new(),
             reasoning: String::new(),
-            // Usage of all attempts, including failed ones.
+            // The usage of all attempts, including failed ones.
             usage: call_use.bill.usage,
             cost: usage::cost(&call_use.bill, price),
             latency_ms,
@@ -398,7 +398,7 @@ impl StagedRun {
         };
         match result {
             Ok(answer) => {
-                // A cached answer's usage is shown but not charged.
+                // The usage of a cached answer is shown but not charged.
                 if call_use.is_cached {
                     stored_answer.usage = answer.usage;
                 }
@@ -450,7 +450,7 @@ impl StagedRun {
             return self.fail_without_answers(now);
         }
         if self.state.is_reading() {
-            // Readers and members are numbered separately.
+            // Fallbacks of readers and of members are counted separately, because both are numbered from 0.
             self.state.fallbacks_used.clear();
         }
         if answered_count == 0 {
@@ -462,7 +462,7 @@ impl StagedRun {
         self.after_stage(now, self.state.stage);
     }
 
-    /// Continues after a stage whose calls are settled.
+    /// Continues after a stage whose calls have all ended.
     fn after_stage(&mut self, now: Timestamp, stage: usize) {
         if let Some(next) = self.stage_after(now, stage) {
             self.begin_stage(now, next);

@@ -1,4 +1,4 @@
-//! A pattern with its origin and owner. The app decides who may see it.
+//! A pattern with its origin and owner. The app decides who may see a pattern.
 
 use std::sync::Arc;
 
@@ -8,35 +8,35 @@ use super::Pattern;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Origin of a pattern.
+/// Where a pattern comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PatternOrigin {
-    /// Built into the program.
+    /// It is built into the program.
     Embedded,
-    /// A file in the patterns folder.
+    /// It is a file in the patterns folder.
     Folder,
-    /// Added by an administrator for everyone.
+    /// An administrator added it for everyone.
     Team,
-    /// Added by its user.
+    /// The user added it.
     Own,
 }
 
 /// A pattern with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPattern {
-    /// The validated pattern.
+    /// The pattern, which has passed validation.
     pub pattern: Arc<Pattern>,
     /// Where the pattern comes from.
     pub origin: PatternOrigin,
-    /// Owner, for a user's own pattern.
+    /// Owner of a user's own pattern; `None` for any other.
     pub owner: Option<UserId>,
-    /// Time of the last change, for a stored pattern.
+    /// Time of the last change; `None` if the pattern is built in or comes from a file.
     pub changed_at: Option<Timestamp>,
 }
 
 impl StoredPattern {
-    /// Wraps a pattern that is built in or comes from the patterns folder.
+    /// Creates an entry for a pattern that is built in or comes from the patterns folder.
     pub fn without_owner(pattern: Pattern, origin: PatternOrigin) -> Self {
         Self {
             pattern: Arc::new(pattern),

@@ -1,5 +1,5 @@
-//! Suggests patterns for a question, based on its words and its form. A heuristic that gives its reasons; the user
-//! chooses. Uses no model and no documents.
+//! Suggests patterns for a question, based on its words and its form. This is a heuristic that gives its
+//! reasons and leaves the choice to the user. Uses no model and no documents.
 
 mod form;
 mod signs;
@@ -12,23 +12,23 @@ use signs::{KEYWORD_SIGNALS, STRONG_WEIGHT, WEAK_WEIGHT};
 
 /// Maximum number of characters of a question that are examined.
 const MAX_QUESTION_CHARS: usize = 4_000;
-/// Maximum number of a question's words that count for a custom pattern.
+/// Maximum number of shared words that count for a custom pattern.
 const MAX_COMMON_WORDS: usize = 3;
-/// Pattern ranked first when no signal points to any.
+/// The pattern that is ranked first if nothing points to another one.
 const DEFAULT_PATTERN: &str = "confidence";
 
-/// A ranked pattern with score and reason.
+/// A pattern with its score and the reason for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedPattern<'a> {
     /// The suggested pattern.
     pub pattern: &'a Pattern,
-    /// Score, 0 to 1. For ranking only, not a probability.
+    /// Score, 0 to 1. It is for ranking only and is not a probability.
     pub score: f64,
-    /// Reason, for users.
+    /// The reason for the score, for users.
     pub reason: String,
 }
 
-/// Ranks all patterns, best first; those without signals follow in their original order.
+/// Ranks all patterns, best first. Those to which nothing points follow in their original order.
 pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<RankedPattern<'a>> {
     let end = question.char_indices().nth(MAX_QUESTION_CHARS);
     let read = end.map_or(question, |(end, _)| &question[..end]);
@@ -88,7 +88,7 @@ fn score_pattern<'a>(
     }
 }
 
-/// Returns the question's longer words that also occur in a pattern's name, use cases, or description.
+/// Returns the longer words of a question that also occur in a pattern's name, use cases, or description.
 fn common_words<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
     let about = format!(
         "{} {} {}",
@@ -115,7 +115,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| word.chars().count() >= 5)
 }
 
-// Matches only at the start of a word, so that "claims" counts and "disclaim" does not.
+// Matches a word prefix only at the start of a word, so that "claim" matches "claims" but not "disclaim".
 fn has_word_prefix(text: &str, sign: &str) -> bool {
     text.match_indices(sign)
         .any(|(start, _)| !text[..start].ends_with(char::is_alphanumeric))

@@ -16,33 +16,33 @@ pub struct QuestionEmbedding {
     pub rewriting: String,
 }
 
-/// If the best passage covers less than this weighted share of the question's terms, keyword matches count as weak
-/// and semantic search gets more weight.
+/// Weighted share of the question's terms, 0 to 1. If the best passage covers less than this, keyword matches
+/// count as weak, and semantic search gets more weight.
 pub const WEAK_COVERAGE: f64 = 0.55;
-/// How quickly the weight falls with rank: the paper's `k`, chosen for short lists.
+/// Determines how quickly the weight falls with the rank. This is the paper's `k`, adapted to short lists.
 const RANK_OFFSET: f64 = 10.0;
-/// Weight of the semantic ranking if keywords find the passages; the keyword ranking has weight 1.
+/// Weight of the semantic ranking if keywords find the passages. The keyword ranking has a weight of 1.
 const SEMANTIC_WEIGHT: f64 = 0.35;
-/// Weight of the semantic ranking if keywords hardly find them.
+/// Weight of the semantic ranking if keywords find few matching passages.
 const SEMANTIC_WEIGHT_WHEN_WEAK: f64 = 2.0;
 /// Weight of the keyword ranking of the rewritten question.
 const REWRITING_WEIGHT: f64 = 0.7;
 
-/// The rankings of one search, each best first; items can be of any type.
+/// The rankings of one search, each with the best item first. Items can be of any type.
 #[derive(Debug, Default)]
 pub struct Rankings<T> {
     /// Keyword ranking of the question.
     pub words: Vec<T>,
     /// Keyword ranking of the rewritten question.
     pub rewriting: Vec<T>,
-    /// Semantic ranking. Items without a vector are missing.
+    /// Semantic ranking, without items that have no vector.
     pub semantic: Vec<T>,
-    /// Whether the question's terms hardly occur in any passage.
+    /// Whether few of the question's terms occur in any passage.
     pub is_weak: bool,
 }
 
 impl<T: Ord + Clone> Rankings<T> {
-    /// Combines the rankings, best first, with the score of each item.
+    /// Combines the rankings. Returns the items, best first, with their scores.
     pub fn fuse(&self) -> Vec<(T, f64)> {
         let meaning = match self.is_weak {
             true => SEMANTIC_WEIGHT_WHEN_WEAK,
@@ -63,13 +63,13 @@ impl<T: Ord + Clone> Rankings<T> {
             .into_iter()
             .map(|(item, score)| (item.clone(), score))
             .collect();
-        // The sort is stable: items with equal scores keep their order.
+        // The sort is stable, so items with equal scores keep their order.
         joined.sort_by(|(_, left), (_, right)| right.total_cmp(left));
         joined
     }
 }
 
-/// Scales a vector to length 1; `None` if its length is zero or a value is not a finite number.
+/// Scales a vector to length 1; `None` if its length is zero or not a finite number.
 pub fn normalize(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     let length = vector
         .iter()

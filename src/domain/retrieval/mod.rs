@@ -1,5 +1,6 @@
-//! Context allocation: chooses the text of a user's documents that goes into a prompt. Whole documents while they
-//! fit, otherwise the passages found for the question plus the first passage for orientation. Reads no files.
+//! Context allocation: chooses the text of a user's documents that goes into a prompt. Documents are included
+//! whole if they fit. Otherwise, the passages found for the question are included, and the first passage for
+//! orientation. Reads no files.
 
 pub mod meaning;
 mod near_duplicates;
@@ -10,24 +11,25 @@ use super::document::{Passage, SearchHit};
 use super::id::DocumentId;
 use near_duplicates::Shingles;
 
-/// A document available for selection.
+/// A document from which passages can be selected.
 pub struct Candidate {
-    /// The document that passages can be selected from.
+    /// ID by which selected passages refer to the document.
     pub id: DocumentId,
-    /// File name.
+    /// File name of the document, as shown in the prompt.
     pub name: String,
-    /// The document's first passages, as many as could be used.
+    /// The document's first passages, as many as there could be room for.
     pub passages: Vec<Passage>,
-    /// Whether `passages` is the whole document.
+    /// Whether `passages` contains the whole document.
     pub is_whole: bool,
     /// Search results for the question in this document, best first.
     pub hits: Vec<SearchHit>,
 }
 
-/// Characters per source in addition to its text: mark, document name, and page.
+/// Number of characters that a source needs besides its text: for the mark, the document's name, and the page.
 pub const PASSAGE_OVERHEAD: usize = 80;
 
-/// Maximum characters of joined neighboring passages; a longer source would be too imprecise as a citation.
+/// Maximum number of characters of neighboring passages that are joined. A longer source would be too
+/// imprecise as a citation.
 const MAX_JOINED_CHARS: usize = 3_600;
 
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and of
@@ -66,14 +68,14 @@ pub fn choose_passages(candidates: &[Candidate], budget: usize) -> Vec<SourcePas
     sources
 }
 
-/// Appends a passage to the source that ends just before it. Returns false if it is not adjacent.
+/// Appends a passage to the source that ends just before it. Returns false if the two are not adjacent.
 fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool {
     let neighbors = before.page == passage.page
         && before.ordinal + 1 == passage.ordinal
         && before.heading == passage.heading
         && source.text.len() + passage.text.len() <= MAX_JOINED_CHARS;
     if neighbors {
-        // Only whitespace is between them; a paragraph break is all that needs to be kept.
+        // Only whitespace separates the two, so all that needs to be kept is a paragraph break.
         let between = if passage.start > before.end + 1 {
             "\n\n"
         } else {
@@ -86,8 +88,8 @@ fn merge_adjacent(source: &mut SourcePassage, before: &Passage, passage: &Passag
     neighbors
 }
 
-/// Divides the budget: small documents get all they need first, then those without hits get their beginning; the
-/// remainder goes to the others.
+/// Divides the budget. Small documents get all they need first, documents without hits get their beginning
+/// next, and the remainder goes to the others.
 fn divide_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> {
     let has_hits = candidates
         .iter()
@@ -123,15 +125,15 @@ fn divide_budget(candidates: &[Candidate], budget: usize) -> Vec<Vec<&Passage>> 
     chosen_passages
 }
 
-/// Selects within one document: the first passage, then hits by rank, then (without hits) more from the
-/// start, while they fit. Near-duplicates of selected hits are skipped.
+/// Selects passages within one document as long as they fit: the first passage, then hits by rank and, if
+/// there are no hits, more passages from the start. Near-duplicates of selected hits are skipped.
 fn select_passages<'a>(
     candidate: &'a Candidate,
     budget: usize,
     selected_shingles: &mut Vec<Shingles>,
 ) -> Vec<&'a Passage> {
     let first = candidate.passages.first();
-    // A first passage larger than a quarter of the budget would displace hits.
+    // If the first passage needs more than a quarter of the budget, leave it out, because it would displace hits.
     let orientation =
         first.filter(|passage| candidate.hits.is_empty() || passage_cost(passage) * 4 <= budget);
     let mut left = budget;
@@ -185,7 +187,7 @@ fn source_passage(
     number: usize,
 ) -> SourcePassage {
     let Candidate { id, name, .. } = &candidates[place];
-    // Prefix the heading unless the passage contains it.
+    // Put the heading first, unless the passage already contains it.
     let text = if passage.heading.is_empty() || passage.text.contains(&passage.heading) {
         passage.text.clone()
     } else {

@@ -1,15 +1,15 @@
-//! Near-duplicate detection by word shingles. Compares runs of words, not meaning.
+//! Detects near-duplicates by their word shingles, that is, by runs of words rather than by meaning.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 /// Number of words per shingle.
 const SHINGLE_WORDS: usize = 4;
-/// Minimum Jaccard similarity of near-duplicates: one changed word in a passage of 150 leaves 0.95, one
-/// changed sentence of ten about 0.8.
+/// Minimum Jaccard similarity of near-duplicates. For a passage of 150 words, changing one word leaves 0.95,
+/// and changing one of ten sentences leaves about 0.8.
 const DUPLICATE_SIMILARITY: f64 = 0.85;
 
-/// Shingles of a text as sorted hashes.
+/// The shingles of a text, as sorted hashes.
 pub(super) struct Shingles(Vec<u64>);
 
 impl Shingles {
@@ -27,7 +27,7 @@ impl Shingles {
         Self(runs)
     }
 
-    /// Whether the two are near-duplicates.
+    /// Whether two texts are near-duplicates.
     pub fn is_near_duplicate(&self, other: &Self) -> bool {
         let (mut a, mut b, mut common) = (0, 0, 0);
         while let (Some(own_hash), Some(other_hash)) = (self.0.get(a), other.0.get(b)) {

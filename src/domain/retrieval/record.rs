@@ -1,4 +1,4 @@
-//! Record of the semantic search of an analysis, with usage and cost: part of its plan and of its result.
+//! Record of an analysis's semantic search, with its usage and cost. It is part of the plan and of the result.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,10 @@ use crate::domain::money::{MicroDollars, Price};
 
 /// Name of the stage of these calls in estimates and in the timeline.
 pub const RETRIEVAL_STAGE: &str = "retrieval";
-/// Number of that stage in the call log: higher than those of any pattern.
+/// Number of that stage in the call log, which is higher than that of any pattern's stage.
 pub const RETRIEVAL_STAGE_NUMBER: usize = 1_000;
 
-/// Maximum number of output tokens of a rewriting call: leaves room for a model that reasons a little first.
+/// Maximum number of output tokens of a rewriting call. Leaves room for a model that reasons a little first.
 pub const REWRITING_TOKENS: u32 = 400;
 
 /// Returns the prompt for rewriting a question for the search.
@@ -22,34 +22,34 @@ pub fn rewriting_prompt(question: &str) -> String {
     )
 }
 
-/// A semantic search for passages, planned or done.
+/// A semantic search for passages that is planned or done.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RetrievalRecord {
-    /// The embedding model.
+    /// Full ID of the embedding model.
     pub model: String,
-    /// The model's price when the analysis was planned.
+    /// The embedding model's price when the analysis was planned; `None` if unknown.
     pub price: Option<Price>,
     /// Number of passages in the documents.
     pub passages: u64,
     /// Number of those passages that have a vector of this model.
     pub embedded: u64,
-    /// Whether the question's terms hardly occur in the documents, so that the semantically nearest passages were
+    /// Whether few of the question's terms occur in the documents, so that passages closest in meaning were
     /// added.
     pub is_weak: bool,
-    /// The model for rewriting a question whose terms hardly occur; `None` for a panel of demo models.
+    /// The model that rewrites a question of whose terms few occur; `None` if the panel has only demo models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewriter: Option<RewriterModel>,
     /// The reworded question; empty if it was not rewritten.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rewriting: String,
-    /// Usage of the calls made.
+    /// Usage of the calls made so far.
     pub usage: Usage,
-    /// Cost of the calls with a known price.
+    /// Cost of those calls whose price is known.
     pub cost: MicroDollars,
-    /// Whether a call with an unknown price was made.
+    /// Whether a call was made whose price is unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cost_incomplete: bool,
-    /// Why the passages were ranked by keywords alone; empty if they were not.
+    /// Why the passages were ranked by keywords alone; empty if the semantic search succeeded.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub failure: String,
 }
@@ -57,14 +57,14 @@ pub struct RetrievalRecord {
 /// A model that rewrites a question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RewriterModel {
-    /// Full model ID.
+    /// Full ID of the model.
     pub model: String,
-    /// The model's price when the analysis was planned.
+    /// The model's price when the analysis was planned; `None` if unknown.
     pub price: Option<Price>,
 }
 
 impl RetrievalRecord {
-    /// Adds a call with its usage and cost; `None` if its price is unknown.
+    /// Adds the usage and the cost of a call; `None` means that its price is unknown.
     pub fn add(&mut self, usage: &Usage, cost: Option<MicroDollars>) {
         self.usage = self.usage.combined_with(usage);
         match cost {
@@ -73,7 +73,7 @@ impl RetrievalRecord {
         }
     }
 
-    /// Returns the cost of all calls made; `None` if a price is unknown.
+    /// Returns the cost of all calls made; `None` if the price of any is unknown.
     pub fn known_cost(&self) -> Option<MicroDollars> {
         (!self.is_cost_incomplete).then_some(self.cost)
     }

@@ -1,4 +1,4 @@
-//! Selection for different budgets.
+//! Tests of the selection with different budgets.
 
 use super::*;
 use crate::domain::time::Timestamp;

@@ -1,6 +1,6 @@
-//! The compiled form of a schema, kept with the schema: compiling costs more than most validations, so everything that
-//! belongs to one request shares it. Also remembers texts that conformed, because one answer is checked in several
-//! places, some of them on the runtime's threads.
+//! The compiled form of a schema, kept with the schema. Compiling costs more than most validations, so
+//! everything that belongs to one request shares the compiled form. Also remembers texts that conformed,
+//! because one answer is checked in several places, some of which run on the runtime's threads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,43 +12,47 @@ use serde_json::Value;
 
 /// Maximum number of remembered texts.
 const MAX_KNOWN_TEXTS: usize = 64;
-/// Maximum size in bytes of a schema without regular expressions that compiles in well under a millisecond.
+/// Maximum size in bytes of a schema that is compiled without further ado. Without regular expressions, this
+/// takes well under a millisecond.
 const SMALL_SCHEMA_BYTES: usize = 2 * 1024;
 
-/// The shared compiled form; empty until first needed. It adds nothing to the schema, so all values are equal.
+/// The shared compiled form, which is empty until it is first needed. Derived from the schema, so all values
+/// count as equal.
 #[derive(Clone, Default)]
 pub struct Compiled(Arc<SharedSchema>);
 
 #[derive(Default)]
 struct SharedSchema {
     validator: OnceLock<Result<Validator, String>>,
-    /// Hashes of texts. They belong to one request, so the author of a colliding text deceives only themselves.
+    /// Hashes of texts that conformed. They belong to one request, so the author of a text with a colliding
+    /// hash deceives only themselves.
     conforming_hashes: Mutex<VecDeque<u64>>,
 }
 
 impl Compiled {
-    /// Returns the validator of this schema, compiled at the first call.
+    /// Returns the validator of this schema, which the first call compiles.
     ///
     /// # Errors
-    /// Returns in one phrase why the schema is invalid.
+    /// Returns, as a phrase, why the schema is invalid.
     pub(super) fn validator(&self, schema: &Value) -> Result<&Validator, String> {
         let compiled = self.0.validator.get_or_init(|| super::compile(schema));
         compiled.as_ref().map_err(Clone::clone)
     }
 
-    /// Checks that a schema is usable: bounded in size, self-contained, valid, and open to objects at the top level.
+    /// Checks that a schema can be used: it is limited in size, self-contained, and valid, and it accepts an
+    /// object at the top level.
     ///
     /// # Errors
-    /// Returns the first problem and its location in one phrase.
+    /// Returns, as a phrase, the first problem and its location.
     pub fn check(&self, schema: &Value) -> Result<(), String> {
         super::check(schema, self)
     }
 
-    /// Validates a value against a schema that has passed `check`: reports the first error with its location. Bounded
-    /// to about 50 ms of work: a validation that could take longer is rejected without being tried.
+    /// Validates a value against a schema that has passed `check`. Work is limited to about 50 ms: a
+    /// validation that could take longer is rejected without being tried.
     ///
     /// # Errors
-    /// Returns the error, without the value itself.
+    /// Returns the first error with its location, but without the value itself.
     pub fn validate(&self, schema: &Value, value: &Value) -> Result<(), String> {
         super::validate(schema, self, value)
     }
@@ -67,7 +71,7 @@ impl Compiled {
         Ok(json_text)
     }
 
-    /// Whether this entire text is an object that is known to conform.
+    /// Whether this text, taken as a whole, is an object that is known to conform.
     fn is_known(&self, text: &str) -> bool {
         let hash = hash(text);
         self.with_known_texts(|known| known.contains(&hash))
@@ -123,7 +127,7 @@ pub fn is_large(schema: &Value) -> bool {
     has_patterns || bytes > SMALL_SCHEMA_BYTES
 }
 
-/// Adds up the approximate size and looks for regular expressions; stops as soon as either is decisive.
+/// Adds up the approximate size of a schema, until it is large. Returns true as soon as a regular expression is found.
 fn add_size(part: &Value, bytes: &mut usize) -> bool {
     *bytes += 4;
     if *bytes > SMALL_SCHEMA_BYTES {

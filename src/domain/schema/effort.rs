@@ -1,29 +1,30 @@
-//! Upper bound on the steps that validating a value may take. Schemas with recursive alternatives can take
-//! exponential time and are rejected instead of tried, as are too many regular-expression matches.
+//! Computes an upper bound on the steps that validating a value may take. Schemas with recursive alternatives
+//! can take exponential time, so they are rejected without being tried, as are validations with too many
+//! regular-expression matches.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-/// Maximum steps of one validation. A step is assumed to take 50 ns, so this is about 50 ms.
+/// Maximum number of steps of one validation. A step is assumed to take 50 ns, so this is about 50 ms.
 const MAX_STEPS: u64 = 1_000_000;
-/// Maximum steps of one backtracking match, apart from the text's length: one per permitted backtrack.
+/// Number of steps of one backtracking match of a short text: one for each permitted backtrack.
 const MAX_MATCH_STEPS: u64 = super::MAX_BACKTRACKS as u64;
-/// Bytes of text that simple parts of a regular expression process per step.
+/// Number of bytes of text that the simple parts of a regular expression process per step.
 const BYTES_PER_STEP: u64 = 50;
-/// Number of active NFA states of a regular expression simulated per step, for each byte of text.
+/// Number of active NFA states of a regular expression that are simulated per step, for each byte of text.
 const STATES_PER_STEP: u64 = 10;
-/// Maximum number of positions of a regular expression within the compiled-size limit.
+/// Maximum number of positions of a regular expression whose compiled size is within the limit.
 const MAX_POSITIONS: u64 = 10_000;
-/// Maximum number of (schema part, value part) pairs examined.
+/// Maximum number of pairs of a schema part and a value part that are examined.
 const MAX_PAIRS: usize = 200_000;
-/// Maximum nesting of schema applications.
+/// Maximum nesting depth of schemas that are applied to the same value or its parts.
 const MAX_NESTED: usize = 400;
 
 /// Rejects a validation that could take too long.
 ///
 /// # Errors
-/// Fails with a short description when the bound is exceeded.
+/// Returns an error with a short description if the bound is exceeded.
 pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let mut meter = EffortMeter {
         root: schema,
@@ -37,7 +38,7 @@ pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
 
 struct EffortMeter<'a> {
     root: &'a Value,
-    /// Steps by the addresses of a schema and a value; `None` while being computed.
+    /// Number of steps for each pair of addresses of a schema and a value; `None` while it is being computed.
     known_steps: HashMap<(usize, usize), Option<u64>>,
 }
 
@@ -62,7 +63,7 @@ impl<'a> EffortMeter<'a> {
             let rule_steps = self.keyword_steps((name, rule), rules, value, nested + 1)?;
             steps = steps.saturating_add(rule_steps);
         }
-        // These keywords examine all adjacent keywords again.
+        // These keywords examine everything that the adjacent keywords do once more.
         if rules.keys().any(|name| name.starts_with("unevaluated")) {
             steps = steps.saturating_mul(2);
         }
@@ -70,7 +71,7 @@ impl<'a> EffortMeter<'a> {
         (steps <= MAX_STEPS).then_some(steps)
     }
 
-    /// Returns the steps of validating each property name of an object.
+    /// Returns the number of steps for validating all property names of an object.
     fn property_names(&self, rule: &Value, value: &Value, nested: usize) -> Option<u64> {
         let names = value.as_object().into_iter().flat_map(Map::keys);
         let mut steps = 1u64;
@@ -134,7 +135,7 @@ impl<'a> EffortMeter<'a> {
                     steps = steps.saturating_add(matching_name_steps(pattern, value));
                 }
             }
-            // Each of these matches the adjacent patterns again to find the remaining fields.
+            // Each of these keywords matches the adjacent patterns again to find the remaining fields.
             "additionalProperties" | "unevaluatedProperties" => {
                 pairs.extend(fields().map(|field| (rule, field)));
                 let siblings = siblings.get("patternProperties").and_then(Value::as_object);
@@ -162,7 +163,7 @@ impl<'a> EffortMeter<'a> {
     }
 }
 
-/// Returns the steps of one traversal of a value.
+/// Returns the number of steps for traversing a value once.
 fn value_size(value: &Value) -> u64 {
     match value {
         Value::Array(items) => items.iter().map(value_size).sum::<u64>() + 1,
@@ -177,7 +178,7 @@ fn value_size(value: &Value) -> u64 {
     }
 }
 
-/// Returns the steps of matching a regular expression against each property name of an object.
+/// Returns the number of steps for matching a regular expression against all property names of an object.
 fn matching_name_steps(pattern: &str, value: &Value) -> u64 {
     let names = value.as_object().into_iter().flat_map(Map::keys);
     names.fold(0, |sum: u64, name| {
@@ -185,8 +186,9 @@ fn matching_name_steps(pattern: &str, value: &Value) -> u64 {
     })
 }
 
-/// Returns the steps of one match: text length times the positions of the expression that can be active at once. A
-/// backtracking expression is assumed to use all permitted backtracks, each over the whole text.
+/// Returns the number of steps of one match: the length of the text times the number of positions of the
+/// expression that can be active at once. A backtracking expression is assumed to use all permitted
+/// backtracks, each over the whole text.
 fn matching_steps(pattern: &str, text: &str) -> u64 {
     let length = text.len() as u64;
     match can_backtrack(pattern) {
@@ -211,8 +213,8 @@ fn can_backtrack(pattern: &str) -> bool {
     })
 }
 
-/// Returns an upper bound on the number of positions of an expression active at once: its length, with counted
-/// repetitions unrolled.
+/// Returns an upper bound on the number of positions of an expression that can be active at once: its length,
+/// with counted repetitions unrolled.
 fn max_positions(pattern: &str) -> u64 {
     let counts = pattern.split('{').skip(1).filter_map(|rest| {
         let (count, _) = rest.split_once('}')?;
@@ -228,7 +230,7 @@ fn max_positions(pattern: &str) -> u64 {
         )
     });
     let length = pattern.len() as u64;
-    // Repeating a group multiplies its content.
+    // The repetition of a group multiplies everything in the group.
     let places = match pattern.contains('(') {
         true => length.saturating_mul(product),
         false => length.saturating_add(sum),

@@ -2,42 +2,43 @@
 //! affect a result.
 //!
 //! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with
-//! the document frequency of the Lucene variant, which is never negative.
+//! Lucene's variant of the inverse document frequency, which is never negative.
 
 use super::SearchQuery;
 use crate::domain::document::SearchHit;
 
-/// `k1`: how quickly further occurrences of a word stop adding weight.
+/// The parameter `k1`: how quickly further occurrences of a word stop adding weight.
 const TERM_SATURATION: f64 = 1.2;
-/// `b`: length normalization, 0 to 1.
+/// The parameter `b`: how strongly a passage's length is taken into account, 0 to 1.
 const LENGTH_NORMALIZATION: f64 = 0.75;
-/// Weight of an occurrence in the heading, relative to 1 in the text.
+/// Weight of an occurrence in the heading. An occurrence in the text has a weight of 1.
 const HEADING_WEIGHT: f64 = 0.6;
-/// Weight of a match that the index knows only in another form: a spelled-out umlaut, a joined name.
+/// Weight of a match that the index contains only in another form, such as a spelled-out umlaut or a joined name.
 const OTHER_FORM_WEIGHT: f64 = 0.8;
 /// Bonus for a passage that contains every part of the query, as a fraction of its score.
 const COVERAGE_BONUS: f64 = 0.5;
 /// Bonus for a passage that contains a quoted phrase, as a fraction of its score.
 const PHRASE_BONUS: f64 = 1.0;
 
-/// Minimum number of query parts searched even if they are frequent, so that a question of common words still
-/// finds something.
+/// Minimum number of query parts that are searched, even if they are frequent, so that a question of common
+/// words still finds something.
 const MIN_QUERY_PARTS: usize = 6;
-/// Maximum passages scored per search, summed over its parts; above it only the [`MIN_QUERY_PARTS`] rarest parts count.
+/// Maximum number of passages scored per search, summed over the query's parts. Above it, only the
+/// [`MIN_QUERY_PARTS`] rarest parts are searched.
 const MAX_SCORED: u64 = 6_000;
 
-/// Frequencies of a query's parts in the searched passages.
+/// How often a query's parts occur in the searched passages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TermStatistics {
-    /// Number of passages searched.
+    /// Number of passages that are searched, with or without the term.
     pub passages: u64,
     /// For each part of the query, the number of these passages that contain it.
     pub frequencies: Vec<u64>,
 }
 
 impl TermStatistics {
-    /// Selects the parts to search for: those that occur, quoted ones first, then the rarest; as many as
-    /// `MAX_SCORED` permits, but at least `MIN_QUERY_PARTS`.
+    /// Selects the parts to search for among those that occur: quoted ones first, then the rarest. Their
+    /// number is limited by `MAX_SCORED`, but is at least `MIN_QUERY_PARTS` if there are that many.
     pub fn selected_parts(&self, query: &SearchQuery) -> Vec<usize> {
         let mut order: Vec<usize> = (0..query.parts.len())
             .filter(|&part| self.frequency(part) > 0)
@@ -55,7 +56,7 @@ impl TermStatistics {
         selected
     }
 
-    /// Returns the inverse document frequency of a part: larger for rarer ones, always positive.
+    /// Returns the inverse document frequency of a part, which is larger for rarer parts and always positive.
     pub fn weight(&self, part: usize) -> f64 {
         let (all, with) = (self.passages as f64, self.frequency(part) as f64);
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
@@ -79,13 +80,13 @@ impl TermStatistics {
 
 /// A passage returned by the index, with the query parts that matched.
 pub struct WeighedPassage {
-    /// The passage; its score is replaced.
+    /// The passage. Ranking replaces its score.
     pub hit: SearchHit,
-    /// Bit n is set if part n matched in the index.
+    /// Bit n is set if part n matched according to the index.
     pub parts: u64,
 }
 
-/// Ranks passages by score, best first; ties keep text order.
+/// Ranks passages by score, best first. Passages with equal scores stay in text order.
 pub fn rank(
     passages: Vec<WeighedPassage>,
     query: &SearchQuery,
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn rare_words_short_passages_full_matches_and_phrases_rank_first() {
-        // "tax" is frequent, "levy" rare.
+        // Here, "tax" is frequent and "levy" is rare.
         assert_eq!(
             ranked_ordinals("tax levy", &[90, 2], &["a tax", "a levy"]),
             [1, 0]
@@ -216,7 +217,7 @@ mod tests {
             ranked_ordinals(r#""sky is blue""#, &[1, 9, 9], &quoted)[0],
             1
         );
-        // Equal scores keep text order.
+        // Passages with equal scores stay in text order.
         assert_eq!(
             ranked_ordinals("tax", &[9], &["no match", "nothing"]),
             [0, 1]

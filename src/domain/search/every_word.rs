@@ -1,12 +1,12 @@
-//! A query that requires every word, for searches in which people narrow down a list.
+//! Builds queries that require every word, for searches in which users narrow down a list.
 
 use super::{QueryPart, SearchQuery};
 
-/// Maximum number of required words; the rest of a pasted text is ignored.
+/// Maximum number of required words. The rest of a pasted text is ignored.
 const MAX_REQUIRED: usize = 16;
 
-/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. `None` if there is nothing
-/// to search for, as in `the`.
+/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. `None` if there is
+/// nothing to search for, as in the text `the`.
 pub fn every_word(text: &str) -> Option<String> {
     let mut groups = Vec::new();
     for word in text.split_whitespace().take(MAX_REQUIRED) {

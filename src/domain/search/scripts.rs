@@ -1,9 +1,9 @@
 //! Word structure of writing systems: word characters, scripts without spaces, and alternative spellings.
-//! Independent of index and queries.
+//! Does not depend on the index or on queries.
 
 use crate::domain::chunk::is_ideograph;
 
-/// Whether the character is part of a word: letters, digits, and combining marks.
+/// Whether the character is part of a word, that is, a letter, a digit, or a combining mark.
 pub(super) fn is_word_character(character: char) -> bool {
     character.is_alphanumeric() || is_mark(character)
 }
@@ -16,13 +16,14 @@ pub(super) fn is_mark(character: char) -> bool {
         | 0x0EC8..=0x0ECE | 0x102B..=0x103E | 0x17B4..=0x17D3)
 }
 
-/// Whether the character is an ideograph, kana, or Hangul, in which words include particles: indexed as bigrams.
+/// Whether the character is an ideograph, kana, or Hangul, which are indexed as bigrams. In Hangul, words
+/// include particles.
 fn is_unspaced_ideograph(character: char) -> bool {
     is_ideograph(character) || matches!(character, '々' | '\u{AC00}'..='\u{D7AF}')
 }
 
-/// Whether the character is a letter of Thai, Lao, Burmese, or Khmer, which put no spaces between words: indexed
-/// as trigrams.
+/// Whether the character is a letter of Thai, Lao, Burmese, or Khmer, which are indexed as trigrams because
+/// they put no spaces between words.
 fn is_spaceless(character: char) -> bool {
     matches!(character, '\u{0E01}'..='\u{0E46}' | '\u{0E81}'..='\u{0EC6}' | '\u{1000}'..='\u{102A}' | '\u{1780}'..='\u{17B3}')
         && !is_mark(character)
@@ -48,11 +49,11 @@ fn script_kind(character: char) -> ScriptKind {
     }
 }
 
-/// An indexed piece of a word.
+/// A piece of a word as it is indexed.
 pub(super) enum WordPiece<'a> {
     /// A word of a script with spaces.
     Word(&'a str),
-    /// An n-gram of a script without spaces; the flag says whether it is the whole run.
+    /// An n-gram of a script without spaces, and whether it is the whole run of such characters.
     Gram(String, bool),
 }
 
@@ -79,7 +80,7 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
             each(WordPiece::Gram(letters.iter().collect(), true));
         }
         for gram in letters.windows(size) {
-            // Kana bigrams are endings and particles, which occur in every sentence.
+            // Bigrams of hiragana are not indexed, because they are endings and particles that occur in every sentence.
             if !gram.iter().all(|&c| is_hiragana(c)) {
                 each(WordPiece::Gram(gram.iter().collect(), false));
             }
@@ -87,9 +88,9 @@ pub(super) fn for_each_piece<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'
     }
 }
 
-/// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts; empty if it has only one.
+/// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts. Returns no parts if there is only one.
 pub(super) fn camel_case_parts(word: &str) -> Vec<String> {
-    /// Maximum number of parts; more indicates encoded bytes rather than a name.
+    /// Maximum number of parts. More than that indicates encoded bytes rather than a name.
     const MAX_NAME_PARTS: usize = 8;
     if word.bytes().all(|b| b.is_ascii_lowercase()) || word.len() > 64 {
         return Vec::new();
@@ -119,8 +120,8 @@ fn lowercase_string(letters: &[char]) -> String {
     letters.iter().flat_map(|c| c.to_lowercase()).collect()
 }
 
-/// Replaces letters that are not a base letter with marks by their ASCII spelling, as used on keyboards without
-/// them; `None` if there are none.
+/// Replaces letters that are more than a base letter with marks by their usual ASCII spelling; `None` if
+/// there are none.
 pub(super) fn ascii_spelling(word: &str) -> Option<String> {
     if word.is_ascii() {
         return None;
@@ -148,7 +149,7 @@ pub(super) fn ascii_spelling(word: &str) -> Option<String> {
     (out != word).then_some(out)
 }
 
-/// Replaces umlauts with two letters: `Kuendigung`; `None` if there are none.
+/// Spells umlauts with two letters, as in `Kuendigung`; `None` if there are none.
 pub(super) fn without_umlauts(word: &str) -> Option<String> {
     if !word.contains(['ä', 'ö', 'ü', 'Ä', 'Ö', 'Ü']) {
         return None;
@@ -166,7 +167,7 @@ pub(super) fn without_umlauts(word: &str) -> Option<String> {
     Some(out)
 }
 
-/// Lowercases a letter and removes its marks, as the index compares letters.
+/// Lowercases a letter and removes its marks, which is how the index compares letters.
 pub(super) fn base_letters(character: char) -> impl Iterator<Item = char> {
     const LETTERS_WITH_MARKS: [(&str, char); 20] = [
         ("àáâãäåāăą", 'a'),
@@ -191,7 +192,7 @@ pub(super) fn base_letters(character: char) -> impl Iterator<Item = char> {
         ("ё", 'е'),
     ];
     character.to_lowercase().map(|small| {
-        // Most letters are not in the table, and searching it for them would dominate the cost.
+        // Skip the search for most letters, which are not in the table, because it would dominate the cost.
         if !matches!(small, '\u{C0}'..='\u{17F}' | 'ḍ' | 'ё') {
             return small;
         }

@@ -1,10 +1,10 @@
 //! Additional index terms that the index's tokenizer cannot find: n-grams of scripts without spaces, parts of
-//! identifiers, words hyphenated at line breaks, and alternative spellings. Returned as text, to be tokenized
-//! like the rest.
+//! identifiers, words hyphenated at line breaks, and alternative spellings. They are returned as text, which
+//! is tokenized like the rest.
 
 use super::scripts::{self, WordPiece};
 
-/// Returns additional index terms separated by spaces. Empty for most plain text.
+/// Returns additional index terms, separated by spaces. For most plain text, there are none.
 pub fn index_terms(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -54,7 +54,7 @@ fn push_terms(token: &str, out: &mut String) {
     }
 }
 
-/// Joins a hyphenated word: `e-mail` becomes `email`.
+/// Joins the parts of a hyphenated word, so that `e-mail` becomes `email`; `None` for any other word.
 pub(super) fn joined_words(token: &str) -> Option<String> {
     let token = token.trim_matches(|c: char| !c.is_alphanumeric());
     let parts: Vec<&str> = token

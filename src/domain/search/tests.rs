@@ -1,4 +1,4 @@
-//! Query parsing and match locations.
+//! Tests of parsing queries and locating their matches.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,18 +1,18 @@
 //! Chance-corrected agreement between two raters. Does not say which one is correct.
 
-/// Weighting of disagreements.
+/// How disagreements are weighted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisagreementWeighting {
-    /// All disagreements weigh the same: nominal labels.
+    /// All disagreements have the same weight, as is suitable for nominal labels.
     Unweighted,
-    /// By distance.
+    /// The weight of a disagreement is the distance between the labels.
     Linear,
-    /// By squared distance.
+    /// The weight of a disagreement is the squared distance between the labels.
     Quadratic,
 }
 
-/// Returns Cohen's kappa (1960; weighted, 1968) of pairs of labels from 0 up to but excluding `kinds`. `None` without
-/// pairs, with a label out of range, or if chance agreement is complete.
+/// Returns Cohen's kappa (1960; weighted, 1968) for pairs of labels from 0 up to but excluding `kinds`.
+/// `None` if there are no pairs, a label is out of range, or chance agreement is complete.
 pub fn cohen_kappa(
     pairs: &[(usize, usize)],
     kinds: usize,

@@ -1,5 +1,5 @@
-//! The beta distribution and, derived from it, Student's t and the normal distribution, with quantiles, using
-//! functions of `statrs`. Accurate to about ten digits for up to 10,000 cases.
+//! The beta distribution and, derived from it, Student's t distribution and the normal distribution, with
+//! their quantiles. Uses functions of `statrs`. Accurate to about ten digits for up to 10,000 cases.
 
 use std::f64::consts::SQRT_2;
 
@@ -8,7 +8,7 @@ use statrs::function::{beta, erf};
 
 /// Returns a quantile of the beta distribution, to twelve digits.
 pub fn beta_quantile(a: f64, b: f64, probability: f64) -> f64 {
-    // `statrs` also has an inverse, but it converges slowly for small `a` or `b`.
+    // `statrs` also has an inverse function, but that converges slowly for small `a` or `b`.
     bisect(0.0, 1.0, |x| regularized_beta(a, b, x) < probability)
 }
 
@@ -27,12 +27,12 @@ pub fn student_t_tail_probability(t: f64, freedom: f64) -> f64 {
     regularized_beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
 }
 
-/// Returns the two-sided quantile of Student's t: the |t| exceeded with probability `tails`.
+/// Returns the two-sided quantile of Student's t, that is, the |t| that is exceeded with probability `tails`.
 pub fn student_t_quantile(tails: f64, freedom: f64) -> f64 {
     bisect(0.0, 1e6, |t| student_t_tail_probability(t, freedom) > tails)
 }
 
-/// Bisects for the boundary of a condition that holds below it and fails above it.
+/// Finds, by bisection, the boundary of a condition that is true below it and false above it.
 fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..70 {
         let middle = (low + high) / 2.0;

@@ -1,24 +1,25 @@
-//! Betting: tests and confidence sequences for the mean of bounded values that may be checked after every value,
-//! with the highest known power.
+//! Tests by betting: tests and confidence sequences for the mean of bounded values. They may be checked after
+//! every value, and have the highest known power of such tests.
 //!
-//! The capital of a bettor against "the mean is m" grows only if the mean is not m; if the mean is m, it ever
-//! reaches 1/α with probability at most α (Ville's inequality). Source: Waudby-Smith and Ramdas, "Estimating means
-//! of bounded random variables by betting" (2024). The stake is not adapted but mixed over a grid, a universal
-//! portfolio (Cover 1991): valid whatever the values are, and nearly as good as the best fixed stake in hindsight.
-//! On differences of -1, 0, and 1, this is the beta-binomial test of the discordant pairs.
+//! The capital of someone who bets against "the mean is m" tends to grow only if the mean is not m. If the
+//! mean is m, the probability that the capital ever reaches 1/α is at most α (Ville's inequality). Source:
+//! Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (2024). The stake is
+//! not adapted to the values. Instead, the capital is spread over a grid of stakes, as in a universal
+//! portfolio (Cover 1991), which is valid for any values and nearly as good as the best fixed stake in
+//! hindsight. On differences of -1, 0, and 1, this is the beta-binomial test of the discordant pairs.
 
-/// Number of stakes in the mixture, evenly spread over (0, 1).
+/// Number of stakes over which the capital is spread, at even intervals in (0, 1).
 const STAKE_COUNT: usize = 16;
-/// Number of bisection steps for a bound of an interval: accurate to a millionth of the range.
+/// Number of bisection steps for each bound of an interval, which is then accurate to a millionth of the range.
 const BISECTION_STEPS: usize = 20;
 
-/// Capital at which betting ends: no significance level requires more, and a larger one would overflow.
+/// Capital at which betting ends. No significance level requires more, and the capital could otherwise overflow.
 const MAX_CAPITAL: f64 = 1e200;
 
-/// Capital of a bettor on one side of a hypothetical mean.
+/// The capital won by betting on one side of a hypothetical mean.
 #[derive(Debug, Clone, PartialEq)]
 struct OneSidedBet {
-    /// Capital with each stake.
+    /// Current capital for each stake.
     capital: [f64; STAKE_COUNT],
     /// Largest average capital so far.
     max_capital: f64,
@@ -31,13 +32,13 @@ impl OneSidedBet {
             max_capital: 1.0,
         }
     }
-    /// Bets on a value with an expected ratio of 1 to its hypothetical mean.
+    /// Bets on a value, given its ratio to the hypothetical mean. If the hypothesis is true, the expected ratio is 1.
     fn add(&mut self, ratio: f64) {
         if self.max_capital > MAX_CAPITAL {
             return;
         }
         let mut sum = 0.0;
-        // Uses an index instead of an iterator: several times faster in tests, which are not optimized.
+        // An index is several times faster than an iterator in tests, which are not optimized.
         let mut stake_index = 0;
         while stake_index < STAKE_COUNT {
             let stake = (stake_index as f64 + 0.5) / STAKE_COUNT as f64;
@@ -66,42 +67,43 @@ impl Default for BettingTest {
 }
 
 impl BettingTest {
-    /// Adds a value; values outside the bounds are clamped.
+    /// Adds a value. A value outside of the bounds is clamped.
     pub fn add(&mut self, value: f64) {
         let value = value.clamp(-1.0, 1.0);
-        // A tie has no effect.
+        // A tie has no effect on the capital.
         if value != 0.0 {
             self.above.add(1.0 + value);
             self.below.add(1.0 - value);
         }
     }
-    /// Returns the p-value, valid at all times at once.
+    /// Returns the p-value, which is valid however often it is looked at.
     pub fn p_value(&self) -> f64 {
         let max_capital_seen = self.above.max_capital.max(self.below.max_capital);
         (2.0 / max_capital_seen).min(1.0)
     }
 }
 
-/// Whether the mean is below `mean`, with an error probability of at most `wrong` however often it is checked. The
-/// values are between `from` and `to`; values outside are clamped.
+/// Whether the mean is below `mean`, with an error probability of at most `wrong` however often it is
+/// checked. Values outside of `from` to `to` are clamped.
 pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -> bool {
     if mean <= from || mean >= to {
         return mean >= to && !values.is_empty();
     }
     let mut side = OneSidedBet::new();
-    // A bound that has been reached stays reached, so the remaining values need not be examined.
+    // Once the required capital has been reached, the result is final, so the remaining values need not be examined.
     values.iter().any(|value| {
         side.add((to - value.clamp(from, to)) / (to - mean));
         side.max_capital >= 1.0 / wrong
     })
 }
 
-/// Returns the confidence interval of the mean, valid at all times at once: the error probability of both sides
-/// together is at most `wrong`. The values are between `from` and `to`; values outside are clamped.
+/// Returns the confidence interval of the mean, which is valid however often it is looked at. The error
+/// probability of both sides together is at most `wrong`. Values outside of `from` to `to` are clamped.
 pub fn interval(values: &[f64], (from, to): (f64, f64), wrong: f64) -> (f64, f64) {
     let mirrored: Vec<f64> = values.iter().map(|value| from + to - value).collect();
     let upper = |values: &[f64]| {
-        // The capital of a bet that the mean is lower grows with the hypothetical mean.
+        // The capital of a bet that the mean is lower than the hypothetical mean grows with the hypothetical
+        // mean, so bisection works.
         let (mut low, mut high) = (from, to);
         for _ in 0..BISECTION_STEPS {
             let middle = f64::midpoint(low, high);
@@ -121,8 +123,8 @@ mod tests {
     use super::super::random::Random;
     use super::*;
 
-    /// Checked after each of 200 values, the test rejects a true hypothesis in at most 5% of the runs, and the
-    /// interval misses the mean in at most 5%.
+    /// When checked after each of 200 values, the test rejects a true hypothesis in at most 5% of the runs,
+    /// and the interval misses the mean in at most 5%.
     #[test]
     fn error_rates_hold_after_every_value() {
         const SIMULATED_RUNS: usize = 600;

@@ -1,6 +1,6 @@
-//! Statistics: intervals, tests, and agreement. Pure functions over slices;
-//! randomness comes from a seed. Checked against scipy and statsmodels (tests/data/statistics). Independent
-//! of experiments and votes.
+//! Statistics: intervals, tests, and agreement. Pure functions over slices; randomness comes from a seed.
+//! Results are tested against those of scipy and statsmodels (tests/data/statistics). Does not depend on
+//! experiments or votes.
 
 pub mod agreement;
 pub mod beta;

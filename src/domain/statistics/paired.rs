@@ -6,13 +6,13 @@ use super::beta::{student_t_quantile, student_t_tail_probability};
 /// Result of a paired comparison at a fixed number of cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PairedDifference {
-    /// Mean difference.
+    /// Mean of the differences between the pairs.
     pub mean: f64,
     /// Confidence interval at the requested level.
     pub interval: (f64, f64),
     /// Two-sided p-value.
     pub p: f64,
-    /// Number of paired cases.
+    /// Number of cases for which both values exist.
     pub cases: usize,
 }
 
@@ -34,8 +34,9 @@ pub fn standard_deviation(values: &[f64]) -> f64 {
     (squares / (values.len() - 1) as f64).sqrt()
 }
 
-/// Computes Student's t-test over paired differences. `None` for fewer than two cases. Identical differences have no
-/// variance: if they are not 0, the p-value is that of the sign test, and the interval is a point.
+/// Computes Student's t-test over paired differences. `None` for fewer than two cases. Identical differences
+/// have no variance. In that case, the interval is a point and, unless the differences are 0, the p-value is
+/// that of the sign test.
 pub fn paired_t_test(differences: &[f64], confidence: f64) -> Option<PairedDifference> {
     let cases = differences.len();
     if cases < 2 {
@@ -70,7 +71,8 @@ pub fn paired_t_test_p_value(differences: &[f64]) -> f64 {
     }
 }
 
-/// Returns the central interval of sorted values at this confidence level, cutting equally at both ends.
+/// Returns the central interval of sorted values at this confidence level, which leaves out equally many
+/// values at both ends.
 pub fn percentile_interval(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let last = sorted.len().saturating_sub(1);
     let tail_index = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;
@@ -78,7 +80,7 @@ pub fn percentile_interval(sorted: &[f64], confidence: f64) -> (f64, f64) {
     (at(tail_index), at(last - tail_index.min(last)))
 }
 
-/// Returns the p-values corrected for multiple comparisons (Holm 1979), in the order given.
+/// Returns the p-values corrected for multiple comparisons (Holm 1979), in the given order.
 pub fn holm_adjusted(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));

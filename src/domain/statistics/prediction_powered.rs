@@ -1,34 +1,34 @@
-//! Prediction-powered inference: estimates the mean of labels that are known for a few cases more precisely by
-//! using predictions that are known for all. The predictions may be biased; the labeled cases correct them.
-//! Sources: Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++" (2023) for the weight of the
-//! predictions, which keeps the interval no wider than that of the labels alone if the predictions are
-//! uninformative.
+//! Prediction-powered inference: if labels are known for only a few cases but predictions are known for all,
+//! the predictions make the estimate of the mean label more precise. They may be biased, because the labeled
+//! cases correct them. Sources: Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++"
+//! (2023) for the weight of the predictions, which keeps the interval no wider than that of the labels alone
+//! if the predictions are uninformative.
 
 use super::beta::student_t_quantile;
 use super::paired::{mean, paired_t_test, standard_deviation};
 
-/// Minimum number of labels for an interval.
+/// Minimum number of labels for an estimate.
 const MIN_LABELS: usize = 5;
 
-/// Estimated mean of the labels over all cases.
+/// Estimate of the mean label over all cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct PredictionPoweredMean {
-    /// The estimate.
+    /// Estimate of the mean label.
     pub mean: f64,
     /// Confidence interval of the estimate.
     pub interval: (f64, f64),
-    /// Confidence interval from the labels alone.
+    /// Confidence interval based on the labels alone.
     pub labels_alone: (f64, f64),
     /// Number of labeled cases.
     pub labels: usize,
     /// Number of other cases, for which only predictions are known.
     pub predictions: usize,
-    /// Weight of the predictions: 0 if they are uninformative.
+    /// Weight of the predictions; 0 if they are uninformative.
     pub weight: f64,
 }
 
-/// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The labeled
-/// cases must be a random sample of all. `None` with too few labels.
+/// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The
+/// labeled cases must be a random sample of all cases. `None` if there are too few labels.
 pub fn prediction_powered_mean(
     labeled: &[(f64, f64)],
     others: &[f64],
@@ -40,8 +40,9 @@ pub fn prediction_powered_mean(
     let weight = optimal_weight(labeled, others);
     let residuals: Vec<f64> = labeled.iter().map(|(y, p)| y - weight * p).collect();
     let middle = mean(&residuals) + weight * mean(others);
-    // One more parameter, the weight, was estimated from the labels. Also, if predictions are mostly right, few
-    // residuals are nonzero: one extra residual, as large as without predictions, preserves coverage.
+    // The weight is one more parameter that was estimated from the labels, hence n - 2. If most predictions
+    // are right, few residuals are nonzero, so one more residual is added, as large as one without
+    // predictions, to preserve coverage.
     let residual_variance = standard_deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
     let noise = (n * residual_variance + standard_deviation(&labels).powi(2)) / (n + 1.0) / n;
     let spread = match others.len() {
@@ -70,7 +71,7 @@ pub fn prediction_powered_mean(
     })
 }
 
-/// Returns the weight that minimizes the variance of the estimate (PPI++).
+/// Returns the weight of the predictions that minimizes the variance of the estimate (PPI++).
 fn optimal_weight(labeled: &[(f64, f64)], others: &[f64]) -> f64 {
     if others.len() < 2 {
         return 0.0;
@@ -93,8 +94,8 @@ mod tests {
     use super::super::random::Random;
     use super::*;
 
-    /// Draws labels of -1, 0, and 1 with this mean, and a judge that repeats them with this probability and
-    /// otherwise says +1, which is a bias.
+    /// Draws a label of -1, 0, or 1, and the prediction of a judge that repeats the label with the given
+    /// probability and otherwise says +1, which is a bias.
     fn draw_pair(random: &mut Random, right: f64) -> (f64, f64) {
         let label = match random.next_unit() {
             x if x < 0.45 => 1.0,
@@ -109,7 +110,8 @@ mod tests {
         (label, prediction)
     }
 
-    /// Measures the coverage with 30 labels and 170 more cases, and the width relative to that of the labels alone.
+    /// Measures the coverage with 30 labels and 170 more cases, and the width of the interval relative to
+    /// that of the labels alone.
     fn measure_coverage(right: f64) -> (f64, f64) {
         const RUNS: usize = 2_000;
         let mut random = Random::new(51);

@@ -1,8 +1,9 @@
-//! Binary rates: the interval of one rate, and exact tests of the difference of two rates on the same cases.
+//! Binary rates: intervals of one rate, and exact tests of the difference between two rates on the same cases.
 
 use super::beta::{beta_quantile, normal_quantile, regularized_beta};
 
-/// Returns the Wilson score interval (1927); accurate even for few cases and near 0 and 1. (0, 1) without cases.
+/// Returns the Wilson score interval (1927); which is accurate even for few cases and for rates near 0 and 1.
+/// Returns (0, 1) if there are no cases.
 pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     if cases == 0 {
         return (0.0, 1.0);
@@ -15,8 +16,8 @@ pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     ((middle - half).max(0.0), (middle + half).min(1.0))
 }
 
-/// Returns the exact interval (Clopper and Pearson 1934); its coverage is at least nominal whatever the number of
-/// cases and the true rate. (0, 1) without cases.
+/// Returns the exact interval (Clopper and Pearson 1934). Its coverage is at least nominal, whatever the
+/// number of cases and the true rate. Returns (0, 1) if there are no cases.
 pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (hits, misses) = (hits as f64, cases.saturating_sub(hits) as f64);
     let tail = (1.0 - confidence) / 2.0;
@@ -31,11 +32,12 @@ pub fn clopper_pearson_interval(hits: u64, cases: u64, confidence: f64) -> (f64,
     (from, to)
 }
 
-/// Step by which the search for the ends of [`blaker_interval`] advances: the accuracy of the interval.
+/// Step of the search for the ends of [`blaker_interval`], which determines the interval's accuracy.
 const BLAKER_STEP: f64 = 5e-4;
 
-/// Returns Blaker's exact interval (2000): within [`clopper_pearson_interval`], a tenth narrower with few cases; its
-/// coverage is at least nominal. The work grows with the square of the cases. (0, 1) without cases.
+/// Returns Blaker's exact interval (2000), which is inside [`clopper_pearson_interval`] and, with few cases,
+/// narrower by a tenth. Its coverage is at least nominal. The work grows with the square of the number of
+/// cases. Returns (0, 1) if there are no cases.
 pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let (mut from, mut to) = clopper_pearson_interval(hits, cases, confidence);
     let is_refuted = |rate: f64| acceptability_of(hits, cases, rate) < 1.0 - confidence;
@@ -48,7 +50,7 @@ pub fn blaker_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     (from, to)
 }
 
-// Returns the smaller tail probability of a result, plus the largest opposite tail that is no more probable.
+// Returns the smaller tail probability of a result, plus the largest opposite tail that is not more probable.
 fn acceptability_of(hits: u64, cases: u64, rate: f64) -> f64 {
     let upper_tail = |from: u64| -> f64 {
         match from {
@@ -70,19 +72,20 @@ fn acceptability_of(hits: u64, cases: u64, rate: f64) -> f64 {
     above.min(below).min(1.0)
 }
 
-/// Computes the two-sided sign test: the probability of a split at least this uneven if both sides are equally
-/// likely. Exclude ties before the call. With the discordant pairs of binary outcomes, it is McNemar's exact test.
+/// Computes the two-sided sign test: the probability of a split at least this uneven if both sides are
+/// equally likely. Ties must be excluded before the call. For the discordant pairs of binary outcomes, this
+/// is McNemar's exact test.
 pub fn sign_test(for_one: u64, for_other: u64) -> f64 {
     let (less, all) = (for_one.min(for_other) as f64, for_one + for_other);
     if all == 0 || for_one == for_other {
         return 1.0;
     }
-    // P(X <= less) of a binomial variable, computed by the beta function instead of a sum.
+    // P(X <= less) of a binomial variable, computed with the beta function rather than as a sum.
     (2.0 * regularized_beta(all as f64 - less, less + 1.0, 0.5)).min(1.0)
 }
 
-/// Computes McNemar's exact test over paired binary outcomes: the p-value, and the numbers of cases in which only the
-/// first and only the second was right.
+/// Computes McNemar's exact test over paired binary outcomes: the p-value, the number of cases in which only
+/// the first was right, and the number in which only the second was.
 pub fn mcnemar_test(pairs: &[(bool, bool)]) -> (f64, u64, u64) {
     let count = |wanted: (bool, bool)| pairs.iter().filter(|&&pair| pair == wanted).count() as u64;
     let (first, second) = (count((true, false)), count((false, true)));

@@ -1,4 +1,4 @@
-//! Pseudorandom numbers, identical for the same seed on every machine and in every version. Not for
+//! Pseudorandom numbers that are the same for the same seed on every machine and in every version. Not for
 //! cryptography.
 
 /// Pseudorandom number generator (splitmix64: Steele, Lea, and Flood 2014).
@@ -24,7 +24,7 @@ impl Random {
     }
     /// Returns a uniform index into a list of this length; 0 if it is empty.
     pub fn index_below(&mut self, length: usize) -> usize {
-        // The high half of the product: uniform up to 64-bit precision, without a division.
+        // Take the high half of the product, which is uniform up to 64-bit precision and needs no division.
         ((u128::from(self.next_u64()) * length as u128) >> 64) as usize
     }
     /// Returns a standard normal number (Box and Muller 1958).
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_stream_is_the_published_one() {
-        // First outputs of the reference implementation for the seed 1234567.
+        // The first outputs of the reference implementation for the seed 1234567.
         let mut random = Random::new(1_234_567);
         assert_eq!(random.next_u64(), 6_457_827_717_110_365_317);
         assert_eq!(random.next_u64(), 3_203_168_211_198_807_973);

@@ -1,4 +1,4 @@
-//! Comparison with scipy and statsmodels (tests/data/statistics/make.py).
+//! Tests against results of scipy and statsmodels (tests/data/statistics/make.py).
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn assert_close(actual: f64, reference: f64, what: &Value) {
     );
 }
 
-// Calculates the function that `normal_quantile` inverts.
+// Calculates the function whose inverse is `normal_quantile`.
 fn normal_cdf(x: f64) -> f64 {
     statrs::function::erf::erfc(-x / std::f64::consts::SQRT_2) / 2.0
 }
@@ -139,7 +139,7 @@ fn agreement_is_that_of_scikit_learn() {
     );
 }
 
-/// Student's t over eight cases has its nominal coverage.
+/// The interval from Student's t over eight cases has its nominal coverage.
 #[test]
 fn intervals_cover_at_their_nominal_rate() {
     const RUNS: usize = 2_000;
@@ -158,7 +158,7 @@ fn intervals_cover_at_their_nominal_rate() {
     );
 }
 
-/// Blaker's interval covers every rate at least as often as promised, and lies inside Clopper and Pearson's.
+/// Blaker's interval covers every rate at least as often as stated, and lies inside Clopper and Pearson's.
 #[test]
 fn blakers_interval_is_exact_and_narrower() {
     for cases in 1..=8_u64 {

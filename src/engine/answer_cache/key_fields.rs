@@ -12,14 +12,14 @@ use crate::domain::parameters::Parameters;
 /// Version of the key format; incremented when the meaning of stored answers changes.
 const KEY_VERSION: u32 = 2;
 
-/// Canonical content of each field, by name.
+/// The canonical content of each field, by the field's name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanonicalFields(BTreeMap<&'static str, Value>);
 
 /// Why a call missed the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheMiss {
-    /// Nothing was cached for this owner at that time.
+    /// Nothing was cached for this owner when the call was made.
     NoStoredAnswer,
     /// The most similar cached call differs in these fields.
     Differs(Vec<String>),
@@ -33,14 +33,14 @@ impl CanonicalFields {
             model,
             messages,
             parameters,
-            // Already contained in the messages.
+            // The messages already contain it.
             brief: _,
-            // A complete answer is the same regardless of its deadline.
+            // A complete answer is the same whatever its deadline was.
             deadline: _,
             format,
             tools,
             passthrough,
-            // Changes the cost but not the content.
+            // These change the cost but not the content.
             is_prefix_reused: _,
             is_live: _,
             sample,
@@ -105,7 +105,7 @@ fn message_texts(messages: &[Message], of_system: bool) -> Value {
             reasoning,
             reasoning_items,
             name,
-            // Changes the cost but not the content.
+            // These change the cost but not the content.
             cache_marks: _,
         } = message;
         let has_thought = !reasoning.is_empty() || !reasoning_items.is_empty();
@@ -153,7 +153,7 @@ fn format_fields(format: Option<&Format>) -> Value {
              schema,
              strict,
              any,
-             // Derived from the schema.
+             // This is derived from the schema.
              compiled: _,
          }| json!([name, schema, strict, any]),
     )
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// A change to a single field: its name, and a function that makes the change.
+    /// A change to a single field: the field's name, and a function that makes the change.
     type Change = (&'static str, fn(&mut ModelRequest, u32));
 
     const FIELD_CHANGES: &[Change] = &[

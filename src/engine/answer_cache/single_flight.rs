@@ -25,7 +25,7 @@ pub(in crate::engine) struct LeaderGuard {
 }
 
 impl SingleFlight {
-    /// Joins the call with this key, as leader or follower.
+    /// Joins the call with this key, as its leader or as a follower.
     pub fn join(&self, key: &str) -> FlightRole {
         let mut in_flight = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = in_flight.get(key) {

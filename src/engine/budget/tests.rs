@@ -120,7 +120,7 @@ proptest! {
             let mut of_run = [0u64; 3];
             for (number, (run, what, tokens, percent, flushes)) in steps.into_iter().enumerate() {
                 match what {
-                    // A stage or a fallback starts.
+                    // A stage or a fallback model starts a call.
                     0 | 1 => {
                         let claim = call_of(number, tokens);
                         let call = claim.0.call;
@@ -128,7 +128,7 @@ proptest! {
                             open_calls[run].push((call, tokens));
                         }
                     }
-                    // A call ends: it is answered, fails, or is stopped, with a bill close to its reservation.
+                    // A call ends: it is answered, fails, or is stopped. Its bill is close to its reservation.
                     2 => if let Some((call, reserved)) = open_calls[run].pop() {
                         let took = reserved * percent / 100;
                         record_usage(&store, &user, call, took, CallEnd::Failed);
@@ -138,7 +138,7 @@ proptest! {
                             run_reservations[run].release_stored();
                         }
                     }
-                    // The run is over, so open calls no longer cost anything.
+                    // The run is over, so its open calls no longer cost anything.
                     _ => {
                         open_calls[run].clear();
                         of_run[run] = 0;

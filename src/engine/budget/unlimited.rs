@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 const MAX_USERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// The cached users.
+/// A cache of users who have no budget.
 #[derive(Default)]
 pub(super) struct UnlimitedUsers(Mutex<KnownUsers>);
 
@@ -74,7 +74,7 @@ mod tests {
         assert!(users.find(&ada, late).is_err());
         users.clear();
         assert!(users.find(&ada, now).is_err());
-        // Read before the change, but cached after it.
+        // The user was read before the change, but is cached after it.
         users.insert(epoch, &ada, now);
         assert!(users.find(&ada, now).is_err());
     }

@@ -2,8 +2,8 @@
 
 use crate::domain::event::RunEvent;
 
-/// Returns whether the event is a piece of text. The end of a reasoning block is not, because a different text follows
-/// it.
+/// Returns whether the event is a piece of text. The end of a reasoning block is not one, because a different
+/// text follows it.
 pub(super) fn is_text(event: &RunEvent) -> bool {
     matches!(
         event,
@@ -47,7 +47,7 @@ pub(super) fn is_same_text(previous: &RunEvent, event: &RunEvent) -> bool {
     }
 }
 
-/// Appends a piece to the previous one from the same text. Returns false for other events.
+/// Appends a piece to the previous piece of the same text. Returns false for other events.
 pub(super) fn merge(previous: &mut RunEvent, event: &RunEvent) -> bool {
     match (previous, event) {
         (RunEvent::Delta { text, .. }, RunEvent::Delta { text: more, .. })

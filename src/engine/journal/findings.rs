@@ -12,7 +12,7 @@ use crate::log;
 use crate::store::{Reader, StoreError, analyses, documents};
 
 impl Journal {
-    // Announces the map, which must happen before the event that ends the run.
+    // Announces the evidence map. Must be called before the event that ends the run.
     pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let is_made = matches!(
             evidence.status,
@@ -26,7 +26,7 @@ impl Journal {
         }
     }
 
-    // Computes the findings on a reader thread, because comparing long answers takes longer than an event may wait.
+    // Computes the findings on a reader thread, because comparing long answers takes longer than events may be delayed.
     pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,
@@ -70,7 +70,7 @@ impl Journal {
     }
 }
 
-// `None` if no documents were provided.
+// Checks the citations; `None` if no documents were provided.
 fn citations(
     db: &Reader,
     user: &UserId,

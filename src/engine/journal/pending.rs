@@ -1,4 +1,4 @@
-//! Stores the pending batches of a journal, each once.
+//! Stores the pending batches of a journal, each exactly once.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ impl Journal {
         loop {
             match self.try_to_store_pending().await {
                 Ok(()) => break,
-                // A commit whose outcome was unknown has been completed since: what it stored is in the way of its
-                // repetition. The rest of the batches follow.
+                // A commit with an unknown outcome was completed after all, and what it stored conflicts with
+                // the repetition. Go on with the remaining batches.
                 Err(StoreError::Conflict(_)) if self.was_stored_late().await => {}
                 // The analysis was deleted or has already ended, so a retry would change nothing.
                 Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
-                // Retry, because the answers have been paid for: a full disk may be cleaned up, and a busy one may
-                // recover.
+                // Retry, because the answers have been paid for: space on a full disk may be freed, and a
+                // busy database may recover.
                 Err(error) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,
                     None => return Err(error),
@@ -48,15 +48,17 @@ impl Journal {
         stored
     }
 
-    /// Returns whether batches whose outcome was unknown turn out to be stored, and forgets them.
+    /// Returns whether batches whose outcome was unknown turn out to be stored; if so, removes them from the
+    /// pending ones.
     async fn was_stored_late(&mut self) -> bool {
         let had_uncertain = self.uncertain_batches > 0;
         had_uncertain && self.forget_stored().await.is_ok() && self.uncertain_batches == 0
     }
 
-    /// Forgets the batches whose outcome is unknown if they were stored after all, because a repetition would be refused
-    /// or count their calls twice. One transaction stored all of them or none. Compares their events, because a server
-    /// that has taken the run over gives the same numbers to its own.
+    /// Removes pending batches whose outcome was unknown if they were stored after all, because storing them
+    /// again would be refused or would count their calls twice. They were written in one transaction, so
+    /// either all or none were stored. Compares their events, because a server that has taken over the run
+    /// gives the same numbers to its own events.
     async fn forget_stored(&mut self) -> Result<(), StoreError> {
         let uncertain = self.pending_batches.iter().take(self.uncertain_batches);
         let events = uncertain.flat_map(|batch| &batch.events);

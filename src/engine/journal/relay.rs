@@ -13,7 +13,7 @@ impl Journal {
     /// Turns this into the journal of a relayed call.
     pub fn into_passthrough(self, audience: Option<RelayAudience>) -> Self {
         Self {
-            // There is no analysis to mark as started.
+            // There is no analysis that would have to be marked as started.
             is_started: audience.is_some(),
             relay: audience,
             ..self
@@ -59,7 +59,7 @@ impl Journal {
         let leaders = leaders
             .filter_map(|keeping| keeping.leader.take())
             .collect();
-        // Without events, there is nothing that could fail to serialize.
+        // This cannot fail, because there are no events to serialize.
         let batch = Arc::new(self.batch(clock::now(), None).ok()?);
         Some(SettledCall {
             batch,

@@ -37,12 +37,13 @@ impl FollowedCalls {
         });
     }
 
-    /// Stops waiting for a call.
+    /// Stops waiting on behalf of a call.
     pub fn stop(&mut self, call: CallId) {
         self.waiting_calls.remove(&call);
     }
 
-    /// Waits for a followed call to become ready and returns it; never returns if there are none. Cancel-safe.
+    /// Waits until the leader of a followed call has ended, and returns that call; never returns if no call
+    /// is followed. Cancel-safe.
     pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
             match self.leader_ended.join_next().await {
@@ -61,7 +62,7 @@ impl Driver {
         if let Some(answer) = self.take_reusable(&request) {
             return self.answer_without_call(call, answer);
         }
-        // Called again when the leader of an identical call has ended.
+        // This code runs again when the leader of an identical call has ended.
         let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
         let plain = is_cached.then(|| request.clone());
         self.attach_images(&mut request);
@@ -117,8 +118,8 @@ impl Driver {
             .with_price(price, own_key)
             .with_cache_key(key, leader);
         if let Some(reserved_tokens) = self.reservation.reserved_output(call) {
-            // An answer with a limit from the caller is cut off there; any other answer is cut off once no budget has
-            // room for more.
+            // An answer with its own limit is cut off at that limit. Any other answer is cut off once no
+            // budget has room for more.
             match limit {
                 Some(_) => open_call.limit_output(usage::with_margin(reserved_tokens)),
                 None => open_call.watch_output(reserved_tokens),
@@ -132,7 +133,7 @@ impl Driver {
         self.answer_without_call(call, cached.answer);
     }
 
-    // No provider was called, so the cost is zero.
+    // Completes a call without calling a provider, so its cost is zero.
     fn answer_without_call(&mut self, call: CallId, answer: Answer) {
         self.reservation.close(call, MicroDollars(0));
         let input = RunInput::Answered {
@@ -150,7 +151,8 @@ impl Driver {
         Some(self.reusable_answers.swap_remove(at).1)
     }
 
-    // Anonymous answers have no owner and are not cached.
+    // Returns the cache key of a call; `None` if the call is not cached. Anonymous answers have no owner and
+    // are not cached.
     fn cache_key(&self, request: &ModelRequest) -> Option<CacheKey> {
         let user = self.user.as_ref()?;
         if self.cache == CacheUse::Off || self.shared.cache.limits.ttl.is_zero() {

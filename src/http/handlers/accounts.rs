@@ -72,7 +72,7 @@ struct PasswordBody {
 /// `POST /api/auth/register`: creates an account.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body, a taken email address, or a weak password; `Forbidden` when
+/// `BadRequest` or `BadInput` for an invalid body, a taken email address, or a weak password; `Forbidden` if
 /// registration is closed, an invitation is missing, or the setup token is invalid; `TooFast` after many attempts.
 pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RegisterBody = cx.json().await?;
@@ -99,7 +99,7 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// `POST /api/auth/login`: signs in and returns both tokens, also as cookies.
 ///
 /// # Errors
-/// `SignInNeeded` for a wrong email address or password, `TooFast` after many attempts, `BadRequest` or `BadInput`
+/// `SignInNeeded` for a wrong email address or password; `TooFast` after many attempts; `BadRequest` or `BadInput`
 /// for an invalid body.
 pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: LoginBody = cx.json().await?;
@@ -113,7 +113,7 @@ pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// `POST /api/auth/guest`: signs a visitor of the offline demo in as a guest, without an account.
 ///
 /// # Errors
-/// `Forbidden` outside of the offline demo, `TooFast` after many attempts, `Unavailable` when there are too many guests.
+/// `Forbidden` outside of the offline demo; `TooFast` after many attempts; `Unavailable` if there are too many guests.
 pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
     if !cx.app.allows_guests() {
         let error = Error::new(
@@ -129,7 +129,7 @@ pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `POST /api/auth/refresh`: exchanges a refresh token for a new pair of tokens.
 ///
 /// # Errors
-/// `BadRequest` without a refresh token, `SignInNeeded` when it is invalid or expired.
+/// `BadRequest` without a refresh token; `SignInNeeded` if it is invalid or expired.
 pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RefreshBody = cx.json_or_empty().await?;
     let Some(token) = refresh_token(&cx, body) else {
@@ -149,8 +149,8 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(token_response(&cx, &signed_in))
 }
 
-/// `POST /api/auth/logout`: ends the session. Open, because a browser whose access token has expired must be able to
-/// end its session with the refresh token. A guest is deleted with all its data.
+/// `POST /api/auth/logout`: ends the session. The route is open, because a browser whose access token has
+/// expired must be able to end its session with the refresh token. A guest is deleted with all its data.
 ///
 /// # Errors
 /// `SignInNeeded` without a valid access or refresh token.
@@ -187,7 +187,7 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
 /// account exists.
 ///
 /// # Errors
-/// `BadInput` without an email address, `TooFast` after many attempts.
+/// `BadInput` without an email address; `TooFast` after many attempts.
 pub async fn request_reset(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: EmailBody = cx.json_or_empty().await?;
     let Some(email) = body.email.or_else(|| cx.query("email")) else {
@@ -233,7 +233,7 @@ pub async fn me(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body, name, or email address, or an address that is taken; `Forbidden`
-/// when the caller uses an API key to change the address.
+/// if the caller uses an API key to change the address.
 pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ProfileBody = cx.json().await?;
     let new = NewProfile {
@@ -291,7 +291,7 @@ pub(super) fn user_json(user: &User) -> Value {
 /// Returns a success response with only a message.
 ///
 /// # Errors
-/// Never; the signature saves handlers an `Ok`.
+/// Never returns an error; the signature saves handlers an `Ok`.
 pub(super) fn success_reply(message: &str) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({"status": "success", "success": true, "message": message}),

@@ -61,7 +61,7 @@ pub async fn users(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `POST /api/admin/users`: creates an account. Without a password, one is generated and returned once.
 ///
 /// # Errors
-/// `BadInput` for an invalid body, email address, or a weak password; `Conflict` when the address is taken.
+/// `BadInput` for an invalid body, email address, or a weak password; `Conflict` if the address is taken.
 pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: NewUserBody = cx.json().await?;
     let generated = match body.password {
@@ -92,7 +92,7 @@ pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// `PUT /api/admin/users/{id}`: changes an account's role, or locks or unlocks it.
 ///
 /// # Errors
-/// `BadInput` for an invalid body, `Missing` when there is no such account, `Conflict` when it is the last
+/// `BadInput` for an invalid body; `Missing` if there is no such account; `Conflict` if it is the last
 /// administrator.
 pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: ChangeUserBody = cx.json().await?;
@@ -111,7 +111,7 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
             let reason = "its account was locked";
             cx.app.stop_account(&id, reason).await?;
         }
-        // Resume reading the account's queued documents.
+        // Resume reading the documents of the account that are still in the queue.
         Some(false) => cx.app.documents().resume().await?,
         None => {}
     }
@@ -128,7 +128,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
         .accounts()
         .delete_user(Some(actor), &id, &request_origin(&cx))
         .await?;
-    // Last, because it may be the caller's own account.
+    // Call this last, because it may stop the request itself: the account may be the caller's own.
     let reason = "its account was deleted";
     cx.app.stop_account(&id, reason).await?;
     success_reply("the account and its data have been deleted")
@@ -220,7 +220,7 @@ pub async fn audit(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `GET /api/admin/config`: returns the names and sources of all settings, without values.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn config(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let config = &cx.app.config;
     let items = config

@@ -24,16 +24,16 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// Response header with the thread ID of a streamed analysis, whose events do not contain it, and of a panel's
-/// answer under `/v1`, where a request can also specify it.
+/// Header with the thread ID. Responses have it for streamed analyses, whose events do not contain the ID, and for a
+/// panel's answers under `/v1`, where requests can also have it.
 pub(super) const THREAD_HEADER: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
 /// detached.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `SignInNeeded` without a caller, `BudgetExceeded` when the
-/// budget is too small, `TooFast` or `Unavailable` when too many analyses wait, `Unavailable` when every model fails
+/// `BadRequest` or `BadInput` for an invalid request; `SignInNeeded` without a caller; `BudgetExceeded` if the
+/// budget is too small; `TooFast` or `Unavailable` if too many analyses wait; `Unavailable` if every model fails
 /// or the server is stopping.
 pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     run(cx, caller, ResultsShape::Map).await
@@ -161,7 +161,7 @@ async fn accepted_reply(
 /// `POST /api/estimate`, `/api/estimate-tokens`: estimates the calls, tokens, and cost of an analysis.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `SignInNeeded` without a caller, `Missing` when a document is
+/// `BadRequest` or `BadInput` for an invalid request; `SignInNeeded` without a caller; `Missing` if a document is
 /// unknown.
 pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let request: Request = cx.json().await?;
@@ -292,15 +292,15 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/analyses/{id}/synthesize`: finishes a run early with the answers it has.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet or does not run in this
-/// process.
+/// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet, or if no server is
+/// executing the run.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id_param(&cx)?;
     let status = cx.app.analyses().finish_early(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// The model to skip.
+/// The request body that names the model to skip.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SkipModelBody {
@@ -310,8 +310,8 @@ struct SkipModelBody {
 /// `POST /api/analyses/{id}/leave-out`: continues a run without one model.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body or a model that is
-/// not on the panel; `Conflict` if the analysis does not run in this process.
+/// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body or a model
+/// that is not on the panel; `Conflict` if no server is executing the run.
 pub async fn skip_model(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: SkipModelBody = cx.json().await?;
     let id = id_param(&cx)?;

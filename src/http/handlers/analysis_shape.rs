@@ -15,12 +15,12 @@ use crate::domain::prompt::letter;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::schema;
 
-/// The format of `results`.
+/// How `results` contains the answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsShape {
     /// An object with the answers by model.
     Map,
-    /// A list of answers.
+    /// A list of the members' answers.
     List,
 }
 
@@ -161,8 +161,8 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
     body
 }
 
-/// Adds the position of an analysis in its thread: `of` is the turn that it follows, `index` its number among
-/// those that follow the same turn.
+/// Adds the position of an analysis in its thread: `of` is the turn that it follows, and `index` is its
+/// number among those that follow the same turn.
 pub fn add_thread_position(body: &mut Value, position: Option<&TurnLocation>) {
     body["thread_id"] = json!(position.map(|position| &position.thread));
     body["turn"] = json!(position.map(|position| position.turn));
@@ -193,7 +193,7 @@ fn findings_json(analysis: &Analysis) -> Value {
     findings
 }
 
-/// Returns the notes of the result; before it is complete, those of the plan.
+/// Returns the notes of the result or, before it is complete, those of the plan.
 fn notes(analysis: &Analysis) -> &[String] {
     let findings = analysis.findings.as_ref();
     findings.map_or(&analysis.plan.notes, |findings| &findings.notes)

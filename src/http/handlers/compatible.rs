@@ -26,8 +26,8 @@ use crate::wire::{
 /// `POST /v1/chat/completions`: OpenAI chat completions.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model, `BudgetExceeded` when the
-/// budget is too small, `UpstreamFailed` or `Unavailable` when there is no answer.
+/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `BudgetExceeded` if the
+/// budget is too small; `UpstreamFailed` or `Unavailable` if there is no answer.
 pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
     let request = openai::parse_request(&body).map_err(invalid_field)?;
@@ -67,7 +67,7 @@ pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `POST /v1/messages/count_tokens`: estimates the input tokens of a request.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model.
+/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model.
 pub async fn count_tokens(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = read_body(&mut cx, &caller).await?;
     let request = anthropic::parse_request(&body, false).map_err(invalid_field)?;
@@ -227,7 +227,7 @@ async fn run_one(
         stream.wait_for_first_token().await?;
         return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
     }
-    // Held until the run ends: a client that disconnects drops this future, and the run with it.
+    // Held until the run ends. If the client disconnects, this future is dropped, and the guard stops the run.
     let _guard = started.run.guard;
     let Some(outcome) = started.run.finished.wait_for_outcome().await else {
         let why = "the server is shutting down";

@@ -1,5 +1,5 @@
-//! Holds back the headers of a stream until the answer starts. It has no timer of its own, because the call's time
-//! limit bounds the wait.
+//! Holds back the headers of a stream until the answer starts. This needs no timer, because the call's time
+//! limit also limits the wait.
 
 use std::sync::Arc;
 
@@ -35,12 +35,12 @@ impl EventSource for RunWatch {
     }
 }
 
-/// Result of the wait.
+/// What ended the wait for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HoldResult {
-    /// The first text or reasoning arrived.
+    /// The first text or reasoning has arrived.
     Started,
-    /// The run ended without any.
+    /// The run ended without any text or reasoning.
     Ended,
     /// The server is stopping.
     Stopped,
@@ -98,7 +98,7 @@ mod tests {
 
     /// Returns the result of the wait after each event; `None` while it continues.
     fn wait_results(events: Vec<Shown>) -> Vec<Option<HoldResult>> {
-        // Without timers: a timeout within the wait would panic here.
+        // This runtime has no timers, so a timeout within the wait would panic.
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.build().unwrap();
         runtime.block_on(async {

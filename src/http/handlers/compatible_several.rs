@@ -27,9 +27,9 @@ use crate::wire::serve_several::{encode_chunks, join_answers};
 /// Maximum number of concurrent runs per request.
 const MAX_CONCURRENT: usize = 4;
 
-/// One answer.
+/// One of the answers to a request.
 struct Choice {
-    /// The index in the response.
+    /// Index of the answer in the response.
     index: usize,
     id: AnalysisId,
     body: Value,
@@ -38,11 +38,11 @@ struct Choice {
     ignored_fields: Vec<String>,
 }
 
-/// The outcome of all runs.
+/// The outcome of all runs of a request.
 #[derive(Default)]
 struct ChoiceSet {
     choices: Vec<Choice>,
-    /// The index and error of the first run that failed.
+    /// The index and error of the first run that failed; `None` if none did.
     failure: Option<(usize, Error)>,
 }
 
@@ -73,7 +73,7 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
 /// `incomplete`.
 ///
 /// # Errors
-/// `TooFast` or `Unavailable` when there are no free run slots, before anything starts; the first error when no run has
+/// `TooFast` or `Unavailable` if there are no free run slots, before anything starts; the first error when no run has
 /// an answer.
 pub(super) async fn run(
     cx: &RequestContext,
@@ -124,10 +124,11 @@ pub(super) async fn run(
     Ok((reply, text))
 }
 
-/// Runs all requests, a few at a time. A client that disconnects drops this future, and with its tasks every run.
+/// Runs all requests, a few at a time. If the client disconnects, this future is dropped, and with its tasks
+/// every run.
 ///
 /// # Errors
-/// `TooFast` or `Unavailable` when there are no free run slots, before anything starts.
+/// `TooFast` or `Unavailable` if there are no free run slots, before anything starts.
 async fn run_all(
     cx: &RequestContext,
     caller: &Caller,
@@ -182,7 +183,7 @@ async fn run_one(
         .await?;
     let (run, mut ignored) = (started.run, started.ignored_fields);
     let is_passthrough = started.is_passthrough;
-    // Held until the run ends.
+    // Hold the guard until the run ends, because dropping it stops the run.
     let _guard = run.guard;
     let Some(outcome) = run.finished.wait_for_outcome().await else {
         let error = Error::new(Kind::Unavailable, "the server is shutting down");

@@ -22,15 +22,15 @@ use crate::wire::{
 /// The API that a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientApi {
-    /// Chat completions.
+    /// OpenAI's Chat Completions API.
     Chat,
-    /// Text completions.
+    /// OpenAI's text completions API.
     Completions,
     /// OpenAI's Responses API.
     Responses,
-    /// Anthropic's messages.
+    /// Anthropic's Messages API.
     Messages,
-    /// Gemini's generateContent.
+    /// Gemini's `generateContent` method.
     Gemini,
 }
 

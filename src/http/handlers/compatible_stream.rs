@@ -78,8 +78,8 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events for reasoning: a model's own is always sent; a panel's progress is sent only on request, and only in
-    /// chat completions, whose clients display it without configuration.
+    /// Returns the events for reasoning. A model's own reasoning is always sent. A panel's progress is sent as
+    /// reasoning only on request, and only in chat completions, whose clients display it without configuration.
     fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),
@@ -96,12 +96,13 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events at the end of a reasoning block, with the signature that the vendor requires in the next turn.
+    /// Returns the events at the end of a reasoning block, with the signature that the vendor requires in the next
+    /// turn.
     fn reasoning_end(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
             Self::Responses(events) => named_events(events.reasoning_end_events(item)),
             Self::Messages(events) => named_events(events.reasoning_end_events(item)),
-            // Sent with the end of the stream.
+            // These formats send it at the end of the stream.
             Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
         }
     }
@@ -275,7 +276,7 @@ impl CompletionStream {
     /// status: clients do not retry a 200 that ends with an error. The call's time limit bounds the wait.
     ///
     /// # Errors
-    /// Returns the error of a run that ends without an answer; `Unavailable` when the server stops.
+    /// Returns the error of a run that ends without an answer; `Unavailable` if the server stops.
     pub async fn wait_for_first_token(&mut self) -> Result<(), ApiError> {
         if self.is_panel {
             return Ok(());
@@ -333,13 +334,13 @@ impl CompletionStream {
                         events.extend(self.end_stream().await);
                         return Some(events);
                     }
-                    // A new answer starts, and the text already sent cannot be retracted.
+                    // A new answer starts, but the text already sent cannot be retracted, so the stream fails.
                     StreamDelta::Restart if self.text_sent => {
                         drop(self.guard.take());
                         events.extend(self.fail_stream(&interrupted_error().into()));
                         return Some(events);
                     }
-                    // Reasoning and progress are sent only before the first text, so as not to split the answer.
+                    // Reasoning and progress are sent only before the first text, because they would split the answer.
                     delta if !self.text_sent => events.extend(self.preamble(&delta)),
                     _ => {}
                 }
@@ -350,7 +351,7 @@ impl CompletionStream {
         }
     }
 
-    /// Returns reasoning and progress events, sent before the answer starts.
+    /// Returns the reasoning and progress events that are sent before the answer starts.
     fn preamble(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
         match delta {
             StreamDelta::Reasoning(text, item) if !self.is_panel => {
@@ -365,7 +366,7 @@ impl CompletionStream {
         }
     }
 
-    /// Waits for the outcome of the run; `None` when the server stops first.
+    /// Waits for the outcome of the run; `None` if the server stops first.
     async fn wait_for_outcome(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.run.take() {
             self.outcome = finished.wait_for_outcome().await.map(Arc::from);

@@ -1,4 +1,4 @@
-//! The database server, the Quire servers that share it, and Redis, for administrators.
+//! Shows administrators the database server, the Quire servers that share it, and Redis.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::app::{RedisState, RedisStatus};
 use crate::http::auth::Admin;
 use crate::http::{ApiError, Reply, RequestContext};
 
-/// Length of a server's name in responses; enough to tell a few apart.
+/// Length of a server's name in responses, in characters. This is enough to tell a few servers apart.
 const NAME_LENGTH: usize = 8;
 
 /// `GET /api/admin/database`: returns the engine, the connections to it, the servers that share it, and the state

@@ -1,4 +1,4 @@
-//! Document handlers: single-request or multipart upload, list, read, download, delete. The rules are in
+//! Document handlers: upload in one request or in chunks, list, read, download, and delete. The rules are in
 //! `app::documents`.
 
 use hyper::StatusCode;
@@ -17,7 +17,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The announcement of a multipart upload.
+/// The announcement of a chunked upload.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AnnouncedBody {
@@ -27,7 +27,7 @@ struct AnnouncedBody {
     total_chunks: u32,
 }
 
-/// The upload to finish.
+/// The chunked upload to complete.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FinalizeBody {
@@ -48,9 +48,9 @@ const MAX_FIELD_BYTES: usize = 1_024;
 /// `POST /api/upload-document`: uploads a document as a multipart form.
 ///
 /// # Errors
-/// `BadRequest` for an invalid form or an empty file, `TooLarge` over the upload limit, `UnsupportedType` when the
-/// file's type is not supported, `TooFast` or `Unavailable` when too many files wait or the disk is full,
-/// `Forbidden` when a guest has reached the document limit.
+/// `BadRequest` for an invalid form or an empty file; `TooLarge` over the upload limit; `UnsupportedType` if the
+/// file's type is not supported; `TooFast` or `Unavailable` if too many files wait or the disk is full;
+/// `Forbidden` if a guest has reached the document limit.
 pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (name, received) = read_upload(&mut cx).await?;
     let (documents, user) = (cx.app.documents(), &caller.user);
@@ -69,7 +69,7 @@ pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 ///
 /// # Errors
 /// `BadRequest` for an invalid form, one without a file, or an empty file; `TooLarge` over the upload limit;
-/// `Unavailable` when the disk is full.
+/// `Unavailable` if the disk is full.
 pub(super) async fn read_upload(
     cx: &mut RequestContext,
 ) -> Result<(String, ReceivedFile), ApiError> {
@@ -192,8 +192,8 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `POST /api/documents/{id}/read`: extracts the text again, with another encoding if given.
 ///
 /// # Errors
-/// `BadInput` for an unknown encoding, `Missing` when the caller has no such document, `Conflict` while it is
-/// being read, `TooFast` when too many documents are already waiting, `UnsupportedType` when its type is not
+/// `BadInput` for an unknown encoding; `Missing` if the caller has no such document; `Conflict` while it is
+/// being read; `TooFast` if too many documents are already waiting; `UnsupportedType` if its type is not
 /// supported.
 pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ReadBody = cx.json().await?;
@@ -257,7 +257,7 @@ fn page_number(cx: &RequestContext) -> Result<u32, ApiError> {
     number.ok_or_else(|| ApiError::new(Kind::Missing, "page numbers start at 1"))
 }
 
-/// `POST /api/create-document-session`: starts a multipart upload.
+/// `POST /api/create-document-session`: starts a chunked upload.
 ///
 /// # Errors
 /// `BadInput` if the sizes do not match or the file is too large; `Conflict` if the caller has too many unfinished
@@ -326,7 +326,7 @@ pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     Ok(Reply::json(&progress_json(&progress)))
 }
 
-/// `POST /api/finalize-document-upload`: completes a multipart upload.
+/// `POST /api/finalize-document-upload`: completes a chunked upload.
 ///
 /// # Errors
 /// `Missing` if the caller has no such upload; `BadRequest`, listing the missing parts, if it is incomplete;
@@ -356,8 +356,8 @@ async fn receive_file(cx: &RequestContext, mut field: Field<'_>) -> Result<Recei
     Ok(incoming.finish().await?)
 }
 
-/// Discards the rest of a field before returning an error: a client that is still sending would otherwise see its
-/// connection reset before it reads the response. Bounded by the body limit of the route.
+/// Discards the rest of a field before returning an error: a client that is still sending would otherwise see
+/// its connection reset before it reads the response. The route's body limit also limits how much is discarded.
 async fn discard_and_fail(mut field: Field<'_>, error: Error) -> ApiError {
     while let Ok(Some(_)) = field.chunk().await {}
     ApiError::from(error).closing_connection()

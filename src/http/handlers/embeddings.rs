@@ -1,4 +1,4 @@
-//! `/v1/embeddings` in OpenAI's format, over `app::embeddings`.
+//! Handler of `/v1/embeddings` in OpenAI's format, which calls `app::embeddings`.
 
 use base64::Engine as _;
 use hyper::header::HeaderName;
@@ -18,8 +18,8 @@ const MAX_IGNORED: usize = 20;
 /// `POST /v1/embeddings`: OpenAI embeddings.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model, `Forbidden` when the API key
-/// may not use it, `BudgetExceeded` when a budget is too small or the price is unknown, and the provider's error.
+/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `Forbidden` if the API key
+/// may not use it; `BudgetExceeded` if a budget is too small or the price is unknown; and the provider's error.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let parsed = embed::parse_request(&body).map_err(invalid_field)?;

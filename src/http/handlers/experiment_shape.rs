@@ -1,4 +1,4 @@
-//! Experiments as JSON.
+//! Converts experiments to JSON.
 
 use serde_json::{Value, json};
 
@@ -93,7 +93,7 @@ pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[Evaluati
     })
 }
 
-/// Returns the judge as JSON: its calibration against the user's judgments, and for a model its error counts.
+/// Returns the judge as JSON: its calibration against the user's judgments and, if it is a model, its error counts.
 fn judge_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let mut judge = json!({ "calibration": view.calibration, "preference": view.preference });

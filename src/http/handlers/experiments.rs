@@ -120,8 +120,8 @@ pub async fn estimate(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `POST /api/experiments`: starts an experiment.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid experiment, `Forbidden` for a restricted API key, `Conflict` when too
-/// many are running, `Unavailable` when the disk is full.
+/// `BadRequest` or `BadInput` for an invalid experiment; `Forbidden` for a restricted API key; `Conflict` if too
+/// many are running; `Unavailable` if the disk is full.
 pub async fn start(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let params = cx.json::<NewExperiment>().await?.into_params()?;
     let origin = request_origin(&cx);

@@ -1,5 +1,5 @@
-//! Handlers of the Gemini-compatible API: `generateContent`, its stream, `countTokens`, and the list of models. The path
-//! contains the model and the method.
+//! Handlers of the Gemini-compatible API: `generateContent`, its stream, `countTokens`, and the list of models. The
+//! path contains the model and the method.
 
 use serde_json::{Value, json};
 
@@ -18,8 +18,8 @@ use crate::wire::serve_gemini as gemini;
 /// of a model.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model or method, `BudgetExceeded` when
-/// the budget is too small, `UpstreamFailed` or `Unavailable` when there is no answer.
+/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model or method; `BudgetExceeded` if
+/// the budget is too small; `UpstreamFailed` or `Unavailable` if there is no answer.
 pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let target = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
     // A model's name may itself contain a colon: `llama3:8b:generateContent`.

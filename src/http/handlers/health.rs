@@ -21,7 +21,7 @@ use crate::http::minute_stats::MinuteCounts;
 use crate::http::shared::SharedState;
 use crate::http::{ApiError, Reply, RequestContext, StatusCode, auth, sse};
 
-/// How long a health response is cached: 1 s.
+/// How long a health response is cached.
 const CACHE_TTL: Duration = Duration::from_secs(1);
 
 /// `GET /health`, `/api/health`: returns the status of the server and its dependencies.
@@ -54,7 +54,7 @@ pub async fn watch(shared: &SharedState) {
         let is_healthy = shared.app.health().probe_database().await;
         let had_failed = shared.health.probe_failed.swap(!is_healthy, Relaxed);
         if had_failed == is_healthy {
-            // The status changed: invalidate the cached response.
+            // The status has changed, so discard the cached response.
             *shared
                 .health
                 .cached_response
@@ -198,7 +198,8 @@ const UREQ_VERSION: &str = concat!("ureq ", env!("QUIRE_UREQ"));
 const RING_VERSION: &str = concat!("ring ", env!("QUIRE_RING"));
 const MULTER_VERSION: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
-/// Python packages that the predecessor's clients look for, and their replacements: name, required, replacement.
+/// Python packages that the predecessor's clients look for: the name, whether it is required, and the version
+/// of what replaces it.
 const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
     ("fastapi", true, HYPER_VERSION),
     ("uvicorn", true, TOKIO_VERSION),
@@ -219,7 +220,7 @@ const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
     ("prometheus_client", false, "quire, at /metrics"),
 ];
 
-/// Python packages of the predecessor that have no replacement, and why.
+/// Python packages of the predecessor that nothing replaces, and why.
 const UNUSED_PACKAGES: &[(&str, &str)] = &[
     ("celery", "not used: runs are tasks of this process"),
     ("sentry_sdk", "not used: errors go to the log"),
@@ -292,7 +293,7 @@ pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `METRICS_PUBLIC` is set.
 ///
 /// # Errors
-/// `SignInNeeded` or `Forbidden` for other callers, `Internal` when the database cannot be read.
+/// `SignInNeeded` or `Forbidden` for other callers; `Internal` if the database cannot be read.
 pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let is_local = auth::is_local(&cx.request, cx.peer);
     let is_admin = caller
@@ -345,16 +346,16 @@ pub async fn minute_stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiErro
     })))
 }
 
-/// `GET /api/internal/resources`: memory, CPU, files, and threads of the process.
+/// `GET /api/internal/resources`: returns the memory, CPU time, open files, and threads of the process.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     let process = ProcessStats::now();
     let uptime_seconds = uptime(&cx.app).as_secs_f64();
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
-        // Percent of one CPU, averaged since the start.
+        // Percentage of one CPU, averaged since the start.
         "cpu_percent": round_to_tenths(process.cpu.as_secs_f64() * 100.0 / uptime_seconds.max(0.01)),
         "open_files": process.open_files,
         "connections": cx.shared.stats.open_connections.load(Relaxed),
@@ -364,14 +365,14 @@ pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
 
 /// Number of events in the streaming test.
 const TICK_COUNT: u8 = 4;
-/// Time between two events of the streaming test: 250 ms.
+/// Time between two events of the streaming test.
 const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// `GET /api/internal/ticks`: streams a few events with pauses between them, to test whether a proxy buffers
 /// responses (`quire doctor` uses it).
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(sse::stream(&cx, 0, |sent: u8| async move {
         if sent == TICK_COUNT {

@@ -1,4 +1,4 @@
-//! The list of the caller's analyses, with filters. Contains the requests, but not the answers.
+//! Handler of the list of the caller's analyses, with filters. Returns the requests, but not the answers.
 
 use serde_json::{Value, json};
 

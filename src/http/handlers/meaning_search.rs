@@ -11,16 +11,16 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The request body for a choice.
+/// The request body that chooses an embedding model.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SemanticSearchBody {
-    /// An embedding model, or null to rank by keywords alone.
+    /// The embedding model; null to rank by keywords alone.
     model: Option<String>,
 }
 
-/// `GET /api/meaning-search`: returns the caller's choice and its progress, or with `model`, the estimated cost of
-/// that model.
+/// `GET /api/meaning-search`: returns the caller's choice and its progress, or, with `model`, the estimated
+/// cost of that model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

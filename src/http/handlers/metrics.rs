@@ -11,7 +11,7 @@ pub type Unlabeled = (&'static str, &'static str, &'static str, f64);
 /// A counter per model: name, help, value.
 type ModelCounter = (&'static str, &'static str, fn(&Sum) -> f64);
 
-/// Renders all metrics.
+/// Renders all metrics in the Prometheus text format.
 pub fn render(
     classes: &[[u64; 5]; AREAS.len()],
     unlabeled: &[Unlabeled],

@@ -48,7 +48,7 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
 /// `successor`; one whose last call by the caller failed has `failed_recently`.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn available(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(Reply::json(&models_json(&cx, caller.as_ref())))
 }
@@ -57,7 +57,7 @@ pub async fn available(cx: RequestContext, caller: Option<Caller>) -> Result<Rep
 /// panel.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = models_json(&cx, caller.as_ref());
     let available: Vec<&Value> = models
@@ -88,8 +88,8 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
-/// Returns the status of a provider. Its own error messages are only for administrators and the provider's owner
-/// (`shows_details`).
+/// Returns the status of a provider. Includes its error messages only with `shows_details`, that is, for
+/// administrators and the provider's owner.
 fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
     let source = match state.source {
         ProviderSource::Discovered => "found on this machine",
@@ -127,7 +127,7 @@ fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
 /// `GET /api/llm/status`, `/api/llm/health-check`: returns the status of each provider.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(providers_reply(&cx, caller.as_ref()))
 }
@@ -135,7 +135,7 @@ pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply,
 /// `POST /api/llm/health-check`: checks all providers, and returns their status.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     cx.app.discovery().probe_local_servers().await;
     Ok(providers_reply(&cx, Some(admin.caller())))
@@ -144,7 +144,7 @@ pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> 
 /// `GET /api/parameters`: describes the model parameters and presets.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn parameters(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = cx
         .app

@@ -35,8 +35,8 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let reply = shell(&cx.request.headers, base)?;
     let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP);
     let scope = auth::CookieScope::from_app(&cx.app, cx.https);
-    // The device cookie, because access tokens are short-lived. After sign-out, a wrong guess only preloads a few
-    // cacheable files.
+    // Check the device cookie as well, because access tokens are short-lived. After signing out, a wrong
+    // guess only preloads a few cacheable files.
     let page_cookies = [AuthCookie::Access, AuthCookie::Device];
     let is_signed_in = (page_cookies.iter()).any(|cookie| cx.cookie(cookie.name(scope)).is_some());
     let has_id = cx.query("id").is_some();
@@ -140,7 +140,7 @@ pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
 }
 
 async fn index_reply(cx: &RequestContext) -> Reply {
-    // If the database fails, assume the sign-in form; the health check reports the failure.
+    // If the database fails, show the sign-in form. The health check reports the failure.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let setup = cx.app.accounts().pending_setup().await.unwrap_or(None);
     let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));

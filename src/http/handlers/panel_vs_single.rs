@@ -15,13 +15,13 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The method of computing the figures, shown to users.
+/// How the numbers are computed, shown to users.
 const METHOD_NOTE: &str = "ties count half; the interval is a Jeffreys interval for wins, ties, and losses, valid for a single look; the verdict is based on a betting test, which stays valid however often you look; with several topics, the permitted error is divided among the topics and the total";
 
-/// Maximum of `compare_every`, in answers per comparison; the same as for the setting.
+/// Maximum value of `compare_every`, which is the number of answers per comparison. The setting has the same maximum.
 const MAX_COMPARE_INTERVAL: u64 = 10_000;
 
-/// The length of a day in milliseconds.
+/// Number of milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
 /// `POST /api/analyses/{id}/comparison`: starts a blind comparison of the panel's answer with a single model's.
@@ -90,7 +90,7 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `GET /api/worth`: reports whether the panel beats a single model, by topic.
 ///
 /// # Errors
-/// `BadInput` for an invalid query, `Forbidden` for all users' votes without the admin role.
+/// `BadInput` for an invalid query; `Forbidden` for all users' votes without the admin role.
 pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let all = match cx.query("all").as_deref() {
         None | Some("" | "false") => false,

@@ -111,8 +111,8 @@ pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, A
 /// `POST /api/patterns`: creates a pattern.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body or pattern, `Forbidden` when the caller may not change the
-/// team's patterns, `Conflict` when the ID is taken or there are too many patterns.
+/// `BadRequest` or `BadInput` for an invalid body or pattern; `Forbidden` if the caller may not change the
+/// team's patterns; `Conflict` if the ID is taken or there are too many patterns.
 pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     let team = match body.remove("team") {

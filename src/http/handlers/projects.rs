@@ -43,7 +43,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `POST /api/projects`: creates a project.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body, `Conflict` when the caller has too many projects.
+/// `BadRequest` or `BadInput` for an invalid body; `Conflict` if the caller has too many projects.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_of(cx.json().await?);
     let projects = cx.app.projects();

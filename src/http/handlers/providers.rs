@@ -167,7 +167,7 @@ pub async fn list_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
 /// `POST /api/admin/providers`: adds a provider for everyone.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body or a failed test, `Conflict` when the name exists.
+/// `BadRequest` or `BadInput` for an invalid body or a failed test; `Conflict` if the name exists.
 pub async fn add_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     add(cx, installation_scope(&admin)).await
 }
@@ -266,7 +266,7 @@ struct FallbacksBody {
 /// `GET /api/admin/fallbacks`: returns the fallback chains.
 ///
 /// # Errors
-/// Never; all handlers share this signature.
+/// Never returns an error; all handlers share this signature.
 pub async fn fallbacks(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({ "fallbacks": cx.app.fallbacks().current() }),

@@ -95,7 +95,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `POST /api/recipes`: creates a recipe, or a new version of the caller's recipe of this name.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body, `Conflict` when there are too many recipes or versions.
+/// `BadRequest` or `BadInput` for an invalid body; `Conflict` if there are too many recipes or versions.
 pub async fn save(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_to(&Request::default(), cx.json().await?)?;
     let origin = request_origin(&cx);
@@ -116,7 +116,7 @@ pub async fn save(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `PUT /api/users/me/recipe`: sets or clears the caller's default recipe.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body, `Missing` when there is no such recipe.
+/// `BadRequest` or `BadInput` for an invalid body; `Missing` if there is no such recipe.
 pub async fn set_default(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: DefaultBody = cx.json().await?;
     let origin = request_origin(&cx);

@@ -63,7 +63,7 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     })))
 }
 
-/// Describes the semantic ranking of a search.
+/// Returns the semantic ranking of a search as JSON.
 fn meaning_json(ranking: &SemanticRanking) -> Value {
     json!({ "model": ranking.model, "cost_usd": ranking.cost, "error": ranking.failure })
 }

@@ -1,11 +1,11 @@
-//! Threads as JSON.
+//! Converts threads to JSON.
 
 use serde_json::{Map, Value, json};
 
 use crate::app::threads::{ListedThread, Snippet, SnippetSource, ThreadReport, ThreadRow, TurnRow};
 use crate::domain::prompt::letter;
 
-/// Returns a thread with its turns as a tree, for its owner and for holders of its link.
+/// Returns a thread with its turns as a tree, for its owner and for people with its share link.
 pub fn report_json(report: &ThreadReport) -> Value {
     let turns: Vec<Value> = report
         .turns

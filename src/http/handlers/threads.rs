@@ -60,7 +60,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-// Returns `None` if the query does not filter turns.
+// Returns the filter of turns in the query; `None` if there is none.
 fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
     let filter = HistoryFilter {
         search: None,
@@ -200,7 +200,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 
 /// A thread as a downloadable file.
 pub struct ThreadExport {
-    /// The content.
+    /// The content of the file.
     pub text: String,
     /// Media type of the export.
     pub content_type: &'static str,

@@ -156,7 +156,7 @@ fn request_lines_are_checked() {
         let bytes = format!("{line}\r\nhost: x\r\n\r\n");
         assert_eq!(feed(bytes.as_bytes(), 10_000).1, Some(refusal), "{line:?}");
     }
-    // Refused before its line is complete.
+    // The bytes are refused before their line is complete.
     assert_eq!(
         feed(b"\x16\x03\x01", 1).1,
         Some(Malformed("this is not an HTTP request"))

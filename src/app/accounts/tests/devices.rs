@@ -1,4 +1,4 @@
-//! Browsers that have signed in before, and guesses with and without their cookies.
+//! Tests of devices that have signed in before, and of guesses with and without their cookies.
 
 use super::*;
 
@@ -151,9 +151,9 @@ fn guesses_with_a_device_token_are_bounded() {
             free += usize::from(is_free(accounts, "a@b.co", &thief(second)).await);
         }
         assert!(free <= 10 * 10 + 10, "{free}");
-        // Attempts beyond the limit take turns, one every 3 s, and do not delay anyone else.
+        // Attempts beyond the limit wait for their turn, one every 3 s, and delay no one else.
         assert!(is_free(accounts, "a@b.co", &visit(600)).await);
-        // Renewing a session does not yield a new device for guessing.
+        // Renewing a session does not create a new device with a fresh limit for guesses.
         let renewed = accounts
             .refresh(&own_sign_in.refresh_token, &thief(600))
             .await;
@@ -162,7 +162,7 @@ fn guesses_with_a_device_token_are_bounded() {
             accounts.known_device_session(&renewed),
             accounts.known_device_session(&own_sign_in.device_cookie)
         );
-        // Signing in yields one, so that a stolen cookie cannot slow the owner down.
+        // Signing in, however, creates a new device, so that a stolen cookie cannot slow the owner down.
         while is_free(accounts, "a@b.co", &thief(600)).await {}
         let mut attempt = accounts
             .register_attempt(Some("a@b.co"), &thief(600))

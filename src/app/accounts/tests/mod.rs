@@ -14,7 +14,7 @@ use crate::store;
 const PASSWORD: &str = "Tr4verse-Orchid";
 const OTHER: &str = "An0ther-Password";
 
-/// Accounts with their own database, which is removed at the end.
+/// An `Accounts` service with its own database, which is removed when the test ends.
 struct Fixture {
     accounts: Arc<Accounts>,
     folder: PathBuf,
@@ -249,7 +249,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
         for guess in guesses {
             guess.abort();
         }
-        // The long-term rate of guesses from that network, however many are sent.
+        // The sustained rate of guesses from that network is bounded, however many are sent.
         let mut free = 0;
         for second in 60..660 {
             let attempt = accounts
@@ -257,7 +257,7 @@ fn a_known_network_is_throttled_but_never_blocked() {
                 .await;
             free += usize::from(attempt.expect("not refused").turn.is_none());
         }
-        // Ten minutes at 10 per minute, plus the full bucket at the start; all others wait for turns.
+        // Ten minutes at 10 attempts per minute, plus the full bucket at the start; all other attempts wait for a turn.
         assert!(free <= 10 * 10 + 10, "{free}");
     });
 }
@@ -311,7 +311,7 @@ fn no_session_starts_with_an_outdated_password() {
     run(async {
         let accounts = &fixture.accounts;
         let first = sign_in(accounts, "a@b.co").await;
-        // Read before the password is changed.
+        // Read the account before its password is changed.
         let user_before = accounts.user_by_email("a@b.co").await.expect("there");
         let id = first.user.id.clone();
         accounts

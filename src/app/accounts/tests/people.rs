@@ -1,4 +1,4 @@
-//! Creating accounts, and managing one's own and others' accounts.
+//! Tests of creating accounts, and of managing one's own account and those of others.
 
 use super::*;
 use crate::app::admin::UserChange;

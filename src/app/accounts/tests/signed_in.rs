@@ -1,4 +1,4 @@
-//! Sessions and their tokens.
+//! Tests of sessions and their tokens.
 
 use super::*;
 

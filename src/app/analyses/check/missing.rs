@@ -1,5 +1,5 @@
 //! Models named by a recipe or an earlier analysis that no longer exist: the run continues without them and
-//! reports it. A name given by the client itself is never skipped.
+//! reports it. A model that the client names itself is never skipped.
 
 use super::Analyses;
 use crate::app::{Error, Result};
@@ -20,13 +20,13 @@ impl Analyses<'_> {
         let llm = self.llm;
         let is_missing = |name: &String| inherited.contains(name) && llm.find(user, name).is_none();
         if request.models.iter().any(|name| !is_missing(name)) || request.models.is_empty() {
-            // Keep at least one model.
+            // At least one model must remain.
         } else if request
             .models
             .iter()
             .all(|name| llm.model_without_key(user, name).is_some())
         {
-            // They exist but lack an API key, which the check of each name reports.
+            // The models exist but lack an API key, which the check of each name reports.
             return Ok(Vec::new());
         } else {
             return Err(no_model_left_error(&request.models));

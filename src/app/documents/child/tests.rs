@@ -1,4 +1,4 @@
-//! Child processes that misbehave, and how they are stopped.
+//! Tests of child processes that misbehave, and of stopping them.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn output_beyond_the_limit_is_ignored() {
     }
 }
 
-/// A program in place of the reader, in a folder that is removed at the end.
+/// A program that takes the place of the reader, in a folder that is removed when the test ends.
 struct Program(PathBuf);
 
 impl Program {
@@ -79,7 +79,7 @@ impl Drop for Program {
 
 #[test]
 fn a_process_with_long_stderr_output_does_not_deadlock() {
-    // Far more than a pipe holds, before any output on the other one.
+    // Write far more than a pipe holds to stderr, before any output on stdout.
     let script = "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
     let program = Program::new("complains", script);
     let outcome = program.read(&program.reader()).expect("read");

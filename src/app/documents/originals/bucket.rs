@@ -24,25 +24,25 @@ const OBJECTS: &str = "originals/";
 /// Size of the buffers for copying, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// The bucket of `DOCUMENT_STORE`.
+/// The bucket of the `DOCUMENT_STORE` setting.
 #[derive(Clone)]
 pub(in crate::app) struct DocumentBucket {
     target: Arc<dyn Target>,
     address: Arc<str>,
 }
 
-/// The originals in it.
+/// The originals stored in a bucket.
 pub(in crate::app) struct BucketOriginals {
     bucket: DocumentBucket,
     store: Store,
-    /// Folder for copies while they are read.
+    /// Folder for temporary copies of originals while they are read.
     copies: PathBuf,
-    /// Whether the prefix is known to be this installation's.
+    /// Whether this process has verified that the prefix belongs to this installation.
     is_claimed: AtomicBool,
 }
 
 impl DocumentBucket {
-    /// Returns the bucket that the settings name, if they name one. Sends no request.
+    /// Returns the bucket that the settings name; `None` if they name none. Sends no request.
     ///
     /// # Errors
     /// `Internal` if the settings are incomplete or invalid.
@@ -62,7 +62,7 @@ impl DocumentBucket {
         Ok(Some(Self::new(target, address)))
     }
 
-    /// A bucket for originals, or something else that stores named files.
+    /// Creates a bucket from a target that stores named files; `address` is used in messages.
     pub(in crate::app) fn new(target: Arc<dyn Target>, address: &str) -> Self {
         Self {
             target,
@@ -70,7 +70,7 @@ impl DocumentBucket {
         }
     }
 
-    /// Returns the size of each original that is there, in bytes, by document ID. Blocks.
+    /// Returns the size of each original in the bucket, in bytes, by document ID. Blocks.
     ///
     /// # Errors
     /// `Unavailable` if the bucket cannot be listed.
@@ -78,7 +78,7 @@ impl DocumentBucket {
         let mut sizes = BTreeMap::new();
         let listed = self.target.list(OBJECTS, &mut |entry| {
             let name = entry.name.strip_prefix(OBJECTS);
-            // Other programs' objects are left alone.
+            // Leave the objects of other programs alone.
             if let Some(id) = name.and_then(DocumentId::parse) {
                 sizes.insert(id, entry.bytes);
             }
@@ -89,7 +89,7 @@ impl DocumentBucket {
 }
 
 impl BucketOriginals {
-    /// Keeps originals in this bucket.
+    /// Creates the storage for originals in this bucket.
     pub(super) fn new(bucket: DocumentBucket, store: Store, copies: PathBuf) -> Self {
         Self {
             bucket,
@@ -99,12 +99,12 @@ impl BucketOriginals {
         }
     }
 
-    /// Returns the bucket.
+    /// Returns the bucket that holds the originals.
     pub(in crate::app) fn bucket(&self) -> &DocumentBucket {
         &self.bucket
     }
 
-    /// Returns the stored objects, for notes next to the originals.
+    /// Returns the target that stores the objects, for notes next to the originals.
     pub(super) fn target(&self) -> &dyn Target {
         &*self.bucket.target
     }
@@ -114,10 +114,10 @@ impl BucketOriginals {
         &self.copies
     }
 
-    /// Makes sure that the prefix is this installation's, once per process.
+    /// Makes sure that the prefix belongs to this installation; checked once per process.
     ///
     /// # Errors
-    /// `Unavailable` if another installation uses the prefix, or the bucket cannot be reached.
+    /// `Unavailable` if another installation uses the prefix, or if the bucket cannot be reached.
     pub(super) fn claim(&self) -> Result<()> {
         if self.is_claimed.load(Relaxed) {
             return Ok(());
@@ -147,7 +147,8 @@ impl OriginalStore for BucketOriginals {
         let file = File::open(file).map_err(from_io)?;
         let bytes = file.metadata().map_err(from_io)?.len();
         let name = object_name(id);
-        // The signature covers the SHA-256 of the content, but not every store verifies it.
+        // The request's signature covers the SHA-256 of the content, but not every object store verifies it,
+        // so check the size.
         let stored = self.target().put(&name, &file, false);
         match stored.and_then(|()| self.target().size(&name)) {
             Ok(size) if size == bytes => Ok(()),
@@ -176,7 +177,8 @@ impl OriginalStore for BucketOriginals {
     }
 
     fn remove(&self, id: &DocumentId) -> Result<()> {
-        // The same document may be another installation's too: a copy of the database has its ID.
+        // An installation with a copy of the database has the same document IDs, so check the owner before
+        // removing anything.
         self.claim()?;
         let removed = self.target().remove(&object_name(id));
         removed.map_err(|error| store_error(&error))

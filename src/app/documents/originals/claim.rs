@@ -1,6 +1,6 @@
-//! The owner of a prefix in a bucket: a note there has the same random ID as a setting in the database, so that two
-//! installations never remove each other's objects. The ID moves with the database to another server. A copy of the
-//! database has it too, and counts as the same installation.
+//! The owner of a prefix in a bucket: a note there has the same random ID as a setting in the database, so
+//! that two installations never remove each other's objects. The ID stays with the database when it moves to
+//! another machine. A copy of the database has the same ID and therefore counts as the same installation.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -15,17 +15,17 @@ use crate::log;
 use crate::objects::target::{Target, TargetError};
 use crate::store::{Store, settings};
 
-/// Note with the owner's ID.
+/// Name of the note with the owner's ID.
 const OWNER_NOTE: &str = "quire-documents";
-/// Setting with the ID in the database.
+/// Name of the setting that stores the owner's ID in the database.
 const OWNER_SETTING: &str = "document_store_owner";
 /// Size limit of the note, in bytes.
 const MAX_NOTE_BYTES: u64 = 256;
 
-/// Claims the prefix, or checks that this installation has.
+/// Claims the prefix for this installation, or checks that it has already been claimed for it.
 ///
 /// # Errors
-/// `Unavailable` if it is another installation's, or the bucket cannot be reached.
+/// `Unavailable` if the prefix belongs to another installation, or if the bucket cannot be reached.
 pub(super) fn claim(
     target: &dyn Target,
     address: &str,
@@ -42,7 +42,7 @@ pub(super) fn claim(
             let file = File::open(copy.path()).map_err(from_io)?;
             match target.put(OWNER_NOTE, &file, true) {
                 Ok(()) => own.clone(),
-                // Another server of this installation, or another installation, was faster.
+                // Another server of this installation, or another installation, claimed the prefix first.
                 Err(TargetError::Taken) => read_note(target).map_err(failed)?.unwrap_or_default(),
                 Err(error) => return Err(failed(error)),
             }

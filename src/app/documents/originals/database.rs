@@ -1,4 +1,4 @@
-//! Originals in a database on a server, in pieces, which are deleted with their document's row.
+//! Stores originals in a database on a server, in pieces that are deleted along with their document's row.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -13,15 +13,15 @@ use crate::store::{Store, originals as rows};
 /// Size of a piece in the database, in bytes.
 pub(in crate::app) const PIECE_BYTES: usize = 1 << 20;
 
-/// The database.
+/// The originals stored in a database.
 pub(super) struct DatabaseOriginals {
     store: Store,
-    /// Folder for copies while they are read.
+    /// Folder for temporary copies of originals while they are read.
     copies: PathBuf,
 }
 
 impl DatabaseOriginals {
-    /// Keeps originals in this store's database, which must be on a server.
+    /// Creates the storage for originals in this store's database, which must be on a server.
     pub(super) fn new(store: Store, copies: PathBuf) -> Self {
         Self { store, copies }
     }
@@ -56,7 +56,7 @@ impl DatabaseOriginals {
 impl OriginalStore for DatabaseOriginals {
     fn put(&self, id: &DocumentId, file: &Path) -> Result<()> {
         self.put_pieces(id, file).inspect_err(|_| {
-            // Otherwise, housekeeping deletes it.
+            // If this fails, housekeeping deletes the pieces.
             let _ = self.remove(id);
         })
     }
@@ -72,7 +72,7 @@ impl OriginalStore for DatabaseOriginals {
             file.write_all(&piece).map_err(from_io)?;
             number += 1;
         }
-        // All pieces are deleted at once: while there is a first one, none was missing.
+        // All pieces are deleted in one transaction, so if the first one still exists, none of the others was missing.
         match self.piece(id, 0)? {
             Some(_) => Ok(Some(OriginalFile::copy(copy))),
             None => Ok(None),

@@ -1,10 +1,10 @@
-//! What callers learn when a place for originals fails. The cause is only logged.
+//! Errors for callers when a place for originals fails. The cause is only logged.
 
 use crate::app::{Error, Kind};
 use crate::log;
 use crate::objects::target::TargetError;
 
-/// Returns the error for a file that cannot be fetched now; logs the cause.
+/// Returns the error for a file that cannot be fetched now, and logs the cause.
 pub(super) fn unreachable_error(place: &str, cause: &TargetError) -> Error {
     log::warn("cannot fetch an original", &[("why", cause)]);
     let text = format!("the file is in {place} but cannot be fetched right now");
@@ -14,7 +14,7 @@ pub(super) fn unreachable_error(place: &str, cause: &TargetError) -> Error {
     )
 }
 
-/// Returns the error for a bucket that does not do what it is asked; logs the cause.
+/// Returns the error for a failed operation on a bucket, and logs the cause.
 pub(super) fn store_error(cause: &TargetError) -> Error {
     log::warn("the bucket for documents failed", &[("why", cause)]);
     let text = "the bucket for documents cannot be used right now";
@@ -23,7 +23,7 @@ pub(super) fn store_error(cause: &TargetError) -> Error {
     with_cause(error, cause)
 }
 
-/// Returns the error for a download from a bucket that broke off.
+/// Returns the error for an interrupted download from a bucket.
 pub(super) fn interrupted(error: std::io::Error) -> Error {
     unreachable_error("the bucket", &TargetError::Failed(error.to_string()))
 }

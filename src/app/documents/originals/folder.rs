@@ -1,4 +1,4 @@
-//! Originals in the `documents` folder of the data folder, one file per document, named by its ID.
+//! Stores originals in the `documents` folder of the data folder, one file per document, named by its ID.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -11,15 +11,15 @@ use crate::app::{Result, documents::deletion};
 use crate::crypto::{self, hex};
 use crate::domain::id::DocumentId;
 
-/// The folder.
+/// The originals stored in a folder.
 pub(super) struct FolderOriginals {
     folder: PathBuf,
-    /// Folder for links to files that may move to another place while they are read; `None` if they stay.
+    /// Folder for hard links to files that may be moved elsewhere while they are read; `None` if files are never moved.
     links: Option<PathBuf>,
 }
 
 impl FolderOriginals {
-    /// Keeps originals in `folder`.
+    /// Creates the storage for originals in `folder`.
     pub(super) fn new(folder: PathBuf, links: Option<PathBuf>) -> Self {
         Self { folder, links }
     }
@@ -47,9 +47,9 @@ impl OriginalStore for FolderOriginals {
         let link = TemporaryFile::new(links.join(hex(&crypto::random::<16>()?)));
         match fs::hard_link(&path, link.path()) {
             Ok(()) => Ok(Some(OriginalFile::copy(link))),
-            // It has just moved.
+            // The file has just been moved elsewhere.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            // The file system has no links.
+            // The file system has no hard links, so return the file itself.
             Err(_) => Ok(Some(OriginalFile::in_folder(path))),
         }
     }

@@ -1,5 +1,6 @@
-//! The original files of documents, and the one interface to the places where they can be: the data folder, a database
-//! on a server, or a bucket. Callers do not know which; new files go to the last of the configured places.
+//! The original files of documents, behind one interface to all places that may hold them: the data folder, a
+//! database on a server, and a bucket. Callers need not know which place holds a file. New files go to the last
+//! of the configured places.
 
 mod bucket;
 mod claim;
@@ -33,26 +34,28 @@ use folder::FolderOriginals;
 
 /// A place for original files. Every call blocks.
 trait OriginalStore: Send + Sync {
-    /// Stores a file, before its document's row; may move it away. Returns once it is as durable as the place allows,
-    /// and leaves nothing incomplete behind that could be read.
+    /// Stores a file, and may move it away from its path. Must be called before the document's row is stored.
+    /// Returns once the file is as durable as the place allows, and leaves no incomplete file behind that
+    /// could be read.
     ///
     /// # Errors
     /// `Unavailable` if the place cannot store it now.
     fn put(&self, id: &DocumentId, file: &Path) -> Result<()>;
 
-    /// Returns a file that stays readable as long as the result exists; `None` if it is not here.
+    /// Returns a file that stays readable as long as the returned value exists; `None` if this place does not
+    /// have it.
     ///
     /// # Errors
     /// `Unavailable` if the place cannot deliver it now.
     fn fetch(&self, id: &DocumentId) -> Result<Option<OriginalFile>>;
 
-    /// Removes the file of a document that has no row; succeeds if there is none.
+    /// Removes the file of a document that has no row. Succeeds if there is no such file.
     ///
     /// # Errors
     /// `Unavailable` if the place cannot remove it now.
     fn remove(&self, id: &DocumentId) -> Result<()>;
 
-    /// Whether a stored file has this SHA-256, in hexadecimal. Reads it back completely.
+    /// Whether a stored file has this SHA-256, in hexadecimal. Reads the whole file back.
     ///
     /// # Errors
     /// Returns an error if it cannot be read.
@@ -64,32 +67,32 @@ trait OriginalStore: Send + Sync {
     }
 }
 
-/// All originals.
+/// The originals of an installation, in all places.
 #[derive(Clone)]
 pub(in crate::app) struct OriginalFiles {
     store: Store,
     folder: PathBuf,
-    /// Older places first. Files move only toward the last one, so a search in this order finds each of them.
+    /// The places, oldest first. Files are moved only toward the last one, so a search in this order finds every file.
     places: Arc<[Arc<dyn OriginalStore>]>,
     bucket: Option<Arc<BucketOriginals>>,
     replica: Arc<OnceLock<Arc<Originals>>>,
     is_stopping: Arc<AtomicBool>,
-    /// Held while the bucket is maintained.
+    /// Locked while the bucket is maintained.
     maintenance: Arc<Mutex<()>>,
-    /// Held while deletions are finished.
+    /// Locked while a caller completes deletions.
     deleting: Arc<Mutex<()>>,
-    /// Whether there may be deletions that nobody has begun to finish.
+    /// Whether a deletion may have been requested since the last pass over the marked documents.
     has_deletions: Arc<AtomicBool>,
 }
 
-/// An original to read. If it is a copy, it is removed when this is dropped.
+/// An original that can be read. If it is a temporary copy, it is removed when this is dropped.
 pub struct OriginalFile {
     path: PathBuf,
     _copy: Option<TemporaryFile>,
 }
 
 impl OriginalFile {
-    /// An original in a folder.
+    /// Creates a handle to an original that stays in a folder.
     pub(in crate::app) fn in_folder(path: PathBuf) -> Self {
         Self { path, _copy: None }
     }
@@ -108,7 +111,8 @@ impl OriginalFile {
 }
 
 impl OriginalFiles {
-    /// Manages the originals of a data folder, of its database if that is on a server, and of a bucket if there is one.
+    /// Manages the originals in a data folder, in the store's database if that is on a server, and in a
+    /// bucket if there is one.
     pub fn new(store: Store, data: &Path, bucket: Option<DocumentBucket>) -> Self {
         let (folder, copies) = (data.join("documents"), data.join("tmp"));
         let is_only = store.is_embedded() && bucket.is_none();
@@ -141,7 +145,7 @@ impl OriginalFiles {
         }
     }
 
-    /// Manages the originals of an installation.
+    /// Manages the originals of an installation according to its configuration.
     ///
     /// # Errors
     /// `Internal` if the settings of the bucket are incomplete.
@@ -155,48 +159,49 @@ impl OriginalFiles {
         let _ = self.replica.set(originals);
     }
 
-    /// Returns the folder of the originals.
+    /// Returns the folder of the originals in the data folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Whether originals belong in another place than the folder.
+    /// Whether new originals are stored somewhere other than the data folder.
     pub fn are_elsewhere(&self) -> bool {
         self.places.len() > 1
     }
 
-    /// Returns the bucket, if originals belong there.
+    /// Returns the bucket, if new originals are stored in one.
     pub fn bucket(&self) -> Option<&BucketOriginals> {
         self.bucket.as_deref()
     }
 
-    /// Ends background work after the current file.
+    /// Stops background work once the file being processed is done.
     pub fn stop(&self) {
         self.is_stopping.store(true, Relaxed);
     }
 
     fn current(&self) -> &dyn OriginalStore {
-        // There is always the folder.
+        // The list is never empty: the folder is always in it.
         &*self.places[self.places.len() - 1]
     }
 
-    /// Stores a file before its document's row; may move it away. Blocks.
+    /// Stores a file, and may move it away from its path. Must be called before the document's row is stored.
+    /// Blocks.
     ///
     /// # Errors
-    /// `Unavailable` if it cannot be stored now; nothing is stored then.
+    /// `Unavailable` if it cannot be stored now; in that case, nothing is stored.
     pub fn put(&self, id: &DocumentId, file: &Path) -> Result<()> {
         self.current().put(id, file)
     }
 
-    /// Removes a file that was put for a row that was not stored. Keeps it if there is a row after all: the answer to
-    /// its commit may have been lost with the connection. Blocks.
+    /// Removes a file whose document's row was not stored. Keeps the file if the row exists after all,
+    /// because the response to its commit may have been lost with the connection. Blocks.
     pub fn discard(&self, id: &DocumentId) {
         let target = id.clone();
         let recorded = self
             .store
             .read_now(move |db| rows::recorded_hash(db, &target));
         if recorded == Ok(None) {
-            // Otherwise, housekeeping removes it.
+            // If this fails, housekeeping removes the file.
             let _ = self.current().remove(id);
         }
     }
@@ -204,7 +209,8 @@ impl OriginalFiles {
     /// Removes the files and markers of documents whose rows have been deleted. Blocks.
     ///
     /// # Errors
-    /// `Unavailable` if a bucket does not remove one now; the rest keep their markers, and housekeeping tries again.
+    /// `Unavailable` if the bucket cannot remove one of them now. That document and those after it keep their
+    /// markers, and housekeeping tries again.
     pub fn delete(&self, ids: &[DocumentId]) -> Result<()> {
         for id in ids {
             if let Some(bucket) = &self.bucket {
@@ -215,7 +221,8 @@ impl OriginalFiles {
         Ok(())
     }
 
-    /// Fetches an original from wherever it is. If it is nowhere, opening the path fails. Blocks during the fetch.
+    /// Fetches an original from whichever place has it. If none has it, opening the returned path fails.
+    /// Blocks during the fetch.
     ///
     /// # Errors
     /// `Unavailable` if a place cannot deliver it now.
@@ -232,7 +239,8 @@ impl OriginalFiles {
         }
     }
 
-    /// Like `fetch_blocking`, for async callers without a bucket, whose requests take long.
+    /// Like `fetch_blocking`, for async callers. Must not be used with a bucket, whose requests take too
+    /// long.
     ///
     /// # Errors
     /// `Unavailable` if the database or the replica cannot deliver it now.
@@ -247,7 +255,7 @@ impl OriginalFiles {
     }
 }
 
-/// Creates a temporary file in a folder.
+/// Creates an empty temporary file in a folder.
 fn new_copy(folder: &Path) -> Result<(File, TemporaryFile)> {
     let copy = TemporaryFile::new(folder.join(hex(&crypto::random::<16>()?)));
     let file = super::upload::open_new(copy.path()).map_err(super::upload::from_io)?;
@@ -265,10 +273,11 @@ fn hash_of(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Returns an error if a file's size differs from the recorded one: the disk or a copy damaged it.
+/// Returns an error if a file's size differs from the recorded one, which means that a disk or a copy damaged
+/// it.
 ///
 /// # Errors
-/// `Unavailable`, with both sizes and what to do.
+/// `Unavailable`, with both sizes and the remedy.
 pub(super) fn check_size(document: &Document, bytes: u64) -> Result<()> {
     if bytes == document.size {
         return Ok(());

@@ -1,5 +1,6 @@
-//! Moves originals to the place where new ones go: those of an earlier version or setting, and imported ones. Each is
-//! read back and compared before its older copy is deleted; one that differs from its document's record stays.
+//! Moves originals to the place where new ones are stored: originals from an earlier version or an earlier
+//! setting, and imported ones. Each is read back and compared before the older copy is deleted. A file that
+//! does not match its document's record is not moved.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -20,12 +21,14 @@ use crate::log;
 use crate::objects::target::TargetError;
 use crate::store::{documents, originals as rows};
 
-/// After this many failures in a row, the rest of the files waits for the next round: probably, the place is away.
+/// Number of consecutive failures after which the remaining files wait for the next round, because the place
+/// is probably unavailable.
 const MAX_FAILURES: u32 = 3;
-/// Minimum age of the marker of a document that has a row, before it counts as left over from a deletion that failed.
+/// Minimum age of a marker before it counts as left over from a failed deletion, provided that its document
+/// still has a row.
 const STALE_MARKER: Duration = Duration::from_secs(3600);
 
-/// The failures of a round: one file does not keep the others from being moved.
+/// The failures of one round. A single failure does not prevent the remaining files from being moved.
 #[derive(Default)]
 struct Failures {
     in_a_row: u32,
@@ -33,7 +36,7 @@ struct Failures {
 }
 
 impl Failures {
-    /// Counts an outcome. Returns whether to go on with the next file.
+    /// Records an outcome. Returns whether to continue with the next file.
     fn add<T>(&mut self, id: &DocumentId, outcome: Result<T>) -> bool {
         let Err(error) = outcome else {
             self.in_a_row = 0;
@@ -53,7 +56,7 @@ impl Failures {
     }
 }
 
-/// Rotates a list, so that the same files do not fail first in each round.
+/// Rotates a list by a random amount, so that files that always fail do not always come first.
 fn start_anywhere(ids: &mut [DocumentId]) -> Result<()> {
     if let Ok(length) = u32::try_from(ids.len().max(1)) {
         let start = u32::from_le_bytes(crypto::random()?) % length;
@@ -63,7 +66,7 @@ fn start_anywhere(ids: &mut [DocumentId]) -> Result<()> {
 }
 
 impl OriginalFiles {
-    /// Moves originals from the folder, if they belong elsewhere. Blocks.
+    /// Moves originals from the folder to the place for new ones, if that is a different place. Blocks.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be read, the other place cannot be used, or a file could not be moved.
@@ -79,18 +82,18 @@ impl OriginalFiles {
         self.each(ids, |id| self.move_found(id))
     }
 
-    /// Maintains the bucket, if there is one: finishes deletions and moves originals there. The housekeeping of an
-    /// installation also moves those in the database or only in a replica, and looks for objects without a document.
-    /// Blocks for as long as that takes.
+    /// Maintains the bucket, if there is one: completes deletions and moves originals there from the folder.
+    /// With `is_housekeeper`, also moves originals from the database or a replica, and looks for objects
+    /// without a document. Blocks until everything is done.
     ///
     /// # Errors
-    /// Returns an error if the bucket belongs to another installation; if the bucket, the database, or the folder
-    /// cannot be used; or if a file could not be moved. The others are moved.
+    /// Returns an error if the bucket belongs to another installation; if the bucket, the database, or the
+    /// folder cannot be used; or if a file could not be moved. The other files are moved nevertheless.
     pub fn maintain_bucket(&self, is_housekeeper: bool, now: Timestamp) -> Result<()> {
         let Some(bucket) = &self.bucket else {
             return Ok(());
         };
-        // The previous round still runs.
+        // The previous round is still running.
         let Ok(_only) = self.maintenance.try_lock() else {
             return Ok(());
         };
@@ -114,12 +117,14 @@ impl OriginalFiles {
     pub fn finish_deletions(&self) -> Result<()> {
         self.has_deletions.store(true, Relaxed);
         loop {
-            // With the other callers' fences: one that finds the lock held is seen here after it was released.
+            // Pairs with the fences of other callers: if another caller finds the lock held, its request is
+            // seen here after the lock is released.
             fence(SeqCst);
             if !self.has_deletions.load(Relaxed) {
                 return Ok(());
             }
-            // The running caller checks again, so that few requests wait for a bucket that is away.
+            // The caller that holds the lock checks for this request before it returns. That way, few callers
+            // wait for a bucket that is unavailable.
             let Ok(_only) = self.deleting.try_lock() else {
                 return Ok(());
             };
@@ -133,7 +138,7 @@ impl OriginalFiles {
         let marked = deletion::marked(&self.folder).map_err(from_io)?;
         let mut failures = Failures::default();
         for id in marked {
-            // With a row, it is just being deleted.
+            // The row still exists, so the deletion is in progress.
             if self.recorded_hash(&id)?.is_some() {
                 continue;
             }
@@ -144,7 +149,8 @@ impl OriginalFiles {
         failures.result()
     }
 
-    /// Removes markers that a failed deletion left: with an older database, its document's file would be removed.
+    /// Removes markers left by a failed deletion. Otherwise, restoring an older database could cause their
+    /// documents' files to be removed.
     fn remove_stale_markers(&self, now: Timestamp) -> Result<()> {
         for id in deletion::marked(&self.folder).map_err(from_io)? {
             let is_stale = !deletion::is_newly_marked(&self.folder, &id, now, STALE_MARKER);
@@ -162,7 +168,7 @@ impl OriginalFiles {
             .read_now(move |db| rows::recorded_hash(db, &id))?)
     }
 
-    /// Does this for each document until the server stops. Continues after a failure.
+    /// Calls `run` for each document until the server stops. Continues after a single failure.
     fn each(
         &self,
         mut ids: Vec<DocumentId>,
@@ -178,17 +184,17 @@ impl OriginalFiles {
         failures.result()
     }
 
-    /// Copies a file to where new ones go. Returns whether it is there, complete.
+    /// Copies a file to the place for new ones. Returns whether a complete copy is there.
     fn move_file(&self, id: &DocumentId, path: &Path) -> Result<bool> {
         let Some(recorded) = self.recorded_hash(id)? else {
             return Ok(false);
         };
         let hash = match hash_of(path) {
-            // Its document was deleted in the meantime.
+            // The document was deleted in the meantime.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             hash => hash.map_err(from_io)?,
         };
-        // An import may still be writing it.
+        // The file does not match yet: an import may still be writing it.
         if recorded != hash {
             return Ok(false);
         }
@@ -200,12 +206,12 @@ impl OriginalFiles {
             );
             return Ok(false);
         }
-        // If the document was deleted in the meantime, its file must not stay.
+        // Remove the copy again if the document was deleted in the meantime.
         self.discard(id);
         Ok(true)
     }
 
-    /// Moves originals from a database to the bucket.
+    /// Moves originals from the database to the bucket.
     fn move_from_database(&self) -> Result<()> {
         if self.store.is_embedded() {
             return Ok(());
@@ -227,7 +233,7 @@ impl OriginalFiles {
         })
     }
 
-    /// Fetches originals that are only in a replica to the folder, from which they are moved.
+    /// Fetches originals that exist only in a replica into the folder, and moves them to the bucket.
     fn fetch_from_replica(&self) -> Result<()> {
         let (Some(bucket), Some(replica)) = (&self.bucket, self.replica.get()) else {
             return Ok(());
@@ -235,7 +241,7 @@ impl OriginalFiles {
         let there = bucket.bucket().sizes()?;
         let documents = self.store.read_now(documents::ids)?;
         let absent = documents.into_iter().filter(|id| !there.contains_key(id));
-        // One at a time, so that the disk never has to hold all of them.
+        // Fetch and move one file at a time, so that the disk never has to hold all of them.
         self.each(absent.collect(), |id| {
             match replica.fetch(id) {
                 Ok(()) | Err(TargetError::Missing) => {}
@@ -245,7 +251,7 @@ impl OriginalFiles {
         })
     }
 
-    /// Moves an original from the folder, if it is there.
+    /// Moves an original out of the folder, if it is there.
     fn move_found(&self, id: &DocumentId) -> Result<()> {
         let path = self.folder.join(id.as_str());
         if path.exists() && self.move_file(id, &path)? {

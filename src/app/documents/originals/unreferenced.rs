@@ -1,6 +1,6 @@
-//! Removes objects without a document from a bucket: what a killed server stored and did not record, and what could not
-//! be removed with its document. The database may be older than the bucket, so each is kept for days after it was
-//! found.
+//! Removes objects without a document from a bucket: files that a killed server stored without recording
+//! them, and files that could not be removed with their document. Because the database may be older than the
+//! bucket, each object is kept for several days after it is first found.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::log;
 use crate::objects::first_seen::{self, FirstSeen};
 use crate::store::{Store, documents};
 
-/// How long an object without a document stays in the bucket after it was found.
+/// How long an object without a document stays in the bucket after it is first found.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Note with the times at which they were found.
+/// Name of the note that lists these objects with the times at which they were first found.
 const FOUND_NOTE: &str = "quire-unreferenced";
 
 /// Looks for objects without a document, and removes those that were found long ago. Only one server may do this at a
@@ -28,7 +28,7 @@ const FOUND_NOTE: &str = "quire-unreferenced";
 /// `Unavailable` if the bucket cannot be used, or belongs to another installation.
 pub(super) fn collect(bucket: &BucketOriginals, store: &Store, now: Timestamp) -> Result<()> {
     bucket.claim()?;
-    // Listed before the rows are read, so that a file stored in between is not in the list.
+    // List the objects before reading the rows, so that a file stored in between is not on the list.
     let objects = bucket.bucket().sizes()?;
     let known: BTreeSet<DocumentId> = store.read_now(documents::ids)?.into_iter().collect();
     let target = bucket.target();

@@ -1,4 +1,4 @@
-//! Uploads in parts.
+//! Tests of chunked uploads.
 
 use super::*;
 

@@ -1,19 +1,19 @@
-//! Checks the database server: room for connections, and the Quire servers that share it.
+//! Checks the database server: whether it has room for more connections, and which Quire servers share it.
 
 use std::time::Duration;
 
 use super::{CheckResult, CheckState, finding};
 use crate::store::{DatabaseServerStatus, DirectConnection, LiveServer, Store};
 
-/// The subject of these checks.
+/// Subject of these checks in the report.
 const SUBJECT: &str = "database";
-/// Share of the connections, in percent, above which there is little room for more servers.
+/// Percentage of the connections in use above which more servers may not find enough.
 const CROWDED_PERCENT: u64 = 80;
 
-/// Megabytes of the log that a replica may be behind before it is a warning.
+/// Number of megabytes that a replica may lag behind before a warning.
 const MAX_LAG_MB: u64 = 64;
 
-/// Runs the checks; there are none for a file.
+/// Runs the checks. Returns no findings if the database is a file.
 pub(super) async fn examine(store: &Store) -> Vec<CheckResult> {
     match store.database_server_status().await {
         Ok(None) => Vec::new(),
@@ -89,7 +89,7 @@ fn described(server: &LiveServer) -> String {
     format!("{version} for {}", shown(server.age))
 }
 
-/// Shows a time in its largest unit.
+/// Formats a time in its largest suitable unit.
 fn shown(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),

@@ -23,7 +23,7 @@ pub type HealthResult = Result<HealthProbe, String>;
 pub struct HealthProbe {
     /// `ok`, `warning`, or `error`.
     pub status: String,
-    /// The reason, unless the status is `ok`.
+    /// The reason for the status; empty if it is `ok`.
     pub message: String,
     /// Version of the server.
     pub version: String,
@@ -39,7 +39,7 @@ impl HealthProbe {
 /// Queries the health of the server that these settings describe.
 ///
 /// # Errors
-/// Returns the reason, if the port is 0 or no Quire server responds.
+/// Returns the reason if the port is 0 or no Quire server responds.
 pub fn probe(config: &Config) -> HealthResult {
     if config.port == 0 {
         return Err("PORT is 0, so the server's address is unknown; set PORT".to_owned());
@@ -91,7 +91,7 @@ fn parse_response(text: &str) -> Option<HealthProbe> {
     head.starts_with("HTTP/1.").then_some(())?;
     let value: Value = serde_json::from_str(body).ok()?;
     let field = |name: &str| value[name].as_str().map(str::to_owned);
-    // Other programs may have a /health endpoint with a status too.
+    // Other programs may also have a `/health` endpoint with a status.
     value["database"]["engine"].as_str()?;
     Some(HealthProbe {
         status: field("status")?,

@@ -5,7 +5,7 @@ use crate::app::host_limits::CONTAINER_LIMITS;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 
-/// Open files besides connections: the database, its log, and files being read.
+/// Number of open files besides connections: the database, its log, and files being read.
 const BASE_FILES: u64 = 64;
 /// Memory in MiB that the server needs in addition to the document readers.
 const BASE_MEMORY_MIB: u64 = 96;
@@ -32,7 +32,7 @@ pub(super) fn examine(
 /// Checks the clock, on which signed tokens, limits, and certificates depend.
 fn check_clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
     const CLOCK_ADVICE: &str = "turn on time synchronization (timedatectl set-ntp true)";
-    // Every release is newer than this.
+    // Every release is newer than this date, so an earlier time means that the clock is wrong.
     let release_date = Timestamp::parse("2026-01-01T00:00:00Z");
     if release_date.is_some_and(|release_date| now < release_date) {
         let text = format!(

@@ -15,7 +15,8 @@ use crate::tls::Files;
 
 /// Path of a test endpoint that sends a few events at intervals, to show whether they arrive at intervals.
 const TICKS_PATH: &str = "/api/internal/ticks";
-/// Average interval below which a proxy must have buffered the events: they are sent at four times this interval.
+/// Average interval below which a proxy must have buffered the events, because they are sent at four times
+/// this interval.
 const MIN_TICK_INTERVAL: Duration = Duration::from_millis(60);
 
 /// Runs the checks. Blocks, for several seconds if a peer does not respond.
@@ -98,7 +99,7 @@ fn check_port(
     (finding("port", state, text), is_serving)
 }
 
-/// Checks the host names of configured addresses; those of well-known providers are resolved when they are
+/// Checks the host names of configured addresses. Those of well-known providers are resolved when they are
 /// called.
 fn check_names(config: &Config) -> Vec<CheckResult> {
     let base_urls = config
@@ -162,8 +163,8 @@ fn check_authorities(config: &Config) -> CheckResult {
     finding("authorities", CheckState::Ok, text)
 }
 
-/// Remaining validity that calls for a warning: certificates are renewed a month before they expire, so at two
-/// weeks a renewal is overdue.
+/// Remaining validity below which a certificate calls for a warning. Certificates are usually renewed a month
+/// before they expire, so two weeks before, the renewal is overdue.
 const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
 fn check_certificate(files: &Files, now: Timestamp) -> CheckResult {

@@ -9,17 +9,17 @@ use crate::app::{Error, Result};
 use crate::config::Config;
 use crate::store::{Store, original_sizes};
 
-/// The subject of these checks.
+/// Subject of these checks in the report.
 const SUBJECT: &str = "originals";
 /// Maximum number of names listed in one finding.
 const MAX_NAMES: usize = 20;
 
-/// Where the originals are.
+/// Where the originals are stored.
 #[derive(Clone, Copy)]
 enum OriginalsLocation {
-    /// In the `documents` folder.
+    /// In the data folder's `documents` folder.
     Folder,
-    /// There, and in a replica.
+    /// In the `documents` folder and in a replica.
     Replica,
     /// In a database on a server.
     Database,
@@ -44,7 +44,7 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> 
             elsewhere.extend(sizes.map(|(id, size)| (String::from(id), size)));
         }
         if !store.is_embedded() {
-            // An empty file has a piece too.
+            // Even an empty file has a piece, so the database lists every original.
             elsewhere.extend(store.read_now(original_sizes::stored_sizes)?);
         }
         let compared = orphans::compare(&store, &config.data_dir, &elsewhere)?;

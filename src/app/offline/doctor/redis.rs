@@ -4,10 +4,10 @@ use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
 use crate::shared_limits::{self, RedisError};
 
-/// The subject of the check.
+/// Subject of the check in the report.
 const SUBJECT: &str = "Redis";
 
-/// Connects to the Redis server of the settings; there is no check without one.
+/// Connects to the configured Redis server. Returns `None` if none is configured.
 pub(super) async fn examine(config: &Config) -> Option<CheckResult> {
     let redis = config.redis.as_ref()?;
     let probed = shared_limits::probe(redis, config.authorities.as_deref()).await;

@@ -57,8 +57,8 @@ pub(super) fn check_data_folder(folder: &Path, min_free_bytes: u64) -> CheckResu
     }
 }
 
-/// Creates and removes a folder in the closest existing folder above this one: permission bits do not tell whether
-/// a file system takes new folders.
+/// Creates and removes a folder in the closest existing folder above this one, because permission bits do not
+/// show whether a file system accepts new folders.
 fn try_to_create(folder: &Path) -> io::Result<()> {
     let folder = std::path::absolute(folder)?;
     let above = folder.ancestors().skip(1).find(|above| above.exists());
@@ -77,7 +77,7 @@ fn try_to_create(folder: &Path) -> io::Result<()> {
 pub(super) fn try_write(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     let written = write_zeros(&path);
-    // Without a file, the reason why it could not be written matters more.
+    // If writing failed, that error matters more than a failed removal.
     let removed = fs::remove_file(&path);
     written.and(removed)
 }
@@ -99,7 +99,7 @@ mod tests {
     fn unusable_folders_are_reported() {
         let state = |folder: &Path| check_data_folder(folder, 1).state;
         assert_eq!(state(Path::new("/proc")), CheckState::Failed);
-        // It does not exist, and cannot be created.
+        // The folder does not exist and cannot be created.
         assert_eq!(state(Path::new("/proc/quire/data")), CheckState::Failed);
         let folder = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
         assert_eq!(state(&folder.join("data")), CheckState::Warning);

@@ -32,7 +32,7 @@ pub(super) async fn check_accounts(store: &Store, config: &Config) -> Option<Che
     Some(finding("accounts", CheckState::Warning, text))
 }
 
-/// Common words in example secrets, which add no strength to a secret.
+/// Common words in example secrets, which do not make a secret stronger.
 const GUESSABLE_WORDS: &[&str] = &[
     "changeme",
     "change-me",
@@ -48,7 +48,7 @@ const MAX_GUESSABLE_CHARACTERS: usize = 7;
 /// Minimum length, in characters, of what remains of a secret without its guessable words.
 const MIN_REMAINDER: usize = 16;
 
-/// Checks whether the secrets in the settings can be guessed; their length is checked when settings are read.
+/// Checks whether the secrets in the settings can be guessed. Their length is checked when the settings are read.
 pub(super) fn check_secrets(config: &Config) -> Vec<CheckResult> {
     let secrets = [
         ("QUIRE_SECRET", &config.secret),

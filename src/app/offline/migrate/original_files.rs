@@ -1,4 +1,4 @@
-//! The documents' original files: files in a folder, or pieces in a database on a server.
+//! The documents' original files during a migration: files in a folder, or pieces in a database on a server.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -26,36 +26,36 @@ const VERIFYING: &str = "verifying original files";
 /// Number of bytes to hash at a time.
 const HASHED_BYTES: usize = 64 << 10;
 
-/// The files of the source's documents.
+/// The original files of the source's documents.
 pub(super) struct OriginalsSource<'a> {
     source: &'a TransferSource,
-    /// Folder of the source. If the database is on a server, it contains the files that have not been moved to the
-    /// database yet.
+    /// Folder of the source. If the database is on a server, the folder may contain files that have not been
+    /// moved to the database yet.
     folder: PathBuf,
     is_server: bool,
     /// All documents with the recorded SHA-256 of their originals.
     documents: Vec<(DocumentId, String)>,
-    /// The files in the bucket of `DOCUMENT_STORE`, where they stay.
+    /// Sizes in bytes of the files in the bucket of `DOCUMENT_STORE`, which stay there.
     in_bucket: BTreeMap<DocumentId, u64>,
     findings: RefCell<OriginalsFindings>,
 }
 
-/// Documents whose files are not as they were recorded.
+/// Documents whose files do not match what was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct OriginalsFindings {
     /// Number of documents whose file is in a bucket, where it stays.
     pub(super) in_bucket: u64,
     /// Documents without a file.
     pub(super) missing: Vec<String>,
-    /// Documents whose file has another content than the one that was uploaded. It is copied as it is.
+    /// Documents whose file differs from what was uploaded. It is copied as it is.
     pub(super) damaged: Vec<String>,
 }
 
 impl<'a> OriginalsSource<'a> {
-    /// Lists the documents.
+    /// Lists the documents of the source.
     ///
     /// # Errors
-    /// Returns an error if the source cannot be read, or the bucket of the settings cannot be listed.
+    /// Returns an error if the source cannot be read, or if the bucket of the settings cannot be listed.
     pub(super) fn new(source: &'a TransferSource, config: &Config) -> Result<Self> {
         let in_bucket = match DocumentBucket::from_config(config)? {
             Some(bucket) => bucket.sizes()?,
@@ -114,7 +114,7 @@ impl<'a> OriginalsSource<'a> {
                 put.map_err(|error| target_error(&error.into()))?;
                 number += 1;
             }
-            // An empty file has no pieces, but still exists.
+            // An empty file has no content to split, so store an empty piece that shows it exists.
             match number {
                 0 => originals::put_piece(target.writer(), id, 0, &[])
                     .map_err(|error| target_error(&error.into())),
@@ -155,7 +155,7 @@ impl<'a> OriginalsSource<'a> {
         Ok(files.finish())
     }
 
-    /// Opens a file; `None` if it does not exist.
+    /// Opens a document's original; `None` if it does not exist.
     fn open(&self, id: &DocumentId, recorded: &str) -> Result<Option<Content<'a>>> {
         let file = match input_file::open(&self.folder.join(id.as_str())) {
             Ok(file) => Some(file),
@@ -170,7 +170,8 @@ impl<'a> OriginalsSource<'a> {
         let Some(mut file) = file else {
             return Ok(rows);
         };
-        // A server that was killed while it moved the file to the database has stored only the first pieces there.
+        // A server that was killed while moving the file to the database may have stored only the first
+        // pieces there, so use the file if it is complete.
         let is_whole = has_hash(&mut file, recorded).map_err(|error| io_error(id, &error))?;
         let file = Content::File(file);
         Ok(Some(match is_whole {
@@ -180,7 +181,7 @@ impl<'a> OriginalsSource<'a> {
     }
 }
 
-/// Whether a file has this SHA-256, in hexadecimal. Afterward, it is read from its start again.
+/// Whether a file has this SHA-256, in hexadecimal. Afterward, reading starts from the beginning again.
 fn has_hash(file: &mut File, expected: &str) -> io::Result<bool> {
     let mut hasher = sha256::Hasher::new();
     let mut buffer = vec![0; HASHED_BYTES];
@@ -248,14 +249,14 @@ pub(super) fn read_server(
     Ok(files.finish())
 }
 
-/// The content of a file.
+/// The content of an original file.
 enum Content<'a> {
     File(File),
-    /// In the database, from this piece on.
+    /// Pieces in the database, starting at this number.
     Rows(&'a TransferSource, DocumentId, i64),
 }
 
-/// A file in pieces of bounded size, hashed as they are read.
+/// Splits a file into pieces of bounded size and hashes them as they are read.
 struct FilePieces<'a> {
     content: Content<'a>,
     hasher: sha256::Hasher,
@@ -285,7 +286,7 @@ impl FilePieces<'_> {
     }
 }
 
-/// The hash of all files in the order of their names.
+/// One hash of all files, in the order of their names.
 #[derive(Default)]
 struct FilesHash {
     hasher: sha256::Hasher,

@@ -1,5 +1,6 @@
-//! A data folder that is the target of a migration. Everything is first written to a staging folder, next to which no
-//! server starts; at the end, the documents and then the database are renamed to their final paths.
+//! A data folder that is the target of a migration. Everything is first written to a staging folder inside
+//! it, and no server starts in a folder with an unfinished migration. At the end, the documents and then the
+//! database are renamed to their final paths.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -16,24 +17,24 @@ use crate::crypto::secret;
 use crate::store::transfer::TransferSource;
 use crate::store::{settings, verify};
 
-/// Name of the file that lists the migrated documents. Without it, nothing outside the staging folder was created by a
-/// migration.
+/// Name of the file that lists the migrated documents. Without this file, the migration has not yet created
+/// anything outside the staging folder.
 const MOVED_DOCUMENTS: &str = "moved-documents";
 
 /// A locked target folder with a staging folder for the database and the documents.
 pub(super) struct StagedFolder {
     folder: PathBuf,
     staging: PathBuf,
-    /// The source's secret, if the folder has none.
+    /// Path of the source's secret, if it must be copied because the folder has none.
     secret_to_copy: Option<PathBuf>,
     _lock: FolderLock,
 }
 
 impl StagedFolder {
-    /// Locks the folder, checks that it has no data, and removes what an interrupted migration left.
+    /// Locks the folder, checks that it has no data, and removes what an interrupted migration left behind.
     ///
     /// # Errors
-    /// `Conflict` if it has data or a server holds it; `Internal` if it cannot be written.
+    /// `Conflict` if the folder has data or a server holds it; `Internal` if it cannot be written.
     pub(super) fn prepare(folder: &Path) -> Result<Self> {
         let Some(lock) = folder::lock(folder)? else {
             return Err(folder::in_use_error(folder).resolve("stop it first"));
@@ -77,12 +78,12 @@ impl StagedFolder {
         })
     }
 
-    /// Returns the path of the new database.
+    /// Returns the path of the new database in the staging folder.
     pub(super) fn database(&self) -> PathBuf {
         folder::database(&self.staging)
     }
 
-    /// Returns the folder of the new documents.
+    /// Returns the folder of the new documents in the staging folder.
     pub(super) fn documents(&self) -> PathBuf {
         self.staging.join("documents")
     }
@@ -135,7 +136,7 @@ impl StagedFolder {
         verify(&self.database())
             .map_err(|error| Error::new(Kind::Internal, format!("the copy: {error}")))?;
         if let Err(error) = self.move_into_place() {
-            // A secret without a database would prevent a server from starting in the folder.
+            // A secret without a database would prevent a server from starting in the folder, so remove it again.
             if self.secret_to_copy.is_some() && !folder::database(&self.folder).exists() {
                 let _ = fs::remove_file(secret::path(&self.folder));
             }
@@ -156,18 +157,18 @@ impl StagedFolder {
         self.list_documents()?;
         File::open(&self.staging)?.sync_all()?;
         fs::rename(self.documents(), self.folder.join("documents"))?;
-        // After a power failure, the second rename must not exist without the first.
+        // Sync in between, so that after a power failure the second rename cannot exist without the first.
         File::open(&self.folder)?.sync_all()?;
         fs::rename(self.database(), folder::database(&self.folder))?;
         File::open(&self.folder)?.sync_all()?;
-        // The folder itself may be new.
+        // The folder itself may be new, so sync its parent.
         match fs::canonicalize(&self.folder)?.parent() {
             Some(parent) => File::open(parent)?.sync_all(),
             None => Ok(()),
         }
     }
 
-    /// Writes the list of the documents.
+    /// Writes the list of the migrated documents.
     fn list_documents(&self) -> io::Result<()> {
         let mut list = open_new(&self.staging.join(MOVED_DOCUMENTS))?;
         for entry in fs::read_dir(self.documents())? {
@@ -197,13 +198,13 @@ impl StagedFolder {
         for name in names.lines() {
             ignore_missing(fs::remove_file(documents.join(name)))?;
         }
-        // Fails if the folder has other files, which the following check reports.
+        // This fails if the folder has other files, which the check that follows reports.
         let _ = fs::remove_dir(documents);
         Ok(())
     }
 
-    /// Removes the staging folder. Removes the list first, so that a later start does not act on it again after an
-    /// interruption.
+    /// Removes the staging folder. The list is removed first, so that if this is interrupted, a later start
+    /// does not act on the list again.
     fn remove_staging(&self) -> io::Result<()> {
         ignore_missing(fs::remove_file(self.staging.join(MOVED_DOCUMENTS)))?;
         ignore_missing(fs::remove_dir_all(&self.staging))
@@ -241,7 +242,7 @@ impl StagedFolder {
 
 impl Drop for StagedFolder {
     fn drop(&mut self) {
-        // Nothing is left after it was put in place.
+        // After a successful migration, nothing is left to remove.
         let _ = self.remove_interrupted();
     }
 }
@@ -260,7 +261,8 @@ mod tests {
     const OURS: &str = "document_ours";
     const OTHER: &str = "document_other";
 
-    /// Returns a new folder with what a migration leaves that is killed between its two last steps, and this list.
+    /// Returns a folder in the state in which a migration leaves it if it is killed between its last two
+    /// steps, with these files and this list of documents.
     fn interrupted(name: &str, files: &[&str], list: Option<&str>) -> PathBuf {
         let name = format!("quire-staged-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
@@ -313,7 +315,7 @@ mod tests {
         let staged = StagedFolder::prepare(&folder).unwrap();
         fs::write(staged.documents().join(OURS), "x").unwrap();
         fs::write(staged.database(), "x").unwrap();
-        // The database cannot get its name.
+        // A folder with the database's name prevents the rename.
         fs::create_dir_all(folder::database(&folder).join("x")).unwrap();
         assert!(staged.move_into_place().is_err());
         fs::remove_dir_all(folder::database(&folder)).unwrap();

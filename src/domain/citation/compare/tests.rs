@@ -1,4 +1,4 @@
-//! Quotations that must be found despite noise, and quotations that must not.
+//! Tests with quotations that must be found despite small differences, and with quotations that must not be found.
 
 mod properties;
 mod quotations;
@@ -352,7 +352,7 @@ fn a_number_sign_is_not_a_negation() {
     ] {
         assert!(verify(page, quote).is_some(), "{page}");
     }
-    // A number may also be negated.
+    // Here, "no" before a number is a negation.
     for (page, quote) in [
         (
             "There is no 5G coverage in the valley.",

@@ -1,4 +1,4 @@
-//! Additions by the person quoting: `[sic]`, brackets around changed letters, dollar signs around a formula.
+//! Additions by the person quoting: `[sic]`, brackets around changed letters, and dollar signs around a formula.
 
 use super::Scanner;
 
@@ -16,7 +16,7 @@ impl Scanner<'_> {
             words.trim_matches(['!', '.', ' ']),
             "sic" | "emphasis added" | "emphasis mine"
         );
-        // A footnote letter directly after its word.
+        // This is a footnote letter directly after its word.
         let is_letter = matches!(inside.as_str(), "a" | "b" | "c" | "d")
             && c == '['
             && self.open_word.is_some()

@@ -1,6 +1,6 @@
-//! Brackets that change the meaning of what is between them and therefore count as words: intervals and lists of
-//! values (`[0, 1)`, `]0, 1[`, `{1, 2}`), factors (`(2+3)×4`, `f(x+1)`), and indices (`a[5]`). The same characters
-//! around an aside, a footnote number, or a changed letter are punctuation.
+//! Brackets that change the meaning of what is between them and therefore count as words: intervals and lists
+//! of values (`[0, 1)`, `]0, 1[`, `{1, 2}`), factors (`(2+3)×4`, `f(x+1)`), and indices (`a[5]`). Around an
+//! aside, a footnote number, or a changed letter, the same characters are only punctuation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +16,9 @@ const MAX_NAME_LETTERS: usize = 3;
 pub(super) struct MeaningfulBrackets {
     /// Each bracket by its position in characters.
     signs: BTreeMap<usize, char>,
-    /// Positions of commas that separate the values of a list, and so are not decimal separators.
+    /// Positions of commas that separate the values of a list and are therefore not decimal separators.
     separators: BTreeSet<usize>,
-    /// Positions after an opening bracket up to and including its closing bracket.
+    /// Positions from after an opening bracket up to and including its closing bracket.
     inside_positions: BTreeSet<usize>,
 }
 
@@ -45,7 +45,7 @@ impl MeaningfulBrackets {
                         .signs
                         .extend([at, end].map(|at| (at, plain(chars[at].1))));
                     brackets.inside_positions.extend(at + 1..=end);
-                    // An expression may contain others; a list may not.
+                    // An expression may contain other brackets, but a list may not.
                     at += 1;
                 }
                 None => at += 1,
@@ -59,12 +59,12 @@ impl MeaningfulBrackets {
         self.signs.get(&at).copied()
     }
 
-    /// Whether this position is between two such brackets, or at the second.
+    /// Whether this position is between two of these brackets or at the closing one.
     pub fn contains(&self, at: usize) -> bool {
         self.inside_positions.contains(&at)
     }
 
-    /// Returns where a number that begins at `at` must end at the latest.
+    /// Returns the position by which a number that begins at `at` must end.
     pub fn number_end(&self, at: usize, length: usize) -> usize {
         self.separators
             .range(at..)
@@ -105,14 +105,14 @@ impl BracketCursor<'_> {
         self.get(self.position.checked_sub(1)?)
     }
 
-    // Returns the closing bracket of a list of two or more values that opens here, and its separators.
+    // Returns the closing bracket and the separators of a list of two or more values that opens here.
     fn list_end(&self) -> Option<(usize, Vec<usize>)> {
         let open = self.get(self.position)?;
         let closing: &[char] = match open {
             '[' => &[']', ')', '['],
             '(' => &[')', ']'],
             '{' => &['}'],
-            // `]0, 1[` has no space at its brackets, unlike the end of an aside.
+            // An interval such as `]0, 1[` has no space inside its brackets, unlike the end of an aside.
             ']' if self
                 .get(self.position + 1)
                 .is_some_and(|c| !c.is_whitespace()) =>
@@ -122,7 +122,7 @@ impl BracketCursor<'_> {
             _ => return None,
         };
         let (mut at, mut separators) = (self.position + 1, Vec::new());
-        // Between semicolons, a comma is a decimal separator.
+        // If the list is separated by semicolons, a comma is a decimal separator.
         let mut lookahead = self.chars[self.position + 1..]
             .iter()
             .take(MAX_BRACKETED_CHARS);
@@ -150,7 +150,7 @@ impl BracketCursor<'_> {
         None
     }
 
-    // Returns the position after a value: a number, ∞, or a variable, each with spaces and a sign.
+    // Returns the position after a value: a number, ∞, or a variable, with an optional sign and spaces.
     fn value_end(&self, from: usize, may_have_comma: bool) -> Option<usize> {
         let mut at = self.skip_spaces(from);
         if matches!(self.get(at)?, '+' | '-' | '−' | '–') {
@@ -187,7 +187,7 @@ impl BracketCursor<'_> {
         at
     }
 
-    // Returns the closing bracket of an index that opens here: directly after a variable or an identifier.
+    // Returns the closing bracket of an index that opens here, directly after a variable or an identifier.
     fn index_end(&self) -> Option<usize> {
         let is_variable =
             || is_index_base(self.chars[..self.position].iter().rev().map(|&(_, c)| c));
@@ -202,8 +202,8 @@ impl BracketCursor<'_> {
             .then_some(end)
     }
 
-    // Returns the closing bracket of a sum or product that opens here, if a name, number, or operator outside applies
-    // to it.
+    // Returns the closing bracket of a sum or product that opens here, if it is adjacent to a name, number,
+    // or operator outside that applies to it.
     fn factor_end(&self) -> Option<usize> {
         if self.get(self.position)? != '(' {
             return None;
@@ -224,7 +224,7 @@ impl BracketCursor<'_> {
         (is_expression && self.is_applied(end)).then_some(end)
     }
 
-    // Whether a name, a number, or an operator touches the brackets from outside.
+    // Whether a name, a number, or an operator directly adjoins the brackets from outside.
     fn is_applied(&self, end: usize) -> bool {
         let before = self.char_before();
         let is_attached = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
@@ -257,8 +257,8 @@ impl BracketCursor<'_> {
     }
 }
 
-// Whether the characters, read backwards from a bracket, begin with a one-letter variable or an identifier with an
-// underscore.
+// Whether the characters, read backward from a bracket, begin with a one-letter variable or an identifier
+// with an underscore.
 pub(super) fn is_index_base(before: impl Iterator<Item = char>) -> bool {
     let name: Vec<char> = before
         .take_while(|&c| c.is_alphanumeric() || c == '_')
@@ -275,7 +275,7 @@ fn is_operator(c: char) -> bool {
     )
 }
 
-// Whether these are the digit groups of one number: `1,234`.
+// Whether the text in brackets is a single number with digit groups: `1,234`.
 fn is_grouped(inside: &[(usize, char)]) -> bool {
     let text: String = inside.iter().map(|&(_, c)| c).collect();
     let mut groups = text.split(',');

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct CodeSigns(BTreeMap<usize, &'static str>);
 
-/// Characters that an address consists of, besides letters and digits.
+/// Characters that may occur in an address besides letters and digits.
 const ADDRESS_SIGNS: &[(char, &str)] = &[
     ('.', "."),
     ('-', "-"),
@@ -43,7 +43,7 @@ impl CodeSigns {
         self.0.get(&at).copied()
     }
 
-    // Reads a run of characters without spaces.
+    // Finds the signs in a run of characters without spaces.
     fn scan_run(&mut self, chars: &[(usize, char)], start: usize, end: usize) {
         let run: Vec<char> = chars[start.min(end)..end].iter().map(|&(_, c)| c).collect();
         let Some(first) = run.iter().position(|c| c.is_alphanumeric()) else {
@@ -74,7 +74,7 @@ impl CodeSigns {
                 _ => {}
             }
         }
-        // An option: `--cache`, but not a dash between words or a line of dashes.
+        // This is an option such as `--cache`, but not a dash between words or a line of dashes.
         let is_name = run[first].is_ascii_lowercase();
         if run[..first] == ['-', '-'] && is_name {
             self.0.insert(start, "--");
@@ -82,7 +82,7 @@ impl CodeSigns {
     }
 }
 
-// Whether a character may be inside an address or an identifier.
+// Whether the character may occur in an address or an identifier.
 fn is_part(c: char) -> bool {
     !c.is_whitespace()
         && !matches!(

@@ -1,12 +1,12 @@
-//! Superscripts and subscripts: either part of the word before them, or a footnote number.
+//! Superscripts and subscripts, each of which is either part of the word before it or a footnote number.
 
 use super::super::characters::from_superscript;
 use super::super::plain_word::PlainWord;
 use super::{PartialWord, Scanner};
 
 impl Scanner<'_> {
-    // Returns the run of superscripts here, or of the characters raised by a caret, as plain characters with its
-    // length.
+    // Returns the superscripts at this position, or the characters raised by a caret, as plain characters
+    // together with their length.
     pub(super) fn superscript_run(&self) -> Option<(String, usize)> {
         let rest = &self.chars[self.position..];
         let run: String = rest
@@ -52,7 +52,7 @@ impl Scanner<'_> {
             .is_some_and(|word| word.end == offset && word.is_figure())
     }
 
-    // Adds an exponent to the word before it; after an ordinary word, it is a footnote number.
+    // Adds an exponent to the word before it. After an ordinary word, the exponent is read as a footnote number.
     pub(super) fn push_superscript(&mut self, run: &str, offset: usize, length: usize) {
         self.position += length;
         let end = self
@@ -66,14 +66,14 @@ impl Scanner<'_> {
         let is_behind_stop = || self.text[..offset].ends_with(is_stop);
         let is_note = run.chars().all(|c| c.is_ascii_digit())
             && self.open_word.as_ref().map_or_else(is_behind_stop, is_long);
-        // 1ˢᵗ is 1st; 10ⁿ is a power.
+        // 1ˢᵗ becomes 1st, whereas 10ⁿ is a power.
         let is_ordinal = run.chars().all(char::is_alphabetic)
             && (run.len() > 1 || matches!(run, "o" | "a" | "e"));
         let exponent = match is_ordinal {
             true => run.to_owned(),
             false => format!("^{run}"),
         };
-        // Na⁺ is Na+.
+        // Na⁺ becomes Na+.
         let is_charge = |open: &PartialWord| {
             matches!(run, "+" | "-") && open.exponent.is_empty() && is_formula(&open.raw)
         };
@@ -111,7 +111,7 @@ impl Scanner<'_> {
         }
     }
 
-    // Whether to drop the underscore of `x_1` and `x_{1}`, which equal x₁.
+    // Whether to drop the underscore of `x_1` and `x_{1}`, which both equal x₁.
     pub(super) fn skips_underscore(&self, c: char) -> bool {
         let is_symbol = self.open_word.as_ref().is_some_and(|open| {
             let is_short =
@@ -126,7 +126,8 @@ impl Scanner<'_> {
         1 + usize::from(self.next(1) == Some('{'))
     }
 
-    // Adds a subscript: part of the word in a formula (H₂O is H2O), the base after a number.
+    // Adds a subscript. In a formula, it is part of the word (H₂O becomes H2O); after a number, it is the
+    // number's base.
     pub(super) fn push_subscript(&mut self, lowered: char, offset: usize, c: char) {
         let is_letter = lowered.is_alphabetic();
         if self.open_word.is_some() && !is_letter {
@@ -155,7 +156,7 @@ impl Scanner<'_> {
     }
 }
 
-// Whether the word is a chemical formula such as H2O: one or two letters for each element.
+// Whether the word is a chemical formula such as H2O, in which every element has one or two letters.
 fn is_formula(raw: &str) -> bool {
     let mut previous_char = None;
     raw.chars().all(|c| {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Month names: "5. Mai" at the start of a line is a date.
+/// Month names. A number before one is not a list number, because "5. Mai" at the start of a line is a date.
 const MONTH_NAMES: &[&str] = &[
     "january",
     "februar",
@@ -26,7 +26,7 @@ const MONTH_NAMES: &[&str] = &[
     "dezember",
 ];
 
-/// Returns the numbers at line starts for which the next higher or lower number also begins a line.
+/// Returns the numbers at the beginning of lines, provided that the next higher or lower number also begins a line.
 pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
     let mut items: Vec<(u32, Range<usize>)> = Vec::new();
     let mut start = 0;
@@ -42,7 +42,7 @@ pub(super) fn find_list_numbers(text: &str) -> Vec<Range<usize>> {
     item_numbers.map(|(_, range)| range.clone()).collect()
 }
 
-// Returns the number that begins a line, and its range in the line.
+// Returns the number that begins a line, and its byte range within the line.
 fn list_item(line: &str) -> Option<(u32, Range<usize>)> {
     let text = line.trim_start();
     let start = line.len() - text.len();

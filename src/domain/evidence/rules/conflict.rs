@@ -1,5 +1,5 @@
-//! Detects conflicts between two statements about the same thing: nearly the same terms, and a rule on numbers,
-//! names, negation, quantifiers, or order that objects. Can only lower a level.
+//! Detects conflicts between two statements about the same thing: they share nearly all terms, but a rule on
+//! numbers, names, negation, quantifiers, or word order objects. A conflict can only lower a level.
 
 use super::{
     SentenceAndQuote, content_words, count_shared_words, date_mismatch, direction_mismatch,
@@ -8,9 +8,9 @@ use super::{
 };
 use std::collections::BTreeSet;
 
-/// Minimum share of the shorter statement's terms that the longer one contains, as a fraction: two of three.
+/// Minimum share of the shorter statement's terms that the longer one must contain, as a fraction: two of three.
 const MIN_SHARED_TERMS: (usize, usize) = (2, 3);
-/// Minimum number of terms that the statements share.
+/// Minimum number of terms that the statements must share.
 const MIN_TERMS: usize = 2;
 
 /// Returns why two statements cannot both be right, if they seem to be about the same thing; `None` if no rule finds
@@ -26,7 +26,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
             .then(|| foreign::objection(sentence, other))
             .flatten();
     }
-    // Compare without figures and dates, which may be the difference.
+    // Compare the statements without numbers and dates, which may be what differs.
     let names_only = |words: &[String]| -> Vec<String> {
         words
             .iter()
@@ -39,7 +39,7 @@ pub(in super::super) fn conflict(sentence: &str, other: &str) -> Option<String> 
     {
         return None;
     }
-    // A statement that lacks a number or a date of the other does not conflict with it.
+    // If a number or a date is merely missing from one statement, the two do not conflict.
     let both = |rule: fn(&SentenceAndQuote) -> Option<String>| {
         rule(&pair).and_then(|why| rule(&reversed_pair).map(|_| why))
     };
@@ -83,7 +83,7 @@ fn quantifier_conflict(pair: &SentenceAndQuote) -> Option<String> {
     Some(format!("one says “{only_own}”, the other “{only_others}”"))
 }
 
-// Whether two texts in a script without spaces share two of three of their characters.
+// Whether two texts in a script without spaces share two thirds of their characters.
 fn have_common_characters(left: &str, right: &str) -> bool {
     let letters =
         |text: &str| -> BTreeSet<char> { text.chars().filter(|c| c.is_alphanumeric()).collect() };

@@ -1,6 +1,6 @@
-//! Compares words of two texts.
+//! Compares the words of two texts.
 
-/// Whether spaces separate words: in Thai, Chinese, and Japanese, they separate whole clauses.
+/// Whether spaces separate words. In Thai, Chinese, and Japanese, they separate whole clauses.
 pub(super) fn has_spaces(words: &[String]) -> bool {
     words
         .iter()
@@ -8,13 +8,13 @@ pub(super) fn has_spaces(words: &[String]) -> bool {
         .all(|c| c < '\u{e00}' || "€“”‘’–—".contains(c))
 }
 
-/// Counts the words of `own` of which `quoted` has a form.
+/// Counts the words in `own` that also occur in `quoted`, in whatever form.
 pub(super) fn count_shared_words(own: &[String], quoted: &[String]) -> usize {
     let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
     own.iter().filter(is_shared).count()
 }
 
-/// Whether two words are forms of one word: the same stem with different endings.
+/// Whether two words are forms of the same word, with the same stem and different endings.
 pub(super) fn is_same_word(left: &str, right: &str) -> bool {
     if left == right {
         return true;

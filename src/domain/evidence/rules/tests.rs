@@ -1,4 +1,4 @@
-//! Tests of each rule: it detects its mismatch and accepts paraphrases.
+//! Tests of each rule: it must detect its mismatch and accept paraphrases.
 
 use super::*;
 

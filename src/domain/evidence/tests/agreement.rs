@@ -1,5 +1,5 @@
-//! Agreement is reported only if nothing contradicts it: not the sentence, not an unverified contradiction
-//! reported by the judge, and not a passage.
+//! Tests that agreement is reported only if nothing contradicts it: neither the sentence nor a passage, nor a
+//! contradiction that the judge reports without proof.
 
 use serde_json::{Value, json};
 
@@ -16,8 +16,8 @@ fn entailing_verdict(quote: &str) -> Value {
     json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": quote }] })
 }
 
-// Builds a map in which two members say the same, and the judge and the checker match it to a sentence of the
-// answer.
+// Builds a map in which two members say the same, and in which the judge and the checker match it to a
+// sentence of the answer.
 fn both_drafts_say(drafts: &str, sentence: &str) -> EvidenceMap {
     let plan = plan(2, &[sentence], 4);
     let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", drafts));
@@ -136,7 +136,7 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
     }
 }
 
-/// A claim so broad that opposite statements make it is no evidence of agreement.
+/// If a claim is so broad that opposite statements make it, it is no evidence of agreement.
 #[test]
 fn members_who_contradict_each_other_skip_no_stage() {
     let plan = plan(2, &[], 4);
@@ -242,7 +242,7 @@ fn a_contradiction_without_words_that_were_found_skips_nothing() {
             "{more}"
         );
     }
-    // A claim whose quoted words were not found is not shared either.
+    // A claim whose quoted words were not found does not count as shared either.
     let unfound = json!({ "text": PAYS, "stances": [of(0, "asserts", "seller has to pay"), of(1, "asserts", "seller has to pay")] });
     let agreement = drafts_compared(&plan, json!({ "claim": unfound }));
     assert_eq!(
@@ -301,7 +301,7 @@ fn a_denial_without_words_that_were_found_rules_agreement_out() {
     for (quote, extra_stances) in [
         ("it is the buyer who pays for shipping", json!([])),
         ("", json!([])),
-        // The same words for both stances of one member.
+        // The judge reports two stances of one member with the same words.
         (
             "it is the buyer who has to pay for shipping",
             json!([stance(&plan, 3, 2, "asserts", "as clause 4 states")]),

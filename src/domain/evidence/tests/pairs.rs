@@ -1,5 +1,5 @@
-//! Measures how pairs of sentences are rated with a judge that is right nine times out of ten, and prints the results
-//! next to the targets: `make evidence`.
+//! Measures how pairs of sentences are rated if the judge is right nine times out of ten. `make evidence`
+//! prints the results next to the targets.
 
 #![allow(clippy::print_stdout, reason = "`make evidence` shows the table")]
 
@@ -20,9 +20,9 @@ const OWN_PAIRS: &str = include_str!("../../../../tests/data/evidence/pairs.json
 const MORE_PAIRS_VARIABLE: &str = "EVIDENCE_PAIRS";
 /// Number of judgments per pair.
 const TRIALS_PER_PAIR: u64 = 60;
-/// Rate at which the judge is right, in percent.
+/// How often the judge is right, in percent.
 const JUDGE_ACCURACY: u64 = 90;
-/// Maximum share of contradictions that may be rated supported or agreed.
+/// Maximum share of contradictions that may be rated as supported or agreed.
 const MAX_CONTRADICTED_SHARE: f64 = 0.05;
 
 #[derive(Deserialize)]
@@ -60,8 +60,8 @@ impl Counts {
     }
 }
 
-// The judge is right nine times out of ten. Otherwise, it says that both answers agree, which is its worst possible
-// error.
+// Simulates a judge that is right nine times out of ten. Otherwise, it says that both answers agree, which is
+// its worst possible error.
 fn judge_says(pair: &Pair, random: &mut Random) -> (&'static str, &'static str) {
     let is_right = random.next_u64() % 100 < JUDGE_ACCURACY;
     match (pair.label.as_str(), is_right) {

@@ -1,5 +1,5 @@
-//! What a judge reports and our rules do not confirm is shown as unconfirmed: not as silence, not as one member's
-//! point, and not as the absence of a contradiction.
+//! Tests that whatever a judge reports but the rules do not confirm is shown as unconfirmed: not as silence,
+//! not as one member's point, and not as the absence of a contradiction.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn unconfirmed_stances_count_neither_as_silence_nor_as_a_unique_point() {
         assert_eq!(entry.lowered.is_empty(), entry.stance == Stance::Asserts);
     }
     assert!(map.unique.is_empty() && map.consensus.is_empty(), "{map:?}");
-    // A quotation that was not found does not make the point the other member's own, either.
+    // Nor does a quotation that was not found make the point unique to the other member.
     let asserted = [
         stance(&plan, 3, 0, "asserts", LEASE[0]),
         stance(&plan, 3, 1, "asserts", "The lease ends on 30 June 2028."),
@@ -62,7 +62,7 @@ fn a_date_in_another_order_is_the_same_date() {
     assert_eq!(map.consensus, [0], "{map:?}");
 }
 
-// A and B say that the seller pays, C that the buyer does; no member is reported to deny anything.
+// Creates a map in which A and B say that the seller pays and C says that the buyer does. The judge reports no denial.
 fn who_pays(more: &Value, contradictions: &Value) -> EvidenceMap {
     let plan = plan(3, &[SELLER], 4);
     let cited_sentence = "The seller pays the shipping costs [D1:p1].";
@@ -129,7 +129,7 @@ fn a_reported_contradiction_is_never_none() {
     let map = who_pays(&color, &json!([{ "claim": 1, "why": "one says blue" }]));
     assert_eq!(map.unverified.len(), 1);
     assert_eq!(map.sentences[0].level, SupportLevel::SupportedAgreed);
-    // One side is unconfirmed and the other denies: neither agreement nor a proven contradiction.
+    // If one side is unconfirmed and the other denies, there is neither agreement nor a proven contradiction.
     let asserted = [
         stance(&plan, 3, 0, "asserts", SELLER),
         stance(&plan, 3, 2, "denies", BUYER),

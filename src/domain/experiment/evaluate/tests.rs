@@ -1,4 +1,4 @@
-//! Known answers and their scores.
+//! Tests with known answers and their scores.
 
 use super::*;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Remaining budget of a race.
+//! The remaining budget of a race.
 
 use super::super::race_budget::{
     ZERO_USAGE, add_usage, budget_limits, mean_declared_usage, reserved_fraction, usage_amounts,
@@ -7,7 +7,7 @@ use super::super::{JudgeCost, Trial};
 use super::{RacePhase, SuccessiveHalving};
 
 impl SuccessiveHalving {
-    /// Returns the fraction of the budget that is reserved in the current phase.
+    /// Returns the fraction of the budget that is reserved in the current phase, 0 to 1.
     pub(super) fn reserved_fraction(&self) -> f64 {
         if matches!(self.phase, RacePhase::Confirm(..)) {
             0.0
@@ -35,7 +35,7 @@ impl SuccessiveHalving {
             .zip(wants)
             .all(|(limit, want)| limit.is_none_or(|limit| want <= limit * (1.0 - keep)))
     }
-    /// Whether the race can afford a proposal with this upper bound.
+    /// Whether the race can afford a proposal whose usage has this upper bound.
     pub(super) fn can_afford_bill(&self, bill: JudgeCost) -> bool {
         let mut spent_after = self.spent;
         spent_after.judged = spent_after.judged.saturating_add(bill);
@@ -46,7 +46,8 @@ impl SuccessiveHalving {
             .zip(wants);
         limits.all(|(limit, want)| limit.is_none_or(|limit| want <= limit * race_share))
     }
-    /// Returns the estimated number of evaluations that the race can still afford, from average or declared usage.
+    /// Returns the estimated number of evaluations that the race can still afford, based on average usage so
+    /// far or else on declared usage.
     pub(super) fn remaining_evaluations(&self) -> usize {
         let evaluation_count = self.observations.results.len() as u64;
         let usual = if evaluation_count > 0 {
@@ -69,7 +70,7 @@ impl SuccessiveHalving {
         }
         left.max(0.0) as usize
     }
-    /// Returns the remaining fraction of the race's budget, at most 1.
+    /// Returns the remaining fraction of the race's part of the budget, 0 to 1.
     pub(super) fn remaining_share(&self) -> f64 {
         let used = usage_amounts(&self.spent, self.observations.results.len() as u64);
         let parts = budget_limits(&self.observations.design.budget)

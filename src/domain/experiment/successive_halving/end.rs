@@ -1,4 +1,4 @@
-//! The end of a race: compares the leader with the current configuration in blocks of cases, until the
+//! The end of a race: compares the leader with the current configuration in blocks of cases until the
 //! difference is overwhelming, the cases are used up, or the budget is spent.
 
 use super::super::Trial;
@@ -15,14 +15,14 @@ impl SuccessiveHalving {
         self.completed_cases = 0;
         let mut arms = vec![leader, self.observations.design.current];
         arms.dedup();
-        // Cases that the race has not used are as good as those held out. If more evaluations are not worth their
-        // price, only the reserved ones are made.
+        // Cases that the race has not used are as good for this as those held out. If more evaluations would
+        // not be worth their cost, only the reserved ones are made.
         if stop != StopReason::NotWorth {
             let fresh = self.cases_seen();
             let fresh = self.observations.case_order.split_off(fresh);
             self.observations.holdout.extend(fresh);
         }
-        // The current configuration is not compared with itself.
+        // If the current configuration leads, there is nothing to compare it with.
         let to = match arms.len() {
             2 => final_test::next_check(0).min(self.observations.holdout.len()),
             _ => 0,
@@ -34,7 +34,7 @@ impl SuccessiveHalving {
         };
         self.phase = RacePhase::Confirm(leader, stop);
     }
-    /// Ends the comparison on the holdout or continues with its next block.
+    /// Ends the comparison on the holdout, or continues with its next block.
     pub(super) fn after_block(&mut self, leader: usize, stop: StopReason) {
         let depth = self.round.first_case + self.completed_cases;
         let differences = self.differences(leader, &self.observations.holdout[..depth]);
@@ -56,7 +56,7 @@ impl SuccessiveHalving {
         }
         self.next_block(depth, self.observations.holdout.len());
     }
-    /// Ends the comparison of two configurations or continues with its next block.
+    /// Ends the comparison of the only two configurations, or continues with its next block.
     pub(super) fn after_pair(&mut self) {
         let depth = self.round.first_case + self.completed_cases;
         let current = self.observations.design.current;
@@ -72,7 +72,7 @@ impl SuccessiveHalving {
             depth => return self.next_block(depth, self.observations.case_order.len()),
         };
         let mean = paired::mean(&differences);
-        // Floating-point noise is a tie, and a tie goes to the current configuration.
+        // Floating-point noise counts as a tie, and a tie goes to the current configuration.
         let leader = if mean > 1e-9 { other } else { current };
         if is_decided {
             let trailing = if leader == other { current } else { other };
@@ -116,7 +116,7 @@ impl SuccessiveHalving {
         };
         cases.iter().filter_map(pair).collect()
     }
-    /// Returns the number of cases of the race up to the last one that any configuration has seen.
+    /// Returns the number of the race's cases up to the last one that any configuration was evaluated on.
     fn cases_seen(&self) -> usize {
         let is_case_seen = |case: &usize| {
             let arms = 0..self.observations.states.len();

@@ -1,9 +1,9 @@
 //! Prompt search: better prompts are proposed by a model that reads failures, as in GEPA (Agrawal et al.,
 //! "Reflective prompt evolution can outperform reinforcement learning", 2025). Decides which prompt to
-//! improve and which failures to show; a proposal is tried on a few cases first, and on all feedback cases if
-//! it is not worse there than its parent. Parents are drawn from the Pareto front over cases, so that a prompt
-//! that alone solves some cases is not lost. The successive-halving race selects among all prompts on further
-//! cases, and only the holdout, which neither the writer nor the race has seen, decides what is reported.
+//! improve and which failures to show. A proposal is first tried on a few cases and, if it is not worse on
+//! these than its parent, on all feedback cases. Parents are drawn from the Pareto front over cases, so that
+//! a prompt that alone solves some cases is not lost. The successive-halving race selects among all prompts
+//! on further cases, and only the holdout, which neither the writer nor the race has seen, decides what is reported.
 
 use super::super::Trial;
 use super::super::design::{ConfigurationState, StopReason};
@@ -13,15 +13,15 @@ use crate::domain::statistics::random::Random;
 
 /// Number of cases on which a proposal is tried first.
 const TRIAL_CASES: usize = 4;
-/// Range of the number of feedback cases; in between, a third of the race's cases.
+/// Minimum and maximum number of feedback cases. Within this range, it is a third of the race's cases.
 const FEEDBACK_CASES_RANGE: (usize, usize) = (4, 12);
-/// Fraction of the race's budget that is kept for the race.
+/// Fraction of the race's budget that the search must leave for the race, 0 to 1.
 const RACE_BUDGET_FRACTION: f64 = 0.5;
 
-/// Step of the search.
+/// A step of the prompt search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum SearchStep {
-    /// Evaluate the given configurations on the feedback cases.
+    /// Evaluate the configurations of the request on the feedback cases.
     GivenConfigurations,
     /// Wait for a proposal that improves this configuration.
     Waiting(usize),
@@ -32,7 +32,7 @@ pub(super) enum SearchStep {
 }
 
 impl SuccessiveHalving {
-    /// Adds a proposal. Returns false and changes nothing if the race does not wait for one.
+    /// Adds a proposal. Returns false and changes nothing if the race is not waiting for one.
     pub fn propose(&mut self, proposal: Proposal) -> bool {
         let (RacePhase::Search(SearchStep::Waiting(parent)), Some(search)) =
             (self.phase, self.observations.design.search)
@@ -62,26 +62,26 @@ impl SuccessiveHalving {
         self.advance();
         true
     }
-    /// Returns each configuration's parent.
+    /// Returns, for each configuration, the one whose prompt it improves; `None` if it was given.
     pub fn parents(&self) -> &[Option<usize>] {
         &self.parents
     }
-    /// Returns the number of proposals made.
+    /// Returns the number of proposals so far.
     pub fn proposals(&self) -> usize {
         self.proposals_made
     }
-    /// Whether a configuration is still on trial in the search.
+    /// Whether the search is still trying out this configuration.
     pub(super) fn is_on_trial(&self, arm: usize) -> bool {
         matches!(self.phase, RacePhase::Search(SearchStep::FirstTry(new) | SearchStep::AllFeedbackCases(new)) if new == arm)
     }
-    /// Creates the request for the next proposal.
+    /// Creates the request for the next proposal, which improves the prompt of `parent`.
     pub(super) fn reflection(&self, parent: usize) -> Reflection {
         let mut trials: Vec<(f64, Trial)> =
             (self.observations.case_order.iter().take(self.feedback))
                 .zip(self.values(parent, self.feedback))
                 .map(|(&case, value)| (value, Trial { arm: parent, case }))
                 .collect();
-        // Reshuffled for each proposal, so that the writer does not always see the same failures.
+        // Shuffle anew for each proposal, so that the writer does not always see the same failures.
         Random::new(self.observations.design.seed ^ (self.proposals_made as u64) << 16)
             .shuffle(&mut trials);
         trials.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -94,7 +94,7 @@ impl SuccessiveHalving {
                 .collect(),
         }
     }
-    /// Starts the search with these given configurations.
+    /// Starts the search with the configurations of the request.
     pub(super) fn begin_search(&mut self, arms: Vec<usize>) {
         let cases = self.observations.case_order.len();
         let affordable = self.remaining_evaluations() / (2 * arms.len().max(1));
@@ -105,12 +105,12 @@ impl SuccessiveHalving {
         self.phase = RacePhase::Search(SearchStep::GivenConfigurations);
         self.evaluate_on(arms, 0, self.feedback);
     }
-    /// Continues after a step of the search.
+    /// Decides what follows a step of the search.
     pub(super) fn after_search(&mut self, step: SearchStep) {
         let is_whole = self.round.first_case + self.completed_cases == self.round.end_case;
         match step {
             SearchStep::Waiting(_) => {}
-            // The budget does not even cover the given configurations: nothing is left to improve them with.
+            // The budget does not even cover the given configurations, so there is none left to improve them.
             SearchStep::GivenConfigurations if !is_whole => self.phase = RacePhase::Race,
             SearchStep::GivenConfigurations => self.choose_parent(),
             SearchStep::FirstTry(arm) => {
@@ -134,7 +134,7 @@ impl SuccessiveHalving {
         }
     }
 
-    /// Waits for a proposal for a configuration on the Pareto front, or ends the search.
+    /// Waits for a proposal that improves a configuration on the Pareto front, or ends the search.
     fn choose_parent(&mut self) {
         let pool: Vec<(usize, Vec<f64>)> = (0..self.observations.states.len())
             .filter(|&arm| self.observations.states[arm] == ConfigurationState::Racing)
@@ -162,7 +162,8 @@ impl SuccessiveHalving {
         self.evaluate_on(arms, 0, self.feedback);
         self.completed_cases = self.feedback;
     }
-    /// Draws a configuration with failures, in proportion to the number of cases on which none is better.
+    /// Draws a configuration that has failures, with a probability proportional to the number of cases on
+    /// which no other is better.
     fn draw_parent(&self, pool: &[(usize, Vec<f64>)]) -> Option<usize> {
         let best = |case: usize| pool.iter().map(|(_, own)| own[case]).fold(0.0, f64::max);
         let best: Vec<f64> = (0..self.feedback).map(best).collect();
@@ -175,7 +176,7 @@ impl SuccessiveHalving {
             .filter(|(_, own)| own.iter().any(|&value| value < 1.0));
         let weighted: Vec<(usize, usize)> =
             fallible.map(|(arm, own)| (*arm, weight(own))).collect();
-        // If any prompt solved every feedback case, no further proposal is needed.
+        // If a prompt solved every feedback case, no further proposal is needed.
         if pool.len() > weighted.len() || weighted.is_empty() {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Prompt search on a scripted model whose score depends on known phrases, with fixed seeds.
+//! Tests the prompt search on a scripted model whose score depends on known phrases, with fixed seeds.
 
 #[path = "../../../../benches/support/searched.rs"]
 mod searched;
@@ -16,8 +16,8 @@ const PLAIN_SCRIPT: Script = Script {
     seed: 0,
 };
 
-/// A prompt with more of the phrases is found and confirmed on cases that neither the writer nor the race has
-/// seen, within the budget.
+/// A prompt with more of the phrases is found, within the budget, and confirmed on cases that neither the
+/// writer nor the race has seen.
 #[test]
 fn better_prompts_are_found_and_confirmed() {
     const RUNS: u64 = 60;
@@ -43,8 +43,8 @@ fn better_prompts_are_found_and_confirmed() {
     assert!(rollouts < RUNS * 400, "{rollouts}");
 }
 
-/// With a writer that adds only useless phrases, all prompts are equal: at most 5% are called better or worse. The
-/// given prompts are equal too.
+/// If the writer adds only useless phrases, all prompts are equal, and at most 5% are called better or worse.
+/// The given prompts are equal too.
 #[test]
 fn useless_proposals_are_not_called_better() {
     const RUNS: u64 = 200;
@@ -57,7 +57,7 @@ fn useless_proposals_are_not_called_better() {
         script.cases = 90;
         script.evaluations = 240;
         let outcome = run_search(script);
-        // Only the given prompts differ in quality; a leader derived from the current one must not win.
+        // Only the given prompts differ in quality, so a leader that was derived from the current one must not win.
         let is_equal = outcome.leader <= outcome.current;
         is_equal && outcome.verdict.finding == HoldoutFinding::Better
     });
@@ -65,7 +65,7 @@ fn useless_proposals_are_not_called_better() {
     assert!(wrong * 20 <= RUNS, "{wrong} of {RUNS}");
 }
 
-/// Interrupted after any outcome or proposal and replayed, the search takes the same course to the same end.
+/// If the search is interrupted after any outcome or proposal and replayed, it takes the same course to the same end.
 #[test]
 fn an_interrupted_search_has_the_same_family() {
     for seed in 0..6 {
@@ -77,7 +77,7 @@ fn an_interrupted_search_has_the_same_family() {
         let stops = [0, 1, 30, 77, uninterrupted.results.len()];
         for stop in stops {
             let known_results = uninterrupted.results[..stop].iter().copied();
-            // All proposals are known, but the race takes only those requested so far.
+            // All proposals are known, but the race uses only those that it has requested so far.
             let mut race = SuccessiveHalving::replay(
                 design(script, 2),
                 known_results,
@@ -117,7 +117,8 @@ fn unaffordable_searches_end_and_unexpected_proposals_are_handled() {
         match race.next() {
             RaceStep::Done(_) => break,
             RaceStep::Propose(_) => {
-                // Unreadable replies and known prompts use up proposals and nothing else.
+                // A reply that cannot be parsed, or a prompt that is already known, uses up a proposal and
+                // has no other effect.
                 let prompt_index = (proposed % 2 == 0).then_some(0);
                 let bill = experiment::JudgeCost::default();
                 assert!(race.propose(experiment::prompt_search::Proposal { prompt_index, bill }));

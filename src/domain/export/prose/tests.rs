@@ -1,4 +1,4 @@
-//! Tests of rendering Markdown.
+//! Tests of rendering Markdown as HTML.
 
 use super::*;
 

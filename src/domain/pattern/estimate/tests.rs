@@ -1,4 +1,4 @@
-//! Properties of the estimate over arbitrary plans.
+//! Property tests of the estimate over arbitrary plans.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::domain::chat::Task;
 use crate::domain::money::{LongCallPrice, Price};
 use crate::domain::pattern::staged::tests::two_stage_plan;
 
-/// Generates dollars per million tokens: free, typical, and absurd.
+/// Generates prices in dollars per million tokens: free, typical, and absurd ones.
 fn dollars() -> impl Strategy<Value = f64> {
     prop_oneof![
         Just(0.0),
@@ -32,7 +32,7 @@ fn price() -> impl Strategy<Value = Price> {
         input,
         output,
         cached_input: None,
-        // A long call never has a lower price; otherwise, reading more would cost less.
+        // The price of a long call is never lower, because reading more would otherwise cost less.
         long: long.map(|long| LongCallPrice {
             input: long.input.max(input),
             output: long.output.max(output),

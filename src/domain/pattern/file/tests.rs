@@ -1,4 +1,4 @@
-//! Pattern files that are accepted and pattern files that are rejected.
+//! Tests with pattern files that are accepted and with pattern files that are rejected.
 
 use serde_json::json;
 

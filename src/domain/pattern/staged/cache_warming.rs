@@ -1,5 +1,6 @@
-//! Prompt-cache warming: if one model gets several calls with the same long prefix, the first call is sent alone;
-//! once the provider has read the prefix, it serves the prefix to the other calls from its cache at a lower price.
+//! Prompt-cache warming. If one model gets several calls with the same long prefix, the first call is sent
+//! alone. Once the provider has read the prefix, it serves the prefix to the other calls from its cache at a
+//! lower price.
 
 use super::StagedRun;
 use crate::domain::chat::estimate_tokens;
@@ -9,7 +10,7 @@ use crate::domain::time::Timestamp;
 const MIN_CACHED_TOKENS: u64 = 1_024;
 
 impl StagedRun {
-    /// Makes the calls of the granted reservation.
+    /// Makes the calls whose reservation was granted, except those that wait for a prefix to be cached.
     pub(super) fn reservation_granted(&mut self, now: Timestamp) {
         let mut leading: Vec<String> = Vec::new();
         for member in std::mem::take(&mut self.awaiting_reservation) {
@@ -30,7 +31,7 @@ impl StagedRun {
                 .cached_input
                 .is_some_and(|cached| cached < price.input)
         };
-        // Each part is read once, by one reader.
+        // In the reading stage, each part is read only once, so there is no common prefix.
         if self.state.is_reading() {
             return false;
         }
@@ -38,7 +39,7 @@ impl StagedRun {
         price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= MIN_CACHED_TOKENS
     }
 
-    /// Starts the calls that waited for another call to cache the prefix or end.
+    /// Starts the calls that waited for another call to cache the prefix or to end.
     pub(super) fn release_held_back(&mut self, now: Timestamp) {
         if self.held_back.is_empty() {
             return;
@@ -57,7 +58,7 @@ impl StagedRun {
         }
     }
 
-    /// Whether no call is open or waiting.
+    /// Whether no call of the stage is open or waiting for a prefix to be cached.
     pub(super) fn is_stage_settled(&self) -> bool {
         self.open_calls.is_empty() && self.held_back.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Starts a run's calls and forwards their output.
+//! Starts the calls of a run and forwards their output.
 
 use std::time::Duration;
 

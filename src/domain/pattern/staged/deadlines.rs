@@ -1,4 +1,4 @@
-//! Time limits: of a stage, of the run, and the share reserved for the synthesis.
+//! Time limits: those of a stage and of the run, and the time reserved for the synthesis.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
-/// Fraction of the run's time reserved for the synthesis, as a divisor.
+/// Divisor of the run's time that gives the part reserved for the synthesis.
 const SYNTHESIS_RESERVE: u32 = 5;
 
 impl StagedRun {
-    /// Returns the time left for a call that starts now: the lesser of the stage's and the run's remaining time.
+    /// Returns the time limit of a call that starts now: what is left of the stage's or the run's time,
+    /// whichever is less.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.state.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));
@@ -24,12 +25,12 @@ impl StagedRun {
         stage_time_left.min(of_run)
     }
 
-    /// Returns the remaining time of the run.
+    /// Returns the time that is left of the run.
     pub(super) fn run_time_left(&self, now: Timestamp) -> Duration {
         seconds(self.state.plan.times.run).saturating_sub(now.since(self.time_limit_start))
     }
 
-    /// Rewords a timeout that was caused by the end of the stage or run rather than by a slow call.
+    /// Rewords a timeout that was caused by the end of the stage or the run rather than by a slow call.
     pub(super) fn attribute_timeout(&self, now: Timestamp, error: CallError) -> CallError {
         let is_late = error.kind == CallErrorKind::Timeout && self.time_left(now) <= RESPONSE_GRACE;
         if !is_late {
@@ -41,7 +42,7 @@ impl StagedRun {
         }
     }
 
-    /// Skips to the last stage for lack of time.
+    /// Skips to the last stage because there is too little time for the others.
     pub(super) fn skip_to_last_stage(&mut self, now: Timestamp) {
         let reason = format!(
             "stage {} was skipped: the analysis had nearly reached its time limit",
@@ -53,7 +54,7 @@ impl StagedRun {
         self.begin_stage(now, last);
     }
 
-    /// Ends calls past their deadline to which the LLM client did not respond.
+    /// Ends calls that are past their deadline, in case the LLM client does not end them itself.
     pub(super) fn expire_late_calls(&mut self, now: Timestamp) {
         let late: Vec<usize> = self
             .open_calls

@@ -1,4 +1,4 @@
-//! Early conclusion of a run: because the answers agree, or because a user requests the synthesis. Makes no calls.
+//! Ends a run early because the answers agree, or because a user requests the synthesis.
 
 use super::{CallUse, RunOutput, StagedRun};
 use crate::domain::analysis::{Arrangement, StageAnswer, Status};
@@ -10,24 +10,24 @@ use crate::domain::pattern::CallId;
 use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
-/// Next step after a stage whose calls are all settled.
+/// What follows a stage whose calls have all ended.
 enum NextStage {
-    /// The stage with this index.
+    /// The stage with this index follows.
     EnterStage(usize),
-    /// No stage: the best draft is the answer.
+    /// No stage follows, because the best draft is the answer.
     KeepDraft,
-    /// The judge compares the first answers before the decision.
+    /// The judge compares the first answers before it is decided what follows.
     AskJudge,
 }
 
-/// Whether the first answers agree, by the rule that the note names.
+/// Whether the first answers agree, and a note that names the criterion.
 struct AgreementVerdict {
     agrees: bool,
     note: String,
 }
 
 impl StagedRun {
-    /// Returns the stage after this one; `None` if the run ends here or continues in another way.
+    /// Returns the index of the stage that follows; `None` if the run ends here or continues in another way.
     pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
         if self.state.is_vote() && stage == self.state.plan.first_answer_stage() {
             self.close_vote(now);
@@ -84,8 +84,8 @@ impl StagedRun {
         }
     }
 
-    // Whether there are drafts to compare and a stage to skip. A draft is free text; if the answer needs a format that
-    // the draft lacks, a synthesis is required.
+    // Whether there are drafts to compare and a stage to skip. If the answer needs a format, a synthesis is
+    // required, because drafts are free text.
     fn can_skip(&self) -> bool {
         let (first, stages) = (
             self.state.plan.first_answer_stage(),
@@ -103,7 +103,8 @@ impl StagedRun {
         }
     }
 
-    // Returns the agreement of the drafts, from the judge's comparison or, without a judge, from their closing lines.
+    // Returns whether the drafts agree, according to the judge's comparison or, without a judge, to their
+    // closing lines.
     fn agreement(&self, threshold: f64) -> AgreementVerdict {
         let plan = &self.state.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
@@ -136,7 +137,7 @@ impl StagedRun {
         }
     }
 
-    /// Ends a run that cannot continue, with its best answer as the result.
+    /// Ends a run that cannot continue. Its best answer becomes the result.
     pub(super) fn end_with_best_answer(&mut self, now: Timestamp, reason: String) {
         let Some(best) = self.state.best_answer() else {
             let error = format!("there is no answer: {reason}");
@@ -157,7 +158,7 @@ impl StagedRun {
         self.finish(now, Status::Completed, Some(text), None);
     }
 
-    /// Ends the run with the best draft.
+    /// Ends the run with the best draft as its answer.
     pub(super) fn keep_draft(&mut self, now: Timestamp) {
         let Some(best) = self.state.best_answer() else {
             return self.fail_without_answers(now);
@@ -177,8 +178,8 @@ impl StagedRun {
         self.finish_with_answer(now, text);
     }
 
-    /// Starts the synthesis with the answers received so far, skipping open calls. Before the first answer
-    /// the request is kept until one arrives.
+    /// Starts the synthesis with the answers received so far, and skips open calls. If there is no answer
+    /// yet, the request is kept until one arrives.
     pub(super) fn synthesize_now(&mut self, now: Timestamp) {
         if self.evidence.is_active() {
             self.finishes_early |= !self.evidence.is_final();
@@ -199,7 +200,7 @@ impl StagedRun {
         self.skip_open_calls(now);
     }
 
-    /// After a request for an early synthesis, continues as soon as there is one answer.
+    /// If a user has requested the synthesis, starts it as soon as there is an answer.
     pub(super) fn continue_to_synthesis(&mut self, now: Timestamp) {
         let has_begun = self
             .state
@@ -209,7 +210,7 @@ impl StagedRun {
         }
     }
 
-    /// Skips a model's open call in the current stage. The synthesizer is never skipped, because there would
+    /// Skips a model's open calls in the current stage. The synthesizer is never skipped, because there would
     /// be no answer.
     pub(super) fn skip_model(&mut self, now: Timestamp, model: &str) {
         if self.state.is_last() {
@@ -232,7 +233,7 @@ impl StagedRun {
         let stage = self.state.stage;
         let open_members: Vec<usize> = self.open_calls.keys().copied().collect();
         for member in open_members {
-            // Settling one call may have skipped the others already.
+            // Ending one call may already have skipped the others.
             if self.state.stage != stage || !self.open_calls.contains_key(&member) {
                 return;
             }
@@ -246,7 +247,7 @@ impl StagedRun {
         }
     }
 
-    /// Turns an answer that obeys a prompt injection into a failure; its text is kept for inspection.
+    /// Turns an answer that obeys a prompt injection into a failure. Its text is kept for inspection.
     pub(super) fn quarantine_if_injected(
         &self,
         member: usize,

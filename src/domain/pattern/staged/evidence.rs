@@ -1,5 +1,5 @@
-//! The evidence calls of a run: after the synthesis, and before the decision on skipping stages. The run continues
-//! if they fail; a failure is kept as the call's answer and reported in the result.
+//! The evidence calls of a run: some after the synthesis, and one before it is decided whether to skip
+//! stages. If a call fails, the run continues, and the failure is kept as the call's answer and reported in the result.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,47 +16,47 @@ use crate::domain::usage;
 /// Time limit of an evidence call.
 const CALL_TIME_LIMIT: Duration = Duration::from_secs(180);
 
-/// Progress of the evidence calls.
+/// State of the evidence calls.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EvidencePhase {
     pub results: BTreeMap<CallId, StageAnswer>,
     open_calls: BTreeMap<CallId, EvidenceAttempt>,
-    /// Calls waiting for a budget reservation, requested one by one.
+    /// Calls that wait for a budget reservation. Reservations are requested one at a time.
     awaiting_reservation: VecDeque<EvidenceCall>,
     next_action: AfterEvidence,
 }
 
-/// A call in progress.
+/// An evidence call in progress.
 #[derive(Debug, Clone)]
 struct EvidenceAttempt {
     started_at: Timestamp,
     deadline: Timestamp,
 }
 
-/// Next action of the run after its evidence calls.
+/// What the run does after its current evidence calls.
 #[derive(Debug, Clone, Default)]
 enum AfterEvidence {
-    /// There are no evidence calls.
+    /// Nothing, because there are no evidence calls.
     #[default]
     Nothing,
-    /// Decides whether the stages after this one are skipped.
+    /// It decides whether to skip the stages after this one.
     Decide(usize),
-    /// Ends with this answer.
+    /// It ends with this answer.
     Finish(String),
 }
 
 impl EvidencePhase {
-    /// Whether calls are waiting for a reservation or in progress.
+    /// Whether evidence calls are waiting for a reservation or in progress.
     pub fn is_active(&self) -> bool {
         !matches!(self.next_action, AfterEvidence::Nothing)
     }
 
-    /// Whether the run ends after these calls.
+    /// Whether the run ends after the current evidence calls.
     pub fn is_final(&self) -> bool {
         matches!(self.next_action, AfterEvidence::Finish(_))
     }
 
-    /// Whether a reservation has been requested.
+    /// Whether a reservation for an evidence call has been requested.
     pub fn is_awaiting_reservation(&self) -> bool {
         !self.awaiting_reservation.is_empty()
     }
@@ -68,7 +68,7 @@ impl EvidencePhase {
 }
 
 impl StagedRun {
-    /// Ends the run with its answer, once the planned evidence calls have been made.
+    /// Ends the run with its answer, after the planned evidence calls.
     pub(super) fn finish_with_answer(&mut self, now: Timestamp, answer: String) {
         let mut calls = vec![EvidenceCall::Map, EvidenceCall::Passages];
         calls.retain(|&call| {
@@ -82,8 +82,8 @@ impl StagedRun {
         self.start_evidence_calls(now, calls);
     }
 
-    /// Requests a comparison of the first answers from the judge. Returns false if there is no judge or it was
-    /// already called.
+    /// Requests a comparison of the first answers by the judge. Returns false if there is no judge, or if it
+    /// has already been called.
     pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
         let call = EvidenceCall::Drafts;
         let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
@@ -103,7 +103,7 @@ impl StagedRun {
         self.reserve_next_call(now);
     }
 
-    // Requests the reservation for the next call; if there is none, continues when all calls are settled.
+    // Requests the reservation for the next call. If there is none, continues once all calls have ended.
     fn reserve_next_call(&mut self, now: Timestamp) {
         let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open_calls.is_empty() {
@@ -125,7 +125,7 @@ impl StagedRun {
         self.outputs.push_back(RunOutput::Reserve { stage, calls });
     }
 
-    /// Starts the call whose reservation was granted.
+    /// Starts the evidence call whose reservation was granted.
     pub(super) fn evidence_granted(&mut self, now: Timestamp) {
         let Some(call) = self.evidence.awaiting_reservation.pop_front() else {
             return;
@@ -147,7 +147,7 @@ impl StagedRun {
         self.reserve_next_call(now);
     }
 
-    /// Continues without the call whose reservation was denied.
+    /// Continues without the evidence call whose reservation was denied.
     pub(super) fn evidence_denied(&mut self, now: Timestamp, reason: String) {
         if let Some(call) = self.evidence.awaiting_reservation.pop_front() {
             let error = CallError::new(CallErrorKind::Unavailable, reason);
@@ -173,7 +173,7 @@ impl StagedRun {
         }
     }
 
-    /// Abandons unanswered calls and records the reason.
+    /// Abandons the evidence calls that have no answer yet, for this reason.
     pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
         let open_calls: Vec<CallId> = self.evidence.open_calls.keys().copied().collect();
         for &id in &open_calls {
@@ -191,7 +191,7 @@ impl StagedRun {
         self.finish_evidence(now);
     }
 
-    /// Stops the open calls of a run that is canceled.
+    /// Stops the open evidence calls of a run that is canceled.
     pub(super) fn stop_evidence(&mut self) {
         for (id, _) in std::mem::take(&mut self.evidence.open_calls) {
             self.outputs.push_back(RunOutput::Stop(id));
@@ -200,7 +200,7 @@ impl StagedRun {
         self.evidence.next_action = AfterEvidence::Nothing;
     }
 
-    /// Stops evidence calls that are past their deadline and settles them as timed out, in case the LLM client never reports back.
+    /// Ends evidence calls that are past their deadline as timed out, in case the LLM client does not end them itself.
     pub(super) fn expire_evidence(&mut self, now: Timestamp) {
         let is_late = |(_, open): &(&CallId, &EvidenceAttempt)| open.deadline <= now;
         let late: Vec<CallId> = (self.evidence.open_calls.iter().filter(is_late))
@@ -278,8 +278,8 @@ impl StagedRun {
         }
     }
 
-    // A model that failed in this run is called only if there is no other. The passages are checked by a model
-    // that did not write the answer, if there is one.
+    // Returns the model for an evidence call. A model that failed in this run is called only if there is no
+    // other. The passages are checked by a model that did not write the answer, if there is one.
     fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
         let evidence = &self.state.plan.evidence;
         let judge = evidence.judge.as_ref()?;
@@ -308,7 +308,7 @@ impl StagedRun {
         })
     }
 
-    // Builds a call's request; `None` if the call is not planned or there is nothing to compare.
+    // Builds the request of an evidence call; `None` if the call is not planned, or if there is nothing to compare.
     fn evidence_request(
         &self,
         call: EvidenceCall,
@@ -326,7 +326,7 @@ impl StagedRun {
             EvidenceCall::Drafts => Some(prompts::comparison_request(
                 plan, &drafts, None, member, deadline,
             )),
-            // A draft that became the final answer was compared with the others before it was chosen.
+            // If a draft became the final answer, it was compared with the others before it was chosen.
             EvidenceCall::Map if self.is_kept_draft(answer) => None,
             EvidenceCall::Map => Some(prompts::comparison_request(
                 plan,

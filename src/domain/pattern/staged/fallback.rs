@@ -1,5 +1,5 @@
-//! Fallbacks: another model replaces a failed member, if an administrator configured one, and always with a
-//! note.
+//! Fallbacks: if an administrator has configured one, another model replaces a failed member. The result
+//! always has a note about it.
 
 use super::{CallUse, StagedRun};
 use crate::domain::analysis::FailedAttemptRecord;
@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
 impl StagedRun {
-    /// Switches to the next fallback of a member. Returns false if there is none or no time for it.
+    /// Switches to a member's next fallback. Returns false if there is none, or if there is too little time.
     pub(super) fn try_fallback(
         &mut self,
         now: Timestamp,
@@ -75,7 +75,7 @@ impl StagedRun {
     }
 
     fn fail_uncalled(&mut self, now: Timestamp, member: usize, error: CallError) {
-        // A member that was never called has no fallbacks.
+        // The member has not been called, so its fallbacks must not be called either.
         let fallback_count = self.state.fallbacks_of(member);
         self.state.fallbacks_used.insert(member, fallback_count);
         self.expect_call(now, member);

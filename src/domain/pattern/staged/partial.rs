@@ -1,4 +1,4 @@
-//! Texts of stopped calls: text that is already written and paid for is kept as an incomplete answer.
+//! Partial texts of stopped calls. Text that has been written and paid for is kept as an incomplete answer.
 
 use super::{RunOutput, StagedCall, StagedRun};
 use crate::domain::analysis::{Plan, StageAnswer};
@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 const FROM_DRAFTS_NOTE: &str = "the answer is written from the drafts of a stopped run";
 
 impl StagedCall {
-    /// Adds a piece to the text.
+    /// Adds a streamed piece to the text received so far.
     pub(super) fn append_text(&mut self, delta: &Delta) {
         match delta {
             Delta::Restart => self.text.clear(),
@@ -40,7 +40,7 @@ impl StagedRun {
         run
     }
 
-    /// Keeps the partial texts of open calls before they are stopped.
+    /// Keeps the partial texts of the open calls, which are about to be stopped.
     pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
         let stage = self.state.stage;
         let open_calls = self
@@ -59,7 +59,7 @@ impl StagedRun {
         }
     }
 
-    /// Stops the open calls.
+    /// Stops the open calls of the current stage.
     pub(super) fn stop_open_calls(&mut self) {
         self.held_back.clear();
         let stage = self.state.stage;
@@ -69,7 +69,7 @@ impl StagedRun {
         }
     }
 
-    // The usage is added when the stopped call's bill is known.
+    // Builds the answer from a stopped call's text. Its usage is added later, when the bill is known.
     fn partial_answer(
         &self,
         now: Timestamp,

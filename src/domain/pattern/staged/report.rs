@@ -1,4 +1,4 @@
-//! Events and notes of a run: settled calls, started stages, and totals. Makes no decisions.
+//! Events and notes of a run about ended calls, started stages, and totals. Makes no decisions.
 
 use super::run_state::RunState;
 use super::{RunOutput, StagedCall, StagedRun};
@@ -10,7 +10,7 @@ use crate::domain::pattern::{CallId, PatternOutcome, reading};
 use crate::domain::time::Timestamp;
 
 impl RunState {
-    /// Returns a suffix for readers of a truncated answer; empty for a complete one.
+    /// Returns the text that tells readers of an answer that it was cut off; empty for a complete answer.
     pub fn truncation_note(&self, stage: usize, member: usize) -> &'static str {
         let result = self.results.get(&CallId { stage, member });
         match result.and_then(|result| result.finish) {
@@ -22,7 +22,8 @@ impl RunState {
         }
     }
 
-    /// Creates the event for a piece of a member's answer; `attempt` counts the answers begun.
+    /// Creates the event for a piece of a member's answer. `attempt` is the number of answers that the member
+    /// has begun.
     pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> RunEvent {
         let (stage, model) = (self.name().to_owned(), self.member(member).name());
         match delta {
@@ -50,7 +51,7 @@ impl RunState {
 }
 
 impl StagedRun {
-    /// Rebuilds the requests of a run's successful calls.
+    /// Rebuilds the requests of a run's successful calls from its plan and results.
     pub fn requests(plan: &Plan, results: &[StageAnswer]) -> Vec<(CallId, ModelRequest)> {
         let answered = Self::answered_requests(plan, results).into_iter();
         answered
@@ -61,19 +62,19 @@ impl StagedRun {
             .collect()
     }
 
-    /// Returns the plan and the answers of a finished run, by stage and member.
+    /// Returns the plan and the answers of a finished run, the latter by stage and member.
     pub fn into_parts(self) -> (Plan, Vec<StageAnswer>) {
         let answers = self.answers().cloned().collect();
         (self.state.plan, answers)
     }
 
-    /// Returns the answers of all calls, those of the evidence calls last.
+    /// Returns the answers of all calls. Those of the evidence calls come last.
     pub(super) fn answers(&self) -> impl Iterator<Item = &StageAnswer> {
         let stage_results = self.state.results.values();
         stage_results.chain(self.evidence.results.values())
     }
 
-    /// Returns the requests and answers of a run, so that a rerun can reuse them.
+    /// Returns the requests and answers of a run that a rerun can reuse.
     pub fn reusable_calls(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
         let answered = Self::answered_requests(plan, results).into_iter();
         let to_answer = |(result, request): (StageAnswer, ModelRequest)| {
@@ -90,7 +91,7 @@ impl StagedRun {
         answered.filter_map(to_answer).collect()
     }
 
-    // Sends a cached or withheld answer in one piece.
+    // Sends an answer in one piece if it was not streamed, because it is from the cache or was withheld.
     pub(super) fn emit_whole_answer(&mut self, member: usize, answer: &Answer, open: &StagedCall) {
         let mut pieces = Vec::new();
         if !open.has_read {
@@ -138,13 +139,13 @@ impl StagedRun {
         error: Option<String>,
     ) {
         self.is_over = true;
-        // The whole answer if it continues a stopped one.
+        // If the answer continues that of a stopped run, put both together.
         let answer_prefix = &self.state.plan.answer_prefix;
         let synthesis = synthesis.map(|text| match answer_prefix.is_empty() {
             true => text,
             false => format!("{answer_prefix}{text}"),
         });
-        // Canceled before the start: no time has passed.
+        // The run was canceled before it started, so no time has passed.
         let began = if self.started_at == Timestamp::default() {
             now
         } else {

@@ -1,5 +1,5 @@
-//! Finds an earlier run's reusable answers for a plan, without making any calls. A call whose prompt depends on an
-//! answer that is not yet known counts as not reusable.
+//! Finds the answers of an earlier run that a plan can reuse, without making any calls. A call whose prompt
+//! depends on an answer that is not known yet does not count as reusable.
 
 use super::StagedRun;
 use crate::domain::analysis::{Plan, StageAnswer, StageRole};

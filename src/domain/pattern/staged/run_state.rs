@@ -1,5 +1,5 @@
-//! Current data of a run: its plan, the results of its calls, and the current stage. Derives prompts and
-//! totals from them; the flow is in `staged`.
+//! The data of a run: its plan, the results of its calls, and the current stage. Derives prompts and totals
+//! from them; `staged` controls the sequence.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
 use crate::domain::prompt;
 
-/// Maximum attempts at the synthesis: the synthesizer and two members as substitutes.
+/// Maximum number of attempts at the synthesis: one by the synthesizer, and two by substitutes.
 const SYNTHESIS_ATTEMPTS: usize = 3;
 
 /// A run's plan, results, and current stage.
@@ -21,13 +21,13 @@ pub(super) struct RunState {
     pub plan: Plan,
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
-    /// Number of fallbacks used so far, by member; the last of them is called.
+    /// For each member, the number of fallbacks used so far. The last of these is the one that is called.
     pub fallbacks_used: BTreeMap<usize, usize>,
 }
 
 impl RunState {
-    // Returns the participants of the current stage; in later stages, members without a failure so far. A review
-    // needs at least two texts.
+    // Returns the participants of the current stage. In later stages, these are the members that have not
+    // failed so far. A review needs at least two texts.
     pub fn participants(&self) -> Vec<usize> {
         let (all, first) = (0..self.slots().len(), self.plan.first_answer_stage());
         if self.stage <= first {
@@ -55,15 +55,15 @@ impl RunState {
         }
     }
 
-    // Returns the candidates for writing the synthesis, by preference: the synthesizer and its fallbacks, then
-    // members with an answer.
+    // Returns the candidates for writing the synthesis in order of preference: the synthesizer, its
+    // fallbacks, and the members with an answer.
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
         let replacements = texts.iter().map(|&(member, _)| self.model_in_slot(member));
         let synthesizer = &self.plan.synthesizer;
         let first = std::iter::once(synthesizer).chain(&synthesizer.fallbacks);
         if self.is_vote() {
-            // A voter would break the tie in favor of its own vote.
+            // Exclude voters, because a voter would break the tie in favor of its own vote.
             let voters: Vec<&Member> = replacements.collect();
             let voted = |model: &str| voters.iter().any(|voter| voter.model == model);
             return first.filter(|writer| !voted(&writer.model)).collect();
@@ -78,7 +78,7 @@ impl RunState {
         writers
     }
 
-    // Returns the slots of the current stage: those of the members, except in the reading stage.
+    // Returns the slots of the current stage: the plan's members or, in the reading stage, its readers.
     fn slots(&self) -> &[Member] {
         match self.is_reading() {
             true => &self.plan.readers,
@@ -86,7 +86,7 @@ impl RunState {
         }
     }
 
-    // Returns the model in a member's slot: the planned one, or the last fallback used.
+    // Returns the model in a member's slot, which is the planned one or the last fallback used.
     fn model_in_slot(&self, member: usize) -> &Member {
         let planned = &self.slots()[member];
         let fallback_count = self.fallbacks_used.get(&member).copied().unwrap_or(0);
@@ -103,7 +103,7 @@ impl RunState {
             .map_or(0, |seat| seat.fallbacks.len())
     }
 
-    /// Returns the fallback that would replace a member if it failed now.
+    /// Returns the fallback that would replace a member if it failed now; `None` if there is none.
     pub fn next_fallback(&self, member: usize) -> Option<&Member> {
         if self.is_last() {
             return None;
@@ -112,7 +112,7 @@ impl RunState {
         self.slots().get(member)?.fallbacks.get(fallback_count)
     }
 
-    /// Returns the planned model, if a fallback occupies its slot.
+    /// Returns the name of the planned model if a fallback has taken its place.
     pub fn replaced_model(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
             true => &self.plan.synthesizer,
@@ -139,7 +139,7 @@ impl RunState {
         let mut peers: Vec<Peer> = Vec::new();
         let mut own_text = None;
         let newest = self.newest_before(self.stage);
-        // Unused critiques are shown with the texts they criticize.
+        // Critiques that were not used in a revision are shown together with the texts they criticize.
         let unused_critiques = newest.filter(|&stage| self.is_last() && self.is_review(stage));
         let read = match unused_critiques {
             Some(reviewed) => self.newest_answers_before(reviewed),
@@ -165,7 +165,7 @@ impl RunState {
             .map(|(author, text)| new_peer(author, text))
             .collect();
         prompt::shuffle(&mut reviews, seed ^ 1);
-        // A revision starts from the member's reviewed answer, not from its review of the others.
+        // A revision starts from the member's own reviewed answer, rather than from its review of the others.
         if task == Task::Revise && self.task_before(self.stage) == Some(Task::Review) {
             let first = self.text_at(self.plan.first_answer_stage(), member);
             own_text = Some(first.to_owned()).filter(|text| !text.is_empty());
@@ -194,7 +194,7 @@ impl RunState {
         for result in self.results.values() {
             match result.answered() {
                 true => totals.answered += 1,
-                // Stopped by a user, which does not count as a failure.
+                // A user stopped this call, which does not count as a failure.
                 false if result.is_partial() => {}
                 false => totals.failed += 1,
             }
@@ -217,8 +217,8 @@ impl RunState {
         totals
     }
 
-    /// Returns the best available answer: from the latest stage of answers (reviews excluded), preferably by the
-    /// synthesizer's model, otherwise by the first member.
+    /// Returns the best answer so far. It is from the latest stage that produced answers rather than reviews,
+    /// and preferably by the synthesizer's model, or else by the first member.
     pub fn best_answer(&self) -> Option<&StageAnswer> {
         let is_answer = |result: &&StageAnswer| {
             let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
@@ -235,7 +235,7 @@ impl RunState {
             .or(Some(first))
     }
 
-    /// Returns the texts of the latest stage before `stage` with any answer, by member.
+    /// Returns the texts of the latest stage before `stage` that has any answers, by member.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
         let newest = self.newest_before(stage);
         newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
@@ -302,22 +302,22 @@ impl RunState {
             .any(|result| result.stage == stage && result.answered())
     }
 
-    /// Whether the synthesizer's stage is current.
+    /// Whether the current stage is the synthesizer's.
     pub fn is_last(&self) -> bool {
         self.plan.stages[self.stage].role == StageRole::Synthesizer
     }
 
-    /// Whether the run consists of a single model's answer.
+    /// Whether the run consists only of a single model's answer.
     pub fn is_single(&self) -> bool {
         self.plan.stages.len() == self.plan.first_answer_stage() + 1 && self.is_last()
     }
 
-    /// Whether the reading stage is current.
+    /// Whether the current stage is the reading stage.
     pub fn is_reading(&self) -> bool {
         self.stage < self.plan.first_answer_stage()
     }
 
-    /// Returns the sources given to a member in the current stage.
+    /// Returns the sources that a member is given in the current stage.
     pub fn sources(&self, member: usize) -> Cow<'_, [SourcePassage]> {
         if self.is_reading() {
             let part = self.plan.parts.get(member);
@@ -329,14 +329,14 @@ impl RunState {
         Cow::Borrowed(self.plan.sources_of(self.member(member)))
     }
 
-    /// Builds the system message of a member's calls, their common prefix.
+    /// Builds the system message of a member's calls, which is their common prefix.
     pub fn system_message(&self, member: usize) -> Message {
         let sources = self.sources(member);
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
 
-    /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; `None` if it
-    /// does not conform.
+    /// Converts a text to the final answer, which is the JSON in it if a format is requested, and otherwise
+    /// the unchanged text. `None` if the text does not conform to the format.
     pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
@@ -348,7 +348,7 @@ impl RunState {
         &self.plan.stages[self.stage].name
     }
 
-    /// Builds the request of a member (in the last stage: of an attempt) in the current stage.
+    /// Builds the request of a member in the current stage or, in the last stage, of an attempt.
     pub fn request(&self, member: usize, deadline: Duration) -> ModelRequest {
         let participant = self.member(member).clone();
         let brief = self.brief(member);
@@ -385,8 +385,8 @@ impl RunState {
         }
     }
 
-    /// Returns a failed call's error as this plan's client sees it: with the upstream's message if the client
-    /// named the model itself.
+    /// Returns a failed call's error in the form for this plan's client. The provider's message is included
+    /// if the client named the model itself.
     pub fn error_for_client(&self, error: CallError) -> CallError {
         match self.plan.bare {
             true => error.with_upstream_message(),
@@ -394,7 +394,7 @@ impl RunState {
         }
     }
 
-    // Whether another call to the model follows. Every call starts with the documents.
+    // Whether there will be a later call to the model, which would start with the same documents.
     fn has_later_call_to(&self, model: &str) -> bool {
         let stages = self.plan.stages.iter();
         let rounds = stages
@@ -410,7 +410,7 @@ impl RunState {
     /// Rebuilds the requests of all successful calls.
     pub fn rebuild_requests(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
-        // A fallback reader was called under the planned reader's name.
+        // Leave out readers that a fallback replaced: their requests would be rebuilt for the planned reader.
         let is_by_planned_member = |result: &StageAnswer| {
             result.stage >= self.plan.first_answer_stage() || result.fallback_for.is_none()
         };
@@ -437,7 +437,7 @@ impl RunState {
     /// Returns the `analysis.started` event.
     pub fn started_event(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
-        // Votes are counted; a synthesizer is planned only if it may have to break a tie.
+        // In a vote, answers are counted, and a synthesizer takes part only if it may have to break a tie.
         let writes = |stage: &Stage| stage.role == StageRole::Synthesizer;
         let ultra_model = match self.plan.stages.iter().any(writes) {
             true => self.plan.synthesizer.name(),
@@ -463,7 +463,7 @@ impl RunState {
         }
     }
 
-    /// Returns the notes of a restored run on its failed calls.
+    /// Returns the notes about failed calls of a restored run.
     pub fn failure_notes(&self) -> Vec<String> {
         let note = |result: &StageAnswer| {
             let (model, stage) = (&result.model, &self.plan.stages.get(result.stage)?.name);
@@ -483,7 +483,7 @@ impl RunState {
             .collect()
     }
 
-    /// Returns the number of answers and failures in the current stage.
+    /// Returns the number of answers and the number of failures in the current stage.
     pub fn answered_and_failed(&self) -> (usize, usize) {
         let all = self.results.values();
         let of_stage = all.filter(|result| result.stage == self.stage);

@@ -1,4 +1,4 @@
-//! Scripted runs: inputs of the state machine and the actions it returns.
+//! Tests with scripted runs: the inputs of the state machine and the actions that it returns.
 
 mod course;
 mod evidence;
@@ -137,7 +137,7 @@ fn answer_input(stage: usize, member: usize, text: &str) -> RunInput {
     }
 }
 
-/// Returns the usage of `answer`: 20 micro-dollars at the price of `member`.
+/// Returns the usage of `answer`, which costs 20 micro-dollars at the price of `member`.
 fn bill() -> CallBill {
     CallBill {
         usage: answer("").usage,
@@ -161,7 +161,7 @@ fn failed_with(call: CallId, error: CallError) -> RunInput {
     }
 }
 
-/// Handles an input and returns the actions as text.
+/// Handles an input, and returns the resulting actions as text.
 fn outputs_as_text(machine: &mut StagedRun, ms: i64, input: RunInput) -> Vec<String> {
     machine.handle(at(ms), input);
     drain(machine).iter().filter_map(output_text).collect()
@@ -318,7 +318,7 @@ fn a_failed_member_is_dropped_and_the_run_continues() {
         ["-initial 2/1", "+meta", "call 1 a", "call 1 c"]
     );
     outputs_as_text(&mut machine, 3, failure_input(1, 0));
-    // A single text has nothing to be compared with: the run goes straight to the synthesis.
+    // A single text cannot be compared with others, so the run goes straight to the synthesis.
     assert_eq!(
         outputs_as_text(&mut machine, 4, answer_input(1, 2, "M")),
         ["-meta 1/1", "+ultra", "call 3 s"]
@@ -459,7 +459,7 @@ fn a_restored_run_makes_only_missing_calls() {
     );
 }
 
-/// Handles actions up to the next reservation and returns its claims.
+/// Performs actions up to the next reservation, grants it, and returns the calls in it.
 fn reserve_and_grant(machine: &mut StagedRun) -> Vec<CallReservation> {
     loop {
         match machine.poll() {

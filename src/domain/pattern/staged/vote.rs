@@ -1,4 +1,4 @@
-//! Votes in a run: calls members in waves, has ties broken, and ends with the winner's own words.
+//! Votes in a run: calls the members in waves, has ties broken, and ends with the winner's own words.
 
 use super::StagedRun;
 use super::run_state::RunState;
@@ -6,23 +6,23 @@ use crate::domain::analysis::{Arrangement, Plan, StageAnswer, StageRole, Status}
 use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
-/// Minimum size of a panel that is called in waves: with two members, a majority needs both.
+/// Minimum size of a panel whose members are called in waves. A majority of two members would be both of them.
 const MIN_FOR_WAVES: usize = 3;
 
 impl RunState {
-    /// Whether members vote.
+    /// Whether the run is a vote.
     pub fn is_vote(&self) -> bool {
         self.plan.arrangement == Arrangement::Vote
     }
 
-    /// Whether the current call's text is the final answer. In a vote it only breaks a tie.
+    /// Whether the text of the current call is the final answer. In a vote, it only breaks a tie.
     pub fn writes_answer(&self) -> bool {
         self.is_last() && !self.is_vote()
     }
 }
 
 impl StagedRun {
-    /// Returns the waiting members to call next: first a majority, then the rest.
+    /// Returns which of the waiting members to call next: first a majority, then the rest.
     pub(super) fn next_voters(&self, waiting: Vec<usize>) -> Vec<usize> {
         let plan = &self.state.plan;
         let members = plan.members.len();
@@ -48,7 +48,7 @@ impl StagedRun {
         }
     }
 
-    /// Calls the members of the next wave, if there is one and time for it. Returns whether it did.
+    /// Calls the members of the next wave, if there is one and enough time. Returns whether it did.
     pub(super) fn call_next_wave(&mut self, now: Timestamp) -> bool {
         if !self.state.is_vote() || self.state.stage != self.state.plan.first_answer_stage() {
             return false;
@@ -64,7 +64,7 @@ impl StagedRun {
         true
     }
 
-    /// After the last vote, calls the synthesizer to break a tie that only it can break, or ends the run.
+    /// After the last vote, calls the synthesizer if only it can break a tie, and otherwise ends the run.
     pub(super) fn close_vote(&mut self, now: Timestamp) {
         let plan = &self.state.plan;
         let votes = self.state.texts_of(plan.first_answer_stage());
@@ -80,7 +80,7 @@ impl StagedRun {
         self.count_votes(now);
     }
 
-    /// Whether the tie has been broken, or no call that could break it is left.
+    /// Whether the tie has been broken, or no call is left that could break it.
     pub(super) fn has_tried_to_break_tie(&self, now: Timestamp) -> bool {
         let tried_count = (0..)
             .take_while(|&attempt| self.state.result(attempt).is_some())
@@ -102,7 +102,7 @@ impl StagedRun {
         self.count_votes(now);
     }
 
-    /// Ends the run with the winner's own words.
+    /// Ends the run with the winner's own words as its answer.
     pub(super) fn count_votes(&mut self, now: Timestamp) {
         let results: Vec<StageAnswer> = self.state.results.values().cloned().collect();
         let plan = &self.state.plan;
@@ -144,7 +144,7 @@ impl StagedRun {
     }
 }
 
-// Returns the question with the turns before it, which may ask for a form.
+// Returns the question and the turns before it, any of which may ask for a particular form.
 fn conversation_wording(plan: &Plan) -> String {
     let turns = plan.turns.iter().map(|turn| turn.text.as_str());
     let all: Vec<&str> = turns.chain([plan.question.as_str()]).collect();

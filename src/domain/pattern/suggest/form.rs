@@ -1,8 +1,8 @@
-//! The form of a question, independent of its words: closed or open, a decision, a long text.
+//! The form of a question, regardless of its topic: closed or open, a decision, or a long text.
 
 use super::has_word_prefix;
 
-/// A form of question and the patterns that it suggests, each with its weight.
+/// A form of question, with the patterns that it suggests and the weight of each.
 pub(super) struct QuestionForm {
     pub reason: &'static str,
     pub weights: &'static [(&'static str, f64)],
@@ -54,7 +54,8 @@ const MIN_LONG_CHARS: usize = 1_500;
 /// Maximum number of words of a short question.
 const MAX_SHORT_WORDS: usize = 12;
 
-/// Detects the forms of a question given in lowercase; `length` is that of the whole question, in characters.
+/// Detects the forms of a question. `lower` is the question in lowercase, and `length` is the length of the
+/// whole question in characters.
 pub(super) fn question_forms(lower: &str, length: usize) -> Vec<QuestionForm> {
     let mut forms = Vec::new();
     let any = |words: &[&str]| words.iter().any(|word| has_word_prefix(lower, word));
@@ -144,11 +145,11 @@ fn starts_closed_question(lower: &str) -> bool {
         "is", "are", "was", "were", "does", "do", "did", "has", "have", "had", "can", "ist",
         "sind", "war", "waren", "hat", "haben", "kann", "gibt", "enthält",
     ];
-    // A longer question that starts this way rarely has a one-word answer.
+    // A longer question that starts with such a verb rarely has a one-word answer.
     verbs.contains(&first.as_str()) && lower.contains('?') && lower.split_whitespace().count() <= 25
 }
 
-// Whether the question lists options: "A) … B) …" or "(a) … (b) …".
+// Whether the question lists options, such as "A) … B) …" or "(a) … (b) …".
 fn has_options(lower: &str) -> bool {
     let option = |letter: &str| {
         [format!("{letter})"), format!("{letter}.")]

@@ -1,12 +1,12 @@
-//! Words that suggest a pattern, in English and German, as word prefixes. Strong signals name the task; weak ones
-//! often accompany it.
+//! Words that suggest a pattern, in English and German, as word prefixes. A strong signal names the task,
+//! whereas a weak one often occurs with it.
 
 /// Weight of a strong signal, 0 to 1.
 pub(super) const STRONG_WEIGHT: f64 = 0.6;
 /// Weight of a weak signal, 0 to 1.
 pub(super) const WEAK_WEIGHT: f64 = 0.3;
 
-/// Pattern ID, strong signals, weak signals.
+/// For each pattern, its ID, its strong signals, and its weak signals.
 #[rustfmt::skip]
 pub(super) const KEYWORD_SIGNALS: &[(&str, &[&str], &[&str])] = &[
     ("gut",

@@ -1,4 +1,4 @@
-//! Questions in ordinary words, each with the pattern that must be among the first three.
+//! Tests with questions in ordinary words, each with a pattern that must be among the first three.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Properties of arbitrary text: nothing panics, and a verified quotation reads like the original.
+//! Property tests over arbitrary text: nothing panics, and a verified quotation reads like the original.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -74,8 +74,8 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-// Returns the letters and digits of a text without accents. A superscript digit counts only after a number: elsewhere
-// it may be a footnote number.
+// Returns the letters and digits of a text without accents. A superscript digit is included only after a
+// number, because elsewhere it may be a footnote number.
 fn letters(text: &str) -> String {
     let mut previous_char = ' ';
     let is_kept = |c: &char| {

@@ -1,5 +1,5 @@
-//! Quotations from fixed passages in eleven languages: no altered quotation is verified, and nearly all true ones
-//! are.
+//! Tests with quotations from fixed passages in eleven languages: no altered quotation may be verified, and
+//! nearly all true ones must be.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ fn true_quotations_are_verified() {
             check(&text, quote);
         }
     }
-    // As a model copies text: lines joined, typographic marks replaced.
+    // Change the text as a model does when it copies: join lines and replace typographic marks.
     let license = include_str!("../../../../../tests/data/documents/gpl-3.txt");
     let words: Vec<&str> = license.split_whitespace().collect();
     let text = ComparableText::from_text(license);
@@ -115,7 +115,7 @@ fn omitted_words_of_an_ellipsis_are_reported() {
         assert_eq!(left_out, expected, "{quote}");
         assert_eq!(verify(text, quote), None, "{quote}");
     }
-    // The text's own ellipsis, and ellipses at the ends, omit nothing.
+    // An ellipsis that is part of the text and ellipses at the ends omit nothing.
     let text = "Well … I do not think so at all.";
     assert!(verify(text, "Well … I do not think so").is_some());
     assert!(verify(text, "… do not think so ...").is_some());

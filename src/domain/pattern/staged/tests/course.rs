@@ -1,4 +1,4 @@
-//! Fallbacks and time limits.
+//! Tests of fallbacks and time limits.
 
 use proptest::prelude::*;
 
@@ -203,7 +203,7 @@ fn call_timeout_is_the_time_left_in_its_stage_and_run() {
     assert_eq!(call_limits_s(&drain(&mut run)), [100, 100, 100]);
     let mut run = run_with_limits(plan_of_four(), 600, 300);
     run.handle(at(0), RunInput::Started);
-    // A fifth is reserved for the synthesis.
+    // A fifth of the time is reserved for the synthesis.
     assert_eq!(call_limits_s(&drain(&mut run)), [240, 240, 240]);
     for member in 0..3 {
         run.handle(at(100 * MS_PER_SECOND), answer_input(0, member, "text"));
@@ -287,7 +287,7 @@ fn response_format_applies_only_to_the_final_answer() {
 }
 
 proptest! {
-    // With failures at any time: the run ends once, there are never more open calls than members, and each call
+    // Whenever calls fail, the run ends once, there are never more open calls than members, and each call
     // ends.
     #[test]
     fn every_order_of_failures_ends(script in prop::collection::vec((0usize..4, 0u8..6, 0i64..90), 0..80), chain in 0usize..3) {
@@ -338,7 +338,7 @@ proptest! {
                 4 => RunInput::Tick,
                 _ => fails(CallErrorKind::Cancelled),
             };
-            // The driver forgets a call that has ended.
+            // The caller forgets a call that has ended.
             if !matches!(input, RunInput::Tick) {
                 open_calls.retain(|&other| other != call);
             }

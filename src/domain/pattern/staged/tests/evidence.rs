@@ -1,4 +1,4 @@
-//! The evidence calls: after the synthesis, before stages are skipped, and how the run continues without them.
+//! Tests of the evidence calls: after the synthesis, before stages are skipped, and how the run continues without them.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn cascade_plan() -> Plan {
     }
 }
 
-/// Handles the first answers and the synthesis; returns the last actions.
+/// Handles the first answers and the synthesis, and returns the last actions.
 fn synthesis_texts(run: &mut StagedRun) -> Vec<String> {
     outputs_as_text(run, 0, RunInput::Started);
     outputs_as_text(run, 1, answer_input(0, 0, "The fee is 30 euros."));
@@ -36,8 +36,8 @@ fn synthesis_texts(run: &mut StagedRun) -> Vec<String> {
     outputs_as_text(run, 2, answer_input(1, 0, "The fee is 30 or 40 euros."))
 }
 
-/// Returns the judge's reply on the members' statements about the fee, labeled with either letter because the order
-/// is shuffled.
+/// Returns the judge's reply on the members' statements about the fee. Each statement is attributed to both
+/// letters, because the order is shuffled.
 fn judge_reply(second: &str) -> String {
     let stance = |letter: &str, stance: &str, quote: &str| json!({ "member": letter, "stance": stance, "quote": quote });
     let stances: Vec<Value> = ["A", "B"]
@@ -276,7 +276,7 @@ fn a_cascade_calls_the_judge_before_it_decides() {
 
 #[test]
 fn a_cascade_without_a_judgment_compares_closing_lines() {
-    // A draft that was not compared before is compared once it is the answer.
+    // A draft that was not compared before is compared once it has become the answer.
     for (text, expected) in [
         ("Measured.\nAnswer: 30", "call 2 s"),
         ("It is 30.", "+ultra"),

@@ -92,7 +92,7 @@ fn a_run_out_of_budget_ends_with_its_best_answer() {
         _ => None,
     });
     let outcome = outcome.unwrap();
-    // A review is not an answer.
+    // A review does not count as an answer.
     assert_eq!(outcome.synthesis.as_deref(), Some("draft 0"));
     assert_eq!(outcome.status, Status::Completed);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Inputs in any order, in every arrangement: the run ends, each call ends once, no calls are made after the
-//! end, and nothing waits forever.
+//! Tests with inputs in any order and in every arrangement: the run ends, each call ends once, no calls are
+//! made after the end, and nothing waits forever.
 
 use crate::domain::chat::Delta;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::analysis::Arrangement;
 use crate::domain::chat::SourcePassage;
 
-/// Creates a plan of each arrangement, with prefixes that make calls wait for one another.
+/// Creates a plan of the arrangement with this number. Its prefixes are long enough that calls wait for one another.
 fn any_plan(kind: usize, members: usize, threshold: Option<f64>) -> Plan {
     let mut plan = match kind {
         0 => plan_of_four(),
@@ -96,7 +96,7 @@ proptest! {
                     RunOutput::Call(call, request) => {
                         prop_assert_eq!(done_count, 0);
                         prop_assert!(requested_calls.insert((call, request.model)), "{:?} asked twice", call);
-                        // A fallback replaces its member.
+                        // The call of a fallback takes the place of its member's call.
                         open_calls.retain(|&other| other != call);
                         open_calls.push(call);
                     }
@@ -107,7 +107,7 @@ proptest! {
                         open_calls.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
                     }
                     RunOutput::Done(outcome) => {
-                        // Only usage of actual calls is charged.
+                        // Only the usage of actual calls is charged.
                         prop_assert_eq!(outcome.totals.cost_usd, cost);
                         done_count += 1;
                     }

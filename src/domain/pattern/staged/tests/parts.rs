@@ -1,4 +1,4 @@
-//! Documents that are read in parts before the first answers.
+//! Tests with documents that are read in parts before the first answers.
 
 use super::*;
 use crate::domain::chat::SourcePassage;
@@ -98,7 +98,8 @@ fn unread_parts_go_to_another_reader_or_are_reported() {
         ["failed a then Some(\"b\")", "call 0 b"]
     );
     outputs_as_text(&mut machine, 2, failure_input(0, 0));
-    // Members are still called when their readers had nothing to read: slots of members and readers are separate.
+    // Members are called even if readers with the same numbers had nothing to read, because slots of members
+    // and readers are separate.
     assert_eq!(
         outputs_as_text(&mut machine, 3, answer_input(0, 1, "second")),
         ["-reading 1/1", "+initial", "call 1 a", "call 1 b"]

@@ -1,11 +1,11 @@
-//! Votes: waves, ties, resumed runs, and denied calls.
+//! Tests of votes: waves, ties, resumed runs, and denied calls.
 
 use super::*;
 use crate::domain::analysis::Arrangement;
 use crate::domain::ballot;
 use crate::domain::standing::MemberStanding;
 
-/// Creates a vote with members of equal strength and a stage that breaks ties.
+/// Creates a vote whose members have equal strength, with a stage that breaks ties.
 fn vote_plan(models: &[&str]) -> Plan {
     let mut plan = plan(
         models,
@@ -59,7 +59,7 @@ fn a_majority_is_called_first_and_the_rest_only_if_needed() {
             "completed Some(\"Answer: 6\")"
         ]
     );
-    // A failure in the first wave leaves the decision to the second.
+    // If a call of the first wave fails, the second wave decides.
     let mut run = new_run(vote_plan(&["a", "b", "c"]));
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
@@ -69,7 +69,7 @@ fn a_majority_is_called_first_and_the_rest_only_if_needed() {
             .unwrap(),
         "call 0 c"
     );
-    // All members at once, if the plan is not adaptive.
+    // If the plan is not adaptive, all members are called at once.
     let mut run = new_run(Plan {
         is_adaptive: false,
         ..vote_plan(&["a", "b", "c"])
@@ -106,7 +106,7 @@ fn the_synthesizer_breaks_a_tie_without_writing_the_answer() {
     };
     let notes = outcome.totals.notes.join("\n");
     assert!(notes.contains("broken by the synthesizer"), "{notes}");
-    // Both votes and the tie-breaking call are paid for.
+    // The votes and the tie-breaking call are all paid for.
     assert_eq!(outcome.totals.cost_usd, MicroDollars(60));
 }
 
@@ -133,7 +133,7 @@ fn an_unbroken_tie_is_drawn_and_reported() {
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
     outputs_as_text(&mut run, 2, answer_input(0, 1, "Answer: 6"));
-    // Only the synthesizer is called: a member would choose its own vote.
+    // Only the synthesizer is called, because a member would choose its own vote.
     run.handle(at(3), failure_input(1, 0));
     let notes = notes(&mut run);
     assert!(notes.contains("broken by a random draw"), "{notes}");
@@ -161,7 +161,7 @@ fn a_resumed_vote_decides_the_same() {
     outputs_as_text(&mut run, 1, answer_input(0, 0, "Answer: 5"));
     outputs_as_text(&mut run, 2, answer_input(0, 1, "Answer: 6"));
     outputs_as_text(&mut run, 3, failure_input(0, 2));
-    // Interrupted while the tie was being broken.
+    // The run is interrupted while the tie is being broken.
     let (_, results) = run.clone().into_parts();
     let mut resumed = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), results);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The other arrangements, skipped stages, and quarantined answers.
+//! Tests of the other arrangements, of skipped stages, and of quarantined answers.
 
 use super::*;
 use crate::domain::analysis::Arrangement;
@@ -71,7 +71,7 @@ fn votes_are_counted_without_another_call() {
     outputs_as_text(&mut machine, 1, failure_input(0, 1));
     machine.handle(at(1), answer_input(0, 2, "answer: NO."));
     let outcome = outcome(&mut machine);
-    // The winner's own words; the counts are in the notes.
+    // The answer is in the winner's own words, and the counts are in the notes.
     assert_eq!(outcome.synthesis.unwrap(), "Because.\nAnswer: No");
     let notes = outcome.totals.notes.join("\n");
     assert!(notes.contains("2 of 2 votes for no (A, C)"), "{notes}");
@@ -136,7 +136,7 @@ fn agreeing_drafts_skip_the_stronger_model() {
         outputs_as_text(&mut run, 1, answer_input(0, 1, "It is 5 mm.")),
         ["-initial 2/0", "+ultra", "call 1 s"]
     );
-    // A single draft has nothing to agree with.
+    // A single draft has no other to agree with.
     let mut run = new_run(cascade_plan());
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, failure_input(0, 0));
@@ -215,9 +215,9 @@ fn finish_early_synthesizes_the_available_answers() {
         ]
     );
     assert!(run.notes.iter().any(|note| note.contains("user's request")));
-    // A second request has no effect.
+    // A second request to finish early has no effect.
     assert_eq!(outputs_as_text(&mut run, 3, RunInput::FinishEarly), [""; 0]);
-    // Before the first answer, the request waits for it.
+    // Before the first answer, a request to finish early waits for it.
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(outputs_as_text(&mut run, 1, RunInput::FinishEarly), [""; 0]);
@@ -343,7 +343,7 @@ fn long_shared_prefix_is_sent_once_before_parallel_calls() {
     };
     let piece = RunInput::Delta(first, Delta::Reasoning("hm".into()));
     assert_eq!(outputs_as_text(&mut run, 1, piece), ["call 0 a"]);
-    // A failed call has cached nothing, so the others do not wait for it.
+    // A failed call has not cached the prefix, so the others no longer wait for it.
     let mut run = new_run(plan);
     outputs_as_text(&mut run, 0, RunInput::Started);
     outputs_as_text(&mut run, 1, answer_input(0, 2, "B"));
@@ -422,7 +422,7 @@ fn members_that_obey_a_document_are_excluded() {
         .map(|peer| peer.text)
         .collect();
     assert_eq!(texts, ["Nothing is known of prices."]);
-    // The same for the synthesizer; a substitute takes over.
+    // The synthesizer's answer is quarantined in the same way, and a substitute takes over.
     assert_eq!(
         outputs_as_text(&mut run, 2, answer_input(1, 0, "My mark is c4n4ry.")),
         ["failed s then Some(\"b\")", "call 1 b"]
