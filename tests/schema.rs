@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use quire::domain::id::{AnalysisId, DocumentId, UploadId, UserId};
+use quire::domain::search::SearchQuery;
 use quire::store::{self, OpenError, Store, StoreError, StoreSettings, VERSION};
 use rusqlite::Connection;
 
@@ -183,7 +184,7 @@ fn check_rows(store: &Store) {
                     &ada,
                     Some(std::slice::from_ref(&document))
                 )?,
-                "ubertragung",
+                &SearchQuery::parse("ubertragung").parts[0],
                 9
             )?,
             1

@@ -6,6 +6,7 @@ use super::row::Row;
 use super::search;
 use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
+use crate::domain::search::QueryPart;
 
 /// Maximum number of row ranges queried per part. A user's passages are stored in runs; nearby runs are queried
 /// together, and the rows of other users between them are filtered out.
@@ -112,12 +113,11 @@ fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
     ranges
 }
 
-/// Counts the passages in the scope that match a part of a query, up to `limit`. `part` is an FTS5 expression that
-/// `domain::search` builds from the user's input.
+/// Counts the passages in the scope that match a part of a query, up to `limit`.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, limit: u64) -> Result<u64> {
+pub fn frequency(db: &Reader, scope: &PassageScope, part: &QueryPart, limit: u64) -> Result<u64> {
     let mut count = 0;
     for &range in &scope.ranges {
         if count < limit {
@@ -138,7 +138,7 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, limit: u64) -> R
 pub fn matches(
     db: &Reader,
     scope: &PassageScope,
-    part: &str,
+    part: &QueryPart,
     max_matches: usize,
 ) -> Result<Vec<(i64, f64)>> {
     let mut matches: Vec<(i64, f64)> = Vec::new();
@@ -274,6 +274,12 @@ mod tests {
     use super::super::tests::{user, with_writer};
     use super::super::{documents, users};
     use super::*;
+    use crate::domain::search::SearchQuery;
+
+    /// Returns the part of a query that finds this phrase.
+    fn part(phrase: &str) -> QueryPart {
+        SearchQuery::parse(&format!("\"{phrase}\"")).parts[0].clone()
+    }
 
     #[test]
     fn search_ignores_accents_and_covers_only_the_users_documents() {
@@ -295,9 +301,9 @@ mod tests {
             let all = [first.clone(), foreign];
             let search_texts = |documents: &[DocumentId], words: &str| -> Result<Vec<String>> {
                 let scope = PassageScope::of(db, &user(1).id, Some(documents))?;
-                let rows = matches(db, &scope, words, 9)?;
+                let rows = matches(db, &scope, &part(words), 9)?;
                 assert_eq!(
-                    frequency(db, &scope, words, 9)?,
+                    frequency(db, &scope, &part(words), 9)?,
                     rows.len() as u64,
                     "{words}"
                 );
@@ -306,36 +312,32 @@ mod tests {
                 hits.map(|hit| Ok(hit?.expect("a passage").passage.text))
                     .collect()
             };
-            assert_eq!(search_texts(&both, "\"ubertragung\"")?.len(), 3);
-            assert_eq!(search_texts(&all, "\"ubertragung\"")?.len(), 2);
-            assert_eq!(search_texts(&[], "\"ubertragung\"")?, [""; 0]);
-            assert_eq!(
-                search_texts(&both, "\"cafe\" OR \"tee\"")?,
-                ["Café und Tee"]
-            );
-            assert_eq!(search_texts(&both, "\"kaffee\"")?, [""; 0]);
-            assert_eq!(
-                search_texts(&both, "\"uebertragung\"")?.len(),
-                2,
-                "written out"
-            );
+            assert_eq!(search_texts(&both, "ubertragung")?.len(), 3);
+            assert_eq!(search_texts(&all, "ubertragung")?.len(), 2);
+            assert_eq!(search_texts(&[], "ubertragung")?, [""; 0]);
+            assert_eq!(search_texts(&both, "cafe und")?, ["Café und Tee"]);
+            assert_eq!(search_texts(&both, "kaffee")?, [""; 0]);
+            assert_eq!(search_texts(&both, "uebertragung")?.len(), 2, "written out");
             let (own_scope, other_scope) = (
                 PassageScope::of(db, &user(1).id, None)?,
                 PassageScope::of(db, &user(2).id, None)?,
             );
             assert_eq!((own_scope.len(), other_scope.len()), (4, 1));
             for (scope, word, limit, expected) in [
-                (&own_scope, "\"ubertragung\"", 9, 3),
-                (&own_scope, "\"ubertragung\"", 2, 2),
-                (&own_scope, "\"tee\"", 9, 1),
-                (&own_scope, "\"kaffee\"", 9, 0),
-                (&other_scope, "\"ubertragung\"", 9, 1),
-                (&other_scope, "\"tee\"", 9, 0),
+                (&own_scope, "ubertragung", 9, 3),
+                (&own_scope, "ubertragung", 2, 2),
+                (&own_scope, "tee", 9, 1),
+                (&own_scope, "kaffee", 9, 0),
+                (&other_scope, "ubertragung", 9, 1),
+                (&other_scope, "tee", 9, 0),
             ] {
-                assert_eq!(frequency(db, scope, word, limit)?, expected, "{word}");
+                assert_eq!(
+                    frequency(db, scope, &part(word), limit)?,
+                    expected,
+                    "{word}"
+                );
             }
-            assert!(matches(db, &own_scope, "\"open", 9).is_err());
-            let row = matches(db, &other_scope, "\"ubertragung\"", 9)?[0].0;
+            let row = matches(db, &other_scope, &part("ubertragung"), 9)?[0].0;
             assert_eq!(by_row(db, &user(1).id, row), Ok(None), "another person's");
 
             assert_eq!(
@@ -353,7 +355,7 @@ mod tests {
             for deleted_count in [2, 1, 0] {
                 assert_eq!(delete_batch(db, &user(1).id, &first, 2), Ok(deleted_count));
             }
-            assert_eq!(search_texts(&both, "\"ubertragung\"")?, ["Ubertragung"]);
+            assert_eq!(search_texts(&both, "ubertragung")?, ["Ubertragung"]);
             Ok(())
         });
     }

@@ -6,6 +6,7 @@ use super::row::Row;
 use super::{postgres, sqlite};
 use crate::domain::document::Passage;
 use crate::domain::id::{DocumentId, UserId};
+use crate::domain::search::QueryPart;
 
 /// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
 ///
@@ -13,7 +14,7 @@ use crate::domain::id::{DocumentId, UserId};
 /// Returns an error if the part is not a valid expression or the database cannot be read.
 pub(super) fn each_passage(
     db: &Reader,
-    part: &str,
+    part: &QueryPart,
     range: (i64, i64),
     take: impl FnMut(i64) -> bool,
 ) -> Result<()> {
@@ -29,7 +30,7 @@ pub(super) fn each_passage(
 /// Returns an error if the part is not a valid expression or the database cannot be read.
 pub(super) fn each_scored_passage(
     db: &Reader,
-    part: &str,
+    part: &QueryPart,
     range: (i64, i64),
     take: impl FnMut(i64, f64) -> bool,
 ) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::meaning::{QuestionEmbedding, Rankings, WEAK_COVERAGE};
 use crate::domain::retrieval::{self, Candidate};
 use crate::domain::search::bm25::{self, TermStatistics, WeighedPassage};
-use crate::domain::search::{QueryPart, SearchQuery, rank_by_pairs};
+use crate::domain::search::{SearchQuery, rank_by_pairs};
 use crate::store::passages::{self, PassageScope};
 use crate::store::{self, Reader, passage_vectors};
 
@@ -195,11 +195,9 @@ fn word_hits(
     query: &SearchQuery,
     limit: usize,
 ) -> store::Result<WordHits> {
-    let parts: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
     let statistics = TermStatistics {
         passages: scope.len(),
-        frequencies: parts
-            .iter()
+        frequencies: (query.parts.iter())
             .map(|part| passages::frequency(db, scope, part, COMMON_TERM_PASSAGES))
             .collect::<store::Result<_>>()?,
     };
@@ -208,7 +206,7 @@ fn word_hits(
     for part in statistics.selected_parts(query) {
         let weight = statistics.weight(part);
         for (row, share) in
-            passages::matches(db, scope, &parts[part], COMMON_TERM_PASSAGES as usize)?
+            passages::matches(db, scope, &query.parts[part], COMMON_TERM_PASSAGES as usize)?
         {
             let (score, found) = rows.entry(row).or_default();
             *score += weight * share;

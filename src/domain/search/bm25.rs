@@ -131,7 +131,7 @@ fn score(
     let (mut sum, mut present, mut has_quoted) = (0.0, 0, false);
     for (part, count) in counts.into_iter().enumerate() {
         let is_indexed = part < 64 && indexed & (1 << part) != 0;
-        let count = if is_indexed && !query.parts[part].has_marks() {
+        let count = if is_indexed {
             f64::max(count, OTHER_FORM_WEIGHT)
         } else {
             count

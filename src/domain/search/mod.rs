@@ -61,11 +61,19 @@ impl QueryPart {
         format!("\"{}\"{star}", self.words.join(" "))
     }
 
-    /// Returns whether SQLite's index splits a word of the part at a vowel sign or another mark, and therefore also
-    /// matches words that differ only in these.
-    fn has_marks(&self) -> bool {
+    /// Returns whether a word contains vowel signs or other combining marks, at which SQLite's index splits words. It
+    /// then also finds words that differ only in these marks.
+    pub fn has_marks(&self) -> bool {
         let mut characters = self.words.iter().flat_map(|word| word.chars());
         characters.any(scripts::is_mark)
+    }
+
+    /// Returns whether the text contains the part.
+    pub fn occurs_in(&self, text: &str) -> bool {
+        let query = SearchQuery {
+            parts: vec![self.clone()],
+        };
+        !query.find_matches(text).is_empty()
     }
 }
 

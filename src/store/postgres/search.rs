@@ -4,7 +4,7 @@
 use super::words::{query, vector};
 use crate::domain::document::Passage;
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::search::index_terms;
+use crate::domain::search::{QueryPart, index_terms};
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
@@ -20,14 +20,14 @@ const INDEX_TURNS: i64 = 10;
 /// Returns an error if the part is not a valid expression or the database cannot be read.
 pub(in crate::store) fn each_passage(
     db: &Reader,
-    part: &str,
+    part: &QueryPart,
     (first, last): (i64, i64),
     mut take: impl FnMut(i64) -> bool,
 ) -> Result<()> {
     db.each(
         "SELECT id FROM passage_words
          WHERE words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND id BETWEEN ?2 AND ?3 ORDER BY id",
-        (query(part, "")?, first, last),
+        (query(&part.expression(), "")?, first, last),
         |row| Ok(take(row.get(0)?)),
     )
 }
@@ -38,7 +38,7 @@ pub(in crate::store) fn each_passage(
 /// Returns an error if the part is not a valid expression or the database cannot be read.
 pub(in crate::store) fn each_scored_passage(
     db: &Reader,
-    part: &str,
+    part: &QueryPart,
     (first, last): (i64, i64),
     mut take: impl FnMut(i64, f64) -> bool,
 ) -> Result<()> {
@@ -47,7 +47,7 @@ pub(in crate::store) fn each_scored_passage(
         "SELECT id, ts_rank('{0.1, 0.8, 1.0, 0.6}', words, CAST(CAST(?1 AS TEXT) AS tsquery), 1)
          FROM passage_words
          WHERE words @@ CAST(CAST(?1 AS TEXT) AS tsquery) AND id BETWEEN ?2 AND ?3 ORDER BY id",
-        (query(part, "")?, first, last),
+        (query(&part.expression(), "")?, first, last),
         |row| Ok(take(row.get(0)?, row.get(1)?)),
     )
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::document::Passage;
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::search::index_terms;
+use crate::domain::search::{QueryPart, index_terms};
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::Result;
 use crate::store::row::Row;
@@ -61,33 +61,47 @@ fn insert_rows(
 /// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
 ///
 /// # Errors
-/// Returns an error if the part is not a valid expression or the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub(in crate::store) fn each_passage(
     db: &Reader,
-    part: &str,
+    part: &QueryPart,
     (first, last): (i64, i64),
     mut take: impl FnMut(i64) -> bool,
 ) -> Result<()> {
+    if part.has_marks() {
+        return each_scored_passage(db, part, (first, last), |row, _| take(row));
+    }
     let sql =
         "SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
-    db.each(sql, (part, first, last), |row| Ok(take(row.get(0)?)))
+    db.each(sql, (part.expression(), first, last), |row| {
+        Ok(take(row.get(0)?))
+    })
 }
 
 /// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
 ///
 /// # Errors
-/// Returns an error if the part is not a valid expression or the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub(in crate::store) fn each_scored_passage(
     db: &Reader,
-    part: &str,
+    part: &QueryPart,
     (first, last): (i64, i64),
     mut take: impl FnMut(i64, f64) -> bool,
 ) -> Result<()> {
+    let values = (part.expression(), first, last);
     // A word in the heading counts less than one in the text. bm25() is lower for better matches.
-    let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
+    if !part.has_marks() {
+        let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
+                   WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
+        return db.each(sql, values, |row| Ok(take(row.get(0)?, row.get(1)?)));
+    }
+    // The index has compared only the letters between the marks.
+    let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8), heading, text FROM passages_fts
                WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
-    db.each(sql, (part, first, last), |row| {
-        Ok(take(row.get(0)?, row.get(1)?))
+    db.each(sql, values, |row| {
+        let (heading, text): (String, String) = (row.get(2)?, row.get(3)?);
+        let is_match = part.occurs_in(&text) || part.occurs_in(&heading);
+        Ok(!is_match || take(row.get(0)?, row.get(1)?))
     })
 }
 
