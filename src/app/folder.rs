@@ -128,8 +128,8 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that has lost its database if the replica has no copy of it either. Runs before this
-/// process registers as the replica's writer. Restoring a database keeps the folder's other files.
+/// Refuses a folder that has lost its database, unless the replica can restore it; the folder's other files are kept
+/// then. Runs before this process registers as the replica's writer.
 fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());
