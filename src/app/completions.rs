@@ -231,7 +231,7 @@ impl Completions<'_> {
                 || is_effort(name))
         });
         let mut unread: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
-        // The name of a tool result is known from its call.
+        // Skip tool results, whose name is known from the call.
         let has_speaker_name = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
         if kind != Some(ApiFormat::OpenAi) && chat_request.turns.iter().any(has_speaker_name) {
             unread.push("messages.name".to_owned());

@@ -26,7 +26,7 @@ const MAX_LOST_RESPONSES: usize = 4096;
 /// The idempotency keys in use in this process.
 pub(super) type SharedIdempotencyKeys = Arc<IdempotencyKeys>;
 
-/// The keys and claims behind [`SharedIdempotencyKeys`].
+/// The idempotency keys in use in this process, with the state of each request.
 pub(super) struct IdempotencyKeys {
     /// Identifies this process in the store's claims.
     process: String,

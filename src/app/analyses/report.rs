@@ -1,4 +1,5 @@
-//! Reports of analyses, with the results of their calls and the offer of a blind comparison.
+//! Builds the report of an analysis: the results of its calls, the best single draft, and whether to offer a blind
+//! comparison.
 
 use super::{Analyses, CallRecord};
 use crate::domain::analysis::Analysis;
