@@ -14,7 +14,7 @@ pub(super) async fn is_active(store: &Store, user: &UserId) -> Result<bool> {
     Ok(store.read(move |db| users::is_active(db, &id)).await?)
 }
 
-/// Returns an error if an account is locked or deleted.
+/// Checks that an account is neither locked nor deleted.
 ///
 /// # Errors
 /// `Forbidden` if the account is not active.

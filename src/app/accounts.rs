@@ -1,5 +1,5 @@
-//! Accounts: registration, sign-in and sign-out, and authentication of requests. Every change is recorded in the
-//! audit log. Knows nothing of HTTP, cookies, or headers.
+//! Use cases for accounts: registration, sign-in and sign-out, and authentication of requests. Every change is recorded
+//! in the audit log. Independent of HTTP: knows no cookies or headers.
 
 mod authentication;
 mod devices;
@@ -48,13 +48,13 @@ const REFRESH_GRACE: Duration = Duration::from_secs(30);
 /// Settings of the account use cases.
 #[derive(Clone)]
 pub struct AccountSettings {
-    /// Where the users' files are.
+    /// Where the users' files are stored.
     pub files: UserFiles,
     /// The installation's secret key.
     pub secret: String,
     /// Number of PBKDF2 rounds for new password hashes.
     pub password_rounds: u32,
-    /// Sign-in attempts per minute for one account from one network.
+    /// Maximum number of sign-in attempts per minute for one account from one network.
     pub login_per_minute: u32,
     /// Whether registration is open, closed, or by invitation.
     pub registration: Registration,
@@ -62,7 +62,7 @@ pub struct AccountSettings {
     pub setup: FirstAdminRule,
 }
 
-/// The account use cases, with their in-memory limits and caches.
+/// Use cases for accounts: registration, sign-in, sessions, and API keys. Holds their in-memory limits and caches.
 pub struct Accounts {
     pub(super) store: Store,
     /// Store handle for signing in, signing out, and deleting, which must work even when the disk is full.
@@ -80,7 +80,7 @@ pub struct Accounts {
     requests_in_flight: in_flight::RequestsInFlight,
     /// Whether any account exists. Never reset, because the last administrator cannot be deleted.
     has_account: AtomicBool,
-    /// Whether an administrator exists. Never reset, for the same reason.
+    /// Whether an administrator exists. Never reset, because the last administrator cannot be deleted.
     has_admin: AtomicBool,
 }
 
@@ -152,7 +152,7 @@ impl Accounts {
         Self::from_folder(config, folder::open(config)?)
     }
 
-    /// Like `open`, but creates nothing.
+    /// Like [`open`](Self::open), but never creates an installation.
     ///
     /// # Errors
     /// Same as [`folder::open_existing`].
@@ -165,7 +165,7 @@ impl Accounts {
         Ok(Self::new(opened.store, &settings))
     }
 
-    /// Creates the use cases. The password thread starts when the first password arrives.
+    /// Creates the account use cases. The password-hashing thread starts with the first password.
     pub fn new(store: Store, settings: &AccountSettings) -> Self {
         Self {
             freeing_store: store.for_freeing(),
@@ -296,7 +296,7 @@ impl Accounts {
     }
 
     /// Renews a session: exchanges a refresh token for a new pair of tokens. For a short time, the previous token
-    /// yields the same pair; any other token of this session means that it was copied, and ends the session.
+    /// yields the same pair; any other token of this session indicates theft and ends the session.
     ///
     /// # Errors
     /// `SignInNeeded` if the token is not valid.
@@ -355,7 +355,7 @@ impl Accounts {
     /// Ends the caller's session at once. An API key has no session: delete the key instead.
     ///
     /// # Errors
-    /// Returns an error if the store fails.
+    /// `BadRequest` for an API key. Also returns any error from the store.
     pub async fn logout(&self, caller: &Caller, origin: &RequestOrigin) -> Result<()> {
         let Some(session) = caller.session.clone() else {
             return Err(Error::new(Kind::BadRequest, "an API key has no session")
@@ -367,7 +367,7 @@ impl Accounts {
     /// Ends the session of a refresh token, for a browser whose access token has expired.
     ///
     /// # Errors
-    /// Returns an error if the store fails.
+    /// `SignInNeeded` if the token is malformed. Also returns any error from the store.
     pub async fn logout_by_refresh(&self, presented: &str, origin: &RequestOrigin) -> Result<()> {
         let session = self
             .refresh_token
@@ -474,7 +474,7 @@ pub fn random_password() -> Result<String> {
     }
 }
 
-/// Returns a random number.
+/// Returns a random 128-bit number.
 ///
 /// # Errors
 /// Returns an error if the operating system provides no random numbers.

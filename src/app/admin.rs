@@ -34,7 +34,7 @@ pub struct UserChange {
 /// A single-use link. Only its hash is stored, so it cannot be shown again.
 #[derive(Clone)]
 pub struct OneTimeLink {
-    /// The secret part.
+    /// The secret token in the link.
     pub token: String,
     /// Time at which the link expires.
     pub expires: Timestamp,
@@ -72,7 +72,7 @@ impl Accounts {
     /// Creates an account, whatever the registration rules.
     ///
     /// # Errors
-    /// `BadInput` for an invalid email address or a weak password; `Conflict` if the address is taken.
+    /// `BadInput` for an invalid email address; `BadRequest` if the address is taken or the password is weak.
     pub async fn create_user(
         &self,
         actor: Option<&UserId>,

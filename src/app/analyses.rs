@@ -53,7 +53,7 @@ pub use report::AnalysisReport;
 use report::ComparisonOffer;
 pub use rerun::RerunForecast;
 
-/// The analysis use cases.
+/// Use cases for analyses: start, watch, read, stop, and share.
 #[derive(Clone, Copy)]
 pub struct Analyses<'a> {
     pub(super) store: &'a Store,
@@ -69,12 +69,12 @@ pub struct Analyses<'a> {
     pub(super) semantic_search: SemanticSearch<'a>,
     /// The installation's secret key, from which the delimiters around documents are derived.
     pub(super) secret: &'a str,
-    /// Server-wide limits of a run.
+    /// Server-wide time limits for a run.
     pub(super) deadlines: RunDeadlines,
     /// Offers a blind comparison for one in this many analyses, unless the user has set another interval; 0 means
     /// never.
     pub(super) compare_every: u64,
-    /// Whether a model compares the answers of a request that does not specify it.
+    /// Default for requests that do not specify whether a model compares the answers.
     pub(super) evidence: EvidenceMode,
     /// Whether callers without an account may run analyses, on demo models only.
     pub(super) allows_anonymous: bool,
@@ -88,7 +88,7 @@ pub struct StartedRun {
     pub finished: Finished,
     /// Stops the run when dropped; `None` for a detached run.
     pub guard: Option<CancelOnDrop>,
-    /// The events of a relayed call, which are available nowhere else.
+    /// The events of a relayed call, which are not stored; `None` for other runs.
     pub run_watch: Option<RunWatch>,
 }
 
@@ -271,14 +271,14 @@ impl Analyses<'_> {
     }
 }
 
-/// Filter and page of an analysis list.
+/// Filter and pagination of an analysis list.
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
     /// Maximum number of rows.
     pub limit: u32,
     /// Only analyses older than this one.
     pub cursor: Option<AnalysisId>,
-    /// Only analyses that match this filter.
+    /// Only analyses that match this status, pattern, model, time, or text.
     pub filter: HistoryFilter,
 }
 

@@ -1,4 +1,4 @@
-//! API keys of an account: created and shown once, listed, and deleted.
+//! Manages an account's API keys. A key is shown only once, when it is created.
 
 use std::time::Duration;
 
@@ -39,8 +39,8 @@ impl Accounts {
     /// Creates an API key for the caller. Returns the key, which is stored only as a hash, and its description.
     ///
     /// # Errors
-    /// `Forbidden` if the caller uses an API key; `BadInput` for invalid parameters; `Conflict` if there are too
-    /// many keys.
+    /// `Forbidden` if the caller uses an API key; `BadInput` for invalid parameters; `BadRequest` if there are too many
+    /// keys.
     pub async fn create_key(
         &self,
         caller: &Caller,
@@ -54,7 +54,7 @@ impl Accounts {
     /// Creates a key for the command line, under the same rules.
     ///
     /// # Errors
-    /// `BadInput` for invalid parameters; `Conflict` if there are too many keys.
+    /// `BadInput` for invalid parameters; `BadRequest` if there are too many keys.
     pub async fn make_key(
         &self,
         user: &UserId,

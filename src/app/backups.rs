@@ -1,5 +1,5 @@
-//! Automatic backups to the administrator's folder: written when due or on request, verified, and pruned to the
-//! newest few. Never touches a file whose name it did not generate itself.
+//! Automatic backups to the configured folder: written when due or on request, verified, and pruned to the newest few.
+//! Never touches a file whose name it did not generate itself.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -60,7 +60,7 @@ pub struct BackupFolder {
 pub(super) struct BackupStatus {
     is_running: AtomicBool,
     last: Mutex<Option<BackupAttempt>>,
-    // `None` until the folder has been read.
+    // When the next backup is due; `None` until the folder has been read.
     due_time: Mutex<Option<Timestamp>>,
 }
 
@@ -126,7 +126,7 @@ fn write_and_prune(
     Ok(verified)
 }
 
-/// The backup use cases of a running server.
+/// Use cases of a running server for backups.
 #[derive(Clone, Copy)]
 pub struct Backups<'a> {
     pub(super) store: &'a Store,
@@ -172,7 +172,8 @@ impl Backups<'_> {
         })
     }
 
-    /// Writes a backup if the newest one is old enough. Otherwise cheap; does nothing if no folder is set.
+    /// Writes a backup if one is due; cheap otherwise. Failures are logged and retried after an hour. Does nothing if
+    /// no folder is set.
     pub async fn back_up_if_due(&self, now: Timestamp) {
         let Some(config) = self.config else {
             return;
@@ -280,13 +281,13 @@ impl Backups<'_> {
     }
 }
 
-/// Includes the complete error, because only administrators see it and can fix the cause.
+/// Returns the error for a failed backup. It includes the cause, because only administrators see it and can fix it.
 pub(super) fn backup_failed(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::Unavailable, format!("the backup failed: {why}"))
         .resolve("fix the cause and try again; stored data and older backups are unchanged")
 }
 
-/// Returns the path of a backup for the command line; in a folder, it gets a generated name.
+/// Returns the path of a backup for the command line: `to` or, if that is a folder, a generated name in it.
 pub fn backup_path(to: &Path, now: Timestamp) -> PathBuf {
     match to.is_dir() {
         true => to.join(name_of(now)),

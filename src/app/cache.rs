@@ -1,5 +1,5 @@
-//! Management of the answer cache: its contents and savings, deletion, and explanations of cache misses.
-//! The engine implements the cache.
+//! Manages the answer cache: shows its contents and savings, deletes answers, and explains cache misses. The engine
+//! implements the cache.
 
 use super::analyses::Analyses;
 use super::{Error, Result};
@@ -15,7 +15,7 @@ pub use crate::store::cache_savings::Savings;
 pub use crate::store::cached_answers::{CacheSelection, CacheStats};
 use crate::store::{Store, cache_savings, cached_answers};
 
-/// The cache use cases.
+/// Use cases for the answer cache: statistics, deletion, and explanations of misses.
 #[derive(Clone, Copy)]
 pub struct CacheService<'a> {
     pub(super) store: &'a Store,

@@ -38,7 +38,7 @@ const MAX_IGNORED: usize = 20;
 /// The pattern that sends the prompt to one model unchanged.
 const PLAIN_PATTERN: &str = "plain";
 
-/// The use cases of the compatible APIs.
+/// Use cases of the compatible APIs: list model names, and start completions.
 #[derive(Clone, Copy)]
 pub struct Completions<'a> {
     pub(super) llm: &'a Llm,
@@ -74,7 +74,8 @@ pub struct StartedCompletion {
     pub ignored_fields: Vec<String>,
     /// Whether a panel answers rather than a single model.
     pub is_panel: bool,
-    /// Whether a single model answers, in which case its reasoning is shown.
+    /// Whether the answer of a single model is relayed, in which case its reasoning is shown. Also true for a panel
+    /// that continues after tool results, because only its synthesizer answers.
     pub is_passthrough: bool,
 }
 
@@ -114,7 +115,7 @@ impl Completions<'_> {
         Ok(names)
     }
 
-    /// Finds one of these names by ID or alias.
+    /// Finds a name that the caller can send as `model`, by ID or alias.
     ///
     /// # Errors
     /// `Missing` if there is none. Also fails if the store cannot be read.
@@ -150,8 +151,8 @@ impl Completions<'_> {
         }
     }
 
-    /// Starts a completion. Its guard stops the run when the connection closes. `thread` is the history thread to
-    /// which a panel's answer is added.
+    /// Starts a completion. Dropping the guard of the returned run stops it, as when the connection closes. `thread` is
+    /// the history thread to which a panel's answer is added.
     ///
     /// # Errors
     /// `Missing` for an unknown model or recipe, and the errors of `Analyses::start`.
@@ -230,7 +231,7 @@ impl Completions<'_> {
                 || is_effort(name))
         });
         let mut unread: Vec<String> = names.map(|name| sanitize_field_name(name)).collect();
-        // The name of a tool result is known from its call.
+        // Skip tool results, whose name is known from the call.
         let has_speaker_name = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
         if kind != Some(ApiFormat::OpenAi) && chat_request.turns.iter().any(has_speaker_name) {
             unread.push("messages.name".to_owned());
@@ -319,7 +320,8 @@ impl Completions<'_> {
         Ok((request, context))
     }
 
-    /// Returns the request to a panel: a pattern, a recipe, or both as `pattern:recipe`.
+    /// Returns the request and context of a panel run. `name` is a pattern, a recipe, or both as `pattern:recipe`.
+    /// After tool results, only the synthesizer answers.
     async fn panel(
         &self,
         caller: &Caller,
@@ -381,7 +383,7 @@ impl Completions<'_> {
     }
 }
 
-// Decides on the evidence calls. API clients wait for the end of the run, so its answers are compared only on
+// Decides whether a model compares a panel's answers. API clients wait for the end of the run, so this happens only on
 // request, with `quire.evidence`.
 fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
     let value = passthrough
@@ -451,7 +453,7 @@ fn end_with_question(request: &mut Request, context: &mut RunContext) {
 /// Returns the approximate number of tokens in a conversation.
 pub fn estimated_tokens(chat_request: &ChatRequest) -> u64 {
     let turns = chat_request.turns.iter();
-    // Overhead per turn.
+    // Each turn has an overhead of about 4 tokens.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
     turns + chat_request.tools.as_deref().map_or(0, Tools::tokens)
 }

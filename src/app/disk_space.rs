@@ -1,4 +1,4 @@
-//! Free disk space: below the minimum, new files and runs are refused, while deletions are always allowed.
+//! Refuses new files and runs while free disk space is below the minimum. Deletions are always allowed.
 
 use super::{Error, Kind, Result};
 pub use crate::store::DiskState;

@@ -55,7 +55,7 @@ impl<'a> EmbeddingContext<'a> {
     }
 }
 
-/// The embeddings use cases.
+/// Use cases for embeddings: compute vectors, within every budget.
 #[derive(Clone, Copy)]
 pub struct EmbeddingService<'a> {
     pub(super) llm: &'a Llm,

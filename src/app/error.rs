@@ -9,7 +9,7 @@ use crate::domain::chat::{CallError, CallErrorKind};
 /// The kinds of errors. `http::error` maps each to an HTTP status and a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request cannot be parsed, such as invalid JSON or a missing file.
+    /// The request cannot be parsed or is incomplete, for example because of invalid JSON or a missing file.
     BadRequest,
     /// A field is invalid; `Error::fields` names it.
     BadInput,
@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns the error kind of a failed call for a client that retries.
+    /// Returns the error kind for a failed model call, from which a client sees whether to retry.
     pub(super) fn of_call(error: CallErrorKind) -> Self {
         match error {
             CallErrorKind::RateLimited => Self::TooFast,
@@ -53,7 +53,7 @@ impl Kind {
     }
 }
 
-/// An invalid field.
+/// A field that is invalid, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// Path of the field, such as `["body", "parameters", "temperature"]`.

@@ -11,7 +11,7 @@ use crate::llm::Llm;
 use crate::log;
 use crate::store::{Store, audit, settings};
 
-/// Name of the setting that stores them.
+/// Name of the setting that stores the fallback chains.
 const SETTING_NAME: &str = "fallbacks";
 /// Maximum number of models that have a chain, and of models in a chain.
 const MAX_CHAINS_AND_MODELS: (usize, usize) = (100, 3);
@@ -19,7 +19,7 @@ const MAX_CHAINS_AND_MODELS: (usize, usize) = (100, 3);
 /// Fallback chains, keyed by the full ID of the planned model.
 pub type Chains = BTreeMap<String, Vec<String>>;
 
-/// The fallback use cases.
+/// Use cases for fallback chains: read and replace them.
 #[derive(Clone, Copy)]
 pub struct Fallbacks<'a> {
     pub(super) store: &'a Store,

@@ -30,7 +30,7 @@ pub struct OpenedFolder {
     pub store: Store,
     /// The secret that signs tokens and encrypts stored keys.
     pub secret: String,
-    /// The prepared replication; only in a server with a replica.
+    /// Replication that is prepared but not started; `None` unless a server with a replica opened the folder.
     pub(super) prepared: Option<replica::PreparedReplica>,
 }
 
@@ -128,8 +128,8 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that has lost its database if the replica has no copy of it either. Runs before this
-/// process registers as the replica's writer. Restoring a database keeps the folder's other files.
+/// Refuses a folder that has lost its database, unless the replica has a copy; restoring it keeps the folder's other
+/// files. Runs before this process registers as the replica's writer.
 fn check_may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());

@@ -14,10 +14,10 @@ use crate::store::usage::DailyUsage;
 use crate::store::{self, DiskState, Store, cached_answers, usage};
 pub use crate::store::{DatabaseServerStatus, LiveServer};
 
-/// The state of the database.
+/// The state of the database, as of its last use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseHealth {
-    /// The error, if any.
+    /// The error of the last read or commit, if it failed.
     pub error: Option<String>,
     /// The engine and its version.
     pub engine: String,
@@ -73,7 +73,7 @@ pub struct Workload {
     pub circuits: Vec<(String, u8)>,
 }
 
-/// The health use cases.
+/// Use cases for health: load, usage, and the state of the database, the disk, and the replica.
 #[derive(Clone, Copy)]
 pub struct Health<'a> {
     pub(super) store: &'a Store,
@@ -138,7 +138,7 @@ impl Health<'_> {
         })
     }
 
-    /// Returns the outcome of the last read and the last commit. Requires no query.
+    /// Returns the state of the database according to the last read and the last commit. Requires no query.
     pub fn database(&self) -> DatabaseHealth {
         DatabaseHealth {
             error: self.store.check().err().map(|fault| match fault {
@@ -161,7 +161,8 @@ impl Health<'_> {
         Ok(self.store.database_server_status().await?)
     }
 
-    /// Runs a query, so that `database` is up to date. Gives up after five seconds.
+    /// Runs a query, so that `database` is up to date. Returns whether it succeeded and, for an embedded database,
+    /// whether the file still exists. Gives up after five seconds.
     pub async fn probe_database(&self) -> bool {
         let outcome = tokio::time::timeout(Duration::from_secs(5), self.store.probe()).await;
         let path = folder::database(self.data_dir);
@@ -183,7 +184,7 @@ impl Health<'_> {
         self.replica.map(Replicator::status)
     }
 
-    // Whether another process has taken over storage, in which case nothing can be changed here anymore.
+    // Whether another process has taken over storage, in which case this process can no longer change anything.
     fn is_superseded(&self) -> bool {
         self.replica().is_some_and(|status| status.superseded)
     }

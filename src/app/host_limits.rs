@@ -2,15 +2,15 @@
 
 use crate::config::ServerLimits;
 
-/// Memory limits of the container that the server runs in, for version 2 and version 1 of control groups.
+/// Files with the memory limit of the container that the server runs in (cgroup v2 and v1).
 pub(super) const CONTAINER_LIMITS: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 ];
 /// Memory assumed if the system does not report it, in MiB: that of a small free host.
 const ASSUMED_MEMORY_MIB: u64 = 512;
-/// Provider calls per MiB of memory, as a fraction. A call itself takes about 0.1 MiB; the rest is for its
-/// content.
+/// Provider calls per MiB of memory, as numerator and denominator. A call itself takes about 0.1 MiB; the rest is for
+/// its content.
 const CALLS_PER_MIB_RATIO: (u64, u64) = (1, 2);
 /// Minimum and maximum number of calls.
 const CALLS_RANGE: (u64, u64) = (64, 1_000);
@@ -37,7 +37,7 @@ fn fill_unset_limits(limits: &mut ServerLimits, mib: u64) {
         (mib / MIB_PER_RUN).clamp(RUNS_RANGE.0, RUNS_RANGE.1),
     );
     set_if_unset(&mut limits.max_calls, calls);
-    // More runs would only wait for calls to end.
+    // More streams than calls would only wait for calls to end.
     let streams = limits.max_calls as u64;
     set_if_unset(&mut limits.max_streams, streams);
     // Half of all streams, so that one user cannot take all of them.

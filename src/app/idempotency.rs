@@ -26,7 +26,7 @@ const MAX_LOST_RESPONSES: usize = 4096;
 /// The idempotency keys in use in this process.
 pub(super) type SharedIdempotencyKeys = Arc<IdempotencyKeys>;
 
-/// The data behind [`SharedIdempotencyKeys`].
+/// The idempotency keys in use in this process, with the state of each request.
 pub(super) struct IdempotencyKeys {
     /// Identifies this process in the store's claims.
     process: String,
@@ -81,7 +81,7 @@ impl Drop for IdempotencyClaim {
     }
 }
 
-/// The idempotency use cases.
+/// Use cases for idempotency keys: claim, release, and block a key, and store its response.
 #[derive(Clone, Copy)]
 pub struct Idempotency<'a> {
     pub(super) store: &'a Store,

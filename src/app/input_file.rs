@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::system::open_without_waiting;
 
-/// Opens a regular file for reading. A pipe is refused at once instead of waiting for its other end, because such a
-/// file is read more than once.
+/// Opens a regular file for reading. A pipe is refused at once instead of waiting for its other end: callers read the
+/// file more than once, which a pipe does not allow.
 ///
 /// # Errors
 /// Returns an error if there is no such file, it may not be read, or it is something else, such as a pipe.
@@ -36,7 +36,7 @@ mod tests {
         assert!(open(&folder.join("none")).is_err());
         let error = open(&folder).unwrap_err().to_string();
         assert!(error.contains("a folder"), "{error}");
-        // A device has no other end to wait for.
+        // A device is refused as well, although opening it does not block.
         let error = open(Path::new("/dev/null")).unwrap_err().to_string();
         assert!(error.contains("a device"), "{error}");
         std::fs::remove_dir_all(folder).unwrap();

@@ -18,7 +18,7 @@ use crate::engine::{FundsAnswer, KeyFunds, SharedReservations};
 use crate::llm::Llm;
 use crate::store::{Store, Writer, api_keys};
 
-/// The use cases for API key limits.
+/// Use cases for API key limits: look them up, and reserve the cost of runs and calls.
 #[derive(Clone, Copy)]
 pub(super) struct KeyLimitService<'a> {
     pub(super) store: &'a Store,
@@ -28,7 +28,7 @@ pub(super) struct KeyLimitService<'a> {
 }
 
 impl KeyLimitService<'_> {
-    /// Returns the limits of the caller's key; `None` for a session or an unlimited key.
+    /// Returns the limits of the caller's key; no limits for a session or an unlimited key.
     ///
     /// # Errors
     /// `SignInNeeded` if the key no longer exists.
@@ -143,8 +143,8 @@ impl KeyLimitService<'_> {
     }
 }
 
-/// Returns what is left of a key's budgets after a cost; `None` without a budget. `spent` is the amount spent
-/// today, followed by the total.
+/// Checks a cost against a key's daily and total budget. Returns the smaller remainder, or `None` if the key has no
+/// budget. `spent` is the amount spent today and in total.
 fn remaining_funds(
     limits: &KeyLimits,
     spent: (MicroDollars, MicroDollars),
@@ -221,7 +221,7 @@ struct HeldFunds {
     total_reserved: MicroDollars,
 }
 
-/// An amount that stays reserved until this is dropped.
+/// An amount that stays reserved until the value is dropped.
 pub(super) struct KeyReservation {
     reservations: Arc<KeyReservations>,
     key: KeyId,
@@ -298,8 +298,8 @@ impl KeyReservation {
         }
         let mut all = self.reservations.lock_funds();
         let funds = all.entry(self.key.clone()).or_default();
-        // All reservations since then may have been spent by now. Amounts released unspent are counted too,
-        // so this never allows too much.
+        // All reservations made since this one may have been spent by now. Amounts released unspent are counted too, so
+        // this never allows too much.
         let since = MicroDollars(funds.total_reserved.0.saturating_sub(self.total_at_start.0));
         let exceeds_remaining = |remaining| since.saturating_add(cost) > remaining;
         if self.shared.is_none() && self.remaining.is_some_and(exceeds_remaining) {

@@ -32,7 +32,7 @@ impl App {
         self.documents().stop_reading(user);
         // A deleted account may have left objects in a bucket.
         self.documents().remove_deleted_objects();
-        // Requests before their runs, without a pause in between, so that a request ends because its account is
+        // End requests before their runs, without a pause in between, so that a request ends because its account is
         // gone rather than because its run failed.
         self.accounts().end_requests_of(user);
         self.engine.cancel_all_of(user, reason);
@@ -59,7 +59,8 @@ impl App {
         }
     }
 
-    /// Returns whether any running work needs another check.
+    /// Stops the work of accounts that are no longer active. Returns whether any account had work running, in which
+    /// case another check is needed.
     async fn stop_inactive(self: &Arc<Self>) -> Result<bool> {
         let mut busy = self.accounts().users_in_flight();
         busy.extend(self.engine.users());

@@ -21,7 +21,7 @@ pub use crate::wire::mcp::{McpMessage, error_response, parse_message};
 /// Maximum length of a message, in bytes.
 pub const MAX_BYTES: u64 = 4 << 20;
 
-/// The MCP use cases.
+/// Use cases for MCP clients: answer their messages and run their tools.
 #[derive(Clone, Copy)]
 pub struct Mcp<'a> {
     pub(super) analyses: Analyses<'a>,

@@ -85,7 +85,7 @@ pub struct App {
     imports: Arc<tokio::sync::Semaphore>,
     experiment_registry: experiments::ExperimentRegistry,
     fallbacks: Mutex<fallbacks::Chains>,
-    // The state of the stored providers when they were last loaded.
+    // The number of stored providers and the time of their last change, as of the last load.
     providers_version: Mutex<(i64, i64)>,
     embedder: meaning_search::EmbedderState,
     // Idempotency keys of requests being processed.
@@ -214,7 +214,7 @@ impl App {
         }))
     }
 
-    /// Cleans up after a crash and continues interrupted work.
+    /// Cleans up after a crash and continues interrupted work. Errors are only logged.
     pub async fn resume(self: &Arc<Self>) {
         if let Err(fault) = self.discovery().reload_if_changed().await {
             log::error("stored providers could not be read", &[("fault", &fault)]);
@@ -269,7 +269,7 @@ impl App {
     pub async fn drain_clients(&self) {
         /// Time for an active client to send another request and learn that its connection is closing.
         const NOTICE_PERIOD: Duration = Duration::from_secs(1);
-        /// Pause between two checks of whether every client has gone.
+        /// Pause between two checks of whether any request is still running.
         const POLL_INTERVAL: Duration = Duration::from_millis(50);
         self.is_leaving.store(true, Relaxed);
         let limit = self.config.limits.shutdown_timeout / 2;

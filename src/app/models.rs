@@ -10,7 +10,7 @@ use crate::llm::{self, Llm};
 pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, RetiredModel};
 use crate::wire;
 
-/// The model use cases.
+/// Use cases for models and providers: list them, find a model, and reset circuit breakers.
 #[derive(Clone, Copy)]
 pub struct ModelService<'a> {
     pub(super) llm: &'a Llm,
@@ -49,7 +49,7 @@ impl ModelService<'_> {
         panel.into_iter().map(|model| model.id.clone()).collect()
     }
 
-    /// Returns whether a model no longer exists or is no longer listed by its provider.
+    /// Returns details if a model no longer exists or is no longer listed by its provider; `None` for a current model.
     pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<RetiredModel> {
         self.llm.retired_model(user, name)
     }
@@ -77,7 +77,8 @@ impl ModelService<'_> {
         self.llm.providers(user)
     }
 
-    /// Closes the circuit breakers of failed models and returns their number.
+    /// Closes the circuit breakers and clears the rate limits of a model or provider, or of all if `name` is `None`.
+    /// Returns the number of models that were unavailable.
     pub fn reset(&self, name: Option<&str>) -> usize {
         self.llm.reset(name)
     }
@@ -90,7 +91,7 @@ impl ModelService<'_> {
     /// Returns the model with this name or alias.
     ///
     /// # Errors
-    /// `Missing` if there is none, with suggestions.
+    /// `Missing` if there is none.
     pub fn find(&self, user: Option<&UserId>, name: &str) -> Result<Model> {
         self.llm
             .find(user, name)

@@ -40,7 +40,7 @@ impl App {
         }
     }
 
-    /// Returns whether turns remain, or `None` if another server is responsible for them.
+    /// Indexes one batch. Returns whether turns remain, or `None` if another server is responsible for them.
     async fn index_older_batch(&self, limit: u32) -> Result<Option<bool>> {
         // Every server checks this after startup, so do not open a reading connection for it.
         if !self.store.read_when_idle(turn_texts::has_older).await? {

@@ -17,7 +17,7 @@ pub use crate::store::comparisons::{Comparison, ComparisonScope, TopicCount};
 use crate::store::model_records::ScoredVote;
 use crate::store::{Store, StoreError, Writer, audit, comparisons, model_records};
 
-/// The comparison use cases.
+/// Use cases for blind comparisons: create a comparison, vote, and evaluate the votes.
 #[derive(Clone, Copy)]
 pub struct Comparisons<'a> {
     pub(super) store: &'a Store,
@@ -134,7 +134,7 @@ impl Comparisons<'_> {
         let Some(comparison) = lookup.await? else {
             return Ok(None);
         };
-        // The draft chosen at the time, even if another is the strongest now.
+        // Use the draft chosen when the comparison was created, even if another is the strongest now.
         let position = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
         let draft = answers.find(|answer| (answer.stage, answer.member) == position);
@@ -209,7 +209,7 @@ impl Comparisons<'_> {
         ))
     }
 
-    /// Sets the interval; `None` restores the server default.
+    /// Sets the interval at which the user is offered a comparison; `None` restores the server default.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -232,7 +232,7 @@ impl Comparisons<'_> {
         Ok(VoteCalibration::from_votes(votes))
     }
 
-    /// Evaluates the votes.
+    /// Evaluates the votes on panels versus single models, in total and by topic.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -243,7 +243,8 @@ impl Comparisons<'_> {
                 let blind = comparisons::blind_votes(db, &scope, by_topic)?;
                 Ok((blind, comparisons::helpful_votes(db, &scope, by_topic)?))
             };
-            // A topic shown alone is still one of several that the user can look at.
+            // The correction counts all topics even if only one is requested, because the user can look at each of
+            // them.
             let all_topics = ComparisonScope {
                 topic: String::new(),
                 ..scope.clone()
@@ -289,7 +290,7 @@ impl TopicOrder {
         Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
     }
 
-    // Returns the correction for a topic's comparison; an empty topic stands for the total.
+    // Returns the multiple-comparisons correction for a topic; an empty topic stands for the total.
     fn correction_for(&self, topic: &str) -> several::MultiplicityCorrection {
         let topic_index = self.0.iter().position(|one| one == topic);
         let topic_index = match topic {
@@ -322,7 +323,7 @@ impl TopicRow {
     }
 }
 
-// Merges topics that differ only in case.
+// Merges the counts of blind and of helpful votes by topic, ignoring case.
 fn join_counts(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
     let mut all = blind;
     for topic_count in helped {

@@ -1,4 +1,4 @@
-//! Patterns: those available to a user, and storage of custom ones. `domain::pattern` validates their content.
+//! Lists the patterns available to a user, and stores custom ones. `domain::pattern` validates their content.
 
 pub mod folder;
 pub mod installation;
@@ -24,7 +24,7 @@ const MAX_PER_OWNER: i64 = 100;
 /// Maximum number of stored patterns listed: the team's and the user's own.
 const MAX_LISTED: u32 = 200;
 
-/// The pattern use cases.
+/// Use cases for patterns: list, find, add, change, and delete.
 #[derive(Clone, Copy)]
 pub struct Patterns<'a> {
     pub(super) store: &'a Store,
@@ -72,7 +72,7 @@ impl Patterns<'_> {
         Ok(stored_pattern.map(|stored| stored.pattern))
     }
 
-    /// Like [`Self::find`], with its origin.
+    /// Like [`Self::find`], but also returns the pattern's origin.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

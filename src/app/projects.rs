@@ -16,10 +16,9 @@ use crate::store::{Reader, Store, documents, projects, threads, users};
 /// Maximum number of listed projects, both the user's own and shared ones.
 const MAX_SHOWN: u32 = 1_000;
 
-/// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// The project use cases.
+/// Use cases for projects: list, create, change, and delete.
 #[derive(Clone, Copy)]
 pub struct Projects<'a> {
     pub(super) store: &'a Store,
@@ -34,7 +33,7 @@ pub struct ProjectChange {
     pub instructions: Option<String>,
     /// IDs of the caller's documents in the project.
     pub documents: Option<Vec<String>>,
-    /// Email addresses of the users it is shared with.
+    /// Email addresses of the users that the project is shared with.
     pub people: Option<Vec<String>>,
 }
 
@@ -72,8 +71,8 @@ impl Projects<'_> {
         lookup.ok_or_else(Error::missing)
     }
 
-    /// Returns the cost of the caller's questions in a project in this month, in UTC, and whether the price of a call
-    /// is unknown.
+    /// Returns the cost of the caller's questions in a project in the current month (UTC), and whether the price of a
+    /// call is unknown.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

@@ -32,7 +32,7 @@ const MAX_SHARED_AND_OWN: (usize, usize) = (64, 16);
 const MAX_KEY_CHARS: usize = 4_096;
 /// Maximum number of models listed per provider.
 const MAX_MODELS: usize = 1_000;
-/// Maximum value for the number of concurrent calls.
+/// Maximum number of concurrent calls per provider.
 const MAX_CALLS: usize = 1_000;
 
 /// Parameters of a provider to add or change. Absent fields are unchanged or get defaults.
@@ -54,7 +54,7 @@ pub struct ProviderParams {
     pub body: Option<Map<String, Value>>,
     /// Headers and body fields for individual models.
     pub model_settings: Option<BTreeMap<String, RequestAdditions>>,
-    /// Whether to store it even if the test fails.
+    /// Whether to store the provider even if the test fails.
     pub force: bool,
 }
 
@@ -73,7 +73,7 @@ impl ProviderTrial {
     }
 }
 
-/// The provider use cases.
+/// Use cases for providers added at run time: list, add, change, remove, and test.
 #[derive(Clone, Copy)]
 pub struct Providers<'a> {
     pub(super) store: &'a Store,
@@ -276,7 +276,7 @@ impl Providers<'_> {
         self.store.read(look).await?.ok_or_else(Error::missing)
     }
 
-    /// Validates, encrypts, and tests the parameters.
+    /// Validates the parameters, tests the provider with them, and encrypts its secrets.
     async fn validate_and_test(
         &self,
         scope: &ProviderScope,
@@ -316,7 +316,7 @@ impl Providers<'_> {
                 message: model_count(listed.len()),
                 models: Some(listed),
             },
-            // Some providers have no model list but can be called nevertheless.
+            // Some providers have no model list but can still be called.
             Err(TestError { error, .. })
                 if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
             {

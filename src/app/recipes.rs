@@ -17,7 +17,7 @@ const MAX_VERSIONS: u32 = 500;
 /// Maximum number of listed recipes, both the user's own and shared ones.
 const MAX_LISTED: u32 = 1_000;
 
-/// The recipe use cases.
+/// Use cases for recipes: list, find, delete, and set the default.
 #[derive(Clone, Copy)]
 pub struct Recipes<'a> {
     pub(super) store: &'a Store,

@@ -53,7 +53,7 @@ impl ReplaceDatabase {
         }
     }
 
-    /// Replaces the database.
+    /// Runs all steps of the replacement.
     ///
     /// # Errors
     /// Returns an error if a step fails. The old database is then in place under its own name.
@@ -320,7 +320,7 @@ mod tests {
             settings::get(db, "whose")?;
             changed_store.write_now(|db| settings::set(db, "whose", "old"))?;
             let swap = || ReplaceDatabase::new(from.clone(), at.clone(), Timestamp::from_millis(0));
-            // As if killed just before the new database is renamed into place.
+            // Simulate being killed just before the new database is renamed into place.
             let cut_short = STEPS.iter().take(3).try_for_each(|step| step(&swap()));
             let left = value(&at);
             remove_interrupted(&at).unwrap();

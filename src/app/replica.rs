@@ -1,5 +1,5 @@
-//! The replica: restored if the data folder has no database, and kept up to date while the server runs. Refuses to
-//! replicate an old folder over a newer replica.
+//! Restores the data folder's database from the replica if there is none, and replicates its changes while the server
+//! runs. Refuses to replicate an old folder over a newer replica.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -39,7 +39,7 @@ pub(super) struct PreparedReplica {
     secret: Option<PathBuf>,
 }
 
-/// Returns the storage at the replica's address.
+/// Returns the storage at the replica's address, with encryption if a key is set.
 ///
 /// # Errors
 /// `Internal` if the address or the key is invalid.
@@ -154,7 +154,7 @@ pub(super) fn fetch(
             let swap = ReplaceDatabase::new(part.clone(), path.clone(), clock::now());
             return swap.run().map(drop).map_err(|error| error.to_string());
         }
-        // The log of a removed database must not be applied to this one.
+        // The log of a removed database must not be applied to the restored one.
         remove_log(&path);
         remove_log(&part);
         std::fs::rename(&part, &path).map_err(|error| error.to_string())?;

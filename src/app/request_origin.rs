@@ -1,4 +1,4 @@
-//! The origin of a request.
+//! Where a request comes from, for rate limits and the audit log.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ pub struct RequestOrigin {
     pub peer: Option<IpAddr>,
     /// The client's description of itself (the user agent).
     pub client: String,
-    /// The value of its device cookie. May be empty.
+    /// The value of the client's device cookie. May be empty.
     pub devices: String,
     /// When the server received the request.
     pub now: Timestamp,

@@ -21,14 +21,14 @@ const SNIPPET_CHARS: (usize, usize) = (60, 240);
 /// Maximum number of matches highlighted in a snippet.
 const MAX_MATCHES: usize = 20;
 
-/// The thread use cases.
+/// Use cases for threads: list, search, read, change, delete, and share.
 #[derive(Clone, Copy)]
 pub struct Threads<'a> {
     pub(super) store: &'a Store,
     pub(super) analyses: Analyses<'a>,
 }
 
-/// Filter and page of a thread list.
+/// Filter and pagination of a thread list.
 #[derive(Debug, Clone)]
 pub struct ThreadQuery {
     /// Maximum number of rows.
@@ -41,7 +41,7 @@ pub struct ThreadQuery {
     pub scope: SearchScope,
     /// Whether to read the first sentence of each thread's newest answer.
     pub with_answers: bool,
-    /// Only threads that match this filter.
+    /// Only threads that match this project, pin, archive flag, share link, or turn.
     pub filter: ThreadFilter,
 }
 
@@ -65,7 +65,7 @@ pub enum SnippetSource {
     Question,
     /// The final answer of the turn.
     Answer,
-    /// The text of the member with this letter.
+    /// The text of a member, which is identified by its letter.
     Member(char),
 }
 
@@ -242,7 +242,7 @@ impl Threads<'_> {
         Ok(token)
     }
 
-    /// Removes the read-only link.
+    /// Removes the read-only link, which then stops working.
     ///
     /// # Errors
     /// `Missing` if the caller has no such thread. Also returns any error from the store.
@@ -361,7 +361,7 @@ impl Snippet {
 fn excerpt(text: &str, at: usize) -> (&str, usize) {
     let snippet_start = text[..at].char_indices().rev().take(SNIPPET_CHARS.0).last();
     let start = snippet_start.map_or(at, |(start, _)| start);
-    // Start at a word boundary, unless the text begins here.
+    // Start at a word boundary, unless the snippet starts at the beginning of the text.
     let start = match text[start..at].find(char::is_whitespace) {
         Some(space) if start > 0 => start + space + 1,
         _ => start,

@@ -16,7 +16,7 @@ pub use crate::store::call_log::CallRecord;
 pub use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, audit, budgets, call_log, usage, users};
 
-/// The usage and budget use cases.
+/// Use cases for usage and budgets: report usage, read and set limits, and check whether a run is affordable.
 #[derive(Clone, Copy)]
 pub struct UsageService<'a> {
     pub(super) store: &'a Store,

@@ -89,7 +89,7 @@ impl Accounts {
             session: None,
             key: Some(presented),
         };
-        // At most one write per minute: a write on every request would cost more than the request itself.
+        // Record the use at most once per minute: a write on every request would cost more than the request itself.
         let recent = key
             .last_used
             .is_some_and(|used| now.since(used) < Duration::from_secs(60));

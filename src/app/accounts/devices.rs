@@ -1,5 +1,5 @@
-//! Device cookies: proof that a browser has signed in before. A browser keeps the tokens of its most recent
-//! accounts. A device is named after the session in which its token was issued, and outlives that session.
+//! Device cookies: proof that a browser has signed in before. A browser keeps the tokens of its most recent accounts. A
+//! device is identified by the session in which its token was issued, and outlives that session.
 
 use super::{Accounts, RequestOrigin, random_number};
 use crate::app::Result;
@@ -16,7 +16,7 @@ const MAX_ACCOUNTS: usize = 4;
 const SEPARATOR: char = '~';
 
 impl Accounts {
-    /// Returns the device that a cookie identifies, regardless of account; `None` if Quire did not issue the token.
+    /// Returns the device that a cookie identifies, regardless of account; `None` if Quire issued none of its tokens.
     pub fn known_device_session(&self, cookie: &str) -> Option<SessionId> {
         let mut tokens = self.tokens_in_cookie(cookie);
         tokens.find_map(|token| SessionId::parse(token.device))

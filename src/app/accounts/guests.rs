@@ -16,7 +16,7 @@ const GUEST_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const MAX_GUESTS: u64 = 100;
 
 impl Accounts {
-    /// Creates a guest and signs it in. The caller must check that guests are allowed here.
+    /// Creates a guest and signs it in. The caller must check that guests are allowed.
     ///
     /// # Errors
     /// `TooFast` after many attempts from one network; `Unavailable` if there are too many guests.

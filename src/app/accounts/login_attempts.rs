@@ -22,7 +22,7 @@ use crate::store::sign_in_networks;
 pub(super) struct Attempt {
     /// The buckets it was counted in; refunded if the password is correct.
     counted_keys: Vec<ThrottleKey>,
-    /// The queued turn that must come before the password is checked; `None` if there is no need to wait.
+    /// The turn to wait for before the password is checked; `None` if there is no need to wait.
     pub turn: Option<LoginTurn>,
     /// The queue in which the password is checked.
     pub priority: PasswordPriority,
@@ -107,7 +107,7 @@ impl Accounts {
         }
     }
 
-    /// Refunds a successful attempt.
+    /// Refunds a successful attempt, so that it does not count against the limits.
     pub(super) fn refund_attempt(&self, attempt: &Attempt) {
         for key in &attempt.counted_keys {
             self.attempts.refund(key);

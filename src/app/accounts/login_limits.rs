@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 use crate::shared_limits::SharedLimits;
 
-/// Maximum number of device buckets, and of all other buckets; a bucket takes about 100 bytes.
+/// Maximum number of buckets for devices, and the same number for all other keys. A bucket takes about 100 bytes.
 const MAX_BUCKETS: usize = 8192;
 
 /// Limit for one network across all accounts, as a multiple of the strict limit, because several people may share
@@ -20,7 +20,7 @@ const NETWORK_FACTOR: u32 = 5;
 /// Limit for one account across all networks, as a multiple of the strict limit. Slows guessing from many
 /// addresses; networks that the owner has used are exempt.
 const ACCOUNT_FACTOR: u32 = 20;
-/// The buckets of all recent attempts.
+/// Rate limiter for sign-in attempts, with one token bucket per key.
 pub struct LoginThrottle {
     pair_rate: Rate,
     network_rate: Rate,
@@ -48,11 +48,11 @@ pub enum ThrottleKey {
     Device(SessionId),
 }
 
-/// The kind under which the buckets are shared with other servers.
+/// Kind of these buckets among all limits shared with other servers.
 const SHARED_KIND: &str = "sign-in";
 
 impl ThrottleKey {
-    /// Returns the subject of the shared bucket.
+    /// Returns the key's name in the buckets shared with other servers.
     fn subject(&self) -> String {
         match self {
             Self::Pair(account, network) => format!("pair\0{account}\0{network}"),
@@ -93,7 +93,7 @@ impl LoginThrottle {
     }
 
     /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit: on all servers
-    /// together, or against this server's share of the limit.
+    /// together or, if the shared limits are unavailable, against this server's share.
     ///
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt is allowed.
@@ -120,7 +120,7 @@ impl LoginThrottle {
         bucket.take(rate, now).map_err(too_fast_error)
     }
 
-    /// Refunds a successful attempt.
+    /// Refunds a successful attempt, so that it does not count.
     pub fn refund(&self, key: &ThrottleKey) {
         let rate = self.whole_rate_of(key);
         if self.shared.is_shared() {
@@ -140,7 +140,7 @@ impl LoginThrottle {
         buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns this server's share of a rate.
+    /// Returns this server's share of a key's rate.
     fn rate_of(&self, key: &ThrottleKey) -> Rate {
         self.whole_rate_of(key).shared_by(self.shared.divisor())
     }
@@ -170,7 +170,7 @@ impl LoginThrottle {
     }
 }
 
-/// Returns the refusal of an attempt, with the time until the next one.
+/// Returns the error for a refused attempt; `wait` is the time until the next one is allowed.
 pub fn too_fast_error(wait: Duration) -> Error {
     Error {
         retry_after: Some(wait),

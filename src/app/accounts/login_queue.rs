@@ -13,7 +13,7 @@ use super::login_limits::{ThrottleKey, too_fast_error};
 use crate::app::Result;
 use crate::clock;
 
-/// Time between two turns.
+/// Time between two password checks in a queue, which bounds the rate of guesses.
 const TURN_INTERVAL: Duration = Duration::from_secs(3);
 /// Maximum number of waiting attempts; one more causes the oldest to be refused.
 const MAX_WAITING: usize = 10;
@@ -26,14 +26,14 @@ pub(super) struct LoginTurns {
     queues: Mutex<HashMap<ThrottleKey, LoginQueue>>,
 }
 
-/// A queue, oldest attempt first.
+/// A queue of waiting attempts, oldest first.
 struct LoginQueue {
     /// Time at which the next turn is due.
     next_turn_at: Instant,
     waiters: VecDeque<oneshot::Sender<()>>,
 }
 
-/// A slot in a queue.
+/// The place of a waiting attempt in a queue.
 #[derive(Debug)]
 pub(super) struct LoginTurn {
     queue: ThrottleKey,

@@ -1,4 +1,4 @@
-//! A user's open sessions by device, and ending them remotely. Never exposes tokens.
+//! Lists a user's open sessions and ends them remotely, without exposing tokens.
 
 use super::{Accounts, RequestOrigin, require_session};
 use crate::app::{Error, Result};
@@ -11,7 +11,7 @@ impl Accounts {
     /// Lists the caller's valid sessions, newest first.
     ///
     /// # Errors
-    /// Returns an error if the store cannot be read.
+    /// `Forbidden` for an API key. Also fails if the store cannot be read.
     pub async fn open_sessions(&self, caller: &Caller, now: Timestamp) -> Result<Vec<Session>> {
         require_session(caller, "list sessions")?;
         let user = caller.user.clone();
@@ -22,7 +22,7 @@ impl Accounts {
     /// Ends one of the caller's sessions at once.
     ///
     /// # Errors
-    /// `Missing` if the caller has no such session. Also returns any error from the store.
+    /// `Forbidden` for an API key; `Missing` if the caller has no such session. Also returns any error from the store.
     pub async fn end_session_by_id(
         &self,
         caller: &Caller,
@@ -51,7 +51,7 @@ impl Accounts {
     /// Ends all of the caller's sessions except the current one. Returns their number.
     ///
     /// # Errors
-    /// Returns an error if the store fails.
+    /// `Forbidden` for an API key. Also returns any error from the store.
     pub async fn end_other_sessions(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! Password hashing on a dedicated thread: hashing is slow on purpose, so one at a time, and never on the runtime.
+//! Hashes passwords on a dedicated thread, one at a time: hashing is slow on purpose and must not block the runtime.
 //! The thread starts with the first password. A full queue refuses new work instead of growing. Devices that have
 //! signed in before have a priority queue, which others cannot fill.
 
@@ -15,19 +15,19 @@ use crate::domain::password::normalize;
 /// Maximum number of waiting passwords per queue. At 0.1 s each, the last one waits about 3 s.
 const MAX_QUEUED: usize = 32;
 
-/// Hashes and verifies passwords.
+/// Hashes and verifies passwords on a dedicated thread.
 pub struct Passwords {
     rounds: u32,
     dummy_hash: String,
     queue: OnceLock<PasswordQueue>,
 }
 
-/// Priority of a password check.
+/// Which queue a password check joins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PasswordPriority {
     /// A device that has signed in before.
     Known,
-    /// Anyone else.
+    /// Any other device.
     #[default]
     Unknown,
 }
@@ -196,7 +196,7 @@ mod tests {
             })
         };
         let strangers: Vec<_> = (0..MAX_QUEUED * 2).map(guess).collect();
-        // Hashing takes many milliseconds, so all of them are queued before the thread has finished the first few.
+        // Hashing takes many milliseconds, so all guesses are queued before the thread has finished the first few.
         tokio::task::yield_now().await;
         let full = passwords
             .verify("wrong", None, PasswordPriority::Unknown)

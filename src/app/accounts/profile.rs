@@ -1,4 +1,4 @@
-//! A user's own account: showing and changing it, and changing or resetting the password.
+//! Shows and changes a user's own account, and changes or resets its password.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -64,7 +64,8 @@ impl Accounts {
     /// Changes the caller's name and email address.
     ///
     /// # Errors
-    /// `Forbidden` for an API key; `BadInput` for an invalid name or address; `Conflict` if the address is taken.
+    /// `Forbidden` if an API key changes the email address; `BadInput` for an invalid name or address; `BadRequest` if
+    /// the address is taken.
     pub async fn update_profile(
         &self,
         caller: &Caller,
@@ -238,7 +239,8 @@ pub(in crate::app) fn revoke_access(
     }
 }
 
-/// Rejects API keys for actions that would make a stolen key's access permanent.
+/// Returns the caller's session. Rejects API keys, for actions that would make a stolen key's access permanent; `what`
+/// names the action in the error.
 pub(in crate::app) fn require_session<'c>(caller: &'c Caller, what: &str) -> Result<&'c SessionId> {
     match &caller.session {
         Some(session) => Ok(session),

@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
-/// Maximum number of cached callers, and how long an entry is valid.
+/// Maximum number of cached callers.
 const MAX_CALLERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 
-/// A cache of recently authenticated callers.
+/// Callers by session ID or key hash, with the time at which each was cached.
 #[derive(Default)]
 pub struct CallerCache(Mutex<CachedCallers>);
 

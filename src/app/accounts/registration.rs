@@ -1,4 +1,5 @@
-//! Registration: who may register, valid addresses and passwords, and the first administrator.
+//! Registers accounts: checks who may register, validates addresses and passwords, and appoints the first
+//! administrator.
 
 use super::rules::{email_taken_error, validate_name};
 use super::setup::{self, AdminClaim, FirstAdminRule};
@@ -17,8 +18,9 @@ impl Accounts {
     /// Registers an account. `setup` decides whether it becomes the first administrator.
     ///
     /// # Errors
-    /// `Forbidden` if registration is closed, an invitation is missing, or the setup token is wrong; `BadRequest`
-    /// if the address is taken or the password is weak.
+    /// `Forbidden` if registration is closed, an invitation is missing, or the setup token is wrong; `BadInput` for an
+    /// invalid address or name; `BadRequest` if the address is taken or the password is weak; `TooFast` after many
+    /// attempts.
     pub async fn register(&self, new: NewAccount, origin: &RequestOrigin) -> Result<User> {
         let has_token = new
             .setup_token
@@ -100,7 +102,7 @@ impl Accounts {
     }
 }
 
-/// The result of an insertion.
+/// The outcome of inserting an account.
 enum InsertOutcome {
     Created(Role),
     NotInvited,
@@ -136,7 +138,7 @@ fn insert(
         (Role::User, AdminClaim::Ordinary | AdminClaim::NotLocal) => {
             users::insert(db, user).map(|()| Role::User)?
         }
-        // An administrator who creates an administrator needs no other permission.
+        // The caller has already checked that this account may become an administrator.
         (Role::Admin, _) | (_, AdminClaim::Setup) => {
             let role = Role::Admin;
             let admin = User {

@@ -3,7 +3,7 @@
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 
-/// Validates a display name: trimmed, bounded, without control characters.
+/// Trims and validates a display name: at most 100 characters, none of them a control character.
 ///
 /// # Errors
 /// Returns the rule that the name violates.

@@ -40,7 +40,7 @@ const DEFAULT_PANEL: usize = 3;
 pub(in crate::app) struct CheckedRequest {
     /// The request with full model IDs and with everything supplied by a recipe or preset.
     pub request: Request,
-    /// The run context that comes with the request.
+    /// Context of the run beyond the request, such as its thread, conversation, and tools.
     pub context: RunContext,
     /// Documents to use as context.
     pub documents: Vec<DocumentId>,
@@ -118,8 +118,8 @@ impl Analyses<'_> {
         Ok(checked_request)
     }
 
-    /// Checks a request to be relayed to one model, which `Completions` has resolved; the provider checks the
-    /// rest.
+    /// Checks the prompt and format of a request to be relayed to one model. `Completions` has already resolved the
+    /// model, and the provider checks everything else.
     ///
     /// # Errors
     /// `BadInput` with one entry per invalid field.
@@ -308,7 +308,7 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Returns the default topic of a request: the pattern's family, so that votes are counted per kind of question.
+    // Returns the default topic of a request: the pattern's category, so that votes are counted per kind of question.
     async fn category_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
         let stored_pattern = self.patterns.find(user, id).await?;
         Ok(stored_pattern.map_or_else(String::new, |pattern| pattern.category.clone()))
@@ -399,7 +399,8 @@ fn default_task(request: &Request) -> Option<&'static str> {
     }
 }
 
-// Models that merely lack an API key do exist: they are reported as unavailable, not as unknown.
+// Returns the error for an invalid request: `Unavailable` if models merely lack an API key, otherwise one with an entry
+// per field.
 fn invalid_request(errors: Vec<FieldError>) -> Error {
     if errors.iter().any(|error| error.kind != NEEDS_KEY_KIND) {
         return Error::fields(errors);

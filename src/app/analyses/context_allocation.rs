@@ -1,6 +1,6 @@
-//! Allocates document context to the members according to their context windows, or divides the documents into
-//! parts that the panel reads one by one. A member without room for any of them is skipped and listed in the
-//! notes.
+//! Allocates document context to the members according to their context windows, or divides the documents into parts
+//! that the panel reads one by one. A member whose context window has no room for any of them is skipped and listed in
+//! the notes.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ const ANSWER_TOKENS: u64 = 4_096;
 /// Assumed length of another member's answer, in tokens.
 const PEER_ANSWER_TOKENS: u64 = 700;
 
-/// The document context of a plan.
+/// What each member reads of the documents, with notes about anything left out.
 #[derive(Debug, Default)]
 pub(super) struct ContextAllocation {
     pub sources: Vec<SourcePassage>,
@@ -147,7 +147,7 @@ impl Analyses<'_> {
         Ok(allocation)
     }
 
-    // Fills in the passages of each budget, largest first, and records how they were found.
+    // Selects the passages for each budget, largest first, and records how they were found.
     async fn choose_passages(
         &self,
         user: &UserId,
@@ -297,7 +297,7 @@ impl Analyses<'_> {
     }
 }
 
-// Describes how much of the documents was read, unless it was everything.
+// Returns the note about how much of the documents was read.
 fn reading_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
     let chars: u64 = sources
         .iter()

@@ -12,7 +12,7 @@ use crate::domain::plan::{EvidenceMode, EvidencePlan};
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
-/// Maximum number of candidates for checking the passages.
+/// Maximum number of candidate models for checking the passages.
 const MAX_CHECKERS: usize = 4;
 
 impl Analyses<'_> {
@@ -57,7 +57,8 @@ impl Analyses<'_> {
         }
     }
 
-    // Runs of API clients are compared only on request: most clients ignore the result, and it costs money.
+    // Returns whether a model compares the answers, with the reason in case it does not. For API clients that ask a
+    // single model, none does: most of them ignore the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
         if new.context.is_passthrough {
             return (EvidenceMode::Off, "an API client asked a single model");
@@ -119,8 +120,8 @@ impl Analyses<'_> {
     }
 }
 
-// Chooses the judge: the synthesizer or, if the request insists, the strongest model of the panel. Demo models never
-// judge.
+// Chooses the model that compares the answers: the synthesizer or, if it is a demo model and the request insists on a
+// comparison, the strongest other model. Demo models never judge.
 fn choose_judge(models: &[Model], mode: EvidenceMode) -> Option<Model> {
     let writer = models.last().filter(|model| !model.mock);
     let others = models.iter().filter(|model| !model.mock);
@@ -131,8 +132,8 @@ fn choose_judge(models: &[Model], mode: EvidenceMode) -> Option<Model> {
     }
 }
 
-// Models of this run other than the writer, preferring another family; the writer checks its own answer only if
-// there is no other. Models outside the run do not see its documents.
+// Returns candidates for checking the answer: models of this run, those of other families first and the writer itself
+// last. Models outside the run must not see its documents.
 fn choose_checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     let Some(writer) = models.last() else {
         return Vec::new();

@@ -18,8 +18,8 @@ use crate::store::{Reader, analyses, documents, projects};
 
 /// The data that a request carries over from its thread and project.
 pub(super) struct CarriedThread {
-    /// The turn that supplies the panel and settings: the one the request follows, or an earlier one if that one
-    /// asked only a single model.
+    /// The turn that supplies the panel and settings: the followed turn or, if it asked only a single model, an earlier
+    /// one.
     settings: Option<Box<Analysis>>,
     /// The project's instructions and the earlier turns.
     turns: Vec<Message>,
@@ -34,8 +34,8 @@ pub(super) struct CarriedThread {
 }
 
 impl Analyses<'_> {
-    /// Resolves the request fields that specify a position in a thread, or a project, into its context. `None` if
-    /// the request has none of them.
+    /// Resolves the thread position and the project that a request specifies, and records them in `context`. Returns
+    /// what the request carries over from them, or `None` if it specifies neither.
     ///
     /// # Errors
     /// `SignInNeeded` without a caller; `BadInput` if a named analysis, thread, or project is not the caller's;
@@ -121,7 +121,7 @@ fn check_room(turns: u64) -> Result<()> {
 }
 
 impl CarriedThread {
-    /// Supplies fields that the request omits, after applying its recipe, if any.
+    /// Fills in fields that the request and its recipe omit. Returns notes about documents that were left out.
     pub(super) fn fill(mut self, request: &mut Request, context: &mut RunContext) -> Vec<String> {
         if let Some(stopped) = self.stopped.take() {
             stopped.fill(request, context);
@@ -180,12 +180,12 @@ impl RequestedPosition {
         sibling.is_none() && follows.is_none() && self.thread.is_none() && self.project.is_none()
     }
 
-    /// Returns the stopped turn to continue and the one whose drafts to use.
+    /// Returns the stopped turn to continue, and the stopped turn whose drafts the synthesis uses.
     fn stopped_turns(&self) -> (Option<&AnalysisId>, Option<&AnalysisId>) {
         (self.continue_of.as_ref(), self.write_from.as_ref())
     }
 
-    /// Returns the turn beside which a branch begins.
+    /// Returns the turn beside which the new turn starts a branch.
     fn sibling_of(&self) -> Option<&AnalysisId> {
         let stopped = self.continue_of.as_ref().or(self.write_from.as_ref());
         self.edit_of.as_ref().or(stopped)
@@ -216,7 +216,7 @@ impl RequestedPosition {
 /// IDs of a thread and of the turn to follow in it; `None` for a new thread.
 type PositionIds = (Option<ThreadId>, Option<AnalysisId>);
 
-/// A thread position that exists.
+/// A thread position that was found in the store.
 struct ResolvedPosition {
     thread: Option<ThreadId>,
     follows: Option<AnalysisId>,
@@ -349,7 +349,8 @@ fn requested_position(
     Ok(Ok((Some(row.id), newest)))
 }
 
-// Returns the analysis that supplies the settings, and the documents of the single-model turn itself.
+// Returns the analysis that supplies the settings, and the documents of turn `model`. If that turn asked a single
+// model, an earlier turn supplies the settings.
 fn settings_of(
     db: &Reader,
     user: &UserId,
@@ -366,7 +367,7 @@ fn settings_of(
     if !first.context.is_single_model {
         return Ok((Some(first), documents));
     }
-    // Checks everything on the path before the question to a single model.
+    // Search the earlier turns, newest first, for one that asked a panel.
     for turn in path.iter().rev().filter(|turn| turn.id != first.id) {
         if let Some(earlier) = analyses::by_id(db, Some(user), &turn.id)?
             && !earlier.context.is_single_model
@@ -377,8 +378,8 @@ fn settings_of(
     Ok((Some(first), documents))
 }
 
-// Returns the project's instructions, anything that preceded the first turn (in an imported conversation), and each
-// turn.
+// Returns the messages to carry over: the project's instructions, anything that preceded the first turn (in an imported
+// conversation), and each turn's question and answer.
 fn turns_of(
     db: &Reader,
     user: &UserId,

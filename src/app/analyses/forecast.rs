@@ -21,13 +21,13 @@ pub struct AnalysisForecast {
     pub calls: Vec<CallEstimate>,
     /// The user's budgets; `None` without an account.
     pub budget_standing: Option<BudgetStanding>,
-    /// Why a budget would not allow it; `None` if it would start.
+    /// Why a budget would refuse the analysis; `None` if it would start.
     pub refusal: Option<Error>,
     /// Models whose context window is too small, each with its window size in tokens.
     pub too_small: Vec<(String, u64)>,
     /// Models of the panel that are known not to accept the request's images.
     pub blind_models: Vec<String>,
-    /// Whether no model of the panel accepts them.
+    /// Whether no model of the panel accepts the images.
     pub no_model_sees_images: bool,
 }
 
@@ -90,7 +90,8 @@ impl Analyses<'_> {
         })
     }
 
-    // A model that is not in the catalog is assumed to accept images: only a call can tell.
+    // Returns the models that reject images, and whether all models do. A model that is not in the catalog is assumed
+    // to accept images: only a call can tell.
     fn blind_models(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
         if plan.pictures.is_empty() {
             return (Vec::new(), false);
@@ -109,7 +110,7 @@ impl Analyses<'_> {
         (models.into_iter().map(str::to_owned).collect(), is_unseen)
     }
 
-    // A context window of 0 means unknown.
+    // Returns the models whose context window is too small for a call, with its size in tokens; 0 means unknown.
     fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
         let mut small_windows = BTreeMap::new();
         for call in calls {

@@ -12,8 +12,8 @@ use crate::domain::id::UserId;
 use crate::domain::thread::{self, MAX_CARRIED_TOKENS, UNKNOWN_WINDOW_BUDGET};
 
 impl Analyses<'_> {
-    /// Returns the tokens available for earlier turns, for each model of the panel; empty if the request carries no
-    /// thread.
+    /// Returns the tokens available for earlier turns, for each model of the panel; empty if the request does not
+    /// continue a thread.
     pub(super) fn history_budgets(
         &self,
         user: Option<&UserId>,
@@ -63,7 +63,7 @@ impl Analyses<'_> {
     }
 }
 
-/// Returns the result's notes on thread turns that some models do not see.
+/// Returns notes for the result about earlier turns that some models do not see in full.
 pub(super) fn history_notes(turns: &[Message], budgets: &BTreeMap<String, u64>) -> Vec<String> {
     let text_turns = thread::earlier_messages(turns);
     let note = |(model, budget): (&String, &u64)| {

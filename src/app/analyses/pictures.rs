@@ -1,4 +1,4 @@
-//! Images among a user's documents: sent to members with vision, never read as text.
+//! Images among a user's documents, which are sent to members with vision and never read as text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,7 +23,7 @@ pub(super) struct DocumentImages {
 }
 
 impl DocumentImages {
-    /// Returns notes for the result about which of the models see the images.
+    /// Returns a note for the result about models that cannot see the images.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|image| &*image.name).collect();
         let blind = models.iter().filter(|model| model.rejects_images());
@@ -92,8 +92,8 @@ impl Analyses<'_> {
         })
     }
 
-    /// Reads the bytes of a plan's images. Fails the run if an image was deleted in the meantime: an answer about
-    /// other material than the user selected would be worse.
+    /// Reads the bytes of a plan's images. Fails the run if an image was deleted in the meantime: an answer based on
+    /// less than the user selected would be worse.
     ///
     /// # Errors
     /// Returns an error if an image is gone or cannot be read.

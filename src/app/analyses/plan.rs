@@ -182,7 +182,8 @@ impl Analyses<'_> {
         }
     }
 
-    // A model that its provider no longer lists is called nevertheless, since such lists have gaps.
+    // Returns notes about models that their providers no longer list. Such models are called anyway, because the lists
+    // have gaps.
     fn retired_notes(&self, user: Option<&UserId>, models: &[Model]) -> Vec<String> {
         let mut ids: Vec<&str> = models.iter().map(|model| &*model.id).collect();
         ids.sort_unstable();
@@ -296,8 +297,8 @@ impl Analyses<'_> {
     }
 
     // Chooses the strongest available model outside the panel, otherwise the strongest member; a model that has just
-    // failed only as a last resort. A paid model never summarizes a panel of demo algorithms, nor an algorithm a
-    // panel of models.
+    // failed only as a last resort. Paid models never summarize a panel of demo models, and demo models never summarize
+    // a panel of real ones.
     fn choose_synthesizer(&self, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let members = &new.request.models;
         let all: Vec<(Model, Availability)> = self.llm.models(user);
@@ -358,7 +359,8 @@ fn tie_stage(arrangement: Arrangement, standings: &[MemberStanding]) -> Option<S
     may_stay_tied.then(ballot::tie_stage)
 }
 
-// In a vote, the winning value is formatted by the server, so no member has to support the requested format.
+// Returns a note if a demo model would have to write the requested format. In a vote, the server formats the winning
+// value, so no member has to support the format.
 fn demo_format_note(
     new: &CheckedRequest,
     arrangement: Arrangement,
@@ -417,7 +419,7 @@ fn check_capabilities(
     Ok(())
 }
 
-// Numbers the samples of each model, continuing across several answers to one request.
+// Numbers each model's samples, starting at `first`, so that several answers to one request get different numbers.
 fn number_samples(members: &mut [Member], first: u32) {
     let mut numbered_models: Vec<String> = Vec::new();
     for member in members {

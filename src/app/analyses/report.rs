@@ -1,4 +1,5 @@
-//! An analysis with the results of its calls, and whether its owner is offered a blind comparison.
+//! Builds the report of an analysis: the results of its calls, the best single draft, and whether to offer a blind
+//! comparison.
 
 use super::{Analyses, CallRecord};
 use crate::domain::analysis::Analysis;
@@ -17,11 +18,11 @@ pub struct AnalysisReport {
     pub answers: Vec<StageAnswer>,
     /// The best single draft; `None` before the analysis is over.
     pub single_draft: Option<SingleDraft>,
-    /// Whether its owner is offered a blind comparison of the panel with that draft.
+    /// Whether the owner is offered a blind comparison of the panel with the best single draft.
     pub comparison_offered: bool,
-    /// All calls in the order of their start. Empty once the rows of the call log have expired.
+    /// All calls, ordered by start time. Empty once their rows have expired from the call log.
     pub calls: Vec<CallRecord>,
-    /// The owner's vote.
+    /// The owner's vote on the result, if any.
     pub vote: Option<String>,
     /// Position of the analysis in its thread, for its owner; `None` outside the history.
     pub thread_position: Option<TurnLocation>,
@@ -33,7 +34,7 @@ impl AnalysisReport {
         self.answers.get(self.single_draft?.index)
     }
 
-    /// Returns the reason for each member's failure. Missing evidence is reported separately.
+    /// Returns the reason for each member's failure. Failed evidence calls are reported separately.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
             answer
@@ -53,7 +54,7 @@ impl AnalysisReport {
 pub(super) enum ComparisonOffer {
     /// Not offered: there already is a vote, or the reader may not vote.
     Never,
-    /// At the user's interval, or at the server's default if none is set.
+    /// Offered at the user's interval, or at the server's default if none is set.
     AtInterval(Option<u64>),
 }
 

@@ -1,5 +1,5 @@
-//! Reruns of an analysis with changes, reusing answers that do not depend on a change. Also commands to a run in
-//! progress: finish early, and skip a model.
+//! Reruns an analysis with changes, reusing answers that the changes do not affect. Also makes a run in progress finish
+//! early or skip a model.
 
 use super::conversation::check_conversation;
 use super::{Analyses, AnalysisForecast, StartedRun};
@@ -39,7 +39,7 @@ impl Analyses<'_> {
     /// Estimates what a rerun would reuse and which calls it would make.
     ///
     /// # Errors
-    /// Same as `rerun`.
+    /// `Missing` if the caller has no such analysis, and the errors of `forecast`.
     pub async fn estimate_rerun(
         &self,
         caller: &Caller,
@@ -151,7 +151,8 @@ pub(super) struct EarlierRun {
 }
 
 impl EarlierRun {
-    /// Returns requests and answers that the new plan can reuse. Calls are compared in full when they are made.
+    /// Returns requests with answers that the new plan can reuse. A new call reuses an answer only if its whole request
+    /// is the same.
     pub fn reusable_answers(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.can_reuse(plan) {
             true => StagedRun::reusable_calls(&self.plan, &self.answers),

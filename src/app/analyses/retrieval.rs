@@ -1,4 +1,4 @@
-//! Semantic ranking of passages for an analysis: planned for an estimate, and performed for a run.
+//! Semantic ranking of passages for an analysis: an estimate plans it, a run performs it.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::user::{Caller, Role};
 
 impl Analyses<'_> {
-    /// Returns the question's vector, for a run, and the record of the search, planned or done. Both are `None` if
-    /// the user has not chosen an embedding model.
+    /// Embeds the question for a run, or plans to do so for an estimate. Returns the embedding, if any, and the record
+    /// of the search; both are `None` if the user has not chosen an embedding model.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.

@@ -1,4 +1,4 @@
-//! Share links to analyses, and what people with such a link can see.
+//! Creates and removes share links to analyses, and shows an analysis to people who have such a link.
 
 use super::report::ComparisonOffer;
 use super::{Analyses, AnalysisReport, calls_of};
@@ -21,7 +21,7 @@ impl Analyses<'_> {
         Ok(token)
     }
 
-    /// Removes the read-only link.
+    /// Removes the read-only link, which then stops working.
     ///
     /// # Errors
     /// `Missing` if the caller has no such analysis. Also returns any error from the store.

@@ -8,7 +8,7 @@ use crate::domain::standing::MemberStanding;
 use crate::store::model_records;
 
 impl Analyses<'_> {
-    /// Returns the standing of each model, in order.
+    /// Returns the catalog rank and the user's own scores of each model, in the order of `models`.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

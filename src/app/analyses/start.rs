@@ -1,4 +1,5 @@
-//! Starts an analysis: checks it, plans it, checks every budget, and then stores and runs it, or does neither.
+//! Starts an analysis: checks and plans it, checks every budget, and then stores the analysis and starts its run. If
+//! either fails, neither happens.
 
 use super::check::CheckedRequest;
 use super::conversation::check_conversation;
@@ -216,7 +217,7 @@ impl Analyses<'_> {
     }
 }
 
-// Builds the analysis before its run has started.
+// Builds the record of an analysis whose run has not started yet.
 fn queued_analysis(
     id: AnalysisId,
     user: Option<UserId>,

@@ -86,7 +86,7 @@ impl StoppedRun {
         !is_single_stage && plan.first_answer_stage() == 0
     }
 
-    /// Fills in the request that continues the run.
+    /// Fills in the request that continues the run, with the question, the models, and the texts to start from.
     pub(super) fn fill(self, request: &mut Request, context: &mut RunContext) {
         if request.prompt.trim().is_empty() {
             request.prompt.clone_from(&self.analysis.request.prompt);
@@ -115,7 +115,8 @@ fn conflict_error<T>(why: &str, remedy: &str) -> Result<T> {
     Err(Error::new(Kind::Conflict, why).resolve(remedy))
 }
 
-// Returns the synthesis if there is one, otherwise the longest draft.
+// Returns the stopped text to continue, by `model` if one is named: the synthesis if there is one, otherwise the
+// longest draft.
 fn chosen_answer<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
     let is_wanted = |answer: &&StageAnswer| {
         let (full_name, model_name) = (model_of(answer), model.unwrap_or_default());
@@ -130,8 +131,8 @@ fn chosen_answer<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<
         .max_by_key(|answer| (answer.stage, answer.text.len()))
 }
 
-/// Prepares a plan that starts from drafts: the members are their authors, and only the synthesis is left. Returns
-/// the drafts by slot.
+/// Prepares a plan that starts from drafts: the members are their authors, and only the synthesis is left. Returns the
+/// drafts, renumbered to match the remaining members.
 pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageAnswer> {
     let last = plan.stages.pop();
     plan.stages.truncate(1);
@@ -157,7 +158,7 @@ fn was_written_by(draft: &StageAnswer, name: &str) -> bool {
     draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
 }
 
-// Returns each member's newest text as a first answer that incurs no further cost.
+// Returns each member's newest text as an answer of the first stage that incurs no further cost.
 fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
     let is_draft = |answer: &&StageAnswer| {
         let stage = plan.stages.get(answer.stage);

@@ -12,7 +12,7 @@ const MAX_MESSAGES: usize = 10_000;
 /// A conversation exported by another program.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct ForeignThread {
-    /// Identifier of the conversation in that program; empty if there is none.
+    /// Identifier of the conversation in the exporting program; empty if there is none.
     pub source_id: String,
     /// Title of the conversation. May be empty.
     pub title: String,
@@ -59,7 +59,7 @@ pub(super) fn parse_thread(value: &Value) -> Option<ForeignThread> {
     })
 }
 
-// Messages form a tree; the current branch is read from its leaf.
+// Returns the messages of the current branch. Messages form a tree, which is walked from the branch's leaf to the root.
 fn chatgpt_messages(value: &Value) -> Vec<ForeignMessage> {
     let nodes = &value["mapping"];
     let path = path_to_leaf(value["current_node"].as_str(), |id| {
@@ -147,7 +147,7 @@ fn open_webui_messages(chat: &Value) -> Vec<ForeignMessage> {
     list.take(MAX_MESSAGES).filter_map(parse_message).collect()
 }
 
-/// Returns the nodes from the root to this one. `find` returns a node and its parent.
+/// Returns the nodes from the root to `end`. `find` returns a node and its parent.
 fn path_to_leaf<'a>(
     end: Option<&'a str>,
     find: impl Fn(&str) -> Option<(&'a Value, Option<&'a str>)>,

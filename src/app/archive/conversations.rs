@@ -76,7 +76,7 @@ pub(super) fn import_conversations(
 pub(super) struct HistoryImport<'a> {
     paths: &'a ArchivePaths,
     user: &'a UserId,
-    /// Hashes of the questions with answers already in the history.
+    /// Hashes of the question-and-answer pairs already in the history.
     known_questions: HashSet<[u8; 32]>,
     pub batch: Vec<ImportedThread>,
     bytes: usize,
@@ -84,7 +84,7 @@ pub(super) struct HistoryImport<'a> {
 }
 
 impl<'a> HistoryImport<'a> {
-    /// Starts an import: loads the hashes of the user's existing questions and answers.
+    /// Starts an import: loads the hashes of the user's existing question-and-answer pairs.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -203,7 +203,7 @@ impl<'a> HistoryImport<'a> {
     }
 }
 
-/// Converts a conversation of the other formats to a thread of one analysis.
+/// Converts a conversation in a format without threads to a thread with one analysis.
 fn single_turn_thread(conversation: &ForeignConversation) -> Result<ImportedThread> {
     let created = conversation.created.unwrap_or_else(clock::now);
     let id = AnalysisId::new(created, random_number()?);

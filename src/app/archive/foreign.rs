@@ -19,7 +19,7 @@ const MAX_NAME_CHARS: usize = 100;
 /// Maximum number of models per analysis.
 const MAX_MODELS: usize = 64;
 
-/// A past question and its answers.
+/// A question asked in another program, with its answers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct ForeignConversation {
     pub question: String,
@@ -352,7 +352,7 @@ not json
             .filter(|conversation| conversation.is_none())
             .count();
         let conversations: Vec<ForeignConversation> = conversations.into_iter().flatten().collect();
-        // One of the five values is blank.
+        // Refused: a blank line, one that is not JSON, and a question without an answer.
         assert_eq!((conversations.len(), refused_count), (2, 3));
         let conversation = &conversations[0];
         assert_eq!(

@@ -33,7 +33,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const ZIP_MAGIC: [u8; 2] = *b"PK";
 /// Value of the manifest's `format`.
 const FORMAT_NAME: &str = "quire-archive";
-/// Name of the first entry.
+/// Name of the manifest, the first entry of an archive.
 const MANIFEST_NAME: &str = "manifest.json";
 /// Folders for the tables and for the documents as uploaded.
 const TABLES_FOLDER: &str = "tables/";
@@ -121,7 +121,7 @@ fn paths_for(store: Store, data_dir: &Path, limit: u64) -> ArchivePaths {
     }
 }
 
-/// The archive use cases of a running server.
+/// Use cases of a running server for archives: export and import.
 #[derive(Clone, Copy)]
 pub struct Archives<'a> {
     pub(super) store: &'a Store,

@@ -120,7 +120,7 @@ fn for_each_element(
     }
     match (scan.depth, piece.trim_ascii().is_empty()) {
         (0, true) => Ok(()),
-        // The last value was cut off, or is followed by other data.
+        // The list was cut off, or is followed by other data.
         _ => take(&piece),
     }
 }
@@ -137,7 +137,7 @@ struct ListScan {
 enum ScanStep {
     Outside,
     Inside,
-    /// The scanner is between two values of the list.
+    /// The byte ends a value of the list.
     Between,
 }
 
@@ -235,7 +235,7 @@ mod tests {
                 "{\"a\":1}\n\n{\"a\":2}\nnot",
                 vec!["{\"a\":1}", "{\"a\":2}", "not"],
             ),
-            // Truncated, or followed by other data.
+            // The list is truncated, or followed by other data.
             ("[{\"a\":1},{\"a\"", vec!["{\"a\":1}", "{\"a\""]),
             ("[1] 2", vec!["1", "2"]),
         ] {

@@ -19,7 +19,8 @@ use crate::store::archive::ArchiveTable;
 /// Bytes of memory that a parsed row, or all rows with the same parent, may use, because they are loaded together
 /// (64 MiB).
 const MAX_MEMORY_BYTES: u64 = 64 << 20;
-/// The corresponding limit for tables without JSON columns, whose rows hold the text of a single document (256 MiB).
+/// Same as `MAX_MEMORY_BYTES`, for tables without JSON columns: rows with the same parent hold the text of one document
+/// (256 MiB).
 const MAX_TEXT_BYTES: u64 = 256 << 20;
 /// Maximum length of an ID, in bytes.
 const MAX_ID_BYTES: usize = 64;

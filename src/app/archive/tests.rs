@@ -336,7 +336,7 @@ fn a_damaged_or_newer_archive_changes_nothing() {
         let refusal = import(&archive_paths, &user, &path).expect_err("refused");
         assert_eq!(refusal.kind, Kind::BadRequest, "{bytes:?}");
     }
-    // An archive truncated at any point is either refused, or its complete part is imported; neither panics.
+    // An archive truncated at any point is either refused or imported up to that point, without a panic.
     let complete_archive = archive(
         &scratch,
         ROW_SCHEMA_VERSION,

@@ -24,9 +24,9 @@ use crate::store::archive::{self, ArchiveTable, ROW_SCHEMA_VERSION};
 
 /// Maximum size of all entries together, in bytes (16 GiB).
 const MAX_BYTES: u64 = 16 << 30;
-/// Maximum number of rows whose table has an ID column.
+/// Maximum number of rows in all tables that have an ID column.
 const MAX_IDS: usize = 500_000;
-/// Maximum number of entries: one per table, and the original documents.
+/// Maximum number of entries. An archive has one per table and one per original document.
 const MAX_FILES: usize = 500_000;
 /// Number of leading characters of an ID that encode its time.
 const ID_TIME_CHARS: usize = 10;
@@ -39,7 +39,7 @@ const CHECKED_ROWS: usize = 20;
 
 type TarReader = Archive<GzDecoder<BufReader<File>>>;
 
-/// IDs found by the first pass over an archive.
+/// What an import knows about the IDs in its archive.
 #[derive(Default)]
 struct KnownIds {
     /// IDs already used by something else in this database, with their replacements.
@@ -112,8 +112,8 @@ fn table_of(name: &str) -> Option<&'static ArchiveTable> {
         .find(|table| table.name == name)
 }
 
-// First pass, before anything is changed: checks the limits and finds out which IDs are already in use here.
-// Entries are read raw, because the tar crate would read an extended name of any length into memory, and
+// First pass, before anything is changed: checks the limits and finds out which IDs are already in use in this
+// installation. Entries are read raw, because the tar crate would read an extended name of any length into memory, and
 // Quire's archives do not need one.
 fn scan_ids(archive_paths: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
     let mut tar = open_tar(from)?;
@@ -364,7 +364,7 @@ fn make_name_unique(
     Ok(())
 }
 
-// Renames IDs, including those in texts and in JSON within texts.
+// Replaces renamed IDs throughout a row, including in texts and in JSON within texts.
 fn rename_ids(row: &mut Map<String, Value>, ids: &KnownIds) {
     if ids.renamed.is_empty() {
         return;
@@ -449,7 +449,7 @@ fn import_original(
     Ok(Some(is_match))
 }
 
-// Removes items whose children cannot all be parsed, because they would break every list.
+// Removes items whose children cannot all be parsed, because they would break every list that contains them.
 fn remove_unreadable(
     archive_paths: &ArchivePaths,
     user: &UserId,

@@ -1,4 +1,4 @@
-//! The ZIP file sent by ChatGPT or Claude: reads `conversations.json`, or all of its parts, and ignores
+//! Imports the ZIP file that ChatGPT or Claude sends: reads `conversations.json`, or all of its parts, and ignores
 //! images and other files. Each part is unpacked to a temporary file, because conversations are read twice.
 
 use std::fs::File;
@@ -40,7 +40,7 @@ pub(super) fn import_zip(
     from.rewind().map_err(unreadable_error)?;
     from.read_to_end(&mut bytes).map_err(unreadable_error)?;
     let zip = Zip::open(&bytes);
-    // A damaged file would yield only some of the conversations, and nobody would notice that others are missing.
+    // A damaged file would yield only some of its conversations, and nobody would notice that others are missing.
     if zip.is_repaired {
         return Err(unreadable_error("the ZIP file is damaged"));
     }

@@ -35,7 +35,7 @@ pub struct Completion {
     pub dropped_fields: Vec<String>,
     /// Whether the run and its result were stored.
     pub is_stored: bool,
-    /// Vote counts and the deciding rule: `2/3; decided_by=votes`.
+    /// Vote counts and the deciding rule, such as `2/3; decided_by=votes`; `None` for a run without a vote.
     pub vote: Option<String>,
 }
 
@@ -123,8 +123,8 @@ fn vote(run: &RunOutcome) -> Option<String> {
     ))
 }
 
-// Reports every member's error; the kind is that of the first one, because a panel fails only if all members have
-// failed.
+// Returns the error for a run without an answer. It reports every member's error and has the kind of the first one,
+// because a panel fails only if all members have failed.
 fn failure(run: &RunOutcome, is_passthrough: bool) -> Error {
     let errors = run.answers.iter();
     let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
@@ -162,7 +162,7 @@ fn failure(run: &RunOutcome, is_passthrough: bool) -> Error {
     };
     let kind = Kind::of_call(error.kind);
     let mut messages = Error::new(kind, why);
-    // A panel's failure is Quire's own.
+    // Only a relayed call shows the provider's status to the client; a panel's failure is Quire's own.
     messages.upstream_status = error.client_visible_status().filter(|_| is_passthrough);
     messages.retry_after = error
         .retry_after_ms

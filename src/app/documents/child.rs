@@ -102,11 +102,11 @@ pub(super) struct RunningChildren {
 #[derive(Default)]
 struct ChildGuard {
     children: Vec<Arc<ChildProcess>>,
-    /// Whether the server is shutting down. An interrupted read then says nothing about its file.
+    /// Whether the server is shutting down, in which case an interrupted read says nothing about its file.
     stopped: bool,
 }
 
-/// One running process.
+/// A running reader process.
 struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
@@ -250,7 +250,8 @@ impl ChildReader {
         Ok(outcome.unwrap_or_else(|early| self.killed_exit(&early)))
     }
 
-    /// Renders the image of a page that has no text: its media type and its base64-encoded bytes. Blocks.
+    /// Renders a page that has no text. Returns the image's media type and base64-encoded bytes, or `None` if the page
+    /// has no image. Blocks.
     ///
     /// # Errors
     /// Returns an error if the process cannot be started or is stopped, or if the file cannot be opened.
@@ -271,11 +272,11 @@ impl ChildReader {
     }
 
     /// Starts a process with `input` on its stdin and passes its stdout to `listen`, which returns the outcome, or
-    /// `None` if the output ended without one. The process limits its own time to `seconds`; one that ignores that
-    /// is killed a little later. Blocks.
+    /// `None` if the output ended without one. The process limits its own time to `seconds`; one that ignores that is
+    /// killed a little later. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the process cannot be started or is stopped from here.
+    /// Returns an error if the process cannot be started or is stopped by this server.
     pub fn run<T>(
         &self,
         arguments: &[String],
@@ -350,7 +351,8 @@ impl ChildReader {
 /// better reason.
 const WATCHDOG_MARGIN: Duration = Duration::from_secs(5);
 
-// A process can ignore the signal that enforces its own time limit. Dropping the sender ends the watchdog.
+// Starts a thread that kills the process if it far exceeds its time limit, because a process can ignore the signal that
+// enforces its own limit. Dropping the returned sender ends the thread.
 fn start_watchdog(process: Arc<ChildProcess>, seconds: u32) -> io::Result<mpsc::Sender<()>> {
     let (outcome, watch) = mpsc::channel();
     let limit = Duration::from_secs(seconds.into()) + WATCHDOG_MARGIN;
@@ -390,8 +392,8 @@ pub(super) mod signals {
     pub const SIGXCPU: i32 = 24;
 }
 
-// `None` means that the process ended without an outcome. An intact reader respects its limits, so a process
-// that sends more has been compromised by its file.
+// Reads the process's frames. Returns `None` if the process ended without an outcome. An intact reader respects its
+// limits, so a process that sends more has been compromised by its file, and the read fails.
 fn read_frames(
     out: impl Read,
     max_bytes: usize,
@@ -432,7 +434,7 @@ fn read_frames(
     Ok(None)
 }
 
-/// Tests of the library have no executable that they could start.
+/// Reads a file in the current process, because unit tests have no executable that they could start.
 #[cfg(test)]
 fn read_in_process(
     budget: &ReadBudget,

@@ -1,6 +1,6 @@
-//! Deletes the files of documents and uploads that their owner deletes. A marker file is created before the
-//! row is deleted. If the server crashes in between, the marker shows at the next start whether the deletion
-//! must be finished, and no file is lost whose row still exists.
+//! Deletes the files of documents and uploads that their owner deletes. A marker file is created before the row is
+//! deleted. If the server crashes in between, the marker shows at the next start whether the deletion must be finished,
+//! and no file is lost while its row still exists.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -50,7 +50,7 @@ pub(in crate::app) fn delete_files(folder: &Path, ids: &[DocumentId]) {
     }
 }
 
-/// Lists the marked documents.
+/// Lists the documents that have a marker in `folder`.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.
@@ -64,7 +64,7 @@ pub(super) fn marked(folder: &Path) -> io::Result<Vec<DocumentId>> {
     Ok(ids)
 }
 
-/// Whether a document was marked within this time.
+/// Whether a document was marked less than `period` before `now`.
 pub(super) fn is_newly_marked(
     folder: &Path,
     id: &DocumentId,
@@ -74,14 +74,15 @@ pub(super) fn is_newly_marked(
     has_changed_within(&marker_path(folder, id.as_str()), now, period)
 }
 
-/// Whether a file or folder was changed within this time.
+/// Whether a file or folder was changed less than `period` before `now`.
 pub(super) fn has_changed_within(path: &Path, now: Timestamp, period: Duration) -> bool {
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
     let now = UNIX_EPOCH + Duration::from_millis(now.millis().unsigned_abs());
     modified.is_ok_and(|modified| now.duration_since(modified).is_ok_and(|age| age < period))
 }
 
-/// Cleans up after crashes: removes the files and markers of marked documents that have no row.
+/// Finishes deletions after a crash: removes the files of marked documents that have no row, and the markers of all
+/// documents.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.

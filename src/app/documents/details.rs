@@ -1,4 +1,4 @@
-//! Details of one document: its pages, the analyses that use it, and reprocessing it.
+//! Shows a document's pages and the analyses that use it, and processes a document again.
 
 use super::storing::queue_full;
 use super::{DocumentService, missing_error};
@@ -44,11 +44,11 @@ pub struct DocumentUse {
 }
 
 impl DocumentService {
-    /// Returns one page.
+    /// Returns one page of a document as users and models see it.
     ///
     /// # Errors
-    /// `Missing` if the user has no such document, or if the page has neither text nor a recorded reason for
-    /// having none.
+    /// `Missing` if the user has no such document, or if the page has neither text nor a recorded reason for having
+    /// none.
     pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<PageView> {
         let document = self.show(user, id).await?;
         let (owner, document_id) = (user.clone(), id.clone());
@@ -163,11 +163,12 @@ impl DocumentService {
         self.wait_for_text(&again, false).await
     }
 
-    /// Returns the image of a page without text: its media type and its base64-encoded bytes.
+    /// Returns the image of a page without text: its media type and its base64-encoded bytes. Returns `None` if the
+    /// page has no image.
     ///
     /// # Errors
-    /// `Missing` if the user has no such document; `Unavailable` if its file is damaged or cannot be fetched, or
-    /// if too many jobs are waiting; `TooFast` if too many of the user's jobs are waiting.
+    /// `Missing` if the user has no such document; `Unavailable` if its file is damaged or cannot be fetched, or if too
+    /// many jobs are waiting; `TooFast` if too many of the user's jobs are waiting.
     pub async fn page_image(
         &self,
         user: &UserId,
@@ -176,8 +177,8 @@ impl DocumentService {
     ) -> Result<Option<(String, String)>> {
         let (_, path) = self.content(user, id).await?;
         let reader = self.reader.for_user(user);
-        // One page at a time, because an image may be large. Not on the thread that stores files, because
-        // rendering may take long.
+        // A separate thread renders one page at a time: an image may be large, and rendering may take too long for the
+        // thread that stores files.
         let work = move || {
             reader
                 .render_page(path.path(), page)

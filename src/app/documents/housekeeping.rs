@@ -1,4 +1,5 @@
-//! Keeps the documents' files consistent with their rows: deletion, files without a row, and maintenance of the bucket.
+//! Keeps the documents' files consistent with their rows: deletes files, moves files without a row aside, and maintains
+//! the bucket.
 
 use std::path::Path;
 use std::time::Duration;

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 /// Number of bytes that the reader may write beyond the limit, so that text cut off at that point still
 /// counts as too long.
 const READ_MARGIN: usize = 256 << 10;
-/// Overhead per page, in bytes: the line with its name.
+/// Number of bytes that each page adds for the line with its number.
 const PAGE_OVERHEAD: usize = 16;
 
 /// Limits concurrent reads: a few in total, one per user.
@@ -61,12 +61,12 @@ impl Drop for StopOnDrop {
 }
 
 impl DocumentService {
-    /// Returns the text of a base64-encoded file with its pages marked, at most `limit` bytes. Files of the same
+    /// Returns the text of a base64-encoded file, at most `max_bytes` long, with its pages marked. Files of the same
     /// user are read one after another.
     ///
     /// # Errors
-    /// `BadRequest` if the file is not base64, cannot be read, or contains no text; `TooLarge` if it exceeds the
-    /// upload limit or has more text than `max_bytes`; `Unavailable` if the disk is full or the read is stopped.
+    /// `BadRequest` if the file is not base64, cannot be read, or contains no text; `TooLarge` if it exceeds the upload
+    /// limit or has more text than `max_bytes`; `Unavailable` if the disk is full or the read is stopped.
     pub async fn read_attached(
         &self,
         user: &UserId,

@@ -89,7 +89,7 @@ pub struct DocumentService {
 /// How long an upload waits for its text before the response is sent.
 const TEXT_WAIT: Duration = Duration::from_secs(2);
 
-/// The folders of the documents.
+/// The folders in which documents are received and stored.
 #[derive(Clone)]
 struct DocumentFolders {
     /// The data folder, which contains the others.
@@ -267,7 +267,7 @@ impl DocumentService {
         self.readers.text_stored().await;
     }
 
-    /// Waits until a file has started to be read since the last call. Supports one waiter at a time.
+    /// Waits until the reading of a file has started since the last call. Supports one waiter at a time.
     pub(in crate::app) async fn reading_arrived(&self) {
         self.reader.running_processes.wait_for_start().await;
     }
@@ -379,8 +379,8 @@ impl DocumentService {
     }
 
     /// Returns passages of these documents for a prompt with this question, at most `budget` characters, found by
-    /// words and by `meaning`. A document of another user fails the whole call, which is better than silently
-    /// leaving it out.
+    /// keywords and, with `meaning`, by semantic similarity. A document of another user fails the whole call, which is
+    /// better than silently leaving it out.
     ///
     /// # Errors
     /// `BadInput` for too many documents; `Missing` if one of them does not belong to the user.

@@ -120,7 +120,7 @@ impl OcrProgram {
     fn find(settings: &OcrConfig, reader: &ChildReader) -> Result<Self, String> {
         let mut program = Self {
             program: executable(settings.program.as_deref())?,
-            // An absolute path, because the process runs in another folder.
+            // Make the path absolute, because the process runs in another folder.
             data: std::env::var_os(DATA_VARIABLE)
                 .and_then(|folder| std::path::absolute(folder).ok()),
             protects_files: system::can_protect_files(),
@@ -149,15 +149,16 @@ impl OcrProgram {
         Ok(program)
     }
 
-    /// Returns the maximum number of pages per document.
+    /// Returns the maximum number of pages to recognize per document.
     pub(super) fn max_pages(&self) -> usize {
         self.settings.max_pages
     }
 
-    /// Recognizes the text in an image file. Returns the reason if that fails; the text may be empty. Blocks.
+    /// Recognizes the text in an image file, which may be empty. The inner error is the reason if recognition fails.
+    /// Blocks.
     ///
     /// # Errors
-    /// Returns an error if no process can be started, or if it is stopped from here.
+    /// Returns an error if no process can be started, or if it is stopped by this server.
     pub(super) fn recognize(
         &self,
         reader: &ChildReader,

@@ -1,6 +1,6 @@
-//! Files without a database row: moved aside, listed, restored when the row exists again, and deleted only
-//! when an administrator names them. They are left behind by a restored older backup, a wrong mount, or a
-//! crash, so a missing row does not prove that nobody needs them.
+//! Manages files without a database row: moves them aside, lists them, restores them when the row exists again, and
+//! deletes them only when an administrator names them. A restored older backup, a wrong mount, or a crash leaves such
+//! files behind, so a missing row does not prove that nobody needs them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File};
@@ -23,7 +23,6 @@ pub const FOLDER_NAME: &str = "orphans";
 pub const RETENTION_DAYS: u64 = 30;
 /// Minimum age in minutes before a file is moved aside: another process may be about to store its row.
 pub const GRACE_MINUTES: u64 = 10;
-/// `GRACE_MINUTES` as a duration.
 const GRACE_PERIOD: Duration = Duration::from_secs(GRACE_MINUTES * 60);
 
 /// Kind of file or folder that was orphaned.
@@ -38,7 +37,7 @@ pub enum OrphanKind {
 }
 
 impl OrphanKind {
-    /// Returns the name of its folder, in the orphans folder and in the data folder.
+    /// Returns the name of the kind's folder, both in the orphans folder and in the data folder.
     fn folder(self) -> &'static str {
         match self {
             Self::Document => "documents",
@@ -58,20 +57,20 @@ impl OrphanKind {
 /// A file or folder that was moved aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Name of the file or folder: the ID under which it was stored.
+    /// Name of the file or folder: the ID of a document or upload, or the file name of a log.
     pub name: String,
     /// What was moved: a document's original, an unfinished upload, or a log.
     pub kind: OrphanKind,
-    /// The day on which it was moved, such as `2026-11-29`.
+    /// The day (UTC) on which the file or folder was moved aside, such as `2026-11-29`.
     pub since: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// Path of the file or folder.
+    /// Current path, in the orphans folder.
     pub path: PathBuf,
 }
 
 impl Orphan {
-    /// Returns the time until which it is kept; see [`RETENTION_DAYS`].
+    /// Returns the time until which the orphan is kept; see [`RETENTION_DAYS`].
     pub fn kept_until(&self) -> Option<Timestamp> {
         let since = Timestamp::parse(&format!("{}T00:00:00Z", self.since))?;
         Some(since + Duration::from_secs((RETENTION_DAYS + 1) * 86_400))
@@ -162,11 +161,10 @@ pub fn compare(
     })
 }
 
-/// Restores files whose row exists again, and moves aside files without a row. Returns the number of files moved
-/// aside and restored. Blocks.
+/// Restores files whose row exists again, and moves aside files without a row. Returns the numbers of files moved aside
+/// and restored. Blocks.
 ///
-/// With `has_bucket`, deletions are not completed here, because the markers must stay until the objects are
-/// removed.
+/// With `has_bucket`, deletions are not completed here, because the markers must stay until the objects are removed.
 ///
 /// # Errors
 /// Returns an error if the store or a folder cannot be read. A single file that cannot be moved stays and is only

@@ -41,7 +41,7 @@ impl DocumentService {
         lookup.await?
     }
 
-    /// Splits these documents into parts of at most `limit` characters, in the given order.
+    /// Splits these documents, in the given order and without duplicates, into parts of at most `chars` characters.
     ///
     /// # Errors
     /// `Missing` if one of them does not belong to the user; `BadInput` if together they exceed
@@ -90,7 +90,7 @@ fn not_ready_error(id: &DocumentId) -> Error {
         .resolve("try again in a moment")
 }
 
-/// The parts being built.
+/// Builds the parts, starting a new one whenever a passage no longer fits.
 struct PartBuilder {
     max_tokens: usize,
     remaining: usize,

@@ -1,7 +1,7 @@
-//! Reads stored documents that have not been read yet, a few at a time. The queue is in the store, so none is
-//! lost in a crash and the queue takes no memory; `domain::reading_queue` decides the order. Threads start
-//! when there is work and end when there is none. Documents with scanned pages then go to OCR, which has its
-//! own threads: a page takes seconds, and other documents must not wait for it.
+//! Reads stored documents that have not been read yet, a few at a time. The queue is in the store, so no document is
+//! lost in a crash and the queue takes no memory; `domain::reading_queue` decides the order. Threads start when there
+//! is work and end when there is none. Documents with scanned pages then go to OCR, which has its own threads: a page
+//! takes seconds, and other documents must not wait for it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -54,7 +54,7 @@ struct Waiter {
     is_new: bool,
 }
 
-/// The reader threads.
+/// The threads that read documents.
 pub(super) struct ReaderPool(Arc<ReaderPoolShared>);
 
 struct ReaderPoolShared {
@@ -97,7 +97,7 @@ impl ReaderPoolState {
 }
 
 impl ReaderPool {
-    /// Creates a pool that reads up to `max_readers` documents concurrently; `originals` holds the originals.
+    /// Creates a pool that reads up to `max_readers` documents concurrently.
     pub fn new(
         store: Store,
         originals: OriginalFiles,
@@ -219,7 +219,7 @@ impl ReaderPoolShared {
             Ok(Some(outcome)) => self.announce(state, &id, &outcome),
             Ok(None) => self.queue_for_ocr(state, &document),
             Err(fault) if !state.stopping => {
-                // Remove the waiting callers only now that the status is stored.
+                // Release the waiting callers only after the failed status has been stored below.
                 let document_waiters = state.waiters.remove(&id);
                 drop(state);
                 // A locked account's document waits until the account is unlocked.
@@ -378,7 +378,7 @@ impl ReaderPoolShared {
         lookup.is_ok_and(|user| user.is_none_or(|user| user.disabled))
     }
 
-    // Waits; returns false if the server shuts down in the meantime.
+    // Waits for `pause`. Returns false if the server begins to shut down in the meantime.
     fn wait(&self, pause: Duration) -> bool {
         let wait_result = self
             .child_gone
@@ -399,7 +399,8 @@ impl ReaderPoolShared {
         })
     }
 
-    // A failure of the server says nothing about the file, so its owner may have it read again.
+    // Marks a document as failed after a failure of the server, which says nothing about the file: its owner may have
+    // it read again. Returns whether the status was stored.
     fn give_up(&self, mut document: Document) -> bool {
         document = Document {
             status: DocumentStatus::Failed,
@@ -437,7 +438,8 @@ impl ReaderPoolShared {
         Ok(())
     }
 
-    // Returns the outcome, or `None` if scanned pages remain to be read with OCR.
+    // Reads a document's text or its scanned pages. Returns the outcome, or `None` if scanned pages remain to be read
+    // with OCR.
     fn read(&self, document: Document, stage: ReadingStage) -> Result<Option<ReadOutcome>> {
         let original = self.originals.fetch_blocking(&document.id)?;
         let path = original.path();
@@ -463,7 +465,7 @@ impl ReaderPoolShared {
             ReadEnd::Refused(ReadRefusal::Unsupported | ReadRefusal::Empty, message) => message,
             ReadEnd::Refused(..) | ReadEnd::Stored => return Ok(Some(ReadOutcome::Stored)),
         };
-        // Remove it only while a caller waits for the outcome. Otherwise, the document stays, with the reason.
+        // Remove the document only while a caller waits for the outcome. Otherwise it stays, with the reason.
         let is_waited_for = |waiter: &Waiter| waiter.is_new && !waiter.sender.is_closed();
         let is_waiting = |state: &ReaderPoolState| {
             state

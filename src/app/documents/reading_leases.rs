@@ -1,5 +1,5 @@
-//! Leases for reading documents: of several servers on one database, only one reads each waiting document.
-//! With an embedded database, there are no leases.
+//! Leases for reading documents, so that only one of several servers on a database reads each waiting document. With an
+//! embedded database, there are no leases.
 
 use crate::domain::id::DocumentId;
 use crate::domain::reading_queue::WaitingDocument;

@@ -11,7 +11,8 @@ const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_millis(500),
 ];
 
-/// Retries the work until it succeeds, pausing before each retry; `wait` returns whether to continue.
+/// Runs the work, and retries it up to three times while it fails. `wait` pauses before a retry and returns whether to
+/// continue.
 ///
 /// # Errors
 /// Returns the error of the last attempt.

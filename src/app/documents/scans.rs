@@ -23,7 +23,7 @@ pub(super) fn has_scans(report: &ReadReport) -> bool {
     report.kind == PICTURE || report.gaps.iter().any(|gap| gap.picture)
 }
 
-/// Records in the scanned pages why they are not read with OCR, if OCR is switched on but cannot be used.
+/// Records for each scanned page why it is not read with OCR, if OCR is switched on but cannot be used.
 pub(super) fn explain_without_ocr(ocr: &Ocr, report: &mut ReadReport) {
     if !matches!(ocr, Ocr::Unusable(_)) {
         return;
@@ -47,11 +47,11 @@ fn list_image(report: &mut ReadReport) {
     }
 }
 
-/// Recognizes up to `remaining` bytes of text on the scanned pages listed in `report`, and updates the
-/// report. Before each page, `keeps_going` checks that the document still exists. Blocks.
+/// Recognizes up to `remaining` bytes of text on the scanned pages listed in `report`, and updates the report. Before
+/// each page, `keeps_going` checks that the document still exists. Blocks.
 ///
 /// # Errors
-/// Returns an error if a process is stopped from here.
+/// Returns an error if a process is stopped by this server.
 pub(super) fn recognize(
     (program, reader): (&OcrProgram, &ChildReader),
     path: &Path,

@@ -1,6 +1,6 @@
-//! Finds passages by words and, if the user chose a model for it, by meaning: in one, several, or all of a
-//! user's documents. Queries the full-text index; `domain::search` builds the query and ranks the results,
-//! and `domain::retrieval::meaning` combines both rankings.
+//! Keyword search and, with an embedding model of the user's choice, semantic search over one, several, or all of a
+//! user's documents. Queries the full-text index; `domain::search` builds the query and ranks the results, and
+//! `domain::retrieval::meaning` combines both rankings.
 
 use std::collections::HashMap;
 
@@ -27,11 +27,12 @@ const MAX_SCANNED: u32 = 4_096;
 const COMMON_TERM_PASSAGES: u64 = 6_000;
 /// Minimum number of passages read for ranking.
 const MIN_RANKED: usize = 100;
-/// Maximum number of passages added because their meaning is close to the question's.
+/// Maximum number of nearest neighbors that semantic search adds.
 const MAX_NEIGHBORS: usize = 50;
 
 impl DocumentService {
-    /// Returns the passages of one document that match the words, best first; `meaning` also affects the ranking.
+    /// Returns the passages of one document that match the words, best first; with `meaning`, semantic similarity also
+    /// counts.
     ///
     /// # Errors
     /// `Missing` if the user has no such document.
@@ -51,8 +52,8 @@ impl DocumentService {
         Ok(lookup.await?)
     }
 
-    /// Returns the passages of all the user's documents that match the words, best first; `meaning` also affects
-    /// the ranking.
+    /// Returns the passages of all the user's documents that match the words, best first; with `meaning`, semantic
+    /// similarity also counts.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -77,7 +78,7 @@ pub struct PassageSearch<'a> {
     question_embedding: Option<&'a QuestionEmbedding>,
 }
 
-/// Passages found by words.
+/// The result of a keyword search.
 struct WordHits {
     /// Rows with their hits, best first.
     hits: Vec<(i64, SearchHit)>,
@@ -86,12 +87,12 @@ struct WordHits {
 }
 
 impl<'a> PassageSearch<'a> {
-    /// Parses a question for a search by its words.
+    /// Parses a question for keyword search.
     pub fn new(words: &'a str) -> Self {
         Self::with_meaning(words, None)
     }
 
-    /// Parses a question for a search by its words and its meaning.
+    /// Parses a question for keyword search and, with `meaning`, semantic search.
     pub fn with_meaning(words: &'a str, meaning: Option<&'a QuestionEmbedding>) -> Self {
         let query = SearchQuery::parse(words);
         Self {
@@ -101,7 +102,8 @@ impl<'a> PassageSearch<'a> {
         }
     }
 
-    /// Returns the information about a document that is needed to choose passages from it.
+    /// Returns what is needed to choose passages from a document: its first passages, as many as the budget can hold,
+    /// and its search hits.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -172,7 +174,7 @@ impl<'a> PassageSearch<'a> {
         Ok(hits)
     }
 
-    /// Whether no passage of these documents contains much of the question's words.
+    /// Whether the keyword matches are weak: no passage of these documents contains enough of the question's words.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -237,8 +239,8 @@ fn word_hits(
     })
 }
 
-// Reranks the passages found by words according to their meaning. If few of the question's words occur, also
-// adds passages found by the words of the rewritten question, and the nearest neighbors in meaning.
+// Reranks keyword matches by semantic similarity. If the matches are weak, also adds keyword matches of the rewritten
+// question and the nearest neighbors by embedding.
 fn merge_meaning(
     db: &Reader,
     user: &UserId,

@@ -1,5 +1,4 @@
-//! How documents are read: the program, its limits, and the number of concurrent readers, from the installation's
-//! settings.
+//! Settings for reading documents: the program, its limits, and the number of concurrent readers.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +42,7 @@ pub struct UserFiles {
 }
 
 impl UserFiles {
-    /// Returns the locations that an installation uses.
+    /// Returns where an installation stores its users' files.
     pub fn from_config(config: &Config) -> Self {
         Self {
             data: config.data_dir.clone(),

@@ -1,5 +1,5 @@
-//! Stores a received file: its bytes with the other originals, and then its row in the store; if one fails,
-//! so does the other. Runs on the document thread, so it may block.
+//! Stores a received file: its bytes with the other originals, and then its row. Either both are stored or neither.
+//! Runs on the document thread, so it may block.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Threads that store files. A disconnecting caller therefore cannot leave a file without its row or a row
-//! without its file. There is one thread, or several if files go to a bucket, where each request takes long.
-//! Users take turns, so that one user's many files do not delay another's.
+//! Threads that store files, so that a caller that disconnects cannot leave a file without its row or a row without its
+//! file. There is one thread, or several if files go to a bucket, where each request takes long. Users take turns, so
+//! that one user's many files do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,7 +50,7 @@ struct WorkerState {
 }
 
 impl BackgroundWorker {
-    /// Creates a worker that runs up to this many jobs at a time.
+    /// Creates a worker that runs up to `max_threads` jobs at a time.
     pub(super) fn with_threads(max_threads: usize) -> Self {
         Self {
             shared: Arc::default(),

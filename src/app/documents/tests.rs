@@ -179,7 +179,7 @@ fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     });
 }
 
-/// A failure of the server says nothing about the file, and recovering from it needs no restart.
+/// Moves the original away, so that reading fails on the server's side, and then reads it again without a restart.
 #[test]
 fn a_document_can_be_read_again_after_a_server_failure() {
     let installation = Installation::new();

@@ -1,4 +1,4 @@
-//! Streams a document's text to the store page by page: memory usage depends on neither its length nor its reader.
+//! Streams a document's text to the store page by page, so that memory usage does not grow with its length.
 
 use std::path::Path;
 
@@ -318,7 +318,8 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// Returns the number of pages, the possible prompt injections, and whether the document still exists.
+    /// Writes the remaining pages. Returns the number of pages, the possible prompt injections, and whether the
+    /// document still exists.
     fn end(mut self) -> Result<(u32, Vec<InjectionFlag>, bool)> {
         if self.outcome.is_none() && !self.pages.is_empty() {
             self.write();

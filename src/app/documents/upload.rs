@@ -95,7 +95,7 @@ impl IncomingFile {
         })
     }
 
-    /// Fails writes that would use up the reserve on the store's disk.
+    /// Makes writes fail once only the reserve is left on the store's disk.
     ///
     /// # Errors
     /// `Unavailable` if only the reserve is left.
@@ -107,7 +107,7 @@ impl IncomingFile {
         })
     }
 
-    /// Appends bytes.
+    /// Appends bytes to the file and to its hash.
     ///
     /// # Errors
     /// `TooLarge` over the limit; `Unavailable` if the disk is full; `Internal` if the file cannot be written.
@@ -131,11 +131,10 @@ impl IncomingFile {
         self.size
     }
 
-    /// Flushes the file to disk.
+    /// Completes the file: flushes it to disk and computes its hash.
     ///
     /// # Errors
-    /// `BadRequest` if the file is empty; `Unavailable` if the disk is full; `Internal` if the file cannot be
-    /// written.
+    /// `BadRequest` if the file is empty; `Unavailable` if the disk is full; `Internal` if the file cannot be written.
     pub async fn finish(mut self) -> Result<ReceivedFile> {
         if self.size == 0 {
             return Err(Error::new(Kind::BadRequest, "the file is empty")
@@ -151,7 +150,7 @@ impl IncomingFile {
     }
 }
 
-/// Creates a private file; fails if it exists.
+/// Creates a file that only its owner can read and write (mode 0600).
 ///
 /// # Errors
 /// Returns an error if the file exists or cannot be created.

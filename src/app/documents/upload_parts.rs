@@ -25,7 +25,7 @@ pub(super) struct UploadParts {
 }
 
 impl UploadParts {
-    /// Uses the folder, or the store's database if that is on a server.
+    /// Stores parts in `folder`, or in the store's database if that is on a server.
     pub(super) fn new(store: Store, folder: PathBuf) -> Self {
         Self { store, folder }
     }

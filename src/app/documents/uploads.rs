@@ -22,7 +22,7 @@ const MAX_UNFINISHED: u64 = 8;
 /// Maximum number of parts per upload. Each part costs a row, and a file or at least one piece.
 const MAX_PARTS: u32 = 10_000;
 
-/// A client's announcement of an upload.
+/// What a client announces before it sends the parts of a file.
 #[derive(Debug, Clone)]
 pub struct UploadAnnouncement {
     /// File name as sent by the client.
@@ -54,8 +54,8 @@ impl DocumentService {
     /// Starts a chunked upload.
     ///
     /// # Errors
-    /// `BadInput` if the announced sizes do not match or the file is too large; `Conflict` if the user has too
-    /// many unfinished uploads; `Unavailable` if the disk is full.
+    /// `BadInput` if the announced sizes are inconsistent; `TooLarge` if the file is too large; `Conflict` if the user
+    /// has too many unfinished uploads; `Unavailable` if the disk is full.
     pub async fn announce(
         &self,
         user: &UserId,

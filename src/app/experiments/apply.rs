@@ -1,4 +1,4 @@
-//! Applies a configuration by saving it as a recipe, and optionally makes it the user's default. Can also revert this.
+//! Applies a configuration by saving it as a recipe, optionally as the user's default, and can revert this.
 
 use super::Experiments;
 use crate::app::accounts::RequestOrigin;
@@ -15,7 +15,7 @@ use crate::store::{audit, experiments, recipes};
 pub struct ApplyTarget {
     /// Index of the configuration; the leader if `None`, unless the final comparison refuted its lead.
     pub index: Option<usize>,
-    /// Whether to also make it the default for this user's requests.
+    /// Whether to also make the recipe the default for this user's requests.
     pub default: bool,
     /// Name of the recipe; the experiment's name if `None`.
     pub name: Option<String>,
@@ -88,8 +88,8 @@ impl Experiments<'_> {
         Ok(pending_write.await?)
     }
 
-    /// Reverts: restores the previous default and the recipe's previous version. Changes made since then are kept
-    /// and reported in the returned notes.
+    /// Reverts the applied configuration: restores the previous default and the recipe's previous version. Changes made
+    /// since then are kept and reported in the returned notes.
     ///
     /// # Errors
     /// `Conflict` if nothing is applied; and any error of changing the recipe.

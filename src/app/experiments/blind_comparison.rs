@@ -166,7 +166,7 @@ impl Experiments<'_> {
 }
 
 impl ConfigurationPair {
-    // The token need not be a secret: the cases reveal which side is which anyway.
+    // The token need not be secret: a user who wants to know which side is which can look at the cases anyway.
     fn token(&self) -> String {
         format!("{}.{}.{}", self.case, self.first_index, self.second_index)
     }

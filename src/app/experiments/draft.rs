@@ -38,7 +38,7 @@ const DEFAULT_EVALUATIONS: u64 = 2_000;
 /// Assumed duration of one stage of an analysis, in ms, for time budgets before any stage has been measured.
 const DEFAULT_STAGE: u64 = 15_000;
 
-/// The request, correctly typed but otherwise unchecked.
+/// Parameters of a new experiment, correctly typed but otherwise unchecked.
 #[derive(Debug, Clone)]
 pub struct ExperimentParams {
     /// Display name.
@@ -74,7 +74,7 @@ pub struct ExperimentForecast {
     pub design: Design,
     /// The questions on which configurations are compared.
     pub cases: Vec<Case>,
-    /// Cases held out for the final comparison.
+    /// Number of cases held out for the final comparison.
     pub holdout_count: usize,
     /// Upper bound on evaluations (one configuration on one case each).
     pub evaluations: u64,
@@ -172,7 +172,7 @@ impl Experiments<'_> {
             arms: configs,
         };
         check_reach(&design)?;
-        // Simulates the final comparison, which may take several milliseconds.
+        // Compute the forecast on a blocking thread: simulating the final comparison may take several milliseconds.
         let worked = tokio::task::spawn_blocking(move || forecast(spec, design, cases, &costs));
         worked.await.map_err(Error::internal)
     }
@@ -248,7 +248,7 @@ impl Experiments<'_> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
         let judge_cost = self.judge_costs(&caller.user, spec, configs, cases)?;
-        // A proposed prompt can be longer than the original.
+        // Plan with padded prompts, because a proposed prompt can be longer than the original.
         let spec = &padded_spec(spec);
         // The experiment does not exist yet, but the request must look like an experiment's, so that the user's
         // default recipe does not fill in its parameters.
@@ -336,7 +336,7 @@ impl Experiments<'_> {
     }
 }
 
-// Once the current configuration has left the race, its answers are requested only for comparison.
+// Adds the cost of the current configuration's answer, with which the judge compares every other answer.
 fn add_reference(costs: &mut [EvaluationCost], current: usize) {
     let reference = JudgeCost {
         cost: costs[current].max.cost,

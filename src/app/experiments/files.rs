@@ -22,7 +22,7 @@ pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
     let first = text.trim_start_matches('\u{feff}').trim_start();
     let read = match first.starts_with(['{', '[']) {
         true => cases::from_json(text),
-        // Reads the header, the maximum number of rows, and one more to detect too many.
+        // Read the header, the maximum number of rows, and one more row, so that too many rows are detected.
         false => cases::from_rows(&extract::records(text, MAX_CASES + 2).unwrap_or_default()),
     };
     read.map_err(|parse_error| {

@@ -31,7 +31,7 @@ impl Experiments<'_> {
         Some(self.0.experiment_registry.starting.lock().await)
     }
 
-    /// Stops an experiment that is still running here although its stored state has changed, and waits until
+    /// Stops an experiment that is still running on this server although its stored state has changed, and waits until
     /// it has ended.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Experiments<'_> {
         Ok(self.0.store.write(keep).await?)
     }
 
-    /// Ends the lease of an experiment that is no longer running here.
+    /// Ends the lease of an experiment that is no longer running on this server.
     pub(super) async fn drop_lease(&self, id: &ExperimentId) {
         let Some(boot) = self.0.store.membership().map(Membership::boot) else {
             return;
@@ -73,7 +73,7 @@ impl Experiments<'_> {
         }
     }
 
-    /// Stops experiments that are still running here although another server has stored their end.
+    /// Stops experiments that are still running on this server although another server has stored their end.
     ///
     /// # Errors
     /// Returns an error if the store cannot be read.
@@ -98,7 +98,7 @@ impl Experiments<'_> {
         Ok(())
     }
 
-    /// Stops all experiments here, because other servers are about to continue them.
+    /// Stops all experiments on this server, because other servers are about to continue them.
     pub(in crate::app) fn give_up_leases(&self) {
         for running in self.0.experiment_registry.lock_running().values() {
             running.continues_elsewhere.store(true, Relaxed);

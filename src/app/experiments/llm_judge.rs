@@ -23,7 +23,7 @@ const INSTRUCTION_TOKENS: u64 = 600;
 /// Scores (0 to 1) that differ by less than this count as equal.
 const TIE_MARGIN: f64 = 0.06;
 
-/// A judge with its context.
+/// A judge model, with the experiment for which it judges.
 pub(super) struct LlmJudge<'a> {
     pub store: &'a Store,
     pub analyses: Analyses<'a>,

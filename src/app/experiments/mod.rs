@@ -51,7 +51,8 @@ const MAX_CONCURRENT: usize = 2;
 /// Maximum number of running experiments per user.
 const MAX_RUNNING: i64 = 5;
 
-/// The experiment use cases. Holds the whole [`App`], because experiments outlive the requests that start them.
+/// Use cases for experiments: forecast, start, watch, stop, resume, and delete. Holds the whole [`App`], because
+/// experiments outlive the requests that start them.
 #[derive(Clone, Copy)]
 pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 
@@ -236,7 +237,7 @@ impl Experiments<'_> {
         Ok(self.find(&caller.user, id).await?.state)
     }
 
-    // Stops a running experiment and waits for its end. Returns false if it is not running here.
+    // Stops a running experiment and waits for its end. Returns false if it is not running on this server.
     async fn stop_and_wait(&self, id: &ExperimentId) -> bool {
         let Some(running) = self.0.experiment_registry.lock_running().get(id).cloned() else {
             return false;
@@ -273,7 +274,7 @@ impl Experiments<'_> {
         let boot = self.0.store.membership().map(Membership::boot);
         let _starting = self.hold_starts().await;
         if boot.is_some() {
-            // The experiment may have been canceled through another server and not have ended here yet.
+            // The experiment may have been canceled through another server and may still be running on this one.
             self.stop_stale_run(&caller.user, id).await?;
         }
         let written = self.0.store.write_alone(move |db| {
@@ -332,7 +333,7 @@ impl Experiments<'_> {
         }
     }
 
-    /// Signals these experiments to stop, if they run here. Their state has already been stored.
+    /// Signals these experiments to stop, if they run on this server. Their state has already been stored.
     pub(super) fn signal_stop(&self, ids: &[ExperimentId]) {
         let all_running = self.0.experiment_registry.lock_running();
         for running in ids.iter().filter_map(|id| all_running.get(id)) {
@@ -444,7 +445,7 @@ enum ResumeOutcome {
     TooMany,
 }
 
-/// Rebuilds the race from all records.
+/// Rebuilds the race from the experiment's stored evaluations.
 fn replay_race(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
     let results = done
         .iter()

@@ -1,4 +1,4 @@
-//! An experiment's progress, as shown while it runs.
+//! Computes an experiment's progress, which is shown while it runs.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::domain::statistics::{betting, paired};
 pub struct ExperimentProgress {
     /// Number of completed evaluations.
     pub evaluations: usize,
-    /// Resources used so far.
+    /// Money, tokens, seconds, and evaluations used so far, as JSON.
     pub spent: Value,
     /// The experiment's budget, as JSON.
     pub budget: Value,
@@ -74,7 +74,7 @@ pub fn usage_json(spent: &TrialOutcome, evaluations: u64) -> Value {
     })
 }
 
-/// Means that differ by less are considered equal; the rest is floating-point noise.
+/// Means that differ by less than this count as equal, because the difference is floating-point noise.
 const SCORE_TOLERANCE: f64 = 1e-9;
 
 fn leading_configuration(

@@ -134,7 +134,8 @@ impl ExperimentRunner<'_> {
     }
 }
 
-/// Returns an upper bound on the usage of one proposal; `None` if the writer's price is unknown.
+/// Returns an upper bound on the cost and the tokens of one proposal. The cost is `None` if the writer's price is
+/// unknown.
 pub(super) fn max_cost(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
     let shown_bytes =
         |text: &str| estimate_tokens(&text.chars().take(MAX_PROMPT_LENGTH).collect::<String>());

@@ -1,4 +1,4 @@
-//! The analysis that an experiment starts for one case under one configuration.
+//! Builds the analysis that an experiment starts for one case under one configuration.
 
 use crate::app::{Result, recipes};
 use crate::domain::experiment::spec::ExperimentSpec;
@@ -7,8 +7,8 @@ use crate::domain::id::ExperimentId;
 use crate::domain::plan::CacheUse;
 use crate::domain::request::{Request, RunContext};
 
-/// Returns the request for a case under a configuration. The cache is off: a cached answer is free and instant,
-/// which would be credited to its configuration.
+/// Returns the request for a case under a configuration. The cache is off: a cached answer is free and instant, which
+/// would give its configuration an unfair advantage.
 ///
 /// # Errors
 /// `BadInput` if the configuration is not a valid request.

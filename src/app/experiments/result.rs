@@ -1,4 +1,4 @@
-//! An experiment's results: read from the store, with the judges' verdicts and the answers.
+//! Reads an experiment's results from the store, with the judges' verdicts and the answers.
 
 use std::collections::BTreeMap;
 
@@ -21,19 +21,19 @@ use crate::store::{analyses, experiments};
 pub struct ExperimentView {
     /// The experiment as stored, without its cases.
     pub experiment: Experiment,
-    /// The experiment's cases, in the order that their indexes refer to.
+    /// The experiment's cases, ordered by index.
     pub cases: Vec<Case>,
     /// Evaluations, started and completed.
     pub evaluations: Vec<Evaluation>,
     /// Verdicts of judges and of the user.
     pub judgments: Vec<Judgment>,
-    /// The race, rebuilt from all records.
+    /// The race, rebuilt from the stored evaluations.
     pub race: SuccessiveHalving,
     /// Progress at the time of the request.
     pub progress: ExperimentProgress,
-    /// Evaluation of all configurations.
+    /// The leaderboard, the leader, and the conclusion.
     pub report: ExperimentReport,
-    /// Agreement of the scores with the user's verdicts.
+    /// How well the scores agree with the user's verdicts.
     pub calibration: Calibration,
     /// Warnings about the cases.
     pub warnings: Vec<String>,

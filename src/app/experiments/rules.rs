@@ -3,7 +3,8 @@
 use crate::app::{Error, Result};
 use crate::domain::experiment::{Case, Evaluator, ExperimentError};
 
-/// Checks a rule against its cases, and returns the cases.
+/// Checks a rule against its cases, on a blocking thread if that may take long. Returns the cases with the result of
+/// the check.
 ///
 /// # Errors
 /// Returns an error if the work panics.
@@ -25,7 +26,7 @@ pub(super) async fn check_rule(
     check_result.map_err(Error::internal)
 }
 
-/// Returns the score of an answer to a case.
+/// Scores an answer to a case, on a blocking thread if that may take long.
 ///
 /// # Errors
 /// Returns an error if the work panics.

@@ -17,7 +17,7 @@ use crate::store::{analyses, experiments};
 /// Number of answers used as probes.
 const PROBE_COUNT: usize = 3;
 
-/// Why an answer with instructions to its judge scores 0 without being judged.
+/// Error of an answer that contains instructions to its judge, which scores 0 without being judged.
 pub(super) const INJECTION_ERROR: &str = "the answer contains instructions to its judge";
 
 /// A score, or the reason why there is none yet and the cost of the attempt.
@@ -143,7 +143,8 @@ impl ExperimentRunner<'_> {
                 })
             }
             Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), verdict.cost)),
-            // There is no measurement, so the report omits it, and the race continues with half of the maximum score.
+            // There is no measurement, so the report omits this trial, and the race continues with half of the maximum
+            // score.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;

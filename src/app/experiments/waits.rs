@@ -1,4 +1,4 @@
-//! All waits of an experiment; each ends when its owner stops it or the server shuts down.
+//! All waits of an experiment. Each ends early if the owner stops the experiment or the server shuts down.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ pub(super) enum Interrupt {
     Stopped,
     /// User action is needed first, for this reason.
     Paused(String),
-    /// The server is shutting down; the next start continues.
+    /// The server is shutting down; its next start continues the experiment.
     Left,
     /// The experiment cannot continue because of this error.
     Failed(Error),
@@ -52,7 +52,8 @@ pub(super) struct ExperimentWaits {
 }
 
 impl ExperimentWaits {
-    /// `stop` becomes true when the owner stops the experiment; its sender outlives the experiment.
+    /// Creates the wait operations. `stop` becomes true when the owner stops the experiment; its sender outlives the
+    /// experiment.
     pub fn new(engine: Engine, stop: watch::Receiver<bool>) -> Self {
         Self { engine, stop }
     }
@@ -60,7 +61,7 @@ impl ExperimentWaits {
     /// Checks whether the experiment may continue.
     ///
     /// # Errors
-    /// `Stopped` or `Left`, as for every wait here.
+    /// `Stopped` or `Left`.
     pub fn check_interrupt(&self) -> StepResult<()> {
         match (*self.stop.borrow(), self.engine.is_closing()) {
             (true, _) => Err(Interrupt::Stopped),
@@ -69,7 +70,7 @@ impl ExperimentWaits {
         }
     }
 
-    /// Waits this long.
+    /// Waits for `time`, unless the experiment must stop first.
     ///
     /// # Errors
     /// Same as [`ExperimentWaits::check_interrupt`].
@@ -112,7 +113,7 @@ impl ExperimentWaits {
         }
     }
 
-    /// Waits until one of these is over and returns its index. Does not cancel any of them.
+    /// Waits until one of these analyses is over and returns its index. Does not cancel any of them.
     ///
     /// # Errors
     /// Same as [`ExperimentWaits::wait_for_end`].
@@ -220,7 +221,7 @@ mod tests {
             let (stop, stopped) = watch::channel(false);
             let waits = ExperimentWaits::new(app.engine.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
-            // The engine is full, so the work continues afterward.
+            // While the engine is full, the experiment waits and then continues.
             let wait_result = waits.handle_refusal(refusal(Kind::Unavailable)).await;
             assert!(wait_result.is_ok(), "{wait_result:?}");
             // A problem that only the user can fix pauses the experiment.

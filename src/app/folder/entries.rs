@@ -1,4 +1,4 @@
-//! Checks the contents of a data folder under the names that Quire uses, before opening anything. Read-only.
+//! Checks the type of each file and folder that Quire uses in a data folder, before opening any of them. Read-only.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,6 +1,6 @@
-//! The installation's secret at startup: reads it, or creates it at the first start, and compares it with the
-//! secret that the database was used with. A different secret signs every user out and cannot decrypt stored
-//! provider keys, so startup never continues with one silently.
+//! Reads the installation's secret at startup, or creates it at the first start, and compares it with the secret that
+//! the database was used with. A different secret signs every user out and cannot decrypt stored provider keys, so
+//! startup never continues with one silently.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ enum SecretComparison {
     Same,
     /// The database has no check value yet, and nothing contradicts this secret.
     NotRecorded,
-    /// The secret differs from the earlier one, with which this number of provider keys was encrypted.
+    /// The secret differs from the earlier one, with which `keys` provider keys were encrypted.
     Different {
         keys: usize,
     },

@@ -87,7 +87,7 @@ impl SemanticSearch<'_> {
         }))
     }
 
-    // Returns `None` and stores the reason in `ranking` if the question's vector cannot be computed.
+    // Computes the question's vector. On failure, returns `None` and stores the reason in `ranking`.
     async fn question_embedding(
         &self,
         caller: &Caller,

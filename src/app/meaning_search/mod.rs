@@ -58,7 +58,7 @@ impl EmbedderState {
     }
 }
 
-/// The semantic-search use cases.
+/// Use cases for semantic search: choose a model, compute vectors, and search documents.
 #[derive(Clone, Copy)]
 pub struct SemanticSearch<'a> {
     pub(super) store: &'a Store,

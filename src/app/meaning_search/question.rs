@@ -1,5 +1,5 @@
-//! Computes a question's vector and, if its terms hardly occur in the documents, has the panel's cheapest model
-//! reword it.
+//! Computes a question's vector and, if its terms hardly occur in the documents, has the panel's cheapest model rewrite
+//! it.
 
 use std::time::Duration;
 

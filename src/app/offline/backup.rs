@@ -1,5 +1,5 @@
-//! Database backups, taken while the database is in use, and restores. A copy is verified before it gets its final
-//! name, and before it replaces the database.
+//! Writes database backups, even while the database is in use, and restores them. A copy is verified before it gets its
+//! final name, and before it replaces the database.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -58,7 +58,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
     let in_bucket = in_bucket.into_iter().map(|(id, size)| (id.into(), size));
     let files = orphans::compare(&store, &config.data_dir, &in_bucket.collect())?;
     let mut faulty = files.damaged;
-    // With a replica, files that are missing here may be in the replica.
+    // With a replica, files that are missing from the folder may be in the replica.
     if config.replica.is_none() && !is_unknown {
         let lost = files.missing.into_iter();
         faulty.extend(lost.map(|id| format!("{id} (its file is missing)")));
@@ -73,7 +73,7 @@ pub struct RestoreOutcome {
     pub copy: Verified,
     /// What happened to the replaced database.
     pub replaced: ReplacedFiles,
-    /// Where logs without a database were moved.
+    /// Paths to which logs without a database were moved.
     pub logs: Vec<PathBuf>,
     /// Whether the folder had no secret, so that a new one was created.
     pub has_new_secret: bool,
@@ -180,7 +180,8 @@ fn with_suffix(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(format!("{}{end}", path.display()))
 }
 
-/// Includes the complete error, because it is for the operator who starts the server.
+/// Returns the error for a database that cannot be opened. It includes the cause, because it is for the operator who
+/// starts the server.
 fn open_error(error: OpenError) -> Error {
     Error::new(Kind::Internal, error.to_string())
 }

@@ -79,7 +79,7 @@ fn check_replica(config: &Config, replica: &crate::config::ReplicaConfig) -> Che
     }
 }
 
-/// Runs every check.
+/// Runs the checks. If the folder or its database cannot be used, skips the checks that depend on them.
 pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings: Vec<_> = config
         .warnings
@@ -219,7 +219,7 @@ fn check_secret(config: &Config) -> CheckResult {
     }
 }
 
-/// Runs the network checks. They block, but nothing else is waiting here.
+/// Runs the network checks on a blocking thread.
 async fn check_network(config: &Config) -> Vec<CheckResult> {
     let config = config.clone();
     let task = tokio::task::spawn_blocking(move || {

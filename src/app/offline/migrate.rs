@@ -73,7 +73,7 @@ pub struct ChangedTexts {
     pub keys: Vec<String>,
 }
 
-/// Which secret servers need for the migrated database.
+/// The secret that a server needs to use the migrated database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NeededSecret {
     /// The same value of `QUIRE_SECRET` as before.
@@ -87,7 +87,7 @@ pub enum NeededSecret {
 /// What a completed migration has copied, changed, and left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
-    /// All tables, and the original files as if they were one.
+    /// All tables, with the original files as one more entry.
     pub tables: Vec<MigratedTable>,
     /// Texts that had to be changed, by column.
     pub changed: Vec<ChangedTexts>,
@@ -99,7 +99,7 @@ pub struct Migration {
     pub missing: Vec<String>,
     /// Documents whose original file differs from what was uploaded. It was copied as it is.
     pub damaged: Vec<String>,
-    /// Which secret servers on the target need.
+    /// The secret that servers on the target need.
     pub secret: NeededSecret,
 }
 
@@ -230,7 +230,7 @@ struct Copying<'a> {
 }
 
 impl<'a> Copying<'a> {
-    /// Copies all tables.
+    /// Copies and hashes all tables.
     fn copy_tables(
         source: &TransferSource,
         target: &'a TransferTarget,
@@ -267,7 +267,7 @@ impl<'a> Copying<'a> {
         })
     }
 
-    /// Builds derived data such as the full-text index, and reads all tables back.
+    /// Builds derived data such as the full-text index, and reads all tables back to compare their hashes.
     fn complete(&mut self) -> Result<()> {
         (self.progress)("building the full-text index", 0);
         self.target

@@ -1,5 +1,5 @@
-//! Operations of the command line that need no server: examining, backing up, restoring, and migrating the
-//! data folder, and opening individual services. Also the client of another server.
+//! Command-line operations that need no running server: examine, back up, restore, and migrate the data folder, and
+//! open individual services. Also contains the client for another server.
 
 pub mod backup;
 pub mod doctor;

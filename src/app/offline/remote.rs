@@ -1,3 +1,3 @@
-//! The client of another Quire server, and downloads of documents, for the command line.
+//! Client for another Quire server, and downloads of documents, for the command line.
 
 pub use crate::llm::{Remote, RemoteError, open_web_file};

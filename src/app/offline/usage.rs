@@ -1,4 +1,4 @@
-//! Usage without a running server, for the command line.
+//! Reads usage without a running server, for the command line.
 
 use crate::app::usage::no_account_error;
 use crate::app::{Result, folder};

@@ -103,7 +103,7 @@ pub fn parse(text: &str) -> Result<ParsedPattern, Vec<PatternProblem>> {
     }
 }
 
-/// Reads and parses a file.
+/// Reads and parses a pattern file of at most [`MAX_BYTES`] bytes.
 ///
 /// # Errors
 /// Returns the problems that make the file unreadable or invalid.

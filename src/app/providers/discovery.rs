@@ -45,7 +45,7 @@ impl ProviderDiscovery<'_> {
         Ok(())
     }
 
-    /// Returns the version of the stored providers, including users' own, as of the last load.
+    /// Returns the number of stored providers, including users' own, as of the last load.
     pub fn stored_version(&self) -> i64 {
         self.loaded_version.lock().map_or(0, |loaded| loaded.0)
     }

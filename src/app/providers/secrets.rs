@@ -51,7 +51,7 @@ impl Providers<'_> {
     /// Returns whether the provider has a key, and the names of the headers and fields added to its requests.
     pub fn summary(&self, stored: &StoredProvider) -> (bool, Value) {
         let secrets = self.secrets(stored);
-        // A key that can no longer be decrypted counts as a key nevertheless.
+        // A key that can no longer be decrypted still counts as a key.
         let has_key = !stored.encrypted_key.is_empty() && secrets.request_extras.is_empty();
         (
             has_key || !secrets.key.is_empty(),

@@ -27,7 +27,7 @@ pub struct RecipeChange {
     pub body: Option<Request>,
 }
 
-/// The use cases for saving recipes.
+/// Use cases for saving recipes and changing them.
 #[derive(Clone, Copy)]
 pub struct RecipeEditor<'a> {
     pub(in crate::app) recipes: Recipes<'a>,

@@ -1,4 +1,5 @@
-//! Tests of devices that have signed in before, and of guesses with and without their cookies.
+//! Tests that password guesses do not affect devices that have signed in before, and that guesses with stolen device
+//! cookies are bounded.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Account scenarios with a real database: legitimate users and attackers.
+//! Tests the account use cases with a real database, for legitimate users and attackers.
 
 mod devices;
 mod people;

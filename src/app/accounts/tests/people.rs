@@ -1,4 +1,4 @@
-//! Tests of creating accounts, and of managing one's own account and those of others.
+//! Tests of registration, invitations, reset links, API keys, and account administration.
 
 use super::*;
 use crate::app::admin::UserChange;

@@ -1,4 +1,4 @@
-//! Tests of sessions and their tokens.
+//! Tests of sessions: sign-out, renewal, expiry, and reuse of refresh tokens.
 
 use super::*;
 

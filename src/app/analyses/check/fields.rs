@@ -51,18 +51,18 @@ pub(super) async fn check_format(
     Some(format)
 }
 
-/// Compiles the schema once for the whole request; a large one on a blocking thread.
+/// Compiles the schema once for the whole request, on a blocking thread if it is large.
 async fn compile_format(format: &Format) -> Result<(), String> {
     if !schema::is_large(&format.schema) {
         return format.check();
     }
-    // The clone shares the compiled schema.
+    // The clone shares the compiled schema with the original.
     let format = format.clone();
     let check_result = tokio::task::spawn_blocking(move || format.check()).await;
     check_result.unwrap_or_else(|_| Err("the schema cannot be read".to_owned()))
 }
 
-/// Trims the topic; an empty one becomes none.
+/// Trims and validates the topic; an empty one becomes `None`.
 pub(super) fn check_topic(topic_field: &mut Option<String>, errors: &mut Vec<FieldError>) {
     let topic = topic_field.take().unwrap_or_default();
     let topic = topic.trim();
@@ -147,7 +147,7 @@ pub(super) fn check_parameters(
     }
 }
 
-/// Checks the budget, which the request specifies in dollars.
+/// Converts the budget from dollars, and rejects negative amounts.
 pub(super) fn check_budget(
     dollars: Option<f64>,
     errors: &mut Vec<FieldError>,

@@ -1,5 +1,5 @@
-//! Models named by a recipe or an earlier analysis that no longer exist: the run continues without them and
-//! reports it. A model that the client names itself is never skipped.
+//! Skips models that are named by a recipe or an earlier analysis but no longer exist, and reports them in the notes. A
+//! model that the client names itself is never skipped.
 
 use super::Analyses;
 use crate::app::{Error, Result};
@@ -20,7 +20,7 @@ impl Analyses<'_> {
         let llm = self.llm;
         let is_missing = |name: &String| inherited.contains(name) && llm.find(user, name).is_none();
         if request.models.iter().any(|name| !is_missing(name)) || request.models.is_empty() {
-            // At least one model must remain.
+            // At least one model remains, or the request names none.
         } else if request
             .models
             .iter()

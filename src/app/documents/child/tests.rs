@@ -1,4 +1,4 @@
-//! Tests of child processes that misbehave, and of stopping them.
+//! Tests child processes that misbehave or are stopped.
 
 use super::*;
 

@@ -24,7 +24,7 @@ const OBJECTS: &str = "originals/";
 /// Size of the buffers for copying, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// The bucket of the `DOCUMENT_STORE` setting.
+/// The bucket that the `DOCUMENT_STORE` setting names.
 #[derive(Clone)]
 pub(in crate::app) struct DocumentBucket {
     target: Arc<dyn Target>,

@@ -1,6 +1,6 @@
-//! The owner of a prefix in a bucket: a note there has the same random ID as a setting in the database, so
-//! that two installations never remove each other's objects. The ID stays with the database when it moves to
-//! another machine. A copy of the database has the same ID and therefore counts as the same installation.
+//! Records which installation owns a prefix in a bucket: a note there holds the same random ID as a setting in the
+//! database, so that two installations never remove each other's objects. The ID stays with the database when it moves
+//! to another machine. A copy of the database has the same ID and therefore counts as the same installation.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};

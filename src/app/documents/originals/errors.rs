@@ -1,4 +1,4 @@
-//! Errors for callers when a place for originals fails. The cause is only logged.
+//! Errors for failed access to originals. Callers do not see the cause, which is logged.
 
 use crate::app::{Error, Kind};
 use crate::log;

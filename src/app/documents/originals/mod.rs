@@ -159,7 +159,7 @@ impl OriginalFiles {
         let _ = self.replica.set(originals);
     }
 
-    /// Returns the folder of the originals in the data folder.
+    /// Returns the `documents` folder of the data folder, which may hold originals.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -82,18 +82,18 @@ impl OriginalFiles {
         self.each(ids, |id| self.move_found(id))
     }
 
-    /// Maintains the bucket, if there is one: completes deletions and moves originals there from the folder.
-    /// With `is_housekeeper`, also moves originals from the database or a replica, and looks for objects
-    /// without a document. Blocks until everything is done.
+    /// Maintains the bucket, if there is one: completes deletions and moves originals there from the folder. With
+    /// `is_housekeeper`, also moves originals from the database or a replica, and looks for objects without a document.
+    /// Blocks until everything is done.
     ///
     /// # Errors
-    /// Returns an error if the bucket belongs to another installation; if the bucket, the database, or the
-    /// folder cannot be used; or if a file could not be moved. The other files are moved nevertheless.
+    /// Returns an error if the bucket belongs to another installation; if the bucket, the database, or the folder
+    /// cannot be used; or if a file could not be moved. The other files are still moved.
     pub fn maintain_bucket(&self, is_housekeeper: bool, now: Timestamp) -> Result<()> {
         let Some(bucket) = &self.bucket else {
             return Ok(());
         };
-        // The previous round is still running.
+        // Skip this round if the previous one is still running.
         let Ok(_only) = self.maintenance.try_lock() else {
             return Ok(());
         };

@@ -18,7 +18,7 @@ use crate::store::{Store, documents};
 
 /// How long an object without a document stays in the bucket after it is first found.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Name of the note that lists these objects with the times at which they were first found.
+/// Name of the note that lists the objects without a document, with the times at which they were first found.
 const FOUND_NOTE: &str = "quire-unreferenced";
 
 /// Looks for objects without a document, and removes those that were found long ago. Only one server may do this at a

@@ -99,8 +99,8 @@ fn check_port(
     (finding("port", state, text), is_serving)
 }
 
-/// Checks the host names of configured addresses. Those of well-known providers are resolved when they are
-/// called.
+/// Checks that the host names of configured addresses can be resolved, except those of well-known providers, which are
+/// resolved when they are called.
 fn check_names(config: &Config) -> Vec<CheckResult> {
     let base_urls = config
         .providers

@@ -1,4 +1,5 @@
-//! The documents' original files during a migration: files in a folder, or pieces in a database on a server.
+//! Copies and verifies the documents' original files during a migration: files in a folder, or pieces in a database on
+//! a server.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -55,7 +56,7 @@ impl<'a> OriginalsSource<'a> {
     /// Lists the documents of the source.
     ///
     /// # Errors
-    /// Returns an error if the source cannot be read, or if the bucket of the settings cannot be listed.
+    /// Returns an error if the source cannot be read, or if the configured bucket cannot be listed.
     pub(super) fn new(source: &'a TransferSource, config: &Config) -> Result<Self> {
         let in_bucket = match DocumentBucket::from_config(config)? {
             Some(bucket) => bucket.sizes()?,
@@ -252,7 +253,7 @@ pub(super) fn read_server(
 /// The content of an original file.
 enum Content<'a> {
     File(File),
-    /// Pieces in the database, starting at this number.
+    /// Pieces of a document in the database; the number is that of the next piece.
     Rows(&'a TransferSource, DocumentId, i64),
 }
 
@@ -263,7 +264,7 @@ struct FilePieces<'a> {
 }
 
 impl FilePieces<'_> {
-    /// Returns the next piece.
+    /// Returns the next piece; `None` at the end of the file.
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let piece = match &mut self.content {
             Content::File(file) => {

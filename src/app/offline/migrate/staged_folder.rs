@@ -142,7 +142,7 @@ impl StagedFolder {
             }
             return Err(self.io_error(&error));
         }
-        // Dropping this removes the staging folder. If that fails, a server can still start in the folder.
+        // Dropping `self` removes the staging folder. If that fails, a server can still start in the folder.
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl StagedFolder {
         for name in names.lines() {
             ignore_missing(fs::remove_file(documents.join(name)))?;
         }
-        // This fails if the folder has other files, which the check that follows reports.
+        // This fails if the folder has other files; the check that follows reports them.
         let _ = fs::remove_dir(documents);
         Ok(())
     }
