@@ -1,6 +1,6 @@
 //! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
 
-/// Maximum nesting depth of braces.
+/// Maximum number of fractions, of roots, and of wrapper commands that are expanded in a text.
 const MAX_BRACE_DEPTH: usize = 16;
 
 /// LaTeX commands and the text they represent. If one name is a prefix of another, the longer one comes first.
@@ -35,7 +35,7 @@ const LATEX_COMMANDS: &[(&str, &str)] = &[
     ("{,}", ","),
 ];
 
-/// Commands that are replaced by their argument.
+/// LaTeX commands that are replaced by their argument.
 const WRAPPER_COMMANDS: &[&str] = &[
     "\\text",
     "\\mathrm",
@@ -49,11 +49,10 @@ const WRAPPER_COMMANDS: &[&str] = &[
     "\\bf",
 ];
 
-/// LaTeX commands for fractions.
 const FRACTION_COMMANDS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
-/// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus
-/// is kept, because it belongs to a number, as is an exclamation mark after a digit.
+/// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus sign is
+/// kept because it belongs to a number, and an exclamation mark after a digit because it means a factorial.
 pub fn to_plain_text(text: &str) -> String {
     let text: String = text.chars().map(normalize_char).collect();
     let text = text

@@ -17,7 +17,7 @@ const CORRECTION_WORDS: &[&str] = &[
     "nein",
     "moment",
 ];
-/// Words before an approximate number.
+/// Words that introduce an approximate number.
 const ABOUT_WORDS: &[&str] = &[
     "about",
     "approximately",
@@ -141,7 +141,7 @@ fn last_in_sentence<'a>(
     last_index.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
 }
 
-// Matches the text between the numbers of "12, no: 15".
+// Whether the text between two numbers retracts the first, as in "12, no: 15".
 fn is_corrected(gap: &str) -> bool {
     let mut words = gap.split(|c: char| !c.is_alphanumeric());
     words.any(|word| CORRECTION_WORDS.contains(&word.to_lowercase().as_str()))
