@@ -16,7 +16,8 @@ pub struct StoredVote {
     pub skipped_members: Vec<usize>,
     /// Estimated cost of the skipped calls; `None` if the price of one of them is unknown.
     pub saved_cost: Option<MicroDollars>,
-    /// Why the synthesizer's answer did not break a tie; `None` if there was none, or if the answer broke it.
+    /// Why the synthesizer did not break a tie; `None` without a tie, if the tie was broken, or if the synthesizer was
+    /// asked but did not answer.
     pub unbroken_reason: Option<&'static str>,
 }
 
