@@ -278,8 +278,8 @@ impl<'a> SignContext<'a> {
             && !(is_at_line_end && self.visible_after.is_some_and(may_join))
     }
 
-    // Returns the symbol if it stands between two characters of this kind without spaces, or between digits
-    // with a space on both sides.
+    // Returns the symbol if it stands between two characters of the given kind without spaces, or between digits with a
+    // space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
         let sides = [self.char_before, self.next_char].map(|c| c.map(compatibility_form));
         let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));

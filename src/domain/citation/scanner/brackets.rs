@@ -18,7 +18,7 @@ pub(super) struct MeaningfulBrackets {
     signs: BTreeMap<usize, char>,
     /// Positions of commas that separate the values of a list and are therefore not decimal separators.
     separators: BTreeSet<usize>,
-    /// Positions from after an opening bracket up to and including its closing bracket.
+    /// All positions after an opening bracket, up to and including its closing bracket.
     inside_positions: BTreeSet<usize>,
 }
 
@@ -45,7 +45,7 @@ impl MeaningfulBrackets {
                         .signs
                         .extend([at, end].map(|at| (at, plain(chars[at].1))));
                     brackets.inside_positions.extend(at + 1..=end);
-                    // An expression may contain other brackets, but a list may not.
+                    // Continue inside, because an expression may contain other brackets.
                     at += 1;
                 }
                 None => at += 1,
@@ -64,7 +64,8 @@ impl MeaningfulBrackets {
         self.inside_positions.contains(&at)
     }
 
-    /// Returns the position by which a number that begins at `at` must end.
+    /// Returns the position at which a number that begins at `at` must end: at the next list separator, or at `length`
+    /// if there is none.
     pub fn number_end(&self, at: usize, length: usize) -> usize {
         self.separators
             .range(at..)
