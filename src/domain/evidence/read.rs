@@ -1,4 +1,5 @@
-//! Parses the replies of the judge and the checker. Every list and text is limited, and unreadable entries are skipped.
+//! Parses the replies of the judge and the checker. Limits the length of every list and text, and skips unreadable
+//! entries.
 
 use serde_json::Value;
 
@@ -57,7 +58,7 @@ pub(super) struct JudgedVerdict {
     pub quote: String,
 }
 
-/// Reads a comparison of the answers.
+/// Parses the judge's comparison of the answers.
 ///
 /// # Errors
 /// Returns the reason, for users, if the reply has no list of claims.
@@ -96,7 +97,7 @@ pub(super) fn parse_claims(reply: &str) -> Result<JudgeReply, String> {
     })
 }
 
-/// Reads the verdicts on sentences and passages.
+/// Parses the checker's verdicts on sentences and passages.
 ///
 /// # Errors
 /// Returns the reason, for users, if the reply has no list of verdicts.

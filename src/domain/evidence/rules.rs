@@ -150,7 +150,7 @@ fn unit_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     Some(format!("{value} {unit} is not in the quoted words"))
 }
 
-// Objects if the times of day are in different halves, as in "9 am" and "9 p.m.". In German, "am" is a preposition.
+// Objects if the times are in different halves of the day, as in "9 am" and "9 p.m.". In German, "am" is a preposition.
 fn clock_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let halves = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
         let word = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());

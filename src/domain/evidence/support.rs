@@ -79,7 +79,7 @@ fn covers_mark(mark: CitationMark, own: CitationMark) -> bool {
     }
 }
 
-/// Returns the text of a given passage.
+/// Returns the text of the given passage with this number.
 pub(super) fn passage_text(plan: &Plan, number: u32) -> Option<&str> {
     let source = plan.all_sources().find(|source| source.number == number)?;
     Some(&source.text)
