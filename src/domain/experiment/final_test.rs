@@ -17,7 +17,7 @@ use crate::domain::statistics::proportions;
 
 /// Significance level of the comparison, two-sided.
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
-/// Significance level spent on the test after each block.
+/// Part of the significance level that is spent on the early checks.
 const EARLY_SIGNIFICANCE_LEVEL: f64 = 0.005;
 /// Maximum number of cases for which all combinations of signs are tested.
 const MAX_FLIPPED_CASES: usize = 12;

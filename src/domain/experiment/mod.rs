@@ -68,7 +68,7 @@ pub struct Case {
     /// IDs of the documents that the question is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
-    /// Label by which cases can be grouped; `None` for none.
+    /// Label by which cases can be grouped; `None` if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }

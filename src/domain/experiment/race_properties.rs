@@ -1,5 +1,4 @@
-//! Further simulation tests, of properties that every race has, however it is interrupted, ordered, priced,
-//! or observed.
+//! Simulation tests of properties that every race has, no matter how it is interrupted, ordered, priced, or observed.
 
 use super::*;
 use crate::domain::statistics::betting;

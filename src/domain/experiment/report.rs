@@ -51,7 +51,7 @@ pub struct ExperimentReport {
     pub strengths: Option<Vec<ConfigurationStrength>>,
 }
 
-/// The results of one configuration, which are a row of the leaderboard.
+/// A row of the leaderboard: the results of one configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigurationRow {
     /// Index of the configuration in the design.
@@ -70,7 +70,7 @@ pub struct ConfigurationRow {
     pub level: Option<f64>,
     /// Number of cases in the race on which the configuration was evaluated.
     pub cases: usize,
-    /// Number of cases without an answer.
+    /// Number of cases whose evaluation ended in an error.
     pub failed: usize,
     /// Mean cost per case.
     pub cost_usd: Option<MicroDollars>,
@@ -109,7 +109,7 @@ pub struct LeaderDifference {
     pub p_adjusted: f64,
 }
 
-/// State of the race after a number of cases.
+/// State of the race at the end of a round.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoundReport {
     /// Number of cases that each configuration had answered at the end of the round.

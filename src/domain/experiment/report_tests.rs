@@ -1,4 +1,4 @@
-//! Tests with reports of races whose true outcome is known.
+//! Tests the reports of races whose true outcome is known.
 
 use super::*;
 use crate::domain::experiment::design::Design;

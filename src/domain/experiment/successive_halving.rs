@@ -28,7 +28,7 @@ use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
 use search::SearchStep;
 
-/// Maximum number of configurations of a space in which all are tried. In a larger space, configurations are proposed.
+/// Maximum size of a space in which all configurations are tried. In a larger space, configurations are proposed.
 pub const MAX_EXHAUSTIVE_CONFIGURATIONS: usize = 64;
 /// Number of configurations with which a large space starts, in addition to the current one.
 const INITIAL_CONFIGURATIONS: usize = 16;
@@ -36,7 +36,7 @@ const INITIAL_CONFIGURATIONS: usize = 16;
 const PROPOSED_PER_STEP: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
 const FIRST_TRY_CASES: usize = 4;
-/// The next check comes after the number of cases seen so far, divided by this.
+/// The number of cases until the next check is the number of cases seen so far, divided by this.
 const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -151,7 +151,7 @@ impl SuccessiveHalving {
         }
         race
     }
-    /// Ends the race with the stored verdict of an earlier version on these outcomes.
+    /// Ends the race with a verdict that an earlier version reached on these outcomes.
     pub fn close(
         mut self,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,

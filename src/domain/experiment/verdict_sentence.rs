@@ -41,7 +41,7 @@ impl Baseline {
     }
 }
 
-/// A race, and what the sentence about it depends on.
+/// A race with everything that the sentence about it depends on.
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
     pub halving: &'a SuccessiveHalving,
