@@ -11,7 +11,7 @@ use super::inline::{
 };
 use super::tags::{Details, paired_tags};
 
-/// Maximum nesting depth of quotations.
+/// Maximum nesting depth of block quotes.
 const MAX_QUOTE_DEPTH: usize = 6;
 
 /// Converts a text to HTML. Headings start at level `first`, and `cite` returns the target of a citation mark's link.
