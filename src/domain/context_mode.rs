@@ -111,7 +111,8 @@ impl MemberNeeds {
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
-    /// Returns the default number of tokens for documents: a share of the window, limited by room and budget.
+    /// Returns the default number of tokens for documents: a share of the window, limited by the available space and
+    /// the budget.
     fn window_share(self) -> Option<u64> {
         let share = self.available_tokens()?.min(self.window / WINDOW_DIVISOR);
         Some(share.min(self.affordable.unwrap_or(u64::MAX)))

@@ -52,7 +52,7 @@ pub enum OptionChoice {
     Label(char),
     /// The answer gives the label of one option and the text of another.
     Contradiction,
-    /// The answer names no option or several.
+    /// The answer names no option, or more than one.
     Other,
 }
 

@@ -107,7 +107,7 @@ fn text_after_marker(line: &str) -> Option<&str> {
     plain.get(mark.len()..)
 }
 
-// Whether the line is "Answer:" or the like with nothing after it.
+// Whether the line consists only of a marker such as "Answer:".
 fn is_marker_only(line: &str) -> bool {
     text_after_marker(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
 }

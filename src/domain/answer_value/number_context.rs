@@ -25,7 +25,7 @@ const PREPOSITIONS: &[&str] = &[
     "on", "out", "during", "see", "step", "page", "each", "every", "versus", "vs", "von", "aus",
     "für", "bei", "nach", "vor", "seit", "mit", "pro", "im", "am", "pour", "sur", "avec", "dans",
 ];
-/// Words before one of the prepositions that make its number the result: "a total of 18", "results in 18".
+/// Words after which a preposition introduces the result: "a total of 18", "results in 18".
 const RESULT_INTRODUCTIONS: &[&str] = &[
     "total",
     "sum",

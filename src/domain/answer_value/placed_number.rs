@@ -36,7 +36,7 @@ pub fn numbers_in(text: &str) -> Vec<f64> {
 pub struct PlacedNumber {
     /// The number's value.
     pub number: f64,
-    /// Byte offset of its first character, which may be a minus sign.
+    /// Byte offset of the number's first character, which may be a minus sign.
     pub start: usize,
     /// Byte offset of the end of the number.
     pub end: usize,

@@ -155,7 +155,8 @@ impl Quantity {
         })
     }
 
-    /// Whether this amount in cents equals an amount in a currency that has cents: "50 cents" and "$0.50".
+    /// Whether this is an amount in cents that equals `other`, an amount in a currency with cents: "50 cents" and
+    /// "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
         let has_cents =
             other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base_symbol.as_str());

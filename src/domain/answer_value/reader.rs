@@ -237,7 +237,7 @@ impl AnswerReader {
         })
     }
 
-    // Whether the question names the unit with this label, or every unit in it, in any spelling.
+    // Whether the question names the unit that this label denotes, or every unit in the label, in any spelling.
     fn names_unit(&self, label: &str) -> bool {
         let is_named = |unit: &ValueUnit| {
             let same = |asked_unit: &&ValueUnit| {
@@ -253,9 +253,9 @@ impl AnswerReader {
     }
 }
 
-/// Converts text to lowercase unless case may distinguish symbols ("mg" and "Mg", "p" and "P"): it is kept in a text
-/// without a word of three or more letters, except for the usual option labels, A to D. Also removes spaces in
-/// bracketed lists.
+/// Converts text to lowercase, except that a text without a word of three or more letters keeps its case, because case
+/// may distinguish symbols ("mg" and "Mg", "p" and "P"). The usual option labels, A to D, are always converted. Also
+/// removes spaces in bracketed lists.
 pub fn fold_text(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())

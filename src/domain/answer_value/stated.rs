@@ -7,7 +7,7 @@ use super::number_context::{
 use super::placed_number::{PlacedNumber, find_numbers};
 use super::{closing, dates, markup};
 
-/// Words that retract a number.
+/// Words that retract the number before them.
 const CORRECTION_WORDS: &[&str] = &[
     "no",
     "wait",

@@ -72,11 +72,11 @@ const JSON_PHRASES: &[&str] = &[
     " json",
 ];
 
-/// Words for a number as the requested answer.
+/// Words by which a question requests a number.
 const NUMBER_PHRASES: &[&str] = &[
     "number", "integer", "figure", "digit", "zahl", "nombre", "número", "numero", "numeral",
 ];
-/// Words for other kinds of short answers.
+/// Words by which a question requests another short answer.
 const SHORT_PHRASES: &[&str] = &[
     "letter",
     "word",
@@ -103,7 +103,7 @@ const SHORT_PHRASES: &[&str] = &[
     "palabra",
     "respuesta",
 ];
-/// Words that allow nothing besides the requested answer.
+/// Words that exclude everything but the requested answer.
 const RESTRICTING_WORDS: &[&str] = &[
     "only",
     "just",

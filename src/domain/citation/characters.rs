@@ -1,5 +1,4 @@
-//! Classes of characters that stand for other characters: superscripts, subscripts, fractions, units, and scripts
-//! without spaces.
+//! Classes of special characters: superscripts, subscripts, fractions, units, and scripts without spaces.
 
 use unicode_normalization::UnicodeNormalization;
 

@@ -181,7 +181,7 @@ pub(super) fn fold_word(raw: &str) -> String {
     out
 }
 
-/// Returns the word without accents, given its plain form; `None` if it has no accents.
+/// Returns a plain word without its accents; `None` if it has none.
 pub(super) fn without_accents(plain: &str) -> Option<String> {
     if plain.is_ascii() {
         return None;

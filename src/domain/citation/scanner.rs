@@ -353,8 +353,8 @@ fn is_referring(before: &str) -> bool {
     last.chars().count() > 1 && !VALUE_WORDS.contains(&last.to_lowercase().as_str())
 }
 
-// Returns the byte ranges of citation marks and of numbers that a quotation may omit, each with whether it is such a
-// number: a list number, or a bracketed number after a word or at the end of a clause.
+// Returns the byte ranges of citation marks and of numbers that a quotation may omit: list numbers, and bracketed
+// numbers after a word or at the end of a clause. The flag is true for such numbers.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
     let ranges = marks::find_mark_groups(text)
         .into_iter()

@@ -378,7 +378,7 @@ fn is_link_text(chars: &[(usize, char)]) -> bool {
     text.contains("://") || text.contains('@')
 }
 
-// Whether a space and then a lowercase one-letter word follow in this direction.
+// Whether the characters, read away from the symbol, begin with a space and a lowercase one-letter word.
 fn is_variable<'a>(mut chars: impl Iterator<Item = &'a (usize, char)>) -> bool {
     let mut next = || chars.next().map(|&(_, c)| c);
     next() == Some(' ')

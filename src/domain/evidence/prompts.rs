@@ -37,7 +37,8 @@ pub struct FirstAnswer<'a> {
     pub text: &'a str,
 }
 
-/// Returns the successful first answers of a run; empty if only one model answered by design.
+/// Returns the successful first answers of a run. Empty if only one answer was planned, because it is not a draft of
+/// a panel.
 pub fn first_answers<'a>(
     plan: &Plan,
     answers: impl IntoIterator<Item = &'a StageAnswer>,

@@ -1,5 +1,5 @@
-//! Looks up the quotations that a model gives in the text that it names. Quotations that are not found there
-//! do not count.
+//! Looks up a model's quotations in the texts to which it attributes them. Quotations that are not found there do not
+//! count.
 
 use crate::domain::citation::{self, ComparableText};
 

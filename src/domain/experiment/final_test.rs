@@ -214,8 +214,8 @@ mod tests {
         assert_eq!(early, HoldoutFinding::NotDistinguishable);
     }
 
-    /// With early checks and a final test, a difference between equal configurations is reported in at most
-    /// 5% of cases.
+    /// With early checks and a final test, a difference between equal configurations is reported in at most 5% of
+    /// simulated runs, plus simulation error.
     #[test]
     fn equal_configurations_differ_significantly_in_at_most_5_percent() {
         const SIMULATED_RUNS: usize = 2_000;

@@ -150,7 +150,7 @@ pub struct Trial {
     pub case: usize,
 }
 
-/// Usage of judging an answer. It counts toward the budget but not toward the configuration.
+/// Cost and tokens of judging an answer. They count toward the budget but not toward the configuration's own cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JudgeCost {
@@ -181,7 +181,7 @@ pub struct TrialOutcome {
     pub tokens: u64,
     /// Time until the answer was complete, in milliseconds.
     pub latency_ms: u64,
-    /// Usage of judging the answer.
+    /// Cost and tokens of judging the answer.
     #[serde(default)]
     pub judged: JudgeCost,
 }

@@ -17,7 +17,7 @@ const RESAMPLES: usize = 200;
 /// One pairwise comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
-    /// Index of the case that both answered.
+    /// Index of the case that both configurations answered.
     pub case: usize,
     /// Index of the configuration that gave the first answer.
     pub first_index: usize,

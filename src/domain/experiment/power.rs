@@ -47,7 +47,7 @@ impl ScoreKind {
             (kind, _) => kind,
         }
     }
-    /// Returns the test after the last case.
+    /// Returns the test that is used after the last case.
     pub fn final_test(self) -> FinalTest {
         match self {
             Self::YesNo | Self::Preference => FinalTest::Sign,

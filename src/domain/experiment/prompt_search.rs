@@ -40,6 +40,6 @@ pub struct Reflection {
 pub struct Proposal {
     /// Index of the proposed prompt on its axis; `None` if the reply contained no prompt.
     pub prompt_index: Option<usize>,
-    /// Usage of writing the proposal.
+    /// Cost and tokens of writing the proposal.
     pub bill: JudgeCost,
 }

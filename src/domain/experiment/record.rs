@@ -140,7 +140,7 @@ pub struct Judging {
     pub injection_attempts: u64,
     /// How susceptible the judge is to each bias that was tested.
     pub probes: Vec<ProbeResult>,
-    /// Usage of the bias probes.
+    /// Cost and tokens of the bias probes.
     pub bill: JudgeCost,
 }
 

@@ -81,7 +81,7 @@ pub struct ConfigurationRow {
     /// Status of the configuration in the race.
     #[serde(rename = "fate")]
     pub state: ConfigurationState,
-    /// Difference to the leader on the cases that both have; `None` for the leader.
+    /// Difference from the leader on the cases that both have; `None` for the leader and with fewer than two such cases.
     pub against_leader: Option<LeaderDifference>,
     /// Whether the configuration is on the Pareto front of quality, cost, and latency.
     pub pareto: bool,
@@ -96,7 +96,7 @@ pub struct Latency {
     pub p95: u64,
 }
 
-/// Difference to the leader. It was computed after the leader was selected, so it does not prove anything.
+/// Difference from the leader. It was computed after the leader was selected, so it does not prove anything.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LeaderDifference {
     /// Mean difference; negative if the leader is better.

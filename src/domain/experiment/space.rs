@@ -92,7 +92,7 @@ pub struct Axis {
     pub parameter: Parameter,
     /// Candidate values; null stands for the default.
     pub values: Vec<Value>,
-    /// Search for better values, which is possible only for prompts; `None` without one.
+    /// Settings of a search for better values, which is possible only for prompts; `None` if there is no search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub improve: Option<Improvement>,
 }

@@ -65,7 +65,7 @@ pub struct PromptProposal {
     /// Why the reply was rejected; `None` if it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// Usage of writing the prompt.
+    /// Cost and tokens of writing the prompt.
     #[serde(default)]
     pub cost: JudgeCost,
 }

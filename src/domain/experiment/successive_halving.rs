@@ -474,10 +474,10 @@ impl SuccessiveHalving {
         .max(2)
             - 1
     }
-    /// Returns the number of configurations that continue. If the budget covers all of them on all cases, all
-    /// continue. Otherwise, the result is the number that the budget covers if their number falls in inverse
-    /// proportion to the cases, but at least two. This is sequential halving in continuous form: the ranking
-    /// is used after each case instead of only at each halving.
+    /// Returns the number of configurations that continue. If the budget covers all of them on all cases, all continue.
+    /// Otherwise, returns the largest number that the budget covers, but at least two, assuming that the number then
+    /// falls in inverse proportion to the cases. This is sequential halving in continuous form: the ranking is used
+    /// after each case instead of only at each halving.
     fn survivor_count(&self, max_count: usize, depth: usize) -> usize {
         let left = self.remaining_evaluations();
         let open_cases = self.observations.case_order.len() - depth;

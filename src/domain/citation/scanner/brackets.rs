@@ -203,8 +203,8 @@ impl BracketCursor<'_> {
             .then_some(end)
     }
 
-    // Returns the closing bracket of a sum or product that opens here, if it is adjacent to a name, number,
-    // or operator outside that applies to it.
+    // Returns the closing bracket of a sum or product that opens here, if an adjacent name, number, or operator applies
+    // to it.
     fn factor_end(&self) -> Option<usize> {
         if self.get(self.position)? != '(' {
             return None;
@@ -225,7 +225,7 @@ impl BracketCursor<'_> {
         (is_expression && self.is_applied(end)).then_some(end)
     }
 
-    // Whether a name, a number, or an operator directly adjoins the brackets from outside.
+    // Whether a name, a number, or an operator directly adjoins the outside of the brackets.
     fn is_applied(&self, end: usize) -> bool {
         let before = self.char_before();
         let is_attached = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));
