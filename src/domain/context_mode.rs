@@ -77,7 +77,7 @@ pub const PASSAGES_BUDGET: usize = 24_000;
 /// Documents of up to this many characters (about 24,000 tokens) are included whole by default, in any window
 /// that has room for them.
 pub const DEFAULT_MAX_FULL_TEXT_CHARS: u64 = 96_000;
-/// By default, documents may fill the context window divided by this number.
+/// The context window divided by this is the default maximum number of document tokens.
 const WINDOW_DIVISOR: u64 = 4;
 /// Maximum number of characters included whole on request, because they are stored with the analysis.
 pub const MAX_CHARS: u64 = 2_000_000;

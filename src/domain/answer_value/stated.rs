@@ -31,10 +31,10 @@ const ABOUT_WORDS: &[&str] = &[
     "ungefähr",
 ];
 
-/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)")
-/// or, without one, the last number of the last sentence that contains any, except numbers in prepositional
-/// phrases ("18 for 3 people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if
-/// the remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
+/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)"). Without
+/// a closing statement, this is the last number of the last sentence with numbers, except for numbers in prepositional
+/// phrases ("18 for 3 people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if the
+/// remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
 pub fn last_stated_number(text: &str) -> Option<f64> {
     match closing::find_closing_statement(text) {
         Some(statement) if !statement.is_prose => {

@@ -166,7 +166,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
     map.blind_spots = reply.blind_spots;
 }
 
-// Returns the claim on the list that this one repeats and that has the same stances.
+// Returns the index of an earlier claim that this one repeats and that has the same stances.
 fn find_repeated_claim(
     claims: &[EvidenceClaim],
     text: &str,

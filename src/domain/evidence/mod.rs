@@ -60,7 +60,7 @@ pub struct EvidenceMap {
     pub judge: Option<String>,
     /// The model that compared the answer with the documents; `None` without a checker.
     pub checker: Option<String>,
-    /// Known cost of both calls.
+    /// Known cost of the judge's and the checker's calls.
     pub cost_usd: MicroDollars,
     /// Similarity of the first answers' wording, 0 to 1; independent of meaning. `None` with fewer than two answers.
     #[serde(skip_serializing_if = "Option::is_none")]

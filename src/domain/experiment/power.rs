@@ -168,7 +168,8 @@ pub struct DetectionRate {
     pub rate: f64,
 }
 
-/// Returns the power of a comparison with this number of cases. Each combination is simulated once per process.
+/// Returns the power of a comparison with this number of cases. Each combination of score kind and number of cases is
+/// simulated only once per process.
 pub fn comparison_power(scores: ScoreKind, cases: usize) -> Power {
     static CACHED_POWER: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
     // This limits the size of the table, since there are only four kinds of scores.

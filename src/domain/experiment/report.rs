@@ -81,7 +81,8 @@ pub struct ConfigurationRow {
     /// Status of the configuration in the race.
     #[serde(rename = "fate")]
     pub state: ConfigurationState,
-    /// Difference from the leader on the cases that both have; `None` for the leader and with fewer than two such cases.
+    /// Difference from the leader on the cases that both have; `None` for the leader, and with fewer than two such
+    /// cases.
     pub against_leader: Option<LeaderDifference>,
     /// Whether the configuration is on the Pareto front of quality, cost, and latency.
     pub pareto: bool,

@@ -14,7 +14,7 @@ const MAX_NAME_LETTERS: usize = 3;
 /// The brackets of a text that count as words.
 #[derive(Debug, Default)]
 pub(super) struct MeaningfulBrackets {
-    /// Each bracket by its position in characters.
+    /// The brackets, keyed by their position in characters.
     signs: BTreeMap<usize, char>,
     /// Positions of commas that separate the values of a list and are therefore not decimal separators.
     separators: BTreeSet<usize>,

@@ -16,8 +16,8 @@ const PLAIN_SCRIPT: Script = Script {
     seed: 0,
 };
 
-/// A prompt with more of the phrases is found, within the budget, and confirmed on cases that neither the
-/// writer nor the race has seen.
+/// Searches find a prompt with more of the useful phrases within the budget, and confirm it on cases that neither the
+/// proposing model nor the race has seen.
 #[test]
 fn better_prompts_are_found_and_confirmed() {
     const RUNS: u64 = 60;
@@ -31,7 +31,7 @@ fn better_prompts_are_found_and_confirmed() {
         improved_count += u64::from(outcome.verdict.finding == HoldoutFinding::Better);
         rollouts += outcome.race.results().len() as u64;
         assert!(outcome.race.results().len() <= 400 && outcome.proposals.len() <= 8);
-        // The holdout is disjoint from the cases that the writer was shown and the race has used.
+        // The holdout shares no case with the race, whose first cases are shown to the proposing model.
         let (order, holdout) = outcome.race.race_and_holdout_cases();
         assert!(holdout.iter().all(|case| !order.contains(case)));
     }
@@ -43,8 +43,8 @@ fn better_prompts_are_found_and_confirmed() {
     assert!(rollouts < RUNS * 400, "{rollouts}");
 }
 
-/// If the writer adds only useless phrases, no proposed prompt is better than its parent. At most 5% of such searches
-/// report a leader as better although its prompt is no better than the current one.
+/// If the proposing model adds only useless phrases, no proposed prompt is better than its parent. At most 5% of such
+/// searches report a leader as better although its prompt is no better than the current one.
 #[test]
 fn useless_proposals_are_not_called_better() {
     const RUNS: u64 = 200;
