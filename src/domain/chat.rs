@@ -286,7 +286,7 @@ pub enum Delta {
     Restart,
 }
 
-/// Usage of a call, successful or not. A call that produces no bill is not charged.
+/// Usage and charge of a call, successful or not. A call without a bill is not charged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CallBill {
     /// Usage of all attempts; estimated where the provider gave no count or the stream was cut off.

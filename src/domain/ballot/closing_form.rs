@@ -76,7 +76,7 @@ const JSON_PHRASES: &[&str] = &[
 const NUMBER_PHRASES: &[&str] = &[
     "number", "integer", "figure", "digit", "zahl", "nombre", "número", "numero", "numeral",
 ];
-/// Words by which a question requests another short answer.
+/// Words by which a question requests a short answer other than a number.
 const SHORT_PHRASES: &[&str] = &[
     "letter",
     "word",

@@ -25,7 +25,7 @@ impl LayoutBlock {
     }
 }
 
-/// The structure of a page.
+/// The headings, tables, and code blocks of a page.
 #[derive(Default)]
 pub(super) struct Layout {
     pub headings: Vec<Heading>,

@@ -321,7 +321,7 @@ fn is_camel(word: &PlainWord) -> bool {
     word.case_preserved.as_ref().is_some_and(is_camel)
 }
 
-/// Words that negate a statement.
+/// Words that negate a statement. They are never joined with the word after them.
 const NEGATIONS: &[&str] = &[
     "not", "no", "never", "none", "nor", "neither", "without", "cannot", "unless", "except", "non",
     "nowhere", "nobody", "nothing", "nicht", "kein", "keine", "keinen", "keiner", "keinem", "nie",

@@ -17,7 +17,7 @@ const MAX_BLIND_SPOTS: usize = 8;
 const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
-/// Placeholder letter for an unknown member.
+/// Stands for the member in a denial for which the judge names none.
 const UNKNOWN_MEMBER: char = '?';
 
 /// The parsed reply of a judge.

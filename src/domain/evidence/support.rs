@@ -16,7 +16,6 @@ const CONTRADICTED_REASON: &str = "the passage says otherwise";
 /// Shown for a reported contradiction whose quoted words were not found.
 const QUOTE_NOT_FOUND_REASON: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
-/// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
     [('“', '”'), ('"', '"'), ('„', '“'), ('«', '»'), ('「', '」')];
 

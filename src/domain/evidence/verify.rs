@@ -12,7 +12,6 @@ use super::words::reverses_meaning;
 const MIN_WORDS: usize = 4;
 /// Maximum length of a quotation in characters. A longer one is not looked up.
 pub(super) const MAX_QUOTE_LENGTH: usize = 600;
-/// Characters that end a clause.
 const CLAUSE_END_MARKS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
 
 /// A text in which quotations are looked up.
