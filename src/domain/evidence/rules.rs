@@ -330,8 +330,8 @@ fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
     content
 }
 
-// Objects if the same content words are in a different order, because who does what to whom may have changed,
-// unless one side is in the passive voice.
+// Objects if the same content words are in a different order, because who does what to whom may have changed. If
+// exactly one side is in the passive voice, objects if the order is the same instead.
 fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let (own, quoted) = (content_words(&pair.sentence), content_words(&pair.quote));
     if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {

@@ -91,7 +91,7 @@ pub enum Objective {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
-    /// Not a single best, but the Pareto front of quality, cost, and latency. The race then compares scores.
+    /// No single configuration, but the Pareto front of quality, cost, and latency. The race itself compares scores.
     Pareto,
 }
 

@@ -85,7 +85,7 @@ impl ScoreKind {
 pub struct Power {
     /// Number of compared cases.
     pub cases: usize,
-    /// The test after the last case.
+    /// The test used after the last case.
     pub test: FinalTest,
     /// The kind of scores that were simulated.
     pub scores: ScoreKind,
