@@ -15,7 +15,7 @@ pub use super::plan::{
     Arrangement, CacheUse, Depth, Member, Plan, PlanImage, RunDeadlines, Stage, StageRole,
 };
 
-/// Status of an analysis.
+/// Where an analysis is in its life cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -42,7 +42,7 @@ impl Status {
             Self::Cancelled => "cancelled",
         }
     }
-    /// Parses a stored name: the inverse of `as_str`.
+    /// Parses a stored name, the inverse of `as_str`; `None` if the name is unknown.
     pub fn parse(text: &str) -> Option<Self> {
         [
             Self::Queued,
@@ -63,7 +63,7 @@ impl Status {
 /// An analysis as stored, finished or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Analysis {
-    /// ID, which is also used in the URLs of the analysis.
+    /// Unique ID, which also appears in the analysis's URLs.
     pub id: AnalysisId,
     /// Owner; `None` for anonymous use.
     pub user: Option<UserId>,
@@ -71,7 +71,7 @@ pub struct Analysis {
     pub status: Status,
     /// The validated request, with its names resolved.
     pub request: Request,
-    /// Run context beyond the client's fields.
+    /// Context of the run that is not part of the client's request.
     pub context: RunContext,
     /// The members, stages, and passages of the run, fixed before it started.
     pub plan: Plan,
@@ -85,9 +85,9 @@ pub struct Analysis {
     pub cost: MicroDollars,
     /// When the analysis was stored.
     pub created: Timestamp,
-    /// When the first call started.
+    /// When the first call started; `None` before that.
     pub started: Option<Timestamp>,
-    /// When the run finished.
+    /// When the run finished; `None` before that.
     pub finished: Option<Timestamp>,
     /// Comparison of the answers, once the run is finished.
     pub findings: Option<Findings>,

@@ -12,7 +12,7 @@ use super::{
     ballot, citation, evidence, id, injection, network, prompt, recipe, schema, search, time,
 };
 
-/// Fragments that the parsers of the `domain` modules look for, and characters of one to four bytes.
+/// Generates text from fragments that the domain's parsers look for and from characters of one to four bytes.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(

@@ -50,7 +50,7 @@ pub struct Message {
     /// Name of the speaker, for models that distinguish several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Positions at which a client wants the vendor's prompt cache to end.
+    /// Ends of the prefixes that the client wants the vendor's prompt cache to keep.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cache_marks: Vec<CacheMark>,
 }
@@ -240,7 +240,7 @@ pub struct Brief {
 /// A passage that a model may use and cite.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourcePassage {
-    /// Cited as `[1]`, `[2]` …; unique within an analysis.
+    /// Number by which the passage is cited, as in `[1]`; unique within an analysis.
     pub number: u32,
     /// Citation mark: `[D1:p4]` is the fourth page of the request's first document. Empty in analyses that
     /// were stored before these marks existed.
@@ -286,7 +286,7 @@ pub enum Delta {
     Restart,
 }
 
-/// Usage of a call, successful or not. A call that produces no bill is not charged.
+/// Usage and charge of a call, successful or not. A call without a bill is not charged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CallBill {
     /// Usage of all attempts; estimated where the provider gave no count or the stream was cut off.
@@ -388,7 +388,7 @@ pub enum CallErrorKind {
     TooLarge,
     /// Quire stopped the call.
     Cancelled,
-    /// The model is not configured, or no longer.
+    /// The model is not configured, or its configuration was removed.
     Unavailable,
     /// The answer follows instructions in a document instead of the user's, and is hidden from all other
     /// models.

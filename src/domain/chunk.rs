@@ -21,11 +21,11 @@ pub struct PageText {
 pub const MAX_LENGTH: usize = 1_200;
 /// A remainder of at most this many characters is appended to the preceding passage.
 const MAX_REMAINDER_CHARS: usize = 200;
-/// Minimum passage length in characters at which a heading ends it.
+/// Minimum length of a passage, in characters, before a heading ends it.
 const MIN_SECTION_CHARS: usize = 300;
-/// Minimum passage length in characters at which a paragraph end is a break point.
+/// Minimum length of a passage, in characters, before it may end with a paragraph.
 const MIN_PARAGRAPH_CHARS: usize = 700;
-/// Minimum passage length in characters at which a line, sentence, or word end is a break point.
+/// Minimum length of a passage, in characters, before it may end with a line, sentence, or word.
 const MIN_SENTENCE_CHARS: usize = 900;
 /// Maximum number of passages per document, to bound its share of the index. In practice, no text is lost:
 /// the largest accepted text (64 MiB) has fewer passages, even if all of its sections have the minimum length.
@@ -204,7 +204,7 @@ struct LastBreaks {
 }
 
 impl LastBreaks {
-    /// Records whether a passage could end after this character. Inside a table or code block, the end of a
+    /// Records the break point after this character, if there is one. Inside a table or code block, the end of a
     /// sentence is not a break point.
     fn record_break(
         &mut self,

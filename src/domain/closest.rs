@@ -1,10 +1,10 @@
 //! Finds the known word that is closest to a mistyped one, for error messages.
 
-/// Maximum length of a word to compare, in characters, because the time grows with the square of the length.
+/// Maximum length of a compared word, in characters. Limits the time, which grows with the square of the length.
 const MAX_CHARS: usize = 64;
 
-/// Returns the candidate with the fewest edits to `word`. `None` if more than a third of its characters
-/// differ, because it is then a different word rather than a typo.
+/// Returns the candidate with the smallest edit distance to `word`. `None` if every candidate differs in more than a
+/// third of the characters, because `word` is then not a typo of any of them.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.to_lowercase().chars().take(MAX_CHARS).collect();
     let max_edits = (word.len() / 3).max(1);
@@ -17,7 +17,7 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns the closest model, also comparing its name without the provider before the slash.
+/// Returns the ID of the model closest to `word`, which may lack the provider before the slash.
 pub fn closest_model<'a>(
     word: &str,
     ids: impl Iterator<Item = &'a str> + Clone,

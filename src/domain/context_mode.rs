@@ -77,11 +77,11 @@ pub const PASSAGES_BUDGET: usize = 24_000;
 /// Documents of up to this many characters (about 24,000 tokens) are included whole by default, in any window
 /// that has room for them.
 pub const DEFAULT_MAX_FULL_TEXT_CHARS: u64 = 96_000;
-/// Divisor of the context window that gives the default maximum for documents.
+/// The context window divided by this is the default maximum number of document tokens.
 const WINDOW_DIVISOR: u64 = 4;
 /// Maximum number of characters included whole on request, because they are stored with the analysis.
 pub const MAX_CHARS: u64 = 2_000_000;
-/// Maximum number of characters of passages for members with smaller context windows; the largest that fits is used.
+/// Possible limits on passages for members with smaller context windows, in characters; the largest that fits is used.
 const FIT_STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
 /// Number of tokens reserved for the panel's rules and a stage's prompt.
 const RESERVED_PROMPT_TOKENS: u64 = 1_200;
@@ -100,7 +100,7 @@ pub struct MemberNeeds {
     pub question: u64,
     /// Tokens of other members' texts that the prompt contains.
     pub peers: u64,
-    /// Tokens of documents that the request's budget pays for; `None` without a budget.
+    /// Maximum number of document tokens that the request's budget allows; `None` without a budget.
     pub affordable: Option<u64>,
 }
 
@@ -111,7 +111,8 @@ impl MemberNeeds {
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
-    /// Returns the default number of tokens for documents: a share of the window, limited by room and budget.
+    /// Returns the default number of tokens for documents: a share of the window, limited by the available space and
+    /// the budget.
     fn window_share(self) -> Option<u64> {
         let share = self.available_tokens()?.min(self.window / WINDOW_DIVISOR);
         Some(share.min(self.affordable.unwrap_or(u64::MAX)))

@@ -26,7 +26,7 @@ impl DocumentStatus {
             Self::Failed => "failed",
         }
     }
-    /// Parses a stored name: the inverse of `as_str`.
+    /// Parses a stored name, the inverse of `as_str`; `None` if the name is unknown.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Processed, Self::Processing, Self::Failed]
             .into_iter()
@@ -39,7 +39,7 @@ impl DocumentStatus {
 pub struct TextlessPage {
     /// Page number, from 1.
     pub page: u32,
-    /// Reason, for users.
+    /// Why the page has no text, for users.
     pub why: String,
     /// Whether the page can be shown as an image to a model with vision.
     #[serde(default)]

@@ -108,7 +108,7 @@ pub enum RunEvent {
 /// A stage as announced in `analysis.started`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageInfo {
-    /// Name: `initial`, `meta`, `hyper`, `ultra`.
+    /// Name of the stage, such as `initial` or `ultra`.
     pub stage: String,
     /// `members` or `synthesiser`; the latter writes the answer.
     #[serde(rename = "who")]

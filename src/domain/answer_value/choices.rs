@@ -2,11 +2,9 @@
 
 use super::markup::strip_markup;
 
-/// Words that mean yes.
 const YES_WORDS: &[&str] = &[
     "yes", "true", "correct", "ja", "wahr", "richtig", "oui", "vrai", "sí",
 ];
-/// Words that mean no.
 const NO_WORDS: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux"];
 
 /// Words after "yes" or "no" that begin a reason. Before any other word, they may be part of a name: "No. 5",
@@ -41,7 +39,7 @@ const REASON_WORDS: &[&str] = &[
     "incorrect",
 ];
 
-/// Words after a label that name a second option.
+/// Words after a label that introduce a second option, so that the answer does not choose the first.
 const JOINING_WORDS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
 
 /// An option of a question: its label in uppercase and its text in lowercase.
@@ -54,11 +52,12 @@ pub enum OptionChoice {
     Label(char),
     /// The answer gives the label of one option and the text of another.
     Contradiction,
-    /// The answer names no option or several.
+    /// The answer names no option, or more than one.
     Other,
 }
 
-/// Returns the options that a question lists ("A) tea  B) coffee"), on separate lines or on one.
+/// Returns the options that a question lists ("A) tea  B) coffee"), on separate lines or on one; empty if there are
+/// fewer than two.
 pub fn options(question: &str) -> Vec<LetteredOption> {
     let characters: Vec<char> = question.chars().collect();
     let mut starts = Vec::new();
@@ -139,8 +138,8 @@ pub fn chosen_option(statement: &str, options: &[LetteredOption]) -> OptionChoic
     }
 }
 
-/// Normalizes several labels to one spelling: "A, C" for "A and C". Accepts uppercase letters and the options' own
-/// labels.
+/// Returns several chosen labels in one spelling: "A, C" for "A and C". Accepts uppercase letters and the options' own
+/// labels. `None` unless the statement lists at least two labels and nothing else.
 pub fn chosen_labels(statement: &str, options: &[LetteredOption]) -> Option<String> {
     let words = statement.split(|c: char| c == ',' || c == '&' || c.is_whitespace());
     let words = words.filter(|word| !word.is_empty() && !matches!(*word, "and" | "und"));
@@ -167,7 +166,7 @@ pub fn chosen_labels(statement: &str, options: &[LetteredOption]) -> Option<Stri
     Some(labels.join(", "))
 }
 
-/// Reads yes or no, alone or with a reason after it.
+/// Reads yes or no, alone or followed by a reason; `None` for any other statement.
 pub fn yes_or_no(statement: &str) -> Option<bool> {
     let lower = statement.to_lowercase();
     let end = lower

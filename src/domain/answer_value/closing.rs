@@ -46,11 +46,11 @@ const CLOSING_PHRASES: &[&str] = &[
 pub struct ClosingStatement {
     /// The text after the marker, or the only line.
     pub text: String,
-    /// Whether the text counts only if it is a value: the line has no marker and more than a few words.
+    /// Whether the text is a longer line without a marker, which counts only if it can be read as a value.
     pub is_prose: bool,
 }
 
-/// Returns an answer's closing statement; `None` if it is not clear.
+/// Returns an answer's closing statement; `None` if no text is recognized as one.
 pub fn find_closing_statement(answer: &str) -> Option<ClosingStatement> {
     let lines: Vec<&str> = answer
         .lines()
@@ -107,7 +107,7 @@ fn text_after_marker(line: &str) -> Option<&str> {
     plain.get(mark.len()..)
 }
 
-// Whether the line is "Answer:" or the like with nothing after it.
+// Whether the line consists only of a marker such as "Answer:".
 fn is_marker_only(line: &str) -> bool {
     text_after_marker(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
 }

@@ -1,9 +1,9 @@
 //! Dates and times of day in the notations used in English, German, French, Spanish, Italian, Portuguese, and
 //! Russian.
 //!
-//! Dots mean day, month, year ("3.4.2026" is April 3). With slashes or dashes, "3/4/2026" may be April 3 or
-//! March 4: unless one of the numbers is above 12 or both are equal, the date counts as equal only to a date
-//! that is written the same way.
+//! Numbers separated by dots are day, month, and year ("3.4.2026" is April 3). With slashes or dashes, the order is
+//! unknown: "3/4/2026" may be April 3 or March 4. Unless one of the numbers is above 12 or both are equal, such a date
+//! equals only a date that is written the same way.
 
 /// Month names and their abbreviations, starting with January.
 const MONTHS: [&[&str]; 12] = [

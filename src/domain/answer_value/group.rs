@@ -3,9 +3,9 @@
 use super::reader::AnswerReader;
 use super::value::AnswerValue;
 
-/// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal
-/// form belong to one group. A value without a unit ("5") joins the values that it equals only if those all
-/// equal each other ("$5" and "5 dollars", but not "$5" and "5 €").
+/// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal form
+/// belong to one group. A value without a unit ("5") joins the groups that it equals only if they all equal each other:
+/// it joins "$5" and "5 dollars", but not "$5" and "5 €".
 pub fn group_equal_values(values: &[AnswerValue]) -> Vec<usize> {
     let form = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
     let forms: Vec<_> = values.iter().map(form).collect();

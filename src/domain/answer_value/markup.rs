@@ -1,6 +1,6 @@
 //! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
 
-/// Maximum nesting depth of braces.
+/// Maximum number of LaTeX commands of each kind (fractions, roots, wrappers) that are expanded in a text.
 const MAX_BRACE_DEPTH: usize = 16;
 
 /// LaTeX commands and the text they represent. If one name is a prefix of another, the longer one comes first.
@@ -35,7 +35,7 @@ const LATEX_COMMANDS: &[(&str, &str)] = &[
     ("{,}", ","),
 ];
 
-/// Commands that are replaced by their argument.
+/// LaTeX commands that are replaced by their argument.
 const WRAPPER_COMMANDS: &[&str] = &[
     "\\text",
     "\\mathrm",
@@ -49,11 +49,10 @@ const WRAPPER_COMMANDS: &[&str] = &[
     "\\bf",
 ];
 
-/// LaTeX commands for fractions.
 const FRACTION_COMMANDS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 
-/// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus
-/// is kept, because it belongs to a number, as is an exclamation mark after a digit.
+/// Returns the text without markup and surrounding punctuation, with single spaces. A leading period or minus sign is
+/// kept because it belongs to a number, and an exclamation mark after a digit because it means a factorial.
 pub fn to_plain_text(text: &str) -> String {
     let text: String = text.chars().map(normalize_char).collect();
     let text = text
@@ -71,9 +70,9 @@ pub fn boxed_content(text: &str) -> Option<&str> {
     braced_argument(&text[start + "\\boxed".len()..]).map(|(inner, _)| inner)
 }
 
-/// Strips emphasis, quotation marks, final punctuation, and one pair of parentheses around the whole text. Keeps a
-/// mark that belongs to the digit or symbol before it (`5"`, `f'`, `A*`, `0.3...`), the parentheses of a pair or
-/// of a negative amount (`($5)`), brackets, and braces.
+/// Strips emphasis, quotation marks, final punctuation, and one pair of parentheses around the whole text. Keeps a mark
+/// that belongs to the digit or symbol before it (`5"`, `f'`, `A*`, `0.3...`), the parentheses around a tuple or a
+/// negative amount (`($5)`), brackets, and braces.
 pub fn strip_markup(text: &str) -> &str {
     let is_emphasis = |c: char| c.is_whitespace() || "*_`".contains(c);
     let mut text = text;

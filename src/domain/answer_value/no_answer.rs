@@ -35,7 +35,7 @@ const REFUSAL_PHRASES: &[&str] = &[
     "no puedo",
     "lo siento",
 ];
-/// Words that may follow such a phrase. Before any other word, the phrase may belong to a title: "I Can't Get No".
+/// Words that may follow a refusal phrase. Before any other word, the phrase may belong to a title: "I Can't Get No".
 const REFUSAL_CONTINUATIONS: &[&str] = &[
     "answer",
     "say",
@@ -73,7 +73,7 @@ const REFUSAL_CONTINUATIONS: &[&str] = &[
     "répondre",
     "responder",
 ];
-/// Words of placeholders that a model copies from its instructions.
+/// Words that occur in placeholders such as "<number>", which models copy from their instructions.
 const PLACEHOLDER_WORDS: &[&str] = &[
     "number", "answer", "your", "final", "the", "value", "letter", "result", "option", "choice",
     "text", "name", "date", "here", "single", "word", "insert", "zahl", "antwort",

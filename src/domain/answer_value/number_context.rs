@@ -19,13 +19,13 @@ const DOUBT_WORDS: &[&str] = &[
 /// Negations directly before a number in languages without spaces.
 const ATTACHED_NEGATIONS: &[&str] = &["不是", "并非", "不等于", "不", "非"];
 const ATTACHED_NEGATIONS_AFTER: &[&str] = &["ではな", "ではあり", "じゃな"];
-/// Prepositions and similar words after which a number is not the stated one: "18 of 20", "18 for 3 people".
+/// Prepositions and similar words after which a number is not the result: "18 of 20", "18 for 3 people".
 const PREPOSITIONS: &[&str] = &[
     "of", "from", "for", "in", "at", "by", "with", "per", "after", "before", "since", "until",
     "on", "out", "during", "see", "step", "page", "each", "every", "versus", "vs", "von", "aus",
     "für", "bei", "nach", "vor", "seit", "mit", "pro", "im", "am", "pour", "sur", "avec", "dans",
 ];
-/// Words before such a preposition that make its number the result: "a total of 18", "results in 18".
+/// Words after which a preposition introduces the result: "a total of 18", "results in 18".
 const RESULT_INTRODUCTIONS: &[&str] = &[
     "total",
     "sum",
@@ -61,11 +61,11 @@ const REFUTING_WORDS: &[&str] = &[
 ];
 /// Words that end the scope of a denial: "not 6 but 5".
 const DENIAL_END_WORDS: &[&str] = &["but", "sondern", "mais", "is", "ist", "=", "so"];
-/// Separators between two numbers of which neither is stated: "5 or 6", "4-5", "4, 5".
+/// Separators that make two numbers alternatives, a range, or a list, so that neither is the result: "5 or 6", "4-5".
 const NUMBER_SEPARATORS: &[&str] = &[
     "or", "oder", "ou", "and", "und", "et", "to", "bis", "through", "-", "–", "—", ",", "/",
 ];
-/// Verbs before "to" that lead to a result instead of a range: "3 and 2 add up to 5".
+/// Verbs before "to" that introduce a result rather than the end of a range: "3 and 2 add up to 5".
 const RESULT_WORDS: &[&str] = &[
     "equal",
     "equals",
@@ -147,7 +147,7 @@ pub fn is_different(a: f64, b: f64) -> bool {
     (a - b).abs() > f64::EPSILON * a.abs().max(b.abs())
 }
 
-// Returns the words of the clause at the end of the text, the nearest first.
+// Returns the last words of the text's last clause in lowercase, starting with the last one.
 fn nearest_words(before: &str) -> Vec<String> {
     let clause = before.rsplit(['.', ';', ':', '!', '?', '\n']).next();
     let words = clause.unwrap_or_default().split_whitespace().rev();
@@ -176,7 +176,6 @@ pub fn is_denied(before: &str) -> bool {
     let is_attached = ATTACHED_NEGATIONS
         .iter()
         .any(|word| before.trim_end().ends_with(word));
-    // In "no more than 5", "no" does not deny the number: it is a bound.
     is_replaced
         || is_attached
         || is_doubted(&words)

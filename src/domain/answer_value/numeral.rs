@@ -68,7 +68,7 @@ pub fn leading_number(text: &str, separators: Separators) -> Option<(Ratio, &str
     Some((value, rest))
 }
 
-/// Whether a numeral may begin at this character.
+/// Whether the text begins with a numeral.
 pub fn begins_with_number(text: &str) -> bool {
     let mut characters = text.chars();
     let (first, second) = (characters.next(), characters.next());

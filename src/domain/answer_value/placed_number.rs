@@ -1,8 +1,8 @@
-//! The numbers in a text and their positions.
+//! Finds the numbers in a text and their positions.
 
 use super::numeral::{self, Separators};
 
-/// German words. In a text that contains two of them, "1.200" is read as twelve hundred.
+/// Common German words. In a text that contains two of them, "1.200" is read as 1,200.
 const GERMAN_WORDS: &[&str] = &[
     "es",
     "sind",
@@ -36,7 +36,7 @@ pub fn numbers_in(text: &str) -> Vec<f64> {
 pub struct PlacedNumber {
     /// The number's value.
     pub number: f64,
-    /// Byte offset of its first character, which may be a minus sign.
+    /// Byte offset of the number's first character, which may be a minus sign.
     pub start: usize,
     /// Byte offset of the end of the number.
     pub end: usize,
@@ -95,8 +95,8 @@ fn thousands_number(text: &str) -> Option<(Option<f64>, usize)> {
     fits.then(|| (digits.parse().ok(), end + 4))
 }
 
-// Returns a numeral that is too large to be exact, or `None` if the text is not a number at all, and the
-// length in bytes.
+// Reads a numeral that is too large for exact arithmetic. Returns its value, which is `None` if the text is not a
+// number at all, and its length in bytes.
 fn inexact_number(text: &str) -> (Option<f64>, usize) {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');

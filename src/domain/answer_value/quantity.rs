@@ -1,4 +1,4 @@
-//! A number with its sign, scale, and unit or currency, and sums of several ("3 h 20 min").
+//! Quantities: a number with its sign, scale, and unit or currency, or a sum of several ("3 h 20 min").
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ const ATTACHED_MULTIPLIERS: &[(&str, i64)] = &[
     ("M", 1_000_000),
     ("B", 1_000_000_000),
 ];
-/// Letters that multiply an amount of money, from which they may be separated by a space: "$5 m".
+/// Letters that multiply an amount of money, with or without a space before them: "$5 m".
 const MONEY_MULTIPLIERS: &[(&str, i64)] = &[
     ("mm", 1_000_000),
     ("m", 1_000_000),
@@ -155,7 +155,8 @@ impl Quantity {
         })
     }
 
-    /// Whether this is an amount in cents that equals the other amount in the same currency: "50 cents" and "$0.50".
+    /// Whether this is an amount in cents that equals `other`, an amount in a currency with cents: "50 cents" and
+    /// "$0.50".
     pub fn is_cents_of(&self, other: &Self) -> bool {
         let has_cents =
             other.unit.is_money && CURRENCIES_WITH_CENTS.contains(&other.unit.base_symbol.as_str());

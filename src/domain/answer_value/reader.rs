@@ -130,13 +130,14 @@ impl AnswerReader {
         (!statement.is_prose || value.is_typed()).then_some(value)
     }
 
-    /// Returns the closing statement without markup, in the answer's spelling.
+    /// Returns the closing statement without markup, in the answer's spelling; `None` if there is none.
     pub fn final_statement(answer: &str) -> Option<String> {
         let statement = markup::to_plain_text(&closing::find_closing_statement(answer)?.text);
         (!statement.is_empty()).then_some(statement)
     }
 
-    /// Reads a statement that consists only of the answer.
+    /// Reads a statement that consists only of the answer. `None` if the statement is empty, too long, or contradicts
+    /// itself.
     pub fn parse_statement(&self, statement: &str) -> Option<AnswerValue> {
         if statement.len() > MAX_STATEMENT_LENGTH {
             return None;
@@ -236,7 +237,7 @@ impl AnswerReader {
         })
     }
 
-    // Whether the question names every word of a unit, in whatever spelling.
+    // Whether the question names the unit that this label denotes, or every unit in the label, in any spelling.
     fn names_unit(&self, label: &str) -> bool {
         let is_named = |unit: &ValueUnit| {
             let same = |asked_unit: &&ValueUnit| {
@@ -252,9 +253,9 @@ impl AnswerReader {
     }
 }
 
-/// Converts text to lowercase so that only spelling differences disappear. In a text without a word of three
-/// or more letters, case may distinguish symbols ("mg" and "Mg", "p" and "P"), so it is kept, except for the
-/// usual option labels, A to D.
+/// Converts text to lowercase, except that a text without a word of three or more letters keeps its case, because case
+/// may distinguish symbols ("mg" and "Mg", "p" and "P"). The usual option labels, A to D, are always converted. Also
+/// removes spaces in bracketed lists.
 pub fn fold_text(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())
@@ -331,7 +332,8 @@ fn split_variable_is(text: &str) -> Option<(&str, &str)> {
     is_variable.then_some((left, right))
 }
 
-// Reads the left side of an equation: a name, or none for a numeric expression ("2 + 3 = 5").
+// Reads the left side of an equation: a variable's name, or `Some(None)` for a numeric expression ("2 + 3 = 5"). `None`
+// if it is neither.
 fn left_side_name(left: &str) -> Option<Option<String>> {
     let left = left.trim();
     let is_expression = |c: char| c.is_ascii_digit() || " .,+-−*×·/()^".contains(c);
@@ -363,7 +365,7 @@ fn named_choice(text: &str) -> Option<&str> {
     is_letter.then_some(letter)
 }
 
-// Removes markup and a leading article until nothing changes.
+// Removes markup, a leading "the", and words such as "Option" before a label until nothing changes.
 fn normalize(statement: &str) -> String {
     let mut text = statement.to_owned();
     for _ in 0..MAX_NORMALIZATION_PASSES {

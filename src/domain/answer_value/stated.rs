@@ -7,7 +7,7 @@ use super::number_context::{
 use super::placed_number::{PlacedNumber, find_numbers};
 use super::{closing, dates, markup};
 
-/// Words that retract a number.
+/// Words that retract the number before them.
 const CORRECTION_WORDS: &[&str] = &[
     "no",
     "wait",
@@ -17,7 +17,7 @@ const CORRECTION_WORDS: &[&str] = &[
     "nein",
     "moment",
 ];
-/// Words before an approximate number.
+/// Words that introduce an approximate number.
 const ABOUT_WORDS: &[&str] = &[
     "about",
     "approximately",
@@ -31,10 +31,10 @@ const ABOUT_WORDS: &[&str] = &[
     "ungefähr",
 ];
 
-/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)")
-/// or, without one, the last number of the last sentence that contains any, except numbers in prepositional
-/// phrases ("18 for 3 people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if
-/// the remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
+/// Returns the number that an answer states: the first number of its closing statement ("Answer: 18 (of 20)"). Without
+/// a closing statement, this is the last number of the last sentence with numbers, except for numbers in prepositional
+/// phrases ("18 for 3 people"). Skips negated and doubted numbers ("not 6", "6 is wrong", "6?"). `None` if the
+/// remaining number is a bound ("at least 5") or one of several ("5 or 6", "from 4 to 5", "4, 5").
 pub fn last_stated_number(text: &str) -> Option<f64> {
     match closing::find_closing_statement(text) {
         Some(statement) if !statement.is_prose => {
@@ -141,7 +141,7 @@ fn last_in_sentence<'a>(
     last_index.or_else(|| numbers.next().filter(|_| numbers.next().is_none()))
 }
 
-// Matches the text between the numbers of "12, no: 15".
+// Whether the text between two numbers retracts the first, as in "12, no: 15".
 fn is_corrected(gap: &str) -> bool {
     let mut words = gap.split(|c: char| !c.is_alphanumeric());
     words.any(|word| CORRECTION_WORDS.contains(&word.to_lowercase().as_str()))

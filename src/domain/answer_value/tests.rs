@@ -1,4 +1,4 @@
-//! Tests with pairs of equal and of different answers.
+//! Tests which answers count as equal, with hand-written pairs and random properties.
 
 mod pairs;
 mod properties;

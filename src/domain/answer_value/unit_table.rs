@@ -268,6 +268,6 @@ pub(super) const CURRENCIES: &[(&str, &[&str])] = &[
     ("brl", &["r$", "brl"]),
 ];
 
-/// Units of speed with a name of their own: the name, the unit of distance, and the unit of time.
+/// Named units of speed: the name, the unit of distance, and the unit of time.
 pub(super) const SPEED_UNITS: &[(&str, &str, &str)] =
     &[("mph", "mi", "h"), ("kph", "km", "h"), ("kmh", "km", "h")];

@@ -8,9 +8,9 @@ use super::unit_table::{CURRENCIES, SPEED_UNITS, UNIT_TABLE};
 /// A unit: its base unit and its size in base units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueUnit {
-    /// Symbol of the base unit, or the unit's own name if it is not known; empty without a unit.
+    /// Symbol of the base unit, or the unit's own name if it is not in the tables; empty for a plain number.
     pub base_symbol: String,
-    /// Number of base units.
+    /// Size of this unit in base units.
     pub factor: Ratio,
     /// Whether the unit is a currency.
     pub is_money: bool,
@@ -61,18 +61,18 @@ const MAX_WORDS: usize = 3;
 const MAX_UNIT_LENGTH: usize = 40;
 
 impl ValueUnit {
-    /// Creates the unit of a plain number, which has none.
+    /// Creates the placeholder unit of a number that has no unit.
     pub const fn dimensionless() -> Self {
         Self::unlisted(String::new())
     }
 
-    /// Whether this is the unit of a plain number.
+    /// Whether this is the placeholder unit of a number that has no unit.
     pub const fn is_dimensionless(&self) -> bool {
         self.base_symbol.is_empty()
     }
 
-    /// Reads a unit: a known name or symbol, a ratio of two units, or else one to three words, which equal only
-    /// themselves. `None` if the text cannot be a unit.
+    /// Reads a unit: a known name or symbol, a ratio of two units, or else one to three other words, which are a unit
+    /// of their own. `None` if the text cannot be a unit.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
@@ -91,7 +91,7 @@ impl ValueUnit {
         }
     }
 
-    /// Reads the currency before a number; `None` if the text is not a currency.
+    /// Reads the symbol, code, or name of a currency; `None` if the text is none of them.
     pub fn currency(text: &str) -> Option<Self> {
         let lower = text.trim().to_lowercase();
         let lower = lower.trim_end_matches('.');
@@ -104,8 +104,8 @@ impl ValueUnit {
         })
     }
 
-    /// Reads a unit or currency from the tables regardless of case, as it may occur in field names
-    /// ("power_kw"); `None` if the text is neither.
+    /// Reads a unit or currency from the tables, ignoring case, as in the field name "power_kw"; `None` if the text is
+    /// neither.
     pub fn read_case_insensitive(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         let is_name = |known: &&str| known.to_lowercase() == lower;
@@ -123,7 +123,7 @@ impl ValueUnit {
         !self.is_dimensionless() && bases.all(|base| is_base(base) || is_currency(base))
     }
 
-    /// Returns the ratio of this unit to another, for a "$" before and a "/h" after the number.
+    /// Returns this unit divided by another, such as dollars by hours for "$5/h"; `None` on overflow.
     pub fn divided_by(&self, below: &Self) -> Option<Self> {
         Some(Self {
             base_symbol: format!("{}/{}", self.base_symbol, below.base_symbol),
@@ -169,7 +169,7 @@ impl ValueUnit {
         both.then(|| above.divided_by(&below)).flatten()
     }
 
-    // Returns the words in lowercase, with plain plurals in "s" made singular.
+    // Returns the words in lowercase and without a plural "s".
     fn normalize_words(text: &str) -> Option<String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let is_word = |word: &&str| {

@@ -1,4 +1,4 @@
-//! The value of an answer, and when two values are equal.
+//! The values that answers can state, and how two of them are compared.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub enum AnswerValue {
     Text(String),
 }
 
-/// A number as an answer.
+/// A number that an answer states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberValue {
     /// Name of the variable: "x" in "x = 5"; `None` if the number has no name.

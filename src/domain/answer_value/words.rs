@@ -60,10 +60,10 @@ const FRACTION_WORDS: &[(&str, i64)] = &[
     ("fifths", 5),
 ];
 
-/// Words that multiply within a number in words.
+/// Words that multiply inside a spelled-out number: "two hundred thousand".
 const COMPOUND_SCALE_WORDS: &[(&str, i64)] = &[("hundred", 100), ("thousand", 1_000)];
 
-/// Words that multiply the number before them.
+/// Words that multiply the number before them, whether in digits or in words.
 const SCALE_WORDS: &[(&str, i64)] = &[
     ("dozen", 12),
     ("hundred", 100),

@@ -1,4 +1,4 @@
-//! Measures how often votes pick the expected answer, on experiment cases.
+//! Measures how often votes on experiment cases pick the expected answer.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ const MIN_VOTES_CAST: usize = 2;
 /// 44 percentage points.
 pub const MIN_DECIDED_VOTES: u32 = 20;
 
-/// Explanation of the rate for users.
+/// Explanation of the accuracy rate, shown to users.
 pub const ACCURACY_EXPLANATION: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
 
 /// A vote on a case with a known answer.

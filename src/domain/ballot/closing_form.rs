@@ -1,4 +1,4 @@
-//! The form in which a question asks for the final answer, recognized by its wording.
+//! Recognizes from a question's wording how it wants the final answer to be written.
 
 /// The form in which a question requests the final answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub enum ClosingForm {
     Hashes,
     /// `\boxed{X}`.
     Boxed,
-    /// `Answer: X`, or no particular form: the members are asked for this line in any case.
+    /// `Answer: X`. Also used if the question requests no form, because members are always asked for this line.
     Line,
     /// The option or value and nothing else, as in "Reply with only the letter".
     Bare,
@@ -18,7 +18,7 @@ pub enum ClosingForm {
 }
 
 impl ClosingForm {
-    /// Returns the form that a question, or an earlier turn, asks for.
+    /// Recognizes the form that the wording of a question or an earlier turn asks for.
     pub fn from_wording(wording: &str) -> Self {
         if wording.contains("####") {
             Self::Hashes
@@ -72,11 +72,11 @@ const JSON_PHRASES: &[&str] = &[
     " json",
 ];
 
-/// Words that mean a number.
+/// Words by which a question requests a number.
 const NUMBER_PHRASES: &[&str] = &[
     "number", "integer", "figure", "digit", "zahl", "nombre", "número", "numero", "numeral",
 ];
-/// Words that mean another short answer.
+/// Words by which a question requests a short answer other than a number.
 const SHORT_PHRASES: &[&str] = &[
     "letter",
     "word",
@@ -103,7 +103,7 @@ const SHORT_PHRASES: &[&str] = &[
     "palabra",
     "respuesta",
 ];
-/// Words that exclude anything else.
+/// Words that exclude everything but the requested answer.
 const RESTRICTING_WORDS: &[&str] = &[
     "only",
     "just",
@@ -181,8 +181,8 @@ const FILLER_WORDS: &[&str] = &[
     "svp",
 ];
 
-// Returns the sentence that permits only a short answer: either one that consists entirely of words like
-// those above, or one with a verb such as "reply" followed by "only".
+// Returns the sentence that permits only a short answer: either one that consists entirely of words from the lists
+// above, or one with a verb such as "reply" followed by "only".
 fn find_instruction(wording: &str) -> Option<&str> {
     let mut sentences = wording.split_inclusive(['.', '!', '?', ';', '\n']);
     sentences.find(|sentence| {
@@ -215,8 +215,8 @@ fn lowercase_words(text: &str) -> Vec<String> {
     words.map(str::to_lowercase).collect()
 }
 
-// Whether one of the verbs is followed by one of these phrases. Folds only ASCII case, so that byte offsets
-// stay the same.
+// Whether a demand verb that is not negated is followed by one of these phrases. Folds only ASCII case, so that byte
+// offsets stay the same.
 fn requests_any_phrase(wording: &str, phrases: &[&str]) -> bool {
     let lower = wording.to_ascii_lowercase();
     let is_condition = |rest: &str| {

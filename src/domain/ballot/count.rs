@@ -19,7 +19,7 @@ pub struct VoteChoice {
 pub struct BallotCount {
     /// All choices, those with the most votes first. Equal counts keep the order of the panel.
     pub choices: Vec<VoteChoice>,
-    /// Members whose answer could not be read.
+    /// Indices of the members whose answers could not be read.
     pub unreadable_members: Vec<usize>,
 }
 
@@ -49,7 +49,7 @@ impl VoteChoice {
     }
 }
 
-/// Counts these members' answers. `None` if no answer can be read.
+/// Counts the answers, each given with the index of its member, and groups equal ones. `None` if no answer can be read.
 pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
     let reader = AnswerReader::new(question);
     let mut tally = BallotCount {

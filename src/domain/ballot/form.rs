@@ -8,7 +8,7 @@ use super::requested_number::RequestedNumber;
 use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
-/// Words that mark a question about points, so that "7/10" means seven points.
+/// Words by which a question asks for points, so that "7/10" means seven points.
 const POINTS_WORDS: &[&str] = &[
     "score", "rating", "rate ", "grade", "points", "out of", "scale", "stars", "note", "punkte",
 ];
@@ -60,7 +60,7 @@ pub fn to_closing_form(question: &str, wording: &str, text: &str) -> String {
     }
 }
 
-/// Checks that a format can hold the answer of a vote: an object with one required property, or with one called
+/// Checks that a format can hold the result of a vote: an object with one required property, or with one called
 /// "answer".
 ///
 /// # Errors
@@ -115,7 +115,7 @@ pub fn answer_object(
     candidates.into_iter().find_map(fitting)
 }
 
-// Returns the property that holds the answer, with its schema.
+// Returns the property that holds the answer, with its schema; `None` if no single property can hold it.
 fn single_property(format: &Format) -> Option<(String, Value)> {
     if format.any {
         return Some(("answer".to_owned(), json!({})));
@@ -171,9 +171,8 @@ fn is_points(stated: &str, texts: &[&str]) -> bool {
     is_fraction && texts.iter().any(asks)
 }
 
-// Returns the number in the requested unit, without the currency or unit. A percentage is converted only if
-// the question asks for percent or a decimal. A unit that the question does not ask for is dropped only if it
-// is a counted noun ("5 apples").
+// Returns the bare number in the requested unit. A percentage is converted only if the question asks for percent or a
+// decimal. A unit that the question does not ask for is dropped only if it is a counted noun ("5 apples").
 fn plain_number(question: &str, value: Option<&AnswerValue>) -> Option<Ratio> {
     let value = value?;
     let AnswerValue::Number(number) = value else {

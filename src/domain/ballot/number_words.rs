@@ -16,9 +16,9 @@ const PART_WORDS: &[(&str, i64)] = &[
     ("permille", 1_000),
     ("bps", 10_000),
 ];
-/// Words for a part of a whole that is given as a number from 0 to 1.
+/// Words for a part of a whole that is written as a number from 0 to 1.
 const SHARE_WORDS: &[&str] = &["share", "fraction", "probability", "proportion"];
-/// Words for the scale in which something is counted.
+/// Words for scales, and the factors they stand for.
 const SCALE_WORDS: &[(&str, i64)] = &[
     ("thousand", 1_000),
     ("thousands", 1_000),
@@ -62,7 +62,7 @@ const NON_UNIT_WORDS: &[&str] = &[
 /// Details of a number (unit, scale, currency) found in a text.
 #[derive(Debug, Default)]
 pub struct NumberWords {
-    /// The units that the text names. If it requests some of them, only those.
+    /// The units that the text requests or, if it requests none, the units that it names.
     pub units: Vec<ValueUnit>,
     /// Whether only these units fit, because a name contains one or the text requests one.
     pub is_unit_fixed: bool,
@@ -74,18 +74,18 @@ pub struct NumberWords {
     pub is_decimal: bool,
     /// The scale in which the number is given, such as millions.
     pub scale: Option<Ratio>,
-    /// Currencies whose hundredths are requested, such as cents.
+    /// The currencies whose hundredths are requested: those with cents or with pence.
     pub hundredths: Option<&'static [&'static str]>,
     /// Units in which this kind of quantity is usually given, such as years for an age.
     pub kinds: Vec<ValueUnit>,
     /// Units after a "per", such as the kilogram in "price per kg".
     pub denominator_units: Vec<ValueUnit>,
-    /// Whether a unit is requested that is not in the tables: "in pesos".
+    /// Whether the text requests a unit that is not in the tables: "in pesos".
     pub demands_unknown: bool,
 }
 
 impl NumberWords {
-    /// Reads the name of a property.
+    /// Reads a property's name, such as "distance_km".
     pub fn from_name(name: &str) -> Self {
         let words = split_name(name);
         let mut number_words = Self::default();
@@ -103,7 +103,7 @@ impl NumberWords {
         number_words
     }
 
-    /// Reads the title and description of a property.
+    /// Reads a property's title and description, split into words.
     pub fn from_description(words: &[String]) -> Self {
         Self::from_text(words, false)
     }
@@ -146,7 +146,7 @@ impl NumberWords {
         with_base.map(|unit| unit.factor)
     }
 
-    /// Whether a currency is named.
+    /// Whether the text names a currency.
     pub fn names_money(&self) -> bool {
         self.units.iter().any(|unit| unit.is_money)
     }

@@ -190,7 +190,7 @@ impl VoteOutcome {
     }
 }
 
-/// Whether these votes are tied in a way that only the synthesizer can resolve.
+/// Whether these votes are tied and only the synthesizer can break the tie without a random draw.
 pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
     decide_vote(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
 }

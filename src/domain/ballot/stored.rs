@@ -16,7 +16,8 @@ pub struct StoredVote {
     pub skipped_members: Vec<usize>,
     /// Estimated cost of the skipped calls; `None` if the price of one of them is unknown.
     pub saved_cost: Option<MicroDollars>,
-    /// Why the synthesizer's answer did not break a tie; `None` if there was none, or if the answer broke it.
+    /// Why the synthesizer did not break a tie. `None` if there was no tie, if it was broken, or if the synthesizer did
+    /// not answer.
     pub unbroken_reason: Option<&'static str>,
 }
 
@@ -54,7 +55,7 @@ impl StoredVote {
         })
     }
 
-    /// Returns the sentences about the vote for the result's notes.
+    /// Returns sentences about the vote, for the result's notes.
     pub fn notes(&self, plan: &Plan) -> Vec<String> {
         let models: Vec<String> = plan.members.iter().map(Member::name).collect();
         let outcome = &self.outcome;

@@ -1,4 +1,5 @@
-//! The tie-breaking stage: the synthesizer decides if neither the user's records nor the catalog does.
+//! The tie-breaking stage: the synthesizer decides if neither the user's experiments and blind votes nor the catalog
+//! does.
 
 use crate::domain::chat::Task;
 use crate::domain::plan::{Stage, StageRole};

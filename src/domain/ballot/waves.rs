@@ -74,7 +74,6 @@ mod tests {
         assert!(!is_decided(None, 1) && is_decided(None, 0));
     }
 
-    /// No remaining answer can change a result that counts as decided.
     #[test]
     fn no_remaining_vote_changes_a_decided_result() {
         let answers = [

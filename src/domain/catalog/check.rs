@@ -1,4 +1,4 @@
-//! Validates model sheets. Collects every error as text, and changes nothing.
+//! Validates model sheets. Collects all errors as text instead of stopping at the first.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ pub(super) fn short_name(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-/// Validates a class: the fields of a model without an ID.
+/// Validates a class, which has the fields of a model but no ID.
 pub(super) fn check_class(row: &CatalogRow, location: &str, errors: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
         errors.push(format!(

@@ -61,7 +61,7 @@ impl CatalogSheet {
         Self::parse_with_classes(BUILT_IN_SHEET, &BTreeMap::new()).expect("a test reads this file")
     }
 
-    /// Parses a sheet. `classes` holds those that rows may use in addition to the sheet's own.
+    /// Parses a sheet. Its rows may use the sheet's own classes and those in `classes`.
     fn parse_with_classes(
         text: &str,
         classes: &BTreeMap<String, CatalogRow>,
@@ -216,7 +216,7 @@ impl Catalog {
     }
 
     /// Describes a model from all sources. `listed` is the provider's own data: it overrides the built-in sheet for
-    /// facts that change (price, context window) and is a fallback elsewhere. An admin's row overrides both.
+    /// facts that change (price, context window) and otherwise only fills gaps. An admin's row overrides both.
     pub fn describe(&self, provider: &str, name: &str, listed: ListedFacts) -> Model {
         let indexes = self.row_indexes.get(&format!("{provider}/{name}"));
         let class = self.class_of(provider);
@@ -262,7 +262,7 @@ impl Catalog {
         admin_sheet.or_else(|| self.built_in.classes.get(&class))
     }
 
-    /// Returns the family whose prefix is the longest to match the last segment of the name.
+    /// Returns the family with the longest prefix that matches the last segment of the name.
     fn family_of(&self, name: &str) -> Option<&str> {
         let last = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
         let all = self

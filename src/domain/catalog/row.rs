@@ -1,4 +1,4 @@
-//! Known facts about one model, each optional. Merges rows; does not validate.
+//! Known facts about one model, each of them optional, and how they are merged from several sources.
 
 use serde::Deserialize;
 
@@ -98,7 +98,7 @@ impl CatalogRow {
 }
 
 impl ListedFacts {
-    /// Splits the row into the facts that change over time and all others.
+    /// Splits the facts into those that change over time and all others.
     pub(super) fn into_rows(self) -> (CatalogRow, CatalogRow) {
         let (price, price_of) = self.price.unzip();
         let fresh = CatalogRow {

@@ -1,4 +1,4 @@
-//! Tests of catalog lookups and of the validation of sheets.
+//! Tests catalog lookups and the validation of sheets.
 
 use super::*;
 use crate::domain::model::{Structured, Thinking};

@@ -1,5 +1,5 @@
-//! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code.
-//! Works line by line. The only size limit it respects is the passage length.
+//! Finds the parts of a page that should stay together, line by line: headings with their text, tables, and fenced
+//! code.
 
 use super::{MAX_HEADING_CHARS, MAX_LENGTH};
 
@@ -14,7 +14,7 @@ pub(super) struct Heading {
 pub(super) struct LayoutBlock {
     pub start: usize,
     pub end: usize,
-    /// Whether the block is a table, whose first line is the header row of the others.
+    /// Whether the block is a table whose first line is the header row.
     is_table: bool,
 }
 
@@ -25,7 +25,7 @@ impl LayoutBlock {
     }
 }
 
-/// The structure of a page.
+/// The headings, tables, and code blocks of a page.
 #[derive(Default)]
 pub(super) struct Layout {
     pub headings: Vec<Heading>,

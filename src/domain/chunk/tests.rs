@@ -1,4 +1,4 @@
-//! Tests of passage boundaries, and of the rule that no text is lost.
+//! Tests passage boundaries, and that no text is lost.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,9 +1,8 @@
-//! Classes of characters that stand for other characters: superscripts, subscripts, fractions, units, and scripts
-//! without spaces.
+//! Classes of special characters: superscripts, subscripts, fractions, units, and scripts without spaces.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Returns the plain character of a superscript.
+/// Returns the plain character of a superscript; `None` if the character is not one.
 pub(super) fn from_superscript(c: char) -> Option<char> {
     let is_superscript = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2B0}'..='\u{2B8}' | '\u{2E0}'..='\u{2E4}' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
     let plain = is_superscript
@@ -12,7 +11,7 @@ pub(super) fn from_superscript(c: char) -> Option<char> {
     Some(if plain == '−' { '-' } else { plain })
 }
 
-/// Returns the plain character of a subscript.
+/// Returns the plain character of a subscript; `None` if the character is not one.
 pub(super) fn from_subscript(c: char) -> Option<char> {
     let is_subscript =
         matches!(c, '\u{2080}'..='\u{2089}' | '\u{2090}'..='\u{209C}' | '\u{1D62}'..='\u{1D6A}');

@@ -250,7 +250,7 @@ impl<'a> CitationChecker<'a> {
         }
     }
 
-    // Looks for a quotation on the other pages that were given, within the passages taken from them.
+    // Looks for a quotation in all passages that the members were given, because its words may be on another page.
     fn find_on_other_pages(&self, quote: &str, item: &mut Citation) -> CitationState {
         for source in &self.sources {
             let Some(id) = &source.document_id else {
@@ -294,7 +294,8 @@ impl<'a> CitationChecker<'a> {
     }
 }
 
-// Prepares the text of a page. In recognized text, single letters may be wrong and accents may be missing.
+// Prepares a page's text for comparison. In text recognized from an image, single wrong letters and missing accents are
+// tolerated.
 fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
     match is_recognized {
         true => ComparableText::from_ocr_text(text),
@@ -302,7 +303,7 @@ fn prepare_page_text(text: &str, is_recognized: bool) -> ComparableText {
     }
 }
 
-// Records the position of a quotation: its page, and the offset of the searched text within the page.
+// Records where a quotation was found and what it omits. `offset` is the start of the searched text in its page.
 fn set_location(
     item: &mut Citation,
     page: u32,

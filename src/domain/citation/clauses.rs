@@ -7,8 +7,8 @@ use super::plain_word::PlainWord;
 /// Number of characters that are searched before and after a quotation.
 const MAX_CHARS_BEFORE: usize = 40;
 const MAX_CHARS_AFTER: usize = 24;
-/// Number of characters that are searched before a quotation in Chinese or Burmese. Few, because the
-/// negations of these languages are single characters that also occur in many other words.
+/// Number of characters that are searched before a quotation in Chinese or Burmese. It is small because the negations
+/// of these languages are single characters that also occur in many other words.
 const MAX_CHARS_NEAR: usize = 3;
 
 /// Negations in Thai, Lao, and Khmer, which precede the negated words.
@@ -54,7 +54,7 @@ const NEGATING_ENDINGS: &[&str] = &[
 /// Words directly after a quotation that negate it or turn it into a question, in Thai and Chinese.
 const NEGATIONS_AFTER: &[&str] = &["ไม่", "หรือไม่", "มิได้", "吗", "嗎", "与否", "與否", "否"];
 
-/// Whether the words from `start` to `end` are part of a clause whose negation is outside of them.
+/// Whether the words from `start` to `end` are part of a clause that is negated outside this range.
 pub(super) fn omits_negation(text: &[PlainWord], start: usize, end: usize) -> bool {
     let joined = |at: usize| text.get(at).is_some_and(|word| word.is_joined);
     let mut first = start;

@@ -16,7 +16,7 @@ use super::words::{ComparableText, negates_before, words};
 
 /// Maximum number of words that an ellipsis may skip.
 const MAX_GAP: usize = 60;
-/// Number of words of recognized text for each letter error that is permitted.
+/// One letter error is permitted per this many words of recognized text.
 const WORDS_PER_ERROR: usize = 8;
 /// Minimum length of a word that may contain a letter error, in letters. Shorter words must match exactly.
 const MIN_MISREAD_LETTERS: usize = 5;
@@ -151,13 +151,14 @@ fn locate_shortened(
 struct Tolerance {
     /// Number of letter errors that may still be accepted.
     errors: usize,
-    /// Whether a writer who leaves out all accents is assumed, so that accents may be missing.
+    /// Whether accents may be missing, because the quotation or the text seems to leave them out.
     is_unaccented: bool,
     /// Whether the text was recognized from an image.
     is_recognized: bool,
-    /// Number of words that matched only without accents.
+    /// Number of unambiguous words that matched only without accents.
     accents_folded: usize,
-    /// Number of those words that are a different word without their accents.
+    /// Number of words that matched only without accents although the unaccented form is another word, such as `schon`
+    /// for `schön`.
     recognition_errors: usize,
 }
 
@@ -223,8 +224,8 @@ fn is_unambiguous_umlaut_spelling(left: &PlainWord, right: &PlainWord) -> bool {
     is_umlaut_spelling(left, right) && !left.plain.contains('ß') && !right.plain.contains('ß')
 }
 
-// Finds the first match of these words within a range. Returns its first word, the word after it, and the
-// remaining tolerance.
+// Finds the first match of these words within a range. Returns the index of its first word, the index after its last
+// word, and the remaining tolerance.
 fn find_first(
     quote: &[PlainWord],
     text: &[PlainWord],
@@ -320,7 +321,7 @@ fn is_camel(word: &PlainWord) -> bool {
     word.case_preserved.as_ref().is_some_and(is_camel)
 }
 
-/// Words that negate a statement.
+/// Words that negate a statement. They are never joined with the word after them.
 const NEGATIONS: &[&str] = &[
     "not", "no", "never", "none", "nor", "neither", "without", "cannot", "unless", "except", "non",
     "nowhere", "nobody", "nothing", "nicht", "kein", "keine", "keinen", "keiner", "keinem", "nie",

@@ -1,4 +1,4 @@
-//! Folds a word for comparison: compatibility forms, case, and accents. Knows nothing about positions or numbers.
+//! Folds a word for comparison: compatibility forms, case, and accents.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -181,7 +181,7 @@ pub(super) fn fold_word(raw: &str) -> String {
     out
 }
 
-/// Returns the word without accents, given its plain form; `None` if it has no accents.
+/// Returns a plain word without its accents; `None` if it has none.
 pub(super) fn without_accents(plain: &str) -> Option<String> {
     if plain.is_ascii() {
         return None;
@@ -203,7 +203,7 @@ pub(super) fn without_accents(plain: &str) -> Option<String> {
     (out != plain).then_some(out)
 }
 
-/// Returns the word with umlauts written out as if there were no keys for them, such as `uebertragung`, and
+/// Returns the word with umlauts written out, as on a keyboard that lacks them: `uebertragung` for `übertragung`, and
 /// `aa` for `å`.
 pub(super) fn umlauts_written_out(plain: &str) -> String {
     let mut out = String::with_capacity(plain.len() + 2);
@@ -220,7 +220,7 @@ pub(super) fn umlauts_written_out(plain: &str) -> String {
     out
 }
 
-/// Whether removing accents from a word gave a different word.
+/// Whether a word whose accents were removed is now spelled like a different word.
 pub(super) fn is_distinct_word(unaccented: &str) -> bool {
     DISTINCT_WHEN_ACCENTED.contains(&unaccented)
 }

@@ -1,5 +1,5 @@
-//! Citation marks: `[D1:p4]` is page 4 of the first document. Parses the forms that models write and converts
-//! between marks and passage numbers. Verifies nothing.
+//! Citation marks: `[D1:p4]` is page 4 of the first document. Parses the forms that models write and converts between
+//! marks and passage numbers, without checking that the cited pages exist.
 
 use crate::domain::chat::SourcePassage;
 
@@ -15,7 +15,7 @@ pub enum CitationMark {
         /// Last page (inclusive).
         to: u32,
     },
-    /// A document without any page.
+    /// A document, cited without a page.
     Document(u32),
     /// A passage by its number, the form used before marks existed.
     Number(u32),
@@ -205,7 +205,7 @@ pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
     })
 }
 
-// Replaces the marks in brackets with their names. Leaves brackets without a known mark unchanged.
+// Replaces the marks in each bracket with the names that `name` returns. Brackets without any name stay unchanged.
 fn replace_marks(text: &str, name: impl Fn(CitationMark) -> Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut copied_end = 0;

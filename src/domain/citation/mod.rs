@@ -1,5 +1,5 @@
-//! Citation checking: verifies that cited pages were given and that quoted words occur on them. A false
-//! citation is never reported as verified; one that cannot be checked is reported as such.
+//! Citation checking: verifies that cited pages were given and that quoted words occur on them. A citation that cannot
+//! be checked is reported as such, and a false citation is never reported as verified.
 
 mod characters;
 mod checker;

@@ -7,14 +7,14 @@ const CONTEXT_BYTES: usize = 6_000;
 /// Maximum length in bytes of a line that consists of a page number.
 const MAX_NUMBER_LINE: usize = 24;
 
-/// Two pages, joined without the page numbers between them.
+/// The end of one page and the beginning of the next, joined without the page numbers between them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PageBreak {
-    /// The joined text of both pages.
+    /// The joined text.
     pub text: String,
-    /// Byte range of the first page's part in the joined text.
+    /// Byte range of the first part in its page's text.
     first_range: Range<usize>,
-    /// Start of the second page's part, as an offset in its text.
+    /// Start of the second part in its page's text, in bytes.
     second_start: usize,
 }
 
@@ -33,7 +33,7 @@ impl PageBreak {
         }
     }
 
-    /// Splits a range into its parts on the first and the second page; `None` if it does not cross the break.
+    /// Splits a range of the joined text into its parts on both pages; `None` if it does not cross the break.
     pub fn split_range(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
         let border = self.first_range.len();
         let spans_break = range.start < border && range.end > border + 1;

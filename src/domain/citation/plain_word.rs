@@ -5,8 +5,8 @@ use super::folding;
 /// A comparable word and its position in the source text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlainWord {
-    /// The word in lowercase with compatibility forms composed; a number without group separators, an exponent as
-    /// `^-3`.
+    /// The word in lowercase with compatibility forms composed. A number has no group separators, and an exponent is
+    /// written as in `^-3`.
     pub plain: String,
     /// `plain` without accents; `None` if it has none.
     pub(super) unaccented: Option<String>,
@@ -25,7 +25,7 @@ pub struct PlainWord {
     pub(super) is_bound_to_previous: bool,
     /// Whether the word is a single character of a script without spaces.
     pub(super) is_ideograph: bool,
-    /// Whether the word continues a clause of such a script, with nothing between it and the word before.
+    /// Whether the word directly continues the clause of the word before it, in a script without spaces.
     pub(super) is_joined: bool,
     /// Whether only spaces separate the word from the one before it.
     pub(super) is_after_space: bool,

@@ -106,7 +106,7 @@ fn quoted_spans(text: &str) -> Vec<(usize, usize)> {
     spans
 }
 
-// Returns the position at which a quotation that was opened before this text closes. Skips nested quotations.
+// Returns the position in `text` of the mark that closes a quotation opened before it. Skips nested quotations.
 fn closing_position(text: &str, open: char, close: char) -> Option<usize> {
     let mut depth = 0;
     let mut previous_char = None;

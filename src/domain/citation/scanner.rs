@@ -25,7 +25,7 @@ pub(super) struct Scanner<'a> {
     chars: Vec<(usize, char)>,
     position: usize,
     words: Vec<PlainWord>,
-    /// The word being read: its characters, start, and end.
+    /// The word being read; `None` between words.
     open_word: Option<PartialWord>,
     /// Marks that are not words of the text: start, end, and whether each is a reference number.
     marks: std::vec::IntoIter<(usize, usize, bool)>,
@@ -113,7 +113,7 @@ impl<'a> Scanner<'a> {
             self.push_parts(&parts, offset, c.len_utf8());
             self.position += 1;
         } else if self.open_figure() {
-            // The method has already consumed the character.
+            // `open_figure` has already consumed the number.
         } else if let Some(sign) = signs::read_symbol(&self.chars, self.position) {
             self.push_sign(sign, offset);
         } else if let Some(sign) = operators::read_operator(&self.chars, self.position) {
@@ -353,8 +353,8 @@ fn is_referring(before: &str) -> bool {
     last.chars().count() > 1 && !VALUE_WORDS.contains(&last.to_lowercase().as_str())
 }
 
-// Returns citation marks and the numbers that a quotation may omit, which are bracketed numbers after a word
-// or at the end of a clause, and list numbers.
+// Returns the byte ranges of citation marks and of numbers that a quotation may omit: list numbers, and bracketed
+// numbers after a word or at the end of a clause. The flag is true for such numbers.
 fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
     let ranges = marks::find_mark_groups(text)
         .into_iter()

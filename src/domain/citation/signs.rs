@@ -278,8 +278,8 @@ impl<'a> SignContext<'a> {
             && !(is_at_line_end && self.visible_after.is_some_and(may_join))
     }
 
-    // Returns the symbol if it stands between two characters of this kind without spaces, or between digits
-    // with a space on both sides.
+    // Returns the symbol if it stands between two characters of the given kind without spaces, or between digits with a
+    // space on both sides.
     fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
         let sides = [self.char_before, self.next_char].map(|c| c.map(compatibility_form));
         let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));
@@ -378,7 +378,7 @@ fn is_link_text(chars: &[(usize, char)]) -> bool {
     text.contains("://") || text.contains('@')
 }
 
-// Whether a space and then a lowercase one-letter word follow in this direction.
+// Whether the characters, read away from the symbol, begin with a space and a lowercase one-letter word.
 fn is_variable<'a>(mut chars: impl Iterator<Item = &'a (usize, char)>) -> bool {
     let mut next = || chars.next().map(|&(_, c)| c);
     next() == Some(' ')

@@ -1,4 +1,4 @@
-//! Tests with known correct and incorrect citations.
+//! Tests the checker with citations that are known to be correct or incorrect.
 
 use super::*;
 use crate::domain::chat::SourcePassage;

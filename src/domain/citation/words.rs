@@ -54,7 +54,7 @@ pub fn words(text: &str) -> Vec<PlainWord> {
     words
 }
 
-// Restores lost exponents: `m2` after a number becomes `m²`, because no unit is called that.
+// Restores lost exponents: `m2` after a number becomes `m^2`, because there is no unit `m2`.
 fn restore_exponents(words: &mut [PlainWord]) {
     for at in 1..words.len() {
         let is_measured = words[at - 1].is_figure();
@@ -76,8 +76,8 @@ const CURRENCY_WORDS: &[&str] = &[
     "euro", "euros", "eur", "dollar", "usd", "franken", "chf", "pfund", "gbp", "mark", "dm",
 ];
 
-// Marks periods that separate groups. In German, this is the case in amounts of money: "5.000 Euro" is "5000
-// Euro". In other languages, the period may be a decimal point.
+// Marks periods that separate digit groups. Only German amounts of money are unambiguous: "5.000 Euro" is "5000 Euro".
+// In other languages, the period may be a decimal point.
 fn mark_group_separators(words: &mut [PlainWord]) {
     let is_english = words.iter().any(|word| word.plain == "the");
     let german = words

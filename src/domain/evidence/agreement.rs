@@ -99,7 +99,7 @@ impl DraftAgreement {
         }
     }
 
-    /// Describes for a note how many claims the first answers share.
+    /// Describes how many claims the first answers share, for use in a note.
     pub fn shared_note(&self) -> String {
         let confirmed = format!(
             "share {} of {} claims",
@@ -114,7 +114,7 @@ impl DraftAgreement {
         }
     }
 
-    /// Describes for a note on how many claims the first answers contradict each other.
+    /// Describes on how many claims the first answers contradict each other, for use in a note.
     pub fn difference_note(&self) -> String {
         let contradiction_text = match self.contradictions {
             0 => "contradict each other in none".to_owned(),

@@ -1,5 +1,5 @@
-//! Finds text around quoted words that qualifies or retracts them, such as a condition or a doubt. It can
-//! object to a quotation but never confirm one.
+//! Finds text around quoted words that qualifies or retracts them, such as a condition or a doubt. The context can only
+//! count against a quotation, never confirm it.
 
 use super::tokens::tokens;
 
@@ -135,7 +135,8 @@ impl<'a> QuoteContext<'a> {
         }
     }
 
-    /// Returns why the quoted words do not support a sentence in this context; `None` if nothing objects.
+    /// Returns why the quoted words do not support a sentence in this context; `None` if the context raises no
+    /// objection.
     pub fn objection(&self, sentence: &str) -> Option<String> {
         let contains_any = |text: &str, words: &[&str]| {
             let mut all = tokens(text).into_iter();

@@ -9,7 +9,7 @@ use crate::domain::citation::ComparableText;
 /// Number of initial letters by which terms are compared.
 const MIN_STEM_CHARS: usize = 4;
 
-/// What was found out about one claim on the judge's list.
+/// Findings about one claim on the judge's list.
 #[derive(Debug, Clone)]
 pub(super) struct ClaimOutcome<'a> {
     /// The claim, in the judge's words.
@@ -22,7 +22,7 @@ pub(super) struct ClaimOutcome<'a> {
     pub is_asserted: bool,
     /// The judge's reason, if it reports a contradiction about the claim.
     pub objection: Option<&'a str>,
-    /// Number of denials that the judge reports but that do not count.
+    /// Number of denials that the judge reports without a quotation that confirms them.
     pub ineffective_denials: usize,
     /// Number of assertions that the judge reports but whose quoted words were not found.
     pub unfound_quote_count: usize,

@@ -1,5 +1,5 @@
-//! Recognizes negations and numbers in languages other than English and German, as far as this is possible
-//! without understanding the language. It can object to a quotation but never confirm one.
+//! Recognizes negations and numbers in languages other than English and German, as far as this is possible without
+//! understanding the language. They can only count against a quotation, never confirm it.
 
 use std::collections::BTreeSet;
 
@@ -119,7 +119,7 @@ const PART_WORDS: &[&str] = &[
 /// Chinese and Japanese numerals.
 const CJK_NUMERALS: &str = "一二三四五六七八九十百千万萬亿億两兩半〇零";
 
-/// Returns why words quoted for a sentence do not support it; `None` if nothing objects.
+/// Returns why the words quoted for a sentence do not support it; `None` if there is no objection.
 pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
     let negates = |text: &str| {
         let mut words = tokens(text).into_iter();

@@ -19,9 +19,9 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::money::MicroDollars;
 use crate::domain::plan::EvidenceCall;
 
-/// Why a run stored before judges existed has no map.
+/// Reason given for a run that was stored before judges existed.
 pub const OLDER_RUN_REASON: &str = "this result was made by an older version";
-/// Why a run that ended early has no map.
+/// Reason given for a run that ended early.
 const RUN_ENDED_REASON: &str = "the run ended before the answers were compared";
 
 /// Builds the map of a run from its plan, the answers of all its calls, and the final answer.
@@ -166,7 +166,7 @@ fn fill_claims(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], r
     map.blind_spots = reply.blind_spots;
 }
 
-// Returns the claim on the list that this one repeats and that has the same stances.
+// Returns the index of an earlier claim that this one repeats and that has the same stances.
 fn find_repeated_claim(
     claims: &[EvidenceClaim],
     text: &str,
@@ -181,8 +181,9 @@ fn find_repeated_claim(
         .position(|claim| kinds(&claim.stances) == own_stances && is_repetition(text, &claim.text))
 }
 
-/// Returns the stance of every first answer on a claim. A member counts as silent unless its quoted words
-/// were found. Also counts the judge's denials that do not count and the assertions whose words were not found.
+/// Returns the stance of every first answer on a claim. A member counts as silent unless its quoted words were found.
+/// Also returns the number of the judge's denials that were not confirmed and the number of its assertions whose quoted
+/// words were not found.
 fn claim_stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],

@@ -19,7 +19,7 @@ pub(super) enum TextBlockKind {
     /// A list item with its indentation.
     Item(usize),
     Paragraph,
-    /// A table row, with its cells separated by `|`. The header row is not one of these.
+    /// A table row other than the header row, with its cells separated by `|`.
     Row,
 }
 

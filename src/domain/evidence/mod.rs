@@ -60,7 +60,7 @@ pub struct EvidenceMap {
     pub judge: Option<String>,
     /// The model that compared the answer with the documents; `None` without a checker.
     pub checker: Option<String>,
-    /// Known cost of both calls.
+    /// Known cost of the judge's and the checker's calls.
     pub cost_usd: MicroDollars,
     /// Similarity of the first answers' wording, 0 to 1; independent of meaning. `None` with fewer than two answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,7 +219,7 @@ impl SupportLevel {
         }
     }
 
-    /// Returns the basis of the level, for the explanation next to it.
+    /// Returns the explanation of the level that users see next to it.
     pub fn reason(self) -> &'static str {
         match self {
             Self::None => "the sentence cites no passage that was given",
@@ -235,7 +235,7 @@ impl SupportLevel {
     }
 }
 
-/// What a model finds about a sentence and a passage.
+/// Whether a passage supports a sentence, according to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entailment {
@@ -247,7 +247,7 @@ pub enum Entailment {
     Neither,
 }
 
-/// A sentence of the answer with what supports it.
+/// A sentence of the answer and the evidence for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SentenceSupport {
@@ -277,7 +277,7 @@ pub struct SentenceSupport {
 }
 
 impl SentenceSupport {
-    /// Returns the basis of the level for this sentence, for the explanation next to it.
+    /// Returns the explanation of this sentence's level that users see next to it.
     pub fn reason(&self) -> &'static str {
         match (self.level, self.verdict, &self.lowered) {
             (SupportLevel::Supported | SupportLevel::SupportedAgreed, ..) => self.level.reason(),
@@ -332,7 +332,7 @@ impl SupportLevels {
 }
 
 impl EvidenceMap {
-    /// Creates a map without any judgments.
+    /// Creates an empty map with the reason why nothing was judged.
     pub fn without_judge(status: EvidenceStatus, reason: impl Into<String>) -> Self {
         Self {
             status,

@@ -37,7 +37,8 @@ pub struct FirstAnswer<'a> {
     pub text: &'a str,
 }
 
-/// Returns the first answers of a run, by letter.
+/// Returns the successful first answers of a run. Empty if only one answer was planned, because it is not a draft of
+/// a panel.
 pub fn first_answers<'a>(
     plan: &Plan,
     answers: impl IntoIterator<Item = &'a StageAnswer>,
@@ -205,7 +206,8 @@ fn judge_request(
     }
 }
 
-// The members have seen the plan's nonce, so a text that repeats it could close its own fence. Remove it from the text.
+// Puts a text into a fence and removes the plan's nonce from it: the members have seen the nonce, so a text that
+// repeats it could close the fence.
 fn fence_text(name: &str, text: &str, plan: &Plan) -> String {
     let nonce = &plan.nonce;
     let text = match nonce.is_empty() {

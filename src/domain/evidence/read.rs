@@ -1,4 +1,5 @@
-//! Parses the replies of the judge and the checker. Every list and text is limited, and unreadable entries are skipped.
+//! Parses the replies of the judge and the checker. Limits the length of every list and text, and skips unreadable
+//! entries.
 
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ const MAX_BLIND_SPOTS: usize = 8;
 const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
 const MAX_STANCES: usize = 16;
-/// Placeholder letter for an unknown member.
+/// Stands for the member in a denial for which the judge names none.
 const UNKNOWN_MEMBER: char = '?';
 
 /// The parsed reply of a judge.
@@ -57,7 +58,7 @@ pub(super) struct JudgedVerdict {
     pub quote: String,
 }
 
-/// Reads a comparison of the answers.
+/// Parses the judge's comparison of the answers.
 ///
 /// # Errors
 /// Returns the reason, for users, if the reply has no list of claims.
@@ -96,7 +97,7 @@ pub(super) fn parse_claims(reply: &str) -> Result<JudgeReply, String> {
     })
 }
 
-/// Reads the verdicts on sentences and passages.
+/// Parses the checker's verdicts on sentences and passages.
 ///
 /// # Errors
 /// Returns the reason, for users, if the reply has no list of verdicts.

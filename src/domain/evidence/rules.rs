@@ -150,7 +150,7 @@ fn unit_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     Some(format!("{value} {unit} is not in the quoted words"))
 }
 
-// Objects if the times of day are in different halves, as in "9 am" and "9 p.m.". In German, "am" is a preposition.
+// Objects if the times are in different halves of the day, as in "9 am" and "9 p.m.". In German, "am" is a preposition.
 fn clock_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let halves = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
         let word = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
@@ -330,8 +330,8 @@ fn content_words(tokens: &[SentenceToken]) -> Vec<String> {
     content
 }
 
-// Objects if the same content words are in a different order, because who does what to whom may have changed,
-// unless one side is in the passive voice.
+// Objects if the same content words are in a different order, because who does what to whom may have changed. If
+// exactly one side is in the passive voice, objects if the order is the same instead.
 fn word_order_mismatch(pair: &SentenceAndQuote) -> Option<String> {
     let (own, quoted) = (content_words(&pair.sentence), content_words(&pair.quote));
     if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {

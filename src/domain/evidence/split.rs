@@ -58,7 +58,7 @@ const MONTH_PREFIXES: [&str; 16] = [
     "nov", "dec", "dez",
 ];
 
-/// Returns the sentences of a block without Markdown.
+/// Returns the sentences of a block of plain text, in order.
 pub(super) fn split_sentences(text: &str) -> Vec<String> {
     let enclosed = enclosed_ranges(text);
     let mut sentences = Vec::new();
@@ -115,7 +115,7 @@ fn end_of_sentence(
     let end = sentence_end + mark_bytes;
     let next = text[end..].trim_start();
     let is_spaced = rest.is_empty() || rest.starts_with(char::is_whitespace);
-    // This is the case in "It ends.[1] It begins."
+    // In "It ends.[1] It begins.", the citation mark directly follows the period.
     let is_attached = mark_bytes > 0
         && rest.starts_with(['[', '【'])
         && (next.len() < text[end..].len()
@@ -239,7 +239,7 @@ fn is_abbreviated(before: &str, next: &str) -> bool {
         || ((is_initials || OPEN_ABBREVIATIONS.contains(&lower)) && !begins && !next.is_empty())
 }
 
-// Whether this is a number, a Roman numeral, or a single letter, as after "Art. 5", "Art. IV", and "Fig. B".
+// Whether the next word is a number, a Roman numeral, or a single letter, as after "Art. 5", "Art. IV", and "Fig. B".
 fn is_figure(next: &str) -> bool {
     let word = next
         .split(|c: char| !c.is_alphanumeric())
@@ -250,7 +250,7 @@ fn is_figure(next: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit()) || (is_roman && word != "I") || is_letter
 }
 
-// Whether a number with a period is an ordinal here, as it is in German after an article or a preposition.
+// Whether a number with a period is an ordinal, as in German after an article or a preposition.
 fn is_ordinal_place(before: &str, word: &str) -> bool {
     const PLACE_WORDS: &[&str] = &[
         "am", "der", "den", "dem", "zum", "vom", "die", "bis", "im", "das", "des", "ab", "seit",

@@ -16,7 +16,6 @@ const CONTRADICTED_REASON: &str = "the passage says otherwise";
 /// Shown for a reported contradiction whose quoted words were not found.
 const QUOTE_NOT_FOUND_REASON: &str =
     "a model says that a passage contradicts it, but the words that it quotes were not found there";
-/// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
     [('“', '”'), ('"', '"'), ('„', '“'), ('«', '»'), ('「', '」')];
 
@@ -79,7 +78,7 @@ fn covers_mark(mark: CitationMark, own: CitationMark) -> bool {
     }
 }
 
-/// Returns the text of a given passage.
+/// Returns the text of the given passage with this number.
 pub(super) fn passage_text(plan: &Plan, number: u32) -> Option<&str> {
     let source = plan.all_sources().find(|source| source.number == number)?;
     Some(&source.text)

@@ -1,4 +1,4 @@
-//! Tests with evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is made up.
+//! Tests the evidence maps of complete runs: which parts of a judge's reply are kept, and that nothing is made up.
 
 mod agreement;
 mod pairs;
@@ -36,7 +36,7 @@ pub(super) fn plan(members: usize, sources: &[&str], seed: u64) -> Plan {
     serde_json::from_value(stored_plan).expect("a plan")
 }
 
-/// Creates the answer of a call.
+/// Creates a member's successful answer in a stage.
 pub(super) fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
     let stored_answer = json!({
         "stage": stage, "member": member, "model": format!("p/{member}"), "text": text, "reasoning": "",

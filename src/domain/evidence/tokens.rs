@@ -16,7 +16,7 @@ pub(super) struct SentenceToken {
     pub value: Option<f64>,
 }
 
-/// Splits a sentence into tokens.
+/// Splits a sentence into tokens, leaving out citation marks and members' letters.
 pub(super) fn tokens(sentence: &str) -> Vec<SentenceToken> {
     let text = strip_citation_marks(sentence);
     let mut sentence_tokens = Vec::new();

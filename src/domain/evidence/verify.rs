@@ -1,5 +1,5 @@
-//! Looks up the quotations that a model gives in the text that it names. Quotations that are not found there
-//! do not count.
+//! Looks up a model's quotations in the texts to which it attributes them. Quotations that are not found there do not
+//! count.
 
 use crate::domain::citation::{self, ComparableText};
 
@@ -12,7 +12,6 @@ use super::words::reverses_meaning;
 const MIN_WORDS: usize = 4;
 /// Maximum length of a quotation in characters. A longer one is not looked up.
 pub(super) const MAX_QUOTE_LENGTH: usize = 600;
-/// Characters that end a clause.
 const CLAUSE_END_MARKS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
 
 /// A text in which quotations are looked up.

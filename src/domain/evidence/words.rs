@@ -51,7 +51,7 @@ const NEGATIONS: &[&str] = &[
 pub(super) const OPPOSING_PREFIXES: &[&str] =
     &["un", "dis", "in", "im", "ir", "il", "non", "mis", "de"];
 
-/// Whether a word negates.
+/// Whether a word negates, or nearly negates, a statement.
 pub(super) fn is_negation(word: &str) -> bool {
     NEGATIONS.contains(&word) || word.ends_with("n't")
 }
@@ -176,7 +176,7 @@ pub(super) fn word_class(word: &str) -> Option<&'static str> {
         .map(|(name, _)| *name)
 }
 
-/// Pairs of opposite directions, each with the words for either of them.
+/// Pairs of opposite directions, with the words for each direction.
 const DIRECTION_WORDS: &[(&[&str], &[&str])] = &[
     (&["more", "mehr"], &["less", "fewer", "weniger"]),
     (&["most"], &["least"]),

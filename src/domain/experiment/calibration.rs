@@ -18,13 +18,13 @@ const RESAMPLES: usize = 500;
 /// Agreement between automatic scores and the user's judgments.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
-    /// Number of pairs judged by both.
+    /// Number of pairs judged both automatically and by the user.
     pub labels: usize,
     /// Cohen's kappa with linear weights, in which a tie ranks between the two sides; `None` if undefined.
     pub kappa: Option<f64>,
     /// 95% bootstrap confidence interval of kappa, resampling pairs.
     pub interval: Option<(f64, f64)>,
-    /// Fraction of pairs on which the two differ, 0 to 1.
+    /// Fraction of pairs on which the two judgments differ, 0 to 1.
     pub errors: Option<f64>,
     /// Whether the scores are trusted; `None` if there are too few labels.
     pub trusted: Option<bool>,
@@ -56,7 +56,7 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
 }
 
 impl Calibration {
-    /// Returns a conclusion drawn from the scores as one sentence, with a warning if the scores are not trusted.
+    /// Returns a conclusion drawn from the scores, preceded by a warning if the scores are not trusted.
     pub fn qualify_conclusion(&self, conclusion: String) -> String {
         match (self.trusted, self.kappa) {
             (Some(false), Some(kappa)) => format!(

@@ -47,7 +47,7 @@ pub struct ParsedCases {
     pub notes: Vec<String>,
 }
 
-/// Imports cases from table rows with their starting lines; the first row names the columns.
+/// Imports cases from table rows, each with the line on which it starts; the first row names the columns.
 ///
 /// # Errors
 /// Returns an error if the table has no rows, no column holds questions, a question is missing or too long,

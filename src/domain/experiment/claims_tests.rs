@@ -32,8 +32,8 @@ fn run_race(
     (race, verdict)
 }
 
-/// If two configurations are right at rates of .60 and .75, the difference is found in at least half of the
-/// experiments with 300 evaluations, and the budget is spent unless the difference is overwhelming.
+/// If two configurations are right at rates of .60 and .75, at least 60% of the experiments with 300 evaluations find
+/// the difference. Unless the difference is overwhelming, they spend the whole budget.
 #[test]
 fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
     const RUNS: u64 = 200;
@@ -48,7 +48,6 @@ fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
     assert!(wins * 10 >= RUNS * 6, "{wins} of {RUNS}");
 }
 
-/// The budget that the race leaves is spent on cases that it has not used.
 #[test]
 fn the_rest_of_the_budget_is_spent_on_unused_cases() {
     let scores = yes_or_no_scores(&[0.6, 0.62, 0.61, 0.6], 400, 3);
@@ -105,8 +104,8 @@ fn intervals_of_the_leaderboard_cover_the_truth() {
     }
 }
 
-/// The difference that is stated before a run as detectable is found at the stated rate, including the choice
-/// of the leader and early stopping.
+/// The difference that is stated as detectable before a run is found at the stated rate, even though the leader is
+/// chosen by the race and the test may stop early.
 #[test]
 fn the_stated_difference_is_detected_at_the_stated_rate() {
     const RUNS: u64 = 400;
@@ -124,7 +123,7 @@ fn the_stated_difference_is_detected_at_the_stated_rate() {
     );
 }
 
-/// Of two equal configurations, one is called better in at most 5% of races, however often the race is looked at.
+/// Of two equal configurations, one is called better in at most 5% of races, however often the test is evaluated.
 #[test]
 fn equal_configurations_are_called_different_in_at_most_5_percent() {
     const RUNS: u64 = 600;

@@ -28,7 +28,7 @@ pub struct Design {
     pub error_rate: f64,
     /// Seed of the random choices, so that the race can be repeated exactly.
     pub seed: u64,
-    /// The search for better prompts; `None` without one.
+    /// The search for better prompts; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchDesign>,
 }
@@ -110,7 +110,7 @@ pub struct Elimination {
     pub by: usize,
     /// Number of cases evaluated when the configuration was eliminated.
     pub cases: usize,
-    /// Confidence interval of the mean difference to the leader; its upper bound is below the negative
-    /// indifference threshold.
+    /// Confidence interval of the mean difference from the leader; its upper bound is below the negative indifference
+    /// threshold.
     pub interval: (f64, f64),
 }

@@ -1,5 +1,5 @@
-//! Rule-based scores of answers, 0 to 1, without a model. Exact comparisons are the most reliable of these
-//! rules, and word similarity is the least. Other modules implement judgments by models and users.
+//! Scores answers by rules, from 0 to 1, without a model. Exact comparisons are the most reliable of these rules, and
+//! word similarity is the least reliable. Other modules implement judgments by models and users.
 
 use std::collections::HashMap;
 
@@ -120,7 +120,7 @@ impl Evaluator {
         }
         Ok(())
     }
-    /// Scores an answer to a case.
+    /// Scores an answer to a case, from 0 to 1.
     pub fn score(&self, case: &Case, answer: &str) -> f64 {
         let expected = case.expected.as_deref().unwrap_or_default();
         let right = match self {
@@ -265,7 +265,7 @@ fn similarity_words(text: &str) -> Vec<String> {
     words.take(MAX_WORDS).map(str::to_lowercase).collect()
 }
 
-/// Returns the length of the longest common subsequence.
+/// Returns the length of the longest common subsequence, in words.
 fn longest_common_subsequence(left: &[String], right: &[String]) -> usize {
     let mut row = vec![0; right.len() + 1];
     for word in left {

@@ -17,7 +17,7 @@ use crate::domain::statistics::proportions;
 
 /// Significance level of the comparison, two-sided.
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
-/// Significance level spent on the test after each block.
+/// Part of the significance level that is spent on the early checks.
 const EARLY_SIGNIFICANCE_LEVEL: f64 = 0.005;
 /// Maximum number of cases for which all combinations of signs are tested.
 const MAX_FLIPPED_CASES: usize = 12;
@@ -214,8 +214,8 @@ mod tests {
         assert_eq!(early, HoldoutFinding::NotDistinguishable);
     }
 
-    /// With early checks and a final test, a difference between equal configurations is reported in at most
-    /// 5% of cases.
+    /// With early checks and a final test, a difference between equal configurations is reported in at most 5% of
+    /// simulated runs, plus simulation error.
     #[test]
     fn equal_configurations_differ_significantly_in_at_most_5_percent() {
         const SIMULATED_RUNS: usize = 2_000;

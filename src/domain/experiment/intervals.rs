@@ -6,7 +6,7 @@ use crate::domain::statistics::{betting, paired, proportions};
 
 /// Error probability of an interval.
 const ERROR_RATE: f64 = 0.05;
-/// Distance from 0 of the nearest end of an interval that must exclude 0.
+/// Minimum distance between 0 and an interval that must exclude it.
 const NEAR_ZERO: f64 = 1e-6;
 /// Share of the error probability of a mean difference that is assigned to the rate of differing cases, if
 /// all differences have the same size. The rest goes to the last test (`final_test`), so that the interval
@@ -76,8 +76,8 @@ fn common_size(differences: &[f64]) -> Option<f64> {
     [1.0, 0.5].into_iter().find(|&size| fits_size(size))
 }
 
-/// Returns the interval of p(up) - p(down). It is computed from the rate of differing cases and the share of
-/// ups among them, each with its exact interval (Clopper and Pearson 1934).
+/// Returns the interval of the mean difference. It is computed from the rate of differing cases and the share of
+/// positive differences among them, each with its exact interval (Clopper and Pearson 1934).
 fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
     let cases = differences.len() as u64;
     let ups = differences

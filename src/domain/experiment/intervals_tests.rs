@@ -75,8 +75,8 @@ fn differences_are_covered_at_every_number_of_cases() {
     }
 }
 
-/// The interval in the report never contradicts the finding, and a difference between equal configurations is
-/// reported in at most 5% of cases.
+/// The interval in the report never contradicts the finding, and a difference between equal configurations is reported
+/// in at most 5% of simulated runs, plus simulation error.
 #[test]
 fn interval_and_finding_agree_at_every_number_of_cases() {
     for cases in [2, 3, 4, 5, 6, 8, 12, 31] {

@@ -1,4 +1,5 @@
-//! Statistical decisions of a race: ranking, elimination, and the value of continuing. The budget is managed elsewhere.
+//! Statistical decisions of a race: ranking, elimination, and the value of continuing. `race_budget` manages the
+//! budget.
 
 use super::design::Elimination;
 use super::observations::Observations;
@@ -6,7 +7,7 @@ use super::quality_estimates;
 use crate::domain::statistics::random::Random;
 use crate::domain::statistics::{betting, paired};
 
-/// Minimum number of cases for stopping early. With fewer, resampling says little.
+/// Minimum number of cases for stopping early. With fewer, resampling is unreliable.
 const MIN_CASES: usize = 10;
 /// Number of bootstrap resamples of the cases.
 const RESAMPLES: usize = 400;

@@ -26,7 +26,7 @@ impl<'a> MeasuredTrials<'a> {
         }
     }
 
-    /// Returns what the measured trials support of a race's `verdict`.
+    /// Returns the part of a race's `verdict` that the measured trials support.
     pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
         if self.is_empty() {
             return RaceVerdict {

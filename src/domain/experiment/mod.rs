@@ -68,7 +68,7 @@ pub struct Case {
     /// IDs of the documents that the question is about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
-    /// Label by which cases can be grouped; `None` for none.
+    /// Label by which cases can be grouped; `None` if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
 }
@@ -91,7 +91,7 @@ pub enum Objective {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         uses: Option<u64>,
     },
-    /// Not a single best, but the Pareto front of quality, cost, and latency. The race then compares scores.
+    /// No single configuration, but the Pareto front of quality, cost, and latency. The race itself compares scores.
     Pareto,
 }
 
@@ -150,7 +150,7 @@ pub struct Trial {
     pub case: usize,
 }
 
-/// Usage of judging an answer. It counts toward the budget but not toward the configuration.
+/// Cost and tokens of judging an answer. They count toward the budget but not toward the configuration's own cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JudgeCost {
@@ -181,7 +181,7 @@ pub struct TrialOutcome {
     pub tokens: u64,
     /// Time until the answer was complete, in milliseconds.
     pub latency_ms: u64,
-    /// Usage of judging the answer.
+    /// Cost and tokens of judging the answer.
     #[serde(default)]
     pub judged: JudgeCost,
 }

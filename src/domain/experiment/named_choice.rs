@@ -2,7 +2,7 @@
 
 /// Words that may precede the letter of an option.
 const ANSWER_WORDS: &[&str] = &["answer", "option", "choice", "antwort", "respuesta"];
-/// Verbs between such a word and the letter.
+/// Verbs between an answer word and the letter, as in "the answer is B".
 const ANSWER_VERBS: &[&str] = &["is", "ist", "es"];
 /// Verbs between a letter and the word that refutes it, as in "B is wrong".
 const REFUTING_VERBS: &[&str] = &[

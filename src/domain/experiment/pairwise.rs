@@ -17,11 +17,11 @@ const RESAMPLES: usize = 200;
 /// One pairwise comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Match {
-    /// Index of the case that both answered.
+    /// Index of the case that both configurations answered.
     pub case: usize,
-    /// Index of the configuration that one of the two answers is from.
+    /// Index of the configuration that gave the first answer.
     pub first_index: usize,
-    /// Index of the configuration that the other answer is from.
+    /// Index of the configuration that gave the second answer.
     pub second_index: usize,
     /// Which answer is better, or a tie.
     pub preferred_side: Preferred,
@@ -47,7 +47,7 @@ impl Preferred {
             Self::Neither => "tie",
         }
     }
-    /// Parses a stored name: the inverse of `as_str`.
+    /// Parses a stored name, the inverse of `as_str`; `None` if the name is unknown.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [Self::First, Self::Second, Self::Neither];
         all.into_iter().find(|preferred| preferred.as_str() == text)
@@ -71,7 +71,7 @@ impl Preferred {
     }
 }
 
-/// Log-strength of each configuration.
+/// Estimated log-strengths of configurations, with their confidence intervals.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StrengthEstimates {
     /// Log-strength by configuration.
@@ -82,7 +82,7 @@ pub struct StrengthEstimates {
     pub ties: f64,
 }
 
-/// Fits the strengths of `configurations` configurations.
+/// Estimates the strengths of `configurations` configurations from their matches.
 ///
 /// # Errors
 /// Returns an error if a match compares a configuration with itself or with an unknown index.

@@ -47,7 +47,7 @@ impl ScoreKind {
             (kind, _) => kind,
         }
     }
-    /// Returns the test after the last case.
+    /// Returns the test that is used after the last case.
     pub fn final_test(self) -> FinalTest {
         match self {
             Self::YesNo | Self::Preference => FinalTest::Sign,
@@ -85,7 +85,7 @@ impl ScoreKind {
 pub struct Power {
     /// Number of compared cases.
     pub cases: usize,
-    /// The test after the last case.
+    /// The test used after the last case.
     pub test: FinalTest,
     /// The kind of scores that were simulated.
     pub scores: ScoreKind,
@@ -168,7 +168,8 @@ pub struct DetectionRate {
     pub rate: f64,
 }
 
-/// Returns the power of a comparison with this number of cases. Each combination is simulated once per process.
+/// Returns the power of a comparison with this number of cases. Each combination of score kind and number of cases is
+/// simulated only once per process.
 pub fn comparison_power(scores: ScoreKind, cases: usize) -> Power {
     static CACHED_POWER: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
     // This limits the size of the table, since there are only four kinds of scores.

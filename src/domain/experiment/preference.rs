@@ -26,7 +26,7 @@ pub struct PersonPreference {
     pub words: String,
 }
 
-/// Estimates the preference; `None` if there are too few verdicts on this pair.
+/// Estimates the preference; `None` if there are too few verdicts on this pair, or if the current configuration leads.
 pub fn estimate_preference(
     race: &SuccessiveHalving,
     leader: usize,

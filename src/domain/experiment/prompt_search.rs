@@ -10,7 +10,7 @@ pub const MAX_PROPOSALS: usize = 24;
 pub const DEFAULT_PROPOSALS: usize = 8;
 /// Maximum length of a proposed prompt in characters.
 pub const MAX_PROMPT_LENGTH: usize = 4_000;
-/// Number of failures shown to the writer.
+/// Number of failures shown to the model that writes the prompt.
 pub const SHOWN_FAILURES: usize = 3;
 /// The prompt search of a design.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ pub struct SearchDesign {
 pub struct Reflection {
     /// Index of the configuration to improve.
     pub parent: usize,
-    /// The configuration's worst trials, which the writer is shown.
+    /// The configuration's worst trials, which are shown to the model that writes the prompt.
     pub shown_trials: Vec<Trial>,
 }
 
@@ -40,6 +40,6 @@ pub struct Reflection {
 pub struct Proposal {
     /// Index of the proposed prompt on its axis; `None` if the reply contained no prompt.
     pub prompt_index: Option<usize>,
-    /// Usage of writing the proposal.
+    /// Cost and tokens of writing the proposal.
     pub bill: JudgeCost,
 }

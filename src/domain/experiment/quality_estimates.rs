@@ -150,7 +150,8 @@ fn predict_levels(centered: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64>
     let mut levels = vec![0.0; size];
     for _ in 0..EM_ITERATIONS {
         let prior = prior_covariance(&axes, &variances);
-        // (chance + known × prior)⁻¹ times `deviations`, and times `information`.
+        // Computes `signal` = (`random` × I + `information` × `prior`)⁻¹ × `deviations`, and `weight` likewise from
+        // `information` in place of `deviations`.
         let mut left = centered.information.multiply(&prior);
         (0..size).for_each(|at| *left.cell_mut(at, at) += random);
         let (signal, weight) = left.solve(&centered.deviations, &centered.information);
@@ -266,7 +267,7 @@ impl SquareMatrix {
         }
         sum
     }
-    /// Solves for a vector and a matrix at once, by Gauss-Jordan elimination with partial pivoting.
+    /// Solves the linear system for a vector and a matrix at once, by Gauss-Jordan elimination with partial pivoting.
     fn solve(mut self, vector: &[f64], other: &Self) -> (Vec<f64>, Self) {
         let size = self.size;
         let (mut vector, mut other) = (vector.to_vec(), other.cells.clone());

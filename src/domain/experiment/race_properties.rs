@@ -1,5 +1,4 @@
-//! Further simulation tests, of properties that every race has, however it is interrupted, ordered, priced,
-//! or observed.
+//! Simulation tests of properties that every race has, no matter how it is interrupted, ordered, priced, or observed.
 
 use super::*;
 use crate::domain::statistics::betting;
@@ -76,8 +75,8 @@ fn the_current_configuration_wins_among_identical_ones() {
     }
 }
 
-/// Even if it is checked after every outcome of a race with optional stopping and elimination, a 95% interval
-/// misses the true value in at most 5% of cases.
+/// A 95% interval that is checked after every outcome of a race with optional stopping and elimination misses the true
+/// value for at most 5% of configurations.
 #[test]
 fn intervals_hold_under_continuous_monitoring() {
     let true_means = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];

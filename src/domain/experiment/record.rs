@@ -9,7 +9,7 @@ use crate::domain::id::{AnalysisId, ExperimentId, RecipeId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 
-/// Whether an experiment is running, and why it is not.
+/// Whether an experiment is running and, if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExperimentState {
@@ -33,7 +33,7 @@ impl ExperimentState {
             Self::Cancelled => "cancelled",
         }
     }
-    /// Parses a stored name: the inverse of `as_str`.
+    /// Parses a stored name, the inverse of `as_str`; `None` if the name is unknown.
     pub fn parse(text: &str) -> Option<Self> {
         let all = [
             Self::Running,
@@ -48,7 +48,7 @@ impl ExperimentState {
 /// An experiment, without its cases and outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Experiment {
-    /// ID, which is also used in the URLs of the experiment.
+    /// Unique ID, which also appears in the experiment's URLs.
     pub id: ExperimentId,
     /// The user who started the experiment and is charged for it.
     pub user: UserId,
@@ -75,7 +75,7 @@ pub struct Experiment {
 /// A row of the experiment list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentSummary {
-    /// ID, which is also used in the URLs of the experiment.
+    /// Unique ID, which also appears in the experiment's URLs.
     pub id: ExperimentId,
     /// Name given by the user.
     pub name: String,
@@ -140,7 +140,7 @@ pub struct Judging {
     pub injection_attempts: u64,
     /// How susceptible the judge is to each bias that was tested.
     pub probes: Vec<ProbeResult>,
-    /// Usage of the bias probes.
+    /// Cost and tokens of the bias probes.
     pub bill: JudgeCost,
 }
 
@@ -169,9 +169,9 @@ pub struct Applied {
     pub version: u32,
     /// Name of the recipe when the configuration was applied.
     pub name: String,
-    /// Whether it is the user's default recipe for requests that name none.
+    /// Whether the recipe became the user's default, which is used for requests that name no recipe.
     pub default: bool,
-    /// The default recipe before that; `None` if there was none.
+    /// The user's previous default recipe; `None` if there was none.
     pub before: Option<RecipeId>,
     /// Whether the recipe was created to apply the configuration.
     pub new: bool,

@@ -10,7 +10,7 @@ const MAX_SHOWN_CHARS: usize = 2_000;
 /// Delimiters around the proposed prompt in the reply.
 const PROMPT_DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 
-/// A failure to learn from.
+/// A low-scoring answer that shows what the prompt lacks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure<'a> {
     /// The test case with the low score.
@@ -21,7 +21,7 @@ pub struct Failure<'a> {
     pub score: f64,
 }
 
-/// Renders the request. `nonce` marks the fence and must be unknown to the answers.
+/// Renders the request for a better prompt. `nonce` marks the fence and must be unknown to the answers.
 pub fn reflection_prompt(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     let mut text = format!(
         "You improve the prompt that a language model gets. Below are the prompt and cases on which its answers \

@@ -183,7 +183,6 @@ mod tests {
         assert!(words.contains("leaves 5. For 1 of them"), "{words}");
     }
 
-    /// Ten disguised copies of one question count as one case.
     #[test]
     fn disguised_copies_are_one_case() {
         let disguises = [
@@ -213,7 +212,6 @@ mod tests {
         assert_eq!(remove_repeated(cases).0.len(), others.len());
     }
 
-    /// Sixty copies of one question count as one case.
     #[test]
     fn copies_are_one_case_and_different_questions_none() {
         let copies = vec![case("case 1 please", "7", &[]); 60];

@@ -51,7 +51,7 @@ pub struct ExperimentReport {
     pub strengths: Option<Vec<ConfigurationStrength>>,
 }
 
-/// The results of one configuration, which are a row of the leaderboard.
+/// A row of the leaderboard: the results of one configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConfigurationRow {
     /// Index of the configuration in the design.
@@ -70,7 +70,7 @@ pub struct ConfigurationRow {
     pub level: Option<f64>,
     /// Number of cases in the race on which the configuration was evaluated.
     pub cases: usize,
-    /// Number of cases without an answer.
+    /// Number of cases whose evaluation ended in an error.
     pub failed: usize,
     /// Mean cost per case.
     pub cost_usd: Option<MicroDollars>,
@@ -81,7 +81,8 @@ pub struct ConfigurationRow {
     /// Status of the configuration in the race.
     #[serde(rename = "fate")]
     pub state: ConfigurationState,
-    /// Difference to the leader on the cases that both have; `None` for the leader.
+    /// Difference from the leader on the cases that both have; `None` for the leader, and with fewer than two such
+    /// cases.
     pub against_leader: Option<LeaderDifference>,
     /// Whether the configuration is on the Pareto front of quality, cost, and latency.
     pub pareto: bool,
@@ -96,7 +97,7 @@ pub struct Latency {
     pub p95: u64,
 }
 
-/// Difference to the leader. It was computed after the leader was selected, so it does not prove anything.
+/// Difference from the leader. It was computed after the leader was selected, so it does not prove anything.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LeaderDifference {
     /// Mean difference; negative if the leader is better.
@@ -109,7 +110,7 @@ pub struct LeaderDifference {
     pub p_adjusted: f64,
 }
 
-/// State of the race after a number of cases.
+/// State of the race at the end of a round.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoundReport {
     /// Number of cases that each configuration had answered at the end of the round.

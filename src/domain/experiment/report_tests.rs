@@ -1,4 +1,4 @@
-//! Tests with reports of races whose true outcome is known.
+//! Tests the reports of races whose true outcome is known.
 
 use super::*;
 use crate::domain::experiment::design::Design;
@@ -270,7 +270,7 @@ fn intervals_of_constant_differences_are_not_empty() {
     }
 }
 
-/// Runs a race between two configurations of one axis with yes-or-no scores.
+/// Runs a race between the first two configurations, with yes-or-no scores from `of`.
 fn two_configuration_race(cases: usize, of: impl Fn(usize, usize) -> f64) -> SuccessiveHalving {
     let mut design = run_race(1, plain_outcome).design().clone();
     design.arms.truncate(2);

@@ -23,7 +23,7 @@ pub struct JudgeSpec {
     pub kind: JudgeMode,
     /// Full ID of the judging model.
     pub model: String,
-    /// Whether the judge may judge answers of models of the same family.
+    /// Whether the judge may judge answers from models of its own family.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub same_family: bool,
 }
@@ -32,9 +32,9 @@ pub struct JudgeSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JudgeMode {
-    /// It compares the answer with the current configuration's answer, in both orders.
+    /// The judge compares the answer with the current configuration's answer, in both orders.
     Pairwise,
-    /// It gives marks for accuracy and other criteria.
+    /// The judge gives marks for accuracy and other criteria.
     Rubric,
 }
 

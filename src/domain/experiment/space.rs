@@ -53,7 +53,7 @@ impl Parameter {
             Self::Passages => "passages",
         }
     }
-    /// Whether it depends on the model if the parameter is accepted.
+    /// Whether only some models accept the parameter.
     const fn is_model_parameter(self) -> bool {
         matches!(
             self,
@@ -92,7 +92,7 @@ pub struct Axis {
     pub parameter: Parameter,
     /// Candidate values; null stands for the default.
     pub values: Vec<Value>,
-    /// Search for better values, which is possible only for prompts; `None` without one.
+    /// Settings of a search for better values, which is possible only for prompts; `None` if there is no search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub improve: Option<Improvement>,
 }
@@ -250,7 +250,7 @@ fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), Experimen
     }
 }
 
-/// Returns a configuration as a JSON object of parameter values; null where the default applies.
+/// Returns a configuration as a JSON object of parameter values, with null for defaults.
 pub fn to_json(space: &SearchSpace, arm: &Configuration) -> Value {
     let values = space.0.iter().map(|axis| {
         let value = space.value(arm, axis.parameter).cloned();

@@ -1,5 +1,5 @@
-//! Experiment specification: search space, fixed settings, scoring, and budget. Converts a configuration into
-//! the settings of an analysis. Whether the models exist is checked elsewhere.
+//! Experiment specification: search space, fixed settings, scoring, and budget. Converts a configuration into the
+//! settings of an analysis, without checking that the models exist.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ pub struct PromptProposal {
     /// Why the reply was rejected; `None` if it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// Usage of writing the prompt.
+    /// Cost and tokens of writing the prompt.
     #[serde(default)]
     pub cost: JudgeCost,
 }
@@ -106,7 +106,7 @@ impl ExperimentSpec {
         self.repeated = repeated;
         unique_cases
     }
-    /// Returns how the report refers to the current configuration: if the user named none, as the first one.
+    /// Returns how the report refers to the current configuration: as the first one if the user named none.
     pub fn baseline(&self) -> Baseline {
         match self.current.is_empty() {
             true => Baseline::First,

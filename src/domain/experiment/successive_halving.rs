@@ -28,7 +28,7 @@ use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
 use search::SearchStep;
 
-/// Maximum number of configurations of a space in which all are tried. In a larger space, configurations are proposed.
+/// Maximum size of a space in which all configurations are tried. In a larger space, configurations are proposed.
 pub const MAX_EXHAUSTIVE_CONFIGURATIONS: usize = 64;
 /// Number of configurations with which a large space starts, in addition to the current one.
 const INITIAL_CONFIGURATIONS: usize = 16;
@@ -36,7 +36,7 @@ const INITIAL_CONFIGURATIONS: usize = 16;
 const PROPOSED_PER_STEP: usize = 8;
 /// Number of cases on which a proposed configuration is first tried.
 const FIRST_TRY_CASES: usize = 4;
-/// The next check comes after the number of cases seen so far, divided by this.
+/// The number of cases until the next check is the number of cases seen so far, divided by this.
 const CHECK_DIVISOR: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -151,7 +151,7 @@ impl SuccessiveHalving {
         }
         race
     }
-    /// Ends the race with the stored verdict of an earlier version on these outcomes.
+    /// Ends the race with a verdict that an earlier version reached on these outcomes.
     pub fn close(
         mut self,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
@@ -474,10 +474,10 @@ impl SuccessiveHalving {
         .max(2)
             - 1
     }
-    /// Returns the number of configurations that continue. If the budget covers all of them on all cases, all
-    /// continue. Otherwise, the result is the number that the budget covers if their number falls in inverse
-    /// proportion to the cases, but at least two. This is sequential halving in continuous form: the ranking
-    /// is used after each case instead of only at each halving.
+    /// Returns the number of configurations that continue. If the budget covers all of them on all cases, all continue.
+    /// Otherwise, returns the largest number that the budget covers, but at least two, assuming that the number then
+    /// falls in inverse proportion to the cases. This is sequential halving in continuous form: the ranking is used
+    /// after each case instead of only at each halving.
     fn survivor_count(&self, max_count: usize, depth: usize) -> usize {
         let left = self.remaining_evaluations();
         let open_cases = self.observations.case_order.len() - depth;

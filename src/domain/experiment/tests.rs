@@ -1,4 +1,4 @@
-//! Tests with simulated experiments whose truth is known, with fixed seeds.
+//! Tests with simulated experiments whose true scores are known, with fixed seeds.
 
 #[path = "claims_tests.rs"]
 mod claims;
@@ -60,7 +60,7 @@ fn outcome_with_cost(score: f64, micro: i64) -> TrialOutcome {
     }
 }
 
-/// Runs a race to its end.
+/// Runs a race to its end with the scores of `truth`.
 fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
     loop {
         match race.next() {
@@ -131,7 +131,7 @@ fn uniform_allocation(truth: &Truth, evaluations: usize, random: &mut Random) ->
     *best.expect("some were tried").0
 }
 
-/// This is true both of independent configurations and of those that differ mostly in shared parameter values.
+/// Covers both independent configurations and configurations that differ mostly in shared parameter values.
 #[test]
 fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
@@ -219,8 +219,8 @@ fn elimination_seldom_drops_the_best_configuration() {
     assert!(wrong <= 20, "{wrong}");
 }
 
-/// If the race is interrupted after any outcome and resumed, it takes the same course to the same end. The
-/// longer race is resumed only after every fifth outcome, because resuming replays everything before.
+/// A race that is interrupted after any outcome and resumed makes the same decisions. The longer race is resumed only
+/// after every fifth outcome, because resuming replays everything before.
 #[test]
 fn a_resumed_race_has_the_result_of_an_uninterrupted_one() {
     for (axes, evaluations, every) in [(vec![4, 3, 2], 120, 1), (vec![5, 5, 4, 3], 400, 5)] {
@@ -348,7 +348,7 @@ fn races_that_cannot_be_run_end_at_once() {
     }
 }
 
-/// Designs and outcomes as requests may produce them, valid or not.
+/// Property tests with arbitrary designs and outcomes, valid or not.
 mod any_request {
     use proptest::prelude::*;
 

@@ -12,7 +12,7 @@ use super::successive_halving::SuccessiveHalving;
 use super::{Objective, SearchSpace, Trial};
 use crate::domain::statistics::paired::{self, PairedDifference};
 
-/// Values that differ by less than this count as equal. The rest is floating-point noise.
+/// Values that differ by less than this count as equal, because the difference is floating-point noise.
 const SCORE_TOLERANCE: f64 = 1e-9;
 
 /// The configuration with which the leader is compared.
@@ -41,7 +41,7 @@ impl Baseline {
     }
 }
 
-/// A race, and what the sentence about it depends on.
+/// A race with everything that the sentence about it depends on.
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
     pub halving: &'a SuccessiveHalving,

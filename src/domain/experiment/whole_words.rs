@@ -35,7 +35,7 @@ fn extends_left(left: &str, first: char) -> bool {
     }
     let is_outer_letter = outer.is_some_and(is_letter);
     if !is_letter(first) {
-        // This finds the "-5" in "3-5".
+        // This excludes the "-5" in "3-5".
         return (is_hyphen(first) || first == '−') && is_letter(nearest);
     }
     let is_negative = matches!(nearest, '-' | '−') && !is_outer_letter;

@@ -2,8 +2,7 @@
 
 use super::prose::render_prose;
 
-/// Normalizes HTML to the canonical form of tests/browser/canonical.js, which must be the same for the pages
-/// and an export.
+/// Normalizes HTML to the canonical form of tests/browser/canonical.js. In this form, pages and exports must be equal.
 fn canonical(html: &str) -> String {
     let mut text = html.to_owned();
     for (from, to) in [

@@ -1,5 +1,4 @@
-//! The panel's evidence map in exports, as Markdown and HTML. States only what the map supports, and on which
-//! basis.
+//! The panel's evidence map in exports, as Markdown and HTML. Claims only what the map supports, and names its basis.
 
 use std::fmt::Write;
 

@@ -111,8 +111,8 @@ pub fn render_math(formula: &str) -> String {
     format!("<code class=\"math\">{}</code>", escape(formula.trim()))
 }
 
-/// Whether the text between two dollar signs is a formula. Usually, dollar signs belong to amounts of money.
-/// Words without TeX syntax are not a formula.
+/// Whether the text between two dollar signs is a formula, rather than text between two amounts of money. Words without
+/// TeX syntax are not a formula.
 pub fn is_formula(text: &str) -> bool {
     if text.trim() != text || text.is_empty() || text.contains('\n') {
         return false;

@@ -11,7 +11,7 @@ use super::inline::{
 };
 use super::tags::{Details, paired_tags};
 
-/// Maximum nesting depth of quotations.
+/// Maximum nesting depth of block quotes.
 const MAX_QUOTE_DEPTH: usize = 6;
 
 /// Converts a text to HTML. Headings start at level `first`, and `cite` returns the target of a citation mark's link.
@@ -58,7 +58,7 @@ struct ProseWriter<'a> {
     top: usize,
     /// The heading level in the file to which `top` is mapped.
     first_level: usize,
-    /// The level of the heading written last, so that no level is skipped on the way down.
+    /// The level of the last heading; the next one is at most one level deeper.
     last_level: usize,
     quotes: usize,
     is_head: bool,

@@ -8,7 +8,7 @@ use super::prose::render_prose;
 use crate::domain::analysis::{Analysis, Member};
 use crate::domain::citation;
 
-/// Exports the thread as Markdown. Headings in answers are lowered so that they stay below those of the turns.
+/// Exports the thread as Markdown.
 pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
     let mut out = format!("# {}\n\n", one_line(title));
     for turn in turns {

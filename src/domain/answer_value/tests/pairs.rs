@@ -1,4 +1,4 @@
-//! Pairs of answers, labeled as equal or different without knowledge of the rules.
+//! Tests pairs of answers that were labeled as equal or different without knowledge of the rules.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Property tests over arbitrary text.
+//! Property tests: any text can be read, and normalizing a value twice changes nothing.
 
 use proptest::prelude::*;
 

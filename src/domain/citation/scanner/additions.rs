@@ -2,7 +2,7 @@
 
 use super::Scanner;
 
-/// Maximum number of bracketed characters that the person quoting changed or added.
+/// Maximum number of characters in brackets that can be a note or a change by the person quoting.
 const MAX_NOTE_CHARS: usize = 24;
 /// Maximum length of a formula between dollar signs, in characters.
 const MAX_FORMULA_CHARS: usize = 80;

@@ -14,11 +14,11 @@ const MAX_NAME_LETTERS: usize = 3;
 /// The brackets of a text that count as words.
 #[derive(Debug, Default)]
 pub(super) struct MeaningfulBrackets {
-    /// Each bracket by its position in characters.
+    /// The brackets, keyed by their position in characters.
     signs: BTreeMap<usize, char>,
     /// Positions of commas that separate the values of a list and are therefore not decimal separators.
     separators: BTreeSet<usize>,
-    /// Positions from after an opening bracket up to and including its closing bracket.
+    /// All positions after an opening bracket, up to and including its closing bracket.
     inside_positions: BTreeSet<usize>,
 }
 
@@ -45,7 +45,7 @@ impl MeaningfulBrackets {
                         .signs
                         .extend([at, end].map(|at| (at, plain(chars[at].1))));
                     brackets.inside_positions.extend(at + 1..=end);
-                    // An expression may contain other brackets, but a list may not.
+                    // Continue inside, because an expression may contain other brackets.
                     at += 1;
                 }
                 None => at += 1,
@@ -64,7 +64,8 @@ impl MeaningfulBrackets {
         self.inside_positions.contains(&at)
     }
 
-    /// Returns the position by which a number that begins at `at` must end.
+    /// Returns the position at which a number that begins at `at` must end: at the next list separator, or at `length`
+    /// if there is none.
     pub fn number_end(&self, at: usize, length: usize) -> usize {
         self.separators
             .range(at..)
@@ -202,8 +203,8 @@ impl BracketCursor<'_> {
             .then_some(end)
     }
 
-    // Returns the closing bracket of a sum or product that opens here, if it is adjacent to a name, number,
-    // or operator outside that applies to it.
+    // Returns the closing bracket of a sum or product that opens here, if an adjacent name, number, or operator applies
+    // to it.
     fn factor_end(&self) -> Option<usize> {
         if self.get(self.position)? != '(' {
             return None;
@@ -224,7 +225,7 @@ impl BracketCursor<'_> {
         (is_expression && self.is_applied(end)).then_some(end)
     }
 
-    // Whether a name, a number, or an operator directly adjoins the brackets from outside.
+    // Whether a name, a number, or an operator directly adjoins the outside of the brackets.
     fn is_applied(&self, end: usize) -> bool {
         let before = self.char_before();
         let is_attached = before.is_some_and(|c| c.is_alphanumeric() || is_operator(c));

@@ -1,6 +1,7 @@
-//! Compares the words of two texts.
+//! Counts the words that two texts share, including inflected forms.
 
-/// Whether spaces separate words. In Thai, Chinese, and Japanese, they separate whole clauses.
+/// Whether the words are in scripts that separate words with spaces. In Thai, Chinese, and Japanese, spaces separate
+/// whole clauses.
 pub(super) fn has_spaces(words: &[String]) -> bool {
     words
         .iter()
@@ -8,7 +9,7 @@ pub(super) fn has_spaces(words: &[String]) -> bool {
         .all(|c| c < '\u{e00}' || "€“”‘’–—".contains(c))
 }
 
-/// Counts the words in `own` that also occur in `quoted`, in whatever form.
+/// Counts the words in `own` that also occur in `quoted`, in any inflected form.
 pub(super) fn count_shared_words(own: &[String], quoted: &[String]) -> usize {
     let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
     own.iter().filter(is_shared).count()

@@ -1,4 +1,4 @@
-//! Tests of each rule: it must detect its mismatch and accept paraphrases.
+//! Tests that each rule detects its kind of mismatch and accepts paraphrases.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Tests that agreement is reported only if nothing contradicts it: neither the sentence nor a passage, nor a
-//! contradiction that the judge reports without proof.
+//! Tests that agreement is reported only if nothing contradicts it: no sentence, no passage, and no contradiction that
+//! the judge merely reports.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn entailing_verdict(quote: &str) -> Value {
     json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": quote }] })
 }
 
-// Builds a map in which two members say the same, and in which the judge and the checker match it to a
+// Builds the map of a run in which both drafts say the same, and in which the judge and the checker match them to a
 // sentence of the answer.
 fn both_drafts_say(drafts: &str, sentence: &str) -> EvidenceMap {
     let plan = plan(2, &[sentence], 4);
@@ -136,7 +136,7 @@ fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
     }
 }
 
-/// If a claim is so broad that opposite statements make it, it is no evidence of agreement.
+/// A claim so broad that opposite statements support it is no evidence of agreement.
 #[test]
 fn members_who_contradict_each_other_skip_no_stage() {
     let plan = plan(2, &[], 4);

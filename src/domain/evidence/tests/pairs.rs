@@ -18,7 +18,7 @@ use crate::domain::statistics::random::Random;
 const OWN_PAIRS: &str = include_str!("../../../../tests/data/evidence/pairs.json");
 /// Environment variable that names a file of additional pairs.
 const MORE_PAIRS_VARIABLE: &str = "EVIDENCE_PAIRS";
-/// Number of judgments per pair.
+/// Number of simulated judgments per pair.
 const TRIALS_PER_PAIR: u64 = 60;
 /// How often the judge is right, in percent.
 const JUDGE_ACCURACY: u64 = 90;

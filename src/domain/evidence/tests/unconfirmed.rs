@@ -37,7 +37,7 @@ fn unconfirmed_stances_count_neither_as_silence_nor_as_a_unique_point() {
         assert_eq!(entry.lowered.is_empty(), entry.stance == Stance::Asserts);
     }
     assert!(map.unique.is_empty() && map.consensus.is_empty(), "{map:?}");
-    // Nor does a quotation that was not found make the point unique to the other member.
+    // A quotation that was not found does not make the point unique to the other member, either.
     let asserted = [
         stance(&plan, 3, 0, "asserts", LEASE[0]),
         stance(&plan, 3, 1, "asserts", "The lease ends on 30 June 2028."),

@@ -1,4 +1,4 @@
-//! Tests with known answers and their scores.
+//! Tests the scores that evaluators give to known answers.
 
 use super::*;
 use serde_json::json;

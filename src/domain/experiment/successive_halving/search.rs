@@ -1,9 +1,9 @@
 //! Prompt search: better prompts are proposed by a model that reads failures, as in GEPA (Agrawal et al.,
 //! "Reflective prompt evolution can outperform reinforcement learning", 2025). Decides which prompt to
 //! improve and which failures to show. A proposal is first tried on a few cases and, if it is not worse on
-//! these than its parent, on all feedback cases. Parents are drawn from the Pareto front over cases, so that
-//! a prompt that alone solves some cases is not lost. The successive-halving race selects among all prompts
-//! on further cases, and only the holdout, which neither the writer nor the race has seen, decides what is reported.
+//! these than its parent, on all feedback cases. Parents are drawn from the Pareto front over cases, so that a prompt
+//! that alone solves some cases is not lost. The successive-halving race selects among all prompts on further cases.
+//! What is reported depends only on the holdout, which neither the proposing model nor the race has seen.
 
 use super::super::Trial;
 use super::super::design::{ConfigurationState, StopReason};
@@ -81,7 +81,7 @@ impl SuccessiveHalving {
                 .zip(self.values(parent, self.feedback))
                 .map(|(&case, value)| (value, Trial { arm: parent, case }))
                 .collect();
-        // Shuffle anew for each proposal, so that the writer does not always see the same failures.
+        // Shuffle anew for each proposal, so that the model does not always see the same failures.
         Random::new(self.observations.design.seed ^ (self.proposals_made as u64) << 16)
             .shuffle(&mut trials);
         trials.sort_by(|a, b| a.0.total_cmp(&b.0));

@@ -16,8 +16,8 @@ const PLAIN_SCRIPT: Script = Script {
     seed: 0,
 };
 
-/// A prompt with more of the phrases is found, within the budget, and confirmed on cases that neither the
-/// writer nor the race has seen.
+/// Searches find a prompt with more of the useful phrases within the budget, and confirm it on cases that neither the
+/// proposing model nor the race has seen.
 #[test]
 fn better_prompts_are_found_and_confirmed() {
     const RUNS: u64 = 60;
@@ -31,7 +31,7 @@ fn better_prompts_are_found_and_confirmed() {
         improved_count += u64::from(outcome.verdict.finding == HoldoutFinding::Better);
         rollouts += outcome.race.results().len() as u64;
         assert!(outcome.race.results().len() <= 400 && outcome.proposals.len() <= 8);
-        // The holdout is disjoint from the cases that the writer was shown and the race has used.
+        // The holdout shares no case with the race, whose first cases are shown to the proposing model.
         let (order, holdout) = outcome.race.race_and_holdout_cases();
         assert!(holdout.iter().all(|case| !order.contains(case)));
     }
@@ -43,8 +43,8 @@ fn better_prompts_are_found_and_confirmed() {
     assert!(rollouts < RUNS * 400, "{rollouts}");
 }
 
-/// If the writer adds only useless phrases, all prompts are equal, and at most 5% are called better or worse.
-/// The given prompts are equal too.
+/// If the proposing model adds only useless phrases, no proposed prompt is better than its parent. At most 5% of such
+/// searches report a leader as better although its prompt is no better than the current one.
 #[test]
 fn useless_proposals_are_not_called_better() {
     const RUNS: u64 = 200;
@@ -57,7 +57,7 @@ fn useless_proposals_are_not_called_better() {
         script.cases = 90;
         script.evaluations = 240;
         let outcome = run_search(script);
-        // Only the given prompts differ in quality, so a leader that was derived from the current one must not win.
+        // The second given prompt is better than the current one, so only other leaders count as wrong.
         let is_equal = outcome.leader <= outcome.current;
         is_equal && outcome.verdict.finding == HoldoutFinding::Better
     });
@@ -65,7 +65,7 @@ fn useless_proposals_are_not_called_better() {
     assert!(wrong * 20 <= RUNS, "{wrong} of {RUNS}");
 }
 
-/// If the search is interrupted after any outcome or proposal and replayed, it takes the same course to the same end.
+/// A search that is interrupted after any outcome or proposal and replayed makes the same decisions.
 #[test]
 fn an_interrupted_search_has_the_same_family() {
     for seed in 0..6 {

@@ -1,4 +1,4 @@
-//! Tests of rendering Markdown as HTML.
+//! Tests the rendering of Markdown as HTML.
 
 use super::*;
 
