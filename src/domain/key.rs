@@ -1,11 +1,11 @@
-//! Permissions of an API key: scopes, models, and spending limits. Only the rules; reads nothing from the store.
+//! Permissions of an API key: scopes, models, and spending limits. Defines only the rules; the store holds the keys.
 
 use serde::{Deserialize, Serialize};
 
 use super::id::KeyId;
 use super::money::MicroDollars;
 
-/// Returns a sentence, without the period, that reports the number of deleted API keys.
+/// Formats the number of deleted API keys as a sentence without the period.
 pub fn keys_deleted(count: usize) -> String {
     match count {
         1 => "1 API key is deleted".to_owned(),

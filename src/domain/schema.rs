@@ -133,7 +133,7 @@ fn nesting_depth(value: &Value) -> usize {
     deepest.unwrap_or(0) + 1
 }
 
-// Formats location and error. The value is masked because it may be secret.
+// Formats an error with its location. The value is masked because it may be secret.
 fn error_text(error: &ValidationError<'_>) -> String {
     let mut location = String::new();
     for part in error.instance_path().to_string().split('/').skip(1) {

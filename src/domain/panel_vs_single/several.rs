@@ -26,7 +26,7 @@ impl MultiplicityCorrection {
         }
     }
 
-    /// Returns the log-evidence needed for a verdict at this error probability.
+    /// Returns the log-evidence needed for a verdict if `wrong` is the permitted error probability.
     pub fn threshold(self, wrong: f64) -> f64 {
         (self.0 / wrong).ln()
     }
@@ -116,7 +116,7 @@ mod tests {
         ] {
             assert!(part <= ERROR_RATE, "{part}");
         }
-        // Without the correction, the simulation shows the problem that the correction solves.
+        // Without the correction, many more users see a false verdict.
         let part = false_verdicts(&mut random, false, mixed);
         assert!(part > 0.15, "{part}");
     }

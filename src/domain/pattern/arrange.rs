@@ -21,7 +21,7 @@ pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     }
 }
 
-/// Returns the stages of a pattern that run at a depth. A smaller depth leaves stages out.
+/// Returns the stages of a pattern that run at a depth. A smaller depth has fewer stages.
 pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
     let mut stages = pattern.plan_stages();
     match arrangement_at_depth(pattern, depth) {

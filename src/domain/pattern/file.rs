@@ -16,13 +16,13 @@ const MAX_SUMMARY: usize = 80;
 pub const MAX_STAGES: usize = 6;
 /// Maximum panel size.
 const MAX_PANEL: u32 = 16;
-/// Maximum number of use cases, and of limitations.
+/// Maximum number of entries in the list of use cases, and in that of limitations.
 const MAX_ENTRIES: usize = 12;
 
 /// IDs that are reserved because URL paths use these words in the position of an ID.
 const RESERVED_IDS: &[&str] = &["suggest", "check"];
 
-/// Headings by which the parts of a result are found. A synthesis without them is still an answer.
+/// Headings that divide a synthesis into the parts of the result. A synthesis without them is still a valid answer.
 const RESULT_HEADINGS: &[&str] = &[
     "## Answer",
     "## Where the members agree",
@@ -316,7 +316,7 @@ fn parse_stages(
 fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
     match role {
         StageRole::Synthesizer => Task::Synthesize,
-        // A file cannot define a stage for readers, which is added only for long documents.
+        // A file cannot define a reading stage, which is added only for long documents.
         StageRole::Readers => Task::Read,
         StageRole::Members if at == 0 => Task::Answer,
         StageRole::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
@@ -381,14 +381,13 @@ impl TableFields<'_> {
         }
     }
 
-    /// Reads a field that must be one of certain words.
+    /// Reads an optional field whose values are the variants of `T`, and reports any other value as an error.
     fn keyword_field<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.table.get(name)?;
         match serde_json::from_value(value.clone()) {
             Ok(word) => Some(word),
             Err(error) => {
-                // The original error is "unknown variant `x`, expected one of `a`, `b`", of which only the
-                // expected words help.
+                // Serde's message is "unknown variant `x`, expected one of `a`, `b`"; only the expected words help.
                 let text = error.to_string();
                 let right = text
                     .split_once("expected ")

@@ -1,5 +1,6 @@
-//! Reads long documents in parts before the panel answers: one reader takes notes on each part, and from then
-//! on, the notes replace the part. Defines the prompt and the coverage; `staged` controls the sequence.
+//! The reading stage, in which long documents are read in parts before the panel answers: one reader takes notes on
+//! each part, and from then on, the notes replace the part. Defines the prompt and the coverage; `staged` controls the
+//! sequence.
 
 use std::fmt::Write;
 

@@ -63,7 +63,7 @@ impl<'a> EffortMeter<'a> {
             let rule_steps = self.keyword_steps((name, rule), rules, value, nested + 1)?;
             steps = steps.saturating_add(rule_steps);
         }
-        // These keywords examine everything that the adjacent keywords do once more.
+        // These keywords repeat the work of the adjacent keywords.
         if rules.keys().any(|name| name.starts_with("unevaluated")) {
             steps = steps.saturating_mul(2);
         }

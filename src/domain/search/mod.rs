@@ -189,7 +189,7 @@ impl SearchQuery {
                 WordPiece::Word(word) => self.add_word(word, small),
             });
         }
-        // A compound name such as `user_name`, `3.14`, or `read-only` is a phrase in the text.
+        // In the index, a compound name such as `user_name`, `3.14`, or `read-only` is a phrase.
         let name = token.trim_matches(|c| !scripts::is_word_character(c));
         let ascii = name.is_ascii() && name.len() <= MAX_TERM_CHARS;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {

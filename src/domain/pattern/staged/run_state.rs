@@ -217,8 +217,8 @@ impl RunState {
         totals
     }
 
-    /// Returns the best answer so far. It is from the latest stage that produced answers rather than reviews,
-    /// and preferably by the synthesizer's model, or else by the first member.
+    /// Returns the best answer so far: in the latest stage that produced answers rather than reviews, the one by the
+    /// synthesizer's model or else by the first member.
     pub fn best_answer(&self) -> Option<&StageAnswer> {
         let is_answer = |result: &&StageAnswer| {
             let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
@@ -335,8 +335,8 @@ impl RunState {
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
 
-    /// Converts a text to the final answer, which is the JSON in it if a format is requested, and otherwise
-    /// the unchanged text. `None` if the text does not conform to the format.
+    /// Converts a text to the final answer: the JSON in it if a format is requested, and otherwise the unchanged text.
+    /// `None` if the text does not conform to the format.
     pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
@@ -348,7 +348,7 @@ impl RunState {
         &self.plan.stages[self.stage].name
     }
 
-    /// Builds the request of a member in the current stage or, in the last stage, of an attempt.
+    /// Builds the request of a member in the current stage. In the last stage, `member` is the number of the attempt.
     pub fn request(&self, member: usize, deadline: Duration) -> ModelRequest {
         let participant = self.member(member).clone();
         let brief = self.brief(member);
