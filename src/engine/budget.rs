@@ -267,7 +267,7 @@ pub(super) struct BudgetReservation {
     open_calls: BTreeMap<CallId, ReservedCall>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
-    /// Reserved for calls that have ended but whose usage has not been stored yet.
+    /// Amount reserved for calls that have ended but whose usage has not been stored yet.
     unstored_amount: UsageAmount,
 }
 
@@ -378,7 +378,7 @@ impl BudgetReservation {
         self.reserve(&[(more, own_key)]).await
     }
 
-    /// Ends a call, whose actual cost is now known.
+    /// Records the actual cost of a call that has ended. Its amount stays reserved until the usage has been stored.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent_amount = self.spent_amount.saturating_add(cost);
         if let Some(closed_call) = self.open_calls.remove(&call) {

@@ -304,14 +304,14 @@ impl Engine {
         Finished(finished)
     }
 
-    /// Cancels a run. Returns false if the run is not active here.
+    /// Cancels a run. Returns false if the run is not active on this server.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let running = self.shared.runs().get(id).cloned();
         running.map(|run| run.channel.cancel(reason)).is_some()
     }
 
     /// Finishes a run early: its answer is written from the answers received so far. Returns false if the run is not
-    /// active here.
+    /// active on this server.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let running = self.shared.runs().get(id).cloned();
         running
@@ -319,7 +319,7 @@ impl Engine {
             .is_some()
     }
 
-    /// Skips a model in a run. Returns false if the run is not active here.
+    /// Skips a model in the current stage of a run. Returns false if the run is not active on this server.
     pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
         let running = self.shared.runs().get(id).cloned();
         running.map(|run| run.channel.request_skip(model)).is_some()

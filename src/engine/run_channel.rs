@@ -159,7 +159,7 @@ impl RunChannel {
     }
 
     /// Publishes events that could not be stored. From then on, nothing is dropped from memory until the store works
-    /// again, because watchers could not read the events elsewhere.
+    /// again, because watchers could not read the events from the store.
     pub fn publish_unstored(&self, events: Vec<PublishedEvent>) {
         self.append_events(events, false);
     }

@@ -75,8 +75,8 @@ impl SharedReservations {
         let boot = self.boot()?;
         let _writing = self.writing.lock().await;
         let (own_sum, name) = (self.sum_of(owner), owner.to_owned());
-        // Until this is dropped, the row may be larger than the sum. Dropping it has the row written again,
-        // even if the caller is canceled.
+        // If the caller is canceled, the row may be larger than the sum, so dropping this guard has the row written
+        // again.
         let unsettled = ChangedOnDrop(self, owner);
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;

@@ -33,7 +33,7 @@ impl CanonicalFields {
             model,
             messages,
             parameters,
-            // The messages already contain it.
+            // The messages already contain the brief.
             brief: _,
             // A complete answer is the same whatever its deadline was.
             deadline: _,

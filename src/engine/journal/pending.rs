@@ -13,8 +13,8 @@ impl Journal {
         loop {
             match self.try_to_store_pending().await {
                 Ok(()) => break,
-                // A commit with an unknown outcome was completed after all, and what it stored conflicts with
-                // the repetition. Go on with the remaining batches.
+                // A commit with an unknown outcome succeeded after all, so repeating it conflicts with what it stored.
+                // Go on with the remaining batches.
                 Err(StoreError::Conflict(_)) if self.was_stored_late().await => {}
                 // The analysis was deleted or has already ended, so a retry would change nothing.
                 Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
