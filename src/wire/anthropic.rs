@@ -16,11 +16,11 @@ use crate::domain::chat::{ModelRequest, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-/// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The field is
-/// required.
+/// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The API requires a
+/// limit.
 const DEFAULT_OUTPUT: u64 = 8_192;
-/// Maximum default output limit, in tokens. A higher limit must be requested, because it lets a runaway answer
-/// take long.
+/// Maximum default output limit, in tokens. A higher limit must be requested, because a runaway answer could then take
+/// very long.
 const MAX_DEFAULT_OUTPUT: u64 = 32_000;
 /// Minimum length, in tokens, of a prompt that Anthropic's models cache.
 const MIN_CACHED_PROMPT: u64 = 1_024;

@@ -9,7 +9,7 @@ use crate::domain::tools::Tools;
 
 /// The name of the field.
 pub(super) const CACHE_FIELD: &str = "cache_control";
-/// Maximum size of one marker, in bytes of JSON; a vendor's has only a type and a time to live.
+/// Maximum size of one marker, in bytes of JSON. Vendors' markers contain only a type and a time to live.
 const MAX_MARK_BYTES: usize = 256;
 
 /// Returns the marker of a block or a tool, if any.

@@ -1,5 +1,5 @@
-//! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Pure:
-//! knows nothing about pipes, HTTP, or analyses. Refuses batches, which the protocol no longer has.
+//! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Knows
+//! nothing about pipes, HTTP, or analyses. Refuses batches, which the protocol no longer supports.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ const DEFAULT_TIMEOUT: f64 = 240.0;
 const MAX_TIMEOUT: f64 = 3_600.0;
 /// Default number of search results.
 const DEFAULT_HITS: usize = 10;
-/// Maximum number of search results: the most that an index returns.
+/// Maximum number of search results: the most that the index returns.
 const MAX_HITS: usize = 50;
 
 /// A message of a client.

@@ -27,7 +27,7 @@ pub struct ListedModel {
     pub created: i64,
 }
 
-/// Parses the models in a provider's response, at most 1,000.
+/// Parses the models in a provider's response, at most 1,000; `None` if the response contains no list.
 pub fn parse_models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
     let value: Value = crate::domain::json::parse(body).ok()?;
     let list = [&value["data"], &value["models"], &value]

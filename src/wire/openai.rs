@@ -18,7 +18,7 @@ use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolCall, ToolChoice, Tools};
 pub(super) use stream::{read_event, read_whole};
 
-/// Differences of a provider from OpenAI.
+/// How a provider's chat completions differ from OpenAI's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProviderQuirks {
     /// Supports `stream_options.include_usage`.

@@ -85,7 +85,7 @@ impl ReasoningSplitter {
         self.expects_close = true;
     }
 
-    /// Expects channels whose markers the server strips, if the model of this name writes them.
+    /// Prepares for channels whose markers the server strips, if the model with this name writes in channels.
     pub fn expect_bare(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
         self.bare_channels = BARE_CHANNELS
@@ -212,7 +212,7 @@ impl ReasoningSplitter {
         false
     }
 
-    /// Returns whether the text begins with a channel's name.
+    /// Returns whether the text begins with the name of a channel without markers.
     fn begins_undelimited_channel(&self, text: &str) -> MarkMatch<()> {
         let is_past_start = self.is_marked || self.was_closed || self.has_text;
         match self.bare_channels.filter(|_| !is_past_start) {
@@ -468,7 +468,7 @@ enum MarkKind {
     Answered,
 }
 
-/// Returns the markers that have an opening marker.
+/// Returns the marker pairs whose opening marker is not empty.
 fn opening_marks() -> impl Iterator<Item = &'static Marks> {
     REASONING_MARKS
         .iter()

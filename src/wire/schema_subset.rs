@@ -118,7 +118,8 @@ pub(super) fn with_object_root(schema: &Value) -> Value {
     schema
 }
 
-/// Returns whether OpenAI's strict mode accepts the schema unchanged; the client's own choice takes precedence.
+/// Returns whether to request OpenAI's strict mode: as the client chose or, by default, if strict mode accepts the
+/// schema unchanged.
 pub(super) fn is_strict(format: &Format) -> bool {
     format.strict.unwrap_or_else(|| is_closed(&format.schema))
 }

@@ -32,10 +32,10 @@ const KNOWN_FIELDS: &[&str] = &[
     "context_management",
 ];
 
-/// The subset of known fields that only the provider reads.
+/// The known fields that only the provider uses, so they are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &["metadata", "service_tier"];
 
-/// Parses a body of `/v1/messages`, or of `count_tokens`, which requires no limit.
+/// Parses a body of `/v1/messages`. `needs_limit` is false for `count_tokens`, which does not require `max_tokens`.
 ///
 /// # Errors
 ///
@@ -272,8 +272,8 @@ impl MessageEvents {
         )
     }
 
-    /// Encodes a piece of reasoning, for a client that requested it. Other clients receive only the signed blocks,
-    /// which the vendor requires back, once they are complete.
+    /// Encodes a piece of reasoning, for a client that requested it. Other clients receive only complete signed blocks,
+    /// which must be sent back to the vendor.
     pub fn reasoning_events(&mut self, text: &str) -> Vec<NamedEvent> {
         if !self.frame.shows_thinking {
             return Vec::new();

@@ -1,4 +1,5 @@
-//! Parses message content in Quire's own APIs: a string, or a list of parts of the kinds that the three APIs have.
+//! Parses message content in Quire's own APIs: a string, or a list of parts. Accepts the kinds of parts of all three
+//! APIs.
 
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ pub(super) fn parse_content(content: &Value) -> Result<(String, Vec<Image>), Req
     Ok((marked_content.text, marked_content.images))
 }
 
-/// Parses content together with the vendor's prompt-cache markers.
+/// Parses content together with its prompt-cache markers.
 ///
 /// # Errors
 ///

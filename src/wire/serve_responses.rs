@@ -46,7 +46,7 @@ const KNOWN_FIELDS: &[&str] = &[
     "stop",
 ];
 
-/// The subset of known fields that only the provider reads.
+/// The known fields that only the provider uses, so they are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &[
     "user",
     "metadata",
@@ -203,7 +203,8 @@ fn model_turn(turns: &mut Vec<Message>) -> &mut Message {
     turns.last_mut().expect("it was pushed above")
 }
 
-// Adds reasoning to the model's turn. It precedes text and calls, so a turn that has some is over.
+// Adds reasoning to the model's turn. Reasoning precedes text and calls, so it begins a new turn if the last one
+// already has any of them.
 fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     let parts = |name: &str| item[name].as_array().into_iter().flatten();
     let texts = parts("summary").chain(parts("content"));

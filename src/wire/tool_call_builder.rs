@@ -217,8 +217,9 @@ impl ToolCallBuilder {
 }
 
 impl PendingCall {
-    /// Returns the arguments, by the first interpretation that results in an object: as sent, as the last of
-    /// cumulative fragments, as JSON encoded in a JSON string, or as one object repeated several times.
+    /// Returns the arguments, by the first interpretation that results in an object: as sent, as the last of cumulative
+    /// fragments, as JSON encoded in a JSON string, as one object repeated several times, or as an object in a code
+    /// fence or list.
     fn arguments(&self) -> String {
         let sent_arguments = &self.call.arguments;
         if is_object(sent_arguments) {

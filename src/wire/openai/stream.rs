@@ -86,7 +86,7 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
         // Some servers send text completions instead of messages.
         None => builder.add_text(first["text"].as_str().unwrap_or_default()),
     }
-    // vLLM reports the stop sequence here; a number is a token ID.
+    // vLLM reports the stop sequence in this field; a number is a token ID.
     builder.set_stop_sequence(&first["stop_reason"]);
     let places = [
         &first["finish_reason"],
@@ -175,7 +175,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
     }
 }
 
-/// Returns the text of a thought, which is a string or inside an object.
+/// Returns the text of a thought, which is a string or a field of an object.
 fn thought_text(thought: &Value) -> &str {
     let places = [thought, &thought["content"], &thought["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);
