@@ -69,7 +69,7 @@ pub struct Config {
     pub reader: Option<PathBuf>,
     /// Folder with custom patterns; `None` for `patterns` in the data folder, if it exists.
     pub patterns: Option<PathBuf>,
-    /// Signs tokens and encrypts keys; `None` for the secret stored in the data folder.
+    /// Secret that signs tokens and encrypts stored keys; `None` for the secret stored in the data folder.
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<ReplicaConfig>,
@@ -146,9 +146,9 @@ pub struct ServerLimits {
     pub max_upload: u64,
     /// Free bytes on the data folder's disk below which new files and runs are refused; 0 for no limit.
     pub min_free: u64,
-    /// Memory for reading one document, in bytes.
+    /// Maximum memory for reading one document, in bytes.
     pub document_memory: u64,
-    /// CPU time for reading one document.
+    /// Maximum CPU time for reading one document.
     pub document_cpu: Duration,
     /// Maximum text extracted from one document, in bytes.
     pub document_text: usize,
@@ -162,7 +162,7 @@ pub struct ServerLimits {
     pub max_calls: usize,
     /// Maximum number of concurrent calls that API clients make to single models.
     pub max_streams: usize,
-    /// Maximum number of these calls per user.
+    /// Maximum number of concurrent calls that the API clients of one user make to single models.
     pub max_streams_per_user: usize,
     /// Maximum number of requests per minute and caller.
     pub rate_per_minute: u32,
@@ -301,7 +301,7 @@ pub fn from_environment(
     load(&layers)
 }
 
-/// Returns the setting that contains a provider's key.
+/// Returns the name of the setting for a provider's API key; `None` if there is none.
 pub fn key_setting(provider: &str) -> Option<&'static str> {
     let mut rows = options::PROVIDERS.iter();
     rows.find(|(id, ..)| *id == provider).and_then(|row| row.1)

@@ -16,7 +16,7 @@ pub struct OcrConfig {
     pub page_timeout: Duration,
     /// Maximum number of pages per document.
     pub max_pages: usize,
-    /// Address space of the process, in bytes.
+    /// Maximum address space of the tesseract process, in bytes.
     pub memory: u64,
 }
 
