@@ -233,7 +233,7 @@ pub struct ProviderConfig {
     pub request_extras: RequestExtras,
 }
 
-/// A provider's models.
+/// Which models of a provider can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderModels {
     /// Whichever models are requested: any name is passed on.

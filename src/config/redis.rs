@@ -27,7 +27,7 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
     /// Number of the database within the Redis server, from 0.
     pub database: u32,
-    /// Prefix of every key.
+    /// Prefix of every key. Servers with the same prefix share limits.
     pub prefix: String,
 }
 

@@ -111,7 +111,7 @@ pub struct KeyLimits {
 }
 
 impl KeyLimits {
-    /// Whether the model is permitted.
+    /// Whether `models` permits this model ID.
     pub fn allow(&self, model: &str) -> bool {
         let matches = |rule: &String| match rule.strip_suffix('*') {
             Some(beginning) => model.starts_with(beginning),
@@ -138,7 +138,7 @@ pub struct PresentedKey {
 }
 
 impl PresentedKey {
-    /// Whether the key has the scope.
+    /// Whether the key has this scope, explicitly or by default.
     pub fn has_scope(&self, scope: KeyScope) -> bool {
         match self.scopes.is_empty() {
             true => KeyScope::DEFAULT.contains(&scope),

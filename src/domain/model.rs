@@ -13,7 +13,7 @@ pub struct Model {
     pub name: String,
     /// Provider: the part of the ID before the first slash.
     pub provider: String,
-    /// Alternative names.
+    /// Alternative names by which a request can refer to the model.
     #[serde(default)]
     pub aliases: Vec<String>,
     /// Context window in tokens, input and output together; 0 if unknown.

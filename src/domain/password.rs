@@ -3,7 +3,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Minimum length, in characters.
+/// Minimum length of a password, in characters.
 pub const MIN_CHARS: usize = 8;
 /// Maximum length in bytes, which limits the cost of hashing.
 const MAX_BYTES: usize = 1024;

@@ -22,7 +22,7 @@ pub enum CacheUse {
     /// Read and write the cache.
     #[default]
     On,
-    /// Do not use the cache.
+    /// Neither read nor write the cache.
     Off,
     /// Make every call, and replace the stored answers.
     Refresh,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::id::{ProviderId, UserId};
 use super::time::Timestamp;
 
-/// Maximum number of added headers.
+/// Maximum number of headers that can be added for a provider or a model.
 const MAX_HEADERS: usize = 32;
 /// Maximum number of a provider's models that have their own settings.
 const MAX_MODELS: usize = 200;

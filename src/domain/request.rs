@@ -133,7 +133,7 @@ pub enum EvidenceRequest {
     Detailed(EvidenceChoice),
 }
 
-/// A mode and a judge.
+/// A mode together with the model that judges.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvidenceChoice {

@@ -325,7 +325,7 @@ fn day_of_month(day: i64) -> u8 {
 }
 
 impl LimitExceeded {
-    /// Returns the remaining amount.
+    /// Returns the amount left before the limit; zero if the limit has been exceeded.
     pub fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used_amount)
     }

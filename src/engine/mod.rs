@@ -92,7 +92,7 @@ pub(crate) struct EngineShared {
     run_left: Notify,
     /// Notified whenever a run has entered `runs`.
     run_arrived: Notify,
-    /// Number of active jobs.
+    /// Number of background jobs that have not ended.
     jobs: AtomicUsize,
 }
 

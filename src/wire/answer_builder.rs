@@ -199,7 +199,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Ends the answer with an error.
+    /// Ends the answer with an error. The first error takes precedence over later ones.
     pub fn fail(&mut self, error: CallError) {
         self.error.get_or_insert(error);
     }
@@ -442,7 +442,8 @@ impl AnswerBuilder {
 /// Maximum plausible number of tokens of one call. A larger number is an error that would use up a month's budget.
 const MAX_TOKENS: u64 = 50_000_000;
 
-/// Merges fragments: strings are appended, other values are replaced.
+/// Merges a fragment into a reasoning item: appends to its text fields, and replaces other fields unless the new value
+/// is null.
 fn merge_fragments(
     target: &mut serde_json::Map<String, Value>,
     addition: &serde_json::Map<String, Value>,

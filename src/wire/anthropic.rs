@@ -24,7 +24,7 @@ const DEFAULT_OUTPUT: u64 = 8_192;
 const MAX_DEFAULT_OUTPUT: u64 = 32_000;
 /// Minimum length, in tokens, of a prompt that Anthropic's models cache.
 const MIN_CACHED_PROMPT: u64 = 1_024;
-/// Minimum thinking budget, in tokens.
+/// Minimum thinking budget that the API accepts, in tokens.
 const MIN_THINKING_BUDGET: u64 = 1_024;
 
 pub(super) fn request_body(

@@ -7,7 +7,7 @@ use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::{CacheMark, Message, MessageRole};
 use crate::domain::tools::Tools;
 
-/// The name of the field.
+/// Name of the field in Anthropic's API that contains a marker.
 pub(super) const CACHE_FIELD: &str = "cache_control";
 /// Maximum size of one marker, in bytes of JSON. Vendors' markers contain only a type and a time to live.
 const MAX_MARK_BYTES: usize = 256;
@@ -59,7 +59,6 @@ pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     marks
 }
 
-/// Separator between joined instructions.
 const INSTRUCTION_SEPARATOR: &str = "\n\n";
 
 /// Shifts the markers of a text by the length, in bytes, of the text before it.

@@ -11,7 +11,6 @@ const DEFAULT_VERSION: &str = "2025-06-18";
 const DEFAULT_TIMEOUT: f64 = 240.0;
 /// Maximum timeout of a tool call, in seconds.
 const MAX_TIMEOUT: f64 = 3_600.0;
-/// Default number of search results.
 const DEFAULT_HITS: usize = 10;
 /// Maximum number of search results: the most that the index returns.
 const MAX_HITS: usize = 50;
@@ -231,7 +230,7 @@ fn number_argument(
     }
 }
 
-/// Encodes a successful response.
+/// Encodes a successful response to the request with this ID.
 pub fn success_response(id: &Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }

@@ -58,7 +58,7 @@ pub use refusal::{
 };
 use surrogates::PendingSurrogates;
 
-/// An API format.
+/// API format of a provider: how its requests and answers are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ApiFormat {
     /// OpenAI's chat completions, which most other providers also use.
@@ -84,7 +84,7 @@ impl ApiFormat {
         Self::Ollama,
     ];
 
-    /// Returns the name in settings.
+    /// Returns the name used in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",

@@ -90,7 +90,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "callback_url",
 ];
 
-/// Prefixes of further reserved names.
+/// Prefixes of further reserved names, in lowercase and without separators.
 const RESERVED_PREFIXES: &[&str] = &["webhook"];
 
 /// Fields of Anthropic's API that other providers do not know.

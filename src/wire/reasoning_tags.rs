@@ -24,7 +24,7 @@ const MAX_AWAITED_BYTES: usize = 1024 * 1024;
 /// Number of bytes processed per step, so that the work of a step is bounded, however large the piece.
 const STEP_BYTES: usize = 4096;
 
-/// A classified piece of the text.
+/// A piece of the stream, classified as reasoning or answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ThinkPiece {
     Text(String),
@@ -138,7 +138,7 @@ impl ReasoningSplitter {
         self.push_parts(&held_text, out);
     }
 
-    /// Runs one step; false if more text is needed.
+    /// Processes the beginning of the held text. Returns false if more text is needed.
     fn step(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         if self.held_text.is_empty() {
             return false;

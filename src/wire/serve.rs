@@ -57,7 +57,6 @@ impl ChatRequest {
 /// Maximum length of a conversation in bytes.
 pub const MAX_TEXT: usize = 2_000_000;
 
-/// Maximum number of turns of a conversation.
 const MAX_TURNS: usize = 2_000;
 
 /// Returns the model ID of a request body.

@@ -183,7 +183,7 @@ fn parse_turn(
     Ok(())
 }
 
-/// Encodes a complete message.
+/// Encodes a complete answer as a message.
 pub fn encode_message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let CompleteAnswer { text, calls, .. } = *answer;
     let mut content = reasoning_blocks(answer);
@@ -309,7 +309,7 @@ impl MessageEvents {
         events
     }
 
-    /// Encodes a piece of text.
+    /// Encodes a piece of the answer's text, and opens a text block if necessary.
     pub fn text_events(&mut self, text: &str) -> Vec<NamedEvent> {
         let mut events = self.open_block(MessageBlock::Text);
         let piece = json!({ "type": "text_delta", "text": text });
@@ -317,7 +317,7 @@ impl MessageEvents {
         events
     }
 
-    /// Encodes the end of a complete answer.
+    /// Encodes the end of the answer: tool calls, stop reason, and usage.
     pub fn end_events(&mut self, answer: &CompleteAnswer) -> Vec<NamedEvent> {
         let mut events = self.close_block();
         if !answer.calls.is_empty() {

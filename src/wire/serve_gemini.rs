@@ -337,7 +337,7 @@ fn add_tools(body: &Value, chat: &mut Map<String, Value>, ignored: &mut Vec<Stri
     chat.insert("tool_choice".into(), choice);
 }
 
-/// Encodes a complete answer.
+/// Encodes a complete answer, with its reasoning if the client requested it.
 pub fn encode_answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let mut parts = Vec::new();
     if frame.shows_thinking && !answer.reasoning.is_empty() {

@@ -190,7 +190,7 @@ fn speaker_name(message: &Value) -> Result<Option<String>, RequestError> {
     }
 }
 
-/// Encodes a complete answer.
+/// Encodes a complete answer as a chat completion.
 pub fn encode_completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let CompleteAnswer { text, calls, .. } = *answer;
     let mut message =
@@ -297,7 +297,7 @@ pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str 
     }
 }
 
-/// Encodes token usage.
+/// Encodes token usage in OpenAI's form.
 pub fn encode_usage(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.input, "completion_tokens": usage.output,

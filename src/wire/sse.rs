@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// One event.
+/// A server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SseFrame {
     /// The `event:` field; empty when there was none.
@@ -58,7 +58,7 @@ impl SseDecoder {
         }
     }
 
-    /// Adds the next bytes.
+    /// Adds the next bytes, which may end anywhere, even within a character.
     pub fn push(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() && !self.broken {

@@ -131,7 +131,7 @@ fn error_at<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> 
     })
 }
 
-/// Converts TOML values to JSON.
+/// Converts TOML values to JSON, and records their line numbers.
 struct TomlConverter {
     /// Byte offsets of the newlines.
     newlines: Vec<usize>,

@@ -250,7 +250,7 @@ impl UsageCounts {
         }
     }
 
-    /// Converts the counts to billed usage.
+    /// Converts the counts to usage, in which `input` includes cached tokens, and no part exceeds its whole.
     pub fn usage(&self) -> Usage {
         let (cached, stored_tokens) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
         let mut input = self.input.unwrap_or(0);

@@ -8,13 +8,13 @@ use crate::domain::analysis::StageRole;
 use crate::domain::chat::Task;
 use crate::domain::prompt;
 
-/// Maximum length of a prompt in characters.
+/// Maximum length of a stage's prompt template, in characters.
 pub const MAX_PROMPT: usize = 20_000;
 /// Maximum length of a summary in characters, of which a card shows two lines.
 const MAX_SUMMARY: usize = 80;
-/// Maximum number of stages.
+/// Maximum number of stages of a pattern.
 pub const MAX_STAGES: usize = 6;
-/// Maximum panel size.
+/// Largest panel size that a pattern can recommend.
 const MAX_PANEL: u32 = 16;
 /// Maximum number of entries in the list of use cases, and in that of limitations.
 const MAX_ENTRIES: usize = 12;

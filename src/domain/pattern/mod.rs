@@ -126,7 +126,7 @@ pub enum RunInput {
     Delta(CallId, Delta),
     /// A call has returned a complete answer.
     Answered {
-        /// Identifies the call.
+        /// The call that was answered.
         call: CallId,
         /// The model's complete answer.
         answer: Answer,
@@ -137,7 +137,7 @@ pub enum RunInput {
     },
     /// A call has failed. It may have incurred usage nevertheless.
     Failed {
-        /// Identifies the call.
+        /// The call that failed.
         call: CallId,
         /// Why the call failed.
         error: CallError,
@@ -171,9 +171,9 @@ pub enum RunOutput {
     },
     /// Start this call to a model.
     Call(CallId, Box<ModelRequest>),
-    /// Stop a call.
+    /// Stop this call, because its result is no longer needed.
     Stop(CallId),
-    /// Publish an event.
+    /// Publish this event to the run's watchers.
     Emit(RunEvent),
     /// Store the result of a call.
     Store(Box<StageAnswer>),

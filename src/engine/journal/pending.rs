@@ -48,8 +48,8 @@ impl Journal {
         stored
     }
 
-    /// Returns whether batches whose outcome was unknown turn out to be stored; if so, removes them from the
-    /// pending ones.
+    /// Checks whether batches with an unknown outcome were stored after all, and if so, removes them from the pending
+    /// ones.
     async fn was_stored_late(&mut self) -> bool {
         let had_uncertain = self.uncertain_batches > 0;
         had_uncertain && self.forget_stored().await.is_ok() && self.uncertain_batches == 0

@@ -93,5 +93,5 @@ pub(super) const BARE_CHANNELS: &[BareChannels] = &[
     },
 ];
 
-/// First characters of all markers.
+/// First characters of all markers. Text without any of them contains no marker.
 pub(super) const FIRST_CHARACTERS: [char; 3] = ['<', '[', '◁'];

@@ -14,7 +14,6 @@ use crate::domain::plan::EvidenceCall;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
-/// Time limit of an evidence call.
 const CALL_TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// State of the evidence calls.
