@@ -1,4 +1,4 @@
-//! Settings of text recognition (OCR). Only parses the values; does not look for the program.
+//! Settings for text recognition (OCR). Only parses the values; does not look for the program.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -125,7 +125,7 @@ fn parse_ipv4_part(text: &str) -> Option<u32> {
         (None, Some(digits)) if !digits.is_empty() => (digits, 8),
         _ => (text, 10),
     };
-    // Checked separately, because `from_str_radix` would accept a sign.
+    // Check the digits separately, because `from_str_radix` would accept a sign.
     let plain = digits.chars().all(|digit| digit.is_digit(radix));
     u32::from_str_radix(digits, radix).ok().filter(|_| plain)
 }

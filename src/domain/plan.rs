@@ -369,7 +369,7 @@ impl Plan {
     }
 }
 
-/// Returns the model in a member's name ([`Member::name`]), without the sample number.
+/// Returns the model ID in a member's name ([`Member::name`]), without the sample number.
 pub fn model_of(name: &str) -> &str {
     match name.rsplit_once('#') {
         Some((model, sample)) if sample.parse::<u32>().is_ok() => model,

@@ -148,7 +148,7 @@ impl RequestExtras {
     /// Validates the additions and normalizes header names. `may_sign` permits credential headers.
     ///
     /// # Errors
-    /// Names, in one sentence, the first header or field that cannot be set.
+    /// Returns a sentence that names the first header or field that cannot be set.
     pub fn checked(mut self, may_sign: bool) -> Result<Self, String> {
         if self.model_settings.len() > MAX_MODELS {
             return Err(format!(

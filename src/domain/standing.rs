@@ -106,7 +106,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
                 .get(member)
                 .map_or(0, |standing| standing.strength)
         };
-        // Not `max_by_key`, which would return the last of several equal members.
+        // Reversed, because `max_by_key` returns the last of several equal members.
         members
             .iter()
             .copied()

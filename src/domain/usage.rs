@@ -67,7 +67,8 @@ impl CallCharge {
     }
 }
 
-/// Returns the cost of a bill at a price; zero if nothing was used.
+/// Returns the cost of a bill: the provider's charge or else the usage at this price. Zero if nothing was used, and
+/// `None` if the cost is unknown.
 pub fn cost(bill: &CallBill, price: Option<Price>) -> Option<MicroDollars> {
     let used = bill.usage.input > 0 || bill.usage.output > 0;
     let price_cost = || match price {

@@ -37,7 +37,7 @@ pub(super) struct AnswerCache {
     bytes_since_check: AtomicU64,
 }
 
-/// The total size is checked each time this fraction of the size limit (one sixteenth) has been added.
+/// The total size is checked each time 1/`SIZE_CHECK_DIVISOR` of the size limit has been added.
 const SIZE_CHECK_DIVISOR: u64 = 16;
 
 impl AnswerCache {

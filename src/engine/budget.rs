@@ -314,8 +314,8 @@ impl BudgetReservation {
         self
     }
 
-    /// Reserves the maximum usage of these calls. The flag of each call is whether the user's own provider
-    /// key pays for it. The usage of calls that have ended must be stored first.
+    /// Reserves the maximum usage of these calls. The flag of each call tells whether the user's own provider key pays
+    /// for it. The usage of calls that have ended must be stored first.
     ///
     /// # Errors
     /// Returns the reason if a budget has no room, or if a dollar budget applies and a price is unknown.

@@ -219,7 +219,7 @@ fn client_budget(request: &ModelRequest) -> Option<&Value> {
     is_budget.then_some(thinking)
 }
 
-/// Returns whether the model has called a tool and the thinking blocks that it requires with the result are missing.
+/// Returns whether the thinking blocks are missing that the model requires together with the results of its tool calls.
 fn lacks_thinking_blocks(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
     let last = messages.find(|message| !message.calls.is_empty());
@@ -262,7 +262,7 @@ fn add_thinking(
     }
     let budget = thinking_budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
-        // The budget counts against the limit, so the limit is raised by it to leave the answer its room.
+        // The budget counts against the limit, so raise the limit by the budget to leave room for the answer.
         let known_limit = Some(capabilities.max_output).filter(|output_limit| *output_limit > 0);
         *output_limit = (*output_limit + budget).min(known_limit.unwrap_or(u64::MAX));
     }

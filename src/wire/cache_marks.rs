@@ -69,7 +69,7 @@ pub(super) fn shift_marks(marks: &[CacheMark], bytes: usize) -> impl Iterator<It
     })
 }
 
-/// Splits a text into blocks that end at its markers.
+/// Splits a text into text blocks that end at its markers.
 pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     let (mut blocks, mut from) = (Vec::new(), 0);
     let ends = marks.iter().filter_map(|mark| Some((mark.end?, mark)));
@@ -77,8 +77,8 @@ pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
         let end = text.floor_char_boundary(end);
         let piece = text.get(from..end).unwrap_or_default();
         let piece = piece.strip_prefix(INSTRUCTION_SEPARATOR).unwrap_or(piece);
-        // A vendor refuses a block of only whitespace, so its marker is skipped: the cached prefix ends at the
-        // previous marker.
+        // Vendors refuse a block of only whitespace, so skip its marker. The cached prefix then ends at the previous
+        // marker.
         if piece.trim().is_empty() {
             continue;
         }

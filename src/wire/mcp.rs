@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 /// Supported protocol versions, newest first.
 const PROTOCOL_VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
-/// Version used with a client that requests none of these.
+/// Version used with a client that requests none of `PROTOCOL_VERSIONS`.
 const DEFAULT_VERSION: &str = "2025-06-18";
 /// Default timeout of a tool call, in seconds.
 const DEFAULT_TIMEOUT: f64 = 240.0;
@@ -107,7 +107,7 @@ pub fn parse_message(text: &str) -> Result<McpMessage, McpError> {
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
     let Some(method) = message["method"].as_str() else {
-        // A response to a request that was never sent; ignored, because there is no request to answer.
+        // This is a response to a request that was never sent. It is ignored, because there is no request to answer.
         return match is_answer {
             true => Ok(McpMessage::Notification),
             false => Err(error(&id, -32600, "this is not a JSON-RPC 2.0 request")),

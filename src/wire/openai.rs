@@ -155,7 +155,7 @@ fn messages(
     let words = schema_instruction(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
-    // Instructions must come first, because some servers accept them only there.
+    // Instructions must come first, because some servers accept them only in the first message.
     words.into_iter().chain(all).collect()
 }
 

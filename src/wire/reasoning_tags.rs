@@ -352,7 +352,7 @@ impl ReasoningSplitter {
     /// Finds a reasoning marker within the text, or the marker at the answer's end.
     fn find_mark(&self, text: &str) -> MarkMatch<MarkKind> {
         let blocks = opening_marks().filter(|marks| {
-            // Recognized at the beginning of a line, or anywhere if the answer began with a block.
+            // Opening markers are recognized at the beginning of a line, or anywhere if the answer began with a block.
             (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
         });
         let blocks = blocks.map(|marks| {

@@ -83,7 +83,7 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     })
 }
 
-/// Text that precedes the context window's token count in the messages of various servers.
+/// Phrases that precede the context window's token count in the messages of various servers.
 const WINDOW_PHRASES: &[&str] = &[
     "context length is ",
     "context length of ",

@@ -102,8 +102,8 @@ fn wanted_format(format: &Value) -> Option<Value> {
     })
 }
 
-// Interleaved thinking begins a new turn: thinking blocks precede the content that follows them, and the vendor joins
-// the turns.
+// Splits a message with interleaved thinking into turns that each begin with thinking blocks. The vendor joins the
+// turns.
 fn add_message(
     turns: &mut Vec<Message>,
     role: MessageRole,

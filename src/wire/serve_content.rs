@@ -74,7 +74,7 @@ pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, Re
             }
         }
         if let Some(control) = cache_marks::block_mark(part)? {
-            // The next text is joined with two line feeds, so each text adds two bytes to the offset of its end.
+            // Texts are joined with two line feeds, which count toward a marker's offset.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
             cache_marks.push(CacheMark { end, control });

@@ -91,8 +91,8 @@ fn nearest_effort(tokens: u64) -> &'static str {
     nearest.copied().unwrap_or("medium")
 }
 
-/// Returns whether a count is -1, which local model servers (llama.cpp, Ollama, LM Studio) use for "no limit" and
-/// their clients send to every server.
+/// Returns whether a count is -1, which means "no limit" to local model servers (llama.cpp, Ollama, LM Studio). Their
+/// clients send it to every server.
 fn is_unlimited(count: &Value) -> bool {
     count.as_f64() == Some(-1.0)
 }

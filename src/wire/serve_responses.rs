@@ -151,8 +151,8 @@ const VENDOR_ITEM_TYPES: &[&str] = &[
     "mcp_list_tools",
 ];
 
-/// Parses a call that the client ran, of a function or of a tool with its own item type: `custom_tool_call` with a
-/// text, `local_shell_call` with an action. These become function calls with one argument.
+/// Parses a call that the client ran: a function call, or a call with its own item type, such as `custom_tool_call`
+/// with a text or `local_shell_call` with an action. The latter becomes a function call with one argument.
 fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_call::parse_call(&item["call_id"], &item["name"], &item["arguments"]);

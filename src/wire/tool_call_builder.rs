@@ -237,7 +237,7 @@ impl PendingCall {
     }
 }
 
-/// Returns the object in a JSON string that contains JSON.
+/// Decodes a JSON string that contains a JSON object, and returns the object.
 fn from_json_string(text: &str) -> Option<String> {
     let text = text.trim().strip_prefix('"').and(Some(text))?;
     let inner: String = serde_json::from_str(text).ok()?;

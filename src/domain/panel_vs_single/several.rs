@@ -56,8 +56,8 @@ mod tests {
         );
     }
 
-    /// Returns the fraction of users who see the verdict "pays" somewhere although the panel is no better
-    /// anywhere. Each user looks after every vote; `order` gives the topics of successive votes.
+    /// Returns the fraction of users who see the verdict "pays" for any topic or the total, although the panel is never
+    /// better. Each user looks after every vote; `order` gives the topics of successive votes.
     fn false_verdicts(
         random: &mut Random,
         is_corrected: bool,

@@ -14,7 +14,7 @@ pub const CASCADE_DRAFTS: usize = 2;
 /// is a vote.
 pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     match (pattern.arrangement, depth) {
-        // A vote is a vote at any depth.
+        // A vote does not depend on the depth.
         (Arrangement::Vote, _) => Arrangement::Vote,
         (_, Depth::Quick) => Arrangement::Single,
         (arrangement, _) => arrangement,

@@ -10,7 +10,7 @@ use crate::domain::prompt;
 
 /// Maximum length of a stage's prompt template, in characters.
 pub const MAX_PROMPT: usize = 20_000;
-/// Maximum length of a summary in characters, of which a card shows two lines.
+/// Maximum length of a summary in characters. Cards show at most two lines of it.
 const MAX_SUMMARY: usize = 80;
 /// Maximum number of stages of a pattern.
 pub const MAX_STAGES: usize = 6;
@@ -19,7 +19,7 @@ const MAX_PANEL: u32 = 16;
 /// Maximum number of entries in the list of use cases, and in that of limitations.
 const MAX_ENTRIES: usize = 12;
 
-/// IDs that are reserved because URL paths use these words in the position of an ID.
+/// Words that cannot be pattern IDs, because URL paths use them in the position of an ID.
 const RESERVED_IDS: &[&str] = &["suggest", "check"];
 
 /// Headings that divide a synthesis into the parts of the result. A synthesis without them is still a valid answer.
@@ -104,7 +104,8 @@ pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     }
 }
 
-/// Whether the text is a valid pattern ID.
+/// Whether the text is a valid pattern ID: 2 to 40 lowercase letters, digits, `_`, and `-`, starting with a letter or
+/// digit, and not reserved.
 pub fn is_id(id: &str) -> bool {
     (2..=40).contains(&id.len())
         && id

@@ -37,7 +37,7 @@ pub fn reading_stage() -> Stage {
     }
 }
 
-/// Returns the maximum number of characters of the notes on each of this many parts.
+/// Returns the maximum number of characters of the notes on one part if there are `parts` of them.
 pub fn notes_budget(parts: usize) -> usize {
     (TOTAL_NOTES_CHARS / parts.max(1)).min(MAX_NOTES_CHARS)
 }

@@ -1,5 +1,5 @@
-//! Converts a user's text into a full-text query that is never a syntax error, and locates the same words in
-//! a text. Knows FTS5's quoting and what `index_terms` adds; independent of the database.
+//! Converts a user's text into a full-text query that is always valid, and locates the same words in a text. Depends on
+//! FTS5's quoting and on `index_terms`, but not on the database.
 
 pub mod bm25;
 mod every_word;

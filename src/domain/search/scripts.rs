@@ -120,8 +120,8 @@ fn lowercase_string(letters: &[char]) -> String {
     letters.iter().flat_map(|c| c.to_lowercase()).collect()
 }
 
-/// Replaces letters that are more than a base letter with marks by their usual ASCII spelling; `None` if
-/// there are none.
+/// Replaces letters that are not a base letter with a diacritic, such as `ß` and `æ`, by their usual ASCII spelling;
+/// `None` if there are none.
 pub(super) fn ascii_spelling(word: &str) -> Option<String> {
     if word.is_ascii() {
         return None;

@@ -103,7 +103,7 @@ impl StagedRun {
         self.reserve_next_call(now);
     }
 
-    // Requests the reservation for the next call. If there is none, continues once all calls have ended.
+    // Requests the reservation for the next call. Without a further call, continues the run once all calls have ended.
     fn reserve_next_call(&mut self, now: Timestamp) {
         let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open_calls.is_empty() {

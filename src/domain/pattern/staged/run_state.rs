@@ -235,13 +235,13 @@ impl RunState {
             .or(Some(first))
     }
 
-    /// Returns the texts of the latest stage before `stage` that has any answers, by member.
+    /// Returns the texts of the latest stage before `stage` that has any answers, each with its member's index.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
         let newest = self.newest_before(stage);
         newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
     }
 
-    /// Returns the answers of a stage, by member.
+    /// Returns the answers of a stage, each with its member's index.
     pub fn texts_of(&self, stage: usize) -> Vec<(usize, &str)> {
         let of_stage = |result: &&StageAnswer| result.stage == stage && result.answered();
         let texts = self.results.values().filter(of_stage);

@@ -1,4 +1,5 @@
-//! Tests of the evidence calls: after the synthesis, before stages are skipped, and how the run continues without them.
+//! Tests of the evidence calls after the synthesis and before stages are skipped, and of runs that continue without
+//! them.
 
 use serde_json::{Value, json};
 
