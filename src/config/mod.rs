@@ -156,13 +156,13 @@ pub struct ServerLimits {
     pub document_readers: usize,
     /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Maximum number of concurrent analyses. For this and the next three fields, 0 means as many as fit into memory.
+    /// Maximum number of concurrent analyses; 0 for as many as fit into memory.
     pub max_runs: usize,
-    /// Maximum number of concurrent provider calls.
+    /// Maximum number of concurrent provider calls; 0 for as many as fit into memory.
     pub max_calls: usize,
-    /// Maximum number of concurrent calls that API clients make to single models.
+    /// Maximum number of concurrent calls that API clients make to single models; 0 for as many as fit into memory.
     pub max_streams: usize,
-    /// Maximum number of concurrent calls that the API clients of one user make to single models.
+    /// The same maximum for the API clients of one user; 0 for as many as fit into memory.
     pub max_streams_per_user: usize,
     /// Maximum number of requests per minute and caller.
     pub rate_per_minute: u32,
@@ -227,9 +227,9 @@ pub struct ProviderConfig {
     pub models: ProviderModels,
     /// Maximum number of concurrent calls to this provider; `None` for no provider-specific limit.
     pub concurrency: Option<usize>,
-    /// Price that applies to each of its models, if configured.
+    /// Price that applies to each of the provider's models, if configured.
     pub price: Option<Price>,
-    /// Headers and body fields added to its requests.
+    /// Headers and body fields added to the provider's requests.
     pub request_extras: RequestExtras,
 }
 

@@ -79,7 +79,7 @@ pub struct RequestExtras {
     /// Top-level body fields for all models; objects are merged with Quire's own.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub body: Map<String, Value>,
-    /// Additions for individual models, by the model's name at the provider. They override the fields above.
+    /// Additions for individual models, by the model's name at the provider. They override `headers` and `body`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_settings: BTreeMap<String, RequestAdditions>,
 }

@@ -207,7 +207,7 @@ pub struct RunContext {
     /// Index of this answer among several answers to one request, from 0.
     #[serde(skip_serializing_if = "is_first")]
     pub sample: u32,
-    /// The analysis that this one repeats with a change.
+    /// The analysis of which this one is a rerun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<AnalysisId>,
     /// The recipe that supplied omitted settings, with its version: `brief@3`.

@@ -13,7 +13,7 @@ pub const MIN_CASES: u32 = 10;
 pub struct StandingRecord {
     /// Sum of the scores, each from 0 to 1.
     pub points: f64,
-    /// Number of scores that `points` is the sum of.
+    /// Number of scores in `points`.
     pub cases: u32,
 }
 

@@ -102,7 +102,7 @@ pub(super) struct ReservationLedger {
     /// Default limits of users who have none of their own.
     limits: UserLimits,
     reserved_by_user: Mutex<HashMap<UserId, UsageAmount>>,
-    /// The same reservations, as stored for other servers on the database.
+    /// The same reservations, as stored for other servers that use the database.
     shared_reservations: Arc<SharedReservations>,
     /// Held from reading the spent amount until the reservation has been made, so that two runs are not
     /// granted the same money.

@@ -140,7 +140,7 @@ pub struct RunSpec {
     /// Any other run stops if it cannot be stored, and is resumed at the next start or by another server on
     /// the database.
     pub is_awaited: bool,
-    /// The lease of a resumed run if the database is on a server; a new run is given one when it is stored.
+    /// The lease of a resumed run if several servers may use the database; a new run gets one when it is stored.
     pub lease: Option<RunLease>,
     /// Set by [`Engine::start_passthrough`]: the run is a relayed call, not an analysis.
     pub relay: Option<RelayAudience>,

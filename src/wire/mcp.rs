@@ -11,6 +11,7 @@ const DEFAULT_VERSION: &str = "2025-06-18";
 const DEFAULT_TIMEOUT: f64 = 240.0;
 /// Maximum timeout of a tool call, in seconds.
 const MAX_TIMEOUT: f64 = 3_600.0;
+/// Number of search results if the client does not set a limit.
 const DEFAULT_HITS: usize = 10;
 /// Maximum number of search results: the most that the index returns.
 const MAX_HITS: usize = 50;

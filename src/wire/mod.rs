@@ -64,11 +64,11 @@ pub enum ApiFormat {
     /// OpenAI's chat completions, which most other providers also use.
     #[default]
     OpenAi,
-    /// OpenAI's Responses.
+    /// OpenAI's Responses API.
     Responses,
-    /// Anthropic's Messages.
+    /// Anthropic's Messages API.
     Anthropic,
-    /// Gemini's generateContent.
+    /// Gemini's generateContent API.
     Gemini,
     /// Ollama's native chat API.
     Ollama,
@@ -171,7 +171,7 @@ impl ModelCapabilities {
     }
 }
 
-/// A request to a provider.
+/// An encoded request to a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingRequest {
     /// Path after the base URL, without a leading slash.

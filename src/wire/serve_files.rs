@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::serve_error::{RequestError, invalid};
 
+/// Maximum number of files in one request; a request with more is refused.
 const MAX_FILES: usize = 20;
 
 /// A file that a client sent inside its request.

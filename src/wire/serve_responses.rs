@@ -299,8 +299,7 @@ fn output_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     output
 }
 
-/// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text if the vendor has
-/// neither.
+/// Encodes the reasoning as items: the vendor's own items or blocks, or else a single item with the reasoning's text.
 fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
     let own = answer.extras.reasoning.iter();

@@ -10,6 +10,7 @@ const MAX_FLAGS: usize = 5;
 /// Number of bytes around a match that are searched for context. A match closer than this to a flag is not flagged
 /// again.
 const CONTEXT_BYTES: usize = 240;
+/// Maximum length of the excerpt in a flag, in characters.
 const MAX_EXCERPT_CHARS: usize = 160;
 
 /// Chat-template role markers, which do not occur in text for human readers.

@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
+/// Number of consecutive words that form a shingle.
 const SHINGLE_WORDS: usize = 4;
 /// Minimum Jaccard similarity of near-duplicates. For a passage of 150 words, changing one word leaves 0.95,
 /// and changing one of ten sentences leaves about 0.8.

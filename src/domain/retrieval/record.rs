@@ -31,10 +31,9 @@ pub struct RetrievalRecord {
     pub price: Option<Price>,
     /// Number of passages in the documents.
     pub passages: u64,
-    /// Number of those passages that have a vector of this model.
+    /// Number of passages that have a vector of this model.
     pub embedded: u64,
-    /// Whether few of the question's terms occur in the documents, so that passages closest in meaning were
-    /// added.
+    /// Whether keyword matches are weak, so that the passages closest in meaning were added.
     pub is_weak: bool,
     /// The model that rewrites the question if keyword matches are weak; `None` if the panel has only demo models.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +43,7 @@ pub struct RetrievalRecord {
     pub rewriting: String,
     /// Usage of the calls made so far.
     pub usage: Usage,
-    /// Cost of those calls whose price is known.
+    /// Cost of the calls whose price is known.
     pub cost: MicroDollars,
     /// Whether a call was made whose price is unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

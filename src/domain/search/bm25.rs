@@ -32,7 +32,7 @@ const MAX_SCORED: u64 = 6_000;
 pub struct TermStatistics {
     /// Number of passages that are searched, with or without the term.
     pub passages: u64,
-    /// For each part of the query, the number of these passages that contain it.
+    /// For each part of the query, the number of searched passages that contain it.
     pub frequencies: Vec<u64>,
 }
 

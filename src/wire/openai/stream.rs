@@ -75,7 +75,8 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     }
     read_counts(builder, chunk, first);
     let (delta, message) = (&first["delta"], &first["message"]);
-    // Some servers repeat the whole message after the chunks. A chunk may also equal all text before it.
+    // Some servers repeat the whole message after the chunks. Such a `message` is ignored, but not a `delta`, which may
+    // happen to equal all text before it.
     let is_repeat = builder.is_whole_text(message["content"].as_str().unwrap_or_default());
     match [delta, message].into_iter().find(|found| found.is_object()) {
         Some(_) if !delta.is_object() && is_repeat => {}

@@ -16,7 +16,7 @@ enum NextStage {
     EnterStage(usize),
     /// No stage follows, because the best draft is the answer.
     KeepDraft,
-    /// The judge compares the first answers before it is decided what follows.
+    /// The judge compares the first answers; then it is decided what follows.
     AskJudge,
 }
 

@@ -14,6 +14,7 @@ use crate::domain::plan::EvidenceCall;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
+/// Time limit of an evidence call, unless the run has less time left.
 const CALL_TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// State of the evidence calls.
