@@ -12,7 +12,7 @@ const DEFAULT_PORT: u16 = 6379;
 /// Maximum length of the prefix of keys, in bytes.
 const MAX_PREFIX_BYTES: usize = 64;
 
-/// The Redis server that holds the shared limits.
+/// The Redis server through which several servers share limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// Host name or IP address, without brackets.

@@ -22,7 +22,8 @@ pub const ERROR_RATE: f64 = 0.05;
 /// Smallest win rate, from 0 to 1, at which a panel's advantage counts as relevant.
 pub const MIN_WIN_RATE: f64 = 0.6;
 
-/// Limit of the search for the number of votes needed. Even the win rate that needs the most votes stays below it.
+/// Maximum number of votes for which the search tries whether they decide. Even the win rate that needs the most votes
+/// needs fewer.
 const MAX_VOTES: f64 = 10_000.0;
 
 /// Counts of blind votes.

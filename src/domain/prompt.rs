@@ -106,7 +106,7 @@ fn as_text_message(turn: &Message) -> Message {
 /// The values that replace a template's placeholders at one point of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Placeholders<'a> {
-    /// `{question}`, and `{sources}`, `{peers}`, and `{reviews}` if the brief has them.
+    /// Gives `{question}` and, if the brief has them, `{sources}`, `{peers}`, and `{reviews}`.
     pub brief: &'a Brief,
     /// `{own_initial}`: the member's first answer.
     pub own_initial: &'a str,

@@ -49,7 +49,7 @@ impl AnswerCache {
         }
     }
 
-    /// Counts added bytes. Returns the limit if it is time to check the total size.
+    /// Counts added bytes. Once enough have been added that the total size must be checked, returns the limit for it.
     pub fn add_bytes(&self, bytes: u64) -> Option<u64> {
         let bytes_before = self.bytes_since_check.fetch_add(bytes, Ordering::Relaxed);
         if bytes_before + bytes < self.limits.bytes / SIZE_CHECK_DIVISOR {

@@ -90,8 +90,8 @@ impl SharedReservations {
         let mut pauses = BUSY_PAUSES.iter();
         let check_result = loop {
             let attempt = attempt.clone();
-            // Use a separate transaction, because another server may hold the lock while it waits for a row
-            // that an earlier change has locked.
+            // Use a separate transaction: in a shared one, an earlier change could have locked a row for which another
+            // server waits while it holds this lock.
             match self.store.write_alone(move |db| attempt(db)).await {
                 Err(StoreError::Busy) if self.is_current() => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,

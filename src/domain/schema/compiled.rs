@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// Maximum number of remembered texts.
+/// Maximum number of texts that are remembered as conforming.
 const MAX_KNOWN_TEXTS: usize = 64;
 /// Maximum size in bytes of a schema that may be compiled on the async runtime's threads. Without regular expressions,
 /// this takes well under a millisecond.

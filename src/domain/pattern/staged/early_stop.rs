@@ -232,7 +232,7 @@ impl StagedRun {
         let stage = self.state.stage;
         let open_members: Vec<usize> = self.open_calls.keys().copied().collect();
         for member in open_members {
-            // Ending one call may already have skipped the others.
+            // Ending one call may already have ended the stage, and with it the other calls.
             if self.state.stage != stage || !self.open_calls.contains_key(&member) {
                 return;
             }

@@ -21,7 +21,7 @@ pub(super) struct RunState {
     pub plan: Plan,
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
-    /// For each member, the number of fallbacks used so far. The last of these is called.
+    /// For each member, the number of fallbacks used so far; the last one used is the one to call.
     pub fallbacks_used: BTreeMap<usize, usize>,
 }
 
