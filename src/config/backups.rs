@@ -1,5 +1,5 @@
-//! Settings of where the database and the documents are stored, of backups, and of the replica. Only parses
-//! the values; opens nothing.
+//! Settings for the storage of the database and the documents, backups, and the replica. Only parses the values; opens
+//! nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub struct ReplicaConfig {
     pub overwrite: bool,
 }
 
-/// Returns the address of the database on a PostgreSQL server; `None` for a database in the data folder. Any
-/// other address is ignored, such as the predecessor's `sqlite:///file`.
+/// Returns the address of the database on a PostgreSQL server; `None` for a database in the data folder. Any other
+/// address, such as the predecessor's `sqlite:///file`, is ignored with a warning.
 pub(super) fn database_url(checker: &mut Checker) -> Option<Secret> {
     let address = checker.configured("DATABASE_URL")?;
     if !is_of_postgres(&address) {
@@ -67,7 +67,7 @@ pub(super) fn document_store(checker: &mut Checker) -> Option<String> {
     Some(address)
 }
 
-/// Returns an address that leads to the same database without a pooler in between.
+/// Returns the address of the same database without a pooler in between; `None` if it is not set or has no effect.
 pub(super) fn database_direct_url(checker: &mut Checker, has_database: bool) -> Option<Secret> {
     let address = checker.configured("DATABASE_DIRECT_URL")?;
     if !has_database {

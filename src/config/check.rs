@@ -72,7 +72,7 @@ impl Checker {
         value
     }
 
-    /// Parses an integer within the row's bounds.
+    /// Parses an integer within the bounds in the setting's row.
     pub fn number(&mut self, name: &str) -> u64 {
         let (min, max) = match row(name).kind {
             ValueKind::Number(min, max) | ValueKind::Seconds(min, max) => (min, max),
@@ -94,12 +94,13 @@ impl Checker {
         self.configured(name).map(|_| self.number(name))
     }
 
-    /// Parses a number within the row's bounds. Returns 0 if it is not set, for limits that then depend on the machine.
+    /// Parses a number within the bounds in the setting's row. Returns 0 if it is not set, for limits that then depend
+    /// on the machine.
     pub fn number_or_zero(&mut self, name: &str) -> usize {
         self.optional_number(name).unwrap_or_default() as usize
     }
 
-    /// Parses a duration in seconds within the row's bounds.
+    /// Parses a duration in seconds within the bounds in the setting's row.
     pub fn seconds(&mut self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))
     }

@@ -58,7 +58,7 @@ pub(super) struct RawValue {
     pub name: String,
 }
 
-/// The settings of all sources merged, as written, with what was wrong in the sources.
+/// The merged settings of all sources, as written, with the errors and warnings found in them.
 #[derive(Debug, Default)]
 pub(super) struct GatheredValues {
     pub values: BTreeMap<&'static str, RawValue>,

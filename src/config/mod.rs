@@ -69,7 +69,7 @@ pub struct Config {
     pub reader: Option<PathBuf>,
     /// Folder with custom patterns; `None` for `patterns` in the data folder, if it exists.
     pub patterns: Option<PathBuf>,
-    /// Signs tokens and encrypts keys; `None` for the secret stored in the data folder.
+    /// Secret that signs tokens and encrypts stored keys; `None` for the secret stored in the data folder.
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
     pub replica: Option<ReplicaConfig>,
@@ -146,9 +146,9 @@ pub struct ServerLimits {
     pub max_upload: u64,
     /// Free bytes on the data folder's disk below which new files and runs are refused; 0 for no limit.
     pub min_free: u64,
-    /// Memory for reading one document, in bytes.
+    /// Maximum memory for reading one document, in bytes.
     pub document_memory: u64,
-    /// CPU time for reading one document.
+    /// Maximum CPU time for reading one document.
     pub document_cpu: Duration,
     /// Maximum text extracted from one document, in bytes.
     pub document_text: usize,
@@ -156,13 +156,13 @@ pub struct ServerLimits {
     pub document_readers: usize,
     /// Maximum number of concurrent connections.
     pub max_connections: usize,
-    /// Maximum number of concurrent analyses. For this and the next three fields, 0 means as many as fit into memory.
+    /// Maximum number of concurrent analyses; 0 for as many as fit into memory.
     pub max_runs: usize,
-    /// Maximum number of concurrent provider calls.
+    /// Maximum number of concurrent provider calls; 0 for as many as fit into memory.
     pub max_calls: usize,
-    /// Maximum number of concurrent calls that API clients make to single models.
+    /// Maximum number of concurrent calls that API clients make to single models; 0 for as many as fit into memory.
     pub max_streams: usize,
-    /// Maximum number of these calls per user.
+    /// The same maximum for the API clients of one user; 0 for as many as fit into memory.
     pub max_streams_per_user: usize,
     /// Maximum number of requests per minute and caller.
     pub rate_per_minute: u32,
@@ -227,13 +227,13 @@ pub struct ProviderConfig {
     pub models: ProviderModels,
     /// Maximum number of concurrent calls to this provider; `None` for no provider-specific limit.
     pub concurrency: Option<usize>,
-    /// Price that applies to each of its models, if configured.
+    /// Price that applies to each of the provider's models, if configured.
     pub price: Option<Price>,
-    /// Headers and body fields added to its requests.
+    /// Headers and body fields added to the provider's requests.
     pub request_extras: RequestExtras,
 }
 
-/// A provider's models.
+/// Which models of a provider can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderModels {
     /// Whichever models are requested: any name is passed on.
@@ -301,7 +301,7 @@ pub fn from_environment(
     load(&layers)
 }
 
-/// Returns the setting that contains a provider's key.
+/// Returns the name of the setting for a provider's API key; `None` if there is none.
 pub fn key_setting(provider: &str) -> Option<&'static str> {
     let mut rows = options::PROVIDERS.iter();
     rows.find(|(id, ..)| *id == provider).and_then(|row| row.1)

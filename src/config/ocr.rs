@@ -1,4 +1,4 @@
-//! Settings of text recognition (OCR). Only parses the values; does not look for the program.
+//! Settings for text recognition (OCR). Only parses the values; does not look for the program.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct OcrConfig {
     pub page_timeout: Duration,
     /// Maximum number of pages per document.
     pub max_pages: usize,
-    /// Address space of the process, in bytes.
+    /// Maximum address space of the tesseract process, in bytes.
     pub memory: u64,
 }
 

@@ -206,7 +206,7 @@ pub(super) static PROVIDERS: &[(&str, Option<&str>, &str)] = &[
     ("vllm", None, "VLLM_BASE_URL"),
 ];
 
-/// Names of settings of Quire's predecessor, each with what replaces it.
+/// Settings of Quire's predecessor, each with a message about its replacement.
 #[rustfmt::skip]
 pub static REPLACED_SETTINGS: &[(&str, &str)] = &[
     ("REDIS_HOST", "set REDIS_URL, such as redis://host:6379, to share limits among servers; the cache is part of Quire's own database"),

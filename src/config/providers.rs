@@ -1,5 +1,4 @@
-//! Configured providers, from keys and URLs in the settings or from QUIRE_PROVIDERS. Knows only the names of API
-//! formats.
+//! Configured providers, from keys and URLs in the settings or from QUIRE_PROVIDERS. Knows API formats only by name.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use super::check::{Checker, http_url};
 
-/// Maximum length of the path, in characters.
+/// Maximum length of the path of `PUBLIC_URL`, in characters.
 const MAX_PATH_CHARS: usize = 200;
 
 /// First segments of Quire's own paths. The path of `PUBLIC_URL` must not begin with one of them, because
@@ -44,7 +44,7 @@ pub const RESERVED_PATHS: &[&str] = &[
 const EXPECTED_FORM: &str = "a URL such as https://example.org/quire, whose path has only letters, digits, and -._~, and does not begin with a path of Quire's own, such as /api";
 
 impl Checker {
-    /// Parses the public address.
+    /// Parses `PUBLIC_URL`, and records an error if it is invalid.
     pub fn public_url(&mut self, name: &str) -> Option<String> {
         self.read(name, parse, EXPECTED_FORM)
     }

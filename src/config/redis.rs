@@ -12,7 +12,7 @@ const DEFAULT_PORT: u16 = 6379;
 /// Maximum length of the prefix of keys, in bytes.
 const MAX_PREFIX_BYTES: usize = 64;
 
-/// The Redis server that holds the shared limits.
+/// The Redis server through which several servers share limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisConfig {
     /// Host name or IP address, without brackets.
@@ -27,7 +27,7 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
     /// Number of the database within the Redis server, from 0.
     pub database: u32,
-    /// Prefix of every key.
+    /// Prefix of every key. Servers with the same prefix share limits.
     pub prefix: String,
 }
 

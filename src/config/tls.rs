@@ -1,5 +1,5 @@
-//! TLS settings: the server's certificate, and the authorities that certificates of other machines are
-//! verified against. The certificate files are not checked here but when they are opened.
+//! TLS settings: the server's certificate, and the authorities that certificates of other machines are verified
+//! against. The server's certificate files are checked only when they are opened.
 
 use std::path::PathBuf;
 

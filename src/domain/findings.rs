@@ -20,7 +20,7 @@ use super::evidence::{
 /// The caveat shown with every count of members that agree.
 pub const RULES_NOTE: &str = "Agreement is weak evidence: models share their mistakes. A level says what a sentence rests on, not that it is true.";
 
-/// Source of the points in the lists.
+/// Value of `from` in every point: all points come from the judge.
 const EVIDENCE_ORIGIN: &str = "judge";
 
 /// A point of the evidence map, for older clients.
@@ -55,7 +55,7 @@ pub struct Side {
     /// Letters that label the members on this side.
     #[serde(rename = "letters")]
     pub member_letters: BTreeSet<char>,
-    /// The members' words, verbatim.
+    /// Verbatim quote of the first member on this side.
     pub says: String,
 }
 
@@ -67,7 +67,7 @@ pub struct Contradiction {
     pub point: String,
     /// The positions of the members on this point.
     pub sides: Vec<Side>,
-    /// Always empty.
+    /// Always empty; older clients expect the field.
     pub reviewers: BTreeSet<char>,
     /// Always `judge`.
     pub from: String,
@@ -97,8 +97,8 @@ pub struct Findings {
     pub evidence: EvidenceMap,
 }
 
-/// Findings as stored by this or an older version. In older versions, statements about meaning were based on
-/// word overlap, so they are dropped.
+/// Findings as stored by this or an older version. Older versions derived points and agreement from word overlap; those
+/// are dropped.
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
@@ -154,7 +154,7 @@ fn contradiction_sides(evidence: &EvidenceMap, contradiction: &ClaimContradictio
 }
 
 impl Findings {
-    /// Builds the findings from the answers of a run's calls.
+    /// Builds the findings from the answers of a run's calls and its final answer, if there is one.
     pub fn from_answers(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
         Self {
             stages: figures::stage_figures(plan, answers),
@@ -211,14 +211,14 @@ impl Findings {
         }
     }
 
-    /// Adds the notes that were made during the run.
+    /// Copies the notes and the reason for a partial result from the run's totals.
     pub fn with_notes(mut self, totals: &RunTotals) -> Self {
         self.notes.clone_from(&totals.notes);
         self.degraded.clone_from(&totals.degraded);
         self
     }
 
-    /// Adds the wall-clock duration of each stage, in ms, given by the stages' names.
+    /// Sets the wall-clock durations from pairs of a stage's name and its duration in ms.
     pub fn with_durations(mut self, durations: &[(String, u64)]) -> Self {
         for stage in &mut self.stages {
             let duration = durations.iter().find(|(name, _)| *name == stage.stage);

@@ -12,7 +12,7 @@ pub fn ulid(now: Timestamp, random: u128) -> String {
     Ulid::from_parts(now.millis().max(0) as u64, random).to_string()
 }
 
-/// Whether the text is a ULID in the form that Quire writes; the library also accepts lowercase.
+/// Whether the text is a ULID in uppercase, as Quire writes it. The library would also accept lowercase.
 fn is_ulid(text: &str) -> bool {
     Ulid::from_string(text).is_ok_and(|ulid| ulid.array_to_str(&mut [0; ulid::ULID_LEN]) == text)
 }

@@ -9,7 +9,7 @@ pub const MAX_MEMORY: usize = 64 << 20;
 /// Texts up to this many bytes always stay below `MAX_MEMORY`, so they are not scanned.
 const SMALL_TEXT_BYTES: usize = 256 << 10;
 
-/// Bytes per value in an array or object, including its share of the container's spare capacity.
+/// Bytes per value in an array or object, including the value's share of the container's spare capacity.
 const VALUE_BYTES: usize = 64;
 /// Bytes per entry of an object, in addition to `VALUE_BYTES`. They allow for B-tree nodes that hold only 5 of 11
 /// possible entries.
@@ -80,7 +80,7 @@ mod tests {
                     + list.iter().map(measured_memory).sum::<usize>()
             }
             Value::Object(map) => {
-                // A B-tree node has capacity for 11 entries and, except for the root, at least 5.
+                // A B-tree node has room for 11 entries, and every node except the root holds at least 5.
                 let nodes = map.len().div_ceil(5);
                 let entries = map
                     .iter()

@@ -1,11 +1,11 @@
-//! Permissions of an API key: scopes, models, and spending limits. Only the rules; reads nothing from the store.
+//! Permissions of an API key: scopes, models, and spending limits. Defines only the rules; the store holds the keys.
 
 use serde::{Deserialize, Serialize};
 
 use super::id::KeyId;
 use super::money::MicroDollars;
 
-/// Returns a sentence, without the period, that reports the number of deleted API keys.
+/// Formats the number of deleted API keys as a sentence without the period.
 pub fn keys_deleted(count: usize) -> String {
     match count {
         1 => "1 API key is deleted".to_owned(),
@@ -111,7 +111,7 @@ pub struct KeyLimits {
 }
 
 impl KeyLimits {
-    /// Whether the model is permitted.
+    /// Whether `models` permits this model ID.
     pub fn allow(&self, model: &str) -> bool {
         let matches = |rule: &String| match rule.strip_suffix('*') {
             Some(beginning) => model.starts_with(beginning),
@@ -138,7 +138,7 @@ pub struct PresentedKey {
 }
 
 impl PresentedKey {
-    /// Whether the key has the scope.
+    /// Whether the key has this scope, explicitly or by default.
     pub fn has_scope(&self, scope: KeyScope) -> bool {
         match self.scopes.is_empty() {
             true => KeyScope::DEFAULT.contains(&scope),

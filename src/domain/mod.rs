@@ -1,5 +1,5 @@
-//! Domain types and rules. Pure: no I/O, clock, randomness, or logging; time and random bits are arguments,
-//! so that tests use literals.
+//! Domain types and rules, without I/O, clock, randomness, or logging. Time and random bits are arguments, so that
+//! tests can use literals.
 
 pub mod analysis;
 pub mod answer;

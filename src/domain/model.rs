@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::Price;
 
-/// A model that a panel can contain.
+/// A model as described by the catalog.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Model {
     /// Full ID, `provider/name`.
@@ -13,7 +13,7 @@ pub struct Model {
     pub name: String,
     /// Provider: the part of the ID before the first slash.
     pub provider: String,
-    /// Alternative names.
+    /// Alternative names by which a request can refer to the model.
     #[serde(default)]
     pub aliases: Vec<String>,
     /// Context window in tokens, input and output together; 0 if unknown.
@@ -24,7 +24,8 @@ pub struct Model {
     /// Date of the price, such as `2026-11` or `2026-11-22`; empty without a price.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub price_of: String,
-    /// Model family: `gpt`, `claude`, `gemini`, `llama`, … A judge should not share its author's family.
+    /// Model family: `gpt`, `claude`, `gemini`, `llama`, … A judge should not be from the family of the models that it
+    /// judges.
     #[serde(default)]
     pub family: String,
     /// Whether the model accepts images; `None` if unknown.
@@ -42,7 +43,7 @@ pub struct Model {
     /// Maximum output in tokens; 0 if unknown.
     #[serde(default)]
     pub max_output: u64,
-    /// Accepted parameters, by glossary name; empty if unknown.
+    /// Names of the accepted parameters, as in `parameters::GLOSSARY`; empty if unknown.
     #[serde(default)]
     pub parameters: Vec<String>,
     /// Free-form labels: `fast`, `offline`, `reasoning`.
@@ -51,13 +52,13 @@ pub struct Model {
     /// Whether this is a local demo algorithm instead of a language model.
     #[serde(default)]
     pub mock: bool,
-    /// Rank for automatic selection, such as of the synthesizer; higher means better value.
+    /// Rank used to choose a model automatically, for example as the synthesizer; higher is stronger.
     #[serde(default)]
     pub strength: u32,
 }
 
 impl Model {
-    /// Whether the model is known not to accept images. A model about which this is unknown is tried.
+    /// Whether the model is known not to accept images. If that is unknown, images are sent to it.
     pub fn rejects_images(&self) -> bool {
         self.vision == Some(false)
     }
@@ -94,13 +95,13 @@ pub enum Thinking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Structured {
-    /// The provider enforces the schema. Also tried for unknown models. From then on, a model that rejects
-    /// the field is prompted instead.
+    /// The provider enforces the schema. Also used for unknown models; one that rejects the field is prompted from then
+    /// on.
     #[default]
     Native,
-    /// By a forced tool call.
+    /// A forced tool call, whose arguments are the output.
     Tool,
-    /// By prompting; the answer is validated and repaired once.
+    /// Instructions in the prompt. The answer is validated and repaired once.
     Prompt,
 }
 

@@ -19,11 +19,11 @@ impl MicroDollars {
         (dollars.is_finite() && (0.0..=1e9).contains(&dollars))
             .then(|| Self((dollars * 1e6).ceil() as i64))
     }
-    /// Returns the saturating sum.
+    /// Adds two amounts, saturating at the bounds of `i64` instead of overflowing.
     pub fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
-    /// Returns the saturating product.
+    /// Multiplies the amount by a count, saturating at the bounds of `i64` instead of overflowing.
     pub fn saturating_mul(self, count: u32) -> Self {
         Self(self.0.saturating_mul(i64::from(count)))
     }

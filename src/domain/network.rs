@@ -1,6 +1,6 @@
 //! IP networks: membership, public addresses, and permitted targets of outbound connections.
 
-// From `core`, because only the address types are needed: nothing here opens a connection.
+// Imported from `core`, because only the address types are needed: nothing in this module opens a connection.
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A network in CIDR notation; a single address is a network with one address.
@@ -103,7 +103,7 @@ pub fn ip_literal(host: &str) -> Option<IpAddr> {
         .map(parse_ipv4_part)
         .collect::<Option<_>>()?;
     let (last, before) = parts.split_last()?;
-    // The last part fills all bytes that the parts before it leave.
+    // The last part fills all remaining bytes, as in `127.1`.
     let room = 32_u32.checked_sub(8 * u32::try_from(before.len()).ok()?)?;
     if room == 0 || before.iter().any(|part| *part > 255) || u64::from(*last) >> room != 0 {
         return None;
@@ -125,7 +125,7 @@ fn parse_ipv4_part(text: &str) -> Option<u32> {
         (None, Some(digits)) if !digits.is_empty() => (digits, 8),
         _ => (text, 10),
     };
-    // Checked separately, because `from_str_radix` would accept a sign.
+    // Check the digits separately, because `from_str_radix` would accept a sign.
     let plain = digits.chars().all(|digit| digit.is_digit(radix));
     u32::from_str_radix(digits, radix).ok().filter(|_| plain)
 }

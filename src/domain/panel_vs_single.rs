@@ -19,11 +19,11 @@ use serde::Serialize;
 /// Maximum error probability of a verdict, at any number of looks.
 pub const ERROR_RATE: f64 = 0.05;
 
-/// Minimum win rate of a panel that counts as a relevant difference, 0 to 1.
+/// Smallest win rate, from 0 to 1, at which a panel's advantage counts as relevant.
 pub const MIN_WIN_RATE: f64 = 0.6;
 
-/// Upper bound of the search for the number of votes needed. Larger than any realistic number of votes, and
-/// enough even for the win rate that needs the most.
+/// Maximum number of votes for which the search tries whether they decide. Even the win rate that needs the most votes
+/// needs fewer.
 const MAX_VOTES: f64 = 10_000.0;
 
 /// Counts of blind votes.
@@ -74,7 +74,7 @@ pub enum PanelVerdict {
     Pays,
     /// The single drafts are preferred.
     DoesNotPay,
-    /// The panel's win rate is below `MIN_WIN_RATE`, whichever is preferred.
+    /// The panel's win rate is below `MIN_WIN_RATE`, so an advantage, if any, is not relevant.
     NoDifference,
     /// Not enough evidence yet.
     Unknown,
@@ -102,12 +102,12 @@ impl VoteTally {
         self.wins + self.ties + self.losses
     }
 
-    /// Evaluates the votes as the answer to a single question, without a correction.
+    /// Evaluates the votes on a single question, without a correction.
     pub fn judge(self) -> PanelJudgment {
         self.judge_with(several::MultiplicityCorrection::UNCORRECTED)
     }
 
-    /// Evaluates the votes as one of several questions that are looked at together, with a stricter threshold.
+    /// Evaluates the votes on one of several questions that are shown together, with a stricter threshold.
     pub fn judge_with(self, stricter: several::MultiplicityCorrection) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);

@@ -83,7 +83,7 @@ const fn number_entry(
     }
 }
 
-/// All parameters.
+/// Descriptions of all parameters.
 pub const GLOSSARY: &[GlossaryEntry] = &[
     number_entry(
         "temperature",
@@ -258,7 +258,7 @@ impl Parameters {
         }
     }
 
-    /// Fills unset parameters from `base`.
+    /// Returns these parameters, with unset ones filled from `base`.
     pub fn overlay(&self, base: &Parameters) -> Parameters {
         Parameters {
             temperature: self.temperature.or(base.temperature),

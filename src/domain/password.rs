@@ -3,7 +3,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Minimum length, in characters.
+/// Minimum length of a password, in characters.
 pub const MIN_CHARS: usize = 8;
 /// Maximum length in bytes, which limits the cost of hashing.
 const MAX_BYTES: usize = 1024;
@@ -85,7 +85,7 @@ const COMMON_PASSWORDS: &[&str] = &[
     "chouchou", "motdepasse", "contrasena", "hola", "amor", "teamo", "tequiero", "senha", "parola",
 ];
 
-/// Sequences of characters; a password that consists of part of one, in either direction, is too weak.
+/// Sequences on keyboards and in the alphabet. A password that is part of one, forward or backward, is too weak.
 const KEYBOARD_RUNS: &[&str] = &[
     "01234567890",
     "abcdefghijklmnopqrstuvwxyz",
@@ -104,8 +104,8 @@ fn is_common(password: &str) -> bool {
     if distinct.len() < 4 || is_keyboard_run(&lower) || is_repeated(&letters) {
         return true;
     }
-    // Remove digits and punctuation from the ends, because adding a year or the like does not make a password
-    // harder to guess.
+    // Remove digits and punctuation from the ends, because adding a year, for example, hardly makes a password harder
+    // to guess.
     let word = lower.trim_end_matches(|c: char| !c.is_alphabetic());
     [word, word.trim_start_matches(|c: char| !c.is_alphabetic())]
         .iter()
@@ -123,7 +123,7 @@ fn is_keyboard_run(text: &str) -> bool {
         .any(|run| run.contains(text) || run.contains(&backward))
 }
 
-/// Whether the text repeats a common or very short piece.
+/// Whether the text is a repetition of a piece of at most 4 characters.
 fn is_repeated(letters: &[char]) -> bool {
     (1..=4).any(|length| {
         letters.len().is_multiple_of(length)

@@ -22,9 +22,9 @@ pub enum CacheUse {
     /// Read and write the cache.
     #[default]
     On,
-    /// Do not use the cache.
+    /// Neither read nor write the cache.
     Off,
-    /// Make the calls and replace stored answers.
+    /// Make every call, and replace the stored answers.
     Refresh,
 }
 
@@ -110,7 +110,7 @@ pub struct Plan {
     pub seed: u64,
     /// Whether answers are read from and written to the cache.
     pub cache: CacheUse,
-    /// Maximum age in seconds of a stored answer that may be reused; `None` for no limit of its own.
+    /// Maximum age in seconds of a stored answer that may be reused; `None` if the request sets no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_max_age_s: Option<u32>,
     /// Budget of the run: no stage starts once this much has been spent; `None` for no limit.
@@ -166,7 +166,8 @@ pub struct Plan {
     /// Whether a vote calls a majority first and the rest only if they can change the result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_adaptive: bool,
-    /// Same as `is_live` in the request. Not stored: a resumed run has no live reader.
+    /// Whether a client streams the answer over an API that cannot retract text. Not stored, because no client is
+    /// connected to a resumed run.
     #[serde(skip)]
     pub is_live: bool,
 }
@@ -207,7 +208,7 @@ pub struct EvidencePlan {
     /// called.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checkers: Vec<Member>,
-    /// Whether there is no judge because no model of the run can be one.
+    /// Whether there is no judge because no model of the run can judge.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lacks_judge: bool,
     /// Why there is no judge, for users; empty if there is one.
@@ -216,7 +217,7 @@ pub struct EvidencePlan {
 }
 
 impl EvidencePlan {
-    /// Creates a plan that makes no calls, with the reason.
+    /// Creates a plan without evidence calls, for this reason.
     pub fn disabled(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
@@ -229,7 +230,7 @@ impl EvidencePlan {
         *self == Self::default()
     }
 
-    /// Returns every model that may be called.
+    /// Returns every model that may be called for evidence.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.judge.iter().chain(&self.checkers)
     }
@@ -246,7 +247,7 @@ pub enum EvidenceCall {
     Drafts = 2,
 }
 
-/// Stage name of these calls in events, estimates, and the call log.
+/// Stage name of the evidence calls in events, estimates, and the call log.
 pub const EVIDENCE_STAGE: &str = "evidence";
 
 /// Time limits of a run in seconds. The limit of a single call is `timeout_s` of its parameters.
@@ -286,7 +287,7 @@ pub struct PlanImage {
 pub struct Member {
     /// Full model ID.
     pub model: String,
-    /// Parameters, merged for this member.
+    /// Parameters of the member's calls, with its overrides applied.
     pub parameters: Parameters,
     /// Price at the time of planning, so that later price changes do not affect the run.
     pub price: Option<Price>,
@@ -368,7 +369,7 @@ impl Plan {
     }
 }
 
-/// Returns the model in a member's name ([`Member::name`]), without the sample number.
+/// Returns the model ID in a member's name ([`Member::name`]), without the sample number.
 pub fn model_of(name: &str) -> &str {
     match name.rsplit_once('#') {
         Some((model, sample)) if sample.parse::<u32>().is_ok() => model,
@@ -403,7 +404,7 @@ pub enum StageRole {
 /// One stage of a pattern.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// `initial`, `meta`, `hyper`, or `ultra`.
+    /// Name of the stage. The built-in patterns use `initial`, `meta`, `hyper`, and `ultra`.
     pub name: String,
     /// Who takes part in the stage.
     #[serde(rename = "who")]

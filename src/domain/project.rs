@@ -36,7 +36,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// Whether the project's texts are within their limits.
+    /// Whether the name is not empty, and the name and the instructions are within their limits.
     pub fn is_within_limits(&self) -> bool {
         let name = self.name.chars().count();
         (1..=MAX_NAME_CHARS).contains(&name)

@@ -1,5 +1,5 @@
-//! Renders prompts from templates with named placeholders, the fence around documents, and the letters that
-//! stand for members in each other's prompts. Which models are called is decided in `pattern`.
+//! Renders prompts: fills templates, fences documents, and labels members with letters in each other's prompts. Which
+//! models are called is decided in `pattern`.
 
 use super::analysis::Plan;
 use super::chat::{Brief, Message, MessageRole, Peer, SourcePassage, Task};
@@ -46,7 +46,7 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
     Message::new(MessageRole::System, text)
 }
 
-/// Rules appended for the model that writes the answer if it has tools.
+/// Rules appended to the prompt of the model that writes the answer, if it has tools.
 pub const ACTION_RULES: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
     instead of writing what you have not looked up or done.";
 
@@ -106,13 +106,13 @@ fn as_text_message(turn: &Message) -> Message {
 /// The values that replace a template's placeholders at one point of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Placeholders<'a> {
-    /// `{question}`, and `{sources}`, `{peers}`, and `{reviews}` if the brief has them.
+    /// Gives `{question}` and, if the brief has them, `{sources}`, `{peers}`, and `{reviews}`.
     pub brief: &'a Brief,
     /// `{own_initial}`: the member's first answer.
     pub own_initial: &'a str,
     /// `{own}`: the member's text of the previous stage.
     pub own_text: &'a str,
-    /// `{members}`: the number of panel members.
+    /// `{members}`: the number of members with a text from the previous stage.
     pub members: usize,
     /// Nonce that delimits other members' texts.
     pub nonce: &'a str,
@@ -143,8 +143,8 @@ pub fn user_message(template: &str, placeholders: &Placeholders) -> Message {
         }
     }
     let mut text = lines.join("\n");
-    // A template made for revised texts has no placeholder for critiques, which must be added if the texts
-    // were not revised.
+    // A template for revised texts has no placeholder for critiques. If the texts were not revised, append the
+    // critiques.
     if !placeholders.brief.reviews.is_empty() && !template.contains("{reviews}") {
         text.push_str("\n\n");
         text.push_str(&render_critiques(
@@ -223,8 +223,8 @@ fn fill_line(line: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     out
 }
 
-// Replaces citation marks inside a document, because they could be mistaken for references to other passages.
-// Notes on documents may contain marks.
+// Replaces citation marks inside a document, because they could be mistaken for references to other passages. Notes on
+// documents keep their marks.
 fn neutralize_marks(source: &SourcePassage, passage: &str) -> String {
     if source.document_id.is_none() {
         return passage.to_owned();

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::id::{ProviderId, UserId};
 use super::time::Timestamp;
 
-/// Maximum number of added headers.
+/// Maximum number of headers that can be added for a provider or a model.
 const MAX_HEADERS: usize = 32;
-/// Maximum number of models of a provider with their own settings.
+/// Maximum number of a provider's models that have their own settings.
 const MAX_MODELS: usize = 200;
 /// Maximum size of a header value in bytes.
 const MAX_VALUE_BYTES: usize = 4_096;
@@ -79,7 +79,7 @@ pub struct RequestExtras {
     /// Top-level body fields for all models; objects are merged with Quire's own.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub body: Map<String, Value>,
-    /// Additions for individual models, by the model's name at the provider. They override the fields above.
+    /// Additions for individual models, by the model's name at the provider. They override `headers` and `body`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub model_settings: BTreeMap<String, RequestAdditions>,
 }
@@ -148,7 +148,7 @@ impl RequestExtras {
     /// Validates the additions and normalizes header names. `may_sign` permits credential headers.
     ///
     /// # Errors
-    /// Names, in one sentence, the first header or field that cannot be set.
+    /// Returns a sentence that names the first header or field that cannot be set.
     pub fn checked(mut self, may_sign: bool) -> Result<Self, String> {
         if self.model_settings.len() > MAX_MODELS {
             return Err(format!(
@@ -172,7 +172,7 @@ impl RequestExtras {
         *self == Self::default()
     }
 
-    /// Returns the headers of a model's requests; with an empty name, those of the provider's own requests.
+    /// Returns the headers for requests to a model or, with an empty name, for requests that concern no model.
     pub fn headers_for(&self, model: &str) -> BTreeMap<String, String> {
         let mut headers = self.headers.clone();
         let own_settings = self.model_settings.get(model);
@@ -241,8 +241,8 @@ pub struct StoredProvider {
 }
 
 impl StoredProvider {
-    /// Returns the associated data for encrypting the key. It binds the key to this row and URL: moved to
-    /// another, the key cannot be decrypted.
+    /// Returns the associated data for encrypting the key. It contains the provider's ID, name, and URL, so a key
+    /// copied to another row or used with another URL cannot be decrypted.
     pub fn key_context(&self) -> String {
         let base = self.base_url.as_deref().unwrap_or_default();
         format!("provider {} {} {base}", self.id, self.name)
@@ -259,7 +259,8 @@ pub fn is_name(name: &str) -> bool {
         && !matches!(name, "demo" | "quire")
 }
 
-/// Returns the end of a key for display. It is too short to guess the rest from; empty for keys under 16 characters.
+/// Returns the last 4 characters of a key for display; empty for keys under 16 characters, of which they would reveal
+/// too much.
 pub fn key_suffix(key: &str) -> String {
     let count = key.chars().count();
     if count < 16 {

@@ -1,5 +1,5 @@
-//! Schedules document processing. Users are treated fairly, and each user's small files come first. With more
-//! than one reader, no user can occupy all of them. Pure: waiting and active documents are arguments.
+//! Schedules document processing. Users are treated fairly, and each user's small files come first. With more than one
+//! reader, no user can occupy all of them. Decides only the order, and does no I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,7 +71,7 @@ impl ReadingQueue {
         }
     }
 
-    /// Records the start of processing for a user.
+    /// Records that processing of one of the user's documents has begun.
     pub fn begin(&mut self, user: &UserId) {
         self.count += 1;
         let turn = self.turns_by_user.entry(user.clone()).or_default();
@@ -80,7 +80,7 @@ impl ReadingQueue {
         turn.active_documents += 1;
     }
 
-    /// Records the end of processing for a user.
+    /// Records that processing of one of the user's documents has ended.
     pub fn end(&mut self, user: &UserId) {
         if let Some(turn) = self.turns_by_user.get_mut(user) {
             turn.active_documents = turn.active_documents.saturating_sub(1);
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// Processes everything with one reader and returns the numbers in order of processing.
+    /// Processes everything with one reader, and returns the sizes in order of processing.
     fn reading_order(mut waiting: Vec<WaitingDocument>) -> Vec<u64> {
         let mut turns = ReadingQueue::default();
         let mut read = Vec::new();
@@ -217,7 +217,7 @@ mod tests {
         panic!("passed by again and again");
     }
 
-    /// A queue event.
+    /// An upload of a file of this size by a user, or the end of the processing at this index.
     #[derive(Debug, Clone)]
     enum Event {
         Upload(u8, u64),
@@ -237,7 +237,7 @@ mod tests {
         fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
             let (mut waiting_documents, mut occupied) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
-            // For each waiting user who could be served, the users served since then.
+            // For each waiting user who occupies no reader, the users served since then.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
             for (number, event) in events.into_iter().enumerate() {

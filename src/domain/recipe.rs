@@ -1,5 +1,5 @@
-//! Recipes: a named set of pattern, panel, parameters, and synthesizer. Every save creates a version. Models
-//! are checked when the recipe is used, not here.
+//! Recipes: named sets of pattern, panel, parameters, and synthesizer. Every save creates a version. Models are checked
+//! when a recipe is used, not in this module.
 
 use super::id::{RecipeId, UserId};
 use super::request::Request;

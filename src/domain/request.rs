@@ -18,7 +18,7 @@ use super::tools::Tools;
 /// Pattern used if a request names none.
 pub const DEFAULT_PATTERN: &str = "confidence";
 
-/// The client's fields. The aliases are the predecessor's names.
+/// The fields that a client sends. Aliases are the names used by Quire's predecessor.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
@@ -71,7 +71,7 @@ pub struct Request {
     /// Required format of the answer, as OpenAI's clients send it: `json_schema`, `json_object`, or `text`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_format: Option<Value>,
-    /// Topic under which votes on the result are counted; the pattern's family if absent.
+    /// Topic under which votes on the result are counted; the pattern's category if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// Name or ID of the recipe that supplies omitted settings. `None` once validated: see
@@ -133,7 +133,7 @@ pub enum EvidenceRequest {
     Detailed(EvidenceChoice),
 }
 
-/// A mode and a judge.
+/// A mode together with the model that judges.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvidenceChoice {
@@ -161,7 +161,7 @@ impl EvidenceRequest {
     }
 }
 
-/// The fields that a recipe can set and `Request::fill` copies.
+/// The fields that a recipe can set. `Request::fill` copies all of them except `prompt`, which is a template.
 pub const RECIPE_FIELDS: [&str; 14] = [
     "prompt",
     "models",
@@ -207,7 +207,7 @@ pub struct RunContext {
     /// Index of this answer among several answers to one request, from 0.
     #[serde(skip_serializing_if = "is_first")]
     pub sample: u32,
-    /// The analysis that this one repeats with a change.
+    /// The analysis of which this one is a rerun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<AnalysisId>,
     /// The recipe that supplied omitted settings, with its version: `brief@3`.
@@ -266,7 +266,7 @@ impl Request {
         let ids = self.document_ids.iter();
         ids.filter_map(|id| DocumentId::parse(id)).collect()
     }
-    /// Returns the names of all models: members, synthesizer, and those with their own parameters.
+    /// Returns the names of all models: members, synthesizer, those with their own parameters, and the judge.
     pub fn named_models(&self) -> Vec<String> {
         let models = self.models.iter().chain(&self.ultra_model);
         let models = models.chain(self.model_parameters.keys()).cloned();
@@ -323,7 +323,7 @@ impl Request {
 }
 
 impl RunContext {
-    /// Replaces the question at the end of the conversation.
+    /// Replaces the text of the latest user turn that consists of `old`.
     pub fn replace_question(&mut self, old: &str, new: &str) {
         let turns = self.turns.iter_mut().rev();
         let mut questions = turns.filter(|turn| turn.role == MessageRole::User);
@@ -365,7 +365,7 @@ pub struct StoredRequest {
 }
 
 impl StoredRequest {
-    /// Converts the request and its context to the current fields.
+    /// Returns the request and its context, with values from older fields moved to the current ones.
     pub fn into_request(self) -> (Request, RunContext) {
         let (mut request, mut context) = (self.request, self.context);
         request.document_ids.extend(self.documents);

@@ -13,7 +13,7 @@ pub const MIN_CASES: u32 = 10;
 pub struct StandingRecord {
     /// Sum of the scores, each from 0 to 1.
     pub points: f64,
-    /// Number of scores that `points` is the sum of.
+    /// Number of scores in `points`.
     pub cases: u32,
 }
 
@@ -106,7 +106,7 @@ pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<us
                 .get(member)
                 .map_or(0, |standing| standing.strength)
         };
-        // Not `max_by_key`, which would return the last of several equal members.
+        // Reversed, because `max_by_key` returns the last of several equal members.
         members
             .iter()
             .copied()

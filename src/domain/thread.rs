@@ -43,7 +43,7 @@ impl CarriedTurns {
         self.omitted + self.truncated > 0
     }
 
-    /// Returns the estimated number of tokens.
+    /// Returns the estimated number of tokens of the messages.
     pub fn tokens(&self) -> u64 {
         self.messages.iter().map(Message::tokens).sum()
     }
@@ -108,7 +108,8 @@ pub fn system_tokens(turns: &[Message]) -> u64 {
     system_turns.map(Message::tokens).sum()
 }
 
-/// Estimates a thread's share of a context window with `room` tokens for earlier turns.
+/// Estimates how many tokens of a context window a thread takes: its system messages, and its earlier turns within
+/// `room` tokens.
 pub fn thread_tokens(turns: &[Message], room: u64) -> u64 {
     system_tokens(turns) + carried_turns(&earlier_messages(turns), room).tokens()
 }

@@ -21,7 +21,8 @@ impl Rate {
             per_minute: number,
         }
     }
-    /// Returns one server's share of the rate, so that several servers together keep it. The share is at least 1.
+    /// Returns one server's share of the rate, so that several servers together do not exceed it. The share is at least
+    /// 1.
     pub const fn shared_by(self, servers: u32) -> Self {
         let servers = if servers == 0 { 1 } else { servers };
         Self {
@@ -58,7 +59,7 @@ impl TokenBucket {
         }
     }
 
-    /// Creates a bucket with this level, in units. Its time of the last refill is kept elsewhere.
+    /// Creates a bucket with this level, in units. The caller keeps the time of the last refill.
     pub fn at_level(level: u64) -> Self {
         Self {
             level,

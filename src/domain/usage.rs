@@ -18,9 +18,9 @@ use super::time::Timestamp;
 pub enum CallEnd {
     /// The model answered.
     Answered,
-    /// With an error.
+    /// The call failed with an error.
     Failed,
-    /// Stopped by Quire.
+    /// Quire stopped the call.
     Cancelled,
 }
 
@@ -41,7 +41,7 @@ impl CallEnd {
     }
 }
 
-/// Usage and cost of one call, at the price at that time.
+/// Usage of one call, and the price at which it is charged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallCharge {
     /// Stage and member of the call.
@@ -52,7 +52,7 @@ pub struct CallCharge {
     pub started_at: Timestamp,
     /// Outcome of the call.
     pub outcome: CallEnd,
-    /// Usage.
+    /// Usage, charge, and timing of the call.
     pub bill: CallBill,
     /// Price at the time of planning.
     pub price: Option<Price>,
@@ -61,13 +61,14 @@ pub struct CallCharge {
 }
 
 impl CallCharge {
-    /// Returns the charge reported by the provider, else tokens times price; `None` if neither is known.
+    /// Returns the cost: the charge reported by the provider or else tokens times price; `None` if neither is known.
     pub fn cost(&self) -> Option<MicroDollars> {
         cost(&self.bill, self.price)
     }
 }
 
-/// Returns the cost of a bill at a price; zero if nothing was used.
+/// Returns the cost of a bill: the provider's charge or else the usage at this price. Zero if nothing was used, and
+/// `None` if the cost is unknown.
 pub fn cost(bill: &CallBill, price: Option<Price>) -> Option<MicroDollars> {
     let used = bill.usage.input > 0 || bill.usage.output > 0;
     let price_cost = || match price {
@@ -96,7 +97,7 @@ pub fn price_of(model: &Model) -> Option<Price> {
 /// budget is never exceeded by more than this percentage of what is reserved at once.
 pub const RESERVATION_MARGIN_PERCENT: u64 = 25;
 
-/// Returns the maximum output tokens of a call with this reservation.
+/// Returns the number of output tokens at which a call with this reservation is cut off.
 pub fn with_margin(reserved: u64) -> u64 {
     reserved.saturating_add(reserved.saturating_mul(RESERVATION_MARGIN_PERCENT) / 100)
 }
@@ -141,14 +142,14 @@ pub struct UsageAmount {
 }
 
 impl UsageAmount {
-    /// Returns the sum of both amounts.
+    /// Adds two amounts, saturating instead of overflowing.
     pub fn saturating_add(self, other: Self) -> Self {
         Self {
             cost: self.cost.saturating_add(other.cost),
             tokens: self.tokens.saturating_add(other.tokens),
         }
     }
-    /// Returns the difference, at least zero.
+    /// Subtracts an amount. Neither money nor tokens fall below zero.
     pub fn saturating_sub(self, other: Self) -> Self {
         Self {
             cost: MicroDollars(self.cost.0.saturating_sub(other.cost.0).max(0)),
@@ -181,7 +182,7 @@ pub enum LimitKind {
     Run,
 }
 
-/// An exceeded limit. Amounts are micro-dollars or tokens, depending on `which`.
+/// An exceeded limit. Amounts are micro-dollars or tokens, depending on `kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitExceeded {
     /// Which limit was exceeded.
@@ -243,7 +244,7 @@ pub fn check_limits(
             _ => (dollars(reserved.cost), dollars(requested.cost)),
         };
         let used = spent.saturating_add(reserved);
-        // A kind's limit does not block requests that use none of it.
+        // A cost limit does not block free requests, and a token limit does not block requests without tokens.
         if requested > 0 && used.saturating_add(requested) > limit {
             return Err(LimitExceeded {
                 kind: which,
@@ -325,7 +326,7 @@ fn day_of_month(day: i64) -> u8 {
 }
 
 impl LimitExceeded {
-    /// Returns the remaining amount.
+    /// Returns the amount left before the limit; zero if the limit has been exceeded.
     pub fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used_amount)
     }

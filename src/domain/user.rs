@@ -169,7 +169,7 @@ impl Email {
             && domain.split('.').all(label);
         is_valid_local.then(|| Self(text.to_lowercase()))
     }
-    /// Returns the address.
+    /// Returns the normalized address.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -37,7 +37,7 @@ pub(super) struct AnswerCache {
     bytes_since_check: AtomicU64,
 }
 
-/// The total size is checked each time this fraction of the size limit (one sixteenth) has been added.
+/// The total size is checked each time 1/`SIZE_CHECK_DIVISOR` of the size limit has been added.
 const SIZE_CHECK_DIVISOR: u64 = 16;
 
 impl AnswerCache {
@@ -49,7 +49,7 @@ impl AnswerCache {
         }
     }
 
-    /// Counts added bytes. Returns the limit if it is time to check the total size.
+    /// Counts added bytes. Once enough have been added that the total size must be checked, returns the limit for it.
     pub fn add_bytes(&self, bytes: u64) -> Option<u64> {
         let bytes_before = self.bytes_since_check.fetch_add(bytes, Ordering::Relaxed);
         if bytes_before + bytes < self.limits.bytes / SIZE_CHECK_DIVISOR {

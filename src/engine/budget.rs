@@ -102,7 +102,7 @@ pub(super) struct ReservationLedger {
     /// Default limits of users who have none of their own.
     limits: UserLimits,
     reserved_by_user: Mutex<HashMap<UserId, UsageAmount>>,
-    /// The same reservations, as stored for other servers on the database.
+    /// The same reservations, as stored for other servers that use the database.
     shared_reservations: Arc<SharedReservations>,
     /// Held from reading the spent amount until the reservation has been made, so that two runs are not
     /// granted the same money.
@@ -267,7 +267,7 @@ pub(super) struct BudgetReservation {
     open_calls: BTreeMap<CallId, ReservedCall>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
-    /// Reserved for calls that have ended but whose usage has not been stored yet.
+    /// Amount reserved for calls that have ended but whose usage has not been stored yet.
     unstored_amount: UsageAmount,
 }
 
@@ -314,8 +314,8 @@ impl BudgetReservation {
         self
     }
 
-    /// Reserves the maximum usage of these calls. The flag of each call is whether the user's own provider
-    /// key pays for it. The usage of calls that have ended must be stored first.
+    /// Reserves the maximum usage of these calls. The flag of each call tells whether the user's own provider key pays
+    /// for it. The usage of calls that have ended must be stored first.
     ///
     /// # Errors
     /// Returns the reason if a budget has no room, or if a dollar budget applies and a price is unknown.
@@ -378,7 +378,7 @@ impl BudgetReservation {
         self.reserve(&[(more, own_key)]).await
     }
 
-    /// Ends a call, whose actual cost is now known.
+    /// Records the actual cost of a call that has ended. Its amount stays reserved until the usage has been stored.
     pub fn close(&mut self, call: CallId, cost: MicroDollars) {
         self.spent_amount = self.spent_amount.saturating_add(cost);
         if let Some(closed_call) = self.open_calls.remove(&call) {

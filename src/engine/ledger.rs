@@ -57,7 +57,7 @@ struct StoppedCallUsage {
 }
 
 impl CallLedger {
-    /// Returns the next call number.
+    /// Returns a new call number, which identifies a call within the run.
     pub fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number

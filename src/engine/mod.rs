@@ -92,7 +92,7 @@ pub(crate) struct EngineShared {
     run_left: Notify,
     /// Notified whenever a run has entered `runs`.
     run_arrived: Notify,
-    /// Number of active jobs.
+    /// Number of background jobs that have not ended.
     jobs: AtomicUsize,
 }
 
@@ -140,7 +140,7 @@ pub struct RunSpec {
     /// Any other run stops if it cannot be stored, and is resumed at the next start or by another server on
     /// the database.
     pub is_awaited: bool,
-    /// The lease of a resumed run if the database is on a server; a new run is given one when it is stored.
+    /// The lease of a resumed run if several servers may use the database; a new run gets one when it is stored.
     pub lease: Option<RunLease>,
     /// Set by [`Engine::start_passthrough`]: the run is a relayed call, not an analysis.
     pub relay: Option<RelayAudience>,
@@ -304,14 +304,14 @@ impl Engine {
         Finished(finished)
     }
 
-    /// Cancels a run. Returns false if the run is not active here.
+    /// Cancels a run. Returns false if the run is not active on this server.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let running = self.shared.runs().get(id).cloned();
         running.map(|run| run.channel.cancel(reason)).is_some()
     }
 
     /// Finishes a run early: its answer is written from the answers received so far. Returns false if the run is not
-    /// active here.
+    /// active on this server.
     pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let running = self.shared.runs().get(id).cloned();
         running
@@ -319,7 +319,7 @@ impl Engine {
             .is_some()
     }
 
-    /// Skips a model in a run. Returns false if the run is not active here.
+    /// Skips a model in the current stage of a run. Returns false if the run is not active on this server.
     pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
         let running = self.shared.runs().get(id).cloned();
         running.map(|run| run.channel.request_skip(model)).is_some()

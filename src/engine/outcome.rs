@@ -22,8 +22,8 @@ pub struct RunOutcome {
 /// Results of a run that could not be stored.
 #[derive(Debug, Clone)]
 pub struct UnstoredResults {
-    /// Comparison of the run's answers.
+    /// The evidence map, statistics, and notes.
     pub findings: Option<Findings>,
-    /// Verification of the run's citations.
+    /// Result of checking the run's citations.
     pub citations: Option<Citations>,
 }

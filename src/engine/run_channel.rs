@@ -36,7 +36,7 @@ pub struct PublishedEvent {
 }
 
 impl PublishedEvent {
-    /// Returns the part of the event to show in a client's stream.
+    /// Returns the part of the event to show in a client's stream, if any.
     pub fn delta(&self) -> Option<StreamDelta<'_>> {
         match &self.event {
             Some(event) => StreamDelta::from_event(event),
@@ -159,7 +159,7 @@ impl RunChannel {
     }
 
     /// Publishes events that could not be stored. From then on, nothing is dropped from memory until the store works
-    /// again, because watchers could not read the events elsewhere.
+    /// again, because watchers could not read the events from the store.
     pub fn publish_unstored(&self, events: Vec<PublishedEvent>) {
         self.append_events(events, false);
     }
@@ -330,8 +330,8 @@ impl RunWatch {
     pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.has_ended {
             let Some(channel) = self.channel.clone() else {
-                // Boxed, because there may be a thousand watchers, of which few read from the store, and an
-                // unboxed future would reserve the space in each.
+                // Boxed, because an unboxed future would take space in each of perhaps a thousand watchers, few of
+                // which read from the store.
                 match Box::pin(self.follow_stored()).await? {
                     None => continue,
                     events => return Ok(events),

@@ -75,8 +75,8 @@ impl SharedReservations {
         let boot = self.boot()?;
         let _writing = self.writing.lock().await;
         let (own_sum, name) = (self.sum_of(owner), owner.to_owned());
-        // Until this is dropped, the row may be larger than the sum. Dropping it has the row written again,
-        // even if the caller is canceled.
+        // If the caller is canceled, the row may be larger than the sum, so dropping this guard has the row written
+        // again.
         let unsettled = ChangedOnDrop(self, owner);
         let attempt = Arc::new(move |db: &Writer| {
             rows::lock_owner(db, &name)?;
@@ -90,8 +90,8 @@ impl SharedReservations {
         let mut pauses = BUSY_PAUSES.iter();
         let check_result = loop {
             let attempt = attempt.clone();
-            // Use a separate transaction, because another server may hold the lock while it waits for a row
-            // that an earlier change has locked.
+            // Use a separate transaction: in a shared one, an earlier change could have locked a row for which another
+            // server waits while it holds this lock.
             match self.store.write_alone(move |db| attempt(db)).await {
                 Err(StoreError::Busy) if self.is_current() => match pauses.next() {
                     Some(pause) => tokio::time::sleep(*pause).await,

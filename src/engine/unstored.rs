@@ -12,7 +12,7 @@ use crate::log;
 
 /// Number of attempts to store the results once the answer has been delivered.
 const MAX_ATTEMPTS: u32 = 6;
-/// Pause between the attempts.
+/// Pause before each of the attempts.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// A finished run. Dropping it discards any data that has not been stored.

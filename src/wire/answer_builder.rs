@@ -51,7 +51,7 @@ impl AnswerBuilder {
         self.splitter.expect_close();
     }
 
-    /// Expects channels whose markers the server strips, if the model of this name writes them.
+    /// Prepares for channels whose markers the server strips, if the model with this name writes in channels.
     pub fn expect_bare(&mut self, model: &str) {
         self.splitter.expect_bare(model);
     }
@@ -90,7 +90,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Adds reasoning items that the vendor requires back, merging fragments with the same index.
+    /// Adds reasoning items that must be sent back to the vendor, merging fragments with the same index.
     pub fn add_reasoning_items(&mut self, items: &[Value]) {
         let known_items = &mut self.extras.reasoning;
         for item in items {
@@ -183,7 +183,7 @@ impl AnswerBuilder {
         self.counts.merge(counts);
     }
 
-    /// Adds text of the model's refusal.
+    /// Appends to the text of the model's refusal.
     pub fn add_refusal(&mut self, words: &str) {
         self.refusal.push_str(words);
     }
@@ -199,7 +199,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Ends the answer with an error.
+    /// Ends the answer with an error. The first error takes precedence over later ones.
     pub fn fail(&mut self, error: CallError) {
         self.error.get_or_insert(error);
     }
@@ -214,7 +214,8 @@ impl AnswerBuilder {
 
     /// Handles data that is not JSON: a proxy's message, or a damaged chunk.
     ///
-    /// A message after a regular end changes nothing; a damaged chunk there may have been part of the answer.
+    /// After a regular end, a message is ignored, but a damaged chunk is an error, because it may have been part of the
+    /// answer.
     pub fn handle_unreadable(&mut self, data: &str, what: &str) {
         let data = data.trim();
         if self.is_complete() && !data.starts_with(['{', '[']) {
@@ -229,7 +230,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Ends the stream.
+    /// Marks the stream as ended.
     pub fn end(&mut self) {
         self.is_done = true;
     }
@@ -239,7 +240,7 @@ impl AnswerBuilder {
         self.is_done || self.error.is_some()
     }
 
-    /// Returns whether there is a finish reason: only usage may still follow.
+    /// Returns whether there is a finish reason, after which only usage may follow.
     pub fn is_complete(&self) -> bool {
         self.finish_reason.is_some()
     }
@@ -441,7 +442,8 @@ impl AnswerBuilder {
 /// Maximum plausible number of tokens of one call. A larger number is an error that would use up a month's budget.
 const MAX_TOKENS: u64 = 50_000_000;
 
-/// Merges fragments: strings are appended, other values are replaced.
+/// Merges a fragment into a reasoning item: appends to its text fields, and replaces other fields unless the new value
+/// is null.
 fn merge_fragments(
     target: &mut serde_json::Map<String, Value>,
     addition: &serde_json::Map<String, Value>,

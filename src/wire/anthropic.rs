@@ -16,15 +16,15 @@ use crate::domain::chat::{ModelRequest, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-/// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The field is
-/// required.
+/// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The API requires a
+/// limit.
 const DEFAULT_OUTPUT: u64 = 8_192;
-/// Maximum default output limit, in tokens. A higher limit must be requested, because it lets a runaway answer
-/// take long.
+/// Maximum default output limit, in tokens. A higher limit must be requested, because a runaway answer could then take
+/// very long.
 const MAX_DEFAULT_OUTPUT: u64 = 32_000;
 /// Minimum length, in tokens, of a prompt that Anthropic's models cache.
 const MIN_CACHED_PROMPT: u64 = 1_024;
-/// Minimum thinking budget, in tokens.
+/// Minimum thinking budget that the API accepts, in tokens.
 const MIN_THINKING_BUDGET: u64 = 1_024;
 
 pub(super) fn request_body(
@@ -219,7 +219,7 @@ fn client_budget(request: &ModelRequest) -> Option<&Value> {
     is_budget.then_some(thinking)
 }
 
-/// Returns whether the model has called a tool and the thinking blocks that it requires with the result are missing.
+/// Returns whether the thinking blocks are missing that the model requires together with the results of its tool calls.
 fn lacks_thinking_blocks(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
     let last = messages.find(|message| !message.calls.is_empty());
@@ -262,7 +262,7 @@ fn add_thinking(
     }
     let budget = thinking_budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
-        // The budget counts against the limit, so the limit is raised by it to leave the answer its room.
+        // The budget counts against the limit, so raise the limit by the budget to leave room for the answer.
         let known_limit = Some(capabilities.max_output).filter(|output_limit| *output_limit > 0);
         *output_limit = (*output_limit + budget).min(known_limit.unwrap_or(u64::MAX));
     }

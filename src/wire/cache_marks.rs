@@ -7,9 +7,9 @@ use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::{CacheMark, Message, MessageRole};
 use crate::domain::tools::Tools;
 
-/// The name of the field.
+/// Name of the field in Anthropic's API that contains a marker.
 pub(super) const CACHE_FIELD: &str = "cache_control";
-/// Maximum size of one marker, in bytes of JSON; a vendor's has only a type and a time to live.
+/// Maximum size of one marker, in bytes of JSON. Vendors' markers contain only a type and a time to live.
 const MAX_MARK_BYTES: usize = 256;
 
 /// Returns the marker of a block or a tool, if any.
@@ -59,7 +59,6 @@ pub(super) fn instruction_marks(messages: &[Message]) -> Vec<CacheMark> {
     marks
 }
 
-/// Separator between joined instructions.
 const INSTRUCTION_SEPARATOR: &str = "\n\n";
 
 /// Shifts the markers of a text by the length, in bytes, of the text before it.
@@ -70,7 +69,7 @@ pub(super) fn shift_marks(marks: &[CacheMark], bytes: usize) -> impl Iterator<It
     })
 }
 
-/// Splits a text into blocks that end at its markers.
+/// Splits a text into text blocks that end at its markers.
 pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     let (mut blocks, mut from) = (Vec::new(), 0);
     let ends = marks.iter().filter_map(|mark| Some((mark.end?, mark)));
@@ -78,8 +77,8 @@ pub(super) fn split_at_marks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
         let end = text.floor_char_boundary(end);
         let piece = text.get(from..end).unwrap_or_default();
         let piece = piece.strip_prefix(INSTRUCTION_SEPARATOR).unwrap_or(piece);
-        // A vendor refuses a block of only whitespace, so its marker is skipped: the cached prefix ends at the
-        // previous marker.
+        // Vendors refuse a block of only whitespace, so skip its marker. The cached prefix then ends at the previous
+        // marker.
         if piece.trim().is_empty() {
             continue;
         }

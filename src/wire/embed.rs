@@ -8,7 +8,7 @@ use super::serve_error::{RequestError, invalid};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
 
-/// Maximum number of texts in one request.
+/// Maximum number of texts in one request, as in OpenAI's API.
 const MAX_TEXTS: usize = 2_048;
 /// Maximum size of all texts together, in bytes.
 const MAX_BYTES: usize = 2_000_000;

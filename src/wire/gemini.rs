@@ -196,7 +196,7 @@ pub(super) fn read_event(builder: &mut AnswerBuilder, event: &SseFrame) {
     }
 }
 
-/// Parses the frames of a stream without `alt=sse`, which arrive as one list.
+/// Parses a complete response: one frame, or a list of frames from a server that ignores `alt=sse`.
 pub(super) fn read_whole(builder: &mut AnswerBuilder, body: &Value) {
     let frames = body
         .as_array()

@@ -3,8 +3,8 @@
 
 use serde::de::IgnoredAny;
 
-/// Bytes that follow the end of an object where two that should have been separate events meet: the beginning of an
-/// object, `data:`, or `[DONE]`, or white space.
+/// Bytes that can follow the end of an object if several events were joined: the first byte of an object, `data:`, or
+/// `[DONE]`, or whitespace.
 const AFTER_OBJECT: &[u8] = b"{d[ \n\r\t";
 
 /// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.

@@ -24,7 +24,7 @@ impl LineDecoder {
         }
     }
 
-    /// Adds the next bytes.
+    /// Adds the next bytes, which need not end at a line.
     pub fn push(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.broken || self.line.len() + piece.len() > self.limit {

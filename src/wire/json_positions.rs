@@ -9,8 +9,8 @@ enum OpenContainer {
     List(usize),
 }
 
-/// Maximum work, in bytes of paths written; later values have no line number. Otherwise, each of many values under
-/// one long key would cost the key's length.
+/// Maximum total length of all paths, in bytes; values beyond it get no line number. Without this limit, many values
+/// under one long key could take quadratic time.
 const MAX_PATHS: usize = 16 << 20;
 
 /// Returns the line numbers, from 1, by path: `stages.1.prompt`.

@@ -1,19 +1,19 @@
-//! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Pure:
-//! knows nothing about pipes, HTTP, or analyses. Refuses batches, which the protocol no longer has.
+//! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Knows
+//! nothing about pipes, HTTP, or analyses. Refuses batches, which the protocol no longer supports.
 
 use serde_json::{Map, Value, json};
 
 /// Supported protocol versions, newest first.
 const PROTOCOL_VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
-/// Version used with a client that requests none of these.
+/// Version used with a client that requests none of `PROTOCOL_VERSIONS`.
 const DEFAULT_VERSION: &str = "2025-06-18";
 /// Default timeout of a tool call, in seconds.
 const DEFAULT_TIMEOUT: f64 = 240.0;
 /// Maximum timeout of a tool call, in seconds.
 const MAX_TIMEOUT: f64 = 3_600.0;
-/// Default number of search results.
+/// Number of search results if the client does not set a limit.
 const DEFAULT_HITS: usize = 10;
-/// Maximum number of search results: the most that an index returns.
+/// Maximum number of search results: the most that the index returns.
 const MAX_HITS: usize = 50;
 
 /// A message of a client.
@@ -108,7 +108,7 @@ pub fn parse_message(text: &str) -> Result<McpMessage, McpError> {
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
     let Some(method) = message["method"].as_str() else {
-        // A response to a request that was never sent; ignored, because there is no request to answer.
+        // This is a response to a request that was never sent. It is ignored, because there is no request to answer.
         return match is_answer {
             true => Ok(McpMessage::Notification),
             false => Err(error(&id, -32600, "this is not a JSON-RPC 2.0 request")),
@@ -231,7 +231,7 @@ fn number_argument(
     }
 }
 
-/// Encodes a successful response.
+/// Encodes a successful response to the request with this ID.
 pub fn success_response(id: &Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }

@@ -1,5 +1,5 @@
-//! Wire formats: decode bytes into values and encode values into bytes. Pure. Providers use one of five API
-//! formats; this is their common interface, and each format has its own file.
+//! Wire formats: decode bytes into values and encode values into bytes, without I/O. Providers use one of five API
+//! formats; this module is their common interface, and each format has its own file.
 
 mod answer_builder;
 mod anthropic;
@@ -58,17 +58,17 @@ pub use refusal::{
 };
 use surrogates::PendingSurrogates;
 
-/// An API format.
+/// API format of a provider: how its requests and answers are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ApiFormat {
     /// OpenAI's chat completions, which most other providers also use.
     #[default]
     OpenAi,
-    /// OpenAI's Responses.
+    /// OpenAI's Responses API.
     Responses,
-    /// Anthropic's Messages.
+    /// Anthropic's Messages API.
     Anthropic,
-    /// Gemini's generateContent.
+    /// Gemini's generateContent API.
     Gemini,
     /// Ollama's native chat API.
     Ollama,
@@ -84,7 +84,7 @@ impl ApiFormat {
         Self::Ollama,
     ];
 
-    /// Returns the name in settings.
+    /// Returns the name used in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
@@ -100,7 +100,7 @@ impl ApiFormat {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Returns the headers of every request.
+    /// Returns the headers that this format requires in every request, as pairs of name and value.
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
@@ -171,7 +171,7 @@ impl ModelCapabilities {
     }
 }
 
-/// A request to a provider.
+/// An encoded request to a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingRequest {
     /// Path after the base URL, without a leading slash.
@@ -217,7 +217,7 @@ pub fn request(
     }
 }
 
-/// Decodes an answer: consumes every event; `finish` returns the complete answer.
+/// Decodes an answer from the events of a stream or from a complete response. `finish` returns the complete answer.
 #[derive(Debug)]
 pub struct AnswerDecoder {
     kind: ApiFormat,
@@ -234,17 +234,17 @@ pub struct StreamSettings<'a> {
     pub model: &'a str,
     /// Whether the prompt template opens the reasoning, so that the answer only closes it.
     pub expects_close: bool,
-    /// Whether sent pieces cannot be retracted: no `Delta::Restart`.
+    /// Whether pieces already sent cannot be retracted, so that no `Delta::Restart` may be sent.
     pub cannot_retract: bool,
 }
 
 impl AnswerDecoder {
-    /// Creates a decoder without known stream properties.
+    /// Creates a decoder with the default stream settings.
     pub fn new(kind: ApiFormat) -> Self {
         Self::with_settings(kind, StreamSettings::default())
     }
 
-    /// Creates a decoder for a stream with known properties.
+    /// Creates a decoder for a stream with these settings.
     pub fn with_settings(kind: ApiFormat, reading: StreamSettings<'_>) -> Self {
         let mut builder = AnswerBuilder::default();
         if reading.expects_close {
@@ -330,7 +330,7 @@ impl AnswerDecoder {
         self.builder.is_over()
     }
 
-    /// Returns whether there is a finish reason: only usage may still follow.
+    /// Returns whether there is a finish reason, after which only usage may follow.
     pub fn is_complete(&self) -> bool {
         self.builder.is_complete()
     }
@@ -381,7 +381,7 @@ impl AnswerDecoder {
     }
 }
 
-/// Decodes an event of an API format.
+/// Decodes an event with the decoder of its API format.
 fn decode_event(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFrame) {
     match kind {
         ApiFormat::OpenAi => openai::read_event(builder, event),
@@ -417,7 +417,7 @@ fn is_keep_alive(event: &sse::SseFrame) -> bool {
             .any(|word| text.eq_ignore_ascii_case(word))
     };
     let name = event.event.as_str();
-    // A ping with half an object after it means that the stream is damaged.
+    // A ping with an incomplete object after it means that the stream is damaged.
     let is_whole = |data: &str| {
         !data.starts_with('{') || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
     };

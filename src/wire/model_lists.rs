@@ -19,7 +19,7 @@ pub struct ListedModel {
     pub context_window: u64,
     /// Price of the model, if the list gives it.
     pub price: Option<Price>,
-    /// Whether it accepts images, if the list says so.
+    /// Whether the model accepts images, if the list says so.
     pub vision: Option<bool>,
     /// Supported parameters, by their names in the glossary; empty if the list does not give them.
     pub parameters: Vec<String>,
@@ -27,7 +27,7 @@ pub struct ListedModel {
     pub created: i64,
 }
 
-/// Parses the models in a provider's response, at most 1,000.
+/// Parses the models in a provider's response, at most 1,000; `None` if the response contains no list.
 pub fn parse_models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
     let value: Value = crate::domain::json::parse(body).ok()?;
     let list = [&value["data"], &value["models"], &value]

@@ -16,7 +16,7 @@ use crate::domain::tools::ToolChoice;
 
 /// Room for the answer, in tokens, when the request has no limit.
 const DEFAULT_OUTPUT_TOKENS: u64 = 2_048;
-/// Increment of context sizes, in tokens: each new size reloads the model.
+/// Context sizes are multiples of this number of tokens, because Ollama reloads the model for each new size.
 const CONTEXT_STEP: u64 = 4_096;
 /// Maximum context size, in tokens: a home machine cannot hold more in addition to the model.
 const MAX_CONTEXT: u64 = 131_072;
@@ -26,7 +26,7 @@ pub(super) fn request_body(
     request: &ModelRequest,
     capabilities: &ModelCapabilities,
 ) -> Value {
-    // Ollama itself can enforce a schema with any model.
+    // Ollama can enforce a schema for any model.
     let shape = match capabilities.has_refused("format") {
         true => Structured::Prompt,
         false => Structured::Native,
@@ -152,7 +152,7 @@ pub(super) fn read_whole(builder: &mut AnswerBuilder, line: &Value) {
         builder.add_complete_call("", name, &function["arguments"], None);
     }
     if line["done"] == true {
-        // The count is missing if the whole prompt was still cached from the previous call.
+        // The input count is missing if the whole prompt was still cached from the previous call.
         builder.add_counts(UsageCounts {
             input: usage_counts::parse_count(&line["prompt_eval_count"]),
             output: usage_counts::parse_count(&line["eval_count"]),

@@ -18,7 +18,7 @@ use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolCall, ToolChoice, Tools};
 pub(super) use stream::{read_event, read_whole};
 
-/// Differences of a provider from OpenAI.
+/// How a provider's chat completions differ from OpenAI's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProviderQuirks {
     /// Supports `stream_options.include_usage`.
@@ -155,7 +155,7 @@ fn messages(
     let words = schema_instruction(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
-    // Instructions must come first, because some servers accept them only there.
+    // Instructions must come first, because some servers accept them only in the first message.
     words.into_iter().chain(all).collect()
 }
 

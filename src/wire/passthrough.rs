@@ -82,7 +82,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "code_interpreter",
     "code_execution",
     "server_tools",
-    // Fields for data that is stored at the vendor, read from there, or delivered elsewhere later.
+    // Fields for data that is stored at the vendor, read from there, or delivered later to another address.
     "store",
     "cached_content",
     "deferred",
@@ -90,7 +90,7 @@ const RESERVED_FIELDS: &[&str] = &[
     "callback_url",
 ];
 
-/// Prefixes of further reserved names.
+/// Prefixes of further reserved names, in lowercase and without separators.
 const RESERVED_PREFIXES: &[&str] = &["webhook"];
 
 /// Fields of Anthropic's API that other providers do not know.
@@ -118,8 +118,8 @@ const OLLAMA_OPTIONS: &[&str] = &[
     "penalize_newline",
 ];
 
-/// Returns the fields of a request that Quire does not interpret. `also` lists fields that it knows and passes on
-/// without reading them.
+/// Returns the fields of a request that Quire does not interpret: those not in `known`, and those in `also`, which are
+/// known but passed on unread.
 ///
 /// # Errors
 ///
@@ -220,7 +220,7 @@ fn place_field(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value
         }
         return;
     }
-    // The client's object is more specific than the effort that Quire derived from it.
+    // The client's object replaces the one that Quire built from the effort, because it is more specific.
     if name == "reasoning" && value.is_object() {
         if kind == ApiFormat::OpenAi && !body.contains_key("reasoning_effort") {
             body.insert(name.to_owned(), value.clone());
@@ -256,7 +256,8 @@ fn merge_values(target: &mut Value, value: &Value) {
     }
 }
 
-/// Returns the names of the passed-on fields of a request.
+/// Returns the names of the fields that a model may refuse without harm: those passed on from the client or the
+/// settings, speakers' names, and cache markers.
 pub fn field_names(
     kind: ApiFormat,
     request: &ModelRequest,

@@ -28,7 +28,8 @@ impl PromptTurn<'_> {
     }
 }
 
-/// Separates the instructions from the conversation.
+/// Separates the instructions from the turns of the conversation, and adds the answer's schema to the instructions if
+/// `shape` requires it.
 pub(super) fn split_instructions<'a>(
     request: &'a ModelRequest,
     shape: Structured,

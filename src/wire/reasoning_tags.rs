@@ -24,7 +24,7 @@ const MAX_AWAITED_BYTES: usize = 1024 * 1024;
 /// Number of bytes processed per step, so that the work of a step is bounded, however large the piece.
 const STEP_BYTES: usize = 4096;
 
-/// A classified piece of the text.
+/// A piece of the stream, classified as reasoning or answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ThinkPiece {
     Text(String),
@@ -85,7 +85,7 @@ impl ReasoningSplitter {
         self.expects_close = true;
     }
 
-    /// Expects channels whose markers the server strips, if the model of this name writes them.
+    /// Prepares for channels whose markers the server strips, if the model with this name writes in channels.
     pub fn expect_bare(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
         self.bare_channels = BARE_CHANNELS
@@ -138,7 +138,7 @@ impl ReasoningSplitter {
         self.push_parts(&held_text, out);
     }
 
-    /// Runs one step; false if more text is needed.
+    /// Processes the beginning of the held text. Returns false if more text is needed.
     fn step(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         if self.held_text.is_empty() {
             return false;
@@ -212,7 +212,7 @@ impl ReasoningSplitter {
         false
     }
 
-    /// Returns whether the text begins with a channel's name.
+    /// Returns whether the text begins with the name of a channel without markers.
     fn begins_undelimited_channel(&self, text: &str) -> MarkMatch<()> {
         let is_past_start = self.is_marked || self.was_closed || self.has_text;
         match self.bare_channels.filter(|_| !is_past_start) {
@@ -352,7 +352,7 @@ impl ReasoningSplitter {
     /// Finds a reasoning marker within the text, or the marker at the answer's end.
     fn find_mark(&self, text: &str) -> MarkMatch<MarkKind> {
         let blocks = opening_marks().filter(|marks| {
-            // Recognized at the beginning of a line, or anywhere if the answer began with a block.
+            // Opening markers are recognized at the beginning of a line, or anywhere if the answer began with a block.
             (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
         });
         let blocks = blocks.map(|marks| {
@@ -468,7 +468,7 @@ enum MarkKind {
     Answered,
 }
 
-/// Returns the markers that have an opening marker.
+/// Returns the marker pairs whose opening marker is not empty.
 fn opening_marks() -> impl Iterator<Item = &'static Marks> {
     REASONING_MARKS
         .iter()

@@ -24,9 +24,9 @@ pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) 
     error
 }
 
-/// Google's retry delay from the body, in milliseconds; a daily quota does not recover within a minute.
+/// Returns Google's retry delay from the body, in milliseconds. For an exhausted daily quota, returns one hour, because
+/// the quota does not recover within the delay in the body.
 fn google_delay(error: &Value) -> Option<u64> {
-    /// One hour, in milliseconds.
     const HOUR_MS: u64 = 3_600_000;
     let details = error["details"].as_array()?;
     let is_daily = |violation: &Value| {
@@ -290,13 +290,14 @@ fn contains_word(text: &str, field: &str) -> bool {
     })
 }
 
-// Unwraps the error: Gemini's compatible endpoint puts it in a list, Mistral does not wrap it.
+// Unwraps the error: Gemini's compatible endpoint puts it in a list, and Mistral does not wrap it.
 fn inner_error(body: &Value) -> &Value {
     reported_error(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
 
 fn build_call_error(error: &Value, status: Option<u16>) -> CallError {
-    // OpenRouter puts the upstream status in the body, vLLM's code is a status, and some servers send it as text.
+    // OpenRouter puts the upstream status in the body, vLLM uses a status as its code, and some servers send the status
+    // as text.
     let number = |name: &str| {
         let code =
             usage_counts::parse_count(&error[name]).and_then(|code| u16::try_from(code).ok());
@@ -308,7 +309,7 @@ fn build_call_error(error: &Value, status: Option<u16>) -> CallError {
     let text = sanitize_message(&error_message(error));
     let reason = recognize_reason(&codes, &text);
     let kind = match classify_error(status, &codes) {
-        // Without a status or a code, only the message remains.
+        // Without a status or a code, only the message shows that the request is at fault.
         CallErrorKind::Overloaded if status.is_none() && is_request_fault(reason.as_deref()) => {
             CallErrorKind::Rejected
         }
@@ -441,7 +442,7 @@ fn default_message(kind: CallErrorKind) -> &'static str {
 
 /// Maximum length of a provider's message when shown, in characters.
 const MAX_MESSAGE_CHARS: usize = 200;
-/// Maximum number of bytes of a message that are read, so that a huge one costs nothing.
+/// Maximum number of bytes of a message that are read, so that a huge message takes little time.
 const MAX_READ_BYTES: usize = 4096;
 
 /// Sanitizes a provider's message: one line, at most 200 characters, nothing that looks like a key.

@@ -3,8 +3,8 @@
 
 /// Message for a model that received an image and does not accept any.
 pub(super) const NO_IMAGES: &str = "the model does not accept images";
-/// Returns the reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because not
-/// every user may see the provider's.
+/// Returns the reason for a refusal if the provider's message is unambiguous. The reason is in Quire's own words,
+/// because not every user may see the provider's.
 pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     const REASON_TABLE: &[(&[&str], &str)] = &[
         (
@@ -83,7 +83,7 @@ pub(super) fn recognize_reason(codes: &str, message: &str) -> Option<String> {
     })
 }
 
-/// Text that precedes the context window's token count in the messages of various servers.
+/// Phrases that precede the context window's token count in the messages of various servers.
 const WINDOW_PHRASES: &[&str] = &[
     "context length is ",
     "context length of ",

@@ -98,7 +98,7 @@ const ANTHROPIC_FORMATS: &[&str] = &[
     "uuid",
 ];
 
-/// Returns the schema with an object at the top level, where some vendors do not accept a reference.
+/// Returns the schema with an object at the top level, because some vendors do not accept a reference there.
 pub(super) fn with_object_root(schema: &Value) -> Value {
     let mut schema = schema.clone();
     let target = schema["$ref"]
@@ -118,7 +118,8 @@ pub(super) fn with_object_root(schema: &Value) -> Value {
     schema
 }
 
-/// Returns whether OpenAI's strict mode accepts the schema unchanged; the client's own choice takes precedence.
+/// Returns whether to request OpenAI's strict mode: as the client chose or, by default, if strict mode accepts the
+/// schema unchanged.
 pub(super) fn is_strict(format: &Format) -> bool {
     format.strict.unwrap_or_else(|| is_closed(&format.schema))
 }
@@ -235,7 +236,7 @@ fn rename_one_of(fields: &mut Map<String, Value>) {
     if let Some(alternatives) = fields.remove("oneOf") {
         fields.entry("anyOf").or_insert(alternatives);
     }
-    // Libraries wrap a reference in a single-element list to add a description.
+    // Libraries wrap a reference in an `allOf` with a single element to add a description.
     let only = match fields
         .get("allOf")
         .and_then(Value::as_array)

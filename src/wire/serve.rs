@@ -57,7 +57,7 @@ impl ChatRequest {
 /// Maximum length of a conversation in bytes.
 pub const MAX_TEXT: usize = 2_000_000;
 
-/// Maximum number of turns of a conversation.
+/// Maximum number of turns of a conversation. The result of each tool call is a turn.
 const MAX_TURNS: usize = 2_000;
 
 /// Returns the model ID of a request body.

@@ -32,10 +32,10 @@ const KNOWN_FIELDS: &[&str] = &[
     "context_management",
 ];
 
-/// The subset of known fields that only the provider reads.
+/// The known fields that only the provider uses, so they are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &["metadata", "service_tier"];
 
-/// Parses a body of `/v1/messages`, or of `count_tokens`, which requires no limit.
+/// Parses a body of `/v1/messages`. `needs_limit` is false for `count_tokens`, which does not require `max_tokens`.
 ///
 /// # Errors
 ///
@@ -102,8 +102,8 @@ fn wanted_format(format: &Value) -> Option<Value> {
     })
 }
 
-// Interleaved thinking begins a new turn: thinking blocks precede the content that follows them, and the vendor joins
-// the turns.
+// Splits a message with interleaved thinking into turns that each begin with thinking blocks. The vendor joins the
+// turns.
 fn add_message(
     turns: &mut Vec<Message>,
     role: MessageRole,
@@ -183,7 +183,7 @@ fn parse_turn(
     Ok(())
 }
 
-/// Encodes a complete message.
+/// Encodes a complete answer as a message.
 pub fn encode_message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let CompleteAnswer { text, calls, .. } = *answer;
     let mut content = reasoning_blocks(answer);
@@ -272,8 +272,8 @@ impl MessageEvents {
         )
     }
 
-    /// Encodes a piece of reasoning, for a client that requested it. Other clients receive only the signed blocks,
-    /// which the vendor requires back, once they are complete.
+    /// Encodes a piece of reasoning, for a client that requested it. Other clients receive only complete signed blocks,
+    /// which must be sent back to the vendor.
     pub fn reasoning_events(&mut self, text: &str) -> Vec<NamedEvent> {
         if !self.frame.shows_thinking {
             return Vec::new();
@@ -309,7 +309,7 @@ impl MessageEvents {
         events
     }
 
-    /// Encodes a piece of text.
+    /// Encodes a piece of the answer's text, and opens a text block if necessary.
     pub fn text_events(&mut self, text: &str) -> Vec<NamedEvent> {
         let mut events = self.open_block(MessageBlock::Text);
         let piece = json!({ "type": "text_delta", "text": text });
@@ -317,7 +317,7 @@ impl MessageEvents {
         events
     }
 
-    /// Encodes the end of a complete answer.
+    /// Encodes the end of the answer: tool calls, stop reason, and usage.
     pub fn end_events(&mut self, answer: &CompleteAnswer) -> Vec<NamedEvent> {
         let mut events = self.close_block();
         if !answer.calls.is_empty() {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::serve_error::{RequestError, invalid};
 use crate::domain::tools::ToolCall;
 
-/// Parses a tool call in the form shared by the chat API and Responses.
+/// Parses a tool call. The arguments are an object or JSON text; anything else counts as an empty object.
 ///
 /// # Errors
 ///

@@ -137,7 +137,7 @@ fn prompt_conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     ]
 }
 
-/// Encodes a complete answer.
+/// Encodes a complete answer, after the prompt if the client requested an echo.
 pub fn encode_completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
     let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
     let mut last = encode_chunk(frame, &text, Some(finish));

@@ -1,4 +1,5 @@
-//! Parses message content in Quire's own APIs: a string, or a list of parts of the kinds that the three APIs have.
+//! Parses message content in Quire's own APIs: a string, or a list of parts. Accepts the kinds of parts of all three
+//! APIs.
 
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ pub(super) fn parse_content(content: &Value) -> Result<(String, Vec<Image>), Req
     Ok((marked_content.text, marked_content.images))
 }
 
-/// Parses content together with the vendor's prompt-cache markers.
+/// Parses content together with its prompt-cache markers.
 ///
 /// # Errors
 ///
@@ -73,7 +74,7 @@ pub(super) fn parse_marked_content(content: &Value) -> Result<MessageContent, Re
             }
         }
         if let Some(control) = cache_marks::block_mark(part)? {
-            // The next text is joined with two line feeds, so each text adds two bytes to the offset of its end.
+            // Texts are joined with two line feeds, which count toward a marker's offset.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
             cache_marks.push(CacheMark { end, control });

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::serve_error::{RequestError, invalid};
 
-/// Maximum number of files in one request.
+/// Maximum number of files in one request; a request with more is refused.
 const MAX_FILES: usize = 20;
 
 /// A file that a client sent inside its request.
@@ -21,7 +21,7 @@ pub struct AttachedFile {
     pub content: FileContent,
 }
 
-/// Content of a file.
+/// Content of a file, as the client sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileContent {
     /// Plain text.

@@ -24,7 +24,7 @@ const KNOWN_FIELDS: &[&str] = &[
     "labels",
 ];
 
-/// The subset of known fields that only the provider reads.
+/// The known fields that only the provider uses, so they are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &["safetySettings", "safety_settings", "labels"];
 
 /// Fields of `generationConfig`, and their names in a chat completion.
@@ -162,7 +162,8 @@ fn convert_messages(body: &Value) -> Result<Value, RequestError> {
     Ok(Value::Array(messages))
 }
 
-/// Returns the parts of a content. Google's servers also accept one object instead of a list, and its SDKs a string.
+/// Returns the parts of a content. Google's servers also accept a single object instead of a list, and Google's SDKs a
+/// string.
 fn content_parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
@@ -207,7 +208,8 @@ impl OpenCalls {
         id
     }
 
-    /// Returns the ID of the call that a result belongs to: by ID, otherwise the first call of its name.
+    /// Closes the call that a result belongs to, and returns its ID. A result without an ID belongs to the first open
+    /// call with its name.
     fn end(&mut self, result: &Value) -> Option<String> {
         let is_it = |(id, name): &(String, String)| match result["id"].as_str() {
             Some(wanted) => id == wanted,
@@ -335,7 +337,7 @@ fn add_tools(body: &Value, chat: &mut Map<String, Value>, ignored: &mut Vec<Stri
     chat.insert("tool_choice".into(), choice);
 }
 
-/// Encodes a complete answer.
+/// Encodes a complete answer, with its reasoning if the client requested it.
 pub fn encode_answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let mut parts = Vec::new();
     if frame.shows_thinking && !answer.reasoning.is_empty() {

@@ -122,7 +122,7 @@ pub fn sanitize_field_name(name: &str) -> String {
     visible.take(40).collect()
 }
 
-/// The subset of known fields that only the provider reads.
+/// The known fields that only the provider uses, so they are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &[
     "user",
     "safety_identifier",
@@ -190,7 +190,7 @@ fn speaker_name(message: &Value) -> Result<Option<String>, RequestError> {
     }
 }
 
-/// Encodes a complete answer.
+/// Encodes a complete answer as a chat completion.
 pub fn encode_completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let CompleteAnswer { text, calls, .. } = *answer;
     let mut message =
@@ -286,7 +286,7 @@ fn encode_chunk(frame: &ChunkFrame, delta: Value, finish: Option<&str>) -> Value
     })
 }
 
-/// OpenAI's name of a finish reason.
+/// Returns OpenAI's name for a finish reason.
 pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str {
     match finish {
         Finish::ToolCalls if frame.is_legacy => "function_call",
@@ -297,7 +297,7 @@ pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str 
     }
 }
 
-/// Encodes token usage.
+/// Encodes token usage in OpenAI's form.
 pub fn encode_usage(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.input, "completion_tokens": usage.output,

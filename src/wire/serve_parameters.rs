@@ -91,13 +91,13 @@ fn nearest_effort(tokens: u64) -> &'static str {
     nearest.copied().unwrap_or("medium")
 }
 
-/// Returns whether a count is -1, which local model servers (llama.cpp, Ollama, LM Studio) use for "no limit" and
-/// their clients send to every server.
+/// Returns whether a count is -1, which means "no limit" to local model servers (llama.cpp, Ollama, LM Studio). Their
+/// clients send it to every server.
 fn is_unlimited(count: &Value) -> bool {
     count.as_f64() == Some(-1.0)
 }
 
-// Reads -1 and 0 as no limit, which is the usual default.
+// Treats -1 and 0, which mean no limit, like a missing field: providers do not limit it by default.
 fn parse_top_k(field: Option<&Value>) -> Result<Option<u32>, RequestError> {
     if field.is_some_and(|value| *value == -1 || *value == 0) {
         return Ok(None);

@@ -46,7 +46,7 @@ const KNOWN_FIELDS: &[&str] = &[
     "stop",
 ];
 
-/// The subset of known fields that only the provider reads.
+/// The known fields that only the provider uses, so they are passed on unread.
 const PROVIDER_FIELDS: &[&str] = &[
     "user",
     "metadata",
@@ -151,8 +151,8 @@ const VENDOR_ITEM_TYPES: &[&str] = &[
     "mcp_list_tools",
 ];
 
-/// Parses a call that the client ran, of a function or of a tool with its own item type: `custom_tool_call` with a
-/// text, `local_shell_call` with an action. These become function calls with one argument.
+/// Parses a call that the client ran: a function call, or a call with its own item type, such as `custom_tool_call`
+/// with a text or `local_shell_call` with an action. The latter becomes a function call with one argument.
 fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_call::parse_call(&item["call_id"], &item["name"], &item["arguments"]);
@@ -203,7 +203,8 @@ fn model_turn(turns: &mut Vec<Message>) -> &mut Message {
     turns.last_mut().expect("it was pushed above")
 }
 
-// Adds reasoning to the model's turn. It precedes text and calls, so a turn that has some is over.
+// Adds reasoning to the model's turn. Reasoning precedes text and calls, so it begins a new turn if the last one
+// already has any of them.
 fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     let parts = |name: &str| item[name].as_array().into_iter().flatten();
     let texts = parts("summary").chain(parts("content"));
@@ -298,8 +299,7 @@ fn output_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     output
 }
 
-/// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text if the vendor has
-/// neither.
+/// Encodes the reasoning as items: the vendor's own items or blocks, or else a single item with the reasoning's text.
 fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
     let own = answer.extras.reasoning.iter();

@@ -19,7 +19,7 @@ const MAX_TOOL_BYTES: usize = 200_000;
 pub struct OfferedTools {
     /// The tools that are passed on, if any.
     pub tools: Option<Arc<Tools>>,
-    /// The types of the tools that are omitted, for the notes to the client.
+    /// Types of the omitted tools, which are reported to the client.
     pub left_out: Vec<String>,
 }
 

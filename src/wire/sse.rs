@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// One event.
+/// A server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SseFrame {
     /// The `event:` field; empty when there was none.
@@ -58,7 +58,7 @@ impl SseDecoder {
         }
     }
 
-    /// Adds the next bytes.
+    /// Adds the next bytes, which may end anywhere, even within a character.
     pub fn push(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() && !self.broken {
@@ -108,8 +108,8 @@ impl SseDecoder {
         }
     }
 
-    /// Returns whether a line of an event stream, or the beginning of one, has arrived, which a web page or plain
-    /// text does not contain.
+    /// Returns whether a line, or the beginning of one, has arrived that only an event stream contains, unlike a web
+    /// page or plain text.
     pub fn looks_like_event_stream(&self) -> bool {
         let starts_field = |field: &[u8]| self.line.starts_with(field);
         self.sensible || FIELD_NAMES.iter().any(|field| starts_field(field)) || starts_field(b":")
@@ -156,7 +156,7 @@ impl SseDecoder {
         // For valid UTF-8, this is several times as fast as `from_utf8_lossy`.
         let valid = std::str::from_utf8(value).map(Cow::Borrowed);
         let value = valid.unwrap_or_else(|_| String::from_utf8_lossy(value));
-        // Different case, or a space before the colon, leaves no doubt about the field.
+        // Accept a name in another case or with a space before the colon, because it is unambiguous.
         let field = line[..colon].trim_ascii_end();
         let field_name = FIELD_NAMES
             .into_iter()

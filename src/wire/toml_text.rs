@@ -34,7 +34,7 @@ pub struct TomlError {
     pub message: String,
 }
 
-/// Parses a text.
+/// Parses a TOML text.
 ///
 /// # Errors
 ///
@@ -71,8 +71,9 @@ fn parse_normalized(text: &str) -> Result<TomlDocument, TomlError> {
     })
 }
 
-/// Returns the line at which brackets or dotted names are nested too deep. The parser's own limits multiply: it
-/// accepts 6,400 nested tables and frees them by recursion, which overflows a thread's 256 KiB stack.
+/// Returns the byte offset at which brackets or dotted names are nested too deep; `None` if they are not. The parser's
+/// own limits multiply: it accepts 6,400 nested tables and frees them by recursion, which overflows a thread's 256 KiB
+/// stack.
 fn find_excessive_nesting(text: &str) -> Option<usize> {
     // The open brackets, each with the number of dots before it since the last comma.
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
@@ -131,7 +132,7 @@ fn error_at<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> 
     })
 }
 
-/// Converts TOML values to JSON.
+/// Converts TOML values to JSON, and records their line numbers.
 struct TomlConverter {
     /// Byte offsets of the newlines.
     newlines: Vec<usize>,

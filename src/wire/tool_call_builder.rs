@@ -217,8 +217,9 @@ impl ToolCallBuilder {
 }
 
 impl PendingCall {
-    /// Returns the arguments, by the first interpretation that results in an object: as sent, as the last of
-    /// cumulative fragments, as JSON encoded in a JSON string, or as one object repeated several times.
+    /// Returns the arguments, by the first interpretation that results in an object: as sent, as the last of cumulative
+    /// fragments, as JSON encoded in a JSON string, as one object repeated several times, or as an object in a code
+    /// fence or list.
     fn arguments(&self) -> String {
         let sent_arguments = &self.call.arguments;
         if is_object(sent_arguments) {
@@ -236,7 +237,7 @@ impl PendingCall {
     }
 }
 
-/// Returns the object in a JSON string that contains JSON.
+/// Decodes a JSON string that contains a JSON object, and returns the object.
 fn from_json_string(text: &str) -> Option<String> {
     let text = text.trim().strip_prefix('"').and(Some(text))?;
     let inner: String = serde_json::from_str(text).ok()?;

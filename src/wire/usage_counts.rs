@@ -165,7 +165,8 @@ pub(super) fn parse_usage(usage: &Value) -> UsageCounts {
     let cache_tokens = cached
         .unwrap_or(0)
         .saturating_add(stored_tokens.unwrap_or(0));
-    // A part larger than its whole is an error by the vendor; it is clamped to the whole.
+    // If the vendor defines cached tokens as part of the prompt, a count larger than the prompt is an error, which
+    // `usage` clamps.
     let is_within = find_count(usage, CACHED_WITHIN_PATHS).unwrap_or(0) > 0;
     UsageCounts {
         input,
@@ -193,8 +194,8 @@ pub(super) fn parse_timings(timings: &Value) -> UsageCounts {
     }
 }
 
-/// Returns the charge that the provider reports: OpenRouter's `cost`, or what the upstream provider charged the
-/// user's own key.
+/// Returns the charge that the provider reports, such as OpenRouter's `cost`. If OpenRouter used the user's own key,
+/// the upstream provider's charge is included.
 fn reported_charge(usage: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
@@ -249,7 +250,7 @@ impl UsageCounts {
         }
     }
 
-    /// Converts the counts to billed usage.
+    /// Converts the counts to usage, in which `input` includes cached tokens, and no part exceeds its whole.
     pub fn usage(&self) -> Usage {
         let (cached, stored_tokens) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
         let mut input = self.input.unwrap_or(0);

@@ -7,9 +7,10 @@ use crate::domain::document::InjectionFlag;
 
 /// Maximum number of flags per page.
 const MAX_FLAGS: usize = 5;
-/// Number of bytes examined around a match.
+/// Number of bytes around a match that are searched for context. A match closer than this to a flag is not flagged
+/// again.
 const CONTEXT_BYTES: usize = 240;
-/// Maximum length of an excerpt in characters.
+/// Maximum length of the excerpt in a flag, in characters.
 const MAX_EXCERPT_CHARS: usize = 160;
 
 /// Chat-template role markers, which do not occur in text for human readers.
@@ -171,7 +172,7 @@ const ORDER_PHRASES: &[&str] = &[
     "your instructions",
 ];
 
-/// Words of authors who write about prompt injections.
+/// Phrases typical of texts about prompt injection, which quote instructions without giving them.
 const REPORT_PHRASES: &[&str] = &[
     "prompt injection",
     "injection attack",
@@ -221,7 +222,7 @@ pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
         ),
     ] {
         let is_role = why.starts_with("it contains role markers");
-        // Role markers must start a line, whereas instructions may span several lines.
+        // Some role markers must start a line, so newlines are kept for them. Instructions may span several lines.
         let (lower, places) = match is_role {
             true => (&lowercase, &lowercase_offsets),
             false => (&joined, &joined_offsets),
@@ -307,7 +308,7 @@ fn is_quoted(text: &str, at: usize) -> bool {
     text_before.contains(['"', '“', '„', '«', '‘', '`', '「'])
 }
 
-// Whether a role marker addresses a reader: "System:" counts only at the start of a line.
+// Whether a line such as `Assistant: …` is ordinary dialogue, as in a transcript, because it gives no instruction.
 fn is_direct_speech(text: &str, at: usize, sign: &str) -> bool {
     if !sign.starts_with('\n') {
         return false;

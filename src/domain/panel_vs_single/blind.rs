@@ -3,8 +3,8 @@
 
 use crate::domain::prompt;
 
-/// Headings that the output formats of Quire's prompts ask for. Their sections are about the panel or about
-/// the answer rather than the answer itself.
+/// Headings that the output formats of Quire's prompts ask for. The sections below them describe the panel or comment
+/// on the answer instead of giving it.
 pub(in crate::domain) const ASIDE_HEADINGS: &[&str] = &[
     "where the members agree",
     "contradictions",
@@ -31,10 +31,10 @@ const ANSWER_HEADINGS: &[&str] = &["answer", "the answer", "final answer", "antw
 /// Columns that occur only in tables about the panel.
 const PANEL_COLUMNS: &[&str] = &["members", "letters", "level"];
 
-/// Remarks that Quire's prompts ask for.
+/// Remarks that Quire's prompts ask for, and that would reveal a panel's answer.
 const PANEL_REMARKS: &[&str] = &["(not in the passages)"];
 
-/// Words before a letter that names an option of the question.
+/// Words that precede a letter if it names an option of the question, as in "option B".
 const CHOICE_WORDS: &[&str] = &[
     "option",
     "choice",

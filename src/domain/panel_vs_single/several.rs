@@ -26,7 +26,7 @@ impl MultiplicityCorrection {
         }
     }
 
-    /// Returns the log-evidence needed for a verdict at this error probability.
+    /// Returns the log-evidence needed for a verdict if `wrong` is the permitted error probability.
     pub fn threshold(self, wrong: f64) -> f64 {
         (self.0 / wrong).ln()
     }
@@ -56,8 +56,8 @@ mod tests {
         );
     }
 
-    /// Returns the fraction of users who see the verdict "pays" somewhere although the panel is no better
-    /// anywhere. Each user looks after every vote; `order` gives the topics of successive votes.
+    /// Returns the fraction of users who see the verdict "pays" for any topic or the total, although the panel is never
+    /// better. Each user looks after every vote; `order` gives the topics of successive votes.
     fn false_verdicts(
         random: &mut Random,
         is_corrected: bool,
@@ -116,7 +116,7 @@ mod tests {
         ] {
             assert!(part <= ERROR_RATE, "{part}");
         }
-        // Without the correction, the simulation shows the problem that the correction solves.
+        // Without the correction, many more users see a false verdict.
         let part = false_verdicts(&mut random, false, mixed);
         assert!(part > 0.15, "{part}");
     }

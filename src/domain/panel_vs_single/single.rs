@@ -1,5 +1,5 @@
-//! Chooses the best single draft: the answer that one model alone would have given, and its cost. It is the
-//! baseline for deciding whether a panel is worth its price. Does not look at the texts.
+//! Chooses the best single draft: the answer that one model alone would have given, and its cost. It is the baseline
+//! for deciding whether a panel is worth its price. The choice does not depend on the texts.
 
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::money::{MicroDollars, Price};
@@ -112,8 +112,8 @@ pub fn best_draft(
     }
 }
 
-/// Returns what an answer would have cost without the cache. A cached answer was free, but it would be
-/// meaningless to compare that price.
+/// Returns what an answer would have cost without the cache; `None` if unknown. Comparing the price of a cached answer,
+/// which is zero, would be meaningless.
 pub fn uncached_cost(plan: &Plan, answer: &StageAnswer) -> Option<MicroDollars> {
     if !answer.cached {
         return answer.cost;

@@ -1,4 +1,5 @@
-//! Tests with simulated voters whose win rate is known, and with the resulting evaluations. Seeds are fixed.
+//! Tests with simulated voters whose true win rate is known, and tests of the resulting sentences and intervals. Seeds
+//! are fixed.
 
 use std::collections::HashMap;
 
@@ -23,7 +24,7 @@ pub(super) fn plan(models: &[&str]) -> Plan {
     serde_json::from_value(stored_plan).expect("a stored plan")
 }
 
-/// Creates a stored answer.
+/// Creates a stored answer that succeeded and did not come from the cache.
 pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
     let stored_answer = json!({
         "stage": stage, "member": member, "model": model, "text": "Thin.", "reasoning": "",
@@ -33,10 +34,9 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
     serde_json::from_value(stored_answer).expect("a stored answer")
 }
 
-/// Number of simulated runs.
 const RUNS: u32 = 2_000;
 
-/// Casts the vote of a user who prefers the panel at this rate. Ties count as half in the rate.
+/// Adds a random vote. `rate` is the panel's true win rate, with ties as half wins; `ties` is the probability of a tie.
 fn vote(random: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
     match random.next_unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
@@ -49,7 +49,7 @@ fn tally(wins: u64, ties: u64, losses: u64) -> VoteTally {
     VoteTally { wins, ties, losses }
 }
 
-/// Returns the fraction of 2,000 runs in which the interval contains the true rate.
+/// Returns the fraction of `RUNS` runs in which the interval contains the true rate.
 fn coverage(random: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Random) -> f64) -> f64 {
     let mut cached_intervals: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
     let mut covered_count = 0;

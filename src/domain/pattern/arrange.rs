@@ -14,14 +14,14 @@ pub const CASCADE_DRAFTS: usize = 2;
 /// is a vote.
 pub fn arrangement_at_depth(pattern: &Pattern, depth: Depth) -> Arrangement {
     match (pattern.arrangement, depth) {
-        // A vote is a vote at any depth.
+        // A vote does not depend on the depth.
         (Arrangement::Vote, _) => Arrangement::Vote,
         (_, Depth::Quick) => Arrangement::Single,
         (arrangement, _) => arrangement,
     }
 }
 
-/// Returns the stages of a pattern that run at a depth. A smaller depth leaves stages out.
+/// Returns the stages of a pattern that run at a depth. A smaller depth has fewer stages.
 pub fn stages_at_depth(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
     let mut stages = pattern.plan_stages();
     match arrangement_at_depth(pattern, depth) {

@@ -20,12 +20,12 @@ use crate::domain::usage::UsageAmount;
 
 /// Assumed number of output tokens of an answer without a limit, about a page of text.
 const TYPICAL_ANSWER_TOKENS: u64 = 700;
-/// Number of typical answers reserved for an answer without a limit.
+/// Factor by which the reservation for an answer without a limit exceeds `TYPICAL_ANSWER_TOKENS`.
 const RESERVED_ANSWERS: u64 = 4;
 /// Minimum number of output tokens reserved per call, because a stream cannot be cut off exactly.
 const MIN_ANSWER_TOKENS: u64 = 16;
 
-/// Maximum number of tokens of one other member's text.
+/// Maximum number of tokens that the text of another member takes in a prompt.
 const MAX_PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
 
 /// Expected usage and cost of one call.
@@ -47,7 +47,7 @@ pub struct CallEstimate {
     pub upper_bound_usd: Option<MicroDollars>,
 }
 
-/// Returns the upper bound on a call's usage.
+/// Returns the amounts to reserve for a call: upper bounds on its tokens and cost.
 pub fn reservation_for(call: CallId, request: &ModelRequest, member: &Member) -> CallReservation {
     let input = request.tokens();
     let output = max_output_tokens(member);
@@ -172,7 +172,8 @@ fn retrieval_calls(plan: &Plan) -> Vec<CallEstimate> {
     std::iter::once(vector).chain(rewriting).collect()
 }
 
-// Returns the calls that compare answers. Each of them reads the first answers, the synthesis, or the cited passages.
+// Estimates the evidence calls: the comparison of the first answers, before or after the synthesis, and the check of
+// the cited passages.
 fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     let Some(judge) = &plan.evidence.judge else {
         return Vec::new();
@@ -209,7 +210,7 @@ fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
     calls
 }
 
-// Returns the tokens of the earlier conversation, by model.
+// Returns the number of tokens of the earlier conversation, which differs between models.
 fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
     let earlier_turns = plan.turns.iter().take(plan.turns.len().saturating_sub(1));
     let system_turns = earlier_turns.filter(|turn| turn.role == MessageRole::System);
@@ -223,15 +224,15 @@ fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
     models.into_iter().map(tokens).collect()
 }
 
-/// Returns the tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that
-/// replace them.
+/// Returns the number of tokens of the prefix that all prompts of a member share: the panel's rules and the member's
+/// documents, or the notes that replace them.
 pub fn beginning_tokens_of(plan: &Plan, member: &Member) -> u64 {
     let notes = (reading::notes_budget(plan.parts.len()) as u64 / 4).min(TYPICAL_ANSWER_TOKENS);
     let notes = plan.parts.len() as u64 * notes;
     notes + beginning_tokens(plan, plan.sources_of(member))
 }
 
-/// Returns the tokens of the documents given to a member, or of the notes that replace them.
+/// Returns the number of tokens of the documents given to a member, or of the notes that replace them.
 pub fn document_tokens_of(plan: &Plan, member: &Member) -> u64 {
     beginning_tokens_of(plan, member).saturating_sub(beginning_tokens(plan, &[]))
 }
@@ -260,7 +261,7 @@ pub fn upper_bound(calls: &[CallEstimate]) -> Option<MicroDollars> {
     })
 }
 
-/// Returns the sum of the known costs.
+/// Returns the sum of the known costs. Calls with an unknown price are left out.
 pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
     let costs = calls.iter().filter_map(|call| call.cost_usd);
     costs.fold(MicroDollars(0), MicroDollars::saturating_add)

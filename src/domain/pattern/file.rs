@@ -8,21 +8,21 @@ use crate::domain::analysis::StageRole;
 use crate::domain::chat::Task;
 use crate::domain::prompt;
 
-/// Maximum length of a prompt in characters.
+/// Maximum length of a stage's prompt template, in characters.
 pub const MAX_PROMPT: usize = 20_000;
-/// Maximum length of a summary in characters, of which a card shows two lines.
+/// Maximum length of a summary in characters. Cards show at most two lines of it.
 const MAX_SUMMARY: usize = 80;
-/// Maximum number of stages.
+/// Maximum number of stages of a pattern.
 pub const MAX_STAGES: usize = 6;
-/// Maximum panel size.
+/// Largest panel size that a pattern can recommend.
 const MAX_PANEL: u32 = 16;
-/// Maximum number of use cases, and of limitations.
+/// Maximum number of entries in the list of use cases, and in that of limitations.
 const MAX_ENTRIES: usize = 12;
 
-/// IDs that are reserved because URL paths use these words in the position of an ID.
+/// Words that cannot be pattern IDs, because URL paths use them in the position of an ID.
 const RESERVED_IDS: &[&str] = &["suggest", "check"];
 
-/// Headings by which the parts of a result are found. A synthesis without them is still an answer.
+/// Headings that divide a synthesis into the parts of the result. A synthesis without them is still a valid answer.
 const RESULT_HEADINGS: &[&str] = &[
     "## Answer",
     "## Where the members agree",
@@ -104,7 +104,8 @@ pub fn parse_pattern(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     }
 }
 
-/// Whether the text is a valid pattern ID.
+/// Whether the text is a valid pattern ID: 2 to 40 lowercase letters, digits, `_`, and `-`, starting with a letter or
+/// digit, and not reserved.
 pub fn is_id(id: &str) -> bool {
     (2..=40).contains(&id.len())
         && id
@@ -316,7 +317,7 @@ fn parse_stages(
 fn default_task(at: usize, role: StageRole, prompt: &str) -> Task {
     match role {
         StageRole::Synthesizer => Task::Synthesize,
-        // A file cannot define a stage for readers, which is added only for long documents.
+        // A file cannot define a reading stage, which is added only for long documents.
         StageRole::Readers => Task::Read,
         StageRole::Members if at == 0 => Task::Answer,
         StageRole::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
@@ -381,14 +382,13 @@ impl TableFields<'_> {
         }
     }
 
-    /// Reads a field that must be one of certain words.
+    /// Reads an optional field whose values are the variants of `T`, and reports any other value as an error.
     fn keyword_field<T: serde::de::DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let value = self.table.get(name)?;
         match serde_json::from_value(value.clone()) {
             Ok(word) => Some(word),
             Err(error) => {
-                // The original error is "unknown variant `x`, expected one of `a`, `b`", of which only the
-                // expected words help.
+                // Serde's message is "unknown variant `x`, expected one of `a`, `b`"; only the expected words help.
                 let text = error.to_string();
                 let right = text
                     .split_once("expected ")

@@ -31,7 +31,7 @@ pub struct Pattern {
     pub summary: String,
     /// One or two sentences that help users choose.
     pub description: String,
-    /// Family of the pattern, such as Analytical or Strategic.
+    /// Category under which the pattern is listed, such as Analytical or Strategic.
     pub category: String,
     /// How the pattern arranges its calls.
     #[serde(default)]
@@ -52,7 +52,7 @@ pub struct Pattern {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageText {
-    /// `initial`, `meta`, `hyper`, or `ultra`.
+    /// Name of the stage. The built-in patterns use `initial`, `meta`, `hyper`, and `ultra`.
     pub name: String,
     /// Who takes part in the stage.
     #[serde(rename = "who")]
@@ -97,7 +97,8 @@ impl Pattern {
 pub struct CallId {
     /// Index into the plan's stages.
     pub stage: usize,
-    /// Index into the plan's members. In the last stage, 0 is the synthesizer, and higher numbers are its substitutes.
+    /// Index into the plan's members or, in the reading stage, into its readers. In the last stage, 0 is the
+    /// synthesizer, and higher numbers are its substitutes.
     pub member: usize,
 }
 
@@ -125,7 +126,7 @@ pub enum RunInput {
     Delta(CallId, Delta),
     /// A call has returned a complete answer.
     Answered {
-        /// Identifies the call.
+        /// The call that was answered.
         call: CallId,
         /// The model's complete answer.
         answer: Answer,
@@ -136,7 +137,7 @@ pub enum RunInput {
     },
     /// A call has failed. It may have incurred usage nevertheless.
     Failed {
-        /// Identifies the call.
+        /// The call that failed.
         call: CallId,
         /// Why the call failed.
         error: CallError,
@@ -170,9 +171,9 @@ pub enum RunOutput {
     },
     /// Start this call to a model.
     Call(CallId, Box<ModelRequest>),
-    /// Stop a call.
+    /// Stop this call, because its result is no longer needed.
     Stop(CallId),
-    /// Publish an event.
+    /// Publish this event to the run's watchers.
     Emit(RunEvent),
     /// Store the result of a call.
     Store(Box<StageAnswer>),

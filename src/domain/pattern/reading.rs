@@ -1,5 +1,6 @@
-//! Reads long documents in parts before the panel answers: one reader takes notes on each part, and from then
-//! on, the notes replace the part. Defines the prompt and the coverage; `staged` controls the sequence.
+//! The reading stage, in which long documents are read in parts before the panel answers: one reader takes notes on
+//! each part, and from then on, the notes replace the part. Defines the prompt and the coverage; `staged` controls the
+//! sequence.
 
 use std::fmt::Write;
 
@@ -36,7 +37,7 @@ pub fn reading_stage() -> Stage {
     }
 }
 
-/// Returns the maximum number of characters of the notes on each of this many parts.
+/// Returns the maximum number of characters of the notes on one part if there are `parts` of them.
 pub fn notes_budget(parts: usize) -> usize {
     (TOTAL_NOTES_CHARS / parts.max(1)).min(MAX_NOTES_CHARS)
 }

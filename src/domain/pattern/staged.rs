@@ -88,7 +88,7 @@ struct CallUse {
 }
 
 impl StagedRun {
-    /// Creates a run in its state before the start.
+    /// Creates a run that has not been started yet.
     pub fn new(id: AnalysisId, plan: Plan, estimate: RunEstimate) -> Self {
         let moment = Timestamp::default();
         Self {

@@ -22,7 +22,7 @@ pub enum PatternOrigin {
     Own,
 }
 
-/// A pattern with its origin.
+/// A pattern with its origin, owner, and time of change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPattern {
     /// The pattern, which has passed validation.

@@ -28,7 +28,7 @@ pub struct RankedPattern<'a> {
     pub reason: String,
 }
 
-/// Ranks all patterns, best first. Those to which nothing points follow in their original order.
+/// Ranks all patterns, best first. Patterns without any signal follow in their original order.
 pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<RankedPattern<'a>> {
     let end = question.char_indices().nth(MAX_QUESTION_CHARS);
     let read = end.map_or(question, |(end, _)| &question[..end]);
@@ -88,7 +88,7 @@ fn score_pattern<'a>(
     }
 }
 
-/// Returns the longer words of a question that also occur in a pattern's name, use cases, or description.
+/// Returns the words of at least 5 characters that a question shares with a pattern's name, use cases, or description.
 fn common_words<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
     let about = format!(
         "{} {} {}",

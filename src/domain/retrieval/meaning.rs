@@ -16,14 +16,14 @@ pub struct QuestionEmbedding {
     pub rewriting: String,
 }
 
-/// Weighted share of the question's terms, 0 to 1. If the best passage covers less than this, keyword matches
-/// count as weak, and semantic search gets more weight.
+/// Threshold for the weighted share of the question's terms that the best passage contains, 0 to 1. Below it, keyword
+/// matches count as weak, and semantic search gets more weight.
 pub const WEAK_COVERAGE: f64 = 0.55;
 /// Determines how quickly the weight falls with the rank. This is the paper's `k`, adapted to short lists.
 const RANK_OFFSET: f64 = 10.0;
-/// Weight of the semantic ranking if keywords find the passages. The keyword ranking has a weight of 1.
+/// Weight of the semantic ranking if keyword matches are strong. The keyword ranking has a weight of 1.
 const SEMANTIC_WEIGHT: f64 = 0.35;
-/// Weight of the semantic ranking if keywords find few matching passages.
+/// Weight of the semantic ranking if keyword matches are weak.
 const SEMANTIC_WEIGHT_WHEN_WEAK: f64 = 2.0;
 /// Weight of the keyword ranking of the rewritten question.
 const REWRITING_WEIGHT: f64 = 0.7;
@@ -37,7 +37,7 @@ pub struct Rankings<T> {
     pub rewriting: Vec<T>,
     /// Semantic ranking, without items that have no vector.
     pub semantic: Vec<T>,
-    /// Whether few of the question's terms occur in any passage.
+    /// Whether keyword matches are weak, that is, even the best passage contains too few of the question's terms.
     pub is_weak: bool,
 }
 
@@ -63,7 +63,7 @@ impl<T: Ord + Clone> Rankings<T> {
             .into_iter()
             .map(|(item, score)| (item.clone(), score))
             .collect();
-        // The sort is stable, so items with equal scores keep their order.
+        // The sort is stable, so items with equal scores stay in ascending order.
         joined.sort_by(|(_, left), (_, right)| right.total_cmp(left));
         joined
     }

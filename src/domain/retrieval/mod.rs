@@ -1,6 +1,6 @@
-//! Context allocation: chooses the text of a user's documents that goes into a prompt. Documents are included
-//! whole if they fit. Otherwise, the passages found for the question are included, and the first passage for
-//! orientation. Reads no files.
+//! Context allocation: chooses the text of a user's documents that goes into a prompt. Documents are included whole if
+//! they fit. Otherwise, they are represented by the passages found for the question and, for orientation, their first
+//! passage. Reads no files.
 
 pub mod meaning;
 mod near_duplicates;

@@ -3,7 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-/// Number of words per shingle.
+/// Number of consecutive words that form a shingle.
 const SHINGLE_WORDS: usize = 4;
 /// Minimum Jaccard similarity of near-duplicates. For a passage of 150 words, changing one word leaves 0.95,
 /// and changing one of ten sentences leaves about 0.8.
@@ -27,7 +27,7 @@ impl Shingles {
         Self(runs)
     }
 
-    /// Whether two texts are near-duplicates.
+    /// Whether the similarity of two texts is at least `DUPLICATE_SIMILARITY`.
     pub fn is_near_duplicate(&self, other: &Self) -> bool {
         let (mut a, mut b, mut common) = (0, 0, 0);
         while let (Some(own_hash), Some(other_hash)) = (self.0.get(a), other.0.get(b)) {

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::chat::Usage;
 use crate::domain::money::{MicroDollars, Price};
 
-/// Name of the stage of these calls in estimates and in the timeline.
+/// Stage name of the semantic search's calls in estimates and in the timeline.
 pub const RETRIEVAL_STAGE: &str = "retrieval";
-/// Number of that stage in the call log, which is higher than that of any pattern's stage.
+/// Stage number of these calls in the call log, which is higher than that of any pattern's stage.
 pub const RETRIEVAL_STAGE_NUMBER: usize = 1_000;
 
 /// Maximum number of output tokens of a rewriting call. Leaves room for a model that reasons a little first.
@@ -31,12 +31,11 @@ pub struct RetrievalRecord {
     pub price: Option<Price>,
     /// Number of passages in the documents.
     pub passages: u64,
-    /// Number of those passages that have a vector of this model.
+    /// Number of passages that have a vector of this model.
     pub embedded: u64,
-    /// Whether few of the question's terms occur in the documents, so that passages closest in meaning were
-    /// added.
+    /// Whether keyword matches are weak, so that the passages closest in meaning were added.
     pub is_weak: bool,
-    /// The model that rewrites a question of whose terms few occur; `None` if the panel has only demo models.
+    /// The model that rewrites the question if keyword matches are weak; `None` if the panel has only demo models.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rewriter: Option<RewriterModel>,
     /// The reworded question; empty if it was not rewritten.
@@ -44,7 +43,7 @@ pub struct RetrievalRecord {
     pub rewriting: String,
     /// Usage of the calls made so far.
     pub usage: Usage,
-    /// Cost of those calls whose price is known.
+    /// Cost of the calls whose price is known.
     pub cost: MicroDollars,
     /// Whether a call was made whose price is unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -1,4 +1,4 @@
-//! Tests of the selection with different budgets.
+//! Tests of passage selection with different budgets.
 
 use super::*;
 use crate::domain::time::Timestamp;

@@ -1,6 +1,6 @@
-//! The compiled form of a schema, kept with the schema. Compiling costs more than most validations, so
-//! everything that belongs to one request shares the compiled form. Also remembers texts that conformed,
-//! because one answer is checked in several places, some of which run on the runtime's threads.
+//! The compiled form of a schema, kept with the schema. Compiling costs more than most validations, so everything that
+//! belongs to one request shares the compiled form. Also remembers texts that conformed, because one answer is checked
+//! in several places, some of which run on the async runtime's threads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// Maximum number of remembered texts.
+/// Maximum number of texts that are remembered as conforming.
 const MAX_KNOWN_TEXTS: usize = 64;
-/// Maximum size in bytes of a schema that is compiled without further ado. Without regular expressions, this
-/// takes well under a millisecond.
+/// Maximum size in bytes of a schema that may be compiled on the async runtime's threads. Without regular expressions,
+/// this takes well under a millisecond.
 const SMALL_SCHEMA_BYTES: usize = 2 * 1024;
 
-/// The shared compiled form, which is empty until it is first needed. Derived from the schema, so all values
-/// count as equal.
+/// The shared compiled form, which is empty until it is first needed. All values compare as equal, because the compiled
+/// form is derived from the schema.
 #[derive(Clone, Default)]
 pub struct Compiled(Arc<SharedSchema>);
 
@@ -120,7 +120,7 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// Whether compiling a schema may take too long for a thread that others wait for.
+/// Whether compiling a schema may take too long for a thread of the async runtime.
 pub fn is_large(schema: &Value) -> bool {
     let mut bytes = 0;
     let has_patterns = add_size(schema, &mut bytes);

@@ -14,7 +14,7 @@ const MAX_MATCH_STEPS: u64 = super::MAX_BACKTRACKS as u64;
 const BYTES_PER_STEP: u64 = 50;
 /// Number of active NFA states of a regular expression that are simulated per step, for each byte of text.
 const STATES_PER_STEP: u64 = 10;
-/// Maximum number of positions of a regular expression whose compiled size is within the limit.
+/// Maximum number of positions that a regular expression can have: with more, its compiled size exceeds the limit.
 const MAX_POSITIONS: u64 = 10_000;
 /// Maximum number of pairs of a schema part and a value part that are examined.
 const MAX_PAIRS: usize = 200_000;
@@ -63,7 +63,7 @@ impl<'a> EffortMeter<'a> {
             let rule_steps = self.keyword_steps((name, rule), rules, value, nested + 1)?;
             steps = steps.saturating_add(rule_steps);
         }
-        // These keywords examine everything that the adjacent keywords do once more.
+        // These keywords repeat the work of the adjacent keywords.
         if rules.keys().any(|name| name.starts_with("unevaluated")) {
             steps = steps.saturating_mul(2);
         }

@@ -13,7 +13,7 @@ const TERM_SATURATION: f64 = 1.2;
 const LENGTH_NORMALIZATION: f64 = 0.75;
 /// Weight of an occurrence in the heading. An occurrence in the text has a weight of 1.
 const HEADING_WEIGHT: f64 = 0.6;
-/// Weight of a match that the index contains only in another form, such as a spelled-out umlaut or a joined name.
+/// Weight of a query part that a passage contains only in another form, such as a spelled-out umlaut or a joined name.
 const OTHER_FORM_WEIGHT: f64 = 0.8;
 /// Bonus for a passage that contains every part of the query, as a fraction of its score.
 const COVERAGE_BONUS: f64 = 0.5;
@@ -32,7 +32,7 @@ const MAX_SCORED: u64 = 6_000;
 pub struct TermStatistics {
     /// Number of passages that are searched, with or without the term.
     pub passages: u64,
-    /// For each part of the query, the number of these passages that contain it.
+    /// For each part of the query, the number of searched passages that contain it.
     pub frequencies: Vec<u64>,
 }
 
@@ -62,7 +62,7 @@ impl TermStatistics {
         (1.0 + (all - with).max(0.0) / (with + 0.5)).ln()
     }
 
-    /// Returns the share of the query, by weight, that a passage contains. Bit n of `found_parts` is set if it
+    /// Returns the share of the query, by weight, that a passage contains. Bit n of `found_parts` is set if the passage
     /// contains part n.
     pub fn coverage(&self, found_parts: u64) -> f64 {
         let weight = |parts: &mut dyn Iterator<Item = usize>| -> f64 {

@@ -1,5 +1,5 @@
-//! Converts a user's text into a full-text query that is never a syntax error, and locates the same words in
-//! a text. Knows FTS5's quoting and what `index_terms` adds; independent of the database.
+//! Converts a user's text into a full-text query that is always valid, and locates the same words in a text. Depends on
+//! FTS5's quoting and on `index_terms`, but not on the database.
 
 pub mod bm25;
 mod every_word;
@@ -197,7 +197,7 @@ impl SearchQuery {
                 WordPiece::Word(word) => self.add_word(word, small),
             });
         }
-        // A compound name such as `user_name`, `3.14`, or `read-only` is a phrase in the text.
+        // In the index, a compound name such as `user_name`, `3.14`, or `read-only` is a phrase.
         let name = token.trim_matches(|c| !scripts::is_word_character(c));
         let ascii = name.is_ascii() && name.len() <= MAX_TERM_CHARS;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {

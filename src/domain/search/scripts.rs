@@ -16,8 +16,8 @@ pub(super) fn is_mark(character: char) -> bool {
         | 0x0EC8..=0x0ECE | 0x102B..=0x103E | 0x17B4..=0x17D3)
 }
 
-/// Whether the character is an ideograph, kana, or Hangul, which are indexed as bigrams. In Hangul, words
-/// include particles.
+/// Whether the character is an ideograph, kana, or Hangul, which are indexed as bigrams. Hangul is included because its
+/// words contain particles.
 fn is_unspaced_ideograph(character: char) -> bool {
     is_ideograph(character) || matches!(character, '々' | '\u{AC00}'..='\u{D7AF}')
 }
@@ -51,9 +51,9 @@ fn script_kind(character: char) -> ScriptKind {
 
 /// A piece of a word as it is indexed.
 pub(super) enum WordPiece<'a> {
-    /// A word of a script with spaces.
+    /// A word in a script that separates words with spaces.
     Word(&'a str),
-    /// An n-gram of a script without spaces, and whether it is the whole run of such characters.
+    /// An n-gram from a script without spaces between words, and whether it is the whole run of such characters.
     Gram(String, bool),
 }
 
@@ -120,8 +120,8 @@ fn lowercase_string(letters: &[char]) -> String {
     letters.iter().flat_map(|c| c.to_lowercase()).collect()
 }
 
-/// Replaces letters that are more than a base letter with marks by their usual ASCII spelling; `None` if
-/// there are none.
+/// Replaces letters that are not a base letter with a diacritic, such as `ß` and `æ`, by their usual ASCII spelling;
+/// `None` if there are none.
 pub(super) fn ascii_spelling(word: &str) -> Option<String> {
     if word.is_ascii() {
         return None;

@@ -99,7 +99,7 @@ pub(super) fn stop_words_for(words: &[String]) -> Vec<StopWords> {
         .collect()
 }
 
-/// Whether the word is on the list.
+/// Whether the list contains the word, which must be in lowercase.
 pub(super) fn is_in_list(list: StopWords, word: &str) -> bool {
     list.contains(&word)
 }

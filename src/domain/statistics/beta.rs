@@ -1,5 +1,5 @@
-//! The beta distribution and, derived from it, Student's t distribution and the normal distribution, with
-//! their quantiles. Uses functions of `statrs`. Accurate to about ten digits for up to 10,000 cases.
+//! The beta distribution and, derived from it, Student's t distribution and the normal distribution, with their
+//! quantiles. Uses functions from `statrs`. Accurate to about ten digits for up to 10,000 cases.
 
 use std::f64::consts::SQRT_2;
 

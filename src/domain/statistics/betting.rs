@@ -102,8 +102,7 @@ pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -
 pub fn interval(values: &[f64], (from, to): (f64, f64), wrong: f64) -> (f64, f64) {
     let mirrored: Vec<f64> = values.iter().map(|value| from + to - value).collect();
     let upper = |values: &[f64]| {
-        // The capital of a bet that the mean is lower than the hypothetical mean grows with the hypothetical
-        // mean, so bisection works.
+        // Bisection works, because the capital of a bet on a lower mean grows with the hypothetical mean.
         let (mut low, mut high) = (from, to);
         for _ in 0..BISECTION_STEPS {
             let middle = f64::midpoint(low, high);

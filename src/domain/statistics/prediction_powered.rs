@@ -40,9 +40,9 @@ pub fn prediction_powered_mean(
     let weight = optimal_weight(labeled, others);
     let residuals: Vec<f64> = labeled.iter().map(|(y, p)| y - weight * p).collect();
     let middle = mean(&residuals) + weight * mean(others);
-    // The weight is one more parameter that was estimated from the labels, hence n - 2. If most predictions
-    // are right, few residuals are nonzero, so one more residual is added, as large as one without
-    // predictions, to preserve coverage.
+    // The weight is one more parameter that was estimated from the labels, hence n - 2. If most predictions are right,
+    // few residuals are nonzero, and the variance is underestimated. To preserve coverage, one more residual is added,
+    // with the variance of the labels themselves.
     let residual_variance = standard_deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
     let noise = (n * residual_variance + standard_deviation(&labels).powi(2)) / (n + 1.0) / n;
     let spread = match others.len() {

@@ -2,8 +2,8 @@
 
 use super::beta::{beta_quantile, normal_quantile, regularized_beta};
 
-/// Returns the Wilson score interval (1927); which is accurate even for few cases and for rates near 0 and 1.
-/// Returns (0, 1) if there are no cases.
+/// Returns the Wilson score interval (1927), which is accurate even for few cases and for rates near 0 and 1. Returns
+/// (0, 1) if there are no cases.
 pub fn wilson_interval(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     if cases == 0 {
         return (0.0, 1.0);

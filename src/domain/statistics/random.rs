@@ -10,7 +10,7 @@ impl Random {
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
-    /// Returns a uniform 64-bit number.
+    /// Returns a uniformly distributed 64-bit number.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

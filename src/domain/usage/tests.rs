@@ -1,4 +1,4 @@
-//! Totals, days, and members.
+//! Tests of limits, charges, and calendar days and months.
 
 use super::*;
 use crate::domain::chat::Usage;

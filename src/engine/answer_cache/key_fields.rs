@@ -33,9 +33,9 @@ impl CanonicalFields {
             model,
             messages,
             parameters,
-            // The messages already contain it.
+            // The messages already contain the brief.
             brief: _,
-            // A complete answer is the same whatever its deadline was.
+            // The deadline does not change a complete answer.
             deadline: _,
             format,
             tools,
@@ -133,7 +133,7 @@ fn message_texts(messages: &[Message], of_system: bool) -> Value {
         .collect()
 }
 
-// Returns the images, each with the index of the message it belongs to.
+// Returns a hash of each image, with its media type and the index of its message.
 fn image_hashes(messages: &[Message]) -> Value {
     let mut all = Vec::new();
     for (turn, message) in messages.iter().enumerate() {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::id::UserId;
 
-/// Maximum number of cached users, and how long an entry stays valid.
+/// Maximum number of cached users.
 const MAX_USERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 

@@ -12,7 +12,7 @@ use crate::log;
 use crate::store::{Reader, StoreError, analyses, documents};
 
 impl Journal {
-    // Announces the evidence map. Must be called before the event that ends the run.
+    // Inserts an event with the evidence map before the last buffered event, which ends the run.
     pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let is_made = matches!(
             evidence.status,

@@ -4,7 +4,7 @@
 use crate::domain::answer::StageAnswer;
 use crate::domain::usage::CallCharge;
 
-/// Adds usage and cost to the partial answers of these calls.
+/// Adds the usage and cost in `charges` to the partial answers of the same calls.
 pub(super) fn add_partial_bills(answers: &mut [StageAnswer], charges: &[CallCharge]) {
     let unbilled = |answers: &&mut StageAnswer| answers.is_partial() && answers.tries == 0;
     for partial in answers.iter_mut().filter(unbilled) {

@@ -13,8 +13,8 @@ impl Journal {
         loop {
             match self.try_to_store_pending().await {
                 Ok(()) => break,
-                // A commit with an unknown outcome was completed after all, and what it stored conflicts with
-                // the repetition. Go on with the remaining batches.
+                // A commit with an unknown outcome succeeded after all, so repeating it conflicts with what it stored.
+                // Go on with the remaining batches.
                 Err(StoreError::Conflict(_)) if self.was_stored_late().await => {}
                 // The analysis was deleted or has already ended, so a retry would change nothing.
                 Err(error @ (StoreError::Missing | StoreError::Conflict(_))) => return Err(error),
@@ -48,8 +48,8 @@ impl Journal {
         stored
     }
 
-    /// Returns whether batches whose outcome was unknown turn out to be stored; if so, removes them from the
-    /// pending ones.
+    /// Checks whether batches with an unknown outcome were stored after all, and if so, removes them from the pending
+    /// ones.
     async fn was_stored_late(&mut self) -> bool {
         let had_uncertain = self.uncertain_batches > 0;
         had_uncertain && self.forget_stored().await.is_ok() && self.uncertain_batches == 0

@@ -10,7 +10,7 @@ use crate::engine::run_channel::RelayAudience;
 use crate::engine::settlement::SettledCall;
 
 impl Journal {
-    /// Turns this into the journal of a relayed call.
+    /// Turns this into the journal of a relayed call if there is an audience.
     pub fn into_passthrough(self, audience: Option<RelayAudience>) -> Self {
         Self {
             // There is no analysis that would have to be marked as started.
@@ -25,7 +25,7 @@ impl Journal {
         self.relay.is_some()
     }
 
-    /// Publishes the buffered events.
+    /// Publishes the buffered events of a relayed call to its watcher, or discards them if no one watches.
     pub fn publish_buffered(&mut self) {
         self.is_urgent = false;
         self.answers.clear();

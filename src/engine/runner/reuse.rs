@@ -62,7 +62,8 @@ impl Driver {
         if let Some(answer) = self.take_reusable(&request) {
             return self.answer_without_call(call, answer);
         }
-        // This code runs again when the leader of an identical call has ended.
+        // Keep a copy without images: this function is called with it again once the leader of an identical call has
+        // ended.
         let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
         let plain = is_cached.then(|| request.clone());
         self.attach_images(&mut request);

@@ -13,7 +13,7 @@ pub(super) struct PlainText<'a> {
     pub text: Cow<'a, str>,
 }
 
-/// Returns the text of a chunk with no other fields that the tolerant decoder would read.
+/// Returns the text of a chunk; `None` if the chunk has other fields that the tolerant decoder would read.
 pub(super) fn plain_text(data: &str) -> Option<PlainText<'_>> {
     let chunk: PlainChunk<'_> = serde_json::from_str(data).ok()?;
     let is_chunk = matches!(chunk.object, None | Some("chat.completion.chunk"));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     proptest! {
-        // An unknown field sends a chunk to the tolerant decoder.
+        // An unknown field forces the tolerant decoder, which must produce the same result.
         #[test]
         fn the_tolerant_decoder_reads_the_same(pieces in prop::collection::vec(piece(), 0..12)) {
             let chunk = |(content, index, role): &(Value, u64, Option<&str>)| json!({

@@ -75,7 +75,8 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
     }
     read_counts(builder, chunk, first);
     let (delta, message) = (&first["delta"], &first["message"]);
-    // Some servers repeat the whole message after the chunks. A chunk may also equal all text before it.
+    // Some servers repeat the whole message after the chunks. Such a `message` is ignored, but not a `delta`, which may
+    // happen to equal all text before it.
     let is_repeat = builder.is_whole_text(message["content"].as_str().unwrap_or_default());
     match [delta, message].into_iter().find(|found| found.is_object()) {
         Some(_) if !delta.is_object() && is_repeat => {}
@@ -86,7 +87,7 @@ fn read_single_chunk(builder: &mut AnswerBuilder, chunk: &Value) {
         // Some servers send text completions instead of messages.
         None => builder.add_text(first["text"].as_str().unwrap_or_default()),
     }
-    // vLLM reports the stop sequence here; a number is a token ID.
+    // vLLM reports the stop sequence in this field; a number is a token ID.
     builder.set_stop_sequence(&first["stop_reason"]);
     let places = [
         &first["finish_reason"],
@@ -175,7 +176,7 @@ fn read_piece(builder: &mut AnswerBuilder, piece: &Value) {
     }
 }
 
-/// Returns the text of a thought, which is a string or inside an object.
+/// Returns the text of a thought, which is a string or a field of an object.
 fn thought_text(thought: &Value) -> &str {
     let places = [thought, &thought["content"], &thought["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);

@@ -62,7 +62,8 @@ pub(super) fn first_match<T: Copy>(
 ///
 /// # Errors
 ///
-/// Returns an error when there is none, the position of the longest suffix that may become a marker.
+/// If there is none, returns the position from which the text may still become a marker, or else the length of the
+/// text.
 pub(super) fn find_first(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST_CHARACTERS) {
         match first_match(&text[at..], marks.iter().map(|mark| (*mark, ()))) {

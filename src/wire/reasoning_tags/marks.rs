@@ -1,13 +1,13 @@
 //! The markers that models put around reasoning and answers.
 
-/// A pair of markers.
+/// A pair of markers around reasoning.
 pub(super) struct Marks {
     /// Opening marker; empty if the model never writes one.
     pub opening: &'static str,
     pub closing: &'static str,
-    /// Whether the marker never occurs in answers otherwise. It is then recognized at the beginning of any line, and
-    /// its closing marker ends reasoning that no marker has opened, because chat templates may open it in the prompt.
-    /// Other markers are plain XML names, recognized only at the beginning of the answer.
+    /// Whether the markers never occur as ordinary text. If so, the opening marker is recognized at the beginning of
+    /// any line, and the closing marker also ends reasoning that no marker has opened, because chat templates may open
+    /// it in the prompt. Other markers are plain XML names, recognized only at the beginning of the answer.
     pub distinct: bool,
 }
 
@@ -93,5 +93,5 @@ pub(super) const BARE_CHANNELS: &[BareChannels] = &[
     },
 ];
 
-/// First characters of all markers.
+/// First characters of all markers. Text without any of them contains no marker.
 pub(super) const FIRST_CHARACTERS: [char; 3] = ['<', '[', '◁'];

@@ -63,7 +63,7 @@ impl ResponseEvents {
         ]
     }
 
-    /// Encodes a piece of reasoning.
+    /// Encodes a piece of reasoning, and opens a reasoning item if necessary.
     pub fn reasoning_events(&mut self, text: &str) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         if !matches!(self.open_item, OpenItem::Reasoning(_)) {
@@ -104,7 +104,7 @@ impl ResponseEvents {
         events
     }
 
-    /// Encodes a piece of text.
+    /// Encodes a piece of the answer's text, and opens the message if necessary.
     pub fn text_events(&mut self, text: &str) -> Vec<ResponseEvent> {
         let mut events = Vec::new();
         if !matches!(self.open_item, OpenItem::Message(_)) {
@@ -159,7 +159,7 @@ impl ResponseEvents {
         events
     }
 
-    /// Encodes the end of a complete answer.
+    /// Encodes the end of the answer: remaining reasoning, tool calls, and the final response object.
     pub fn end_events(&mut self, answer: &CompleteAnswer) -> Vec<ResponseEvent> {
         let mut events = self.close_item(None);
         // After the message, only items that belong to the calls may be sent; nothing else may follow it.

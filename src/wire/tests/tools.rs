@@ -272,7 +272,7 @@ fn invalid_calls_are_not_answers() {
             .map_err(|error| error.kind);
         assert_eq!(outcome, expected, "{arguments} {finish}");
     }
-    // A call in a truncated line does not count.
+    // A call in a stream that ends without a finish reason does not count.
     let text = chunk(called("{\"a\":1}"), Value::Null);
     let result = decode(ApiFormat::OpenAi, &[text.as_bytes()], &ask).2;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Compares accepted texts with another TOML reader, and tests the line of each error.
+//! Compares parsed values with those of another TOML reader, and tests the line of each error.
 
 use serde_json::{Value, json};
 

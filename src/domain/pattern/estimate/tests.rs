@@ -32,7 +32,7 @@ fn price() -> impl Strategy<Value = Price> {
         input,
         output,
         cached_input: None,
-        // The price of a long call is never lower, because reading more would otherwise cost less.
+        // A long call never costs less per token; otherwise, reading more could be cheaper.
         long: long.map(|long| LongCallPrice {
             input: long.input.max(input),
             output: long.output.max(output),

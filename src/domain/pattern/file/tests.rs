@@ -1,4 +1,4 @@
-//! Tests with pattern files that are accepted and with pattern files that are rejected.
+//! Tests with valid and invalid pattern files.
 
 use serde_json::json;
 

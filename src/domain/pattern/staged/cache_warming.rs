@@ -39,7 +39,7 @@ impl StagedRun {
         price.is_some_and(is_cheaper) && estimate_tokens(&beginning.text) >= MIN_CACHED_TOKENS
     }
 
-    /// Starts the calls that waited for another call to cache the prefix or to end.
+    /// Starts held-back calls once the call that they wait for has cached the prefix or has ended.
     pub(super) fn release_held_back(&mut self, now: Timestamp) {
         if self.held_back.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! Time limits: those of a stage and of the run, and the time reserved for the synthesis.
+//! Time limits of the stages and the run, and the time reserved for the synthesis.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 
-/// Divisor of the run's time that gives the part reserved for the synthesis.
+/// One part in `SYNTHESIS_RESERVE` of the run's time is reserved for the synthesis.
 const SYNTHESIS_RESERVE: u32 = 5;
 
 impl StagedRun {
-    /// Returns the time limit of a call that starts now: what is left of the stage's or the run's time,
-    /// whichever is less.
+    /// Returns the maximum duration of a call that starts now: the time left in the stage or in the run, whichever is
+    /// less. Before the last stage, the time reserved for the synthesis is not available.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.state.plan.times;
         let (stage, run) = (seconds(times.stage), seconds(times.run));

@@ -16,7 +16,7 @@ enum NextStage {
     EnterStage(usize),
     /// No stage follows, because the best draft is the answer.
     KeepDraft,
-    /// The judge compares the first answers before it is decided what follows.
+    /// The judge compares the first answers; then it is decided what follows.
     AskJudge,
 }
 
@@ -84,8 +84,8 @@ impl StagedRun {
         }
     }
 
-    // Whether there are drafts to compare and a stage to skip. If the answer needs a format, a synthesis is
-    // required, because drafts are free text.
+    // Whether there are at least two drafts to compare and a stage to skip. A cascade can skip the synthesis only if
+    // the best draft conforms to the requested format.
     fn can_skip(&self) -> bool {
         let (first, stages) = (
             self.state.plan.first_answer_stage(),
@@ -103,8 +103,7 @@ impl StagedRun {
         }
     }
 
-    // Returns whether the drafts agree, according to the judge's comparison or, without a judge, to their
-    // closing lines.
+    // Decides whether the drafts agree, by the judge's comparison or, if there is none, by their closing answers.
     fn agreement(&self, threshold: f64) -> AgreementVerdict {
         let plan = &self.state.plan;
         let answers: Vec<StageAnswer> = self.answers().cloned().collect();
@@ -178,8 +177,8 @@ impl StagedRun {
         self.finish_with_answer(now, text);
     }
 
-    /// Starts the synthesis with the answers received so far, and skips open calls. If there is no answer
-    /// yet, the request is kept until one arrives.
+    /// Starts the synthesis with the answers received so far, and skips open calls. If there is no answer yet, the
+    /// synthesis starts as soon as one arrives.
     pub(super) fn synthesize_now(&mut self, now: Timestamp) {
         if self.evidence.is_active() {
             self.finishes_early |= !self.evidence.is_final();
@@ -210,8 +209,8 @@ impl StagedRun {
         }
     }
 
-    /// Skips a model's open calls in the current stage. The synthesizer is never skipped, because there would
-    /// be no answer.
+    /// Skips a model's open call in the current stage. The synthesizer is never skipped, because there would be no
+    /// answer.
     pub(super) fn skip_model(&mut self, now: Timestamp, model: &str) {
         if self.state.is_last() {
             return;
@@ -233,7 +232,7 @@ impl StagedRun {
         let stage = self.state.stage;
         let open_members: Vec<usize> = self.open_calls.keys().copied().collect();
         for member in open_members {
-            // Ending one call may already have skipped the others.
+            // Ending one call may already have ended the stage, and with it the other calls.
             if self.state.stage != stage || !self.open_calls.contains_key(&member) {
                 return;
             }

@@ -1,5 +1,6 @@
-//! The evidence calls of a run: some after the synthesis, and one before it is decided whether to skip
-//! stages. If a call fails, the run continues, and the failure is kept as the call's answer and reported in the result.
+//! The evidence calls of a run. One may compare the first answers to decide whether to skip stages; the others follow
+//! the synthesis. If a call fails, the run continues, and the failure is stored as the call's answer and reported in
+//! the result.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::domain::plan::EvidenceCall;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
-/// Time limit of an evidence call.
+/// Time limit of an evidence call, unless the run has less time left.
 const CALL_TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// State of the evidence calls.
@@ -36,12 +37,12 @@ struct EvidenceAttempt {
 /// What the run does after its current evidence calls.
 #[derive(Debug, Clone, Default)]
 enum AfterEvidence {
-    /// Nothing, because there are no evidence calls.
+    /// Nothing, because no evidence calls are active.
     #[default]
     Nothing,
-    /// It decides whether to skip the stages after this one.
+    /// Decide whether to skip the stages after this one.
     Decide(usize),
-    /// It ends with this answer.
+    /// End with this answer.
     Finish(String),
 }
 
@@ -68,7 +69,7 @@ impl EvidencePhase {
 }
 
 impl StagedRun {
-    /// Ends the run with its answer, after the planned evidence calls.
+    /// Makes the planned evidence calls, and then ends the run with this answer.
     pub(super) fn finish_with_answer(&mut self, now: Timestamp, answer: String) {
         let mut calls = vec![EvidenceCall::Map, EvidenceCall::Passages];
         calls.retain(|&call| {
@@ -82,8 +83,8 @@ impl StagedRun {
         self.start_evidence_calls(now, calls);
     }
 
-    /// Requests a comparison of the first answers by the judge. Returns false if there is no judge, or if it
-    /// has already been called.
+    /// Requests a comparison of the first answers by the judge. Returns false if there is no judge, or if the
+    /// comparison has already been made.
     pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
         let call = EvidenceCall::Drafts;
         let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
@@ -103,7 +104,7 @@ impl StagedRun {
         self.reserve_next_call(now);
     }
 
-    // Requests the reservation for the next call. If there is none, continues once all calls have ended.
+    // Requests the reservation for the next call. Without a further call, continues the run once all calls have ended.
     fn reserve_next_call(&mut self, now: Timestamp) {
         let Some(&call) = self.evidence.awaiting_reservation.front() else {
             if self.evidence.open_calls.is_empty() {
@@ -278,8 +279,8 @@ impl StagedRun {
         }
     }
 
-    // Returns the model for an evidence call. A model that failed in this run is called only if there is no
-    // other. The passages are checked by a model that did not write the answer, if there is one.
+    // Chooses the model for an evidence call, preferably one that has not failed in this run. The passages are checked
+    // by a model that did not write the answer, if there is one.
     fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
         let evidence = &self.state.plan.evidence;
         let judge = evidence.judge.as_ref()?;

@@ -1,5 +1,5 @@
-//! Fallbacks: if an administrator has configured one, another model replaces a failed member. The result
-//! always has a note about it.
+//! Fallbacks: another model, configured by an administrator, replaces a member that failed. The notes of the result
+//! always report this.
 
 use super::{CallUse, StagedRun};
 use crate::domain::analysis::FailedAttemptRecord;

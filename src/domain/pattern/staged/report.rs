@@ -1,4 +1,4 @@
-//! Events and notes of a run about ended calls, started stages, and totals. Makes no decisions.
+//! Emits the events and notes about ended calls, started stages, and totals. Makes no decisions.
 
 use super::run_state::RunState;
 use super::{RunOutput, StagedCall, StagedRun};
@@ -10,7 +10,7 @@ use crate::domain::pattern::{CallId, PatternOutcome, reading};
 use crate::domain::time::Timestamp;
 
 impl RunState {
-    /// Returns the text that tells readers of an answer that it was cut off; empty for a complete answer.
+    /// Returns the note to append to an answer that was cut off; empty for a complete answer.
     pub fn truncation_note(&self, stage: usize, member: usize) -> &'static str {
         let result = self.results.get(&CallId { stage, member });
         match result.and_then(|result| result.finish) {
@@ -22,8 +22,8 @@ impl RunState {
         }
     }
 
-    /// Creates the event for a piece of a member's answer. `attempt` is the number of answers that the member
-    /// has begun.
+    /// Creates the event for a piece of a member's answer. `attempt` is the number of the member's current attempt,
+    /// from 1.
     pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> RunEvent {
         let (stage, model) = (self.name().to_owned(), self.member(member).name());
         match delta {
@@ -62,7 +62,7 @@ impl StagedRun {
             .collect()
     }
 
-    /// Returns the plan and the answers of a finished run, the latter by stage and member.
+    /// Returns the plan and the answers of a finished run, ordered by stage and member.
     pub fn into_parts(self) -> (Plan, Vec<StageAnswer>) {
         let answers = self.answers().cloned().collect();
         (self.state.plan, answers)
@@ -74,7 +74,7 @@ impl StagedRun {
         stage_results.chain(self.evidence.results.values())
     }
 
-    /// Returns the requests and answers of a run that a rerun can reuse.
+    /// Returns the successful calls of a run, which a rerun can reuse, as requests with their answers.
     pub fn reusable_calls(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
         let answered = Self::answered_requests(plan, results).into_iter();
         let to_answer = |(result, request): (StageAnswer, ModelRequest)| {
@@ -91,7 +91,7 @@ impl StagedRun {
         answered.filter_map(to_answer).collect()
     }
 
-    // Sends an answer in one piece if it was not streamed, because it is from the cache or was withheld.
+    // Emits an answer in one piece if it was not streamed, because it came from the cache or was withheld.
     pub(super) fn emit_whole_answer(&mut self, member: usize, answer: &Answer, open: &StagedCall) {
         let mut pieces = Vec::new();
         if !open.has_read {
@@ -139,13 +139,13 @@ impl StagedRun {
         error: Option<String>,
     ) {
         self.is_over = true;
-        // If the answer continues that of a stopped run, put both together.
+        // If the answer continues the partial answer of a stopped run, put both together.
         let answer_prefix = &self.state.plan.answer_prefix;
         let synthesis = synthesis.map(|text| match answer_prefix.is_empty() {
             true => text,
             false => format!("{answer_prefix}{text}"),
         });
-        // The run was canceled before it started, so no time has passed.
+        // A run without a start time was canceled before it started, so no time has passed.
         let began = if self.started_at == Timestamp::default() {
             now
         } else {

@@ -21,7 +21,7 @@ pub(super) struct RunState {
     pub plan: Plan,
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
-    /// For each member, the number of fallbacks used so far. The last of these is the one that is called.
+    /// For each member, the number of fallbacks used so far; the last one used is the one to call.
     pub fallbacks_used: BTreeMap<usize, usize>,
 }
 
@@ -217,8 +217,8 @@ impl RunState {
         totals
     }
 
-    /// Returns the best answer so far. It is from the latest stage that produced answers rather than reviews,
-    /// and preferably by the synthesizer's model, or else by the first member.
+    /// Returns the best answer so far: in the latest stage that produced answers rather than reviews, the one by the
+    /// synthesizer's model or else by the first member.
     pub fn best_answer(&self) -> Option<&StageAnswer> {
         let is_answer = |result: &&StageAnswer| {
             let task = self.plan.stages.get(result.stage).map(|stage| stage.task);
@@ -235,13 +235,13 @@ impl RunState {
             .or(Some(first))
     }
 
-    /// Returns the texts of the latest stage before `stage` that has any answers, by member.
+    /// Returns the texts of the latest stage before `stage` that has any answers, each with its member's index.
     pub fn texts_before(&self, stage: usize) -> Vec<(usize, &str)> {
         let newest = self.newest_before(stage);
         newest.map_or_else(Vec::new, |stage| self.texts_of(stage))
     }
 
-    /// Returns the answers of a stage, by member.
+    /// Returns the answers of a stage, each with its member's index.
     pub fn texts_of(&self, stage: usize) -> Vec<(usize, &str)> {
         let of_stage = |result: &&StageAnswer| result.stage == stage && result.answered();
         let texts = self.results.values().filter(of_stage);
@@ -335,8 +335,8 @@ impl RunState {
         prompt::system_message(&sources, &self.plan.nonce, &self.plan.canary)
     }
 
-    /// Converts a text to the final answer, which is the JSON in it if a format is requested, and otherwise
-    /// the unchanged text. `None` if the text does not conform to the format.
+    /// Converts a text to the final answer: the JSON in it if a format is requested, and otherwise the unchanged text.
+    /// `None` if the text does not conform to the format.
     pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
@@ -348,7 +348,7 @@ impl RunState {
         &self.plan.stages[self.stage].name
     }
 
-    /// Builds the request of a member in the current stage or, in the last stage, of an attempt.
+    /// Builds the request of a member in the current stage. In the last stage, `member` is the number of the attempt.
     pub fn request(&self, member: usize, deadline: Duration) -> ModelRequest {
         let participant = self.member(member).clone();
         let brief = self.brief(member);

@@ -459,7 +459,7 @@ fn a_restored_run_makes_only_missing_calls() {
     );
 }
 
-/// Performs actions up to the next reservation, grants it, and returns the calls in it.
+/// Skips the actions before the next reservation, and returns the calls to reserve.
 fn reserve_and_grant(machine: &mut StagedRun) -> Vec<CallReservation> {
     loop {
         match machine.poll() {

@@ -1,4 +1,4 @@
-//! Votes in a run: calls the members in waves, has ties broken, and ends with the winner's own words.
+//! Runs a vote: calls the members in waves, has ties broken, and ends with the winner's own words.
 
 use super::StagedRun;
 use super::run_state::RunState;
@@ -15,7 +15,7 @@ impl RunState {
         self.plan.arrangement == Arrangement::Vote
     }
 
-    /// Whether the text of the current call is the final answer. In a vote, it only breaks a tie.
+    /// Whether the current call writes the final answer. In a vote, the synthesizer only breaks a tie.
     pub fn writes_answer(&self) -> bool {
         self.is_last() && !self.is_vote()
     }
@@ -48,7 +48,7 @@ impl StagedRun {
         }
     }
 
-    /// Calls the members of the next wave, if there is one and enough time. Returns whether it did.
+    /// Calls the members of the next wave, if there is one and time is left. Returns whether any were called.
     pub(super) fn call_next_wave(&mut self, now: Timestamp) -> bool {
         if !self.state.is_vote() || self.state.stage != self.state.plan.first_answer_stage() {
             return false;

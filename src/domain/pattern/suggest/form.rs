@@ -145,7 +145,7 @@ fn starts_closed_question(lower: &str) -> bool {
         "is", "are", "was", "were", "does", "do", "did", "has", "have", "had", "can", "ist",
         "sind", "war", "waren", "hat", "haben", "kann", "gibt", "enthält",
     ];
-    // A longer question that starts with such a verb rarely has a one-word answer.
+    // A longer question that starts with one of these verbs rarely has a one-word answer.
     verbs.contains(&first.as_str()) && lower.contains('?') && lower.split_whitespace().count() <= 25
 }
 

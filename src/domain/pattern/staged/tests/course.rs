@@ -7,7 +7,6 @@ use crate::domain::analysis::RunDeadlines;
 use crate::domain::chat::Format;
 use crate::domain::pattern::PatternOutcome;
 
-/// Milliseconds per second.
 const MS_PER_SECOND: i64 = 1_000;
 
 /// Creates a plan in which the fallback chain of `a` is `x`, then `y`.

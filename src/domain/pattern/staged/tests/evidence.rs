@@ -1,4 +1,5 @@
-//! Tests of the evidence calls: after the synthesis, before stages are skipped, and how the run continues without them.
+//! Tests of the evidence calls: those after the synthesis, those that decide whether stages are skipped, and runs that
+//! continue without them.
 
 use serde_json::{Value, json};
 

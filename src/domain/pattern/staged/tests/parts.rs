@@ -98,8 +98,7 @@ fn unread_parts_go_to_another_reader_or_are_reported() {
         ["failed a then Some(\"b\")", "call 0 b"]
     );
     outputs_as_text(&mut machine, 2, failure_input(0, 0));
-    // Members are called even if readers with the same numbers had nothing to read, because slots of members
-    // and readers are separate.
+    // Both members are called although the reader with index 0 failed, because readers and members have separate slots.
     assert_eq!(
         outputs_as_text(&mut machine, 3, answer_input(0, 1, "second")),
         ["-reading 1/1", "+initial", "call 1 a", "call 1 b"]

@@ -1,4 +1,4 @@
-//! Tests of the other arrangements, of skipped stages, and of quarantined answers.
+//! Tests of single, vote, and cascade runs, of skipped stages, and of quarantined answers.
 
 use super::*;
 use crate::domain::analysis::Arrangement;
@@ -217,7 +217,7 @@ fn finish_early_synthesizes_the_available_answers() {
     assert!(run.notes.iter().any(|note| note.contains("user's request")));
     // A second request to finish early has no effect.
     assert_eq!(outputs_as_text(&mut run, 3, RunInput::FinishEarly), [""; 0]);
-    // Before the first answer, a request to finish early waits for it.
+    // A request to finish early that comes before the first answer waits for one.
     let mut run = new_run(plan_of_four());
     outputs_as_text(&mut run, 0, RunInput::Started);
     assert_eq!(outputs_as_text(&mut run, 1, RunInput::FinishEarly), [""; 0]);
