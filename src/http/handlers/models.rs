@@ -132,7 +132,7 @@ pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply,
     Ok(providers_reply(&cx, caller.as_ref()))
 }
 
-/// `POST /api/llm/health-check`: probes the local providers and returns the status of each provider.
+/// `POST /api/llm/health-check`: fetches the model list of every provider and returns their status.
 ///
 /// # Errors
 /// Never returns an error; all handlers have the same signature.
