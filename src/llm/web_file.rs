@@ -15,8 +15,8 @@ const MAX_REDIRECTS: usize = 5;
 /// Timeout for the first byte and between the pieces of a file.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the file at an HTTP or HTTPS URL. Returns its name and a reader of its content, which ends after `max_bytes`
-/// bytes. `authorities` is PEM text with certificate authorities that replace the built-in ones.
+/// Opens the file at an HTTP or HTTPS URL. Returns its name and a reader of at most `max_bytes` bytes. `authorities` is
+/// PEM text with certificate authorities that replace the built-in ones.
 ///
 /// # Errors
 /// Returns the reason, as a sentence fragment, if the address is invalid or private, or if the server does not respond
