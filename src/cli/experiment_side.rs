@@ -32,7 +32,7 @@ pub(super) enum ExperimentBackend {
 
 impl ExperimentBackend {
     /// Opens the server that QUIRE_SERVER names, or otherwise the data folder. With `starts_run`, a server that already
-    /// uses the folder is used instead of opening the folder.
+    /// holds the folder is used instead.
     ///
     /// # Errors
     /// Returns an error if there is no account, or another command uses the folder.

@@ -335,8 +335,9 @@ impl ServerSignals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// Waits for two signals. The first one requests a clean shutdown; with `delay_for`, because another process keeps
-    /// the sockets, the shutdown starts only once no request is running. The second signal ends the wait.
+    /// Waits for two signals. The first one requests a clean shutdown; if `delay_for` is given, the shutdown starts
+    /// only once no request is running, because another process keeps the sockets open. The second signal ends the
+    /// wait.
     async fn wait_for_stop(&mut self, stop: &Notify, delay_for: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);

@@ -180,7 +180,7 @@ pub(super) fn print_password(generated: Option<&str>) -> Outcome {
     }
 }
 
-/// Prints a one-time link to stdout, and until when it is valid to stderr.
+/// Prints a one-time link to stdout and its expiry to stderr.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.

@@ -315,7 +315,7 @@ fn anthropic_kind(code: u16) -> &'static str {
     }
 }
 
-/// Returns the name of Google's status for an HTTP status code.
+/// Returns Google's error code, such as `NOT_FOUND`, for an HTTP status code.
 fn google_status(code: u16) -> &'static str {
     match code {
         400 | 413 | 415 | 422 => "INVALID_ARGUMENT",

@@ -19,7 +19,7 @@ pub fn area_index(path: &str) -> usize {
     }
 }
 
-/// Counters since the start of the server.
+/// Counters of requests and connections since the server started.
 pub struct RequestStats {
     /// Number of responses by area and status class.
     by_class: [[AtomicU64; 5]; AREAS.len()],

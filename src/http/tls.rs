@@ -16,7 +16,7 @@ use super::raw_reply;
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
-/// Maximum time for accepting a connection and completing its handshake, unless the header timeout is shorter.
+/// Maximum time from accepting a connection to the end of its handshake. A shorter header timeout takes precedence.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Type of the TLS record that starts every handshake.
 const HANDSHAKE_RECORD: u8 = 0x16;

@@ -122,7 +122,7 @@ pub(super) async fn ask_once(
     })
 }
 
-/// Sends the request and returns the response if its status is a success. Returns `None` if the call is cut off first.
+/// Sends the request and returns the response if it has a success status. Returns `None` if the call is cut off first.
 async fn post(
     attempt: &CallAttempt<'_>,
     capabilities: &ModelCapabilities,

@@ -176,7 +176,7 @@ impl Llm {
         })
     }
 
-    /// Returns whether this user's last call to a model failed, and did so recently.
+    /// Returns whether this user's last call to a model failed within the last ten minutes.
     pub fn failed_recently(&self, user: Option<&UserId>, id: &str) -> bool {
         let found = self.0.registry.resolve(user, id);
         found.is_some_and(|(entry, name)| entry.failed_recently(user, name, clock::monotonic_now()))

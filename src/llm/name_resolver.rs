@@ -1,5 +1,5 @@
-//! Resolves host names for calls: IP addresses and `localhost` by itself, and other names through the system. Addresses
-//! are cached for half a minute.
+//! Resolves host names for calls. IP addresses and `localhost` need no lookup; the system looks up other names.
+//! Addresses are cached for half a minute.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};

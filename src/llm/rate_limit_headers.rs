@@ -57,7 +57,7 @@ pub(super) fn pause_after_answer(header: Header, now: Timestamp) -> Option<Durat
 
 fn exhausted_counter_pause(header: Header, now: Timestamp) -> Option<Duration> {
     let wait = |(remaining, reset): &(&str, &str)| {
-        // If Azure does not count, it sends -1, or 0 without a reset time.
+        // Azure sends -1, or 0 without a reset time, if it does not count requests or tokens.
         let left = header(remaining)?.trim().parse::<f64>().ok()?;
         (left == 0.0)
             .then(|| parse_wait(&header(reset)?, now))

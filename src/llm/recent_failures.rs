@@ -35,7 +35,7 @@ impl RecentFailures {
         self.0.clear();
     }
 
-    /// Returns whether the user's last call failed, and did so recently.
+    /// Returns whether the user's last call failed within the last ten minutes.
     pub fn has_failed_recently(&self, user: u64, now: Timestamp) -> bool {
         self.0
             .get(&user)

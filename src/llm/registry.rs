@@ -230,7 +230,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Returns whether this user's last call to a model failed, and did so recently.
+    /// Returns whether this user's last call to a model failed within the last ten minutes.
     pub fn failed_recently(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
         let state = self.lock_state();
         let record = state.models.get(model);
@@ -309,7 +309,7 @@ impl ProviderRecord {
     }
 }
 
-/// All providers of the program.
+/// The registered providers of all users and sources.
 #[derive(Default)]
 pub(super) struct ProviderRegistry {
     entries: RwLock<Vec<Arc<RegisteredProvider>>>,

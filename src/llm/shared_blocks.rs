@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 /// Maximum number of users per model whose circuits are remembered.
 const MAX_USERS: usize = 128;
 
-/// For how much longer calls to a model are blocked, as read from Redis. `None` means not blocked.
+/// How much longer calls to a model are blocked, as read from Redis. `None` means not blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct BlockTimes {
     /// Time until the circuit for all users closes.

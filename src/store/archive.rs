@@ -29,7 +29,7 @@ pub const ROW_SCHEMA_VERSION: u32 = VERSION;
 pub struct ArchiveTable {
     /// The table's name, in the database and in the archive.
     pub name: &'static str,
-    /// Query for the rows of user ?1 that are finished.
+    /// Query for the finished rows of the user in parameter `?1`.
     rows: &'static str,
     /// Columns that are not exported: numbers with a meaning only in this database, and credentials.
     excluded_columns: &'static [&'static str],
@@ -37,7 +37,7 @@ pub struct ArchiveTable {
     pub parent: Option<&'static str>,
     /// Whether rows have IDs of their own, to which child rows refer.
     pub has_id: bool,
-    /// Whether the table is imported. Usage is exported only, because it says nothing about another installation.
+    /// Whether the table is imported. Usage is only exported, because an installation counts only its own usage.
     pub is_imported: bool,
     /// Columns with JSON, which is parsed when the row is used.
     pub json: &'static [&'static str],

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Upper bounds of the buckets, in ms. Longer commits are counted only in `count`.
 pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
 
-/// The counters, which are updated atomically.
+/// The counters of a store's commits, updated atomically.
 #[derive(Debug, Default)]
 pub(super) struct CommitTimes {
     buckets: [AtomicU64; BOUNDS_MS.len()],
@@ -14,10 +14,10 @@ pub(super) struct CommitTimes {
     micros: AtomicU64,
 }
 
-/// The counters' values at one time.
+/// A snapshot of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommitTimesSnapshot {
-    /// Number of commits per bucket, which is for times above the previous bound and up to its own.
+    /// Number of commits in each bucket: those longer than the previous bound and at most as long as this one.
     pub buckets: [u64; BOUNDS_MS.len()],
     /// Number of commits.
     pub count: u64,

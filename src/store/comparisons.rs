@@ -66,7 +66,7 @@ pub struct ComparisonScope {
     pub since: Timestamp,
 }
 
-/// Numbers of votes on a topic.
+/// Vote counts for a topic, with the costs of the compared answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicCount {
     /// The topic; empty for the total over all topics.

@@ -64,7 +64,7 @@ impl OpenedDatabase {
     /// Returns [`OpenError`] if the server cannot be reached, or if the database is newer or belongs to another
     /// program.
     pub(super) fn postgres(addresses: ServerAddresses<'_>) -> std::result::Result<Self, OpenError> {
-        // On a thread of its own, because a session blocks while it waits for answers, which an async task must not do.
+        // Runs on its own thread, because a session blocks while it waits for answers, which an async task must not do.
         std::thread::scope(|scope| {
             let opening = scope.spawn(|| Self::connect_and_create(addresses));
             opening

@@ -24,7 +24,7 @@ fn lock_scan(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
     scan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Failures that no success has followed yet.
+/// The failures of a store that have not been followed by a success.
 #[derive(Default)]
 pub(super) struct StoreHealth {
     reads_fail: AtomicBool,

@@ -363,7 +363,7 @@ impl Store {
         let health = &self.0.health;
         if health.is_damaged() && health.begin_scan(clock::instant()) {
             let (path, store_health) = (self.0.path.clone(), Arc::clone(health));
-            // The thread itself records the end of the scan, because this future may be dropped before.
+            // The thread itself records the end of the scan, because this future may be dropped earlier.
             let scan = tokio::task::spawn_blocking(move || {
                 if backup::is_intact(&path) {
                     store_health.record_repair();
@@ -443,7 +443,7 @@ impl Store {
         self.0.readers.queue.close();
         self.0.write_queue.close();
         let mut end_receiver = self.0.commit_queue.clone();
-        // An error means that the thread has ended, which is what is awaited.
+        // An error also means that the thread has ended.
         let _ = end_receiver.wait_for(|has_ended| *has_ended).await;
     }
 }

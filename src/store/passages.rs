@@ -201,7 +201,7 @@ pub fn first_passages(
     Ok(passages)
 }
 
-/// Lists passages of a document from an ordinal on, in the order of the text.
+/// Lists a document's passages in text order, starting with the ordinal `from`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

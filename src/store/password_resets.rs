@@ -68,7 +68,7 @@ pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserI
     Ok(valid.map(|(user, _)| user))
 }
 
-/// Lists the newest requests.
+/// Lists up to `limit` password reset requests, newest first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,4 +1,4 @@
-//! Full-text search, with the implementation of the connection's engine.
+//! Full-text search: calls the implementation for the connection's engine.
 
 use super::connection::{EngineKind, Reader, Writer};
 use super::error::Result;

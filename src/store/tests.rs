@@ -133,7 +133,7 @@ fn a_lost_transaction_fails_only_its_own_jobs() {
         &store,
         vec![
             add_change(1),
-            // SQLite rolls back the whole transaction too when the disk is full.
+            // SQLite also rolls back the whole transaction when the disk is full.
             Box::new(|db| db.run_control("ROLLBACK").map(|()| 2)),
             add_change(3),
         ],
@@ -362,7 +362,7 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
     block_on(async {
         let last = store.write(add_change(1));
         tokio::pin!(last);
-        // Polled once, so that the job is queued, and then dropped.
+        // Poll the write once, so that the job is queued, and then drop it.
         tokio::select! {
             biased;
             _ = &mut last => {}

@@ -58,7 +58,7 @@ pub struct TurnRow {
     pub question: String,
     /// Status of the analysis.
     pub status: Status,
-    /// The final answer; `None` if there is none yet or at all.
+    /// The final answer; `None` while the run has not ended, or if it ended without an answer.
     pub answer: Option<String>,
     /// The text that a stopped turn had written. It is set only in lists of turns that include the panels.
     pub partial: Option<String>,

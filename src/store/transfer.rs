@@ -269,8 +269,8 @@ mod tests {
     use crate::store::tests::Folder;
     use crate::store::{Store, StoreSettings, settings};
 
-    /// A killed process leaves a log behind. A backup that was copied into place has no log, and a different journal
-    /// mode.
+    /// Tests two kinds of files: one left by a killed process, which has a log, and a backup that was copied into
+    /// place, which has no log and a different journal mode.
     #[test]
     fn a_source_is_not_changed() {
         let folder = Folder::new();

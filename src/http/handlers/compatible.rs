@@ -23,7 +23,7 @@ use crate::wire::{
     serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
 };
 
-/// `POST /v1/chat/completions`: OpenAI's chat completions.
+/// `POST /v1/chat/completions`: answers a request of OpenAI's Chat Completions API.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `BudgetExceeded` if the
@@ -34,7 +34,7 @@ pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     respond(cx, caller, &body, vec![request], ClientApi::Chat).await
 }
 
-/// `POST /v1/completions`: OpenAI's text completions.
+/// `POST /v1/completions`: answers a request of OpenAI's text completions API.
 ///
 /// # Errors
 /// Same as [`chat`].
@@ -44,7 +44,7 @@ pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     respond(cx, caller, &body, requests, ClientApi::Completions).await
 }
 
-/// `POST /v1/responses`: OpenAI's responses.
+/// `POST /v1/responses`: answers a request of OpenAI's Responses API.
 ///
 /// # Errors
 /// Same as [`chat`].
@@ -54,7 +54,7 @@ pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
     respond(cx, caller, &body, vec![request], ClientApi::Responses).await
 }
 
-/// `POST /v1/messages`: Anthropic's messages.
+/// `POST /v1/messages`: answers a request of Anthropic's Messages API.
 ///
 /// # Errors
 /// Same as [`chat`].

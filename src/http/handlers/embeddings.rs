@@ -15,7 +15,7 @@ use crate::wire::embed::{self, EmbeddingRequest};
 /// Maximum number of ignored fields listed in the `x-quire-ignored` header.
 const MAX_IGNORED: usize = 20;
 
-/// `POST /v1/embeddings`: OpenAI's embeddings.
+/// `POST /v1/embeddings`: answers a request of OpenAI's Embeddings API.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `Forbidden` if the API key may

@@ -96,7 +96,7 @@ impl NewExperiment {
     }
 }
 
-/// `POST /api/experiments/cases`: parses the file of cases in the request body.
+/// `POST /api/experiments/cases`: parses the cases in a file, which is sent as the request body.
 ///
 /// # Errors
 /// `BadRequest` if the file is not UTF-8; `BadInput` if a case is invalid.

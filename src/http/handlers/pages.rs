@@ -141,7 +141,7 @@ pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
 }
 
 async fn index_reply(cx: &RequestContext) -> Reply {
-    // If the database fails, the page shows the sign-in form, and the health check reports the failure.
+    // If the database fails, the page shows the sign-in form; the health check reports the failure.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let setup = cx.app.accounts().pending_setup().await.unwrap_or(None);
     let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));

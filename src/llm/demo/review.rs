@@ -104,7 +104,7 @@ pub fn weight(
     }
 }
 
-/// Returns whether two claims say the same.
+/// Returns whether two claims make the same statement.
 pub fn is_same_statement(left: &DraftClaim, right: &DraftClaim) -> bool {
     left.values == right.values
         && left.negated == right.negated

@@ -151,7 +151,7 @@ fn is_joiner(character: char) -> bool {
     ) || ('\u{300}'..='\u{36f}').contains(&character)
 }
 
-/// Returns whether a joiner is part of a word. Most joiners are only between letters, periods and commas only between
+/// Returns whether a joiner is part of a word: most joiners count only between letters, periods and commas only between
 /// digits.
 fn is_inside_word(text: &str, at: usize, joiner: char) -> bool {
     let mark = ('\u{300}'..='\u{36f}').contains(&joiner) || joiner == '\u{94d}';

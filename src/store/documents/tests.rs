@@ -110,7 +110,7 @@ fn an_outcome_replaces_the_previous_one() {
             ..document(1, 1)
         };
         insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-        // While the account is locked, its documents are neither started nor continued.
+        // No document of a locked account starts or continues to be read.
         users::insert(
             db,
             &User {

@@ -281,7 +281,7 @@ impl PartialBackup {
 
 impl Drop for PartialBackup {
     fn drop(&mut self) {
-        // After a rename, only an empty log that reading has left may exist.
+        // After a rename, nothing is left to delete, except possibly an empty log created by reading.
         for end in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(format!("{}{end}", self.0.display()));
         }

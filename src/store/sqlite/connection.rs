@@ -105,8 +105,8 @@ impl SqliteConnection {
     /// Returns an error if the file cannot be opened.
     pub(in crate::store) fn open_unchanged(path: &Path) -> rusqlite::Result<Self> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // Otherwise, the last connection to close would checkpoint the log and delete it. It may do so only if the log
-        // is empty, as after opening a file without one.
+        // Without this, the last connection to close would checkpoint the log and delete it. That is allowed only for
+        // an empty log, which opening a file without a log creates.
         let log = format!("{}-wal", path.display());
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

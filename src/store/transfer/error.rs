@@ -1,4 +1,4 @@
-//! Errors of moving a database.
+//! Errors that can occur while a database is moved.
 
 use std::fmt;
 
