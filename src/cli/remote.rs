@@ -171,7 +171,8 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Fetches all pages of a list and returns the rows, which each page has under `field`. Blocks.
+    /// Fetches all pages of a list and returns their rows. `field` is the field of a page that contains its rows.
+    /// Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`].

@@ -22,7 +22,7 @@ use crate::clock;
 
 /// Maximum size of a response head, and of the buffer into which it is read, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Size from which nothing more is added to a piece, in bytes.
+/// Number of bytes after which a piece is complete.
 const PIECE_BYTES: usize = 4 * 1024;
 
 /// Deadlines for receiving a response head.

@@ -7,7 +7,7 @@ use crate::domain::chat::{CallError, CallErrorKind};
 /// Maximum pause chosen by Quire. A provider may require a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 
-/// Minimum ratio of a pause to the longest pause that could have preceded it.
+/// Minimum ratio of a pause to the longest value that the previous pause could have had.
 const MIN_GROWTH: f64 = 1.2;
 
 /// A failed attempt and its circumstances.

@@ -244,7 +244,7 @@ pub fn list_of(
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
-    /// Maximum number of words up to which the length is measured, which requires reading the whole text.
+    /// Maximum number of words for which the whole text is read to measure its length.
     const EXACT_WORD_LIMIT: u64 = 300_000;
     /// Estimated number of characters per word.
     const CHARS_PER_WORD: u64 = 7;

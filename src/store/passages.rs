@@ -16,7 +16,7 @@ const MAX_RANGES: usize = 32;
 pub struct PassageScope {
     /// The first and last row of each run of passages in the scope, in ascending order.
     row_runs: Vec<(i64, i64)>,
-    /// The same runs, of which the closest are joined so that at most [`MAX_RANGES`] remain.
+    /// The same runs, but with the closest ones joined so that at most [`MAX_RANGES`] remain.
     ranges: Vec<(i64, i64)>,
 }
 

@@ -245,7 +245,7 @@ fn connect(address: &str, authorities: Option<&str>) -> Result<Writer> {
     })
 }
 
-/// Excludes servers of earlier versions, which use no leases and have no row in `servers`.
+/// Ensures that no server of an earlier version runs. Such servers use no leases and have no row in `servers`.
 fn exclude_earlier_servers(db: &Writer) -> Result<()> {
     earlier_version::exclude(db).map_err(|error| match error {
         StoreError::Conflict(_) => TransferError::InUse,

@@ -12,8 +12,8 @@ use super::verdict::ClaimVerdict;
 /// Maximum number of claims parsed from one text.
 const MAX_CLAIMS: usize = 60;
 
-/// A note in every demo text. It tells readers how to interpret the text, and it lets other algorithms tell its counts
-/// from claims. It does not name a model, so that members stay anonymous.
+/// A note in every demo text. It tells readers how to interpret the text, and it lets other algorithms distinguish
+/// counted results from claims. It does not name a model, so that members stay anonymous.
 pub const REVIEW_MARK: &str =
     "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 

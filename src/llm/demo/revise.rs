@@ -15,7 +15,8 @@ const MAX_KEPT_STATEMENTS: usize = 8;
 /// Maximum number of statements added from reviews and other answers.
 const MAX_ADDED_STATEMENTS: usize = 2;
 
-/// Writes the revision. `first` is the algorithm's first answer, which is revised if its last text was a review.
+/// Writes the revision of the algorithm's own text, or of its first answer, `first`, if its own text is empty or a
+/// review.
 pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first: &str) -> String {
     let own = match brief.own_text.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,

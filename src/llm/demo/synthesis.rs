@@ -83,7 +83,8 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) ->
     draft.finish()
 }
 
-/// Returns the rank of a group: supported statements come first, then the review focus decides. Agreement counts least.
+/// Returns the score of a group: the weight of its claim under the review focus, plus 1 if sources support it, plus 0.2
+/// for each member that makes it. Groups with higher scores come first.
 fn group_rank(cluster: &StatementGroup, reading: &PromptReading, focus: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
     let support_bonus = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
