@@ -146,8 +146,8 @@ fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usiz
     order
 }
 
-/// Returns the complete sentences of reasonable length, in text order. If there are many, returns only the most
-/// promising.
+/// Returns the complete sentences of reasonable length, in text order, or all lines if there are none. If there are
+/// many, returns only the most promising.
 fn candidates(reading: &PromptReading) -> Vec<usize> {
     let lines_with_at_least = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {

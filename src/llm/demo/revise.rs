@@ -175,7 +175,7 @@ fn reported_missing(
     omissions.collect()
 }
 
-/// Returns lines that support other answers, those most relevant to the question first.
+/// Returns lines that support other answers, ordered by the weight of the supported claim under the review focus.
 fn supporting_lines(
     brief: &Brief,
     reading: &PromptReading,
