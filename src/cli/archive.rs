@@ -1,5 +1,6 @@
-//! `quire export` and `quire import`: write everything a user owns to one file, and read it back elsewhere. Both
-//! work while a server runs on the data folder, and on a remote server for the account of the API key.
+//! `quire export` and `quire import`: write everything that a user owns to one file, and read it back, for example on
+//! another machine. Both work while a server uses the data folder, and on a remote server for the account of the API
+//! key.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::app::archive::{self, Counts};
 use crate::app::input_file;
 use crate::domain::id::UserId;
 
-/// Writes the archive.
+/// Writes the account's archive to the file and prints how many rows of each kind it contains.
 pub(super) fn export(call: &CommandCall) -> Outcome {
     let file = file_argument(call)?;
     if let Some(server) = named_server(call)? {
@@ -35,7 +36,7 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
     )))
 }
 
-/// Imports a file.
+/// Imports an archive into the account and prints how many rows of each kind were added.
 pub(super) fn import(call: &CommandCall) -> Outcome {
     let file = file_argument(call)?;
     if let Some(server) = named_server(call)? {
@@ -54,7 +55,8 @@ pub(super) fn import(call: &CommandCall) -> Outcome {
     report(call, file, &count_rows(&counts))
 }
 
-/// Returns the server named on the command line, whose API key must belong to the named account.
+/// Returns the server that the settings name, if any, after checking that its API key belongs to the account of
+/// `--user`.
 fn named_server(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
     let server = RemoteSession::from_settings(call, &call.config()?)?;
     if let (Some(server), Some(email)) = (&server, call.value("user")) {
@@ -87,7 +89,7 @@ fn account_id(call: &CommandCall) -> Result<UserId, CommandFailure> {
 /// Width of the progress bar in characters.
 const BAR_WIDTH: u64 = 24;
 
-// Reports progress on stderr; on a terminal, as a single line that is overwritten.
+// Reports progress on stderr: on a terminal, one line that is overwritten; otherwise nothing.
 fn progress_reporter(call: &CommandCall) -> impl FnMut(&str, u64, u64) + Send {
     let is_shown = !call.has("json") && std::io::stderr().is_terminal();
     move |what, completed, total| {

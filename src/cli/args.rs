@@ -1,4 +1,4 @@
-//! Parses the command line into a call: the command, its arguments, its options, and the flags that are settings.
+//! Parses the command line into a call: the command, its arguments, its options, and the flags that override settings.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::{COMMANDS, Command, CommandOption};
 use crate::config::{self, Config, options};
 use crate::domain::closest::closest;
 
-/// Short options with their long forms; the first form that the command has applies.
+/// Short options with their long forms. A letter with several long forms means the first one that the command has.
 pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
     ('c', "continue"),
     ('f', "file"),
@@ -22,9 +22,9 @@ pub(super) const SHORT_OPTIONS: &[(char, &str)] = &[
     ('p', "pattern"),
     ('q', "quiet"),
 ];
-/// Other names of options.
+/// Alternative names of options, each with the option it stands for.
 const ALIASES: &[(&str, &str)] = &[("models", "panel"), ("synthesiser", "synthesizer")];
-/// The option that accepts several files, because the shell expands `--file *.md` to several words.
+/// The option that takes several values, because the shell expands `--file *.md` to several words.
 const FILE_OPTION: &str = "file";
 
 /// A command with its arguments.
@@ -35,7 +35,7 @@ pub(super) struct CommandCall {
     options: Vec<(&'static str, String)>,
     settings: Vec<(String, String)>,
     file: Option<PathBuf>,
-    /// Whether the program was called without any argument.
+    /// Whether the program was called without any arguments.
     pub is_bare: bool,
 }
 
@@ -58,7 +58,7 @@ impl CommandCall {
             .filter(|(option_name, _)| *option_name == name);
         same.map(|(_, value)| value.as_str()).collect()
     }
-    /// Returns the last value of an option.
+    /// Returns the last value of an option, which overrides earlier ones.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.values(name).pop()
     }
@@ -83,7 +83,7 @@ impl CommandCall {
                 .for_each(|warning| print_progress(warning));
         }
     }
-    /// Refuses more than `words` arguments.
+    /// Fails if there are more than `words` arguments.
     ///
     /// # Errors
     /// [`CommandFailure::Usage`] when there are more.
@@ -139,7 +139,7 @@ pub(super) fn parse(
     Ok(call)
 }
 
-/// Returns the `help` command, if the arguments request it.
+/// Returns a call of `help` if the arguments contain `--help` or `-h`, for the first command that they name.
 fn help_call(words: &[OsString]) -> Option<CommandCall> {
     let words = || words.iter().take_while(|word| *word != "--");
     if !words().any(|word| word == "--help" || word == "-h") {
@@ -177,7 +177,7 @@ fn next(
     })
 }
 
-/// Returns the long option for a letter, or the letter itself.
+/// Returns the command's long option for a letter, or the letter itself if there is none.
 fn long_name(letter: char, command: Option<&'static Command>) -> String {
     let command_options = command.map_or(&[] as &[CommandOption], |command| command.options);
     let mut names = SHORT_OPTIONS.iter().filter(|(short, _)| *short == letter);
@@ -212,7 +212,7 @@ fn value(parser: &mut Parser, name: &str) -> Result<String, CommandFailure> {
     }
 }
 
-/// Parses a flag: a setting, or an option of the command before it.
+/// Parses a flag: a setting, or an option of the command that precedes it.
 fn flag(
     parser: &mut Parser,
     name: &str,
@@ -241,7 +241,7 @@ fn flag(
     Ok(())
 }
 
-/// Returns the message for an unknown option of the command.
+/// Returns the message for an option that the command does not have, with a suggestion.
 fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
     let command_options = command.map_or(&[] as &[CommandOption], |command| command.options);
     if name.chars().count() == 1 {
@@ -277,7 +277,7 @@ fn unknown_option(name: &str, command: Option<&'static Command>) -> String {
     format!("there is no option --{name}; {hint}")
 }
 
-/// Returns the first command with this option.
+/// Returns the first command that has this option.
 fn option_of(name: &str) -> Option<&'static Command> {
     let has_option = |other: &&Command| other.options.iter().any(|option| option.name == name);
     COMMANDS.iter().find(has_option)
@@ -331,7 +331,7 @@ mod tests {
         );
         assert_error("ask --models a", r#"ask [] [("panel", "a")] []"#);
         assert_error("ask --synthesiser a", r#"ask [] [("synthesizer", "a")] []"#);
-        // The shell expands `--file src/*.rs` to several words; words that name files belong to the option.
+        // The shell expands `--file src/*.rs` to several words: those that name files belong to the option.
         assert_error(
             "ask why --file Cargo.toml Cargo.lock no-such-file",
             r#"ask ["why", "no-such-file"] [("file", "Cargo.toml"), ("file", "Cargo.lock")] []"#,

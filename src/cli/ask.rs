@@ -1,6 +1,6 @@
-//! `quire ask`: one analysis from the command line, with progress on stderr and the answer on stdout (see
-//! screen.rs). Runs the same app as the server; without any account it works in a folder that is then deleted.
-//! While a server uses the data folder, or with QUIRE_SERVER, the question is sent to that server.
+//! `quire ask`: runs one analysis from the command line, with progress on stderr and the answer on stdout (see
+//! screen.rs). It runs the same app as the server; without any account, it works in a temporary folder. While a server
+//! uses the data folder, or if QUIRE_SERVER is set, it sends the question to that server.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use crate::domain::request::{Request, RunContext};
 use crate::http::handlers::{analyses, analysis_shape};
 use crate::{clock, log};
 
-/// Maximum size of a question read from stdin, in bytes; the domain's own limit is stricter.
+/// Maximum size of a question read from stdin, in bytes. The domain's own limit is lower.
 const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
-/// Advice while another command uses the data folder.
+/// Advice shown when another command uses the data folder.
 pub(super) const WAIT_ADVICE: &str = "wait until it finishes, or stop it";
 
-/// Runs the analysis described by the arguments.
+/// Asks the question in the arguments or on stdin, on a server or in the data folder.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let is_named = !call.words.is_empty() && call.words != ["-"];
     let question = match is_named {
@@ -60,7 +60,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Reads the question from stdin. On a terminal without a question, that is a usage error.
+/// Reads the question from stdin. It is a usage error if the question is empty, or if it would be typed at a terminal.
 fn from_stdin(call: &CommandCall) -> Result<String, CommandFailure> {
     if call.values("file").contains(&"-") {
         return usage("stdin cannot be both the question and a document");
@@ -102,7 +102,7 @@ async fn ask(
     run_request(call, session, request).await.map(drop)
 }
 
-/// Returns the newest turn of the newest thread.
+/// Returns the last turn of the newest thread.
 ///
 /// # Errors
 /// Returns an error if there is no thread.
@@ -116,7 +116,7 @@ pub(super) async fn newest_turn(session: &LocalSession) -> Result<String, Comman
     failed(question::NO_THREAD)
 }
 
-/// Builds the request from a body and the documents in these files.
+/// Uploads the files as documents and builds the request from them and the body.
 ///
 /// # Errors
 /// Returns an error if a value is invalid or a file cannot be read.
@@ -141,7 +141,7 @@ pub(super) async fn request(
 /// Runs a request, shows its progress and its answer, and returns the analysis.
 ///
 /// # Errors
-/// Returns an error if it has no answer, or was stopped.
+/// Returns an error if the run produced no answer or was stopped.
 pub(super) async fn run_request(
     call: &CommandCall,
     session: &LocalSession,
@@ -178,7 +178,7 @@ pub(super) async fn run_request(
     }
 }
 
-/// Prints the answer. If there is none, fails with the reason.
+/// Prints the answer, unless it was already shown. If there is none, fails with the reason.
 fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
         (Status::Completed, Some(text)) => screen.finish_answer((!shown).then_some(text)),
@@ -190,10 +190,10 @@ fn print_answer(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcom
     }
 }
 
-/// Stores a file as a document, like an upload. Returns `None` for stdin if nothing was piped.
+/// Stores a file as a document, as an upload would. Returns `None` for stdin if nothing was piped.
 ///
 /// # Errors
-/// Returns an error if it cannot be read or stored.
+/// Returns an error if the file cannot be read or stored.
 pub(super) async fn upload_document(
     is_quiet: bool,
     config: &Config,
@@ -232,7 +232,7 @@ pub(super) async fn upload_document(
     }
 }
 
-/// Follows the run and reports progress.
+/// Shows the run's progress until it ends.
 async fn follow(session: &LocalSession, id: &AnalysisId, screen: &mut Screen) -> Outcome {
     let mut watch = session
         .app

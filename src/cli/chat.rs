@@ -17,21 +17,21 @@ use super::{ask, block_on, input_files, question};
 use crate::config::Config;
 use crate::log;
 
-/// The help text of `quire chat` besides the options.
+/// The explanation in `quire help chat`.
 pub(super) const DETAILS: &str = "Each line is a question that follows up on the one before, with the same panel.\nWith --continue, the chat continues the newest thread. Ctrl-C stops an answer;\nat the prompt, it ends the chat. Commands:\n  /new   start a new thread\n  /help  list the commands\n  /quit  exit (Ctrl-D does the same)";
 
-/// Hint about the commands of the conversation, in one line.
+/// A one-line reminder of the commands of the conversation.
 const COMMANDS_HINT: &str = "/new starts a new thread, /quit exits";
-/// Maximum number of lines read ahead of the conversation.
+/// Maximum number of lines read from stdin before the conversation needs them.
 const MAX_WAITING_LINES: usize = 16;
 
-/// Where the questions are answered: in the data folder, or by a server.
+/// Where questions are answered: in the data folder, or on a server.
 enum ChatBackend {
     Local(Box<LocalSession>),
     Server(Arc<RemoteSession>),
 }
 
-/// Holds a conversation until the input ends.
+/// Runs the conversation until the input ends.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(0)?;
     let config = call.config()?;
@@ -96,7 +96,7 @@ async fn run_chat(call: &CommandCall, config: &Config, backend: &ChatBackend) ->
     }
 }
 
-// Reads lines on a separate thread, because reading the terminal blocks.
+// Reads stdin on a separate thread, because reading a terminal blocks.
 fn read_lines() -> mpsc::Receiver<String> {
     let (send, lines) = mpsc::channel(MAX_WAITING_LINES);
     std::thread::spawn(move || {
@@ -118,7 +118,7 @@ impl ChatBackend {
         }
     }
 
-    /// Asks a question, shows the answer, and returns the turn.
+    /// Asks a question, shows the answer, and returns the turn's ID.
     async fn answer(
         &self,
         call: &CommandCall,
@@ -126,7 +126,7 @@ impl ChatBackend {
         text: &str,
         follows: Option<&str>,
     ) -> Result<String, CommandFailure> {
-        // Later questions use the panel and the documents of the previous turn.
+        // Later questions inherit the panel and the documents of the previous turn.
         let (body, files) = match follows {
             None => (
                 question::request_body(call, text)?,

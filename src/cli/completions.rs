@@ -5,7 +5,7 @@ use super::args::CommandCall;
 use super::{COMMANDS, Command, Outcome, print, usage};
 use crate::config::options;
 
-/// Prints the script.
+/// Prints the script for the shell named by the first argument.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     match call.words.first().map(String::as_str) {
@@ -16,7 +16,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-/// Returns the actions of a command: the lowercase words in its usage.
+/// Returns a command's actions: the lowercase words in its usage text.
 fn actions(command: &Command) -> Vec<&'static str> {
     let first = |part: &'static str| {
         let part = part.trim().trim_start_matches('[');
@@ -32,7 +32,7 @@ fn actions(command: &Command) -> Vec<&'static str> {
         .collect()
 }
 
-/// Returns the possible words after a command.
+/// Returns the words that can follow a command.
 fn words(command: &Command) -> Vec<&'static str> {
     let mut words = actions(command);
     if command.name == "help" {

@@ -1,4 +1,4 @@
-//! `quire doctor`: checks the installation.
+//! `quire doctor`: checks the installation, or only the server's health with `--health`.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,8 @@ use super::screen::print_wrapped;
 use super::{Outcome, block_on, failed, print};
 use crate::app::offline::doctor::{self, CheckResult, CheckState, health};
 
-/// Runs the checks and prints the findings.
+/// Prints the findings and fails if one is an error. With `--health`, only asks the running server whether it accepts
+/// requests.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(0)?;
     let config = call.config()?;
@@ -58,10 +59,10 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// Adds the providers of the running server, whose settings may differ from this command's.
+/// Adds the state of the running server's providers, because its settings may differ from this command's.
 fn add_server_providers(findings: &mut Vec<CheckResult>, server_models: &ServerModels) {
     if !server_models.providers.is_empty() {
-        // These findings are about this command's settings, not the server's.
+        // This finding is about the command's own settings, not the server's.
         findings.retain(|finding| finding.subject != "providers");
     }
     let server_rows = server_models.providers.iter().map(|(id, why)| {

@@ -1,5 +1,5 @@
-//! `quire documents …`: adds, lists, searches, and deletes a user's documents. Opens the data folder, or uses the
-//! server that holds it or that QUIRE_SERVER names.
+//! `quire documents …`: adds, lists, searches, and deletes a user's documents, in the data folder, or on the server
+//! that uses it or that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
@@ -16,10 +16,10 @@ use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::DocumentId;
 use crate::{clock, log};
 
-/// Documents fetched per query.
+/// Number of documents fetched per query.
 const PAGE_SIZE: u32 = 100;
 
-/// The actions, for the help text.
+/// The list of actions in the help text.
 pub(super) const DETAILS: &str = "  list                list the documents
   add FILE …          add files, file patterns, or web addresses; - for stdin
   search WORDS        list matching passages, best first
@@ -39,7 +39,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        // If a server is running, it reads the documents: a second reading process would exceed the server's limits.
+        // If a server is running, it reads the documents: a second process that reads documents would exceed the
+        // server's limits.
         let server = match &action {
             DocumentsAction::Add(_) => RemoteSession::from_call(call, &config).await?,
             _ => RemoteSession::from_settings(call, &config)?,
@@ -121,7 +122,7 @@ async fn perform(
     }
 }
 
-// Blocking calls are fine, because nothing else happens in this process.
+// Blocking calls are fine, because this process does nothing else.
 fn perform_at_server(
     call: &CommandCall,
     config: &Config,

@@ -1,5 +1,4 @@
-//! Downloads a file from a server. The file appears under its name only when it is complete, and only its owner can
-//! read it.
+//! Downloads a file from a server. The file gets its name only once it is complete, and only its owner can read it.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,7 +10,7 @@ use super::remote::RemoteSession;
 /// Downloads `path` from the server into a file and returns the file's length in bytes. Blocks.
 ///
 /// # Errors
-/// Returns an error if the file exists and must not be replaced or cannot be written, or the server refuses.
+/// Returns an error if the file exists and `replace` is false, if it cannot be written, or if the server refuses.
 pub(super) fn download_to_file(
     server: &RemoteSession,
     path: &str,
@@ -41,7 +40,7 @@ pub(super) fn download_to_file(
     Ok(bytes)
 }
 
-/// The path of an incomplete download. The file is removed on drop unless it was renamed.
+/// Path of an incomplete download, which is removed on drop unless it was renamed.
 struct PartialFile(PathBuf);
 
 impl PartialFile {

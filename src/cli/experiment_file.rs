@@ -1,4 +1,4 @@
-//! Reads an experiment file, and cites its line numbers in errors.
+//! Reads an experiment file and adds its line numbers to error messages.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,22 +13,22 @@ use crate::app::{Error, Kind};
 use crate::http::handlers::experiments::NewExperiment;
 use crate::http::json;
 
-/// The line numbers of the fields in an experiment file.
+/// The line number of each field in an experiment file.
 pub(super) struct FieldLines {
     file: String,
     lines: BTreeMap<String, usize>,
 }
 
-/// An experiment read from a file: the body of `POST /api/experiments`, and its line numbers.
+/// An experiment read from a file: the body of `POST /api/experiments`, and the line numbers of its fields.
 pub(super) struct ExperimentFile {
     pub body: Value,
     pub lines: FieldLines,
 }
 
-/// Reads an experiment from a file; a budget on the command line takes precedence.
+/// Reads an experiment from a file. A budget on the command line overrides the one in the file.
 ///
 /// # Errors
-/// Returns an error if a file cannot be read, or a case is invalid.
+/// Returns an error if a file cannot be read or a case is invalid.
 pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, CommandFailure> {
     let read_bytes = |path: &Path| {
         std::fs::read(path)
@@ -79,7 +79,7 @@ impl ExperimentFile {
 }
 
 impl FieldLines {
-    /// Adds line numbers to the fields named in an error.
+    /// Turns an error into a message in which each invalid field has its file and line number.
     pub(super) fn explain(&self, error: Error) -> CommandFailure {
         if error.kind != Kind::BadInput || error.fields.is_empty() {
             return error.into();
@@ -91,7 +91,7 @@ impl FieldLines {
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))
     }
 
-    /// Adds line numbers to a server's message about invalid fields.
+    /// Adds file and line numbers to the invalid fields in a server's error message.
     pub(super) fn explain_refusal(&self, why: &str) -> CommandFailure {
         let pieces = why.replace("; body.", "\nbody.");
         let located = pieces.lines().map(|piece| {
@@ -115,7 +115,7 @@ impl FieldLines {
         format!("{location}: {}: {why}", path.join("."))
     }
 
-    /// Returns the line of a field, or of its closest enclosing one.
+    /// Returns the line of a field, or of the closest enclosing field that has one.
     fn line(&self, path: &[String]) -> Option<usize> {
         let paths = (1..=path.len())
             .rev()

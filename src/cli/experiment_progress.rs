@@ -1,5 +1,4 @@
-//! Displays the progress of an experiment: on a terminal, one line that is overwritten; elsewhere, a line for each
-//! 10%.
+//! Displays the progress of an experiment: on a terminal, one line that is overwritten; otherwise, one line per 10%.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -10,10 +9,10 @@ use super::text_width::truncate;
 
 /// Width of the progress bar in characters.
 const BAR_WIDTH: usize = 24;
-/// Maximum displayed width of a setting's value, in columns.
+/// Maximum displayed width of a value in a configuration's name, in columns.
 const MAX_NAME_LENGTH: usize = 40;
 
-/// Shows the progress on stderr.
+/// The progress bar on stderr.
 #[derive(Default)]
 pub(super) struct ProgressBar {
     tenth: usize,
@@ -21,7 +20,7 @@ pub(super) struct ProgressBar {
 }
 
 impl ProgressBar {
-    /// Shows the data of an `experiment.progress` event.
+    /// Displays an `experiment.progress` event.
     pub(super) fn show(&mut self, progress: &Value) {
         let evaluation_count = progress["evaluations"].as_u64().unwrap_or_default();
         let max_evaluations = progress["budget"]["evaluations"].as_u64();
@@ -61,7 +60,7 @@ impl ProgressBar {
         }
     }
 
-    /// Ends the line that was overwritten.
+    /// Ends the progress line, so that the next output starts on a new line.
     pub(super) fn end(&mut self) {
         if std::mem::take(&mut self.is_open) {
             let _ = writeln!(std::io::stderr().lock());
@@ -69,7 +68,7 @@ impl ProgressBar {
     }
 }
 
-/// Formats the values of a setting: `p/a, 0.7`.
+/// Returns the name of a configuration: its values, such as `p/a, 0.7`, or its number if it has none.
 fn configuration_name(setting: &Value, place: u64) -> String {
     let values = setting.as_object().into_iter().flatten();
     let values = values.map(|(_, value)| match value {
@@ -83,7 +82,7 @@ fn configuration_name(setting: &Value, place: u64) -> String {
     }
 }
 
-/// Returns the largest used share of any budget limit, 0 to 1.
+/// Returns how much of the budget is used, 0 to 1: the largest share of any of its limits.
 fn budget_share(progress: &Value, done: u64, max_evaluations: u64) -> f64 {
     let share_of = |name: &str| {
         let limit = progress["budget"][name].as_f64();

@@ -1,4 +1,4 @@
-//! Backend of `quire experiment`: the data folder, or a server. Both return the JSON of the API.
+//! The backend of `quire experiment`: the data folder or a server. Both return the JSON of the API.
 
 use serde_json::{Value, json};
 
@@ -21,18 +21,18 @@ use crate::http::handlers::{experiment_shape as shape, experiments as handlers};
 /// Maximum number of experiments listed.
 const MAX_LISTED: u32 = 50;
 const EXPERIMENTS_PATH: &str = "/api/experiments";
-/// The event that ends a stream of progress.
+/// The event that ends a progress stream.
 const LAST_EVENTS: &[&str] = &["experiment.finished"];
 
-/// The data folder or a server.
+/// Where experiments are run and stored: in the data folder, or on a server.
 pub(super) enum ExperimentBackend {
     Local(Box<LocalSession>),
     Server(Box<RemoteSession>),
 }
 
 impl ExperimentBackend {
-    /// Opens the server that QUIRE_SERVER names, or else the data folder. With `starts_run`, a server that already
-    /// uses the folder takes its place.
+    /// Opens the server that QUIRE_SERVER names, or otherwise the data folder. With `starts_run`, a server that already
+    /// holds the folder is used instead.
     ///
     /// # Errors
     /// Returns an error if there is no account, or another command uses the folder.
@@ -61,7 +61,7 @@ impl ExperimentBackend {
         Ok(Self::Local(Box::new(session)))
     }
 
-    /// Closes the data folder, or deletes the temporary key of the server.
+    /// Closes the data folder, or deletes the temporary key on the server.
     pub(super) async fn close(self) {
         match self {
             Self::Local(session) => session.app.close().await,
@@ -69,7 +69,7 @@ impl ExperimentBackend {
         }
     }
 
-    /// Returns whether results are kept: false only in the temporary folder of a command without an account.
+    /// Returns whether results are kept. They are not in the temporary folder of a command without an account.
     pub(super) fn is_stored(&self) -> bool {
         match self {
             Self::Local(session) => !session.is_temporary,
@@ -77,10 +77,10 @@ impl ExperimentBackend {
         }
     }
 
-    /// Returns the newest experiments.
+    /// Returns the newest experiments, at most 50.
     ///
     /// # Errors
-    /// Returns an error if they cannot be read, or the server refuses.
+    /// Returns an error if the experiments cannot be read or the server refuses.
     pub(super) async fn list(&self) -> Result<Vec<Value>, CommandFailure> {
         match self {
             Self::Local(session) => {
@@ -101,7 +101,7 @@ impl ExperimentBackend {
     /// Returns the estimate of an experiment.
     ///
     /// # Errors
-    /// Returns an error if a field is invalid, with its line.
+    /// Returns an error that names the line if a field is invalid.
     pub(super) async fn forecast(&self, file: &ExperimentFile) -> Result<Value, CommandFailure> {
         match self {
             Self::Local(session) => {
@@ -119,7 +119,7 @@ impl ExperimentBackend {
     /// Starts an experiment and returns its ID.
     ///
     /// # Errors
-    /// Same as [`Self::forecast`], and when too many are running.
+    /// Same as [`Self::forecast`], and if too many experiments are running.
     pub(super) async fn start(&self, file: &ExperimentFile) -> Result<String, CommandFailure> {
         match self {
             Self::Local(session) => {
@@ -144,7 +144,7 @@ impl ExperimentBackend {
     /// Continues a stopped experiment.
     ///
     /// # Errors
-    /// Returns an error if no experiment has this ID, or it is completed.
+    /// Returns an error if no experiment has this ID, or if the experiment is already completed.
     pub(super) async fn resume(&self, id: &str) -> Outcome {
         match self {
             Self::Local(session) => {
@@ -161,7 +161,7 @@ impl ExperimentBackend {
         Ok(())
     }
 
-    /// Stops an experiment; its results are kept.
+    /// Stops an experiment and keeps its results.
     async fn cancel(&self, id: &str) -> Outcome {
         match self {
             Self::Local(session) => {
@@ -175,10 +175,10 @@ impl ExperimentBackend {
         Ok(())
     }
 
-    /// Shows the progress until the experiment ends; Ctrl-C stops it.
+    /// Shows an experiment's progress until it ends. Ctrl-C stops the experiment.
     ///
     /// # Errors
-    /// Returns an error if no experiment has this ID, or the server can no longer be reached.
+    /// Returns an error if no experiment has this ID, or if the server can no longer be reached.
     pub(super) async fn follow(&self, id: &str) -> Outcome {
         let mut source = match self {
             Self::Local(session) => {
@@ -210,7 +210,7 @@ impl ExperimentBackend {
         Ok(())
     }
 
-    /// Returns an experiment with its report, without its cases.
+    /// Returns an experiment with its report but without its cases.
     ///
     /// # Errors
     /// Returns an error if no experiment has this ID.
@@ -221,10 +221,10 @@ impl ExperimentBackend {
         }
     }
 
-    /// Returns an experiment as `json`, `csv`, or `markdown`.
+    /// Returns an experiment as `json`, `csv`, or `markdown` text.
     ///
     /// # Errors
-    /// Returns an error if no experiment has this ID, or the format is unknown.
+    /// Returns an error if no experiment has this ID or the format is unknown.
     pub(super) async fn export(&self, id: &str, format: &str) -> Result<String, CommandFailure> {
         match self {
             Self::Local(session) => {
@@ -240,14 +240,14 @@ impl ExperimentBackend {
     }
 }
 
-/// The source of progress events.
+/// Where progress events come from.
 enum ProgressSource {
     Local(experiments::ExperimentWatch),
     Server(tokio::sync::mpsc::Receiver<Result<(String, Value), CommandFailure>>),
 }
 
 impl ProgressSource {
-    /// Returns the next progress event; `None` at the end.
+    /// Returns the next progress event, or `None` when the experiment has ended.
     async fn next(&mut self) -> Result<Option<Value>, CommandFailure> {
         match self {
             Self::Local(watch) => Ok(watch.next().await.map(|progress| json!(progress))),

@@ -1,4 +1,5 @@
-//! Expands file patterns that the shell has not expanded, such as quoted ones: `*`, `?`, `[a-z]`, and `**` for folders.
+//! Expands file patterns that the shell has not expanded, such as quoted ones: `*`, `?`, `[a-z]`, and `**` for nested
+//! folders.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +8,9 @@ use walkdir::{DirEntry, WalkDir};
 
 /// Maximum number of files that a pattern may match.
 const MAX_FILES: usize = 200;
-/// Maximum number of folders searched for a pattern.
+/// Maximum number of folders searched for one pattern.
 const MAX_FOLDERS: usize = 10_000;
-/// Matching as in shells: `*` does not cross folders, and a hidden file matches only if the pattern starts with its
+/// Matches as shells do: `*` does not match across folders, and a hidden file matches only if the pattern starts with a
 /// dot.
 const MATCH_OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
@@ -19,7 +20,7 @@ const MATCH_OPTIONS: MatchOptions = MatchOptions {
 /// Characters with a special meaning in patterns.
 const PATTERN_CHARACTERS: [char; 3] = ['*', '?', '['];
 
-/// Returns whether a name is a pattern and not the name of an existing file.
+/// Returns whether a name is a pattern rather than an existing file.
 pub(super) fn is_pattern(name: &str) -> bool {
     name.contains(PATTERN_CHARACTERS) && !Path::new(name).exists()
 }
@@ -27,13 +28,13 @@ pub(super) fn is_pattern(name: &str) -> bool {
 /// Returns the matching files in alphabetical order.
 ///
 /// # Errors
-/// Returns an error message when none or too many match, or too many folders would be searched.
+/// Returns an error message if no files or too many match, or if too many folders would be searched.
 pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     matching_files(pattern, MAX_FOLDERS)
 }
 
 fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, String> {
-    // Remove doubled slashes, because the paths that the search finds never contain them.
+    // Removes doubled slashes, because the paths found by the search never contain them.
     let normal: PathBuf = Path::new(pattern).components().collect();
     let parts: Vec<String> = (normal.components())
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
@@ -60,7 +61,7 @@ fn matching_files(pattern: &str, max_folders: usize) -> Result<Vec<PathBuf>, Str
     };
     let (mut found, mut folders) = (Vec::new(), 0);
     let walk = WalkDir::new(root).max_depth(depth).into_iter();
-    // Skip unreadable folders, as shells do.
+    // Skips unreadable folders, as shells do.
     for entry in walk.filter_entry(is_searched).flatten() {
         if entry.file_type().is_dir() {
             folders += 1;

@@ -1,9 +1,9 @@
-//! Replaces a running process without losing a connection: the old process passes its listening sockets to the new
-//! one (SCM_RIGHTS over a socket in the data folder), or systemd keeps them. Clients that connect in the meantime
-//! wait in the kernel's queue, which both processes share. Refuses processes of other users.
+//! Replaces a running process without losing a connection. The old process passes its listening sockets to the new one
+//! (SCM_RIGHTS over a socket in the data folder), unless systemd holds them. Clients that connect in the meantime wait
+//! in the kernel's queue, which both processes share. Processes of other users are refused.
 //!
-//! SO_REUSEPORT is not used: it gives each process its own queue, and connections that the old process has not
-//! accepted when it closes are reset.
+//! SO_REUSEPORT would not work: it gives each process its own queue, and when the old process closes its socket, the
+//! connections that it has not accepted are reset.
 
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -28,30 +28,30 @@ use crate::log;
 
 /// Maximum number of listening sockets handed over.
 const MAX_SOCKETS: usize = 4;
-/// How long either process waits for the other's next byte.
+/// How long each process waits for the next message from the other.
 const IO_TIMEOUT: Duration = Duration::from_secs(30);
-/// The byte sent with the sockets: the version of the protocol.
+/// The byte sent along with the sockets: the version of the handover protocol.
 const PROTOCOL_VERSION: [u8; 1] = [1];
-/// The byte that tells the old process to stop: the new one has everything it needs.
+/// The byte that tells the old process to stop, because the new one has everything it needs.
 const STOP_BYTE: [u8; 1] = [2];
 
-/// Returns the sockets that systemd has opened for this process (LISTEN_FDS), in its order.
+/// Returns the sockets that systemd has opened for this process (LISTEN_FDS), in systemd's order.
 ///
 /// # Errors
-/// Returns an error if a passed socket is not a TCP listener.
+/// Returns an error if one of the sockets is not a TCP listener.
 pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
     for index in 0..passed.len() {
         if let Some(socket) = passed.take_tcp_listener(index)? {
-            // The copy is not inherited by the child processes that read files.
+            // The duplicate is close-on-exec, so the child processes that read files do not inherit it.
             sockets.push(TcpListener::from(socket.as_fd().try_clone_to_owned()?));
         }
     }
     Ok(sockets)
 }
 
-/// The serving process's offer to hand over its listening sockets.
+/// The running server's offer to hand over its listening sockets.
 pub(super) struct Handover {
     listener: UnixListener,
     path: PathBuf,
@@ -59,7 +59,8 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Creates the offer; only the process that holds the folder's lock may do so.
+    /// Creates the socket through which a successor connects. Only the process that holds the folder's lock may call
+    /// this.
     ///
     /// # Errors
     /// Returns an error if the socket in the folder cannot be created.
@@ -76,7 +77,7 @@ impl Handover {
         })
     }
 
-    /// Waits until a process has received the sockets and tells this one to stop.
+    /// Waits until a successor has received the sockets and tells this process to stop.
     pub(super) async fn wait_for_takeover(&self) {
         loop {
             let Ok((successor, _)) = self.listener.accept().await else {
@@ -93,7 +94,7 @@ impl Handover {
 
     async fn hand_over(&self, mut successor: UnixStream) -> io::Result<i32> {
         let credentials = successor.peer_cred()?;
-        // Normally, only the folder's owner can connect, but its permissions may have been changed.
+        // Normally, only the folder's owner can connect, but the permissions may have been changed.
         let owner = fs::metadata(&self.path)?.uid();
         if credentials.uid() != owner && credentials.uid() != 0 {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
@@ -134,7 +135,7 @@ impl Drop for Handover {
     }
 }
 
-/// The running server, as seen by the process that replaces it. It serves until [`Self::tell_to_stop`].
+/// The running server, as seen by the process that replaces it. It serves until [`Self::tell_to_stop`] is called.
 pub(super) struct Predecessor {
     connection: BlockingStream,
     /// Listening sockets of the predecessor, in the order of its listeners.
@@ -145,7 +146,7 @@ impl Predecessor {
     /// Connects to the running server and requests its listening sockets. Blocks.
     ///
     /// # Errors
-    /// Returns an error if no process serves this folder, or if it is not of the expected kind.
+    /// Returns an error if no process serves this folder, or if its handover protocol is not the expected one.
     pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut connection = BlockingStream::connect(socket_path(folder))?;
         connection.set_read_timeout(Some(IO_TIMEOUT))?;
@@ -160,7 +161,8 @@ impl Predecessor {
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
         if byte != PROTOCOL_VERSION || sockets.is_empty() {
-            // Nothing is read if the process has closed the connection; any other byte means another protocol.
+            // The read returns nothing if the process has closed the connection; any other byte means a different
+            // protocol.
             let _ = connection.read(&mut byte);
             return Err(ErrorKind::InvalidData.into());
         }
@@ -170,10 +172,10 @@ impl Predecessor {
         })
     }
 
-    /// Tells the process to stop and to release the folder.
+    /// Tells the old process to stop and to release the data folder.
     ///
     /// # Errors
-    /// Returns an error if the process has closed the connection.
+    /// Returns an error if the old process has closed the connection.
     pub(super) fn tell_to_stop(mut self) -> io::Result<()> {
         self.connection.write_all(&STOP_BYTE)
     }

@@ -1,4 +1,4 @@
-//! `quire help` and `quire version`: commands and settings from their tables, topics from the manual.
+//! `quire help` and `quire version`. Help on commands and settings comes from their tables, and topics from the manual.
 
 use super::args::CommandCall;
 use super::screen::print_wrapped;
@@ -8,7 +8,7 @@ use crate::domain::closest::closest;
 /// Width of help texts in columns.
 const HELP_WIDTH: usize = 80;
 
-/// Explains a command or a topic of the manual; without a word, lists them all.
+/// Explains a command or a topic of the manual, or lists all of them if none is named.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     let Some(name) = call.words.first() else {
@@ -49,7 +49,7 @@ pub(super) fn version(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// Features of this binary besides serving HTTP, for bug reports.
+/// The binary's features besides serving HTTP, listed for bug reports.
 const FEATURES: &[&str] = &[
     concat!("SQLite (rusqlite ", env!("QUIRE_RUSQLITE"), ")"),
     "TLS (rustls)",
@@ -58,7 +58,7 @@ const FEATURES: &[&str] = &[
     "demo models",
 ];
 
-/// Examples in the overview.
+/// Examples shown in the overview.
 const FIRST_EXAMPLES: &[&str] = &[
     "quire                                       start the server",
     "quire ask what is a quire of paper",
@@ -66,7 +66,7 @@ const FIRST_EXAMPLES: &[&str] = &[
     "git diff | quire ask \"What could break?\"",
 ];
 
-/// Examples in the help of single commands.
+/// Examples shown in the help of each command.
 pub(super) const COMMAND_EXAMPLES: &[(&str, &[&str])] = &[
     (
         "ask",
@@ -156,9 +156,9 @@ fn help_overview() -> Result<String, super::CommandFailure> {
     Ok(text)
 }
 
-/// Appends a name and its explanation in two columns. A long name has its explanation on the next line.
+/// Appends a name and its explanation in two columns. If the name is too long, the explanation starts on the next line.
 fn push_row(text: &mut String, name: &str, summary: &str) {
-    /// Where the second column starts, in characters.
+    /// The second column's offset, in characters.
     const SUMMARY_COLUMN: usize = 18;
     let words: Vec<&str> = summary.split_whitespace().collect();
     let hang = " ".repeat(SUMMARY_COLUMN);
@@ -172,7 +172,7 @@ fn push_row(text: &mut String, name: &str, summary: &str) {
     text.push('\n');
 }
 
-/// Fills words into lines of at most 80 columns.
+/// Joins words into lines of at most 80 columns. `first` and `other` are the indents of the first line and the rest.
 fn fill_lines(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
     let mut out = String::from(first);
     let mut column = first.chars().count();
@@ -228,7 +228,7 @@ fn explain(command: &Command) -> String {
     text + "\nEvery setting is an option too: `quire help settings`."
 }
 
-/// Appends a line of preformatted text. A line that is too long continues below its last column of text.
+/// Appends a preformatted line. A line that is too long is wrapped and aligned with its last column.
 fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= HELP_WIDTH {
         text.push_str(line);

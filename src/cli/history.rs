@@ -1,5 +1,5 @@
-//! `quire history`: lists, searches, reads, and exports the threads of an account. Opens the data folder, even
-//! while a server uses it, or uses the server that QUIRE_SERVER names. Works on the JSON of the API in both cases.
+//! `quire history`: lists, searches, shows, and exports the threads of an account. Opens the data folder, even while a
+//! server uses it, or uses the server that QUIRE_SERVER names. Both return the JSON of the API.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::domain::id::ThreadId;
 use crate::http::handlers::{thread_shape, threads};
 use crate::{clock, log};
 
-/// The actions, for the help text.
+/// The list of actions in the help text.
 pub(super) const DETAILS: &str = "  list                list the newest threads
   show ID             print a thread's questions and answers
   search WORDS        list the threads that contain all these words
@@ -180,7 +180,7 @@ async fn export(call: &CommandCall, backend: &HistoryBackend, id: &str) -> Outco
 }
 
 impl HistoryBackend {
-    /// Searches threads for the words, newest first.
+    /// Returns the newest threads, or only those that contain all of the words.
     async fn list(&self, limit: u32, words: Option<&str>) -> Result<Value, CommandFailure> {
         match self {
             Self::Server(server) => {
@@ -219,7 +219,7 @@ impl HistoryBackend {
         }
     }
 
-    /// Resolves an argument to a thread ID; `last` is the newest thread.
+    /// Resolves an argument to a thread ID. `last` means the newest thread.
     async fn thread_id(&self, word: &str) -> Result<String, CommandFailure> {
         if word != "last" {
             return match ThreadId::parse(word) {

@@ -15,14 +15,14 @@ use crate::app::offline::remote::open_web_file;
 use crate::config::Config;
 use crate::domain::closest::closest;
 
-/// How long to wait for piped input before the question is sent without it.
+/// How long to wait for piped input before sending the question without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Delay before a message about a silent pipe.
+/// How long a pipe stays silent before a message says so.
 const PIPE_NOTICE_DELAY: Duration = Duration::from_secs(1);
 
-/// A document to read.
+/// A document named on the command line.
 pub(super) struct InputFile {
-    /// The name, as given on the command line.
+    /// The name as given on the command line.
     pub display_name: String,
     source: InputSource,
 }
@@ -32,20 +32,20 @@ enum InputSource {
     Web(String),
     /// Standard input, given as `-`.
     Stdin,
-    /// Input piped to the program in addition to a question, without being named.
+    /// Input piped to the program without `-`, in addition to a question.
     Pipe,
 }
 
-/// An opened document: its name and its content.
+/// An opened document: its name and content.
 pub(super) struct OpenedInput {
     pub name: String,
     pub content: Box<dyn Read + Send>,
 }
 
-/// Reads the documents of `--file` and, with `takes_pipe`, input piped in addition to a question.
+/// Returns the documents of `--file` and, with `takes_pipe`, the input piped in addition to a question.
 ///
 /// # Errors
-/// Returns an error if a pattern matches no file, or stdin is named twice.
+/// Returns an error if a pattern matches no file or stdin is named twice.
 pub(super) fn from_call(
     call: &CommandCall,
     takes_pipe: bool,
@@ -61,7 +61,7 @@ pub(super) fn from_call(
     Ok(files)
 }
 
-/// Reads the documents with these names.
+/// Returns the documents with these names: paths, patterns, web addresses, or `-` for stdin.
 ///
 /// # Errors
 /// Same as [`from_call`].
@@ -94,10 +94,10 @@ pub(super) fn from_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailur
 }
 
 impl InputFile {
-    /// Opens the document; `None` when nothing was piped. Blocks.
+    /// Opens the document. Returns `None` if it is a pipe without input. Blocks.
     ///
     /// # Errors
-    /// Returns an error if it cannot be opened.
+    /// Returns an error if the document cannot be opened.
     pub(super) fn open(&self, config: &Config) -> Result<Option<OpenedInput>, CommandFailure> {
         let opened_input = |name: &str, content| {
             Ok(Some(OpenedInput {
@@ -120,7 +120,7 @@ impl InputFile {
                 opened_input(&name, Box::new(file))
             }
             InputSource::Web(address) => {
-                // One byte more than the limit, so that a larger file is refused rather than cut.
+                // One byte more than the limit, so that a larger file is refused instead of cut.
                 let max_bytes = config.limits.max_upload + 1;
                 let authorities = config.authorities.clone();
                 let web_file =
@@ -131,7 +131,7 @@ impl InputFile {
         }
     }
 
-    /// Returns the error for an unreadable document.
+    /// Builds the error for a document that cannot be read.
     ///
     /// # Errors
     /// Always fails.
@@ -143,7 +143,7 @@ impl InputFile {
     }
 }
 
-/// Returns the message about a missing file, suggesting the closest name in its folder.
+/// Returns the message for a missing file, with the closest name in its folder as a suggestion.
 fn missing_file_message(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path
@@ -178,7 +178,7 @@ fn open_path(path: &Path) -> std::io::Result<File> {
     File::open(path)
 }
 
-/// Returns whether input is piped or redirected to stdin: a terminal and /dev/null do not count.
+/// Returns whether input is piped or redirected to stdin. A terminal and /dev/null do not count.
 fn is_piped() -> bool {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
@@ -192,8 +192,8 @@ fn is_piped() -> bool {
     })
 }
 
-/// Reads piped input; `None` if it is empty or nothing arrives: programs often start others with an open pipe that
-/// they never write to.
+/// Reads piped input. Returns `None` if it is empty or does not arrive in time, because programs often start others
+/// with an open pipe that they never write to.
 fn piped_input() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

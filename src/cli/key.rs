@@ -1,5 +1,5 @@
-//! `quire key …`: manages API keys from the command line, by the same rules as on the pages, even while the server
-//! runs. With a remote server, manages the keys of the API key's account.
+//! `quire key …`: manages API keys from the command line by the same rules as the web pages, even while a server runs.
+//! On a remote server, manages the keys of the API key's account.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::app::api_keys::NewKey;
 use crate::clock;
 use crate::domain::user::{ApiKey, Caller};
 
-/// The actions, for the help text.
+/// The list of actions in the help text.
 pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
   add EMAIL           create a key and print it; it is shown only once
   delete EMAIL ID     delete a key; it stops working at once
@@ -89,7 +89,7 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
     }
 }
 
-/// Lists or deletes keys of the API key's account, whose email address may be omitted.
+/// Lists or deletes the keys of the API key's account. The email address may be omitted.
 fn perform_at_server(call: &CommandCall, server: &RemoteSession, action: &str) -> Outcome {
     const KEYS_PATH: &str = "/api/users/me/api-keys";
     call.limit_words(if action == "delete" { 3 } else { 2 })?;

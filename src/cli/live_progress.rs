@@ -1,4 +1,4 @@
-//! Live progress of the members: terminal lines that are redrawn while the members write. Pure: takes events and
+//! Shows the members' progress in terminal lines that are redrawn while the members write. Pure: takes events and
 //! returns the text to print.
 
 use serde_json::Value;
@@ -6,10 +6,10 @@ use serde_json::Value;
 use super::markdown::remove_control_characters;
 use super::text_width::truncate;
 
-/// Maximum number of members with a separate line; the others share the last line.
+/// Maximum number of members with a line of their own; the others share the last line.
 const MAX_MEMBER_LINES: usize = 12;
 
-/// The members that are writing, and the number of their lines on the screen.
+/// The members that are writing, and the number of lines drawn for them.
 #[derive(Default)]
 pub(super) struct LiveLines {
     members: Vec<LiveMember>,
@@ -24,7 +24,7 @@ struct LiveMember {
 }
 
 impl LiveLines {
-    /// Applies an event.
+    /// Updates the members from an event.
     pub(super) fn apply(&mut self, kind: &str, data: &Value) {
         let text = |name: &str| data[name].as_str().unwrap_or_default();
         let (model, stage) = (text("model"), text("stage"));
@@ -57,15 +57,15 @@ impl LiveLines {
         }
     }
 
-    /// Clears the drawn lines, so that other lines can be printed in their place.
+    /// Returns the escape sequences that clear the drawn lines, so that other lines can be printed in their place.
     pub(super) fn erase(&mut self) -> String {
         let line_erasures = "\x1b[1A\x1b[2K".repeat(self.drawn_line_count);
         self.drawn_line_count = 0;
         line_erasures
     }
 
-    /// Draws the current state of the members over the previous drawing. No line is wider than the terminal: one
-    /// that wraps could not be overwritten.
+    /// Returns the text that redraws the members. Lines are truncated to the terminal's width, because a line that
+    /// wraps could not be overwritten.
     pub(super) fn draw(&mut self, width: usize) -> String {
         let mut out = self.erase();
         for member in self.members.iter().take(MAX_MEMBER_LINES) {

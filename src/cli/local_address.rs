@@ -1,12 +1,12 @@
-//! The address of the server on this machine: from the settings, or from the lock of the data folder.
+//! Finds the address of the server on this machine, from the settings or from the lock of the data folder.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::app::folder;
 use crate::config::Config;
 
-/// Returns the public address: from the settings, else that of the running server of the data folder, else the one on
-/// which a server would listen.
+/// Returns the public address from the settings. Without one, returns the address of the server that uses the data
+/// folder or, if none is running, the address on which a server would listen.
 pub(super) fn public_url(config: &Config) -> String {
     let configured = || {
         let port = config.ui_port.unwrap_or(config.port);
@@ -16,7 +16,7 @@ pub(super) fn public_url(config: &Config) -> String {
     config.public_url.clone().unwrap_or_else(server_address)
 }
 
-/// Returns the address of the server that holds the data folder; `None` while no server does.
+/// Returns the address of the server that uses the data folder, or `None` if no server is running.
 pub(super) fn running_server(config: &Config) -> Option<String> {
     let is_held = folder::is_held(&config.data_dir);
     is_held.then(|| folder::server_address(&config.data_dir))?
@@ -30,8 +30,7 @@ pub(super) fn scheme(config: &Config) -> &'static str {
     }
 }
 
-/// Returns the URL of an address. Replaces the unspecified address, which a browser cannot open, with the loopback
-/// address.
+/// Returns the URL of an address. The unspecified address, which a browser cannot open, becomes the loopback address.
 pub(super) fn url(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {
         ip if ip.is_unspecified() => {

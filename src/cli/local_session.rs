@@ -1,6 +1,6 @@
-//! The data folder and account that a command works with: the data folder as its operator or, without any account,
-//! a temporary folder that is then deleted. While a server runs, commands that read use its database; commands
-//! that run something are sent to it (remote.rs) or refuse.
+//! Opens the data folder for a command, on behalf of an account. Without any account, a temporary folder is used
+//! instead. While a server runs, commands that only read use its database; commands that run something are sent to it
+//! (remote.rs) or fail.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::config::Config;
 use crate::domain::user::{Caller, Role, User};
 
 const NO_ACCOUNT_YET: &str = "there is no account yet";
-/// Error message of a command that needs an account.
+/// Error message of a command that needs an account when there is none.
 pub(super) const NO_ACCOUNT: &str =
     "there is no account yet: create one with quire user add EMAIL --admin";
 
 /// An app opened for one command, and its caller.
 pub(super) struct LocalSession {
-    /// The opened app.
+    /// The app on the opened folder.
     pub(super) app: Arc<App>,
     /// The account on whose behalf the command runs.
     pub(super) caller: Caller,
     /// Whether the data is deleted after the command.
     pub(super) is_temporary: bool,
     _lock: Option<folder::FolderLock>,
-    // Declared last, so that it is removed after everything in it is closed.
+    // Declared last, so that the folder is removed only after everything in it is closed.
     _temporary_folder: Option<TemporaryFolder>,
 }
 
-/// A folder that is removed when dropped.
+/// A folder that is removed on drop.
 struct TemporaryFolder(PathBuf);
 
 impl Drop for TemporaryFolder {
@@ -41,12 +41,11 @@ impl Drop for TemporaryFolder {
 }
 
 impl LocalSession {
-    /// Opens the data folder for a command that starts runs, as this account or as the folder's operator. Without any
-    /// account, opens a temporary folder that is then deleted. `advice` is the advice shown while another process
-    /// uses the folder.
+    /// Opens the data folder for a command that starts runs, on behalf of the named account or the folder's operator.
+    /// Without any account, opens a temporary folder. `advice` is part of the error if another process uses the folder.
     ///
     /// # Errors
-    /// Returns an error if a server uses the folder, the account is missing or locked, or the folder cannot be
+    /// Returns an error if a server uses the folder, if the account is missing or locked, or if the folder cannot be
     /// opened.
     pub(super) async fn open_to_run(
         config: Config,
@@ -76,10 +75,10 @@ impl LocalSession {
         Self::open_temporary(config).await
     }
 
-    /// Opens the existing installation for a command that stores something, unless another process uses it.
+    /// Opens the existing installation for a command that stores something.
     ///
     /// # Errors
-    /// Same as [`Self::open_to_read`], and when the folder is in use.
+    /// Same as [`Self::open_to_read`], and if another process uses the folder.
     pub(super) async fn open_for_write(
         config: Config,
         account: Option<&str>,
@@ -104,7 +103,7 @@ impl LocalSession {
     /// Opens the existing installation for a command that only reads or deletes, even while a server uses it.
     ///
     /// # Errors
-    /// Returns an error if there is no installation or no such account, or the account is locked.
+    /// Returns an error if there is no installation or no such account, or if the account is locked.
     pub(super) async fn open_to_read(
         config: Config,
         account: Option<&str>,
@@ -120,7 +119,7 @@ impl LocalSession {
         }
     }
 
-    /// Like `open_to_read`, but with an empty folder when there is no installation yet.
+    /// Like `open_to_read`, but opens a temporary folder if there is no installation yet.
     ///
     /// # Errors
     /// Same as [`Self::open_to_read`].
@@ -137,7 +136,7 @@ impl LocalSession {
     }
 
     async fn open_temporary(mut config: Config) -> Result<Self, CommandFailure> {
-        // A random name, so that no other process can have created the folder in advance.
+        // The name is random, so that no other process can have created the folder in advance.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let temporary = TemporaryFolder(path.clone());
         // Custom patterns are still read from the data folder.
@@ -149,7 +148,7 @@ impl LocalSession {
         config.database_url = None;
         config.database_direct_url = None;
         config.replica = None;
-        // Few rounds are enough for a password with which no one ever signs in.
+        // Few rounds suffice, because no one ever signs in with this password.
         config.password_rounds = 1;
         let app = App::open(config)?;
         let new = NewAccount {
@@ -190,7 +189,7 @@ impl LocalSession {
     }
 }
 
-/// Returns the named account, or the operator's. `None` when no account is named and none exists.
+/// Returns the named account, or the operator's if none is named. Returns `None` if there is no operator.
 async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(named_account(app.accounts(), email).await?),
@@ -202,10 +201,10 @@ async fn find_account(app: &App, account: Option<&str>) -> Result<Option<User>, 
     }
 }
 
-/// Returns the account that `--as` names.
+/// Returns the account named by `--as`.
 ///
 /// # Errors
-/// Returns an error that names the option if there is no such account.
+/// Returns an error that mentions `--as` if there is no such account.
 pub(super) async fn named_account(
     accounts: &Accounts,
     email: &str,
@@ -216,7 +215,7 @@ pub(super) async fn named_account(
     }
 }
 
-/// Returns the oldest administrator whose account is not locked: the person who set up the installation.
+/// Returns the oldest administrator whose account is not locked, who is taken for the installation's operator.
 ///
 /// # Errors
 /// Returns an error if the accounts cannot be read.

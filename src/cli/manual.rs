@@ -1,4 +1,4 @@
-//! The manual on a terminal: `quire man` prints the page of all commands and settings, or one topic, as roff;
+//! Prints the manual. `quire man` prints a man page in roff, either about all commands and settings or about one topic;
 //! `quire help TOPIC` prints a topic as text. The topics are those of the `/manual` page.
 
 use std::io::IsTerminal as _;
@@ -10,7 +10,7 @@ use crate::config::options;
 use crate::domain::closest::closest;
 use crate::http::manual::{self, Topic};
 
-/// Prints the page, or a topic: `quire man | man -l -`.
+/// Prints the man page or that of a topic, for use as `quire man | man -l -`.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(1)?;
     let Some(name) = call.words.first() else {
@@ -45,7 +45,7 @@ pub(super) fn find_topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
     Ok(all_topics()?.into_iter().find(|topic| topic.id == id))
 }
 
-/// Renders a topic for a terminal of `width` columns; styled only if stdout is a terminal.
+/// Renders a topic for a terminal of `width` columns, with styles only if stdout is a terminal.
 pub(super) fn render_topic(topic: &Topic, width: usize) -> String {
     let mut markdown = match std::io::stdout().is_terminal() {
         true => screen::markdown_renderer(width),
@@ -55,7 +55,7 @@ pub(super) fn render_topic(topic: &Topic, width: usize) -> String {
     markdown.push(&text) + &markdown.finish()
 }
 
-/// Replaces links with words: the command that prints a topic, or the address in parentheses.
+/// Replaces links with text: the command that prints the linked topic, or the address in parentheses.
 fn without_links(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -79,7 +79,7 @@ fn without_links(text: &str) -> String {
     out + rest
 }
 
-/// Renders a topic as a separate manual page.
+/// Renders a topic as a man page of its own.
 fn topic_page(topic: &Topic) -> String {
     let title = escape_roff(&topic.title);
     let mut out = format!(
@@ -113,7 +113,7 @@ fn topic_page(topic: &Topic) -> String {
     out
 }
 
-/// Converts a line of Markdown to roff; both bold text and code are bold.
+/// Converts a line of Markdown to roff. Code is rendered in bold, like bold text.
 fn to_roff(text: &str) -> String {
     let mut out = String::new();
     let mut is_bold = false;
@@ -182,7 +182,7 @@ fn manual_page(topics: &[Topic]) -> String {
            The command line or the settings are wrong.\n.TP\n130\nStopped by Ctrl-C.\n"
 }
 
-/// Escapes text for roff, so that no line is read as a request and no backslash as an escape.
+/// Escapes text for roff, so that no line is taken for a request and no backslash for an escape sequence.
 fn escape_roff(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");

@@ -1,9 +1,9 @@
-//! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code, quotations, and
-//! links, wrapped at word boundaries. Pure. Removes anything that could control the terminal.
+//! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code, quotations, and links,
+//! wrapped at word boundaries. Pure. Removes every character that could control the terminal.
 
 use super::text_width::{width, width_of};
 
-/// Maximum width of a line, in columns: wider lines are hard to read.
+/// Maximum width of a line, in columns, because wider lines are hard to read.
 const MAX_COLUMNS: usize = 100;
 
 const BOLD: &str = "\x1b[1m";
@@ -33,7 +33,7 @@ impl Markdown {
         }
     }
 
-    /// Takes a fragment of text and returns the lines that it completes.
+    /// Takes a piece of text and returns the rendered lines that it completes.
     pub(super) fn push(&mut self, piece: &str) -> String {
         self.rest.push_str(piece);
         let Some(end) = self.rest.rfind('\n') else {
@@ -44,7 +44,7 @@ impl Markdown {
         lines.lines().map(|line| self.render_line(line)).collect()
     }
 
-    /// Returns the remaining text at the end.
+    /// Returns the last line, rendered, if it does not end with a newline.
     pub(super) fn finish(&mut self) -> String {
         match std::mem::take(&mut self.rest) {
             rest if rest.is_empty() => rest,
@@ -106,7 +106,7 @@ impl Markdown {
         }
     }
 
-    // Wraps at word boundaries; escape sequences have no width.
+    // Wraps text at word boundaries. Escape sequences have no width.
     fn wrap_text(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
         let mut out = String::from(first);
         let mut column = width(first);
@@ -174,7 +174,7 @@ impl MarkdownPiece {
     }
 }
 
-/// The open styles at a position of a line.
+/// The styles that are open at a position in a line.
 #[derive(Default)]
 struct InlineState {
     bold: bool,
@@ -187,8 +187,8 @@ impl InlineState {
         !self.bold && !self.italic && !self.code
     }
 
-    // Renders a word without its delimiters, for `render_line`. A single asterisk or underscore is a delimiter only
-    // at the edge of a word: 2*3 and snake_case are not emphasis.
+    // Renders a word without its delimiters. A single asterisk or underscore is a delimiter only at the edge of a word:
+    // `2*3` and `snake_case` contain no emphasis.
     fn render_word(&mut self, word: &str, line: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
@@ -212,7 +212,7 @@ impl InlineState {
             }
             let doubled = rest.starts_with("**") || rest.starts_with("__");
             if !self.code && (rest.starts_with("***") || rest.starts_with("~~")) {
-                // Text between `***` is shown in bold, and text between `~~` as plain text.
+                // `***` switches bold on or off; `~~` is dropped, and the text inside it stays plain.
                 let width = if rest.starts_with('*') { 3 } else { 2 };
                 if width == 3 {
                     self.bold = !self.bold;
@@ -237,8 +237,8 @@ impl InlineState {
         out
     }
 
-    /// Returns whether a delimiter opens or closes emphasis: it opens before a letter at the start of a word, and
-    /// closes after one at its end.
+    /// Returns whether a delimiter opens or closes emphasis: it opens at the start of a word and closes at the end of
+    /// one.
     fn is_emphasis(&self, mark: char, before: Option<char>, after: &str) -> bool {
         if !matches!(mark, '*' | '_') || self.code || before == Some(mark) {
             return false;
@@ -255,7 +255,7 @@ impl InlineState {
     }
 }
 
-/// Returns whether an emphasis delimiter follows a non-space character in the text, and so may close an emphasis.
+/// Returns whether a closing delimiter occurs in the text: one that follows a character other than a space.
 fn is_closed(mark: char, text: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| {
         text[..at]
@@ -265,8 +265,8 @@ fn is_closed(mark: char, text: &str) -> bool {
     })
 }
 
-/// Strips the permitted tags from a text, turning `<br>` into `line_break`, and decodes common entities. Tags and
-/// entities in code stay.
+/// Removes inline HTML tags from a text, replaces `<br>` with `line_break`, and decodes common entities. Code stays
+/// unchanged.
 fn inline_html(text: &str, line_break: &str) -> String {
     const INLINE_TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
     let parts = text.split('`').enumerate().map(|(place, part)| {
@@ -290,7 +290,7 @@ fn inline_html(text: &str, line_break: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
-/// Entities that models write. The ampersand is last; otherwise, its result would be decoded again.
+/// HTML entities that models write. The ampersand comes last, because otherwise its result would be decoded again.
 const ENTITIES: [(&str, &str); 10] = [
     ("&nbsp;", " "),
     ("&lt;", "<"),
@@ -304,7 +304,7 @@ const ENTITIES: [(&str, &str); 10] = [
     ("&amp;", "&"),
 ];
 
-/// Returns the length in bytes of "12. " at the start of a line.
+/// Returns the length, in bytes, of a list number such as `12. ` at the start of a line.
 fn list_number_length(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let rest = &text[digits..];
@@ -316,7 +316,7 @@ fn consists_of(text: &str, mark: &str) -> bool {
     text.trim_end().replace(mark, "").is_empty()
 }
 
-/// Removes characters that control a terminal or change the writing direction.
+/// Removes characters that control a terminal or change the writing direction. Tabs become spaces.
 pub(super) fn remove_control_characters(text: &str) -> String {
     let text = text.replace('\t', "    ");
     let is_control_or_bidi =

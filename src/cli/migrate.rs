@@ -12,12 +12,12 @@ use super::{Outcome, failed, print, usage};
 use crate::app::offline::migrate::{self, Migration, MigrationTarget, NeededSecret};
 use crate::clock;
 
-/// Interval between two lines of progress, and delay of the first one.
+/// Interval between progress lines, and the delay before the first one.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
-/// Number of hexadecimal digits of a hash that are printed.
+/// Number of hexadecimal digits shown of each hash.
 const SHOWN_DIGITS: usize = 16;
 
-/// Explanation for `quire help migrate`.
+/// The explanation in `quire help migrate`.
 pub(super) const DETAILS: &str = "Stop all servers and commands first. Moves the database that the settings name,\n\
      in QUIRE_DATA or DATABASE_URL, with the original files of the documents, to an\n\
      empty database or folder of the other kind: postgres://USER:PASSWORD@HOST/NAME,\n\
@@ -27,7 +27,7 @@ pub(super) const DETAILS: &str = "Stop all servers and commands first. Moves the
      same on both sides. If one differs, or the command is interrupted, the target\n\
      stays without a database.";
 
-/// Moves the database.
+/// Moves the database to the target of `--to` and prints the row count and hash of each table.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(0)?;
     let Some(target) = call.value("to") else {

@@ -1,5 +1,5 @@
-//! The command line: a table of commands, one file each. Turns arguments into calls of the app, and results
-//! into text and exit codes. Contains no product logic.
+//! The command line: a table of commands, each in its own file. Turns arguments into calls to the app, and results into
+//! text and exit codes. Contains no product logic.
 
 mod archive;
 mod args;
@@ -59,30 +59,30 @@ use local_address::{scheme, url};
 use outcome::{CommandFailure, Outcome, failed, print, unknown_action, usage};
 use remote::ServerUse::{self, NotNeeded, Supported, Unsupported};
 
-/// A command: one row of the table.
+/// A command of `quire`, as listed in [`COMMANDS`].
 pub struct Command {
-    /// Name of the command.
+    /// Name of the command, such as `ask`.
     pub name: &'static str,
     /// The arguments after the name, for the help text.
     pub usage: &'static str,
-    /// One line for the help.
+    /// One-line description for the overview.
     pub summary: &'static str,
-    /// More lines for `quire help COMMAND`; may be empty.
+    /// Additional lines for `quire help COMMAND`; may be empty.
     pub details: &'static str,
-    /// Options of the command, besides the settings.
+    /// Options that only this command has. Every setting is an option of all commands.
     pub options: &'static [CommandOption],
     server: ServerUse,
     run: fn(&CommandCall) -> Outcome,
 }
 
-/// An option of one command.
+/// An option of a command.
 #[derive(Debug)]
 pub struct CommandOption {
     /// Name of the option, without dashes.
     pub name: &'static str,
-    /// Placeholder of its value in help texts; empty for a flag.
+    /// Placeholder for the option's value in help texts; empty for a flag.
     pub value: &'static str,
-    /// One line for the help.
+    /// One-line description for the help text.
     pub help: &'static str,
 }
 
@@ -90,7 +90,7 @@ const fn option(name: &'static str, value: &'static str, help: &'static str) -> 
     CommandOption { name, value, help }
 }
 
-/// All commands. The first one is the default.
+/// All commands. The first one runs if no command is named.
 #[rustfmt::skip]
 pub static COMMANDS: &[Command] = &[
     Command {
@@ -332,7 +332,7 @@ pub static COMMANDS: &[Command] = &[
     },
 ];
 
-/// Runs the command named by these arguments.
+/// Runs the command named by these arguments. Prints a failure to stderr and returns its exit code.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = args::parse(words).and_then(|call| {
         remote::check_use(&call)?;
@@ -352,14 +352,15 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs an asynchronous function of the app to its end.
+/// Runs a future to completion on a new single-threaded runtime.
 fn block_on<T>(
     script: impl Future<Output = Result<T, CommandFailure>>,
 ) -> Result<T, CommandFailure> {
     runtime()?.block_on(script)
 }
 
-/// Creates a single-threaded runtime, which is faster and smaller here; blocking work has its own threads.
+/// Creates a single-threaded runtime, which is faster and smaller for a command. Blocking work runs on separate
+/// threads.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

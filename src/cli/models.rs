@@ -1,5 +1,5 @@
-//! `quire models`: lists the available models: those of the server that QUIRE_SERVER names or that holds the data
-//! folder, whose settings may differ from this command's; without a server, by querying every provider.
+//! `quire models`: lists the available models. If QUIRE_SERVER names a server or a server uses the data folder, lists
+//! that server's models, because its settings may differ from this command's. Otherwise, queries every provider.
 
 use serde_json::{Value, json};
 
@@ -39,16 +39,16 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// The models and providers of a server.
+/// The models and providers that a server knows.
 pub(super) struct ServerModels {
     /// The models, in the format of `GET /api/models`.
     pub(super) models: Vec<Value>,
-    /// The ID of each configured provider, and why its models are not known; empty if they are.
+    /// Each configured provider's ID and the reason why its models are unknown; the reason is empty if they are known.
     pub(super) providers: Vec<(String, String)>,
 }
 
 impl ServerModels {
-    /// Queries the named server or the one that serves the data folder; `None` if there is none. Blocks.
+    /// Queries the server that is named or that uses the data folder. Returns `None` if there is none. Blocks.
     ///
     /// # Errors
     /// Returns an error if the server cannot be reached or refuses.
@@ -85,7 +85,7 @@ impl ServerModels {
     }
 }
 
-/// Returns the message for an empty list of models: the reason of each configured provider, or how to add one.
+/// Returns the message for an empty list: why each configured provider has no models, or how to add a provider.
 fn no_models_message(providers: &[(String, String)]) -> String {
     let lines: Vec<String> = providers
         .iter()

@@ -1,6 +1,6 @@
 //! Replaces request fields in error messages with their command-line options.
 
-/// Fields of a request, and the options that set them.
+/// Request fields with the options that set them.
 const FIELD_OPTIONS: &[(&str, &str)] = &[
     ("prompt", "the question"),
     ("models", "--panel"),
@@ -26,8 +26,8 @@ const FIELD_OPTIONS: &[(&str, &str)] = &[
     ("password", "the password"),
 ];
 
-/// Replaces fields in a message with options: `body.models.0: …` becomes `--panel: …`. Splits joined messages into
-/// one line each.
+/// Replaces request fields in a message with options, so that `body.models.0: …` becomes `--panel: …`. Errors joined in
+/// one message are put on separate lines.
 pub(super) fn with_option_names(message: &str) -> String {
     if !message.starts_with("body.") && !message.starts_with("query.") {
         return message.to_owned();

@@ -1,4 +1,5 @@
-//! `quire orphans`: files without a database row that the server has moved aside. Works while the server runs.
+//! `quire orphans`: lists and deletes files that the server moved aside because no database row refers to them. Works
+//! while the server runs.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The outcome of a command and its output. Errors of the app become sentences that name command-line options.
+//! The outcome of a command, and its output. Turns the app's errors into sentences that name command-line options.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ pub(super) enum CommandFailure {
     Usage(String),
     /// Any other failure: exit code 1.
     Failed(String),
-    /// Interrupted by the user: exit code 130, as in shells.
+    /// Stopped by the user: exit code 130, as in shells.
     Stopped(String),
 }
 
@@ -33,7 +33,7 @@ impl CommandFailure {
     }
 }
 
-/// Prints to stdout. A closed pipe (`| head`) is not a failure.
+/// Prints a line to stdout. A closed pipe (`| head`) is not a failure.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.
@@ -46,7 +46,7 @@ pub(super) fn print(text: impl Display) -> Outcome {
     }
 }
 
-/// Removes the system's error numbers, such as ` (os error 2)`, which repeat the words before them.
+/// Removes error numbers of the operating system, such as ` (os error 2)`, because the words before them say the same.
 pub(super) fn without_error_numbers(text: &str) -> String {
     let mut pieces = text.split(" (os error ");
     let mut out = pieces.next().unwrap_or_default().to_owned();
@@ -64,7 +64,7 @@ pub(super) fn without_error_numbers(text: &str) -> String {
     out
 }
 
-/// Builds a failure: exit code 1.
+/// Returns a failure with exit code 1.
 ///
 /// # Errors
 /// Always fails.
@@ -72,7 +72,7 @@ pub(super) fn failed<T>(text: impl Display) -> Result<T, CommandFailure> {
     Err(CommandFailure::Failed(text.to_string()))
 }
 
-/// Builds a failure for incorrect usage: exit code 2.
+/// Returns a usage error, with exit code 2.
 ///
 /// # Errors
 /// Always fails.
@@ -80,7 +80,8 @@ pub(super) fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
     Err(CommandFailure::Usage(text.to_string()))
 }
 
-/// Returns the message for a model whose provider has no key; it explains where to put one.
+/// Rewrites the error about a provider without a key, and explains where to put the key. Returns `None` for other
+/// errors.
 pub(super) fn missing_key_message(message: &str) -> Option<String> {
     let why = message.strip_prefix("needs_key: ")?;
     let provider = why.rsplit(' ').next().unwrap_or_default();
@@ -93,7 +94,8 @@ pub(super) fn missing_key_message(message: &str) -> Option<String> {
     ))
 }
 
-/// Returns the message for an unknown action of a command. `details` lists its actions, one line each.
+/// Returns the message for an action that the command does not have. Each indented line of `details` starts with an
+/// action.
 pub(super) fn unknown_action(command: &str, word: &str, details: &str) -> String {
     let actions = details.lines().filter(|line| line.starts_with("  "));
     let actions = actions.filter_map(|line| line.split_whitespace().next());
@@ -104,7 +106,7 @@ pub(super) fn unknown_action(command: &str, word: &str, details: &str) -> String
 }
 
 impl From<Error> for CommandFailure {
-    /// Includes the private text: users of the command line operate the machine.
+    /// Includes the error's private text, because people who use the command line operate the machine.
     fn from(error: Error) -> Self {
         if let Some(text) = missing_key_message(&error.public) {
             return Self::Usage(text);

@@ -1,6 +1,6 @@
-//! `quire provider …`: manages shared providers from the command line, by the same rules as on the pages. Works
-//! while the server runs, which notices changes within ten seconds, and on a remote server for its administrators.
-//! A key is never an argument, because other users of the machine could read it.
+//! `quire provider …`: manages shared providers from the command line by the same rules as the web pages. It works
+//! while a server runs, which notices the changes within ten seconds, and on a remote server for its administrators. A
+//! key is never passed as an argument, because other users of the machine could read it.
 
 use std::io::BufRead as _;
 
@@ -16,7 +16,7 @@ use crate::app::providers::{ProviderParams, ProviderScope, Providers};
 use crate::clock;
 use crate::domain::provider::StoredProvider;
 
-/// The actions, for the help text.
+/// The list of actions in the help text.
 pub(super) const DETAILS: &str =
     "  list                list stored providers (not those from the environment)
   add NAME            add a provider if it answers; a known NAME needs only a key

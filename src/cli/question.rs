@@ -1,4 +1,4 @@
-//! Builds the request from the options of `ask` and `chat`: the same JSON for the app and for a server.
+//! Builds requests from the options of `ask` and `chat`. The app and a server receive the same JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -60,7 +60,7 @@ pub(super) fn request_body(call: &CommandCall, question: &str) -> Result<Value, 
     Ok(body)
 }
 
-/// Builds the app's request from a body and its documents.
+/// Converts a body and the IDs of its documents to the app's request.
 ///
 /// # Errors
 /// Returns an error if a value has the wrong type.
@@ -71,7 +71,7 @@ pub(super) fn to_request(mut body: Value, documents: &[String]) -> Result<Reques
     serde_json::from_value(body).or_else(|error| usage(format!("--parameter: {error}")))
 }
 
-/// Returns the newest turn of a thread from the API.
+/// Returns the ID of the last turn in a thread, given as the API's JSON.
 ///
 /// # Errors
 /// Returns an error if the thread has no turns.

@@ -1,4 +1,4 @@
-//! Formats times in conversational form: "5 min ago", "in 3 days", or a date if the time is more than a month away.
+//! Formats times as in conversation: "5 min ago", "in 3 days", or a date if the time is more than a month away.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) fn relative_time(at: Timestamp, now: Timestamp) -> String {
     .unwrap_or_else(|| date_text(at))
 }
 
-/// Formats the time in an API field; returns the text itself if it is not a time.
+/// Formats an API's timestamp relative to now. Text that is not a timestamp is returned unchanged.
 pub(super) fn relative_text(text: Option<&str>, now: Timestamp) -> String {
     let text = text.unwrap_or_default();
     Timestamp::parse(text).map_or_else(|| text.to_owned(), |at| relative_time(at, now))
@@ -40,7 +40,7 @@ fn format_distance(length: Duration) -> Option<String> {
     }
 }
 
-/// Formats the date in UTC.
+/// Returns the date in UTC, as in 2026-11-30.
 fn date_text(at: Timestamp) -> String {
     at.to_string().chars().take("2026-11-30".len()).collect()
 }

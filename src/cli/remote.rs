@@ -1,6 +1,6 @@
 //! Client for commands that run on a server: the one named by `QUIRE_SERVER`, or the one that uses the same data
-//! folder. For the former, the API key comes from the environment, where the list of processes does not show it; for
-//! the latter, a temporary key is created.
+//! folder. The API key of a named server comes from the environment, because the list of processes would show an
+//! argument. For a server that uses the same data folder, a temporary key is created.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use crate::clock;
 use crate::config::Config;
 use crate::domain::user::{Caller, Email};
 
-/// Environment variable of the API key.
+/// Environment variable with the API key.
 const KEY_VARIABLE: &str = "QUIRE_API_KEY";
 /// Maximum number of events waiting to be shown.
 const MAX_WAITING_EVENTS: usize = 64;
-/// Maximum number of reconnections of an interrupted stream.
+/// Maximum number of times an interrupted event stream is reconnected.
 const MAX_RECONNECTIONS: u32 = 5;
-/// Scopes of the key for a server that uses the same data folder.
+/// Scopes of the temporary key for a server that uses the same data folder.
 const KEY_SCOPES: [&str; 4] = ["chat", "analyze", "documents", "export"];
-/// Rows fetched per request of a list.
+/// Number of rows fetched per request of a list.
 const PAGE_SIZE: u32 = 100;
 
 /// How a command behaves when QUIRE_SERVER or `--server` is set.
 pub enum ServerUse {
-    /// The command runs on that server; `doctor` checks it.
+    /// The command runs on the server, or checks it, as `doctor` does.
     Supported,
     /// The command needs neither a server nor a data folder.
     NotNeeded,
-    /// The command works only with a data folder; contains the reason, as the end of a sentence.
+    /// The command works only with a data folder. Contains the reason, worded as the end of a sentence.
     Unsupported(&'static str),
 }
 
@@ -48,14 +48,14 @@ pub(super) struct RemoteSession {
     own_key: Option<OwnKey>,
 }
 
-/// A key created for this command.
+/// A temporary API key, created for this command.
 struct OwnKey {
     accounts: Accounts,
     caller: Caller,
     id: String,
 }
 
-/// Refuses a command that cannot work with the named server.
+/// Checks that the command can work with the server that the settings name, if any.
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] when a server is named and the command works only with a data folder.
@@ -73,10 +73,11 @@ pub(super) fn check_use(call: &CommandCall) -> Outcome {
 }
 
 impl RemoteSession {
-    /// Returns a client for the server that runs the command; `None` if the command opens the data folder itself.
+    /// Returns a client for the server on which the command runs, or `None` if the command must open the data folder
+    /// itself.
     ///
     /// # Errors
-    /// Returns an error if the options do not fit a server, or the account does not exist.
+    /// Returns an error if an option does not apply to a server, or if the account does not exist.
     pub(super) async fn from_call(
         call: &CommandCall,
         config: &Config,
@@ -87,7 +88,7 @@ impl RemoteSession {
         let Some(address) = running_server(config) else {
             return Ok(None);
         };
-        // With TLS, use the public address, because the certificate is issued for that name.
+        // With TLS, the public address is used, because the certificate is issued for that name.
         let public = config.public_url.clone().filter(|_| config.tls.is_some());
         let address = public.unwrap_or(address);
         let accounts = Accounts::open_existing(config)?;
@@ -123,7 +124,7 @@ impl RemoteSession {
     /// Returns a client for the server named by QUIRE_SERVER or `--server`.
     ///
     /// # Errors
-    /// Returns an error if an account is named too.
+    /// Returns an error if `--as` names an account too.
     pub(super) fn from_settings(
         call: &CommandCall,
         config: &Config,
@@ -145,12 +146,12 @@ impl RemoteSession {
         }))
     }
 
-    /// Returns the server's address, without a slash at the end.
+    /// Returns the server's address, without a trailing slash.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Deletes this command's temporary key.
+    /// Deletes this command's temporary key, if there is one.
     pub(super) async fn close(&self) {
         if let Some(key) = &self.own_key {
             let origin = RequestOrigin::local(clock::now());
@@ -163,14 +164,15 @@ impl RemoteSession {
     /// Sends a GET request. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the server cannot be reached or refuses.
+    /// Returns an error if the server cannot be reached or refuses the request.
     pub(super) fn get(&self, path: &str) -> Result<Value, CommandFailure> {
         self.remote
             .get(path)
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Fetches all pages of a list, returning the rows under `field`. Blocks.
+    /// Fetches all pages of a list and returns their rows. `field` is the field of a page that contains its rows.
+    /// Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`].
@@ -187,7 +189,7 @@ impl RemoteSession {
         }
     }
 
-    /// Downloads a text. Blocks.
+    /// Returns the text at a path. Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`].
@@ -197,10 +199,10 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Downloads a file and returns its length in bytes. Blocks.
+    /// Downloads a file into `into` and returns its length in bytes. Blocks.
     ///
     /// # Errors
-    /// Same as [`Self::get`], and when `into` cannot be written.
+    /// Same as [`Self::get`], and if `into` cannot be written.
     pub(super) fn download(
         &self,
         path: &str,
@@ -221,10 +223,11 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Sends a POST request whose caller explains invalid fields itself. Blocks.
+    /// Sends a POST request and leaves errors about invalid fields to the caller: they are returned as
+    /// `Ok(Err(message))`. Blocks.
     ///
     /// # Errors
-    /// The message about invalid fields is `Ok(Err)`; otherwise as [`Self::get`].
+    /// Same as [`Self::get`], except for invalid fields.
     pub(super) fn post_fields(
         &self,
         path: &str,
@@ -257,7 +260,7 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Sends a message to the server's MCP endpoint; `None` when there is no response. Blocks.
+    /// Sends a message to the server's MCP endpoint. Returns `None` if the message gets no response. Blocks.
     ///
     /// # Errors
     /// Same as [`Self::get`].
@@ -267,10 +270,10 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Uploads a file. Blocks.
+    /// Uploads a file under this name. Blocks.
     ///
     /// # Errors
-    /// Same as [`Self::get`], and when the file cannot be read.
+    /// Same as [`Self::get`], and if the file cannot be read.
     pub(super) fn upload(
         &self,
         path: &str,
@@ -282,10 +285,10 @@ impl RemoteSession {
             .map_err(|error| to_failure(&self.address, error))
     }
 
-    /// Returns the account of the API key. With `expected`, refuses another account. Blocks.
+    /// Returns the account of the API key, and fails if that account is not the `expected` one. Blocks.
     ///
     /// # Errors
-    /// Same as [`Self::get`]; [`CommandFailure::Usage`] for another account.
+    /// Same as [`Self::get`]; [`CommandFailure::Usage`] if the account is another one.
     pub(super) fn account(&self, expected: Option<&str>) -> Result<Value, CommandFailure> {
         let own_account = self.get("/api/users/me")?;
         let email = own_account["email"].as_str().unwrap_or_default();
@@ -301,10 +304,10 @@ impl RemoteSession {
         }
     }
 
-    /// Returns the ID of the account with this email address, for administrators. Blocks.
+    /// Returns the ID of the account with this email address. Requires the key of an administrator. Blocks.
     ///
     /// # Errors
-    /// Same as [`Self::get`], and when there is no such account.
+    /// Same as [`Self::get`], and if there is no such account.
     pub(super) fn user_id(&self, email: &str) -> Result<String, CommandFailure> {
         let parsed = Email::parse(email);
         let expected = parsed.as_ref().map_or(email, Email::as_str);
@@ -318,7 +321,7 @@ impl RemoteSession {
         }
     }
 
-    /// Follows a stream of events until one of `last` arrives. Reconnects; runs on its own thread.
+    /// Streams events until one of the kinds in `last` arrives. Runs on its own thread and reconnects if interrupted.
     pub(super) fn events(
         &self,
         path: String,
@@ -336,8 +339,8 @@ impl RemoteSession {
     }
 }
 
-/// Reads a stream until one of the last events, or until `take` returns false because nothing is listening
-/// anymore.
+/// Reads a stream until one of the last events arrives, or until `take` returns false because the receiver is gone.
+/// Reconnects if the stream is interrupted.
 fn stream(
     remote: &Remote,
     path: &str,
@@ -388,7 +391,7 @@ fn to_failure(address: &str, error: RemoteError) -> CommandFailure {
     })
 }
 
-/// Encodes a text as a query value.
+/// Percent-encodes a text for use in a query string.
 pub(super) fn query_text(text: &str) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric();
     text.bytes()

@@ -1,4 +1,4 @@
-//! A question for a server: uploads its files, starts the run, shows its events, and stops it on Ctrl-C.
+//! Asks a question on a server: uploads its files, starts the run, shows its events, and stops it on Ctrl-C.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use super::screen::{Screen, print_progress};
 use super::{estimate, question};
 use crate::config::Config;
 
-/// Polling interval for a document that is being read.
+/// How often to check whether an uploaded document has been read.
 const READ_INTERVAL: Duration = Duration::from_millis(300);
-/// Events that end a run.
+/// The events that end a run.
 const LAST_EVENTS: &[&str] = &[
     "analysis.completed",
     "analysis.failed",
     "analysis.cancelled",
 ];
 
-/// A question for a server, with the files to upload first.
+/// A question for a server, with the files to upload before it.
 pub(super) struct RemoteQuestion {
     body: Value,
     files: Vec<InputFile>,
@@ -47,10 +47,10 @@ impl RemoteQuestion {
         }
     }
 
-    /// Asks the question, or estimates its cost.
+    /// Asks the question and shows the answer, or prints the estimated cost with `--estimate`.
     ///
     /// # Errors
-    /// Returns an error if it gets no answer, or was stopped.
+    /// Returns an error if there is no answer or the run was stopped.
     pub(super) async fn ask(mut self, call: &CommandCall, server: &Arc<RemoteSession>) -> Outcome {
         if call.has("continue") {
             self.body["follow_up_to"] = json!(newest_turn(server)?);
@@ -65,10 +65,10 @@ impl RemoteQuestion {
         self.answer(call, server).await.map(drop)
     }
 
-    /// Asks the question, shows the answer, and returns the turn.
+    /// Asks the question, shows the answer, and returns the turn's ID.
     ///
     /// # Errors
-    /// Returns an error if it gets no answer, or was stopped.
+    /// Returns an error if there is no answer or the run was stopped.
     pub(super) async fn answer(
         self,
         call: &CommandCall,
@@ -114,7 +114,7 @@ impl RemoteQuestion {
         }
     }
 
-    /// Uploads the files, starts the run, and returns its ID. The calls block, so they run on their own thread.
+    /// Uploads the files, starts the run, and returns its ID. The blocking calls run on their own thread.
     async fn start(mut self, server: Arc<RemoteSession>) -> Result<String, CommandFailure> {
         let (sender, receiver) = oneshot::channel();
         std::thread::spawn(move || {
@@ -133,10 +133,10 @@ impl RemoteQuestion {
         }
     }
 
-    /// Uploads the files and adds their IDs to the body. Blocks.
+    /// Uploads the files and adds their IDs to the request body. Blocks.
     ///
     /// # Errors
-    /// Returns an error if a file cannot be read, or the server refuses it.
+    /// Returns an error if a file cannot be read or the server refuses it.
     fn send_files(&mut self, server: &RemoteSession) -> Outcome {
         let mut documents = Vec::new();
         for file in std::mem::take(&mut self.files) {
@@ -155,10 +155,10 @@ impl RemoteQuestion {
     }
 }
 
-/// Returns the newest turn of the newest thread. Blocks.
+/// Returns the ID of the last turn in the newest thread. Blocks.
 ///
 /// # Errors
-/// Returns an error if there is no thread, or the server refuses.
+/// Returns an error if there is no thread or the server refuses.
 pub(super) fn newest_turn(server: &RemoteSession) -> Result<String, CommandFailure> {
     let list = server.get("/api/threads?limit=1")?;
     let Some(thread) = list["threads"][0]["thread_id"].as_str() else {
@@ -167,10 +167,11 @@ pub(super) fn newest_turn(server: &RemoteSession) -> Result<String, CommandFailu
     question::newest_turn(&server.get(&format!("/api/threads/{thread}"))?)
 }
 
-/// Uploads a document, waits until it has been read, and returns its ID; `None` when nothing was piped. Blocks.
+/// Uploads a document, waits until the server has read it, and returns its ID. Returns `None` if nothing was piped.
+/// Blocks.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, or the server refuses it.
+/// Returns an error if the file cannot be read or the server refuses it.
 pub(super) fn upload(
     server: &RemoteSession,
     file: &InputFile,

@@ -1,5 +1,5 @@
-//! Display of `quire ask`: on a terminal, live lines for the members and the answer as it streams; otherwise plain
-//! lines; with `--quiet`, nothing.
+//! The display of `quire ask`: on a terminal, a live line per member and the answer as it streams; otherwise, plain
+//! lines; with `--quiet`, only the answer.
 
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
@@ -12,24 +12,24 @@ use super::outcome::{Outcome, print};
 use super::text_width::wrap;
 use crate::system;
 
-/// Columns assumed when the terminal's width is unknown.
+/// Width assumed if the terminal's width is unknown, in columns.
 const DEFAULT_WIDTH: usize = 80;
 
 /// The display and its current content.
 pub(super) struct Screen {
     is_quiet: bool,
     live_lines: Option<LiveLines>,
-    /// Renders the answer on a terminal as it is streamed.
+    /// Renders the streamed answer; `None` if the answer is not shown while it is written.
     answer: Option<Markdown>,
     /// The part of the answer already written.
     written_text: String,
     width: usize,
-    /// The summary of the run, printed after the answer's last line.
+    /// The summary of the run, printed after the answer.
     summary: Option<String>,
 }
 
 impl Screen {
-    /// Creates a display. `shows_answer` is whether to show the answer while it is written.
+    /// Creates a display. With `shows_answer`, a terminal shows the answer while it is written.
     pub(super) fn new(is_quiet: bool, shows_answer: bool) -> Self {
         let width = terminal_width();
         let is_terminal = std::io::stdout().is_terminal();
@@ -43,7 +43,7 @@ impl Screen {
         }
     }
 
-    /// Shows new events.
+    /// Displays new events.
     pub(super) fn show(&mut self, events: &[(String, Value)]) {
         for (kind, data) in events {
             if let Some(live) = &mut self.live_lines {
@@ -64,8 +64,8 @@ impl Screen {
         }
     }
 
-    /// Writes the missing part of the complete answer, and then the summary of the run. With `None`, the answer
-    /// was printed in another way.
+    /// Prints the part of the answer that is still missing, and then the summary of the run. `text` is `None` if the
+    /// answer was printed in another way.
     ///
     /// # Errors
     /// Returns an error if stdout cannot be written.
@@ -95,7 +95,7 @@ impl Screen {
             return print(text.trim_end());
         };
         if self.written_text.trim() != text.trim() {
-            // The answer was rewritten by another model, or was never streamed, so write all of it.
+            // The answer was rewritten by another model or never streamed, so print all of it.
             let rest_of_answer = answer.finish();
             let rule = if self.written_text.is_empty() {
                 ""
@@ -130,7 +130,7 @@ impl Screen {
         }
     }
 
-    /// Clears the live lines from the screen.
+    /// Clears the live lines from the terminal.
     fn erase(&mut self) {
         if let Some(live) = &mut self.live_lines {
             print_note(&live.erase());
@@ -143,13 +143,13 @@ pub(super) fn terminal_width() -> usize {
     system::terminal_width().map_or(DEFAULT_WIDTH, usize::from)
 }
 
-/// Creates a renderer for a terminal of `width` columns; NO_COLOR disables styles.
+/// Creates a renderer for a terminal of `width` columns, without styles if NO_COLOR is set.
 pub(super) fn markdown_renderer(width: usize) -> Markdown {
     let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     Markdown::new(width, is_colored)
 }
 
-/// Prints text. On a terminal, lines that are wider are wrapped at word boundaries.
+/// Prints text to stdout. On a terminal, lines that are too long are wrapped at word boundaries.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.
@@ -163,7 +163,7 @@ pub(super) fn print_wrapped(text: impl Display) -> Outcome {
     print(lines.join("\n"))
 }
 
-/// Prints Markdown: rendered on a terminal, unchanged elsewhere.
+/// Prints Markdown, rendered if stdout is a terminal.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.
@@ -189,7 +189,7 @@ fn is_ending(kind: &str) -> bool {
     )
 }
 
-/// Formats an event as a line of text; `None` for text fragments.
+/// Formats an event as a line of text. Returns `None` if the event has no line, as for fragments of text.
 fn event_line(kind: &str, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
@@ -227,7 +227,7 @@ fn event_line(kind: &str, data: &Value) -> Option<String> {
     })
 }
 
-/// Formats the final summary: time, cost, and remarks on the answer.
+/// Formats the summary at the end of a run: time, cost, and the answer's notes.
 fn run_summary(data: &Value) -> String {
     let seconds = data["total_time_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
     let incomplete_note = match data["cost_incomplete"] == true {
@@ -243,9 +243,9 @@ fn run_summary(data: &Value) -> String {
     format!("{seconds:.1} s, ${cost:.4}{incomplete_note}{notes}")
 }
 
-/// Writes a line to stderr.
+/// Prints a line to stderr.
 pub(super) fn print_progress(line: &str) {
-    // Names of files and models are untrusted and must not control the terminal.
+    // Names of files and models are untrusted: they must not control the terminal.
     let mut clean: String = line.chars().filter(|c| !c.is_control()).collect();
     let mut stderr = std::io::stderr().lock();
     if stderr.is_terminal() {
@@ -254,9 +254,9 @@ pub(super) fn print_progress(line: &str) {
     let _ = writeln!(stderr, "{clean}");
 }
 
-/// Joins the first few items of a list on one line, and the number of further ones; `None` for an empty list.
+/// Joins the first items of a list, followed by the number of the others. Returns `None` for an empty list.
 pub(super) fn summarize_list(items: &[String]) -> Option<String> {
-    // Maximum number of items shown.
+    // Maximum number of items listed.
     const MAX_SHOWN: usize = 10;
     let listed_items = items.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>();
     match items.len().saturating_sub(MAX_SHOWN) {

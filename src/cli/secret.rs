@@ -1,4 +1,5 @@
-//! `quire secret`: creates a new secret for a data folder that lost its own, or deliberately accepts another one.
+//! `quire secret`: creates a new secret for a data folder that has lost its own, or accepts a secret that does not
+//! match the database.
 
 use super::args::CommandCall;
 use super::{Outcome, print, unknown_action, usage};

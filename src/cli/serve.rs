@@ -1,4 +1,4 @@
-//! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down cleanly.
+//! `quire serve`: opens the app, binds the ports, serves until a signal arrives, and shuts down cleanly.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
@@ -23,7 +23,8 @@ use crate::http::{self, Listener};
 use crate::tls::CertificateResolver;
 use crate::{clock, log, system};
 
-/// Serves until a signal stops it.
+/// Starts the server and blocks until a signal stops it. `quire` alone prints the status if a server is already
+/// running.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(0)?;
     let config = call.config()?;
@@ -38,7 +39,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 async fn serve(mut config: Config, takes_over: bool) -> Outcome {
-    // Must come first, so that a signal during startup is not lost.
+    // This comes first, so that no signal is lost during startup.
     let mut signals = ServerSignals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
@@ -57,7 +58,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         None if takes_over => take_over(&config, tls.clone(), inherited).await?,
         None => return failed(in_use_message(&config)),
     };
-    // The last listener serves the pages.
+    // The last listener is the one for the web pages.
     let last = listeners
         .last()
         .map(|listener_entry| listener_entry.listener.local_addr());
@@ -115,7 +116,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     Ok(())
 }
 
-/// Prints the addresses, the next steps, and the server's state, and logs the limits.
+/// Prints the addresses, the next steps, and the state of the installation, and logs the limits.
 async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outcome {
     for line in lines {
         print(line)?;
@@ -140,10 +141,11 @@ async fn announce(app: &App, listeners: &[Listener], lines: Vec<String>) -> Outc
     Ok(())
 }
 
-/// Stops the server once the process that took over the replica has exited, because nothing stores data then and only
-/// a restart can claim the replica again; or once a server that cannot share the database is running. Never returns.
+/// Stops the server once it can no longer store data: when the process that took over the replica has exited, so that
+/// only a restart can claim the replica again, or when a server that cannot share the database is running. Never
+/// returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
-    /// Pause between two checks of whether the server has been abandoned.
+    /// How often to check whether the server has been abandoned.
     const POLL_INTERVAL: Duration = Duration::from_secs(1);
     while !app.is_abandoned() && !app.is_excluded() {
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -152,7 +154,7 @@ async fn stop_when_abandoned(app: &App, stop: &Notify) {
     std::future::pending().await
 }
 
-/// Returns the error for a data folder in use, naming the process that uses it.
+/// Returns the error message for a data folder in use, with the process that uses it.
 fn in_use_message(config: &Config) -> String {
     let folder = config.data_dir.display();
     let holder = folder::lock_holder(&config.data_dir)
@@ -163,13 +165,14 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the running server, which is asked to stop only after this process's settings have been checked.
+/// Takes over from the running server. That server is told to stop only after this process's settings have been
+/// checked.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
     inherited: Vec<StdListener>,
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
-    /// Pause between two attempts to lock the data folder.
+    /// Pause between attempts to lock the data folder.
     const POLL_INTERVAL: Duration = Duration::from_millis(10);
     let mut predecessor = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
         let in_use_text = in_use_message(config);
@@ -177,7 +180,7 @@ async fn take_over(
     })?;
     let expected = [Some(config.port), config.ui_port].into_iter().flatten();
     let expected = expected.map(|port| SocketAddr::new(config.host, port));
-    // The new process may be configured to listen elsewhere.
+    // This process may be configured to listen on other addresses than its predecessor.
     let fits = |socket: &StdListener, expected: SocketAddr| {
         let actual_address = socket.local_addr().unwrap_or(expected);
         actual_address.ip() == expected.ip()
@@ -195,7 +198,7 @@ async fn take_over(
     let stop_result = predecessor.tell_to_stop();
     stop_result
         .or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
-    // The other process's shutdown timeout may be longer than this one's.
+    // The other process may have a longer shutdown timeout than this one.
     let timeout = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
     let started = clock::instant();
     while started.elapsed() < timeout {
@@ -207,8 +210,8 @@ async fn take_over(
     failed(in_use_message(config))
 }
 
-/// Offers the listening sockets to a successor process. Without the offer, the server runs as usual, but cannot be
-/// replaced without downtime.
+/// Offers the listening sockets to a successor. If that fails, the server runs as usual but cannot be replaced without
+/// downtime.
 fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
     let sockets = listeners
         .iter()
@@ -238,8 +241,8 @@ async fn stop_after_handover(
             () = stopped.notified() => {}
         }
     }
-    // The offered sockets are closed now, so that no client is left waiting on them if no other process took them
-    // over.
+    // The offered sockets are closed by now: if no other process took them over, no client must be left waiting on
+    // them.
     std::future::pending().await
 }
 
@@ -253,13 +256,13 @@ fn reachable_address(listeners: &[Listener]) -> Option<IpAddr> {
     all.find(|ip| !ip.is_loopback())
 }
 
-/// Returns the startup lines that explain how to create the first administrator.
+/// Returns the startup lines that explain how to create the first administrator; none if there already is one.
 async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, CommandFailure> {
     let Some(setup) = app.accounts().pending_setup().await? else {
         return Ok(Vec::new());
     };
     let config = &app.config;
-    // The last listener serves the pages.
+    // The last listener is the one for the web pages.
     let address = listeners
         .last()
         .and_then(|listener_entry| listener_entry.listener.local_addr().ok());
@@ -298,7 +301,7 @@ async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, C
     Ok(lines)
 }
 
-/// Warns if stored data may be lost at a restart.
+/// Warns if a restart may lose the stored data.
 fn warn_of_data_loss(config: &Config) {
     if let Some(why) =
         doctor::ephemeral_file_system(&config.data_dir).filter(|_| config.replica.is_none())
@@ -316,7 +319,7 @@ fn warn_of_data_loss(config: &Config) {
     }
 }
 
-/// The two signals that stop the server.
+/// SIGTERM and SIGINT, which stop the server.
 struct ServerSignals {
     term: Signal,
     int: Signal,
@@ -332,8 +335,9 @@ impl ServerSignals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// Waits for the signals: the first one requests a clean shutdown, delayed until no request is running if another
-    /// process keeps the sockets; the second one ends the wait.
+    /// Waits for two signals. The first one requests a clean shutdown; if `delay_for` is given, the shutdown starts
+    /// only once no request is running, because another process keeps the sockets open. The second signal ends the
+    /// wait.
     async fn wait_for_stop(&mut self, stop: &Notify, delay_for: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
@@ -354,7 +358,7 @@ impl ServerSignals {
     }
 }
 
-/// Returns the TLS certificate, if one is set.
+/// Loads the TLS certificate, if the settings name one.
 fn load_certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFailure> {
     let Some(files) = &config.tls else {
         return Ok(None);
@@ -365,9 +369,9 @@ fn load_certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>,
     }
 }
 
-/// Reloads a renewed certificate when its files change or on SIGHUP. Never returns.
+/// Reloads the certificate when its files change or on SIGHUP. Never returns.
 async fn watch_certificate(certificate: Option<&CertificateResolver>) {
-    /// Interval at which the files are checked.
+    /// How often the files are checked.
     const CHECK_INTERVAL: Duration = Duration::from_secs(10);
     // Without a certificate, SIGHUP keeps its default meaning.
     let (Some(certificate), Ok(mut hangups)) = (certificate, signal(SignalKind::hangup())) else {
@@ -386,19 +390,19 @@ async fn watch_certificate(certificate: Option<&CertificateResolver>) {
     }
 }
 
-/// Runs housekeeping: returns memory while idle, deletes expired data, and refreshes the state of the providers.
-/// Never returns.
+/// Runs housekeeping: releases memory while the server is idle, deletes expired data, and refreshes the state of the
+/// providers. Never returns.
 async fn run_housekeeping(app: &Arc<App>) {
     /// Pause between rounds.
     const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-    /// Rounds between cleanups: one per hour.
+    /// Number of rounds between cleanups: one cleanup per hour.
     const CLEANUP_EVERY: u32 = 360;
-    /// Rounds between probes while a provider is unavailable: one per minute, because the provider may have been
-    /// started after this server.
+    /// Number of rounds between probes while a provider is unavailable: one probe per minute, because the provider may
+    /// have been started after this server.
     const ROUNDS_PER_PROBE: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe_local_servers().await;
-    // The first start writes the whole schema, which fills SQLite's cache.
+    // The first start writes the whole schema, which fills SQLite's page cache.
     log_failure(app.free_cache()).await;
     system::release_memory();
     let (mut commits, mut is_memory_freed) = (app.commits(), true);
@@ -431,9 +435,10 @@ async fn run_housekeeping(app: &Arc<App>) {
     }
 }
 
-/// Indexes turns from older versions, once the server has had time to answer its first requests. Never returns.
+/// Indexes turns that older versions have stored, after a delay in which the server can answer its first requests.
+/// Never returns.
 async fn index_older_turns(app: &App) {
-    /// Pause after the start.
+    /// Delay after the start of the server.
     const START_DELAY: Duration = Duration::from_secs(5);
     tokio::time::sleep(START_DELAY).await;
     app.index_older_turns().await;

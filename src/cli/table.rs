@@ -1,4 +1,4 @@
-//! Tables on the command line: aligned columns under a header, truncated to the width of the terminal.
+//! Prints tables with aligned columns under a header, truncated to the width of the terminal.
 
 use std::io::IsTerminal as _;
 
@@ -7,7 +7,7 @@ use super::outcome::{Outcome, print};
 use super::screen;
 use super::text_width::{truncate, width};
 
-/// Columns between two cells.
+/// Number of spaces between columns.
 const COLUMN_GAP: usize = 2;
 
 /// A plain-text table with a header row.
@@ -32,7 +32,7 @@ impl TextTable {
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
-    /// Prints the table, or the text `empty` if it has no rows.
+    /// Prints the table, or the text `empty` if the table has no rows.
     ///
     /// # Errors
     /// Returns an error if stdout cannot be written.
@@ -44,7 +44,7 @@ impl TextTable {
         print(self.render(columns).trim_end_matches('\n'))
     }
 
-    /// Renders the lines, at most `columns` wide.
+    /// Renders the table. Lines longer than `columns` are truncated.
     fn render(&self, columns: Option<usize>) -> String {
         let header: Vec<String> = self
             .titles
@@ -59,7 +59,7 @@ impl TextTable {
         for row in all() {
             let line = self.render_line(row, &widths);
             match columns {
-                // The ellipsis may use the last column, because these lines are never overwritten.
+                // The ellipsis may use the last column, because a table is never redrawn.
                 Some(columns) if width(&line) > columns => {
                     out.push_str(truncate(&line, columns));
                     out.push('…');

@@ -1,4 +1,5 @@
-//! Width of text in terminal columns: East Asian characters and emoji take two, combining marks none.
+//! Computes the width of text in terminal columns: East Asian characters and emoji take two columns, combining marks
+//! none.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -12,8 +13,8 @@ pub(super) fn width_of(character: char) -> usize {
     character.width().unwrap_or(0)
 }
 
-/// Returns the longest prefix of a line that fits a terminal of `columns` columns. The last column stays empty,
-/// because a line that wraps could not be overwritten.
+/// Returns the longest prefix of a line that fits a terminal of this width. The last column stays empty, because a line
+/// that wraps could not be overwritten.
 pub(super) fn truncate(line: &str, columns: usize) -> &str {
     let mut remaining = columns.saturating_sub(1);
     let end = line.char_indices().find(|(_, character)| {
@@ -24,7 +25,7 @@ pub(super) fn truncate(line: &str, columns: usize) -> &str {
     &line[..end.map_or(line.len(), |(at, _)| at)]
 }
 
-/// Wraps a line at word boundaries to fit `columns`; continuation lines are indented.
+/// Wraps a line at word boundaries to fit `columns`. Continuation lines are indented.
 pub(super) fn wrap(line: &str, columns: usize) -> String {
     const HANGING_INDENT: &str = "    ";
     if width(line) <= columns || columns <= HANGING_INDENT.len() {
@@ -33,7 +34,7 @@ pub(super) fn wrap(line: &str, columns: usize) -> String {
     let indent = line.len() - line.trim_start().len();
     let mut out = line[..indent].to_owned();
     let mut column = indent;
-    // Words are separated by one space; additional spaces, as in a table, are kept.
+    // Splitting at single spaces keeps additional spaces, as in a table.
     for (at, word) in line.trim().split(' ').enumerate() {
         if at > 0 && column + 1 + width(word) > columns {
             out.push('\n');

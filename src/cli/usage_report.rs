@@ -1,5 +1,5 @@
-//! `quire usage`: tokens, calls, and cost per account from the store, even while the server runs, or from the
-//! server that QUIRE_SERVER names.
+//! `quire usage`: reports tokens, calls, and cost per account, from the data folder, even while a server uses it, or
+//! from the server that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
@@ -12,12 +12,12 @@ use crate::app::usage::DailyUsage;
 use crate::clock;
 use crate::domain::usage::format_day;
 
-/// Days shown by default.
+/// Number of days shown by default.
 const DEFAULT_DAYS: i64 = 30;
-/// Maximum number of days shown; a longer list is unreadable.
+/// Maximum number of days; a longer list would be unreadable.
 const MAX_DAYS: i64 = 3660;
 
-/// Prints one account's days, or the totals of all accounts.
+/// Prints the usage of one account by day, or the totals of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.limit_words(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
@@ -73,10 +73,10 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     table.print("No usage in this period.")
 }
 
-/// Fetches the rows from a server: all accounts for an administrator, otherwise the days of the API key's account.
+/// Fetches the rows from a server: the totals of all accounts for an administrator, otherwise one account's days.
 ///
 /// # Errors
-/// Returns an error if the server refuses, or there is no such account.
+/// Returns an error if the server refuses or there is no such account.
 fn fetch_rows(
     call: &CommandCall,
     server: &RemoteSession,

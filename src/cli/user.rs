@@ -1,5 +1,5 @@
-//! `quire user …`: manages accounts from the command line, by the same rules as on the pages. Works while the server
-//! runs, which ends sessions within two seconds.
+//! `quire user …`: manages accounts from the command line by the same rules as the web pages. It works while a server
+//! runs, which notices within two seconds that a session has been ended.
 
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ fn user_json(user: &User) -> Value {
     })
 }
 
-/// Prints an invitation or a password-reset link, as text or as a JSON field.
+/// Prints the link of an invitation or a password reset, as text or as JSON.
 fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &str) -> Outcome {
     let url = format!("{}/login?{field}={}", public_url(config), link.token);
     user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;
@@ -136,7 +136,7 @@ fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &s
     Ok(())
 }
 
-/// Reads the password from stdin or generates one; the flag is true if it was generated.
+/// Reads the password from stdin, or generates one. The flag is true if the password was generated.
 fn new_password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
     match user_action::password(call)? {
         Some(password) => Ok((password, false)),

@@ -1,4 +1,4 @@
-//! Parses `quire user` command lines, and prints accounts and links. Works on the JSON of the API.
+//! Parses the arguments of `quire user`, and prints accounts and links from the API's JSON.
 
 use std::io::BufRead as _;
 
@@ -13,7 +13,7 @@ use crate::app::admin::UserChange;
 use crate::clock;
 use crate::domain::user::Role;
 
-/// The actions, for the help text.
+/// The list of actions in the help text.
 pub(super) const DETAILS: &str =
     "  add EMAIL           create an account; the first one becomes an administrator
   list                list all accounts
@@ -25,7 +25,7 @@ pub(super) const DETAILS: &str =
   enable EMAIL        unlock an account
   delete EMAIL --yes  delete an account with all its documents and analyses";
 
-/// An action with its arguments.
+/// An action of `quire user` with its arguments.
 pub(super) enum UserAction<'a> {
     List,
     Invite(Option<&'a str>),
@@ -94,7 +94,7 @@ fn lock_change(disabled: bool) -> UserChange {
     }
 }
 
-/// Returns the role of a new account.
+/// Returns the role of a new account, which `--admin` makes an administrator.
 pub(super) fn new_role(call: &CommandCall) -> Role {
     match call.has("admin") {
         true => Role::Admin,
@@ -102,10 +102,10 @@ pub(super) fn new_role(call: &CommandCall) -> Role {
     }
 }
 
-/// Reads the password from stdin; `None` if one should be generated.
+/// Reads the password from stdin with `--password-stdin`. Returns `None` without it: a password must then be generated.
 ///
 /// # Errors
-/// Returns an error if stdin contains no password, or cannot be read.
+/// Returns an error if stdin is empty or cannot be read.
 pub(super) fn password(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
     if !call.has("password-stdin") {
         return Ok(None);
@@ -118,7 +118,7 @@ pub(super) fn password(call: &CommandCall) -> Result<Option<String>, CommandFail
     }
 }
 
-/// Prints a table of accounts, or JSON.
+/// Prints accounts as a table, or as JSON with `--json`.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.
@@ -142,7 +142,7 @@ pub(super) fn print_users(call: &CommandCall, users: &[Value]) -> Outcome {
     table.print("No accounts yet. Create one: quire user add EMAIL --admin")
 }
 
-/// Prints an account, with its generated password if there is one.
+/// Prints an account, and its password if one was generated.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.
@@ -180,7 +180,7 @@ pub(super) fn print_password(generated: Option<&str>) -> Outcome {
     }
 }
 
-/// Prints a one-time link, and how long it is valid to stderr.
+/// Prints a one-time link to stdout and its expiry to stderr.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written.

@@ -1,4 +1,4 @@
-//! `quire user …` on a server that QUIRE_SERVER names, for its administrators.
+//! `quire user …` on the server that QUIRE_SERVER names, with the key of an administrator.
 
 use serde_json::{Value, json};
 
@@ -9,10 +9,10 @@ use super::user_action::{self, UserAction};
 
 const USERS_PATH: &str = "/api/admin/users";
 
-/// Performs the action. Blocks.
+/// Performs an action on the server. Blocks.
 ///
 /// # Errors
-/// Returns an error if the server refuses, there is no such account, or the action needs the data folder.
+/// Returns an error if the server refuses, if there is no such account, or if the action needs the data folder.
 pub(super) fn perform(
     call: &CommandCall,
     server: &RemoteSession,
@@ -55,8 +55,8 @@ pub(super) fn perform(
     }
 }
 
-/// Prints the link. Without `PUBLIC_URL`, the server does not know its public address, so the link uses the address
-/// through which this command reaches it.
+/// Prints a link. A server without `PUBLIC_URL` does not know its public address, so the link then uses the address
+/// through which this command reaches the server.
 fn print_link(call: &CommandCall, server: &RemoteSession, link: &Value) -> Outcome {
     let field = |name: &str| link[name].as_str().unwrap_or_default();
     let url = match link["url"].as_str() {

@@ -1,26 +1,26 @@
-//! Tests that keep the page assets within a size budget. They limit the files and bytes transferred before a page is
-//! usable, and all assets embedded in the binary.
+//! Tests that the web pages' assets stay within a budget: the files and bytes that a client transfers before a page is
+//! usable, and the total size embedded in the binary.
 
 use std::collections::BTreeSet;
 
 use super::assets::{EmbeddedFiles, TREE_HASH};
 use super::preload;
 
-/// Maximum number of compressed bytes of the landing page and everything it needs to be usable.
+/// Maximum compressed size of the landing page with everything it needs to be usable, in bytes.
 const MAX_FIRST_PAGE_BYTES: usize = 34_000;
-/// Maximum number of compressed bytes of a thread with a result. What is loaded only for a formula, for code,
-/// or for another view does not count.
+/// Maximum compressed size of a thread with a result, in bytes. Files that are loaded only for a formula, for code, or
+/// for another view do not count.
 const MAX_THREAD_BYTES: usize = 86_000;
-/// Maximum number of compressed bytes of the guided page before a run.
+/// Maximum compressed size of the guided page before a run, in bytes.
 const MAX_GUIDED_BYTES: usize = 54_000;
-/// Maximum number of compressed bytes of a project's page, which is that of a thread with more around it.
+/// Maximum compressed size of a project's page, which extends that of a thread, in bytes.
 const MAX_PROJECT_BYTES: usize = 90_000;
-/// Maximum number of compressed bytes of any other page.
+/// Maximum compressed size of any other page, in bytes.
 const MAX_PAGE_BYTES: usize = 84_000;
-/// Maximum number of files of a page: scripts, style sheets, and the HTML.
+/// Maximum number of files that a page loads: HTML, scripts, and style sheets.
 const MAX_FILES: usize = 12;
-/// Maximum number of compressed bytes of everything embedded in a release, except the two tables that only
-/// the server reads. Third-party libraries account for 122 KB.
+/// Maximum compressed size of everything embedded in a release, in bytes, except the two tables that only the server
+/// reads. Third-party libraries account for 122 KB of it.
 const MAX_TOTAL_BYTES: usize = 500_000;
 const DATA_FILES: [&str; 2] = ["openapi.json", "models.json"];
 
@@ -29,7 +29,7 @@ fn compressed_size(name: &str) -> usize {
     file.data.len()
 }
 
-/// Returns the files that a page loads before it is usable: those named in its HTML and in the `Link` header.
+/// Returns the files that a page loads before it is usable: those in its HTML and in the `Link` header.
 fn files_of(path: &str, is_signed_in: bool) -> BTreeSet<String> {
     let links = preload::links(path, false, is_signed_in).expect(path);
     let start = format!("</assets/{TREE_HASH}/");
@@ -92,7 +92,7 @@ fn manual_topics_are_few_bytes() {
 
 #[test]
 fn all_assets_are_small() {
-    // Debug builds also embed the modules and libraries that the chunks are made of.
+    // Debug builds also embed the modules and libraries from which the chunks are built.
     let is_source = |name: &str| {
         (name.starts_with("js/") || name.starts_with("vendor/"))
             && name.ends_with(".js")

@@ -1,5 +1,5 @@
-//! Static assets of the pages, embedded with gzip: looked up by name, and sent compressed to clients that accept
-//! it. Release builds read nothing from disk, so no path can escape a folder.
+//! Static assets of the web pages, embedded in gzip format. They are sent as they are to clients that accept gzip, and
+//! decompressed for others. Release builds read nothing from disk, so no path can escape a folder.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -16,24 +16,25 @@ use super::etag;
 use super::reply::Reply;
 use crate::app::{Error, Kind};
 
-// Lists the files that the build script generates. Debug builds read them from disk.
+// The files that the build script generates. Debug builds read them from disk.
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/assets"]
 pub(super) struct EmbeddedFiles;
 
-/// Hash over all assets, which is part of their URLs.
+/// Hash of all assets, which is part of their URLs.
 pub const TREE_HASH: &str = env!("QUIRE_TREE");
 
 /// How long a client may cache an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CachePolicy {
-    /// For one year, because the URL changes with the content.
+    /// Cached for one year, because the URL changes with the content.
     Immutable,
-    /// For as long as the server confirms, before each use, that it is current.
+    /// Cached, but before each use the client must ask the server whether the copy is still current.
     Revalidate,
 }
 
-/// Returns the response for an embedded file, with compression and 304 as the request's headers allow.
+/// Returns the response for an embedded file: compressed if the client accepts it, and 304 if the client's copy is
+/// current.
 ///
 /// # Errors
 /// `Missing` if there is no such file; `Internal` if the embedded file is damaged.
@@ -67,8 +68,8 @@ pub fn asset_reply(
         .header(VARY, "accept-encoding"))
 }
 
-/// Returns the response for an embedded text after `rewrite` has inserted the base path, or 304 if the request's
-/// headers allow it.
+/// Returns the response for an embedded text into which `rewrite` has inserted the base path, or 304 if the client's
+/// copy is current.
 ///
 /// # Errors
 /// `Internal` if there is no such file, or if it is damaged or not UTF-8.
@@ -91,7 +92,7 @@ fn find_embedded(name: &str) -> Result<EmbeddedFile, ApiError> {
         .ok_or_else(|| Error::internal(format!("the asset {name} is missing")).into())
 }
 
-/// Returns the first 96 bits of a file's SHA-256 hash in hex.
+/// Returns the first 96 bits of the file's SHA-256 hash, in hexadecimal.
 fn digest(file: &EmbeddedFile) -> String {
     let hash = file.metadata.sha256_hash();
     hash[..12]
@@ -100,7 +101,7 @@ fn digest(file: &EmbeddedFile) -> String {
         .collect()
 }
 
-/// Returns the text of an embedded file.
+/// Returns the decompressed text of an embedded file.
 ///
 /// # Errors
 /// `Internal` if there is no such file, or if it is damaged or not UTF-8.
@@ -141,7 +142,7 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// Whether `Accept-Encoding` allows gzip: by name or `*`, with a weight above zero.
+/// Returns whether `Accept-Encoding` allows gzip, by name or by `*`, with a weight above zero.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     for line in headers.get_all(ACCEPT_ENCODING) {

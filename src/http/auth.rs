@@ -1,5 +1,5 @@
-//! Authentication: extracts the credential of a request and resolves it to a caller. Also finds the client's address
-//! behind proxies and detects cross-site requests. Decides nothing that depends on the route.
+//! Authentication: extracts a request's credential and resolves it to a caller. Also finds the client's address behind
+//! proxies and detects cross-site requests. Nothing in this module depends on the route.
 
 use std::net::IpAddr;
 
@@ -15,20 +15,21 @@ use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 
-/// The cookies that a browser receives when it signs in.
+/// The cookies that the server sets when a browser signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthCookie {
     /// The short-lived access token, which authenticates requests.
     Access,
     /// The refresh token, which renews the access token.
     Refresh,
-    /// The device cookie of a browser that has signed in before. It survives signing out, and grants no access.
+    /// The device cookie, which marks a browser that has signed in before. It survives signing out and grants no
+    /// access.
     Device,
 }
 
 impl AuthCookie {
-    /// Returns the cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over
-    /// plain HTTP; it is available only over HTTPS and without a base path.
+    /// Returns the cookie's name. The `__Host-` prefix makes browsers reject a cookie that was set by another host or
+    /// over plain HTTP. It can be used only over HTTPS and without a base path.
     pub fn name(self, scope: CookieScope<'_>) -> &'static str {
         match (self, scope.is_secure, scope.base) {
             (Self::Access, true, "") => "__Host-quire_access",
@@ -42,7 +43,8 @@ impl AuthCookie {
             (Self::Device, false, _) => "quire_device",
         }
     }
-    /// Returns the cookie's `Path`, which keeps it from other paths on the host. The `__Host-` prefix requires `/`.
+    /// Returns the cookie's `Path`, which keeps the cookie from other paths on the host. With the `__Host-` prefix, it
+    /// must be `/`.
     pub fn path(self, scope: CookieScope<'_>) -> String {
         match (self, scope.is_secure, scope.base) {
             (_, true, "") => "/".to_owned(),
@@ -53,17 +55,17 @@ impl AuthCookie {
     }
 }
 
-/// The scope of a cookie: whether it is sent only over HTTPS, and under which path.
+/// Where a cookie is sent: only over HTTPS or not, and under which path.
 #[derive(Debug, Clone, Copy)]
 pub struct CookieScope<'a> {
     /// Whether the cookie is marked `Secure`.
     pub is_secure: bool,
-    /// The path of `PUBLIC_URL`; empty for the whole host.
+    /// The path of `PUBLIC_URL`; empty if Quire has the whole host.
     pub base: &'a str,
 }
 
 impl<'a> CookieScope<'a> {
-    /// Returns the scope for a request received over HTTPS or plain HTTP.
+    /// Returns the scope for a request that was received over HTTPS or plain HTTP.
     pub fn from_app(app: &'a App, https: bool) -> Self {
         Self {
             is_secure: is_secure(app, https),
@@ -72,23 +74,24 @@ impl<'a> CookieScope<'a> {
     }
 }
 
-/// Whether cookies are marked `Secure`: the request came over HTTPS, or `PUBLIC_URL` is an https address.
+/// Whether cookies are marked `Secure`: the request came over HTTPS, or `PUBLIC_URL` is an HTTPS address.
 pub fn is_secure(app: &App, https: bool) -> bool {
     let public = app.config.public_url.as_deref();
     https || public.is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Headers other than `Authorization` that may contain an API key: those of Anthropic (and of Quire itself),
-/// Azure, and Google.
+/// Headers other than `Authorization` that may contain an API key. They are used by Anthropic and Quire, Azure, and
+/// Google.
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 
-/// Whether the request carries a credential in a header, which no browser adds on its own.
+/// Whether a header of the request contains a credential. Browsers never add one on their own.
 pub fn has_credential_header(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
         || KEY_HEADERS.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Moves the API key from `?key=`, where Google's older clients send it, to the header that newer ones use.
+/// Moves the API key from the query parameter `key`, where Google's older clients send it, to the header that newer
+/// ones use.
 pub(super) fn move_query_key_to_header(request: &mut Parts) {
     if has_credential_header(&request.headers) {
         return;
@@ -101,7 +104,7 @@ pub(super) fn move_query_key_to_header(request: &mut Parts) {
     }
 }
 
-/// A caller that is known to be an administrator. Only the dispatcher creates one.
+/// A caller who has been checked to be an administrator. Only the dispatcher creates one.
 pub struct Admin(Caller);
 
 impl Admin {
@@ -118,13 +121,13 @@ impl Admin {
             )),
         }
     }
-    /// Returns the administrator as a caller.
+    /// Returns the administrator's caller.
     pub fn caller(&self) -> &Caller {
         &self.0
     }
 }
 
-/// A well-formed share token from the path. The app decides whether it grants access.
+/// A share token from the path. Only its format has been checked; the app decides whether it grants access.
 pub struct LinkToken(String);
 
 impl LinkToken {
@@ -140,14 +143,14 @@ impl LinkToken {
             Err(ApiError::new(Kind::Missing, "this link is invalid"))
         }
     }
-    /// Returns the token as text.
+    /// Returns the token's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Extracts the credential of a request, if it has one. Headers take precedence over the cookie, because only a
-/// program sets them.
+/// Extracts the request's credential, if there is one. Headers take precedence over the cookie, because only a program
+/// sets them.
 ///
 /// # Errors
 /// `SignInNeeded` if a credential header is present but contains no token or key.
@@ -156,7 +159,7 @@ pub fn credential(
     scope: CookieScope<'_>,
 ) -> Result<Option<Credential>, ApiError> {
     let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
-    // Some clients send both headers, and leave the one that is not configured blank.
+    // Some clients send both headers and leave the one that is not configured blank.
     let authorization = headers.get(AUTHORIZATION);
     let authorization = authorization.filter(|value| !(has_key && is_blank(value)));
     if let Some(value) = authorization {
@@ -189,13 +192,13 @@ pub fn credential(
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
 }
 
-/// Whether an `Authorization` header is empty or contains only its scheme.
+/// Whether an `Authorization` header is empty or consists only of its scheme.
 fn is_blank(value: &HeaderValue) -> bool {
     let text = value.to_str().unwrap_or("?").trim();
     text.is_empty() || text.eq_ignore_ascii_case("bearer")
 }
 
-/// Resolves the request's credential to a caller; `None` if it has none.
+/// Resolves the request's credential to a caller. Returns `None` if the request has none.
 ///
 /// # Errors
 /// `SignInNeeded` if the credential is malformed, invalid, or expired; `Internal` if the database fails.
@@ -211,7 +214,7 @@ pub async fn resolve_caller(
     }
 }
 
-/// Returns the error for a request that needs a credential and has none.
+/// Returns the error for a request that needs a credential but has none.
 pub fn credential_required() -> ApiError {
     unauthenticated_error("sign in first: this request has no credentials")
 }
@@ -220,7 +223,7 @@ fn unauthenticated_error(text: &str) -> ApiError {
     Error::new(Kind::SignInNeeded, text).into()
 }
 
-/// Returns the value of a request cookie.
+/// Returns the value of a cookie in the request.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(COOKIE).into_iter();
     lines
@@ -229,16 +232,16 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether another site may have caused a browser to send this request (CSRF): either with this server's
-/// cookies, or to a server that only the browser's own machine can reach. A request with a credential header
-/// is safe, because browsers never add one on their own.
+/// Whether another site may have made a browser send this request (CSRF), either to misuse this server's cookies or to
+/// reach a server that only the browser's machine can reach. A request with a credential header is safe, because
+/// browsers never add one on their own.
 pub fn is_cross_site(request: &Parts, app: &App) -> bool {
     let headers = &request.headers;
     if has_credential_header(headers) {
         return false;
     }
     if headers.contains_key(ORIGIN) {
-        // Only browsers on this machine can reach a loopback server, but any DNS name can resolve to 127.0.0.1.
+        // A loopback server is reached only by browsers on this machine, but any DNS name can resolve to 127.0.0.1.
         let is_loopback = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
         return !has_same_origin(request, app, is_loopback);
     }
@@ -246,16 +249,16 @@ pub fn is_cross_site(request: &Parts, app: &App) -> bool {
     sites.any(|site| site != "same-origin" && site != "none")
 }
 
-/// Whether the `Origin` header names another site. Host names other than `localhost` count as another site unless
-/// they are listed in the settings, because any DNS name can resolve to this machine.
+/// Whether the `Origin` header names another site. Because any DNS name can resolve to this machine (DNS rebinding),
+/// host names other than `localhost` count as another site unless the settings list them.
 pub fn has_cross_site_origin(request: &Parts, app: &App) -> bool {
     request.headers.contains_key(ORIGIN) && !has_same_origin(request, app, true)
 }
 
-/// Whether `Origin` matches the requested host, `PUBLIC_URL`, or `CORS_ORIGINS`. With `strict`, a matching
-/// host counts only if it is an IP address or `localhost`, because a DNS name proves nothing (DNS rebinding).
+/// Whether `Origin` matches the requested host, `PUBLIC_URL`, or `CORS_ORIGINS`. With `strict`, a matching host counts
+/// only if it is an IP address or `localhost`, because of DNS rebinding.
 fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
-    // Two `Origin` headers would be ambiguous.
+    // Several `Origin` headers are ambiguous.
     let mut origins = request.headers.get_all(ORIGIN).iter();
     let (Some(origin), None) = (origins.next(), origins.next()) else {
         return false;
@@ -279,7 +282,7 @@ fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
         || app.config.cors_origins.contains(&origin)
 }
 
-/// Returns the host and port that a request names. An absolute request target takes precedence over `Host`.
+/// Returns the host and port in the request. An absolute request target takes precedence over `Host`.
 fn requested_authority(request: &Parts) -> Option<&str> {
     match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -287,7 +290,7 @@ fn requested_authority(request: &Parts) -> Option<&str> {
     }
 }
 
-/// Name prefixes of headers that only proxies, CDNs, and load balancers add.
+/// Prefixes of header names that only proxies, CDNs, and load balancers add.
 const PROXY_HEADERS: &[&str] = &[
     "akamai-",
     "cdn-",
@@ -323,9 +326,9 @@ const PROXY_HEADERS: &[&str] = &[
     "x-vercel-",
 ];
 
-/// Whether a request appears to come directly from this machine, rather than through a proxy on this machine
-/// or from a page under a name that resolves to it. Local clients address a loopback host, whereas proxies
-/// pass on their public host or use HTTP/1.0 (nginx before 1.29.7).
+/// Whether a request appears to come directly from this machine, rather than through a proxy on it or from a web page
+/// whose host name resolves to it. Local clients address a loopback host, whereas proxies forward their public host or
+/// use HTTP/1.0 (nginx before 1.29.7).
 pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
     let is_proxy_header = |name: &HeaderName| {
         let mut prefixes = PROXY_HEADERS.iter();
@@ -337,8 +340,8 @@ pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
         && !request.headers.keys().any(is_proxy_header)
 }
 
-/// Returns the client's address and whether it uses HTTPS. Forwarding headers count only from trusted proxies: the
-/// last address in `X-Forwarded-For` that is not a trusted proxy is the client's.
+/// Returns the client's address and whether it uses HTTPS. Forwarding headers count only if a trusted proxy sends them:
+/// the client's address is the last one in `X-Forwarded-For` that is not a trusted proxy's.
 pub fn client_address(headers: &HeaderMap, peer: IpAddr, app: &App) -> (IpAddr, bool) {
     let trusted = |address: IpAddr| {
         let networks = &app.config.trusted_proxies;

@@ -1,13 +1,13 @@
-//! The path of `PUBLIC_URL`, such as `/quire`, under which a proxy serves Quire. It is removed from requests if
-//! the proxy did not strip it, and added to the addresses in responses. All other code works with the paths of the
-//! route table.
+//! The base path: the path of `PUBLIC_URL`, such as `/quire`, under which a proxy serves Quire. It is removed from
+//! requests unless the proxy already did so, and added to the addresses in responses. All other code uses the paths of
+//! the route table.
 
 use hyper::Uri;
 use hyper::header::{HeaderValue, LOCATION};
 
 use super::reply::Reply;
 
-/// Returns a request's address without the base path; `None` if it is not below the base path.
+/// Returns a request's URI without the base path, or `None` if the URI is not below the base path.
 pub(super) fn strip_base_path(uri: &Uri, base: &str) -> Option<Uri> {
     let target = uri.path_and_query()?.as_str();
     let rest = target.strip_prefix(base).filter(|_| !base.is_empty())?;
@@ -37,24 +37,24 @@ pub(super) fn add_to_location(reply: &mut Reply, base: &str) {
     }
 }
 
-/// Adds the base path to the HTML page: to its own links, and as `data-base` for its scripts.
+/// Adds the base path to the links in the HTML page, and as `data-base` for its scripts.
 pub(super) fn add_to_page(html: &str, base: &str) -> String {
     html.replace("href=\"/", &format!("href=\"{base}/"))
         .replace("src=\"/", &format!("src=\"{base}/"))
         .replacen("<html ", &format!("<html data-base=\"{base}\" "), 1)
 }
 
-/// Adds the base path to the web app manifest, in which every string that begins with a slash is an address.
+/// Adds the base path to the addresses in the web app manifest: all strings that begin with a slash.
 pub(super) fn add_to_manifest(json: &str, base: &str) -> String {
     json.replace("\"/", &format!("\"{base}/"))
 }
 
-/// Adds the base path to the OpenAPI description as its server.
+/// Adds the base path to the server URL of the OpenAPI description.
 pub(super) fn add_to_openapi(json: &str, base: &str) -> String {
     json.replacen(r#"{"url":"/"}"#, &format!(r#"{{"url":"{base}"}}"#), 1)
 }
 
-/// Adds the base path to a `Link` header.
+/// Adds the base path to the targets of a `Link` header.
 pub(super) fn add_to_links(links: &str, base: &str) -> String {
     links.replace("</", &format!("<{base}/"))
 }

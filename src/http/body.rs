@@ -1,4 +1,5 @@
-//! Request bodies, limited in size and time. Received bytes are counted, because a declared length cannot be trusted.
+//! Request bodies, limited in size and time. The bytes received are counted, because a declared length cannot be
+//! trusted.
 
 use std::fmt;
 use std::future::Future;
@@ -15,23 +16,23 @@ use tokio::time::{Sleep, sleep};
 use super::error::ApiError;
 use crate::app::Kind;
 
-/// The size limit of a route's request body.
+/// The maximum size of a route's request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLimit {
-    /// At most this many bytes, which are read into memory.
+    /// This many bytes; the body is read into memory.
     Bytes(u64),
-    /// At most the configured size of a document; the body is streamed.
+    /// The configured size limit of documents; the body is streamed.
     Upload,
 }
 
-/// Why a body could not be read.
+/// Why a request body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
-    /// The body is longer than this limit, in bytes.
+    /// The body exceeds the limit, in bytes.
     TooLarge(u64),
-    /// The client sent nothing for too long.
+    /// The client stopped sending for too long.
     Slow,
-    /// The client disconnected, or the body's framing is broken.
+    /// The client disconnected, or the body's framing is invalid.
     Broken,
 }
 
@@ -75,7 +76,7 @@ impl From<multer::Error> for ApiError {
     }
 }
 
-/// Formats a number of bytes in bytes, KiB, or MiB, rounded down.
+/// Formats a size in bytes, KiB, or MiB, rounded down.
 pub fn format_size(bytes: u64) -> String {
     match bytes {
         _ if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
@@ -84,9 +85,9 @@ pub fn format_size(bytes: u64) -> String {
     }
 }
 
-/// A body that has not been read yet. It is shared by the handler, which may take it, and the dispatcher,
-/// which otherwise discards it. Without that, hyper would close the connection because of the unread body,
-/// sometimes before the client has read the response, and the client's next request would be lost.
+/// A body that has not been read yet, shared by the handler, which may take it, and the dispatcher, which discards it
+/// otherwise. If it stayed unread, hyper would close the connection, sometimes before the client has read the response,
+/// and the client's next request would be lost.
 #[derive(Clone)]
 pub(super) struct UnreadBody(Arc<Mutex<Option<Incoming>>>);
 
@@ -94,12 +95,12 @@ impl UnreadBody {
     pub(super) fn new(body: Incoming) -> Self {
         Self(Arc::new(Mutex::new(Some(body))))
     }
-    /// Takes the body; `None` after the first call.
+    /// Takes the body. Returns `None` after the first call.
     pub(super) fn take(&self) -> Option<Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-    /// Reads and drops the body unless it was taken. With `expects_continue`, the client has not sent the
-    /// body yet, so there is nothing to read.
+    /// Reads and drops the body unless it was taken. With `expects_continue`, there is nothing to read, because the
+    /// client has not sent the body yet.
     pub(super) async fn discard(&self, expects_continue: bool, timeout: Duration) {
         if let Some(body) = self.take()
             && !expects_continue
@@ -116,7 +117,7 @@ pub struct CountedBody {
     max_bytes: u64,
     received_bytes: u64,
     timeout: Duration,
-    // Created only when reading has to wait, because most bodies have arrived before they are read.
+    // Created only when reading has to wait, because most bodies arrive before they are read.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -135,7 +136,7 @@ impl CountedBody {
         self.body.size_hint().exact()
     }
 
-    /// Checks the declared length of the body.
+    /// Checks the body's declared length against the limit, before anything is read.
     ///
     /// # Errors
     /// `TooLarge` if the declared length exceeds the limit.
@@ -146,8 +147,8 @@ impl CountedBody {
         }
     }
 
-    /// Reads and drops up to 64 MiB for at most 2 seconds. Otherwise, a client that is still sending would
-    /// see its connection reset before it reads the response.
+    /// Reads and drops up to 64 MiB of the body, for at most 2 seconds. Without this, a client that is still sending
+    /// would have its connection reset before it reads the response.
     pub(super) async fn discard(mut self) {
         // Maximum number of bytes to drop.
         const MAX_DISCARDED: u64 = 64 << 20;

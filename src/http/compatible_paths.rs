@@ -1,5 +1,5 @@
-//! Paths of the compatible APIs (OpenAI, Anthropic) in the forms that clients use: with and without `/v1`,
-//! with extra slashes, or with a wrong base URL.
+//! Paths of the OpenAI- and Anthropic-compatible APIs in the variants that clients use: with or without `/v1`, with
+//! extra slashes, or below a wrong base URL.
 
 use std::borrow::Cow;
 
@@ -14,8 +14,8 @@ pub(super) const COMPATIBLE_PATHS: &[&str] = &[
     "/messages/count_tokens",
 ];
 
-/// Returns the canonical form of a compatible API's path; `None` for any other path. Clients use base URLs
-/// with or without `/v1` and with doubled slashes, and some end every path with a slash.
+/// Returns the canonical form of a path of the compatible APIs, or `None` for any other path. Accepts paths without
+/// `/v1`, with doubled slashes, or with a trailing slash, because clients and their base URLs differ.
 pub fn canonical_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let without_slash = single.strip_suffix('/').unwrap_or(&single);
@@ -25,8 +25,8 @@ pub fn canonical_path(path: &str) -> Option<String> {
     is_known.then(|| format!("/v1{endpoint}"))
 }
 
-/// Returns the path that a client with a wrong base URL meant by a path such as `/v1/v1/messages` or
-/// `/api/v1/models`; `None` if it is not clear.
+/// Returns the path that was meant by a path such as `/v1/v1/messages` or `/api/v1/models`, which results from a wrong
+/// base URL. Returns `None` if that is not clear.
 pub fn intended_path(path: &str) -> Option<String> {
     let single = collapse_slashes(path);
     let without_slash = single.strip_suffix('/').unwrap_or(&single);
@@ -34,7 +34,7 @@ pub fn intended_path(path: &str) -> Option<String> {
     let suffixes = COMPATIBLE_PATHS
         .iter()
         .filter(|known| !is_own_api && without_slash.ends_with(*known));
-    // Choose the longest match, so that `/chat/completions` takes precedence over `/completions`.
+    // The longest match wins, so that `/chat/completions` takes precedence over `/completions`.
     let known = suffixes.max_by_key(|known| known.len())?;
     Some(format!("/v1{known}"))
 }

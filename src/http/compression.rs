@@ -1,4 +1,4 @@
-//! Compresses JSON responses, and leaves out bodies that a client already has. Never changes streams.
+//! Compresses JSON responses, and omits bodies that the client already has. Streams are never changed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -14,24 +14,25 @@ use super::assets::accepts_gzip;
 use super::etag;
 use super::reply::Reply;
 
-/// Minimum size of a body that is compressed, in bytes. A smaller one fits into one packet anyway.
+/// Minimum size of a body that is compressed, in bytes. A smaller body fits into one packet anyway.
 const MIN_BYTES: usize = 1024;
 /// Maximum size of a body that is compressed on the runtime's thread, in bytes. This takes about a millisecond.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
-/// Compression level, from 1 to 9. Level 3 turns 36 KB of results into 8 KB, in half the time of the default level.
+/// Compression level, from 1 to 9. Level 3 compresses a typical result from 36 KB to 8 KB in half the time of the
+/// default level.
 const GZIP_LEVEL: u32 = 3;
 
-/// How the response to a request is encoded.
+/// How a response is encoded for the client that requested it.
 #[derive(Debug)]
 pub struct ResponseCoding {
     gzip: bool,
-    /// The request's headers, if the response gets an entity tag; `None` otherwise.
+    /// The request's headers if the response gets an entity tag; otherwise `None`.
     known_etag: Option<HeaderMap>,
 }
 
 impl ResponseCoding {
-    /// Reads the request's headers. Model answers under `/v1` are sent uncompressed: most of their clients
-    /// are on the same network, and compressing an answer would take longer than relaying it.
+    /// Reads the accepted encodings from the request. Model answers under `/v1` are never compressed: most of their
+    /// clients are on the same network, and compressing an answer would take longer than sending it.
     pub fn from_request(request: &Parts, has_tag: bool) -> Self {
         let is_api = request.method == Method::GET || request.uri.path().starts_with("/api/");
         Self {
@@ -40,8 +41,8 @@ impl ResponseCoding {
         }
     }
 
-    /// Leaves out a body that the client already has, and compresses a JSON body of at least 1 KB if the
-    /// client accepts that.
+    /// Omits a body that the client already has, and compresses a JSON body of at least 1 KB if the client accepts
+    /// gzip.
     pub async fn apply(self, reply: Reply) -> Reply {
         let reply = match &self.known_etag {
             Some(headers) => revalidate(reply, headers),
@@ -63,7 +64,7 @@ impl ResponseCoding {
             }
         };
         let headers = reply.headers_mut();
-        // Write a single line, because some caches read only the first one.
+        // Written as a single header line, because some caches read only the first.
         let others = headers.get(VARY).and_then(|value| value.to_str().ok());
         let vary = others.map(|others| format!("{others}, accept-encoding"));
         let vary = vary.and_then(|vary| HeaderValue::from_str(&vary).ok());
@@ -86,7 +87,7 @@ fn gzip(body: &[u8]) -> Option<Bytes> {
     Some(encoder.finish().ok()?.into())
 }
 
-/// Adds a weak entity tag to a JSON response, and leaves out a body that the client already has.
+/// Adds a weak entity tag to a JSON response, and omits a body that the client already has.
 fn revalidate(reply: Reply, request: &HeaderMap) -> Reply {
     let Some(body) = reply.json_body().filter(|_| reply.code() == StatusCode::OK) else {
         return reply;
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(text.as_bytes(), large().json_body().unwrap());
         let plain = compress_reply(false, large());
         assert_eq!(encoding(&plain), "");
-        // A cache must be told that other clients get a different response.
+        // Caches must know that other clients get a different response.
         assert_eq!(plain.headers()[VARY], "accept-encoding");
         for other in [
             Reply::json(&json!({ "text": "thin" })),

@@ -1,6 +1,6 @@
-//! Tracks the state of a connection (idle, receiving headers, responding, or stalled on writes) and the time
-//! at which it began. hyper's own header timeout costs a timer per request and treats idle connections as
-//! slow. This costs only two stores per request and one timer per connection.
+//! Tracks the state of each connection (idle, receiving headers, responding, or stalled on a write) and when it began.
+//! Unlike hyper's header timeout, which needs a timer per request and counts idle connections as slow, this costs two
+//! stores per request and one timer per connection.
 
 use std::cell::RefCell;
 use std::io::{self, Write as _};
@@ -21,10 +21,10 @@ use tokio_rustls::server::TlsStream;
 use super::head::{HeadGuard, HeadRefusal};
 use crate::clock;
 
-/// How long a connection that has not sent a request yet may still send one when the server stops.
+/// How long a new connection may still send its first request when the server stops.
 pub const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
-/// A command from the server to its connections, sent in this order.
+/// A command from the server to its connections. The variants are in the order in which they are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerCommand {
     /// Serve requests as usual.
@@ -35,31 +35,31 @@ pub enum ServerCommand {
     Abort,
 }
 
-/// How long a connection may take or be idle.
+/// The timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Maximum time from the first byte of a request head to its last byte.
+    /// Maximum time from the first to the last byte of a request head.
     pub headers: Duration,
-    /// Maximum time without a request, and maximum time without progress in writing a response.
+    /// Maximum time without a request, and maximum time for which writing a response may make no progress.
     pub idle: Duration,
 }
 
 /// The timeout that a connection exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
-    /// The idle timeout, after which the connection is closed without a response.
+    /// The idle timeout: the connection is closed without a response.
     Idle,
-    /// The header timeout, after which the client gets a 408 response.
+    /// The header timeout: the client gets a 408 response.
     Headers,
 }
 
-// The states of a connection, stored as one atomic number.
+// The states of a connection, stored in an atomic integer.
 const IDLE: u8 = 0;
 const HEADERS: u8 = 1;
 const RESPONDING: u8 = 2;
 const STALLED: u8 = 3;
 
-/// The state of one connection, which is shared by its socket, its responses, and its timeout loop.
+/// The state of a connection, shared by its socket, its responses, and its timeout loop.
 pub struct ConnectionActivity {
     state: AtomicU8,
     /// When the current state began, in milliseconds after `start`.
@@ -70,7 +70,7 @@ pub struct ConnectionActivity {
 }
 
 impl ConnectionActivity {
-    /// Creates the state of a connection that was just accepted.
+    /// Creates the state of a newly accepted connection.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             state: AtomicU8::new(IDLE),
@@ -80,8 +80,8 @@ impl ConnectionActivity {
             refusal: OnceLock::new(),
         })
     }
-    /// If the request is the placeholder for a refused one, returns the reason for the refusal; `None` for
-    /// other requests.
+    /// Returns why the request that this one stands for was refused, or `None` if this request is not such a
+    /// placeholder.
     pub fn refusal<B>(&self, request: &Request<B>) -> Option<HeadRefusal> {
         let refusal = self.refusal.get().copied();
         refusal.filter(|_| request.headers().contains_key(REFUSED_HEADER))
@@ -92,11 +92,11 @@ impl ConnectionActivity {
         self.is_fresh.store(false, Relaxed);
         BusyGuard(self.clone())
     }
-    /// Whether no request has arrived yet. A new connection is probably about to send one.
+    /// Whether no request has arrived yet. A new connection will probably send one soon.
     pub fn is_fresh(&self) -> bool {
         self.is_fresh.load(Relaxed)
     }
-    /// Returns how long the connection has been idle; `None` while a request is in progress.
+    /// Returns how long the connection has been idle, or `None` while a request is in progress.
     pub fn idle_time(&self) -> Option<Duration> {
         let since = Duration::from_millis(self.since.load(Relaxed));
         let is_idle = self.state.load(Relaxed) == IDLE;
@@ -131,7 +131,7 @@ impl ConnectionActivity {
     }
 }
 
-/// Keeps its connection in the responding state until dropped.
+/// Keeps a connection in the responding state until dropped.
 pub struct BusyGuard(Arc<ConnectionActivity>);
 
 impl Drop for BusyGuard {
@@ -140,7 +140,7 @@ impl Drop for BusyGuard {
     }
 }
 
-/// The transport of a connection. TLS is boxed, so that plain connections do not reserve its memory.
+/// The transport of a connection. TLS is boxed, so that plain connections do not need memory for it.
 pub enum Socket {
     /// An unencrypted TCP connection.
     Plain(TcpStream),
@@ -149,10 +149,10 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Writes as many bytes as possible without blocking and, over TLS, sends `close_notify`.
+    /// Writes as many bytes as it can without blocking. Over TLS, also sends `close_notify`.
     ///
     /// # Errors
-    /// Returns an error if the socket rejects the write, or would block.
+    /// Returns an error if the socket rejects the write or would block.
     pub fn try_write_final(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.try_write(bytes).map(drop),
@@ -228,30 +228,30 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Header that marks the placeholder for a refused request. The placeholder makes hyper send the error
-/// response in order, after the responses to earlier pipelined requests.
+/// Header that marks the placeholder for a refused request. hyper handles the placeholder like a request, so the error
+/// response is sent in order, after the responses to earlier pipelined requests.
 const REFUSED_HEADER: &str = "x-quire-refused";
 const PLACEHOLDER_REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\nx-quire-refused: 1\r\n\r\n";
 /// Number of bytes per read from the socket.
 const READ_SIZE: usize = 16 << 10;
-/// Number of reads whose data is dropped after a refused head and before its response is sent. Otherwise,
-/// closing the socket with unread bytes would reset the connection, and the client could lose the response.
+/// Number of reads that are dropped after a refused head, before its response is sent. If unread bytes were left,
+/// closing the socket would reset the connection, and the client could lose the response.
 const MAX_DISCARDED_READS: usize = 16;
 
 thread_local! {
     static SCRATCH_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A socket that records reads and writes in its connection's state, and passes only well-formed request
-/// heads to hyper.
+/// A socket that updates its connection's state on reads and writes, and passes only well-formed request heads to
+/// hyper.
 pub struct ActivitySocket {
     socket: TokioIo<Socket>,
     activity: Arc<ConnectionActivity>,
     guard: HeadGuard,
     /// Bytes that have been checked but not yet read by hyper.
     ready: Bytes,
-    /// Whether reading has ended because a head or a body was refused.
+    /// Whether reading has ended, because a head or a body was refused.
     is_closed: bool,
 }
 
@@ -266,7 +266,7 @@ impl ActivitySocket {
             is_closed: false,
         }
     }
-    /// Checks received bytes. Returns how many of them may be passed on directly.
+    /// Checks the bytes received, and returns how many of them can be passed on without copying them to `ready`.
     fn check(&mut self, received: &[u8]) -> usize {
         let is_held = self.guard.holds_partial_head();
         let (passed, refusal) = if is_held {
@@ -281,7 +281,7 @@ impl ActivitySocket {
         };
         if let Some(refusal) = refusal {
             self.is_closed = true;
-            // A broken body ends the input instead, so that its handler gets the error.
+            // A malformed body only ends the input, so that the request's handler gets the error.
             if refusal != HeadRefusal::Body {
                 let _ = self.activity.refusal.set(refusal);
                 let mut ready = std::mem::take(&mut self.ready).to_vec();
@@ -291,7 +291,7 @@ impl ActivitySocket {
         }
         passed
     }
-    /// Reads and drops bytes that have already arrived but will not be processed.
+    /// Reads and drops bytes that have already arrived and will not be processed.
     fn discard_received(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
         for _ in 0..MAX_DISCARDED_READS {
             let mut chunk = ReadBuf::new(scratch);
@@ -301,7 +301,7 @@ impl ActivitySocket {
             }
         }
     }
-    /// Returns the socket, so that last bytes can be written to it.
+    /// Returns the socket, for example to write final bytes to it.
     pub fn into_socket(self) -> Socket {
         self.socket.into_inner()
     }
@@ -325,8 +325,7 @@ impl Read for ActivitySocket {
                 return Poll::Ready(Ok(()));
             }
             match this.activity.refusal.get() {
-                // Keep the input open, because its end would make hyper close the connection before the
-                // response is sent.
+                // Keep the input open: at its end, hyper would close the connection before the response is sent.
                 Some(_) => return Poll::Pending,
                 None if this.is_closed || buffer.remaining() == 0 => return Poll::Ready(Ok(())),
                 None => {}
@@ -349,7 +348,7 @@ impl Read for ActivitySocket {
                 Poll::Ready(Ok::<_, io::Error>(Some(passed)))
             });
             match ready!(passed)? {
-                // The head is incomplete, or has been moved to `ready`.
+                // The head is incomplete or has been moved to `ready`.
                 Some(0) => {}
                 Some(_) | None => return Poll::Ready(Ok(())),
             }

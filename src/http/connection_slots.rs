@@ -1,5 +1,5 @@
-//! Limits open connections, in total and for each address. At the limit, the connection that has been idle
-//! longest is closed to make room: one from the same address if that address has used up its share.
+//! Limits the number of open connections, in total and per address. At a limit, the connection that has been idle for
+//! the longest time is closed to make room. If the address has used up its share, that is one of its own connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,15 +13,15 @@ use super::connection::ConnectionActivity;
 use super::rate_limiter::network;
 use super::shared::SharedState;
 
-/// Maximum number of idle connections that are asked, one after another, to close for a new connection.
+/// Maximum number of idle connections asked, one after another, to close for a new connection.
 const MAX_EVICTIONS: usize = 4;
-/// How long to wait for an idle connection to close. It closes immediately, unless it has just received a request.
+/// How long to wait for an idle connection to close. It closes immediately unless a request has just arrived on it.
 const EVICTION_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The slots of all open connections.
 pub(super) struct ConnectionSlots {
     max_connections: usize,
-    // Shutdown acquires all permits in order to wait for the last connection.
+    // Shutdown acquires all permits to wait for the last connection.
     permits: Arc<Semaphore>,
     state: Mutex<SlotsState>,
     slot_released: Notify,
@@ -40,7 +40,7 @@ struct OpenConnection {
     close_signal: Arc<Notify>,
 }
 
-/// The slot of one connection, released when dropped.
+/// The slot of one connection, which is released on drop.
 pub(super) struct ConnectionPermit {
     pub shared: Arc<SharedState>,
     pub activity: Arc<ConnectionActivity>,
@@ -62,14 +62,14 @@ impl ConnectionSlots {
         })
     }
 
-    /// Waits until no connection is open.
+    /// Waits until all connections are closed.
     pub async fn all_closed(&self) {
-        // The semaphore is never closed, so this cannot fail.
+        // This cannot fail, because the semaphore is never closed.
         let _ = self.permits.acquire_many(self.max_connections as u32).await;
     }
 
-    /// Takes a slot for a connection from this address, closing idle connections to make room; `None` if all
-    /// slots are in use.
+    /// Takes a slot for a connection from this address, closing idle connections if necessary. Returns `None` if no
+    /// slot can be freed.
     pub async fn admit(
         self: &Arc<Self>,
         shared: &Arc<SharedState>,
@@ -87,7 +87,7 @@ impl ConnectionSlots {
         None
     }
 
-    /// Takes a slot, or returns the close signal of the idle connection that can make room, if there is one.
+    /// Takes a slot. If none is free, returns the signal that closes an idle connection, if there is one.
     fn try_admit(
         self: &Arc<Self>,
         shared: &Arc<SharedState>,
@@ -148,7 +148,7 @@ impl SlotsState {
 }
 
 impl ConnectionPermit {
-    /// Waits until a new connection needs this slot.
+    /// Waits until this connection must close to make room for a new one.
     pub async fn eviction_requested(&self) {
         self.close_signal.notified().await;
     }
@@ -166,15 +166,15 @@ impl Drop for ConnectionPermit {
         }
         drop(state);
         self.shared.stats.open_connections.fetch_sub(1, Relaxed);
-        // Release the permit before notifying, because the task that is woken looks for a free one.
+        // The permit is released before notifying, because the task that wakes up looks for a free one.
         drop(self.permit.take());
         self.slots.slot_released.notify_one();
     }
 }
 
-/// Returns how many of `max_connections` one address may use. A trusted proxy serves many users and may use
-/// all of them. A loopback address may use seven eighths, because it is often a proxy that is missing from
-/// `TRUSTED_PROXIES`. Any other address may use a quarter.
+/// Returns how many of `max_connections` one address may use: all for a trusted proxy, which serves many users; seven
+/// eighths for a loopback address, which is often a proxy that is missing from `TRUSTED_PROXIES`; and a quarter for any
+/// other address.
 fn slots_per_address(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {
         _ if is_proxy => max_connections,

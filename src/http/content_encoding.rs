@@ -1,5 +1,5 @@
-//! Decodes request bodies with a `Content-Encoding`. The decompressed size is limited by the route's body
-//! limit, so a decompression bomb costs no more than a body of that size.
+//! Decodes request bodies that have a `Content-Encoding`. The route's body limit also applies to the decompressed size,
+//! so a decompression bomb costs no more than a body of that size.
 
 use std::io::{self, Read};
 
@@ -7,11 +7,11 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use crate::app::{Error, Kind};
 
-/// Decompresses a body.
+/// Decodes a body with this `Content-Encoding`.
 ///
 /// # Errors
-/// `UnsupportedType` for an encoding other than gzip and deflate; `TooLarge` if the result exceeds
-/// `max_bytes`; `BadRequest` if the bytes are not in that encoding.
+/// `UnsupportedType` for an encoding other than gzip and deflate; `TooLarge` if the result exceeds `max_bytes`;
+/// `BadRequest` if the body is not valid in its encoding.
 pub fn decode(bytes: Vec<u8>, encoding: Option<&str>, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     match encoding.as_str() {

@@ -1,4 +1,4 @@
-//! The request context that handlers receive: the app, the request, and the client's address. Parses input into
+//! The request context passed to handlers: the app, the request, and the client's address. Its methods parse input into
 //! checked types. Makes no authorization decisions.
 
 use std::net::IpAddr;
@@ -17,17 +17,17 @@ use super::{content_encoding, json};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
-/// A request without its body, and what is known about its client.
+/// A request without its body, and what the server knows about its client.
 pub struct RequestContext {
-    /// The app, through which handlers call its services.
+    /// The app, which provides the services that handlers call.
     pub app: Arc<App>,
-    /// Method, URI, and headers of the request.
+    /// The request's method, URI, and headers.
     pub request: Parts,
-    /// The client's address. For a request through a trusted proxy, this is the address that the proxy reports.
+    /// The client's address. Behind a trusted proxy, this is the address reported by the proxy.
     pub peer: IpAddr,
     /// Whether the client uses HTTPS, either to this server or to a trusted proxy.
     pub https: bool,
-    /// The request ID, as logged and returned in `x-request-id`.
+    /// The request ID, which is logged and returned in `x-request-id`.
     pub id: Arc<str>,
     /// When the request arrived, on the monotonic clock.
     pub started: Instant,
@@ -41,7 +41,7 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// Returns a path parameter, decoded; empty if the route has none of this name.
+    /// Returns a decoded path parameter, or an empty string if the route has no parameter of this name.
     pub fn param(&self, name: &str) -> &str {
         let mut matching = self.params.iter().filter(|(known, _)| *known == name);
         matching.next().map_or("", |(_, value)| value)
@@ -50,7 +50,7 @@ impl RequestContext {
     pub fn query(&self, name: &str) -> Option<String> {
         query_value(self.request.uri.query()?, name)
     }
-    /// Returns a numeric query parameter from `min` to `max`, or the default.
+    /// Returns a numeric query parameter between `min` and `max`, or `default` if it is absent.
     ///
     /// # Errors
     /// `BadInput` if the value is not a whole number in this range.
@@ -81,36 +81,35 @@ impl RequestContext {
         let cursor = self.query("cursor").filter(|cursor| !cursor.is_empty());
         Ok((limit as u32, cursor))
     }
-    /// Returns a header's value, if it is printable ASCII.
+    /// Returns a header's value if it is printable ASCII.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.request.headers.get(name)?.to_str().ok()
     }
-    /// Returns the value of a request cookie.
+    /// Returns the value of a cookie in the request.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         super::auth::cookie(&self.request.headers, name)
     }
-    /// Returns the value of the device cookie, not yet verified.
+    /// Returns the value of the device cookie, which has not been verified yet.
     pub fn device_cookie(&self) -> Option<&str> {
         let scope = super::auth::CookieScope::from_app(&self.app, self.https);
         self.cookie(super::auth::AuthCookie::Device.name(scope))
     }
-    /// Returns the `User-Agent` header, cut to 200 characters.
+    /// Returns the `User-Agent` header, truncated to 200 characters.
     pub fn user_agent(&self) -> String {
         let text = self.header(USER_AGENT).unwrap_or_default();
         text.chars().take(200).collect()
     }
-    /// Whether the client accepts server-sent events instead of a single JSON response.
+    /// Whether the client accepts server-sent events. The response is then a stream instead of one JSON body.
     pub fn wants_events(&self) -> bool {
         self.header(hyper::header::ACCEPT)
             .is_some_and(|accept| accept.contains("text/event-stream"))
     }
 
-    /// Parses the body as JSON. Put `#[serde(deny_unknown_fields)]` on the type, so that unknown fields are
-    /// errors as well.
+    /// Parses the body as JSON. Types need `#[serde(deny_unknown_fields)]` if unknown fields are to be errors.
     ///
     /// # Errors
-    /// `UnsupportedType` for another content type; `BadRequest` with line and column for malformed JSON;
-    /// `BadInput` with the field if the JSON does not match the type; or an error of [`Self::bytes`].
+    /// `UnsupportedType` for another content type; `BadRequest`, with line and column, for malformed JSON; `BadInput`,
+    /// with the field, if the JSON does not match the type; and the errors of [`Self::bytes`].
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
         if let Some(kind) = self.header(CONTENT_TYPE)
             && !json::is_json(kind)
@@ -122,7 +121,7 @@ impl RequestContext {
         }
         Ok(json::read(&self.bytes().await?)?)
     }
-    /// Parses the body as JSON, whatever its content type. An empty body counts as an empty object.
+    /// Parses the body as JSON without checking the content type. An empty body counts as an empty object.
     ///
     /// # Errors
     /// Same as [`Self::json`], except for the content type.
@@ -131,12 +130,11 @@ impl RequestContext {
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         Ok(json::read(text)?)
     }
-    /// Reads the whole body, decompressed.
+    /// Reads and decompresses the whole body.
     ///
     /// # Errors
-    /// `TooLarge` if the body exceeds the route's limit; `RequestTimeout` if the client is too slow;
-    /// `UnsupportedType` for an unknown content encoding; `BadRequest` if the body is incomplete or not in
-    /// its encoding.
+    /// `TooLarge` if the body exceeds the route's limit; `RequestTimeout` if the client is too slow; `UnsupportedType`
+    /// for an unknown content encoding; `BadRequest` if the body is incomplete or not valid in its encoding.
     pub async fn bytes(&mut self) -> Result<Vec<u8>, ApiError> {
         let timeout = self.app.config.limits.body_timeout;
         let body = self.body()?;
@@ -147,7 +145,7 @@ impl RequestContext {
             self.max_body(),
         )?)
     }
-    /// Checks the declared length of the body.
+    /// Checks the body's declared length against the route's limit, before anything is read.
     ///
     /// # Errors
     /// `TooLarge` if the declared length exceeds the route's limit.
@@ -160,7 +158,8 @@ impl RequestContext {
             _ => Ok(()),
         }
     }
-    /// Returns the body as a stream within the route's limit. A client that sends nothing for too long is cut off.
+    /// Returns the body as a stream that enforces the route's limit. A client that stops sending for too long is cut
+    /// off.
     ///
     /// # Errors
     /// `Internal` if the body was already taken.
@@ -170,11 +169,11 @@ impl RequestContext {
         let timeout = self.app.config.limits.body_timeout;
         Ok(CountedBody::new(incoming, self.max_body(), timeout))
     }
-    /// Returns the body limit of the route in bytes.
+    /// Returns the route's body limit, in bytes.
     fn max_body(&self) -> u64 {
         match self.limit {
             BodyLimit::Bytes(max) => max,
-            // Allow 64 KiB more for the form's boundaries and other parts.
+            // 64 KiB more than a file, for the form's boundaries and its other parts.
             BodyLimit::Upload => self.app.config.limits.max_upload + (64 << 10),
         }
     }

@@ -1,5 +1,5 @@
-//! Processes one request from arrival to response: routing, the checks in their fixed order, the handler, and
-//! the common response headers.
+//! Processes a request from arrival to response: routing, the checks in their fixed order, the handler, and the common
+//! response headers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -45,31 +45,31 @@ use crate::log;
 pub struct Dispatcher {
     pub(super) shared: Arc<SharedState>,
     router: Router,
-    /// Seed from which request IDs are generated.
+    /// Seed of the generated request IDs.
     id_seed: RandomState,
     id_count: AtomicU64,
 }
 
-/// How a request reached the server: the peer, and what the port serves.
+/// How a request reached the server: from which peer, and on what kind of port.
 #[derive(Clone, Copy)]
 pub struct EntryPoint {
     /// The remote address of the socket.
     pub peer: IpAddr,
-    /// Whether `/` is the JSON index on this port, because the pages are served on another port.
+    /// Whether `/` returns the JSON index on this port, because the web pages are on another port.
     pub index: bool,
     /// Whether this port terminates TLS.
     pub https: bool,
 }
 
-/// A response, or a future that will compute it.
+/// A response that is ready, or a future that computes one.
 pub enum PendingResponse {
-    /// A response that is ready to be sent.
+    /// The response.
     Ready(Reply),
     /// A future that computes the response.
     Future(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
-/// Data about a request that does not depend on its route.
+/// Facts about a request that do not depend on its route.
 struct RequestMeta {
     started: Instant,
     id: Arc<str>,
@@ -89,7 +89,7 @@ impl Dispatcher {
         }
     }
 
-    /// Responds to one request. Never fails, because errors become responses.
+    /// Responds to a request. Errors become responses.
     pub fn respond(
         self: &Arc<Self>,
         mut request: Request<Incoming>,
@@ -120,14 +120,14 @@ impl Dispatcher {
                     .record_response(area, reply.code(), started);
                 PendingResponse::Ready(reply)
             }
-            // Boxed, so that an idle connection does not reserve the memory of a running handler.
+            // Boxed, so that an idle connection does not need the memory of a running handler.
             matched => {
                 PendingResponse::Future(Box::pin(self.clone().handle(request, meta, matched)))
             }
         }
     }
 
-    /// Returns the response to a request whose head was refused.
+    /// Returns the error response to a request whose head was refused.
     pub fn refuse(
         &self,
         headers: &HeaderMap,
@@ -160,7 +160,7 @@ impl Dispatcher {
         let (parts, body) = request.into_parts();
         let area = stats::area_index(parts.uri.path());
         let is_logged = log::enabled(log::LogLevel::Info);
-        // A share token is a credential, so it must not be logged.
+        // A share token is a credential and must not be logged.
         let path = match &matched {
             RouteMatch::Route(route, _) if matches!(route.handler, RouteHandler::Link(_)) => {
                 route.path
@@ -229,11 +229,10 @@ impl Dispatcher {
         reply
     }
 
-    /// Counts a request against a rate limit: that of the caller or, without a caller, that of the device or
-    /// the address.
+    /// Counts a request against the rate limit of the caller or, without a caller, of the device or the address.
     ///
     /// # Errors
-    /// `TooFast`, with the time to wait, if the bucket is empty.
+    /// `TooFast`, with the time to wait, if the limit is exceeded.
     async fn count(
         &self,
         caller: Option<&Caller>,
@@ -254,7 +253,7 @@ impl Dispatcher {
         limiter.check(key, now, cx.app.limits()).await
     }
 
-    /// Runs the checks in their fixed order, and then the handler. Sets `caller_id` for the log.
+    /// Runs the checks in their fixed order, and then the handler. Sets `caller_id` for the request log.
     async fn run(
         &self,
         route: &'static Route,
@@ -277,8 +276,8 @@ impl Dispatcher {
         let caller = if authenticates {
             let caller = auth::resolve_caller(&cx.app, headers, cx.https, cx.now).await;
             if caller.is_err() && route.rate_limited {
-                // Requests with invalid credentials count against the limit of the device or the address, so
-                // that guessing is limited.
+                // Requests with invalid credentials count against the limit of the device or the address, which limits
+                // guessing.
                 self.count(None, &cx).await?;
             }
             caller?
@@ -296,7 +295,7 @@ impl Dispatcher {
             true => Some(self.count(caller.as_ref(), &cx).await?),
             false => None,
         };
-        // Refuse an oversized body before `100 Continue`, so that the client does not send it.
+        // An oversized body is refused before `100 Continue`, so that the client does not send it.
         if cx.request.headers.contains_key(EXPECT) {
             cx.check_content_length()?;
         }
@@ -335,7 +334,7 @@ impl Dispatcher {
         Ok(reply)
     }
 
-    /// Returns the client's request ID if it is well-formed, and otherwise generates one.
+    /// Returns the request ID sent by the client if it is well-formed, or a generated one.
     fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
         let client_id = headers.get(headers::REQUEST_ID);
         let client_id = client_id.and_then(|id| id.to_str().ok()).filter(|id| {
@@ -353,7 +352,7 @@ impl Dispatcher {
     }
 }
 
-/// Awaits a handler's response, but ends it if the caller's account is locked or deleted.
+/// Awaits a handler's response, but ends the request if the caller's account is locked or deleted meanwhile.
 async fn while_present(
     in_flight_guard: Option<InFlightGuard>,
     response: HandlerFuture,
@@ -362,7 +361,7 @@ async fn while_present(
         return response.await;
     };
     tokio::select! {
-        // Poll the response first, so that administrators who lock their own account still get one.
+        // The response is polled first, so that administrators who lock their own account still get one.
         biased;
         reply = response => Ok(reply?.truncate_when(async move { in_flight_guard.wait_for_end().await })),
         () = in_flight_guard.wait_for_end() => {
@@ -372,7 +371,7 @@ async fn while_present(
     }
 }
 
-/// Returns the error format for an unknown path. Clients of a compatible API get the format that they can parse.
+/// Returns the error format for an unknown path: that of a compatible API if the path looks like one of its paths.
 fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     let path = request.uri.path();
     let is_compatible = path == "/v1" || path.starts_with("/v1/") || intended_path(path).is_some();
@@ -382,8 +381,8 @@ fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     }
 }
 
-/// Returns the error format for a client. Anthropic's SDK lists models under the same paths as OpenAI's, so
-/// it is recognized by its header.
+/// Returns the error format for a client. The `anthropic-version` header identifies Anthropic's SDK, which shares some
+/// paths with OpenAI's.
 fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat {
     match route_format {
         ErrorFormat::OpenAi if headers.contains_key("anthropic-version") => ErrorFormat::Anthropic,
@@ -391,7 +390,7 @@ fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat 
     }
 }
 
-/// Logs the private part of an error, and builds the response to it.
+/// Logs an error's private part and builds the response.
 fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
     if let Some(private) = error.private_message() {
         log::error("request failed", &[("request", &id), ("why", &private)]);
@@ -399,7 +398,7 @@ fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
     error.reply_as(format, id)
 }
 
-/// Awaits a future; `None` if it panics, so that one request cannot bring down the process. The future must
+/// Awaits a future and returns `None` if it panics, so that a request cannot bring down the process. The future must
 /// already be pinned, because moving it into this function would double its memory.
 async fn catch_panic<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| {

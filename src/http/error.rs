@@ -1,5 +1,5 @@
-//! Builds error responses. This is the only module that maps an error kind to its status and code, and that
-//! writes error bodies. Private messages are logged and never sent.
+//! Builds error responses. No other module maps an error kind to a status and code or writes error bodies. Private
+//! messages are logged and never sent.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::head;
 use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 
-/// The cause of an error response, which is an error of the app or one that is specific to HTTP.
+/// What caused an error response: an error of the app, or one specific to HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCause {
     /// An error of the app, of this kind.
@@ -20,17 +20,17 @@ pub enum ErrorCause {
     MethodNotAllowed,
     /// The client took too long to send its request.
     RequestTimeout,
-    /// The request head is too large.
+    /// The request head exceeds the size limit.
     HeadTooLarge,
     /// The HTTP version is not supported.
     UnsupportedVersion,
-    /// The requested range is outside of the content.
+    /// The requested range is outside the content.
     RangeNotSatisfiable,
 }
 
 use ErrorCause::App;
 
-/// One row per cause: the status, the error code, OpenAI's error type, and the default resolution.
+/// One row per cause: status, error code, OpenAI's error type, and default resolution.
 #[rustfmt::skip]
 pub static ERROR_TABLE: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::BadRequest),      400, "BAD_REQUEST",            "invalid_request_error", "correct the request"),
@@ -54,7 +54,7 @@ pub static ERROR_TABLE: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it happens again, give an administrator the request ID"),
 ];
 
-/// Whose error format a client expects.
+/// The vendor whose error format the client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {
     /// Quire's own format.
@@ -67,8 +67,7 @@ pub enum ErrorFormat {
     Gemini,
 }
 
-/// An error to send as a response. Boxed to keep results small, because they are moved far more often than
-/// they are errors.
+/// An error to send as a response. Boxed to keep `Result`s small, because most of them are not errors.
 #[derive(Debug)]
 pub struct ApiError(Box<ErrorDetails>);
 
@@ -81,7 +80,7 @@ pub(super) struct ErrorDetails {
     pub(super) rate_limit: Option<RateLimitStatus>,
     /// The length of the content in bytes, for a 416 response; `None` for other errors.
     pub(super) content_length: Option<u64>,
-    /// Whether the connection must be closed after the response.
+    /// Whether the connection is closed after the response.
     pub(super) closes_connection: bool,
 }
 
@@ -92,15 +91,16 @@ impl From<Error> for ApiError {
 }
 
 impl ApiError {
-    /// Creates an error of an app kind with a public message.
+    /// Creates an error of this kind with a public message.
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Error::new(kind, public).into()
     }
-    /// Whether the request must not be repeated, because it was or may have been carried out.
+    /// Whether the request must not be repeated, because it has been or may have been carried out.
     pub(super) fn is_final(&self) -> bool {
         self.0.error.is_final
     }
-    /// Creates a 405 error for a path that exists, but not with this method.
+    /// Creates a 405 error for a path that exists but does not support the method. `allow` lists the methods that it
+    /// supports.
     pub fn method_not_allowed(allow: String) -> Self {
         let text = format!("this path accepts only {allow}");
         let mut error = Self::with_cause(
@@ -110,7 +110,7 @@ impl ApiError {
         error.0.allow = Some(allow);
         error
     }
-    /// Creates a 404 error for an unknown path. Suggests the right path if the client's base URL appears to be wrong.
+    /// Creates a 404 error for an unknown path. If the client's base URL appears to be wrong, suggests the right path.
     pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
         let excerpt: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
         let intended = intended_path(path);
@@ -130,7 +130,7 @@ impl ApiError {
             Error::new(Kind::Missing, why).resolve(advice),
         )
     }
-    /// Creates a 408 error for a client that took too long to send `what`. Closes the connection.
+    /// Creates a 408 error for a client that took too long to send `what`. The connection is closed.
     pub fn request_timeout(what: &str) -> Self {
         let text = format!("{what} took too long to arrive");
         Self::with_cause(
@@ -139,7 +139,7 @@ impl ApiError {
         )
         .closing_connection()
     }
-    /// Creates the error for a refused request head or a body whose framing is broken. Closes the connection.
+    /// Creates the error for a refused request head or a malformed chunked body. The connection is closed.
     pub(super) fn head_refused(refusal: head::HeadRefusal) -> Self {
         use head::HeadRefusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {
@@ -162,7 +162,7 @@ impl ApiError {
         };
         Self::with_cause(cause, Error::new(Kind::BadRequest, text)).closing_connection()
     }
-    /// Creates a 416 error for a range outside of the content of `length` bytes.
+    /// Creates a 416 error for a range outside the content, whose length is in bytes.
     pub(super) fn range_not_satisfiable(length: u64) -> Self {
         let text = format!("the range is not within the {length} bytes of the content");
         let mut error = Self::with_cause(
@@ -172,12 +172,12 @@ impl ApiError {
         error.0.content_length = Some(length);
         error
     }
-    /// Has the connection closed after the response, so that the rest of the request is not read.
+    /// Closes the connection after the response, so that the rest of the request is not read.
     pub fn closing_connection(mut self) -> Self {
         self.0.closes_connection = true;
         self
     }
-    /// Adds the caller's rate limit, for the `x-ratelimit-*` headers.
+    /// Adds the caller's rate limit, which is sent in the `x-ratelimit-*` headers.
     pub(super) fn rate_limit(mut self, status: Option<RateLimitStatus>) -> Self {
         self.0.rate_limit = status;
         self
@@ -186,7 +186,7 @@ impl ApiError {
     pub(super) fn details(&self) -> &ErrorDetails {
         &self.0
     }
-    /// Returns the message for the log, which is never sent to clients.
+    /// Returns the message that is logged but never sent to clients.
     pub fn private_message(&self) -> Option<&str> {
         self.0.error.private.as_deref()
     }
@@ -194,7 +194,7 @@ impl ApiError {
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.table_row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
-    /// Returns the error body in Quire's own format. It is also used for the last event of a stream.
+    /// Returns the error body in Quire's own format, which the last event of a failed stream also uses.
     pub fn body(&self, request_id: &str) -> Value {
         let (_, _, code, _, advice) = self.table_row();
         let error = &self.0.error;
@@ -219,8 +219,8 @@ impl ApiError {
         })
     }
 
-    /// Returns the HTTP status for the vendors' formats: the provider's own if it sent one, 400 for an
-    /// invalid field, and 429 for an exhausted budget.
+    /// Returns the HTTP status in the formats of vendors: the provider's own status if it sent one, 400 for an invalid
+    /// field, and 429 for an exhausted budget.
     pub(super) fn vendor_status(&self) -> StatusCode {
         let upstream = self.0.error.upstream_status;
         if let Some(status) = upstream.and_then(|status| StatusCode::from_u16(status).ok()) {
@@ -232,7 +232,7 @@ impl ApiError {
             _ => self.status(),
         }
     }
-    /// Returns the error body in a vendor's format. It is also used for a stream that fails.
+    /// Returns the error body in a vendor's format, which a failed stream also uses.
     pub fn vendor_body(&self, format: ErrorFormat, request_id: &str) -> Value {
         let error = &self.0.error;
         let message = match error.resolution.as_str() {
@@ -258,8 +258,8 @@ impl ApiError {
             let status = google_status(code);
             return json!({ "error": { "code": code, "message": message, "status": status } });
         }
-        // The provider's account has no credit left. The provider sends a 402, or a 429 for a quota that
-        // waiting does not restore.
+        // The account with the provider is out of credit: the provider sent 402, or 429 for a quota that waiting does
+        // not restore.
         let is_out_of_credit = self.0.cause == App(Kind::UpstreamFailed)
             && matches!(error.upstream_status, Some(402 | 429));
         let code = match self.0.cause {
@@ -315,7 +315,7 @@ fn anthropic_kind(code: u16) -> &'static str {
     }
 }
 
-/// Returns Google's status name for an HTTP status code.
+/// Returns Google's error code, such as `NOT_FOUND`, for an HTTP status code.
 fn google_status(code: u16) -> &'static str {
     match code {
         400 | 413 | 415 | 422 => "INVALID_ARGUMENT",
@@ -341,7 +341,7 @@ mod tests {
     fn codes_are_unique_and_every_kind_has_one() {
         let mut codes = BTreeSet::new();
         for row in ERROR_TABLE {
-            // Only an unknown path and a missing resource may share a code.
+            // Only an unknown path and a missing resource share a code.
             assert!(
                 row.0 == ErrorCause::UnknownPath || codes.insert(row.2),
                 "{} twice",

@@ -3,7 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::IF_NONE_MATCH;
 
-/// Whether `If-None-Match` matches this strong entity tag, so that the client's copy is current.
+/// Whether `If-None-Match` matches this entity tag, which means that the client's copy is current.
 pub fn etag_matches(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|line| {
         let tags = line.to_str().unwrap_or_default().split(',');

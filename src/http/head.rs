@@ -1,46 +1,46 @@
-//! Validates request heads before hyper parses them, and tracks bodies to find where the next head begins.
-//! Prevents request smuggling by refusing anything that another server on the way could parse differently:
-//! bare LF, folded lines, more than one length or host, transfer codings other than a single `chunked` (RFC
-//! 9112, sections 2.2, 3.2, 5, 6, 7.1). Does no I/O.
+//! Validates request heads before hyper parses them, and tracks bodies to find where the next head begins. To prevent
+//! request smuggling, refuses anything that another server on the way could parse differently: bare LF, folded lines,
+//! several lengths or hosts, and transfer codings other than a single `chunked` (RFC 9112, sections 2.2, 3.2, 5, 6,
+//! 7.1). Does no I/O.
 
 use hyper::Uri;
 
 use super::host;
 
-/// Maximum size of a request head in bytes. A larger one is refused with a 431.
+/// Maximum size of a request head, in bytes. A larger head is refused with 431.
 pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
-/// Maximum number of header lines, the same as hyper's.
+/// Maximum number of header lines, which is hyper's limit too.
 const MAX_FIELDS: usize = 100;
-/// Maximum number of decimal digits in `Content-Length`. Any number with 18 digits fits into a `u64`.
+/// Maximum number of decimal digits in `Content-Length`. Every number of 18 digits fits in a `u64`.
 const MAX_LENGTH_DIGITS: usize = 18;
-/// Maximum number of hexadecimal digits in a chunk size. With 15 digits, a `u64` still has room for the arithmetic.
+/// Maximum number of hexadecimal digits in a chunk size. With 15 digits, adding to the size cannot overflow a `u64`.
 const MAX_CHUNK_DIGITS: u8 = 15;
 
-/// Why a request head or a body is refused.
+/// Why a request head or body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadRefusal {
-    /// The head is malformed, for this reason (400).
+    /// The head is malformed, for this reason (status 400).
     Malformed(&'static str),
-    /// The head is too long or has too many lines (431).
+    /// The head is too long or has too many lines (status 431).
     TooLarge,
-    /// The HTTP version is neither 1.0 nor 1.1 (505).
+    /// The HTTP version is neither 1.0 nor 1.1 (status 505).
     Version,
-    /// The framing of a chunked body is broken, so it is unknown where the next request starts.
+    /// The framing of a chunked body is malformed, so the start of the next request is unknown.
     Body,
 }
 
 use HeadRefusal::Malformed;
 
-/// Incremental validator of the bytes that one connection receives.
+/// Incremental validator of the bytes received on one connection.
 pub struct HeadGuard {
     state: HeadState,
-    /// An incomplete head, which is held back from hyper.
+    /// An incomplete head, held back from hyper.
     held: Vec<u8>,
 }
 
 enum HeadState {
     Head(HeadReader),
-    /// A body, with this many bytes left.
+    /// A body of which this many bytes are still to come.
     Body(u64),
     Chunked(ChunkState),
 }
@@ -57,7 +57,7 @@ struct HeadReader {
     chunked: bool,
 }
 
-/// The parser state within a chunked body.
+/// The parser's position within a chunked body.
 enum ChunkState {
     Size { digits: u8, size: u64 },
     Extension { size: u64, seen: usize },
@@ -83,13 +83,13 @@ impl HeadGuard {
         !self.held.is_empty()
     }
 
-    /// Takes the bytes that were held back. They must be passed to `scan` again, followed by the bytes received since.
+    /// Takes the bytes held back. The caller must pass them to `scan` again, followed by the newly received bytes.
     pub fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 
-    /// Returns how many of these bytes may be passed on. The remaining ones are refused, or held back as the
-    /// beginning of a head.
+    /// Returns how many of these bytes may be passed on. The remaining bytes are refused, or held back as an incomplete
+    /// head.
     pub fn scan(&mut self, bytes: &[u8]) -> (usize, Option<HeadRefusal>) {
         let mut at = 0;
         while at < bytes.len() {
@@ -130,11 +130,11 @@ impl HeadGuard {
 }
 
 impl HeadReader {
-    /// Returns the length of the head in bytes and the state that follows it; `None` if the head is
-    /// incomplete. `bytes` must begin with the head.
+    /// Parses the head at the start of `bytes`. Returns its length in bytes and the state that follows it, or `None` if
+    /// the head is incomplete.
     fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, HeadState)>, HeadRefusal> {
         loop {
-            // Refuse another protocol at its first byte, so that the outcome does not depend on packet sizes.
+            // Another protocol is refused at its first byte, so that the outcome does not depend on packet sizes.
             let first = bytes.get(self.line_start);
             let is_start = |byte: &u8| is_token(*byte) || matches!(byte, b'\r' | b'\n');
             if self.line_count == 0 && first.is_some_and(|byte| !is_start(byte)) {
@@ -252,7 +252,7 @@ impl HeadReader {
 impl ChunkState {
     const START: Self = Self::Size { digits: 0, size: 0 };
 
-    /// Returns the number of bytes that belong to the body, and whether the body ends with them.
+    /// Returns how many of these bytes belong to the body, and whether the body ends with them.
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
         let mut at = 0;
         while at < bytes.len() {
@@ -275,7 +275,7 @@ impl ChunkState {
         Ok((at, false))
     }
 
-    /// Returns the state after this byte; `None` if the byte ends the body.
+    /// Returns the state after this byte, or `None` if the byte ends the body.
     fn step(&self, byte: u8) -> Result<Option<Self>, HeadRefusal> {
         let within = |length: usize| match length < MAX_HEAD_BYTES {
             true => Ok(length + 1),
@@ -336,7 +336,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a request target has one of the four forms in RFC 9112, section 3.2, and the form suits the method.
+/// Whether a request target has one of the four forms of RFC 9112, section 3.2, and suits the method.
 fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     match target {
         _ if method == b"CONNECT" => host::is_valid(target),
@@ -346,17 +346,17 @@ fn is_valid_target(method: &[u8], target: &[u8]) -> bool {
     }
 }
 
-/// Whether a path is valid. Common characters are accepted directly, and hyper's own parser decides about others.
+/// Whether a path is valid. Common characters are accepted directly; for others, hyper's parser decides.
 fn is_path(target: &[u8]) -> bool {
     let is_common =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);
-    // A fragment must not be sent, and servers disagree on whether to remove one.
+    // A fragment must not be sent in a request, and servers differ in whether they remove it.
     let is_unambiguous = || target.is_ascii() && !target.contains(&b'#');
     target.iter().all(is_common) || is_unambiguous() && Uri::try_from(target).is_ok()
 }
 
-/// Whether a target is in absolute form, as clients send it to proxies. Its authority takes precedence over
-/// `Host` (section 3.2.2).
+/// Whether a target is in absolute form, which clients send to proxies. Its authority takes precedence over `Host`
+/// (section 3.2.2).
 fn is_absolute(target: &[u8]) -> bool {
     let strip_scheme = |scheme: &[u8]| {
         let (start, rest) = target.split_at_checked(scheme.len())?;

@@ -11,10 +11,10 @@ use hyper::header::{
 use super::reply::Reply;
 use crate::app::App;
 
-/// The content security policy of pages: no inline scripts or styles, no other origins, no framing.
+/// The content security policy of the web pages: no inline scripts or styles, no other origins, and no framing.
 pub const PAGE_CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Name of the header with the request ID, which is chosen by the client or by the server.
+/// Name of the header with the request ID, which the client or the server chooses.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The common response headers that depend on the request.
@@ -26,7 +26,7 @@ pub struct CommonHeaders {
 }
 
 impl CommonHeaders {
-    /// Determines the headers for a request.
+    /// Determines the headers for the response to a request.
     pub fn from_request(headers: &HeaderMap, app: &App, https: bool) -> Self {
         let is_allowed = |origin: &&HeaderValue| {
             let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
@@ -41,7 +41,7 @@ impl CommonHeaders {
         }
     }
 
-    /// Adds all common headers to a response.
+    /// Adds the common headers to a response.
     pub fn add(self, reply: &mut Reply, request_id: &str) {
         let headers = reply.headers_mut();
         for (name, value) in [
@@ -76,7 +76,7 @@ impl CommonHeaders {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         } else if headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
-            // If the origin is not allowed, leaving these headers out refuses the preflight request.
+            // Without these headers, the browser rejects a preflight request from an origin that is not allowed.
             headers.remove(ACCESS_CONTROL_ALLOW_METHODS);
             headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);
             headers.remove(ACCESS_CONTROL_MAX_AGE);
@@ -95,7 +95,7 @@ pub fn forbid_caching(reply: &mut Reply) {
     }
 }
 
-/// Turns a response into one to a CORS preflight request. Without `methods`, returns it unchanged.
+/// Turns a response into the answer to a CORS preflight request. Without `methods`, returns the response unchanged.
 pub fn preflight(reply: Reply, methods: Option<&String>) -> Reply {
     let Some(methods) = methods else {
         return reply;

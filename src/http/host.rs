@@ -1,17 +1,17 @@
-//! Validates the authority of a request: a host and an optional port, as in `Host` and absolute request
-//! targets (RFC 9110, section 7.2). Host names are limited to the characters that DNS and container networks
-//! use, which are fewer than RFC 3986 allows, so that no other server on the way parses them differently.
+//! Validates the authority of a request: a host and an optional port, as in `Host` and absolute request targets (RFC
+//! 9110, section 7.2). Host names may contain only the characters that DNS and container networks use, which are fewer
+//! than in RFC 3986, so that no other server on the way parses them differently.
 
 use std::net::Ipv6Addr;
 
 use crate::domain::network;
 
-/// Maximum length of one label of a host name in bytes.
+/// Maximum length of a label in a host name, in bytes.
 const MAX_LABEL_BYTES: usize = 63;
-/// Maximum length of a host name with its final dot in bytes.
+/// Maximum length of a host name including its final dot, in bytes.
 const MAX_NAME_BYTES: usize = 254;
 
-/// Whether this is a host name, an IPv4 address, or an IPv6 address in brackets, with an optional port.
+/// Whether an authority is a host name, an IPv4 address, or an IPv6 address in brackets, with an optional port.
 pub(super) fn is_valid(authority: &[u8]) -> bool {
     let Some((name, port)) = split(authority) else {
         return false;
@@ -30,20 +30,20 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
     is_port && is_host
 }
 
-/// Whether the host needs no DNS, because it is an IP address, `localhost`, or a name below `localhost`. A
-/// page from such a host cannot be another site whose name was pointed at this machine (DNS rebinding).
+/// Whether the host needs no DNS lookup, because it is an IP address, `localhost`, or a name below `localhost`. Such a
+/// host cannot be used for DNS rebinding.
 pub(super) fn is_literal(authority: &str) -> bool {
     split(authority.as_bytes()).is_some_and(|(name, _)| network::ip_literal(name).is_some())
 }
 
-/// Whether the host is this machine, without using DNS: `localhost`, a name below it, an address in
+/// Whether the host is this machine, as can be told without DNS: `localhost`, a name below it, an address in
 /// 127.0.0.0/8, or `::1`.
 pub(super) fn is_loopback(authority: &str) -> bool {
     let host = split(authority.as_bytes()).and_then(|(name, _)| network::ip_literal(name));
     host.is_some_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Splits an authority into the host and the text after its colon.
+/// Splits an authority into the host and the text after the colon that separates it from the port.
 fn split(authority: &[u8]) -> Option<(&str, Option<&str>)> {
     let text = std::str::from_utf8(authority).ok()?;
     let end = match text.strip_prefix('[') {

@@ -1,5 +1,5 @@
-//! Parses JSON bodies into typed values. Every error names the location of the problem. Independent of HTTP,
-//! apart from content types.
+//! Parses JSON bodies into typed values, with errors that name the location of the problem. Apart from content types,
+//! nothing here depends on HTTP.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,21 +8,21 @@ use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 use crate::domain::json;
 
-/// Whether a content type is JSON, including `+json` suffixes.
+/// Whether a content type is JSON, with or without a `+json` suffix.
 pub fn is_json(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     let name = name.to_ascii_lowercase();
     name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"))
 }
 
-/// The UTF-8 byte order mark, with which some Windows programs begin a text.
+/// The UTF-8 byte order mark, which some Windows programs put at the start of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Parses a body.
+/// Parses a JSON body into a typed value.
 ///
 /// # Errors
-/// `BadRequest` with line and column if the text is empty, not UTF-8, or malformed JSON; `TooLarge` if it
-/// contains too many values; `BadInput` with the path of the field if the value does not match the type.
+/// `BadRequest`, with line and column, if the text is empty, not UTF-8, or malformed JSON; `TooLarge` if it contains
+/// too many values; `BadInput`, with the path of the field, if a value does not match the type.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.iter().all(u8::is_ascii_whitespace) {
@@ -41,7 +41,7 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         ));
     }
     serde_json::from_str(text).map_err(|error| {
-        // Report a value that does not match the type only if the whole text is valid JSON.
+        // A mismatch with the type is reported only if the whole text is valid JSON.
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
             Ok(_) => wrong_shape(text.as_bytes(), &error),
             Err(syntax_error) => malformed_error(&syntax_error),
@@ -49,12 +49,12 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// Deserializes a parsed value, with the same error messages as [`read`].
+/// Converts a parsed value to a type, with the same error messages as [`read`].
 ///
 /// # Errors
-/// `BadInput` with the path of the field if the value does not match the type.
+/// `BadInput`, with the path of the field, if a value does not match the type.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    // Only errors from parsing a text have a location, so parse the value again from text to find it.
+    // Only errors from parsing text have a location, so the value is converted to text and parsed again.
     T::deserialize(&value).or_else(|_| read(value.to_string().as_bytes()))
 }
 
@@ -74,7 +74,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     let mut path = path_at(text, offset(text, error.line(), error.column()));
     let quoted = problem.split('`').nth(1).unwrap_or_default().to_owned();
     let (kind, message) = if problem.starts_with("missing field") {
-        // `serde_json` reports a missing field at the end of the object, so the last key is not at fault.
+        // `serde_json` reports a missing field at the end of the object, so the last key is not to blame.
         path.retain(|part| !part.is_last);
         path.push(JsonPart::named(&quoted));
         ("missing", "is needed".to_owned())
@@ -103,7 +103,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     }])
 }
 
-/// Returns the message of `serde_json` without the location at its end, cut to 300 characters.
+/// Returns the message of `serde_json` without the location at its end, truncated to 300 characters.
 fn message_without_location(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text
@@ -121,8 +121,7 @@ fn offset(text: &[u8], line: usize, column: usize) -> usize {
 /// One step of a path to a JSON value.
 struct JsonPart {
     name: String,
-    /// Whether this is the innermost step, that is, the last key or index that was read in the innermost open
-    /// container.
+    /// Whether this is the innermost step: the last key or index read in the innermost open container.
     is_last: bool,
 }
 
@@ -140,7 +139,7 @@ enum OpenValue {
     Array { index: usize },
 }
 
-/// Returns the keys and indices that lead to the offset `end`. Up to there, the text is valid JSON.
+/// Returns the keys and indices that lead to the offset `end`. The text before that offset must be valid JSON.
 fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
     let mut open_values: Vec<OpenValue> = Vec::new();
     let mut at = 0;
@@ -148,7 +147,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         match text[at] {
             b'{' => open_values.push(OpenValue::Object { key: None }),
             b'[' => open_values.push(OpenValue::Array { index: 0 }),
-            // The last byte may close the container that the error is about, so do not leave that container yet.
+            // The last byte may close the very container that the error is about, so that container stays open.
             b'}' | b']' if at + 1 < end => drop(open_values.pop()),
             b',' => match open_values.last_mut() {
                 Some(OpenValue::Array { index }) => *index += 1,
@@ -181,7 +180,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         .collect()
 }
 
-/// Returns the offset just after the string that begins at `start`.
+/// Returns the offset after the string that starts at `start`.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < text.len() {

@@ -1,5 +1,5 @@
-//! The embedded manual: topics in Markdown, from the same files that the page `/manual` loads. The text is
-//! rendered elsewhere.
+//! The embedded manual: its topics in Markdown, from the files that the page `/manual` loads too. This module does not
+//! render them.
 
 use serde::Deserialize;
 
@@ -7,10 +7,10 @@ use super::assets;
 use super::error::ApiError;
 use crate::app::Error;
 
-/// One topic of the manual.
+/// A topic of the manual.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Topic {
-    /// The topic's name in URLs and on the command line, such as `first-steps`.
+    /// The name of the topic in URLs and on the command line, such as `first-steps`.
     pub id: String,
     /// The topic's heading.
     pub title: String,

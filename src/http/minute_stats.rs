@@ -1,6 +1,5 @@
-//! Server statistics per minute over the last day, in a ring buffer. Minutes in which the program did not run
-//! are absent, so that a gap is not mistaken for a lack of traffic. Contains only counts, and nothing about
-//! individual users.
+//! Server statistics per minute for the last day, in a ring buffer. Minutes in which the server did not run are absent,
+//! so that such a gap is not mistaken for a lack of traffic. Contains only counts, nothing about individual users.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,15 +10,15 @@ use crate::app::App;
 use crate::app::health::{Activity, ProcessStats};
 use crate::clock;
 
-/// Capacity of the ring buffer in minutes, which is one day. Takes 46 KB.
+/// Capacity of the ring buffer: one day, in minutes. It takes up 46 KB.
 const MAX_MINUTES: usize = 24 * 60;
 
 /// The statistics of one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MinuteCounts {
-    /// The minute, counted from the Unix epoch.
+    /// The minute, as a number since the Unix epoch.
     pub at: u32,
-    /// Number of requests, except health checks and requests for metrics.
+    /// Number of requests, not including health checks and requests for metrics.
     pub requests: u32,
     /// Number of responses with a 5xx status.
     pub failed: u32,
@@ -29,11 +28,11 @@ pub struct MinuteCounts {
     pub runs: u32,
     /// Resident memory at the end of the minute, in KiB.
     pub memory_kib: u32,
-    /// Mean duration of a database commit in microseconds; 0 if there were no commits.
+    /// Mean duration of a database commit, in microseconds; 0 if there was no commit.
     pub commit_us: u32,
 }
 
-/// The ring buffer with the minutes of the last day.
+/// The ring buffer of the last day's minutes.
 #[derive(Default)]
 pub struct MinuteStats(Mutex<MinuteRing>);
 
@@ -53,14 +52,14 @@ struct MinuteTotals {
 }
 
 impl MinuteStats {
-    /// Returns the recorded minutes starting with `from`, which is counted in minutes from the Unix epoch.
+    /// Returns the recorded minutes from `from` on, which is a number of minutes since the Unix epoch.
     pub fn since(&self, from: u32) -> Vec<MinuteCounts> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ring.minutes.partition_point(|minute| minute.at < from);
         ring.minutes.range(first..).copied().collect()
     }
 
-    /// Records each minute at its end. Runs until aborted.
+    /// Records each minute when it ends. Runs until aborted.
     pub async fn run(&self, app: &App, requests: &RequestStats) {
         loop {
             let millis = clock::now().millis().rem_euclid(60_000).unsigned_abs();
@@ -72,7 +71,7 @@ impl MinuteStats {
     /// Records the minute that has just ended.
     fn record(&self, app: &App, requests: &RequestStats) {
         let classes = requests.classes();
-        // The last class consists of health checks and requests for metrics.
+        // The last class contains health checks and requests for metrics.
         let counted_classes = || classes.iter().take(classes.len() - 1);
         let activity = app.health().activity();
         let totals = MinuteTotals {
@@ -104,7 +103,7 @@ impl MinuteStats {
         if ring.minutes.len() == MAX_MINUTES {
             ring.minutes.pop_front();
         }
-        // Skip the minute if the clock was set back, so that minutes stay in order.
+        // If the clock was set back, the minute is skipped, so that minutes stay in order.
         if ring.minutes.back().is_none_or(|last| last.at < at) {
             ring.minutes.push_back(minute);
         }
@@ -132,7 +131,7 @@ mod tests {
         };
         hours.add(100, totals(20), &pulse, 4096);
         hours.add(101, totals(20), &pulse, 4096);
-        // There is a gap from 102 to 199, and then the clock is set back.
+        // Minutes 102 to 199 are missing; then the clock is set back.
         hours.add(200, totals(50), &pulse, u64::MAX);
         hours.add(150, totals(51), &pulse, 4096);
         let all = hours.since(0);

@@ -1,16 +1,16 @@
-//! `Link` headers of the pages, which name the scripts and style sheets that a page will load: a browser fetches them
-//! while it reads the HTML, instead of finding them one after the other.
+//! `Link` headers that list the scripts and style sheets of a page, so that a browser fetches them while it reads the
+//! HTML instead of discovering them one after the other.
 
 /// The module of the guided page.
 const ANALYZE: &str = "pages/analyze";
 /// The module of the guided page when it shows a result.
 const ANALYZE_RESULT: &str = "pages/analyze#result";
 
-/// The value of the header for each page module, one per line. The build script generates the file.
+/// The header value of each page module, one per line, in a file that the build script generates.
 static LINKS: &str = include_str!(concat!(env!("OUT_DIR"), "/preloads.txt"));
 
-/// Returns the `Link` header of the page at this path; `None` for an unknown page. `has_id` is whether the
-/// query names an analysis.
+/// Returns the `Link` header for the page at a path, or `None` if no header is needed. `has_id` is whether the query
+/// names an analysis.
 pub fn links(path: &str, has_id: bool, is_signed_in: bool) -> Option<&'static str> {
     let page = match page_module(path, is_signed_in)? {
         ANALYZE if has_id || path.starts_with("/history/") => ANALYZE_RESULT,
@@ -22,7 +22,7 @@ pub fn links(path: &str, has_id: bool, is_signed_in: bool) -> Option<&'static st
         .map(|(_, links)| links)
 }
 
-/// Returns the module that shows a path, according to the table in `assets/js/router.js`.
+/// Returns the module that shows a path, following the table in `assets/js/router.js`.
 fn page_module(path: &str, is_signed_in: bool) -> Option<&'static str> {
     let mut parts = path.trim_matches('/').split('/');
     let module = match (parts.next()?, parts.next()) {
@@ -30,7 +30,7 @@ fn page_module(path: &str, is_signed_in: bool) -> Option<&'static str> {
         ("analyze", None) => ANALYZE,
         ("orchestrator", None) => "pages/orchestrator",
         ("modelrunner", None) => "pages/modelrunner",
-        // Without an account, this page shows only one sentence and needs none of these files.
+        // Without an account, this page shows just one sentence and needs none of these files.
         ("experiments", None) if !is_signed_in => return None,
         ("experiments", None) => "pages/experiments",
         ("documents", None) => "pages/documents",
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::http::assets::{self, CachePolicy};
 
-    /// Returns the page module of each path in the router's table: `(path, module)`.
+    /// Returns each path in the router's table with its page module.
     fn routes() -> Vec<(String, String)> {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/js/router.js");
         let text = std::fs::read_to_string(file).expect("a router");

@@ -1,20 +1,20 @@
-//! Range requests (RFC 9110, section 14). Only single byte ranges are served. If a `Range` header is
-//! malformed or has several ranges, it is ignored and the whole content is sent.
+//! Range requests (RFC 9110, section 14). Only single byte ranges are supported. A `Range` header that is malformed or
+//! has several ranges is ignored, and the whole content is sent.
 
 use std::ops::Range;
 
-/// The part of the content to send.
+/// The part of the content to send, and the status that goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RangePart {
     /// The whole content, with status 200.
     Whole,
     /// This range of bytes, with status 206.
     Bytes(Range<u64>),
-    /// Nothing, because the range is outside of the content (status 416).
+    /// Nothing, with status 416, because the range is outside the content.
     NotSatisfiable,
 }
 
-/// Evaluates `Range` and `If-Range` for a content of `length` bytes. `etag` is a strong entity tag in quotes.
+/// Evaluates `Range` and `If-Range` for content of `length` bytes. `etag` is a strong entity tag, including its quotes.
 pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> RangePart {
     // A date or a weak tag cannot prove that the content has not changed.
     if if_range.is_some_and(|tag| tag.trim() != etag) {
@@ -41,7 +41,7 @@ pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64
     }
 }
 
-/// Parses a number that may be missing: `Some(None)` if the text is empty, `None` if it is malformed.
+/// Parses an optional number. Returns `Some(None)` if the text is empty, and `None` if it is malformed.
 fn number(text: &str) -> Option<Option<u64>> {
     match text {
         "" => Some(None),

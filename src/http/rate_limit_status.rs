@@ -10,11 +10,11 @@ use crate::domain::time::Timestamp;
 /// The state of a caller's rate limit after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// The bucket's capacity in requests.
+    /// The maximum number of requests in the bucket.
     pub limit: u32,
-    /// Requests left in the bucket.
+    /// The number of requests left in the bucket.
     pub remaining: u32,
-    /// Time until the bucket is full again.
+    /// The time until the bucket is full again.
     pub time_to_reset: Duration,
 }
 
@@ -31,7 +31,7 @@ impl RateLimitStatus {
         }
     }
 
-    /// Adds the rate limit headers that OpenAI and Anthropic clients understand.
+    /// Adds the rate limit headers that the clients of OpenAI and Anthropic understand.
     pub fn add_vendor_headers(&self, now: Timestamp, headers: &mut HeaderMap) {
         let reset = self.time_to_reset.as_millis().div_ceil(1000) as u64;
         let until = now + Duration::from_secs(reset);

@@ -1,5 +1,5 @@
-//! Rate limiter: one token bucket per user, device, or network address, limited in number. The algorithm is
-//! in `domain::token_bucket`.
+//! The rate limiter: one token bucket per user, device, or network address. Memory is bounded. The algorithm is in
+//! `domain::token_bucket`.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -14,8 +14,8 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 
-/// Maximum number of buckets per generation. There are two generations: recent callers are in the newer one, and the
-/// older one is dropped as a whole when the newer is full.
+/// Maximum number of buckets per generation. There are two generations: the newer one has the recent callers, and when
+/// it is full, the older one is dropped as a whole.
 const MAX_BUCKETS: usize = 4096;
 
 /// The token buckets of all callers.
@@ -25,19 +25,19 @@ pub struct RateLimiter {
     generations: Mutex<[HashMap<u64, TokenBucket>; 2]>,
 }
 
-/// Whose requests a rate limit counts.
+/// Whose requests are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateKey<'a> {
     /// A signed-in user.
     User(&'a UserId),
-    /// A browser that has signed in before, counted apart from other clients at its address.
+    /// A browser that has signed in before. It is counted separately from other clients at its address.
     Device(&'a SessionId),
-    /// All other clients of a network address.
+    /// All other clients at a network address.
     Address(IpAddr),
 }
 
 impl RateLimiter {
-    /// Creates a limiter of `per_minute` requests per minute and caller.
+    /// Creates a limiter that allows each caller `per_minute` requests per minute.
     pub fn new(per_minute: u32) -> Self {
         Self {
             rate: Rate::per_minute(per_minute),
@@ -46,11 +46,11 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request against the rate of all servers together or, if they do not share limits, against
-    /// this server's share of it.
+    /// Counts a request against the rate of all servers together or, if the servers do not share limits, against this
+    /// server's share.
     ///
     /// # Errors
-    /// `TooFast`, with the time to wait, if the bucket is empty.
+    /// `TooFast`, with the time to wait, if the limit is exceeded.
     pub async fn check(
         &self,
         key: RateKey<'_>,
@@ -70,7 +70,7 @@ impl RateLimiter {
         self.check_here(key, now, limits.divisor())
     }
 
-    /// Counts a request on this server, which allows its share of the rate if there are `servers` of them.
+    /// Counts a request against this server's share of the rate, which is 1/`servers` of it.
     fn check_here(
         &self,
         key: RateKey<'_>,
@@ -78,7 +78,7 @@ impl RateLimiter {
         servers: u32,
     ) -> Result<RateLimitStatus, ApiError> {
         let rate = self.rate.shared_by(servers);
-        // Buckets are keyed by a hash with a random seed, so that nobody can target another caller's bucket.
+        // The keys are hashes with a random seed, so that no one can target another caller's bucket.
         let key = match key {
             RateKey::User(user) => self.seed.hash_one(user.as_str()),
             RateKey::Device(device) => self.seed.hash_one(device.as_str()),
@@ -89,7 +89,7 @@ impl RateLimiter {
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
         let [newer, older] = &mut *generations;
-        // Remove the caller's bucket first, because rotating the generations below must not drop it.
+        // The caller's bucket is removed first, so that rotating the generations below does not drop it.
         let older_bucket = older.remove(&key);
         if newer.len() >= MAX_BUCKETS && !newer.contains_key(&key) {
             *older = std::mem::take(newer);
@@ -105,7 +105,7 @@ impl RateLimiter {
 }
 
 impl RateKey<'_> {
-    /// Returns the subject under which the shared bucket is stored.
+    /// Returns the name under which the shared bucket is stored.
     fn subject(&self) -> String {
         match self {
             Self::User(user) => format!("user\0{}", user.as_str()),
@@ -134,8 +134,8 @@ fn rate_limited(rate: Rate, wait: Duration) -> ApiError {
     ApiError::from(error).rate_limit(Some(status))
 }
 
-/// Returns the network that an address counts for: the address itself for IPv4, or the /64 for IPv6, which
-/// usually belongs to a single client.
+/// Returns the network to which an address is counted: the address itself for IPv4, and the /64 for IPv6, which usually
+/// belongs to a single client.
 pub(super) fn network(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),

@@ -1,4 +1,4 @@
-//! Error responses that are written without hyper, before it takes over a connection or after it has let go of it.
+//! Error responses written without hyper, before it takes over a connection or after it has released one.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use super::error::ApiError;
 use super::headers;
 use crate::app::{Error, Kind};
 
-/// Sends a 503 on a connection that exceeds the limit.
+/// Sends a 503 response on a connection that exceeds the connection limit.
 pub fn reject_overload(socket: &TcpStream) {
     let mut error = Error::new(Kind::Unavailable, "too many connections are open");
     error.retry_after = Some(Duration::from_secs(1));
     refuse(socket, &ApiError::from(error).closing_connection());
 }
 
-/// Writes an error response to a socket without blocking; does nothing if the socket is not writable.
+/// Writes an error response to a socket without blocking. Does nothing if the socket is not writable.
 pub fn refuse(socket: &TcpStream, error: &ApiError) {
     let _ = socket.try_write(error_text(error).as_bytes());
 }
 
-/// Returns the text of an error response as it is sent over the connection.
+/// Returns the raw HTTP text of an error response.
 pub fn error_text(error: &ApiError) -> String {
     let body = error.body("").to_string();
     let mut text = format!(

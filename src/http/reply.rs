@@ -1,4 +1,4 @@
-//! HTTP responses: a status, headers, and a body that is complete, a file, or a stream. Independent of routes and
+//! HTTP responses: a status, headers, and a body, which is in memory, a file, or a stream. Independent of routes and
 //! callers.
 
 use std::path::Path;
@@ -37,11 +37,11 @@ impl Reply {
     pub fn json(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(text) => Self::bytes(text, "application/json"),
-            // Serialization fails only for a map whose keys are not strings, and no response contains one.
+            // Serialization fails only for maps with keys that are not strings, which no response contains.
             Err(_) => Self::empty().status(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
-    /// Creates a 200 response with these bytes.
+    /// Creates a 200 response with these bytes as its body.
     pub fn bytes(bytes: impl Into<Bytes>, content_type: &'static str) -> Self {
         let mut reply = Self::from_bytes(bytes.into());
         reply
@@ -49,7 +49,7 @@ impl Reply {
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply
     }
-    /// Creates a 200 response with the content of a file, streamed.
+    /// Creates a 200 response that streams the content of a file.
     ///
     /// # Errors
     /// `Missing` if the file does not exist; `Internal` if it cannot be read.
@@ -66,10 +66,10 @@ impl Reply {
         Ok(Self::streaming(body).header(CONTENT_TYPE, content_type))
     }
     /// Creates the response to a conditional or range request for a file: all of it (200), a part (206), or nothing
-    /// because the client's copy is current (304). `etag` is strong and in quotes.
+    /// because the client's copy is current (304). `etag` is a strong entity tag, including its quotes.
     ///
     /// # Errors
-    /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside of the file.
+    /// `Missing` if the file does not exist; `Internal` if it cannot be read; 416 if the range is outside the file.
     pub async fn file_for(
         headers: &HeaderMap,
         path: &Path,
@@ -114,7 +114,7 @@ impl Reply {
             }
         })
     }
-    /// Creates a 200 response with a streaming body.
+    /// Creates a 200 response that streams its body.
     pub(super) fn streaming(
         body: impl HttpBody<Data = Bytes, Error = std::io::Error> + Send + 'static,
     ) -> Self {
@@ -127,7 +127,7 @@ impl Reply {
             },
         }
     }
-    /// Aborts a streaming body with an error when `end` completes.
+    /// Makes a streaming body end with an error when `end` completes.
     pub(super) fn truncate_when(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
         if let ReplyContent::Stream(body) = self.body.content {
             let truncating = TruncatingBody {
@@ -143,7 +143,7 @@ impl Reply {
         self.status = status;
         self
     }
-    /// Sets a header, replacing one of the same name. An invalid header value is dropped.
+    /// Sets a header, replacing any header of the same name. An invalid value is ignored.
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
@@ -157,21 +157,21 @@ impl Reply {
         }
         self
     }
-    /// Returns the body if it is complete JSON and not compressed.
+    /// Returns the body if it is JSON in memory and not compressed.
     pub(super) fn json_body(&self) -> Option<Bytes> {
         let kind = self.headers.get(CONTENT_TYPE)?.as_bytes();
         let is_plain = !self.headers.contains_key(CONTENT_ENCODING);
         let is_json = is_plain && kind.starts_with(b"application/json");
         self.full_body().filter(|_| is_json)
     }
-    /// Returns the body if it is complete; `None` for a file or a stream.
+    /// Returns the body if it is in memory, or `None` if it is streamed.
     pub(super) fn full_body(&self) -> Option<Bytes> {
         match &self.body.content {
             ReplyContent::Full(bytes) => Some(bytes.clone()),
             ReplyContent::Stream(_) => None,
         }
     }
-    /// Replaces the body.
+    /// Replaces the body and keeps the headers.
     pub(super) fn with_body(mut self, bytes: Bytes) -> Self {
         self.body.content = ReplyContent::Full(bytes);
         self
@@ -186,7 +186,7 @@ impl Reply {
     pub(super) fn code(&self) -> StatusCode {
         self.status
     }
-    /// Returns the length of the body in bytes; `None` for a stream of unknown length.
+    /// Returns the length of the body in bytes, or `None` for a stream of unknown length.
     pub(super) fn length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
@@ -211,7 +211,7 @@ impl Reply {
 }
 
 impl ApiError {
-    /// Returns the error response in Quire's format.
+    /// Returns the error response in Quire's own format.
     pub fn reply(&self, request_id: &str) -> Reply {
         let details = self.details();
         let mut reply = Reply::json(&self.body(request_id)).status(self.status());
@@ -253,7 +253,7 @@ impl ApiError {
             ErrorCause::App(Kind::BudgetExceeded | Kind::UpstreamFailed)
         );
         if is_costly || details.error.is_final {
-            // A retry would cost money again and would not change anything.
+            // A retry would cost money again without changing the outcome.
             let name = HeaderName::from_static("x-should-retry");
             headers.insert(name, HeaderValue::from_static("false"));
         }
@@ -261,8 +261,7 @@ impl ApiError {
     }
 }
 
-/// Returns an empty map with capacity for 12 headers: growing it header by header costs more than the headers
-/// themselves.
+/// Returns an empty map with room for 12 headers, because growing a map header by header costs more than filling it.
 fn header_map() -> HeaderMap {
     HeaderMap::with_capacity(12)
 }
@@ -274,7 +273,7 @@ fn unreadable_error(error: std::io::Error) -> ApiError {
     }
 }
 
-/// The body type of all responses. Holds the guard that keeps its connection in the responding state.
+/// The body type of all responses. It holds the guard that keeps its connection in the responding state.
 pub struct ReplyBody {
     content: ReplyContent,
     guard: Option<BusyGuard>,
@@ -315,7 +314,7 @@ impl HttpBody for ReplyBody {
     }
 }
 
-/// A body that aborts with an error when `end` completes, so that the client does not mistake it for a complete one.
+/// A body that ends with an error when `end` completes, so that the client does not mistake it for a complete one.
 struct TruncatingBody {
     body: BoxedBody,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -370,7 +369,7 @@ impl HttpBody for FileBody {
         ready!(Pin::new(&mut this.file).poll_read(context, &mut unfilled))?;
         let read = unfilled.filled().len();
         if read == 0 {
-            // `Content-Length` has already been sent, so a truncated file must not look complete.
+            // `Content-Length` has already been sent, so a file that has become shorter must not look complete.
             return Poll::Ready(Some(Err(std::io::ErrorKind::UnexpectedEof.into())));
         }
         this.remaining -= read as u64;

@@ -1,4 +1,4 @@
-//! The log line of a request.
+//! Request logging.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use hyper::Method;
 use super::reply::Reply;
 use crate::log;
 
-/// Logs one line per request, without its body and query string, which may contain private data.
+/// Logs one line about a request. The body and the query string are omitted, because they may contain private data.
 pub(super) fn log_request(
     method: &Method,
     path: &str,

@@ -1,4 +1,4 @@
-//! Checks of a request against its route: its origin, the scopes of its API key, guests, and credentials.
+//! Checks of a request against its route: the origin, the scopes of an API key, guests, and credentials.
 
 use hyper::{HeaderMap, Method};
 
@@ -10,13 +10,13 @@ use crate::app::{Error, Kind};
 use crate::domain::key::{KeyScope, PresentedKey};
 use crate::domain::user::{Caller, Role};
 
-/// Refuses a state-changing request sent by a page of another site.
+/// Refuses a state-changing request that another site's page has sent.
 ///
 /// # Errors
-/// `Forbidden`, naming the setting to change if the pages are Quire's own.
+/// `Forbidden`, with the setting to change in case the page is Quire's own.
 pub(super) fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
     let is_forged = is_unsafe(&cx.request.method) && auth::is_cross_site(&cx.request, &cx.app);
-    // MCP's specification requires servers to check the origin whatever the credential is.
+    // The MCP specification requires servers to check the origin, whatever the credential is.
     if is_forged || (route.path == "/mcp" && auth::has_cross_site_origin(&cx.request, &cx.app)) {
         let error = Error::new(Kind::Forbidden, "this request was sent by another site");
         let resolution = "Send it from Quire's own pages. If you did, set PUBLIC_URL to the address that people \
@@ -26,20 +26,20 @@ pub(super) fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<()
     Ok(())
 }
 
-/// Checks that the scopes of an API key cover a route.
+/// Checks that an API key has the scope that a route requires.
 ///
 /// # Errors
-/// `Forbidden`, naming the missing scope.
+/// `Forbidden`, with the missing scope.
 pub(super) fn check_key_scope(
     key: &PresentedKey,
     route: &Route,
     cx: &RequestContext,
 ) -> Result<(), ApiError> {
-    // Any key can revoke itself, so that a leaked key can always be revoked.
+    // Every key may delete itself, so that a leaked key can always be revoked.
     if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
         return Ok(());
     }
-    // Routes for administrators need the `admin` scope, whatever their path.
+    // Administrators' routes need the `admin` scope, whatever their path.
     let needed = match route.handler {
         RouteHandler::Admin(_) => &[KeyScope::Admin],
         _ => KeyScope::for_path(route.path),
@@ -57,7 +57,7 @@ pub(super) fn check_key_scope(
     Err(Error::new(Kind::Forbidden, why).resolve(resolution).into())
 }
 
-/// Checks that a guest may use a route, and that guests are still allowed.
+/// Checks that a guest may use a route, and that the server still allows guests.
 ///
 /// # Errors
 /// `SignInNeeded` if the server is no longer an offline demo; `Forbidden` for a route that needs an account.
@@ -76,8 +76,8 @@ pub(super) fn check_guest(
     Err(error.resolve("create an account").into())
 }
 
-/// Whether an open route rejects an invalid credential. It does so only if the credential is in a header, and
-/// not below `/api/auth/`, where clients go when their token has expired.
+/// Whether an open route rejects invalid credentials. It does so only for credentials in headers, and not below
+/// `/api/auth/`, which clients call when their token has expired.
 pub(super) fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
     let has_credential = auth::has_credential_header(headers);
     let is_open = matches!(route.handler, RouteHandler::Open(_));

@@ -1,4 +1,4 @@
-//! Matches a method and a path to a route: literal paths in a hash map, paths with parameters in a radix tree.
+//! Matches methods and paths to routes: literal paths in a hash map, and paths with parameters in a radix tree.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,26 +12,26 @@ use crate::log;
 
 /// The result of matching a method and a path.
 pub enum RouteMatch {
-    /// A route and the parameters of the path.
+    /// A route, and the path's parameters.
     Route(&'static Route, Vec<(&'static str, String)>),
-    /// The path exists, but only with these methods, which are listed as in `Allow`.
+    /// The path exists, but only with these methods, in the format of the `Allow` header.
     Methods(String, ErrorFormat),
     /// No route has this path.
     None,
 }
 
-/// The route table, indexed for lookups.
+/// The route table, indexed for fast lookups.
 pub struct Router {
     literal: HashMap<&'static str, Vec<&'static Route>>,
     patterns: matchit::Router<PatternRoutes>,
 }
 
-/// The routes of a path with parameters.
+/// The routes of one path with parameters.
 #[derive(Default)]
 struct PatternRoutes {
     /// Names of the parameters, in order.
     params: Vec<&'static str>,
-    /// Whether the last parameter takes the rest of the path, which is not decoded.
+    /// Whether the last parameter takes the rest of the path, which is then not decoded.
     has_rest: bool,
     routes: Vec<&'static Route>,
 }
@@ -48,7 +48,7 @@ impl PatternRoutes {
             routes: Vec::new(),
         }
     }
-    /// Returns the decoded parameters; `None` if one of them is not valid.
+    /// Returns the decoded parameters, or `None` if one of them is invalid.
     fn decode_params(
         &self,
         params: &matchit::Params<'_, '_>,
@@ -118,7 +118,7 @@ impl Router {
     }
 }
 
-/// Returns a path of the route table in the notation of `matchit`, in which `{name*}` is written as `{*name}`.
+/// Converts a path of the route table to the notation of `matchit`, in which `{name*}` is written as `{*name}`.
 fn matchit_pattern(path: &str) -> String {
     match path
         .strip_suffix("*}")

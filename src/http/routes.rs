@@ -1,5 +1,5 @@
-//! The route table, with the access level, handler, and limits of every path. `router` matches requests to
-//! it; the handlers are in `handlers`.
+//! The route table, with each path's access level, handler, and limits. `router` matches requests to it; the handlers
+//! are in `handlers`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,16 +23,16 @@ use crate::domain::user::Caller;
 /// The future of a handler's response.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
 
-/// The handler of a route, by access level. A handler that needs a caller cannot be registered as open: the types
+/// A route's handler, by access level. A handler that needs a caller cannot be registered as open, because the types
 /// differ, and only the dispatcher can create a `Caller`, an `Admin`, or a `LinkToken`.
 #[derive(Clone, Copy)]
 pub enum RouteHandler {
-    /// Open to anyone. Runs synchronously, without a body, a rate limit, or a log line.
+    /// Open to everyone. Runs synchronously, without a body, a rate limit, or a log line.
     Quick(fn(&SharedState, Instant) -> Reply),
-    /// Open to anyone.
+    /// Open to everyone.
     Open(fn(RequestContext) -> HandlerFuture),
-    /// Open to anyone, but a credential must be valid if there is one. The handler validates the body before
-    /// it requires a caller.
+    /// Open to everyone, but a credential must be valid if there is one. If the handler requires a caller, it first
+    /// validates the body.
     Maybe(fn(RequestContext, Option<Caller>) -> HandlerFuture),
     /// Requires an authenticated user.
     User(fn(RequestContext, Caller) -> HandlerFuture),
@@ -72,13 +72,13 @@ pub struct Route {
     pub verb: Verb,
     /// The path: literal segments, `{name}` for one segment, `{name*}` at the end for the rest.
     pub path: &'static str,
-    /// The access level and the handler.
+    /// The handler, with its access level.
     pub handler: RouteHandler,
     /// The size limit of the body.
     pub limit: BodyLimit,
     /// Whether requests count against the caller's rate limit.
     pub rate_limited: bool,
-    /// The vendor's format that clients of this route expect in error responses.
+    /// The vendor whose format this route's clients expect in error responses.
     pub error_format: ErrorFormat,
     /// Whether responses have an entity tag.
     pub has_entity_tag: bool,
@@ -175,7 +175,7 @@ impl Route {
         self.rate_limited = false;
         self
     }
-    /// Adds entity tags to responses, for content that seldom changes.
+    /// Adds entity tags to responses, for content that rarely changes.
     const fn tagged(mut self) -> Self {
         self.has_entity_tag = true;
         self
@@ -185,7 +185,7 @@ impl Route {
         self.allows_guests = true;
         self
     }
-    /// Whether responses may contain private data, so that caches must not store them.
+    /// Whether responses may contain private data. Caches must then not store them.
     pub fn is_private(&self) -> bool {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
@@ -202,13 +202,13 @@ impl Route {
     }
 }
 
-/// Adapts a handler that takes only a `RequestContext` to the table.
+/// Adapts a handler that takes only a `RequestContext` to the table's function type.
 macro_rules! o {
     ($handler:path) => {
         |cx| Box::pin($handler(cx))
     };
 }
-/// Adapts a handler that takes a `RequestContext` and a caller, admin, or link token to the table.
+/// Adapts a handler that takes a `RequestContext` and a caller, admin, or link token to the table's function type.
 macro_rules! h {
     ($handler:path) => {
         |cx, caller| Box::pin($handler(cx, caller))
@@ -217,9 +217,9 @@ macro_rules! h {
 
 use Verb::{Delete, Get, Patch, Post, Put};
 
-/// All routes. The arguments of a handler depend on its access level: `open`: `RequestContext`; `maybe`: also
-/// `Option<Caller>`; `user`: also `Caller`; `admin`: also `Admin`; `link`: also `LinkToken`, parsed from
-/// `{token}` in the path; `quick`: `&SharedState` and the time of arrival.
+/// All routes. A handler's arguments depend on the access level: `open` handlers take a `RequestContext`; `maybe`,
+/// `user`, `admin`, and `link` handlers also take an `Option<Caller>`, a `Caller`, an `Admin`, or a `LinkToken` from
+/// `{token}` in the path. `quick` handlers take a `&SharedState` and the time of arrival.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     // Health and operations.

@@ -1,4 +1,4 @@
-//! The server lifecycle: accept connections within limits, serve them, and drain them at shutdown.
+//! The server's lifecycle: accept connections within the limits, serve them, and drain them at shutdown.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -28,17 +28,17 @@ use crate::app::App;
 use crate::log;
 use crate::tls::CertificateResolver;
 
-/// A bound socket with the settings for serving its connections.
+/// A bound socket and how its connections are served.
 pub struct Listener {
-    /// The socket. The caller binds it, because it reports a port that is already in use.
+    /// The socket, already bound. The caller binds it, in order to report a port that is in use.
     pub listener: TcpListener,
-    /// Whether `/` is the JSON index here, because another listener serves the pages.
+    /// Whether `/` returns the JSON index here, because another listener serves the web pages.
     pub index: bool,
     /// The certificates for TLS; `None` for plain HTTP.
     pub tls: Option<Arc<CertificateResolver>>,
 }
 
-/// Accepts connections and serves them.
+/// What the tasks that accept connections share.
 struct Server {
     shared: Arc<SharedState>,
     dispatcher: Arc<Dispatcher>,
@@ -46,7 +46,8 @@ struct Server {
     commands: watch::Receiver<ServerCommand>,
 }
 
-/// Serves until `shutdown` completes, then drains: running requests may finish within the configured shutdown timeout.
+/// Serves until `shutdown` completes, and then drains: running requests may continue until the shutdown timeout
+/// expires.
 pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Future<Output = ()>) {
     let limits = app.config.limits;
     let (command, commands) = watch::channel(ServerCommand::Serve);
@@ -71,7 +72,7 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
     server.shared.app.stopping();
     for task in tasks {
         task.abort();
-        // Wait until the task has closed its listener.
+        // The task closes its listener before it ends.
         let _ = task.await;
     }
     let _ = command.send(ServerCommand::Drain);
@@ -112,7 +113,7 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) if is_client_error(&error) => continue,
                 Err(error) => {
-                    // Most likely, the process has run out of file descriptors, so wait for connections to close.
+                    // The process has probably run out of file descriptors, so wait for connections to close.
                     pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
                     log::warn("cannot accept a connection", &[("why", &error)]);
                     sleep(pause).await;
@@ -123,13 +124,13 @@ impl Server {
             let peer = peer.ip().to_canonical();
             let Some(permit) = self.slots.admit(&self.shared, peer).await else {
                 self.shared.stats.rejected.fetch_add(1, Relaxed);
-                // A TLS client cannot read a response before the handshake, so respond only over plain HTTP.
+                // Before the handshake, a TLS client cannot read a response, so only plain HTTP clients get one.
                 if listener.tls.is_none() {
                     raw_reply::reject_overload(&socket);
                 }
                 continue;
             };
-            // Responses are written whole, so Nagle's algorithm would only add a delay.
+            // Responses are written in one piece, so Nagle's algorithm would only delay them.
             let _ = socket.set_nodelay(true);
             let entry = EntryPoint {
                 peer,
@@ -137,7 +138,7 @@ impl Server {
                 https: listener.tls.is_some(),
             };
             let (dispatcher, mut commands) = (self.dispatcher.clone(), self.commands.clone());
-            // The tasks spawned here belong to `serve`, which waits until every slot is released.
+            // The tasks spawned here cannot outlive `serve`, which waits until every slot is released.
             match &listener.tls {
                 None => {
                     let socket = Socket::Plain(socket);
@@ -168,7 +169,7 @@ fn is_client_error(error: &io::Error) -> bool {
     )
 }
 
-/// Serves one connection to its end.
+/// Serves a connection until it is closed.
 async fn serve_connection(
     dispatcher: Arc<Dispatcher>,
     permit: ConnectionPermit,
@@ -205,8 +206,8 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         // `ConnectionActivity` enforces this timeout instead.
         .header_read_timeout(None)
-        // Larger heads never reach hyper, because they have been refused. The buffer has room for a whole
-        // head and the bytes received with it.
+        // hyper never sees larger heads, because they are refused first. The buffer has room for a whole head and for
+        // the bytes received with it.
         .max_buf_size(2 * head::MAX_HEAD_BYTES)
         .serve_connection(ActivitySocket::new(socket, activity.clone()), service);
 
@@ -215,9 +216,10 @@ async fn serve_connection(
     let mut is_last = false;
     let overdue = loop {
         tokio::select! {
-            // Poll the connection first, because it causes most wake-ups.
+            // The connection is polled first, because it causes most wake-ups.
             biased;
-            // An error here is the client's: it disconnected, or sent invalid HTTP and has received a response.
+            // An error here is the client's fault: it disconnected, or it sent invalid HTTP and has already received a
+            // response.
             _ = &mut connection => return,
             _ = &mut timer => match activity.overdue_phase(timeouts) {
                 _ if is_last && activity.is_fresh() => return,
@@ -227,13 +229,13 @@ async fn serve_connection(
                     timer.as_mut().reset(next);
                 }
             },
-            // Another connection needs the slot. A connection with a new request keeps its slot.
+            // Another connection needs the slot. This one keeps it if a request has arrived meanwhile.
             () = permit.eviction_requested() => if activity.idle_time().is_some() {
                 return;
             },
             Ok(()) = commands.changed() => match *commands.borrow_and_update() {
                 ServerCommand::Serve => {}
-                // The response to the connection's first request will close it.
+                // The connection stays open for its first request; the response to it will close the connection.
                 ServerCommand::Drain if activity.is_fresh() => {
                     is_last = true;
                     timer.set(sleep(FIRST_REQUEST_GRACE));

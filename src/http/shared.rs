@@ -1,4 +1,4 @@
-//! Server state shared by all handlers, event streams, and connections.
+//! Server state that handlers, event streams, and connections share.
 
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
@@ -14,16 +14,16 @@ use super::rate_limiter::RateLimiter;
 use super::stats::RequestStats;
 use crate::app::App;
 
-/// State shared by handlers, event streams, and connections.
+/// State that all handlers, event streams, and connections of a server share.
 pub struct SharedState {
     pub(super) app: Arc<App>,
     /// Request counters since the server started.
     pub(super) stats: RequestStats,
-    /// Statistics per minute over the last day.
+    /// Statistics per minute for the last day.
     pub(super) minute_stats: MinuteStats,
     pub(super) limiter: RateLimiter,
     pub(super) health: HealthCache,
-    /// Set once, at shutdown, so that event streams end.
+    /// Set at shutdown, so that event streams end.
     pub(super) stopping: AtomicBool,
 }
 
@@ -31,7 +31,7 @@ pub struct SharedState {
 #[derive(Default)]
 pub struct HealthCache {
     pub(super) cached_response: Mutex<Option<(Instant, StatusCode, Bytes)>>,
-    /// Notified when a health response is computed, so that the database is probed.
+    /// Notified when a health response is computed, so that the database is probed again.
     pub(super) probe_requested: Notify,
     /// Whether the last probe of the database failed.
     pub(super) probe_failed: AtomicBool,

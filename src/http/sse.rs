@@ -1,6 +1,6 @@
-//! Server-sent event streams: a body that polls its source for events, coalesces them into fewer writes, and
-//! sends keep-alive comments while there are none. There is no queue: while a client does not read, the
-//! source is not polled.
+//! Server-sent event streams: a response body that polls its source for events, coalesces them into fewer writes, and
+//! sends keep-alive comments while there are none. Events are not queued: while a client does not read, its source is
+//! not polled.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -23,18 +23,18 @@ use super::shared::SharedState;
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent {
-    /// The `id:` field, returned as `Last-Event-ID` on reconnect; `None` if the stream cannot be resumed from this
-    /// event.
+    /// The `id:` field, which the client returns as `Last-Event-ID` when it reconnects. It is `None` if a stream cannot
+    /// be resumed after this event.
     pub id: Option<u64>,
-    /// The `event:` field; omitted if empty.
+    /// The `event:` field, which is omitted if the name is empty.
     pub name: Cow<'static, str>,
     /// The `data:` field, one line of JSON.
     pub data: String,
 }
 
-/// Creates a response that streams events, coalesced over 40 ms. `next` takes the state and returns events and the
-/// next state, or `None` at the end. It is called again only after the client has taken the previous events. The
-/// stream also ends when the server stops; clients then reconnect with the last ID.
+/// Creates a response that streams events, coalesced over 40 ms. `next` takes the state and returns events with the
+/// next state, or `None` at the end; it is called again only after the client has read the previous events. The stream
+/// also ends when the server stops, and clients then reconnect with the last ID.
 pub fn stream<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
@@ -44,7 +44,7 @@ where
     response(cx, state, next, COALESCE_WINDOW)
 }
 
-/// Creates a response that streams events without coalescing, for a source that coalesces them itself.
+/// Creates a response that streams events without coalescing them, for a source that already does so.
 pub fn stream_immediately<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
@@ -64,7 +64,8 @@ where
         next_event: next,
         coalesce,
         source: SseSource::Ready(state),
-        // Expires immediately, so that the first bytes show the client and every proxy that the stream is open.
+        // The timer expires immediately, so that the first bytes show the client and every proxy that the stream is
+        // open.
         timer: Box::pin(sleep(Duration::ZERO)),
         shared: cx.shared.clone(),
     };
@@ -74,7 +75,7 @@ where
         .header(HeaderName::from_static("x-accel-buffering"), "no")
 }
 
-/// Time between keep-alive comments, which prevent proxies from closing an idle stream.
+/// Interval of keep-alive comments, which prevent proxies from closing an idle stream.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Events that arrive within this time after a write are coalesced into the next write.
 const COALESCE_WINDOW: Duration = Duration::from_millis(40);
@@ -88,16 +89,16 @@ struct SseEvents<S, F, Fut> {
 }
 
 enum SseSource<S, Fut> {
-    /// The source is ready to be polled.
+    /// The source can be polled.
     Ready(S),
-    /// The source is polled when the coalescing window ends.
+    /// The source will be polled when the coalescing window ends.
     Coalescing(S),
     /// The source is being polled.
     Polling(Pin<Box<Fut>>),
     Ended,
 }
 
-// This holds because the future is boxed and no other field is pinned.
+// Moving the struct is safe, because the future is boxed and no other field is pinned.
 impl<S, F, Fut> Unpin for SseEvents<S, F, Fut> {}
 
 impl<S, F, Fut> SseEvents<S, F, Fut> {

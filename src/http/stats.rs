@@ -1,14 +1,14 @@
-//! Request and connection counters. Each update is one atomic addition.
+//! Counters of requests and connections. Each update is a single atomic addition.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use hyper::StatusCode;
 
-/// Areas of the server that are counted separately.
+/// The areas for which requests are counted separately.
 pub const AREAS: [&str; 5] = ["pages", "api", "v1", "mcp", "health"];
 
-/// Returns the index of a path's area in [`AREAS`].
+/// Returns the index in [`AREAS`] of the area to which a path belongs.
 pub fn area_index(path: &str) -> usize {
     match path {
         "/health" | "/api/health" | "/metrics" | "/api/metrics" => 4,
@@ -19,20 +19,20 @@ pub fn area_index(path: &str) -> usize {
     }
 }
 
-/// Counters since the server started.
+/// Counters of requests and connections since the server started.
 pub struct RequestStats {
     /// Number of responses by area and status class.
     by_class: [[AtomicU64; 5]; AREAS.len()],
-    /// Sum of the times to the first byte of all responses, in microseconds.
+    /// Sum of the times to first byte of all responses, in microseconds.
     micros: AtomicU64,
     /// Number of connections that are open now.
     pub open_connections: AtomicUsize,
-    /// Number of connections that were rejected because too many were open.
+    /// Number of connections rejected because too many were open.
     pub rejected: AtomicU64,
 }
 
 impl RequestStats {
-    /// Creates counters at zero.
+    /// Creates counters that are all zero.
     pub fn new() -> Self {
         Self {
             by_class: Default::default(),
@@ -41,7 +41,7 @@ impl RequestStats {
             rejected: AtomicU64::new(0),
         }
     }
-    /// Counts a response in an area.
+    /// Counts a response in an area and adds its time to first byte.
     pub fn record_response(&self, area: usize, status: StatusCode, started: Instant) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
         self.by_class[area][class].fetch_add(1, Relaxed);
@@ -58,7 +58,7 @@ impl RequestStats {
     pub fn total(&self) -> u64 {
         self.classes().iter().flatten().sum()
     }
-    /// Returns the sum of the times to the first byte of all responses, in seconds.
+    /// Returns the sum of the times to first byte of all responses, in seconds.
     pub fn seconds(&self) -> f64 {
         self.micros.load(Relaxed) as f64 / 1e6
     }

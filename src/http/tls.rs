@@ -1,5 +1,5 @@
-//! The TLS handshake of a connection, which is limited in time. Clients that send plain HTTP get an error
-//! response. `crate::tls` chooses the certificate.
+//! The TLS handshake of a connection, with a time limit. Clients that send plain HTTP get an error response. The
+//! certificate is chosen by `crate::tls`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use super::raw_reply;
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
-/// Maximum time from the connection to the end of the handshake, unless the header timeout is shorter.
+/// Maximum time from accepting a connection to the end of its handshake. A shorter header timeout takes precedence.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Type of the TLS record with which every handshake starts.
+/// Type of the TLS record that starts every handshake.
 const HANDSHAKE_RECORD: u8 = 0x16;
-/// Maximum number of bytes of a plain request that are read before the response, which is most likely all of it.
+/// Maximum number of bytes of a plain HTTP request that are read before responding to it, which is usually all of it.
 const MAX_PLAIN_BYTES: usize = 16 << 10;
 
-/// Performs the TLS handshake. `None` if the connection must be closed: the peer was silent or sent no TLS, the
-/// server is stopping, or another connection needs the slot.
+/// Performs the TLS handshake. Returns `None` if the connection must be closed, because the client was silent or did
+/// not use TLS, the server is stopping, or another connection needs the slot.
 pub(super) async fn handshake(
     permit: &ConnectionPermit,
     socket: TcpStream,
@@ -32,7 +32,7 @@ pub(super) async fn handshake(
     commands: &mut watch::Receiver<ServerCommand>,
 ) -> Option<Socket> {
     let limit = HANDSHAKE_TIMEOUT.min(permit.shared.app.config.limits.header_timeout);
-    // During shutdown, the handshake may still finish, so that a first request gets its response.
+    // During shutdown, a handshake may still finish, so that the first request gets a response.
     let stopped = async {
         let _ = commands
             .wait_for(|command| *command != ServerCommand::Serve)
@@ -46,12 +46,12 @@ pub(super) async fn handshake(
     }
 }
 
-/// Accepts a TLS connection; `None` if the connection must be closed.
+/// Accepts a TLS connection. Returns `None` if the connection must be closed.
 async fn open(socket: TcpStream, config: Arc<ServerConfig>) -> Option<Socket> {
     let mut first = [0];
     match socket.peek(&mut first).await {
         Ok(1) if first[0] == HANDSHAKE_RECORD => {
-            // On failure, rustls has already sent the client an alert.
+            // On failure, rustls has already sent an alert to the client.
             let stream = TlsAcceptor::from(config).accept(socket).await.ok()?;
             Some(Socket::Tls(Box::new(stream)))
         }
@@ -64,8 +64,8 @@ async fn open(socket: TcpStream, config: Arc<ServerConfig>) -> Option<Socket> {
 }
 
 fn refuse_plain_http(socket: &TcpStream) {
-    // Read first, because closing a socket with unread bytes resets the connection, and the client would lose
-    // the response.
+    // The request is read first, because closing a socket with unread bytes resets the connection, and the client would
+    // lose the response.
     let mut discarded = vec![0; MAX_PLAIN_BYTES];
     let _ = socket.try_read(&mut discarded);
     let error = Error::new(

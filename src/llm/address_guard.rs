@@ -1,5 +1,5 @@
-//! Guards against connections to private addresses. It checks the resolved addresses right before a connection is
-//! opened, so that no caller and no DNS name can bypass it.
+//! Guards against connections to private addresses. It checks resolved addresses just before a connection is opened, so
+//! that neither callers nor DNS names can bypass it.
 
 use std::error::Error;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::domain::network::{AddressReach, Network, is_public};
 
-/// Decides which addresses a connection may be opened to.
+/// Decides to which addresses a connection may be opened.
 pub(super) struct AddressGuard {
-    /// Private networks that are allowed even with `AddressReach::Public`.
+    /// Private networks that are allowed even for `AddressReach::Public`.
     allowed_networks: Vec<Network>,
 }
 
-/// The address is not public.
+/// The error for an address that is not public.
 #[derive(Debug)]
 pub(super) struct NotPublic;
 
@@ -32,8 +32,8 @@ impl AddressGuard {
         }
     }
 
-    /// Checks every address that may be connected to. A private address among public ones is an attack or a mistake, so
-    /// no connection is opened.
+    /// Checks every address to which a name resolves. A private address among public ones is an attack or a mistake, so
+    /// the whole name is then rejected.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! An admitted call: one that the circuit breaker has let through, until its outcome is recorded.
+//! A call that a circuit breaker has admitted and whose outcome it awaits.
 
 use super::call_origin::CallOrigin;
 use super::registry::{OpenCircuit, RegisteredProvider};
@@ -6,8 +6,8 @@ use super::transport_error;
 use crate::clock;
 use crate::domain::chat::CallError;
 
-/// A call in progress, as its model's circuit breaker sees it. Dropping it without an outcome counts as a
-/// cancellation, so that the breaker does not wait for the outcome forever.
+/// A call in progress, from the point of view of its model's circuit breaker. Dropping it without an outcome counts as
+/// a cancellation, so that the breaker does not wait for it forever.
 pub(super) struct AdmittedCall<'a> {
     entry: &'a RegisteredProvider,
     model: &'a str,
@@ -39,7 +39,7 @@ impl<'a> AdmittedCall<'a> {
         })
     }
 
-    /// Records the outcome of the call, including all of its attempts.
+    /// Records the call's final outcome, after all of its attempts.
     pub fn record<T>(mut self, result: &Result<T, CallError>) {
         self.is_recorded = true;
         match result {

@@ -1,5 +1,5 @@
-//! Calls a provider with retries: after temporary failures, and without any fields that the model rejects. Does not
-//! retry once part of an answer has reached a client that cannot retract it.
+//! Calls a provider and retries: after temporary failures, and without fields that the model rejects. Never retries
+//! once part of an answer has reached a client that cannot retract it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::domain::chat::{Answer, CallError, CallErrorKind, Message, MessageRole
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
-/// Maximum number of fields that a model may reject, one after another, before the call fails.
+/// Maximum number of fields that a model may reject, one after another, before a call fails.
 const MAX_REFUSALS: usize = 8;
 
-/// Calls the model until it answers or a retry cannot help, provided that its circuit breaker admits the call. The
-/// breaker counts calls, not attempts. Requests one repair of an answer that does not match the schema.
+/// Calls the model until it answers or a retry cannot help. The model's circuit breaker must admit the call; it counts
+/// calls, not attempts. If the answer does not match the schema, asks once for a corrected one.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ pub(super) async fn ask(
     let Some(format) = &attempt.request.format else {
         return Ok(answer);
     };
-    // A tool call is not a final answer, so the schema does not apply yet.
+    // A tool call is not a final answer, so the schema does not apply to it yet.
     if !answer.calls.is_empty() {
         return Ok(answer);
     }
@@ -45,7 +45,7 @@ pub(super) async fn ask(
         }
         Err(why) => why,
     };
-    // The budget does not allow a repair.
+    // The call was cut off by its budget, which does not allow a repair.
     if attempt.slot.is_cut() {
         return Ok(answer);
     }
@@ -85,8 +85,8 @@ async fn ask_counted(
     result
 }
 
-/// Calls the model until it answers or a retry cannot help. Models change faster than any table of their parameters, so
-/// a field that a model rejects is omitted and remembered for later calls. Temporary failures are retried.
+/// Calls the model until it answers or a retry cannot help. Temporary failures are retried. A field that the model
+/// rejects is omitted, also from later calls, because models change faster than any table of their parameters.
 async fn ask_until(
     attempt: &CallAttempt<'_>,
     meter: &mut UsageMeter<'_>,
@@ -116,7 +116,7 @@ async fn ask_until(
         let (now, kind) = (clock::monotonic_now(), failed.error.kind);
         meter.end_with_failure(&failed.error);
         if attempt.slot.is_cut() {
-            // Quire ended the call, so its failure says nothing about the model.
+            // Quire itself ended the call, so the failure says nothing about the model.
             return Err(failed.error);
         }
         let shows = |message: &Message| !message.images.is_empty();
@@ -176,13 +176,14 @@ fn with_attempts(mut error: CallError, tries: u32, next: RetryDecision) -> CallE
     error
 }
 
-/// Returns a random number in [0, 1), good enough for jitter: the standard library's hasher has random keys.
+/// Returns a random number in [0, 1). It is good enough for jitter, because the standard library's hasher has random
+/// keys.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Waits as long as the provider requested, if there is enough time left.
+/// Waits as long as the provider's rate limit requires. Fails if too little time would be left for the call.
 async fn wait_for_rate_limit(attempt: &CallAttempt<'_>) -> Result<(), CallError> {
     loop {
         let now = clock::monotonic_now();
@@ -199,7 +200,7 @@ async fn wait_for_rate_limit(attempt: &CallAttempt<'_>) -> Result<(), CallError>
     }
 }
 
-/// Parameters and their vendor-specific names on the wire.
+/// Each parameter with the names that vendors use for it in requests.
 const PARAMETER_SPELLINGS: &[(&str, &[&str])] = &[
     (
         "max_tokens",
@@ -226,7 +227,7 @@ const PARAMETER_SPELLINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Returns the parameters set by the user that are not sent to the model, by their names in the glossary.
+/// Returns the parameters that the user has set but that are not sent to the model, by their names in the glossary.
 fn unsupported_parameters(
     parameters: &Parameters,
     capabilities: &ModelCapabilities,
@@ -242,7 +243,7 @@ fn unsupported_parameters(
                 .iter()
                 .any(|field| field == spelled)
         };
-        // A model that rejects `max_tokens` receives it under its newer name.
+        // A model that rejects `max_tokens` is sent the same limit under its newer name.
         match name {
             "max_tokens" => others.iter().any(|other| refuses(other)),
             _ => refuses(name) || others.iter().any(|other| refuses(other)),
@@ -261,7 +262,7 @@ fn unsupported_parameters(
         .collect()
 }
 
-/// Lists a provider's models, retrying after temporary failures.
+/// Requests a provider's model list and retries after temporary failures.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Blocking HTTP client for everything except calls to providers: the command line as a client of another server, and
-//! downloads from the web. Its connections pass the same address guard as provider calls.
+//! Blocking HTTP client for everything except calls to providers: for the command line as a client of another server,
+//! and for downloads from the web. Its connections pass the same address guard as those to providers.
 
 use std::fmt;
 use std::io;
@@ -36,14 +36,14 @@ impl Connector for GuardedConnector {
         details: &ConnectionDetails,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        // A proxy would resolve the name itself and bypass the guard; `agent` therefore sets none.
+        // A proxy would resolve the name itself and bypass the guard, so `agent` sets no proxy if the guard applies.
         let check_result = self.guard.check(self.reach, &details.addrs);
         check_result.map_err(|refused| io::Error::new(io::ErrorKind::PermissionDenied, refused))?;
         self.inner.connect(details, chained)
     }
 }
 
-/// Returns whether the guard refused the connection.
+/// Returns whether an error means that the guard refused the connection.
 pub(super) fn is_refusal(error: &ureq::Error) -> bool {
     let ureq::Error::Io(error) = error else {
         return false;
@@ -51,7 +51,7 @@ pub(super) fn is_refusal(error: &ureq::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<NotPublic>())
 }
 
-/// Resolves IP addresses and `localhost` without the system, as for provider calls.
+/// Resolves IP addresses and `localhost` without asking the system, as is done for calls to providers.
 #[derive(Debug)]
 struct LiteralResolver(DefaultResolver);
 
@@ -71,8 +71,8 @@ impl Resolver for LiteralResolver {
     }
 }
 
-/// Creates a client. Uses small buffers, because the defaults cost 599 KB per TLS stream. Follows no redirects, because
-/// the key would be sent to the target.
+/// Creates a client. Buffers are small, because the defaults cost 599 KB per TLS stream. Redirects are not followed,
+/// because the key would be sent to their target.
 pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)

@@ -1,6 +1,6 @@
-//! Circuit breaker of a model: after several consecutive failed calls, the model is not called for a while; then a
-//! single trial call decides whether calls resume. Failures from a single source may be that source's fault and do not
-//! open the circuit. Pure: receives the time and returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
+//! Circuit breaker of a model. After several consecutive failed calls, the model is not called for a while; then a
+//! single trial call decides whether calls resume. Failures from only one source do not open the circuit, because they
+//! may be that source's fault. Pure: takes the time and returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
 
 use std::time::Duration;
 
@@ -9,37 +9,37 @@ use crate::domain::time::Timestamp;
 
 /// Number of consecutive failed calls that open the circuit.
 const FAILURES_TO_OPEN: u32 = 5;
-/// How long the circuit stays open the first time; doubles after each failed trial call.
+/// How long the circuit stays open the first time. This time doubles after each failed trial call.
 const INITIAL_PAUSE: Duration = Duration::from_secs(20);
-/// Maximum time for which the circuit stays open.
+/// Maximum time that the circuit stays open.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
-/// Maximum duration of a trial call, so that a trial whose end is never reported does not keep the circuit half-open
-/// forever.
+/// Maximum duration of a trial call. Without it, a trial call whose end is never reported would keep the circuit
+/// half-open forever.
 const MAX_TRIAL: Duration = Duration::from_secs(600);
 
-/// Circuit breaker of a model.
+/// The circuit breaker of one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CircuitBreaker {
     failures: u32,
     /// Number of times the circuit has opened since the last success.
     opened_count: u32,
     open_until: Option<Timestamp>,
-    /// Start of the current trial call, if one is running.
+    /// When the current trial call started, if one is running.
     trial_started: Option<Timestamp>,
-    /// Source of the first of the consecutive failures.
+    /// The source of the first of the consecutive failures.
     source: Option<u64>,
-    /// Whether the failures affect all sources: several sources have seen one, or no request can have caused it.
+    /// Whether the failures affect all sources: they came from several sources, or no request can have caused them.
     is_model_wide: bool,
 }
 
-/// State of a circuit.
+/// State of a circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CircuitView {
     /// Calls are admitted.
     Closed,
     /// No call is admitted before this time.
     Open(Timestamp),
-    /// A single trial call is admitted or running.
+    /// One trial call is admitted, or is running.
     HalfOpen,
 }
 
@@ -79,9 +79,9 @@ impl CircuitBreaker {
         *self = Self::default();
     }
 
-    /// Records a failed call. Counts only failures of the model: a rejected request says nothing about the model's
-    /// health, and a rate limit means that the provider works. `source` distinguishes callers whose requests may be at
-    /// fault: users, or the prompts of a single user.
+    /// Records a failed call. Only failures of the model count: a rejected request says nothing about the model's
+    /// health, and a rate limit shows that the provider works. `source` tells apart callers whose requests may be at
+    /// fault, which are users or the prompts of a single user.
     pub fn record_failure(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
         let was_try = self.trial_started.take().is_some();
         if !is_model_failure(kind) {
@@ -168,7 +168,7 @@ mod tests {
             }
         }
         assert_eq!(breaker.circuit(at(0)), CircuitView::Closed);
-        // After a canceled trial call, the next call becomes the trial.
+        // After a canceled trial call, the next call is the trial call.
         let mut breaker = open_breaker();
         assert!(breaker.admit(at(30)));
         breaker.record_failure(at(31), Cancelled, 1);

@@ -1,4 +1,4 @@
-//! Runs a call in a separate task, from request to result, and records its usage.
+//! Runs a call in its own task, from request to result, and records its usage.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use super::{LlmInner, demo, transport_error};
 use crate::clock;
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, ModelRequest};
 
-/// Maximum number of concurrent calls to demo models, which are fast.
+/// The limiter of demo models, which sets no limit because they are fast.
 const DEMO_LIMITER: ProviderLimiter = ProviderLimiter {
     id: u64::MAX,
     max_concurrent: usize::MAX,
 };
-/// Stack size of a demo model's thread, in bytes; untouched pages use no memory.
+/// Stack size of a demo model's thread, in bytes. Untouched pages use no memory.
 const DEMO_STACK_BYTES: usize = 256 * 1024;
 
 /// A running or queued call. Dropping it cancels the call.
@@ -32,18 +32,18 @@ pub struct RunningCall {
 }
 
 impl RunningCall {
-    /// Cancels the call, even if it is still queued. It still sends one `Finished`.
+    /// Cancels the call, even if it is still queued. One `Finished` event is sent nevertheless.
     pub fn cancel(&self) {
         self.slot.cancel();
     }
 
-    /// Ends the call once more than this many output tokens have arrived. The answer is truncated, as if the
+    /// Ends the call once more than this many output tokens have arrived. The answer is then truncated, as if the
     /// provider's own limit had been reached.
     pub fn limit_output(&self, tokens: u64) {
         self.slot.limit_output(tokens);
     }
 
-    /// Ends the call with the text received so far.
+    /// Ends the call and keeps the text received so far.
     pub fn cut_off(&self) {
         self.slot.cut_off();
     }
@@ -59,12 +59,12 @@ impl Drop for RunningCall {
 pub(super) struct PreparedCall {
     pub request: Arc<ModelRequest>,
     pub origin: CallOrigin,
-    /// The provider and the model's name there; `None` for demo models and for models that no longer exist.
+    /// The provider and its name for the model; `None` for demo models and for models that no longer exist.
     pub entry: Option<(Arc<RegisteredProvider>, String)>,
 }
 
-/// Starts the task of a call; the call may wait in the queue first. The run that owns the call waits for its
-/// `Finished`.
+/// Starts the task of a call, which may first wait in the queue. The run that owns the call waits for its `Finished`
+/// event.
 pub(super) fn start(inner: Arc<LlmInner>, call: PreparedCall, sink: EventSink) -> RunningCall {
     let slot = Arc::new(CancelSlot::default());
     let running = RunningCall { slot: slot.clone() };
@@ -135,7 +135,7 @@ async fn run(
     };
     *bill = meter.bill();
     match result {
-        // Sending the last piece may have revealed that nobody is reading anymore, which cancels the call.
+        // Sending the last piece may have shown that there is no reader left, which cancels the call.
         Some(result) if !slot.is_cancelled() => result,
         _ => Err(transport_error::cancelled()),
     }
@@ -162,8 +162,8 @@ async fn run_demo(
     Ok(answer)
 }
 
-/// Computes a demo model's answer, which takes up to a second for long documents. Runs on a separate thread that holds
-/// the permit until it ends, even if the call is canceled.
+/// Computes a demo model's answer, which takes up to a second for long documents. It runs on a separate thread that
+/// holds the permit until it ends, even if the call is canceled.
 async fn compute_demo(
     request: Arc<ModelRequest>,
     permit: Arc<ProviderPermit>,

@@ -1,15 +1,15 @@
-//! Where a call comes from: its user and its prompt, as hashes.
+//! The origin of a call: its user and its prompt, as hashes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::domain::id::UserId;
 
-/// Origin of a call, to attribute failures that its request may have caused.
+/// The origin of a call, used to attribute failures that the request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
-    /// Hash of the user's ID; calls without a user share one hash.
+    /// Hash of the user's ID. All calls without a user have the same hash.
     pub user_hash: u64,
-    /// Hash of the prompt; equal prompts have equal hashes.
+    /// Hash of the prompt. Equal prompts have equal hashes.
     pub prompt_hash: u64,
 }
 
@@ -22,7 +22,7 @@ impl CallOrigin {
     }
 }
 
-/// Returns the hash of a value, which is the same on every server of this version.
+/// Returns the hash of a value. It is the same on every server of this version.
 pub(super) fn hash_of(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);

@@ -1,33 +1,33 @@
-//! Limits on concurrent calls, in total and per provider; further calls wait in a FIFO queue. Knows nothing about what
-//! a call does: the call holds a permit while it runs.
+//! Limits concurrent calls, in total and per provider, and queues further calls in FIFO order. It does not know what a
+//! call does: a call only holds a permit while it runs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Maximum number of queued calls. Runs and members are bounded too, so reaching this limit indicates a bug.
+/// Maximum number of queued calls. Runs and members are limited too, so this limit is reached only because of a bug.
 const MAX_WAITING: usize = 1024;
 
-/// Admits calls and queues them.
+/// Admits calls up to the limits and queues the rest.
 #[derive(Clone)]
 pub(super) struct CallQueue(Arc<Mutex<CallSlots>>);
 
-/// The running and the queued calls.
+/// The running and queued calls.
 struct CallSlots {
     max_concurrent: usize,
-    /// Number of servers among which each provider's limit is divided.
+    /// Number of servers that divide each provider's limit among themselves.
     servers: usize,
     busy: usize,
-    /// Number of running calls by provider limiter; limiters without running calls are absent.
+    /// Number of running calls per provider limiter. Limiters without running calls are absent.
     calls_per_limiter: BTreeMap<u64, usize>,
     waiting_calls: VecDeque<WaitingCall>,
-    /// Number of calls that wait for a slot in Redis rather than in this queue.
+    /// Number of calls that wait for a slot in Redis instead of in this queue.
     waiting_elsewhere: usize,
     tickets: u64,
 }
 
-/// A concurrency limit shared by the calls to one provider.
+/// A limit on the concurrent calls to one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProviderLimiter {
     pub id: u64,
@@ -41,11 +41,11 @@ struct WaitingCall {
     admit: oneshot::Sender<CallPermit>,
 }
 
-/// The queue is full.
+/// The error if the queue is full.
 #[derive(Debug)]
 pub(super) struct CallRefused;
 
-/// Permission to run one call. Dropping it, even during a panic, admits the next call.
+/// Permission to run one call. When it is dropped, even by a panic, the next call is admitted.
 pub(super) struct CallPermit {
     queue: CallQueue,
     limiter: ProviderLimiter,
@@ -57,7 +57,7 @@ impl Drop for CallPermit {
     }
 }
 
-/// A position in the queue. Dropping it leaves the queue.
+/// A place in the queue. Dropping it removes the call from the queue.
 struct QueuePlace<'a> {
     queue: &'a CallQueue,
     ticket: u64,
@@ -72,8 +72,8 @@ impl Drop for QueuePlace<'_> {
     }
 }
 
-/// A call that waits for a slot that another server holds. It counts toward the queue's size; dropping it ends the
-/// wait.
+/// A call that waits for a slot while other servers occupy all of them. It counts toward the queue's size. Dropping it
+/// ends the wait.
 pub(super) struct WaitElsewhere<'a>(&'a CallQueue);
 
 impl Drop for WaitElsewhere<'_> {
@@ -83,7 +83,7 @@ impl Drop for WaitElsewhere<'_> {
 }
 
 impl CallQueue {
-    /// Creates a queue that admits at most `max_calls` calls at once.
+    /// Creates a queue that admits at most `max_calls` concurrent calls.
     pub fn new(max_calls: usize) -> Self {
         Self(Arc::new(Mutex::new(CallSlots {
             max_concurrent: max_calls.max(1),
@@ -96,7 +96,7 @@ impl CallQueue {
         })))
     }
 
-    /// Waits until the call may run. Dropping the future leaves the queue.
+    /// Waits until the call may run. Dropping the future removes the call from the queue.
     ///
     /// # Errors
     ///
@@ -105,8 +105,7 @@ impl CallQueue {
         self.enter(limiter, MAX_WAITING).await
     }
 
-    /// Like [`Self::admit`], for a call that already counts as waiting, so that it is admitted to the queue even if
-    /// the queue is full.
+    /// Like [`Self::admit`], but for a call that already counts as waiting, which may therefore enter a full queue.
     ///
     /// # Errors
     ///
@@ -152,11 +151,11 @@ impl CallQueue {
         permit
     }
 
-    /// Divides the limit of each provider by this number of servers, rounding up. The total limit is per server and
-    /// unaffected.
+    /// Divides each provider's limit by this number of servers, rounding up. The total limit is per server and stays
+    /// the same.
     pub fn share_with(&self, servers: u32) {
         self.lock_slots().servers = (servers as usize).max(1);
-        // A larger share may admit queued calls right away.
+        // A larger share may let queued calls start right away.
         loop {
             let Some(next) = self.lock_slots().next() else {
                 return;
@@ -165,7 +164,7 @@ impl CallQueue {
         }
     }
 
-    /// Counts a call as waiting for a slot that another server holds.
+    /// Counts a call as waiting for a slot while other servers occupy all of them.
     ///
     /// # Errors
     ///
@@ -179,21 +178,21 @@ impl CallQueue {
         Ok(WaitElsewhere(self))
     }
 
-    /// Counts a call that returns to the wait for a slot. It never fails, because newcomers must not displace a call
-    /// that has already waited; only one call per provider can be in this position.
+    /// Counts a call that must wait for a slot again. This never fails, because newcomers must not displace a call that
+    /// has already waited. Only one call per provider can be in this situation.
     pub fn wait_again(&self) -> WaitElsewhere<'_> {
         self.lock_slots().waiting_elsewhere += 1;
         WaitElsewhere(self)
     }
 
-    /// Returns whether this server's calls to a provider exceed its share of the limit.
+    /// Returns whether this server runs more calls to a provider than its share of the limit.
     pub fn exceeds_share(&self, limiter: ProviderLimiter) -> bool {
         let state = self.lock_slots();
         let busy = state.calls_per_limiter.get(&limiter.id).copied();
         busy.unwrap_or(0) > state.share(limiter)
     }
 
-    /// Returns the numbers of running and queued calls.
+    /// Returns the number of running calls and the number of queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         let state = self.lock_slots();
         (state.busy, state.waiting())
@@ -213,8 +212,8 @@ impl CallQueue {
             state.next()
         };
         if let Some(next) = next {
-            // If the call was canceled at this moment, the permit is dropped here and passes to the next call. This
-            // must happen without the lock, because dropping a permit takes it.
+            // If the call has just been canceled, the permit is dropped here and passes to the next call. The lock must
+            // not be held, because dropping a permit takes it.
             let _ = next.admit.send(self.permit(next.limiter));
         }
     }
@@ -253,7 +252,8 @@ impl CallSlots {
         }
     }
 
-    /// Returns the first queued call whose provider has a free slot. When one call has ended, at most one can start.
+    /// Removes the first queued call whose provider has a free slot. The end of one call lets at most one other call
+    /// start.
     fn next(&mut self) -> Option<WaitingCall> {
         let next_index = self
             .waiting_calls
@@ -355,7 +355,7 @@ mod tests {
         drop(second);
         assert_eq!(queue.running_and_waiting(), (1, 1));
         drop(first);
-        // The third call has been admitted, but is canceled before its caller notices.
+        // The third call has been admitted, but it is canceled before its caller notices.
         drop(third);
         assert_eq!(queue.running_and_waiting(), (0, 0));
         assert!(take_permit(&mut request_permit(&queue, WIDE_LIMITER)).is_some());

@@ -1,4 +1,4 @@
-//! A requested call, and a single attempt to send it to a provider.
+//! A requested call, and one attempt to make it.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,14 +14,14 @@ use super::{LlmInner, Provider};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};
 
-/// A single attempt to send a call to its provider.
+/// One attempt to send a call to its provider.
 pub(super) struct CallAttempt<'a> {
     pub inner: &'a LlmInner,
     pub entry: &'a RegisteredProvider,
     pub provider: &'a Provider,
     pub name: &'a str,
     pub call: &'a CallRequest<'a>,
-    /// The request of this attempt: the original one, or one to repair its answer.
+    /// The request of this attempt: the original one, or one that asks for a corrected answer.
     pub request: &'a Arc<ModelRequest>,
     pub slot: &'a CancelSlot,
 }
@@ -32,23 +32,23 @@ impl CallAttempt<'_> {
     }
 }
 
-/// Returns the timeout for listing a provider's models; shorter than that of a call.
+/// Returns the timeout for listing a provider's models, which is shorter than that of a call.
 pub(super) fn list_timeout(inner: &LlmInner) -> Duration {
     inner.settings.connect * 2
 }
 
-/// A call to make: the model, the messages, and the limits that apply.
+/// A call to be made: the model, the messages, and the limits that apply.
 pub(super) struct CallRequest<'a> {
     pub request: &'a Arc<ModelRequest>,
-    /// When the call was requested; time in the queue counts toward its deadline.
+    /// When the call was requested. Time spent in the queue counts toward the deadline.
     pub queued_at: Instant,
-    /// Hashes of the caller and the prompt, for the circuit breaker.
+    /// Hashes of the user and the prompt, for the circuit breaker.
     pub origin: CallOrigin,
-    /// The provider and the model's name there; `None` for demo models and for models that no longer exist.
+    /// The provider and its name for the model; `None` for demo models and for models that no longer exist.
     pub entry: Option<(&'a RegisteredProvider, &'a str)>,
 }
 
-/// Runs a call and turns a panic into an error, so that a bug in parsing one answer does not affect other calls.
+/// Runs a call and turns a panic into an error, so that a bug in parsing one answer affects no other call.
 ///
 /// # Errors
 ///
@@ -64,13 +64,13 @@ pub(super) async fn catch_panic<T>(
     .await
 }
 
-/// Creates the error for an answer that Quire failed to read.
+/// Returns the error for an answer that Quire cannot read.
 pub(super) fn unreadable_error() -> CallError {
     CallError::new(CallErrorKind::Malformed, "the answer could not be read")
 }
 
 impl CallRequest<'_> {
-    /// Returns the remaining time of the whole call.
+    /// Returns how much time is left for the whole call.
     pub fn time_left(&self) -> Duration {
         let elapsed = clock::instant().saturating_duration_since(self.queued_at);
         self.request.deadline.saturating_sub(elapsed)

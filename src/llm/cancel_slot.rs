@@ -1,5 +1,5 @@
-//! Cancellation state of a call: any holder can end the call at any time, whatever the call is waiting for. Knows
-//! nothing about sockets: a call that ends early is dropped together with its connection.
+//! The cancellation state of a call, through which any holder can end the call at any time, whatever the call is
+//! waiting for. It does not know about sockets: a call that ends early is dropped together with its connection.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Cancellation state of a call, with its output limit.
+/// The cancellation state and the output limit of a call.
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
     is_cut: AtomicBool,
-    /// Maximum number of output tokens of the call; 0 for no limit.
+    /// Maximum number of output tokens; 0 means no limit.
     max_output: AtomicU64,
     changed: Notify,
 }
@@ -33,29 +33,29 @@ impl CancelSlot {
         self.max_output.store(tokens.max(1), Ordering::SeqCst);
     }
 
-    /// Returns whether this many output tokens are within the limit.
+    /// Returns whether this number of output tokens is within the limit.
     pub fn allows(&self, tokens: u64) -> bool {
         let max_output = self.max_output.load(Ordering::SeqCst);
         max_output == 0 || tokens <= max_output
     }
 
-    /// Ends the call with the text received so far: the answer is truncated rather than discarded.
+    /// Ends the call and keeps the text received so far: the answer is truncated instead of discarded.
     pub fn cut_off(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
-    /// Returns whether the call was ended with the text received so far.
+    /// Returns whether [`Self::cut_off`] was called.
     pub fn is_cut(&self) -> bool {
         self.is_cut.load(Ordering::SeqCst)
     }
 
-    /// Completes when the call is cut off with the text received so far.
+    /// Completes when [`Self::cut_off`] is called.
     pub async fn wait_for_cut(&self) {
         self.wait_until(Self::is_cut).await;
     }
 
-    /// Runs a future to completion, or drops it and returns `None` if the call is canceled.
+    /// Runs a future to completion. If the call is canceled first, drops the future and returns `None`.
     pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -75,7 +75,7 @@ impl CancelSlot {
 
     async fn wait_until(&self, reached: impl Fn(&Self) -> bool) {
         loop {
-            // Created before the flag is read, so that it sees every later notification.
+            // Created before the flag is read, so that no later notification is missed.
             let change_signal = self.changed.notified();
             if reached(self) {
                 return;
@@ -102,7 +102,7 @@ mod tests {
         tokio::task::yield_now().await;
         slot.cancel();
         assert_eq!(waiting_task.await.unwrap(), None);
-        // The call is canceled before it starts, so the future never runs.
+        // The call has been canceled already, so the future never runs.
         assert_eq!(slot.unless_cancelled(async { 1 }).await, None);
     }
 

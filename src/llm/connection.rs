@@ -1,5 +1,5 @@
-//! An HTTP/1 connection to a provider. The call that uses the connection drives it, without a separate task: a chunk
-//! wakes only one task, dropping a call closes the socket, and no task waits on a pooled connection.
+//! An HTTP/1 connection to a provider. It is driven by the call that uses it, without a task of its own: a chunk wakes
+//! only one task, dropping a call closes the socket, and no task waits on a pooled connection.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -20,27 +20,27 @@ use super::provider_socket::{ByteStream, ProviderSocket, SocketActivity};
 use super::transport_error::{ReadError, TransportError};
 use crate::clock;
 
-/// Maximum size of a response head, and of the buffer it is read into, in bytes.
+/// Maximum size of a response head, and of the buffer into which it is read, in bytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// Size of a piece, in bytes, at which no further bytes are added to it.
+/// Number of bytes after which a piece is complete.
 const PIECE_BYTES: usize = 4 * 1024;
 
-/// Deadlines for a response head.
+/// Deadlines for receiving a response head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeadDeadlines {
-    /// End of the whole call or of the wait for the first byte, whichever is earlier.
+    /// When the whole call or the wait for the first byte ends, whichever is earlier.
     pub answer: Instant,
-    /// Maximum time during which the provider accepts no bytes of the request.
+    /// Maximum time for which the provider may accept no bytes of the request.
     pub write: Duration,
 }
 
-/// An open connection.
+/// An open connection to a provider.
 pub(super) struct ProviderConnection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: http1::Connection<TokioIo<ProviderSocket>, Full<Bytes>>,
     /// Whether the connection is closed.
     has_ended: bool,
-    /// Whether the connection has served an earlier call.
+    /// Whether the connection has already served a call.
     is_reused: bool,
     activity: Arc<SocketActivity>,
     timer: DeadlineTimer,
@@ -51,7 +51,7 @@ impl ProviderConnection {
     ///
     /// # Errors
     ///
-    /// Never returns an error in practice, because nothing is sent or received yet.
+    /// In practice, never returns an error, because nothing is sent or received yet.
     pub async fn open(stream: Box<dyn ByteStream>) -> Result<Box<Self>, TransportError> {
         let activity = Arc::new(SocketActivity::default());
         let socket = ProviderSocket {
@@ -72,7 +72,7 @@ impl ProviderConnection {
         }))
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request and waits for the head of the response.
     ///
     /// # Errors
     ///
@@ -104,15 +104,15 @@ impl ProviderConnection {
         .await
     }
 
-    /// Returns whether a request failed because the provider had already closed the connection: the connection has
-    /// served an earlier call, and no byte has arrived for this one.
+    /// Returns whether a request failed because the provider had already closed the connection. That is the case if the
+    /// connection has served a call before and no byte has arrived for this one.
     pub fn was_stale(&self, error: &TransportError) -> bool {
         let has_received = self.activity.has_received.load(Relaxed);
         self.is_reused && !has_received && error.is_disconnect()
     }
 
-    /// Returns whether the connection can serve another call: its last response is complete, and neither side has
-    /// closed it.
+    /// Returns whether the connection can serve another call: the last response is complete, and neither side has
+    /// closed the connection.
     pub async fn is_usable(&mut self) -> bool {
         poll_fn(|context| {
             self.drive(context);
@@ -130,16 +130,16 @@ impl ProviderConnection {
     }
 }
 
-/// A response body that is still being read from its connection.
+/// A response body that is being read from its connection.
 pub(super) struct ResponseBody {
     connection: Box<ProviderConnection>,
     body: Incoming,
-    /// End of the whole call.
+    /// When the whole call must end.
     call_deadline: Instant,
-    /// Deadline for the next piece of the answer.
+    /// When the next piece of the answer must arrive.
     read_deadline: Instant,
     is_complete: bool,
-    /// An error to report once the bytes before it have been passed on.
+    /// An error to report after the bytes that precede it.
     read_error: Option<ReadError>,
 }
 
@@ -160,17 +160,18 @@ impl ResponseBody {
         }
     }
 
-    /// Sets the deadline for the next piece of the answer. Keep-alives do not extend it.
+    /// Sets the deadline for the next piece of the answer, which keep-alives do not extend.
     pub fn set_read_deadline(&mut self, moment: Instant) {
         self.read_deadline = moment;
     }
 
-    /// Returns the connection, if the body was read to its end.
+    /// Returns the connection if the body has been read to its end.
     pub fn into_connection(self) -> Option<Box<ProviderConnection>> {
         self.is_complete.then_some(self.connection)
     }
 
-    /// Appends the bytes that have arrived; at least one byte unless the body is complete. Returns the number of bytes.
+    /// Appends the bytes that have arrived to `piece`, waiting for the first one. Returns their number, or 0 once the
+    /// body is complete.
     ///
     /// # Errors
     ///
@@ -182,7 +183,7 @@ impl ResponseBody {
         if self.is_complete {
             return Ok(0);
         }
-        // Checked even while bytes arrive, because a stream of keep-alives never lets the timer wait.
+        // Checked even while bytes arrive, because a stream of keep-alives never lets the timer run.
         let now = clock::instant();
         if now >= self.call_deadline.min(self.read_deadline) {
             return Err(self.timeout(now));
@@ -197,7 +198,7 @@ impl ResponseBody {
         start: usize,
         context: &mut Context<'_>,
     ) -> Poll<Result<usize, ReadError>> {
-        // Whether the connection has been driven since the body was last found empty.
+        // Whether the connection has been driven since the body was last found to be empty.
         let mut was_polled = false;
         while piece.len() - start < PIECE_BYTES {
             match Pin::new(&mut self.body).poll_frame(context) {
@@ -259,7 +260,7 @@ mod tests {
         Request::post("/").body(Full::from(body)).unwrap()
     }
 
-    /// Opens a connection to a server that answers every request with these bytes and keeps the connection open.
+    /// Opens a connection to a server that sends these bytes in response to every request and stays open.
     async fn answering_connection(answer: &'static str) -> Box<ProviderConnection> {
         let (near_end, mut far) = tokio::io::duplex(64 * 1024);
         tokio::spawn(async move {
@@ -290,7 +291,7 @@ mod tests {
         for _ in 0..3 {
             let mut body = body_of(connection, LONG).await;
             let mut text = Vec::new();
-            // Chunks that arrive together form one piece.
+            // Chunks that arrive together become one piece.
             assert_eq!(body.read_piece(&mut text).await, Ok(7));
             assert_eq!(body.read_piece(&mut text).await, Ok(0));
             assert_eq!(text, b"one two");
@@ -327,7 +328,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_provider_that_takes_no_bytes_or_sends_none_times_out() {
-        // Nothing reads at the other end, so the buffer of 64 bytes fills up.
+        // Nothing reads from the other end, so the buffer of 64 bytes fills up.
         let (near_end, _far) = tokio::io::duplex(64);
         let mut connection = open_connection(near_end).await;
         let large = request(vec![b'x'; 64 * 1024]);

@@ -1,4 +1,4 @@
-//! Pool of idle connections to providers.
+//! A pool of idle connections to providers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use super::connection::ProviderConnection;
 use crate::clock;
 use crate::domain::network::AddressReach;
 
-/// How long an unused connection stays in the pool; common servers close idle connections after a minute or more.
+/// How long an idle connection stays in the pool. Most servers close idle connections after a minute or more.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(55);
-/// Maximum number of unused connections, in total and per provider: each takes about 12 KB, or 40 KB with TLS.
+/// Maximum number of idle connections, in total and per provider. Each takes about 12 KB, or 40 KB with TLS.
 const MAX_IDLE: (usize, usize) = (128, 64);
 
-/// The server that a connection leads to, and the addresses that its provider may reach.
+/// The server to which a connection leads, and the addresses that its provider may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub scheme: Scheme,
@@ -22,7 +22,7 @@ pub(super) struct Origin {
     pub reach: AddressReach,
 }
 
-/// Unused connections, oldest first.
+/// The idle connections, oldest first.
 #[derive(Default)]
 pub(super) struct ConnectionPool(Mutex<Vec<IdleConnection>>);
 
@@ -33,18 +33,18 @@ struct IdleConnection {
 }
 
 impl ConnectionPool {
-    /// Takes the most recently used connection to this server.
+    /// Takes the most recently used connection to a server, unless it has been idle for too long.
     pub fn take(&self, origin: &Origin) -> Option<Box<ProviderConnection>> {
         let mut idle = self.lock_idle();
         let newest = idle.iter().rposition(|one| one.origin == *origin)?;
         let newest = idle.remove(newest);
-        // If it is too old, it is closed after the lock is released.
+        // A connection that is too old is closed after the lock is released.
         drop(idle);
         let age = clock::instant().saturating_duration_since(newest.idle_since);
         (age < MAX_IDLE_AGE).then_some(newest.connection)
     }
 
-    /// Stores a connection. Closes the oldest connection if there are too many.
+    /// Adds a connection to the pool. If there are too many, closes the oldest one.
     pub fn put(&self, origin: Origin, connection: Box<ProviderConnection>) {
         let mut idle = self.lock_idle();
         let to_same = idle.iter().filter(|one| one.origin == origin).count();
@@ -59,12 +59,12 @@ impl ConnectionPool {
             idle_since: clock::instant(),
             connection,
         });
-        // Closed after the lock is released, because closing is a system call.
+        // Closed after the lock is released, because closing a socket is a system call.
         drop(idle);
         drop(closed_connection);
     }
 
-    /// Closes connections that have been idle for a while.
+    /// Closes the connections that have been idle for too long.
     pub fn close_idle(&self) {
         let now = clock::instant();
         let mut idle = self.lock_idle();

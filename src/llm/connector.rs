@@ -1,4 +1,4 @@
-//! Opens connections to providers: resolves the name, asks the address guard, connects (through a proxy if the
+//! Opens connections to providers: resolves the name, consults the address guard, connects (through a proxy if the
 //! environment defines one), and sets up TLS.
 
 use std::io;
@@ -25,17 +25,17 @@ use super::proxy_tunnel;
 use super::transport_error::TransportError;
 use crate::domain::network::AddressReach;
 
-/// Timeout for resolving a name.
+/// Timeout for resolving a host name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens connections to the addresses that a provider may reach.
+/// Opens connections to providers, limited to the addresses that they may use.
 pub(super) struct Connector {
     resolver: NameResolver,
     guard: AddressGuard,
     /// PEM text of certificate authorities that replace the built-in ones.
     authorities: Option<String>,
     connect: Duration,
-    /// Created on first use, because the root certificates take memory that a demo never needs.
+    /// Created on first use, because the root certificates take memory that demo models do not need.
     tls: OnceLock<TlsConnector>,
     proxy: OnceLock<Option<Proxy>>,
 }
@@ -52,12 +52,12 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to a URL's server.
+    /// Opens a connection to the server of a URL.
     ///
     /// # Errors
     ///
-    /// Returns an error if the name is unknown, the guard rejects an address, the server or the proxy refuses the
-    /// connection or does not answer in time, or the certificate is not accepted.
+    /// Returns an error if the name cannot be resolved, the guard rejects an address, the server or the proxy refuses
+    /// the connection or does not answer in time, or the certificate is not accepted.
     pub async fn connect(
         &self,
         uri: &Uri,
@@ -104,8 +104,8 @@ impl Connector {
         }
     }
 
-    /// Returns the proxy for a URL. A proxy resolves names itself and bypasses the guard, so there is none if addresses
-    /// are checked.
+    /// Returns the proxy for a URL. There is none if addresses must be checked, because a proxy resolves names itself
+    /// and thus bypasses the guard.
     fn proxy(&self, uri: &Uri, reach: AddressReach) -> Option<&Proxy> {
         if reach == AddressReach::Public {
             return None;
@@ -115,7 +115,7 @@ impl Connector {
         (is_tunnel && !proxy.is_no_proxy(uri)).then_some(proxy)
     }
 
-    /// Adds TLS if the URL requires it.
+    /// Adds TLS to a stream if the URL requires it.
     async fn secure_stream(
         &self,
         uri: &Uri,
@@ -136,7 +136,7 @@ impl Connector {
         };
         match tls.connect(name, stream).await {
             Ok(secured) => Ok(Box::new(secured)),
-            // rustls returns this for a certificate that it does not accept.
+            // rustls returns this kind of error for a certificate that it does not accept.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 Err(TransportError::Insecure)
             }
@@ -145,7 +145,7 @@ impl Connector {
     }
 }
 
-/// Tries one address after another. Each gets half of the remaining time, and the last one gets all of it.
+/// Tries one address after another. Each one gets half of the remaining time; the last one gets all of it.
 async fn open_socket(
     addresses: &[SocketAddr],
     mut left: Duration,
@@ -233,7 +233,7 @@ mod tests {
         let connector = connector();
         let known_proxy = Proxy::new(&format!("http://{address}")).unwrap();
         let _ = connector.proxy.set(Some(known_proxy));
-        // The name is resolved by the proxy.
+        // The proxy resolves the name.
         let uri: Uri = "http://model.invalid:81/v1".parse().unwrap();
         let connecting = connector.connect(&uri, AddressReach::Anywhere);
         let (head, stream) = tokio::join!(proxy, connecting);

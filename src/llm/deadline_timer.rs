@@ -1,5 +1,5 @@
 //! A single timer for all deadlines of a connection. Most deadlines only move later, so the timer stays armed for an
-//! earlier one and is rearmed when it fires. A chunk of an answer therefore needs no timer.
+//! earlier one and is rearmed when it fires. A new chunk of an answer thus costs no timer operation.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +9,7 @@ use tokio::time::Sleep;
 
 use crate::clock;
 
-/// A timer that can wait for successive deadlines.
+/// A timer for successive deadlines.
 pub(super) struct DeadlineTimer(Option<Pin<Box<Sleep>>>);
 
 impl DeadlineTimer {

@@ -1,5 +1,5 @@
-//! Requests embeddings. Retries only to omit a field that the model rejects; for temporary failures, the caller
-//! retries.
+//! Requests embeddings. It retries only without a field that the model has rejected; after temporary failures, the
+//! caller retries.
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ use crate::domain::id::UserId;
 use crate::wire;
 use crate::wire::embed::{self, EmbeddingRequest, EmbeddingResponse};
 
-/// Maximum number of fields that a model may reject, one after another, before the call fails.
+/// Maximum number of fields that a model may reject, one after another, before a call fails.
 const MAX_REFUSALS: usize = 4;
 
 impl Llm {
@@ -50,7 +50,8 @@ fn not_available(model: &str) -> CallError {
     CallError::new(CallErrorKind::Rejected, why)
 }
 
-// Sends the request, and again without each optional field that the provider rejects. Later calls omit these fields.
+// Sends the request, and sends it again without each optional field that the provider rejects. Later calls omit those
+// fields from the start.
 async fn ask(
     inner: &LlmInner,
     entry: &RegisteredProvider,

@@ -1,4 +1,4 @@
-//! Sends a call's events to its reader, and waits while the reader is behind.
+//! Sends a call's events to their reader, waiting while the channel is full.
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
@@ -7,7 +7,7 @@ use super::CallEvent;
 use super::cancel_slot::CancelSlot;
 use crate::domain::chat::{Answer, CallBill, CallError, Delta};
 
-/// Sender for the events of a single call.
+/// Sends the events of one call.
 pub(super) struct EventSink {
     key: u64,
     events: Sender<(u64, CallEvent)>,
@@ -18,7 +18,7 @@ impl EventSink {
         Self { key, events }
     }
 
-    /// Sends a piece of the answer. Cancels the call if the reader is gone.
+    /// Sends a piece of the answer. If the reader is gone, cancels the call.
     pub async fn send(&self, delta: Delta, slot: &CancelSlot) {
         let event = (self.key, CallEvent::Delta(delta));
         let is_receiver_gone = match self.events.try_send(event) {
@@ -31,7 +31,7 @@ impl EventSink {
         }
     }
 
-    /// Sends the end of the call, exactly once, after waiting until the reader has room.
+    /// Sends the final event of the call, waiting until the channel has room.
     pub async fn finish(self, result: Result<Answer, CallError>, bill: CallBill) {
         let (result, bill) = (Box::new(result), Box::new(bill));
         let event = CallEvent::Finished { result, bill };

@@ -1,5 +1,5 @@
-//! A single request to a provider: sends it in the provider's API format and receives the streamed answer or an error.
-//! Never retries; `attempt` does.
+//! One request to a provider: sends it in the provider's API format, and receives the streamed answer or an error.
+//! Never retries; that is the task of `attempt`.
 
 use std::pin::pin;
 
@@ -23,19 +23,19 @@ use crate::wire::{
     passthrough,
 };
 
-/// Media types of an answer, streamed or complete.
+/// Accepted media types of an answer, which is either streamed or complete.
 const ANSWER_TYPES: &str = "text/event-stream, application/json";
 
 /// A failed request to a provider.
 pub(super) struct FailedExchange {
     pub error: CallError,
-    /// The field that the model rejected, if that was the reason.
+    /// The field that the model rejected, if that is why the request failed.
     pub refused_field: Option<String>,
-    /// Whether a retry cannot help, whatever the kind of error.
+    /// Whether a retry cannot help, regardless of the kind of error.
     pub is_permanent: bool,
-    /// Whether the address guard rejected the address; see `address_guard`.
+    /// Whether the address guard rejected the address (see `address_guard`).
     pub is_not_public: bool,
-    /// Whether the answer had started.
+    /// Whether part of the answer had already arrived.
     pub has_answer_begun: bool,
 }
 
@@ -61,7 +61,7 @@ impl From<TransportError> for FailedExchange {
     }
 }
 
-/// Sends a request once.
+/// Sends a request once and reads the answer.
 ///
 /// # Errors
 ///
@@ -111,24 +111,25 @@ pub(super) async fn ask_once(
         Err(error) => Err(error),
     };
     result.map_err(|error| FailedExchange {
-        // A model that was blocked, or that reasoned until it reached its limit, will do so again.
+        // A model that was blocked, or that used up its limit on reasoning, will do so again.
         is_permanent: attempt.slot.is_cut()
             || (error.kind == CallErrorKind::Empty
                 && !matches!(regular_finish, None | Some(Finish::Stop))),
-        // A stream whose first chunk is unreadable may be readable next time; a web page or a complete body will not.
+        // If the first chunk of a stream is unreadable, a retry may help. It does not help with a web page or a
+        // complete body.
         has_answer_begun: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
     })
 }
 
-/// Sends the request and returns a response with a success status, or `None` if the call is cut off first.
+/// Sends the request and returns the response if it has a success status. Returns `None` if the call is cut off first.
 async fn post(
     attempt: &CallAttempt<'_>,
     capabilities: &ModelCapabilities,
 ) -> Result<Option<ProviderResponse>, FailedExchange> {
     let (inner, provider) = (attempt.inner, attempt.provider);
     let deadline = clock::instant() + attempt.time_left();
-    // A large request waits for a free thread.
+    // Writing a large request waits for a free thread.
     let write_result = tokio::select! {
         biased;
         () = attempt.slot.wait_for_cut() => return Ok(None),
@@ -136,8 +137,8 @@ async fn post(
     };
     let OutgoingRequest { path, body } = write_result.map_err(|_| transport_error::timed_out())?;
     let (now, body) = (clock::instant(), Bytes::from(body));
-    // Kept in case the provider rejects a field. Freed before the answer, which may take minutes, because the body may
-    // contain whole documents.
+    // Kept in case the provider rejects a field. It is freed before the answer, which may take minutes, because the
+    // body may contain whole documents.
     let sent_body = body.clone();
     let sending = pin!(inner.client.send(ProviderRequest {
         url: provider.url(&path),
@@ -230,7 +231,7 @@ async fn read_answer(
     Ok(())
 }
 
-/// Returns whether a body has the field that the provider claims to reject; the claim itself is not trusted.
+/// Returns whether a body really has the field that the provider claims to reject, because that claim is not trusted.
 fn has_field(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())
@@ -266,7 +267,7 @@ pub(super) fn read_refusal(
     }
 }
 
-/// Requests a provider's model list once.
+/// Requests the model list of a provider once.
 ///
 /// # Errors
 ///
@@ -311,11 +312,11 @@ impl Refusal {
     }
 }
 
-/// Sends a request and reads the complete response or error body.
+/// Sends a request and reads the whole response, or the body of an error response.
 ///
 /// # Errors
 ///
-/// Returns an error if the connection fails, or the response is empty, too large, or incomplete.
+/// Returns an error if the connection fails, or if the response is empty, too large, or incomplete.
 pub(super) async fn fetch_complete(
     inner: &LlmInner,
     request: ProviderRequest,

@@ -1,5 +1,5 @@
 //! Calls to models: one task per call over reusable HTTP/1 connections, and the offline demo models behind the same
-//! interface. Knows nothing about panels, stores, or callers.
+//! interface. This folder knows nothing about panels, stores, or callers.
 
 mod address_guard;
 mod admission;
@@ -71,36 +71,37 @@ pub use remote::{Remote, RemoteError};
 use shared_provider::ProviderPermit;
 pub use web_file::open_web_file;
 
-/// User agent with Quire's name and version.
+/// The user agent, with Quire's name and version.
 const USER_AGENT: &str = concat!("quire/", env!("CARGO_PKG_VERSION"));
 
-/// Limits, timeouts, and providers.
+/// Limits, timeouts, and providers of an [`Llm`].
 #[derive(Clone)]
 pub struct LlmSettings {
     /// Configured providers, in order of preference.
     pub providers: Vec<Provider>,
-    /// Whether the local demo algorithms are offered.
+    /// Whether the demo models are offered.
     pub demo: bool,
-    /// The administrator's overrides for the model catalog.
+    /// The administrator's overrides of the model catalog.
     pub models: CatalogSheet,
-    /// Maximum number of concurrent calls; further calls wait in the queue.
+    /// Maximum number of concurrent calls; further calls are queued.
     pub max_calls: usize,
     /// Timeout for opening a connection, including name resolution.
     pub connect: Duration,
-    /// Timeout for the first piece of an answer. Long, because a model that does not stream its reasoning sends nothing
-    /// until it has finished reasoning.
+    /// Timeout for the first piece of an answer. It is long, because a model that does not stream its reasoning sends
+    /// nothing until it has finished reasoning.
     pub first_token: Duration,
-    /// Timeout between two pieces of an answer.
+    /// Timeout between the pieces of an answer.
     pub idle_timeout: Duration,
-    /// Maximum number of retries after temporary failures, as long as no part of the answer has been sent.
+    /// Maximum number of retries after temporary failures. There are none once part of the answer has been sent.
     pub retries: u32,
-    /// Maximum pause before the first retry; doubles with each further retry (with jitter).
+    /// Maximum pause before the first retry; the pause itself is random. The maximum doubles with each further retry.
     pub retry_pause: Duration,
-    /// Private networks in which providers may be located.
+    /// Private networks in which providers may be.
     pub allowed_networks: Vec<Network>,
     /// PEM text of certificate authorities that replace the built-in ones.
     pub authorities: Option<String>,
-    /// Pause between two words of a demo model, just long enough to be visible as a stream; zero disables it.
+    /// Pause between the words of a demo model's answer, just long enough for the answer to be seen streaming; zero for
+    /// none.
     pub demo_pause: Duration,
 }
 
@@ -123,8 +124,8 @@ impl Default for LlmSettings {
     }
 }
 
-/// An event of a running call. `Finished` is always sent, exactly once, as the last event. The contents are boxed
-/// because a channel allocates room for 32 events at a time.
+/// An event of a running call. The last event is always one `Finished`. The contents are boxed because a channel
+/// allocates room for 32 events at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallEvent {
     /// A piece of the answer.
@@ -133,7 +134,7 @@ pub enum CallEvent {
     Finished {
         /// The complete answer, or why the call failed.
         result: Box<Result<Answer, CallError>>,
-        /// Usage and latency.
+        /// The call's usage and latency.
         bill: Box<CallBill>,
     },
 }
@@ -143,11 +144,11 @@ pub enum CallEvent {
 pub struct TestError {
     /// Why the test failed.
     pub error: CallError,
-    /// Whether the provider may be saved despite the failure; false if its address is not allowed.
+    /// Whether the provider may be saved despite the failure. False if its address is not allowed.
     pub may_keep: bool,
 }
 
-/// Entry point for calls to models. Cheap to clone.
+/// Makes calls to models. Cheap to clone.
 #[derive(Clone)]
 pub struct Llm(Arc<LlmInner>);
 
@@ -161,12 +162,12 @@ pub(crate) struct LlmInner {
 }
 
 impl Llm {
-    /// Creates the entry point. Opens no connections.
+    /// Creates an instance for a single server. Opens no connections.
     pub fn new(settings: LlmSettings) -> Self {
         Self::with_limits(settings, SharedLimits::default())
     }
 
-    /// Creates the entry point of a server that shares limits with others. Opens no connections.
+    /// Creates an instance that shares its limits with other servers. Opens no connections.
     pub fn with_limits(settings: LlmSettings, limits: SharedLimits) -> Self {
         let registry = ProviderRegistry::new(limits.clone());
         registry.replace(ProviderSource::Configured, settings.providers.clone());
@@ -181,13 +182,13 @@ impl Llm {
         }))
     }
 
-    /// Replaces all providers from this source at run time. Calls in progress are not affected.
+    /// Replaces all providers from this source. Calls in progress are not affected.
     pub fn set_providers(&self, source: ProviderSource, providers: Vec<Provider>) {
         self.0.registry.replace(source, providers);
     }
 
-    /// Starts a call for a user, or queues it. Dropping the returned handle cancels the call, which still sends
-    /// `Finished`. Must be called on the async runtime.
+    /// Starts or queues a call for a user. Dropping the returned handle cancels the call, which still sends `Finished`.
+    /// Must be called on the async runtime.
     pub fn start(
         &self,
         key: u64,
@@ -205,13 +206,13 @@ impl Llm {
         call::start(self.0.clone(), call, EventSink::new(key, events))
     }
 
-    /// Requests the model lists of all providers concurrently.
+    /// Fetches the model lists of all providers concurrently.
     pub async fn refresh(&self) {
         self.fetch_model_lists(self.0.registry.all_providers())
             .await;
     }
 
-    /// Requests the model lists of providers added since the last refresh.
+    /// Fetches the model lists of providers added since the last refresh.
     pub async fn refresh_new_providers(&self) {
         let mut new = self.0.registry.all_providers();
         new.retain(|entry| entry.lock_state().checked_at.is_none());
@@ -232,7 +233,7 @@ impl Llm {
         while list_calls.join_next().await.is_some() {}
     }
 
-    /// Requests the model list of a provider, which need not be registered.
+    /// Fetches the model list of a provider, which need not be registered.
     ///
     /// # Errors
     ///
@@ -242,7 +243,7 @@ impl Llm {
             id: u64::MAX - 1,
             max_concurrent: 8,
         };
-        // No connection was attempted, so it is unknown whether the guard allows the address.
+        // No connection was attempted, so whether the guard allows the address is unknown.
         let _permit = self.0.queue.admit(limiter).await.map_err(|_| TestError {
             may_keep: false,
             error: transport_error::queue_full(),
@@ -254,7 +255,7 @@ impl Llm {
         })
     }
 
-    /// Stores the model list from a test, now that the provider is registered.
+    /// Stores the model list obtained by a test, once the provider has been registered.
     pub fn set_listed_models(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
         let is_it = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
@@ -267,28 +268,28 @@ impl Llm {
         }
     }
 
-    /// Closes connections to providers that have been idle for a while.
+    /// Closes connections to providers that have been idle for too long.
     pub fn close_idle_connections(&self) {
         self.0.client.close_idle();
     }
 
-    /// Applies this server's current share of each provider's limit.
+    /// Applies this server's current share of each provider's limit, which depends on the number of servers.
     pub fn apply_share(&self) {
         self.0.queue.share_with(self.0.limits.divisor());
     }
 
-    /// Returns the limits that all servers share.
+    /// Returns the limits that this server shares with others.
     pub fn limits(&self) -> &SharedLimits {
         &self.0.limits
     }
 
-    /// Returns the numbers of running and queued calls.
+    /// Returns the number of running calls and the number of queued calls.
     pub fn running_and_waiting(&self) -> (usize, usize) {
         self.0.queue.running_and_waiting()
     }
 
-    /// Resets the circuits and rate limits of a model, of a provider, or of everything if no name is given. Returns the
-    /// number of models that were unavailable.
+    /// Resets the circuit breakers and rate limits of a model or a provider, or all of them if `name` is `None`.
+    /// Returns the number of models that were unavailable.
     pub fn reset(&self, name: Option<&str>) -> usize {
         let (id, model) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
             Some((id, model)) => (Some(id), Some(model).filter(|model| !model.is_empty())),
@@ -330,7 +331,7 @@ impl LlmInner {
         Ok(permit)
     }
 
-    /// Returns a model's capabilities: those in the catalog, without the ones that the model has rejected.
+    /// Returns a model's capabilities according to the catalog, except those that the model has rejected.
     fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self
             .catalog

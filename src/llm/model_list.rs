@@ -1,4 +1,4 @@
-//! Available models, their names, and the state of their providers. Opens no connections.
+//! The available models, their names, and the state of their providers. Opens no connections.
 
 use std::sync::Arc;
 
@@ -12,42 +12,42 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
 use crate::wire::ApiFormat;
 
-/// The state of a provider.
+/// A provider and its current state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderStatus {
     /// The provider's ID: the first part of its models' IDs.
     pub id: String,
-    /// Source of the provider's configuration.
+    /// Where the provider's configuration comes from.
     pub source: ProviderSource,
     /// Whether the provider belongs to one user.
     pub is_own: bool,
-    /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`; the last two
-    /// apply only if they hold for all of its recently called models.
+    /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`. The last two mean
+    /// that this holds for all of the models that were called recently.
     pub status: &'static str,
     /// Whether the provider has all required settings.
     pub configured: bool,
-    /// Number of models it offers, as far as is known.
+    /// Number of models that the provider offers, as far as is known.
     pub models: usize,
-    /// When its model list was last requested.
+    /// When the provider's model list was last requested.
     pub checked_at: Option<Timestamp>,
-    /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there was
-    /// no problem.
+    /// Why the provider's model list could not be read, in the provider's own words, for administrators. Empty if there
+    /// was no problem.
     pub message: String,
     /// The most recent failed call.
     pub last_failure: Option<LastFailure>,
-    /// Models that are temporarily unavailable: name, circuit state, and when the provider's rate limit ends.
+    /// Models that are temporarily unavailable: name, circuit state, and end of the provider's rate limit.
     pub held_models: Vec<(String, CircuitView, Option<Timestamp>)>,
 }
 
 /// A model that is no longer offered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RetiredModel {
-    /// The newest listed model of the same family from the same provider, if known.
+    /// The newest model of the same family that the provider lists, if known.
     pub successor: Option<String>,
 }
 
 impl RetiredModel {
-    /// Returns the successor as text to append to a sentence; empty if unknown.
+    /// Returns a text about the successor that can be appended to a sentence; empty if there is none.
     pub fn hint(&self) -> String {
         let newest_hint = |id: &String| format!(" (the newest of its family is {id})");
         self.successor
@@ -57,8 +57,7 @@ impl RetiredModel {
 }
 
 impl Llm {
-    /// Returns all models that this user may call, including those of the user's own providers, with their current
-    /// availability.
+    /// Returns all models that a user may call, including those of the user's own providers, with their availability.
     pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let now = clock::monotonic_now();
         let mut all: Vec<(Model, Availability)> = Vec::new();
@@ -80,8 +79,8 @@ impl Llm {
         all
     }
 
-    /// Finds a model by its full ID, an alias, or its bare name if only one provider has it. If a provider accepts
-    /// any name, `provider/whatever` is passed on unchanged.
+    /// Finds a model by its full ID, by an alias, or by its bare name if only one provider has it. If a provider
+    /// accepts any name, `provider/name` is passed on unchanged.
     pub fn find(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let name = name.trim();
         if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
@@ -108,7 +107,7 @@ impl Llm {
         if let Some(model) = models.iter().find(|model| model.id == name) {
             return Some(model.clone());
         }
-        // Ollama lists models with a tag, but also accepts the bare name.
+        // Ollama lists models with a tag but also accepts names without one.
         let is_bare = |model: &&Model| {
             let bare_name = model.id.split_once('/').map_or("", |(_, name)| name);
             bare_name == name || bare_name.strip_suffix(":latest") == Some(name)
@@ -116,7 +115,7 @@ impl Llm {
         let bare_matches: Vec<&Model> = models.iter().filter(is_bare).collect();
         match bare_matches.as_slice() {
             [one] => Some((*one).clone()),
-            // Models of several providers may share an alias; the first configured provider wins.
+            // Models of several providers may share an alias. The first configured provider wins.
             [] => {
                 let named_model = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
@@ -137,7 +136,7 @@ impl Llm {
         }
     }
 
-    /// Returns the base URL that a model's calls go to. It is part of an answer's cache key.
+    /// Returns the base URL to which a model's calls go. It is part of the cache key of an answer.
     pub fn endpoint(&self, user: Option<&UserId>, model: &str) -> String {
         match self.0.registry.resolve(user, model) {
             Some((entry, _)) => entry.provider.effective_base_url().to_owned(),
@@ -145,7 +144,7 @@ impl Llm {
         }
     }
 
-    // Finds the successor at the first provider that had the alias's model and lists a newer one.
+    // Returns the successor from the first provider that had the alias's model and lists a newer one.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
         let entries = self.0.registry.providers_of(user).into_iter();
         let mut candidates = entries.map(|entry| {
@@ -156,7 +155,8 @@ impl Llm {
         candidates.find_map(|model| model)
     }
 
-    /// Describes a model that no longer exists: either no provider has it, or its provider no longer lists it.
+    /// Returns information about a retired model: one that no provider has, or that its provider no longer lists.
+    /// Returns `None` for a model that is not retired.
     pub fn retired_model(&self, user: Option<&UserId>, name: &str) -> Option<RetiredModel> {
         let current_model = self.find(user, name);
         if current_model.is_none() && self.model_without_key(user, name).is_some() {
@@ -176,13 +176,14 @@ impl Llm {
         })
     }
 
-    /// Returns whether this user's last call to a model failed recently.
+    /// Returns whether this user's last call to a model failed within the last ten minutes.
     pub fn failed_recently(&self, user: Option<&UserId>, id: &str) -> bool {
         let found = self.0.registry.resolve(user, id);
         found.is_some_and(|(entry, name)| entry.failed_recently(user, name, clock::monotonic_now()))
     }
 
-    /// Returns a well-known model that is unavailable because no provider for it is configured; `None` if one is.
+    /// Returns a well-known model that is unavailable because its provider has no key. Returns `None` if any provider
+    /// is configured.
     pub fn model_without_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let entries = self.0.registry.providers_of(user);
         let is_demo = self.0.settings.demo
@@ -192,7 +193,7 @@ impl Llm {
         is_demo.then(|| self.0.catalog.find_model(name)).flatten()
     }
 
-    /// Returns the API format of a model's provider; `None` for demo models.
+    /// Returns the API format of a model's provider, or `None` for a demo model.
     pub fn kind_of(&self, user: Option<&UserId>, name: &str) -> Option<ApiFormat> {
         let id = self.find(user, name)?.id;
         let (entry, _) = self.0.registry.resolve(user, &id)?;
@@ -207,13 +208,13 @@ impl Llm {
             .any(|entry| entry.source != ProviderSource::Discovered)
     }
 
-    /// Returns whether a user's call to this model uses their own key.
+    /// Returns whether a user's calls to this model use the user's own key.
     pub fn uses_own_key(&self, user: Option<&UserId>, model: &str) -> bool {
         let entry = self.0.registry.resolve(user, model);
         entry.is_some_and(|(entry, _)| entry.provider.owner.is_some())
     }
 
-    /// Returns the providers that a user may call, with their state.
+    /// Returns the providers that a user may call, with their current state.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         let now = clock::monotonic_now();
         let entries = self.0.registry.providers_of(user);
@@ -222,7 +223,7 @@ impl Llm {
         entries.iter().map(status_of).collect()
     }
 
-    /// Returns whether any provider's key cannot be read.
+    /// Returns whether a provider has a key that can no longer be decrypted.
     pub fn has_lost_keys(&self) -> bool {
         let entries = self.0.registry.all_providers();
         entries.iter().any(|entry| entry.provider.is_key_lost)

@@ -1,5 +1,5 @@
-//! Name resolution for calls: resolves IP addresses and `localhost` itself and other names through the system. Caches
-//! addresses for half a minute.
+//! Resolves host names for calls. IP addresses and `localhost` need no lookup; the system looks up other names.
+//! Addresses are cached for half a minute.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -13,19 +13,19 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::clock;
 use crate::domain::network::ip_literal;
 
-/// How long a name's addresses are cached; failures are not cached.
+/// How long the addresses of a name are cached. Failures are not cached.
 const MAX_AGE: Duration = Duration::from_secs(30);
 /// Maximum number of cached names.
 const MAX_NAMES: usize = 64;
 /// Maximum number of addresses used per name.
 const MAX_ADDRESSES: usize = 16;
-/// Maximum number of concurrent lookups. Each blocks a thread, for up to 30 s if no name server answers.
+/// Maximum number of concurrent lookups. Each one blocks a thread, for up to 30 s if no name server answers.
 const MAX_LOOKUPS: usize = 32;
-/// Stack size of a lookup thread, in bytes; untouched pages use no memory.
+/// Stack size of a lookup thread, in bytes. Untouched pages use no memory.
 const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
-/// Resolves IP addresses and `localhost` itself instead of asking the system, because an image without /etc/hosts
-/// cannot resolve them.
+/// Resolves host names. IP addresses and `localhost` are resolved without the system, because an image that lacks
+/// /etc/hosts cannot resolve them.
 pub(super) struct NameResolver {
     cache: Mutex<Vec<CachedName>>,
     lookups: Arc<Semaphore>,
@@ -48,7 +48,7 @@ impl Default for NameResolver {
 }
 
 impl NameResolver {
-    /// Resolves a URL's host to its addresses; empty if the host has none.
+    /// Returns the addresses of a URL's host; empty if it has none.
     ///
     /// # Errors
     ///
@@ -63,13 +63,13 @@ impl NameResolver {
         }
         let permit = self.lookups.clone().acquire_owned().await;
         let permit = permit.map_err(io::Error::other)?;
-        // Many calls to the same name may have waited for its first lookup.
+        // Several calls may have waited here for the first lookup of the same name.
         if let Some(addresses) = self.cached_addresses(host, port, clock::instant()) {
             return Ok(addresses);
         }
         let (done_sender, is_done) = oneshot::channel();
         let name = (host.to_owned(), port);
-        // Does not use the runtime's blocking threads: there are few of them, and the runtime waits for them when it
+        // The runtime's blocking threads are not used, because they are few, and the runtime waits for them when it
         // shuts down.
         let lookup = std::thread::Builder::new()
             .name("quire-lookup".into())
@@ -109,7 +109,7 @@ impl NameResolver {
     }
 }
 
-/// Returns a URL's port, or its scheme's default port if it has none.
+/// Returns the port of a URL, or the default port of its scheme.
 pub(super) fn port_of(uri: &Uri) -> u16 {
     let default = match uri.scheme() == Some(&Scheme::HTTPS) {
         true => 443,
@@ -118,7 +118,7 @@ pub(super) fn port_of(uri: &Uri) -> u16 {
     uri.port_u16().unwrap_or(default)
 }
 
-/// Returns the address of a URL whose host is an IP address or `localhost`.
+/// Returns the address of a URL whose host is an IP address or `localhost`. Returns `None` for other hosts.
 pub(super) fn literal_address(uri: &Uri) -> Option<SocketAddr> {
     let address = ip_literal(uri.host()?)?;
     Some(SocketAddr::new(address, port_of(uri)))

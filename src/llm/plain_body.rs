@@ -1,4 +1,4 @@
-//! Decompresses a response body if necessary. Quire does not request compression, but some servers use it anyway.
+//! Decompresses response bodies. Quire does not request compression, but some servers use it anyway.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,19 +7,19 @@ use flate2::write::{MultiGzDecoder, ZlibDecoder};
 
 use super::transport_error::ReadError;
 
-/// Maximum size of an answer, in bytes: far more than any model generates.
+/// Maximum size of an answer, in bytes, which is far more than any model generates.
 pub(super) const MAX_ANSWER: usize = 8 << 20;
 
-/// First bytes of every gzip stream; no text starts with them.
+/// The first bytes of every gzip stream. No text starts with them.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-/// First bytes of a zlib stream (`deflate` in HTTP); no UTF-8 text starts with them.
+/// The first bytes of a zlib stream (`deflate` in HTTP). No UTF-8 text starts with them.
 const ZLIB_MAGIC: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
-/// Maximum number of compressed bytes to process at once; they expand to at most a thousand times as many.
+/// Maximum number of compressed bytes processed at once. They expand to at most a thousand times as many bytes.
 const MAX_STEP_BYTES: usize = 256;
 
-/// Source of a body's pieces.
+/// A source of a body's pieces.
 pub(super) trait PieceSource {
-    /// Appends the bytes that have arrived. Returns the number of bytes, or zero at the end.
+    /// Appends the bytes that have arrived to `piece`. Returns their number, or zero at the end.
     fn read_piece(
         &mut self,
         piece: &mut Vec<u8>,
@@ -29,11 +29,11 @@ pub(super) trait PieceSource {
     fn allow(&mut self, time: Duration);
 }
 
-/// A body that is decompressed as it arrives, if necessary.
+/// A body that is decompressed as it arrives, if it is compressed.
 pub(super) struct PlainBody<S> {
     source: S,
     decompressor: Option<Decompressor>,
-    /// Number of bytes that have arrived, compressed or not.
+    /// Number of bytes that have arrived, before decompression.
     arrived_bytes: usize,
     is_over: bool,
 }
@@ -58,19 +58,19 @@ impl<S: PieceSource> PlainBody<S> {
         self.source.allow(time);
     }
 
-    /// Replaces `piece` with the next bytes. Returns the number of bytes, or zero at the end.
+    /// Replaces `piece` with the next bytes. Returns their number, or zero at the end.
     ///
     /// # Errors
     ///
-    /// Returns an error if the connection breaks or a deadline passes, the compressed data is damaged, or the body is
-    /// too large.
+    /// Returns an error if the connection breaks, a deadline passes, the compressed data is damaged, or the body is too
+    /// large.
     pub async fn read_piece(&mut self, piece: &mut Vec<u8>) -> Result<usize, ReadError> {
         piece.clear();
         while piece.is_empty() && !self.is_over {
             let is_first = self.arrived_bytes == 0;
             let mut read = self.source.read_piece(piece).await?;
             if is_first && read == 1 && matches!(piece[0], 0x1f | 0x78) {
-                // Waits for enough bytes to detect compression.
+                // Compression can be detected only from two bytes.
                 read += self.source.read_piece(piece).await?;
             }
             self.arrived_bytes += read;
@@ -106,7 +106,7 @@ impl Decompressor {
         }
     }
 
-    /// Decompresses a piece; an empty piece marks the end.
+    /// Decompresses a piece. An empty piece marks the end.
     fn push(&mut self, packed: &[u8]) -> Result<Vec<u8>, ReadError> {
         for step in packed.chunks(MAX_STEP_BYTES) {
             let write_result = match self {
@@ -138,7 +138,7 @@ impl Decompressor {
     }
 }
 
-/// Writes like `write_all`, but ignores anything after the end of the compressed data.
+/// Writes all bytes, but ignores those after the end of the compressed data.
 fn write_until_end(decoder: &mut impl Write, mut packed: &[u8]) -> io::Result<()> {
     while !packed.is_empty() {
         match decoder.write(packed)? {
@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// A body delivered in pieces of this many bytes.
+    /// A body that arrives in pieces of this many bytes.
     struct PiecewiseReader<'a>(&'a [u8], usize);
 
     impl PieceSource for PiecewiseReader<'_> {
@@ -195,7 +195,7 @@ mod tests {
         encoder.write_all(&plain).unwrap();
         let twice = [gzip(&plain[..500]), gzip(&plain[500..])].concat();
         let zlib = encoder.finish().unwrap();
-        // Some servers send more after the end of the compressed data.
+        // Some servers send more bytes after the end of the compressed data.
         let followed = [&zlib, b"\r\n".as_slice()].concat();
         for packed in [&plain, &gzip(&plain), &zlib, &followed, &twice] {
             for size in [1, 2, 7, 10_000] {

@@ -1,4 +1,4 @@
-//! Providers: a table of well-known ones, and the configuration of each provider in use.
+//! The table of well-known providers, and the configuration of each provider in use.
 
 use std::collections::BTreeMap;
 
@@ -12,37 +12,37 @@ use crate::domain::provider::RequestExtras;
 use crate::wire::ApiFormat;
 use crate::wire::openai::{PLAIN_QUIRKS, ProviderQuirks};
 
-/// A configured provider. Does not implement `Debug`, because it contains a key.
+/// The configuration of a provider. It does not implement `Debug`, because it contains a key.
 #[derive(Clone, PartialEq, Default)]
 pub struct Provider {
     /// The provider's ID: the first part of its models' IDs.
     pub id: String,
-    /// API format; defaults to the table's, or else to OpenAI's.
+    /// The API format. If absent, that of the well-known provider with this ID, or else OpenAI's.
     pub kind: Option<ApiFormat>,
-    /// Base URL; defaults to the table's.
+    /// The base URL. If absent, that of the well-known provider with this ID.
     pub base_url: Option<String>,
-    /// API key, if the provider requires one.
+    /// The API key; `None` if there is none.
     pub api_key: Option<String>,
-    /// Configured models; `None` if any name is passed on.
+    /// The configured models; `None` if any model name is passed on.
     pub models: Option<Vec<String>>,
-    /// Maximum number of concurrent calls, if limited.
+    /// Maximum number of concurrent calls; `None` for the default.
     pub concurrency: Option<usize>,
-    /// Price of all of the provider's models, if the operator sets one. It overrides the provider's own list, and is
-    /// overridden by the operator's entry for a model.
+    /// Price of all of the provider's models, if the operator has set one. It overrides the prices in the provider's
+    /// own list, and is overridden by the operator's entry for a model.
     pub price: Option<Price>,
     /// The only user who may call the provider; `None` for everyone.
     pub owner: Option<UserId>,
-    /// Addresses that the provider may connect to. Only a provider that the operator or an administrator has added may
-    /// be in a private network.
+    /// Addresses to which Quire may connect for this provider. Only a provider that the operator or an administrator
+    /// has added may be in a private network.
     pub reach: AddressReach,
-    /// Headers and fields from the settings that are added to its requests.
+    /// Headers and fields that the settings add to the provider's requests.
     pub extras: RequestExtras,
-    /// Whether the stored key cannot be read. Such a provider is never called, because a call without the key could be
-    /// charged to another account.
+    /// Whether the stored key can no longer be read. Such a provider is never called, because a call without the key
+    /// could be charged to another account.
     pub is_key_lost: bool,
 }
 
-/// How to send a key: always in a header, never in a URL, which would end up in logs.
+/// How a key is sent: always in a header, because URLs end up in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyHeader {
     Bearer,
@@ -55,12 +55,12 @@ struct ProviderRow {
     kind: ApiFormat,
     auth: KeyHeader,
     needs_key: bool,
-    /// Whether the provider runs on a home machine, answers one or two requests at a time, and is free of charge.
+    /// Whether the provider runs on a home machine, processes one or two requests at a time, and is free of charge.
     is_local: bool,
     quirks: ProviderQuirks,
 }
 
-/// Defines a vendor with chat completions that requires a key.
+/// Creates the row of a vendor that offers chat completions and requires a key.
 const fn vendor(id: &'static str, base_url: &'static str, quirks: ProviderQuirks) -> ProviderRow {
     ProviderRow {
         id,
@@ -152,7 +152,7 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
             ..PLAIN_QUIRKS
         },
     ),
-    // Every customer has a separate URL: https://NAME.openai.azure.com/openai/v1
+    // Each customer has a URL of its own: https://NAME.openai.azure.com/openai/v1
     ProviderRow {
         auth: KeyHeader::Header("api-key"),
         ..vendor(
@@ -171,14 +171,14 @@ const KNOWN_PROVIDERS: &[ProviderRow] = &[
     local("vllm", "http://127.0.0.1:8000/v1", ApiFormat::OpenAi),
 ];
 
-/// Properties of a well-known provider, for a selection list.
+/// Properties of a well-known provider, for selection lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WellKnown {
     /// The provider's ID.
     pub name: &'static str,
     /// The API format that the provider expects.
     pub kind: ApiFormat,
-    /// The base URL; `None` if every customer has a separate one.
+    /// The base URL; `None` if each customer has a different one.
     pub base_url: Option<&'static str>,
     /// Whether the provider requires a key.
     pub needs_key: bool,
@@ -201,7 +201,7 @@ fn known_row(id: &str) -> Option<&'static ProviderRow> {
     KNOWN_PROVIDERS.iter().find(|row| row.id == id)
 }
 
-/// Returns the base URL of a well-known provider.
+/// Returns the base URL of a well-known provider. Returns `None` if each customer has a different one.
 pub fn known_base_url(id: &str) -> Option<&'static str> {
     known_row(id)
         .map(|row| row.base_url)
@@ -227,7 +227,7 @@ impl Provider {
         base.unwrap_or_default().trim_end_matches('/')
     }
 
-    /// Returns the API format. Ollama's native format is not the one under /v1.
+    /// Returns the API format in use. For Ollama, paths under /v1 have OpenAI's format instead of the native one.
     pub(super) fn api_format(&self) -> ApiFormat {
         let default_format = known_row(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
         match self.kind.unwrap_or(default_format) {
@@ -237,7 +237,7 @@ impl Provider {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        // Azure URLs may have a version in the query string.
+        // An Azure URL may contain a version in its query string.
         match self.effective_base_url().split_once('?') {
             Some((base, query)) => {
                 let joint = if path.contains('?') { '&' } else { '?' };
@@ -247,8 +247,8 @@ impl Provider {
         }
     }
 
-    /// Returns the headers of every request to a model, or to the provider if no model is given: the header with the
-    /// key, and those from the settings, which take precedence.
+    /// Returns the headers of requests for a model, or of requests to the provider if `model` is empty: the header with
+    /// the key, and those from the settings, which take precedence.
     ///
     /// # Errors
     ///
@@ -285,13 +285,13 @@ impl Provider {
         }
     }
 
-    /// Returns whether this is the vendor's own server rather than another one under its name.
+    /// Returns whether requests go to the vendor's own server rather than to another server that uses its name.
     pub(super) fn is_vendor_host(&self) -> bool {
         known_base_url(&self.id) == Some(self.effective_base_url())
     }
 
     pub(super) fn quirks(&self) -> ProviderQuirks {
-        // Azure and local servers have no fixed address.
+        // Azure and local servers have no fixed URL.
         known_row(&self.id)
             .filter(|row| self.is_vendor_host() || row.is_local || row.base_url.is_empty())
             .map_or(PLAIN_QUIRKS, |row| row.quirks)
@@ -311,8 +311,8 @@ impl Provider {
         }
     }
 
-    /// Returns the maximum number of concurrent calls; without a setting, only `MAX_CALLS` limits them. A home machine
-    /// takes longer to answer two requests at once than one after another.
+    /// Returns the maximum number of concurrent calls. It is 2 by default for a home machine, which answers two
+    /// requests faster one after another, and unlimited for others.
     pub(super) fn max_concurrency(&self) -> usize {
         let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
         self.concurrency

@@ -1,5 +1,5 @@
-//! HTTP client for calls to providers: writes a request, sends it on a pooled or a new connection, and returns a
-//! response whose body is read as it arrives. Follows no redirects, because the key would be sent to the target.
+//! HTTP client for calls to providers: sends a request on a pooled or new connection, and returns a response whose body
+//! is read as it arrives. Redirects are not followed, because the key would be sent to their target.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -21,25 +21,25 @@ use super::{LlmSettings, USER_AGENT};
 use crate::clock;
 use crate::domain::network::AddressReach;
 
-/// Opens connections as needed and keeps them for later calls.
+/// Sends requests, opens connections as needed, and keeps them for later calls.
 pub(super) struct ProviderClient {
     connector: Connector,
     pool: ConnectionPool,
     idle_timeout: Duration,
 }
 
-/// An HTTP request to a provider, before it is encoded.
+/// A request to a provider, before it is encoded.
 pub(super) struct ProviderRequest {
     pub url: String,
     pub reach: AddressReach,
     pub headers: BTreeMap<String, String>,
-    /// Media types to request in the `Accept` header.
+    /// Media types for the `Accept` header.
     pub accept: &'static str,
     /// JSON body; `None` for a GET request.
     pub body: Option<Bytes>,
-    /// End of the whole call.
+    /// When the whole call must end.
     pub deadline: Instant,
-    /// Deadline for the first byte of the answer.
+    /// When the first byte of the answer must arrive.
     pub first_byte: Instant,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct ProviderBody {
     origin: Origin,
 }
 
-/// The parsed URL of a request.
+/// The parsed URL of a request, with the origin that identifies its connections.
 struct RequestTarget {
     uri: Uri,
     origin: Origin,
@@ -72,8 +72,8 @@ impl ProviderClient {
         }
     }
 
-    /// Sends a request and waits for the head of its response. If the provider closed the pooled connection before
-    /// answering anything, the request is sent once more on a new connection.
+    /// Sends a request and waits for the head of the response. If the provider has closed a pooled connection without
+    /// answering, sends the request again on a new connection.
     ///
     /// # Errors
     ///
@@ -96,14 +96,14 @@ impl ProviderClient {
                 Err(error) => return Err(error),
             }
         }
-        // Boxed, because it is rare and large and should not be part of every call.
+        // Boxed, because it is rare but large, and would enlarge the future of every call.
         let opening = Box::pin(self.open(&target, request.deadline));
         let mut connection = opening.await?;
         let response = connection.send(target.write(&request)?, deadlines).await?;
         Ok(target.receive(&request, connection, response))
     }
 
-    /// Returns a response's connection to the pool, if the response was read to its end.
+    /// Returns the connection of a response to the pool if the response was read to its end.
     pub async fn release(&self, body: ProviderBody) {
         if let Some(mut connection) = body.body.into_connection()
             && connection.is_usable().await
@@ -112,7 +112,7 @@ impl ProviderClient {
         }
     }
 
-    /// Closes connections that have been idle for a while.
+    /// Closes connections that have been idle for too long.
     pub fn close_idle(&self) {
         self.pool.close_idle();
     }

@@ -1,4 +1,4 @@
-//! The socket of a provider connection, plain or TLS, with a record of its traffic.
+//! The socket of a connection to a provider, with or without TLS, which records its activity.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,18 +13,18 @@ pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Traffic of a socket that is not visible at the HTTP level. Shared, because the connection owns the socket.
+/// Activity of a socket that hyper does not report. It is shared, because hyper owns the socket.
 #[derive(Default)]
 pub(super) struct SocketActivity {
     /// Whether a byte has arrived since the last request.
     pub has_received: AtomicBool,
     /// Whether the peer currently accepts no more bytes.
     pub is_write_blocked: AtomicBool,
-    /// Number of writes that the peer has accepted, completely or partially.
+    /// Number of completed writes, whether whole or partial.
     pub writes: AtomicUsize,
 }
 
-/// A socket that records its traffic.
+/// A socket that records its activity.
 pub(super) struct ProviderSocket {
     pub stream: Box<dyn ByteStream>,
     pub activity: Arc<SocketActivity>,

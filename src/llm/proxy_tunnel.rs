@@ -1,4 +1,4 @@
-//! A tunnel through an HTTP proxy: the CONNECT request (RFC 9110, section 9.3.6) and its response.
+//! Opens a tunnel through an HTTP proxy, with a CONNECT request (RFC 9110, section 9.3.6).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,7 +14,7 @@ use super::transport_error::TransportError;
 /// Maximum size of the proxy's response, in bytes.
 const MAX_RESPONSE: usize = 8 * 1024;
 
-/// Asks the proxy at the other end of the stream to open a tunnel to a URL's server.
+/// Asks the proxy at the other end of a stream for a tunnel to the server of a URL.
 ///
 /// # Errors
 ///
@@ -32,7 +32,8 @@ pub(super) async fn open(
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
     let mut response = Vec::new();
-    // Reads byte by byte, because anything after the head belongs to the tunnel. There is one head per connection.
+    // The response is read byte by byte, because anything after its head belongs to the tunnel. This happens once per
+    // connection.
     while !response.ends_with(b"\r\n\r\n") {
         if response.len() >= MAX_RESPONSE {
             return Err(TransportError::ProxyRefused);
@@ -58,7 +59,7 @@ fn request(uri: &Uri, credentials: Option<(&str, &str)>) -> String {
     )
 }
 
-/// Returns whether the response has a success status.
+/// Returns whether a proxy's response has a success status.
 fn is_open(response: &[u8]) -> bool {
     let line = response.split(|byte| *byte == b'\r').next();
     let mut words = line.unwrap_or_default().split(|byte| *byte == b' ');

@@ -1,17 +1,17 @@
-//! Determines from a provider's response headers how long to pause: `retry-after` in seconds or as a date,
-//! `retry-after-ms`, and vendors' rate-limit counters. Pure.
+//! Determines how long to pause from a provider's response headers: `retry-after` in seconds or as a date,
+//! `retry-after-ms`, and the vendors' rate-limit counters. Pure.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// Maximum pause; a longer one in a header is not credible.
+/// Maximum pause. A longer one in a header is not credible.
 const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
-/// Maximum pause when a counter is at zero but no call has been refused yet.
+/// Maximum pause if a counter is exhausted but no call has been refused yet.
 const MAX_PAUSE_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
-/// Rate-limit headers: the remaining count and its reset time. OpenAI and compatible vendors send a duration; Anthropic
-/// sends a date.
+/// Rate-limit headers, in pairs: the remaining number, and when it resets. OpenAI and compatible vendors send a
+/// duration, Anthropic a date.
 const COUNTER_HEADERS: &[(&str, &str)] = &[
     (
         "x-ratelimit-remaining-requests",
@@ -40,7 +40,8 @@ const COUNTER_HEADERS: &[(&str, &str)] = &[
 /// Looks up a header by its lowercase name.
 pub(super) type Header<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Returns the pause after a refused call: from the retry header, or else from an exhausted counter.
+/// Returns the pause after a refused call: the one in the retry header or, without that header, the one of an exhausted
+/// counter.
 pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
     let own = header("retry-after-ms")
         .and_then(|text| parse_duration(&format!("{}ms", text.trim())))
@@ -49,14 +50,14 @@ pub(super) fn pause_after_refusal(header: Header, now: Timestamp) -> Option<Dura
         .filter(is_plausible)
 }
 
-/// Returns the pause after a successful call, if a counter is exhausted.
+/// Returns the pause after a successful call; `None` unless a counter is exhausted.
 pub(super) fn pause_after_answer(header: Header, now: Timestamp) -> Option<Duration> {
     exhausted_counter_pause(header, now).map(|wait| wait.min(MAX_PAUSE_BEFORE_REFUSAL))
 }
 
 fn exhausted_counter_pause(header: Header, now: Timestamp) -> Option<Duration> {
     let wait = |(remaining, reset): &(&str, &str)| {
-        // Azure sends -1 or 0 if it does not count; both are meaningless without a reset time.
+        // Azure sends -1, or 0 without a reset time, if it does not count requests or tokens.
         let left = header(remaining)?.trim().parse::<f64>().ok()?;
         (left == 0.0)
             .then(|| parse_wait(&header(reset)?, now))
@@ -74,7 +75,7 @@ fn is_plausible(wait: &Duration) -> bool {
 }
 
 /// Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP date, RFC 3339, or seconds or
-/// milliseconds since 1970).
+/// milliseconds since 1970), and returns the time until then.
 fn parse_wait(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
@@ -126,7 +127,7 @@ fn parse_date_wait(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Timestamp::from_millis(i64::try_from(millis).ok()?).since(now))
 }
 
-/// Parses `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+/// Parses an HTTP date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
 fn http_date(text: &str) -> Option<Timestamp> {
     let at = httpdate::parse_http_date(text).ok()?;
     let millis = at.duration_since(UNIX_EPOCH).ok()?.as_millis();

@@ -1,4 +1,4 @@
-//! Registered providers with their sources, owners, and recent state. Resolves names to providers. Opens no
+//! The registered providers with their sources, owners, and recent state. Resolves model names to providers. Opens no
 //! connections.
 
 mod model_record;
@@ -22,10 +22,11 @@ use crate::shared_limits::SharedLimits;
 use crate::wire::ListedModel;
 use model_record::ModelRecord;
 
-/// Source of a provider's configuration. If several providers share a name, the last source in this order wins.
+/// Where a provider's configuration comes from. If several providers have the same name, the last source in this order
+/// wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProviderSource {
-    /// A discovered server on this machine.
+    /// A server discovered on this machine.
     Discovered,
     /// From the environment or the configuration file.
     Configured,
@@ -33,16 +34,16 @@ pub enum ProviderSource {
     Stored,
 }
 
-/// Entry in a model's rejected fields if it does not accept images.
+/// The entry in a model's rejected fields that means that the model does not accept images.
 pub(super) const IMAGES_FIELD: &str = "pictures";
 
 /// Maximum number of rejected fields remembered per model.
 const MAX_REFUSED_FIELDS: usize = 64;
 
-/// Maximum number of models per provider with recorded state. Above this limit, all records are dropped.
+/// Maximum number of models per provider whose state is recorded. When it is exceeded, all records are dropped.
 const MAX_RECORDED_MODELS: usize = 256;
 
-/// A provider with its recorded state.
+/// A provider and its recorded state.
 pub(super) struct RegisteredProvider {
     pub provider: Provider,
     pub source: ProviderSource,
@@ -58,7 +59,7 @@ pub(super) struct RegisteredProvider {
 pub(super) struct ProviderRecord {
     pub listed_models: Vec<ListedModel>,
     pub checked_at: Option<Timestamp>,
-    /// Why the list could not be read; `None` if it could.
+    /// Why the model list could not be read the last time; `None` if it could.
     pub last_error: Option<String>,
     pub last_failure: Option<LastFailure>,
     models: BTreeMap<String, ModelRecord>,
@@ -69,13 +70,14 @@ pub(super) struct ProviderRecord {
 pub struct LastFailure {
     /// When the call failed.
     pub failed_at: Timestamp,
-    /// The provider's name for the model.
+    /// The name that the provider uses for the model.
     pub model: String,
-    /// The error, in the provider's own words, for administrators.
+    /// The error in the provider's own words, for administrators.
     pub message: String,
 }
 
-/// The model's circuit is open because it failed too often. Contains the time when it closes, if known.
+/// The error for a model whose circuit is open because it failed too often. Contains the time when the circuit closes,
+/// if known.
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
@@ -83,8 +85,8 @@ impl RegisteredProvider {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the circuit breaker to admit a call. Each admitted call must be reported exactly once to `record_success`
-    /// or `record_failure`, regardless of its number of attempts.
+    /// Asks the circuit breakers to admit a call. Each admitted call must be reported to `record_success` or
+    /// `record_failure` exactly once, regardless of how many attempts it makes.
     ///
     /// # Errors
     ///
@@ -115,7 +117,7 @@ impl RegisteredProvider {
         Ok(())
     }
 
-    /// Returns when the provider's rate limit for this model ends, if there is one.
+    /// Returns when the provider's rate limit for a model ends, or `None` if there is none.
     pub fn throttled_until(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.lock_state();
         let record = state.models.get_mut(model)?;
@@ -123,7 +125,7 @@ impl RegisteredProvider {
         record.throttled_until(now)
     }
 
-    /// Records that other servers have blocked a model, for a user or for everyone.
+    /// Records which blocks of a model other servers have reported, for a user or for everyone.
     pub fn record_shared_blocks(
         &self,
         (model, origin): (&str, CallOrigin),
@@ -140,7 +142,7 @@ impl RegisteredProvider {
     /// Records a call that ended with an answer.
     pub fn record_success(&self, model: &str, origin: CallOrigin) {
         let mut state = self.lock_state();
-        // An answer is stronger evidence than a failed request for the model list.
+        // An answer proves more than a failed request for the model list.
         state.last_error = None;
         if let Some(record) = state.models.get_mut(model) {
             record.breaker.record_success();
@@ -149,7 +151,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Records a call that failed after all its attempts.
+    /// Records a call whose attempts have all failed.
     pub fn record_failure(
         &self,
         model: &str,
@@ -171,7 +173,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Blocks calls to a model for this long, as the provider requires.
+    /// Blocks calls to a model for as long as the provider requires.
     pub fn throttle(&self, model: &str, wait: Duration, now: Timestamp) {
         let mut state = self.lock_state();
         let record = state.record(model);
@@ -195,12 +197,12 @@ impl RegisteredProvider {
         }
     }
 
-    /// Remembers that the model closes a reasoning block that it did not open.
+    /// Records that the model closes reasoning blocks that it has not opened.
     pub fn record_missing_opening_tag(&self, model: &str) {
         self.lock_state().record(model).closes_only = true;
     }
 
-    /// Returns whether the model closes a reasoning block that it did not open.
+    /// Returns whether the model closes reasoning blocks that it has not opened.
     pub fn omits_opening_tag(&self, model: &str) -> bool {
         let state = self.lock_state();
         let record = state.models.get(model);
@@ -228,14 +230,15 @@ impl RegisteredProvider {
         }
     }
 
-    /// Returns whether this user's last call to a model failed recently.
+    /// Returns whether this user's last call to a model failed within the last ten minutes.
     pub fn failed_recently(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
         let state = self.lock_state();
         let record = state.models.get(model);
         record.is_some_and(|record| record.failures.has_failed_recently(hash_of(user), now))
     }
 
-    /// Resets the circuits and rate limits of a model, or of all models.
+    /// Resets the circuit breakers and rate limits of a model, or of all models. Returns the number of models that were
+    /// unavailable.
     pub fn reset(&self, model: Option<&str>) -> usize {
         let mut state = self.lock_state();
         let mut count = 0;
@@ -256,7 +259,7 @@ impl RegisteredProvider {
     }
 }
 
-/// Returns the full description of a failure.
+/// Describes a failure, including the provider's own message.
 fn describe_failure(error: &CallError) -> String {
     match error.upstream_message.as_str() {
         "" => error.detail.clone(),
@@ -283,8 +286,8 @@ impl ProviderRecord {
         self.models.entry(model.to_owned()).or_default()
     }
 
-    /// Returns the models that are temporarily unavailable to this user: open circuits, and the wall-clock time at
-    /// which rate limits end.
+    /// Returns the models that are temporarily unavailable to a user, with their circuit states and the times at which
+    /// rate limits end. All times are wall-clock times.
     pub fn held_models(
         &self,
         user: Option<&UserId>,
@@ -306,7 +309,7 @@ impl ProviderRecord {
     }
 }
 
-/// Registry of all providers.
+/// The registered providers of all users and sources.
 #[derive(Default)]
 pub(super) struct ProviderRegistry {
     entries: RwLock<Vec<Arc<RegisteredProvider>>>,
@@ -315,7 +318,7 @@ pub(super) struct ProviderRegistry {
 }
 
 impl ProviderRegistry {
-    /// Creates an empty registry whose providers are limited together with other servers.
+    /// Creates an empty registry. Its providers share their limits with other servers.
     pub fn new(limits: SharedLimits) -> Self {
         Self {
             limits,
@@ -323,7 +326,7 @@ impl ProviderRegistry {
         }
     }
 
-    /// Replaces all providers from this source. A provider with an unchanged configuration keeps its state.
+    /// Replaces all providers from this source. Providers whose configuration has not changed keep their state.
     pub fn replace(&self, source: ProviderSource, providers: Vec<Provider>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let (old, mut remaining): (Vec<_>, Vec<_>) =
@@ -350,8 +353,8 @@ impl ProviderRegistry {
         entries.clone()
     }
 
-    /// Returns the providers that a user may call, one per name. The user's own provider takes precedence over a shared
-    /// one, and a stored one over a configured one.
+    /// Returns the providers that a user may call, one per name. The user's own providers take precedence over shared
+    /// ones, and later sources over earlier ones.
     pub fn providers_of(&self, user: Option<&UserId>) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let visible = |entry: &&Arc<RegisteredProvider>| {
@@ -373,7 +376,7 @@ impl ProviderRegistry {
         chosen
     }
 
-    /// Resolves a model's full ID to its provider and the provider's name for the model.
+    /// Resolves a full model ID to its provider and the provider's name for the model.
     pub fn resolve<'m>(
         &self,
         user: Option<&UserId>,

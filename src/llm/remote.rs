@@ -1,5 +1,5 @@
-//! Client of another Quire server, for the command line: JSON requests over HTTP, uploads, and event streams. Blocking;
-//! never retries.
+//! Client of another Quire server, for the command line: JSON requests, uploads, and event streams over HTTP. Blocks,
+//! and never retries.
 
 use std::io::{BufReader, Cursor, Read, Write};
 use std::time::Duration;
@@ -12,41 +12,41 @@ use super::{LlmSettings, blocking_client};
 use crate::domain::network::AddressReach;
 use crate::wire::sse;
 
-/// Maximum size of a response that is read completely into memory, in bytes.
+/// Maximum size of a response that is read into memory, in bytes.
 const MAX_RESPONSE: u64 = 64 << 20;
-/// Maximum size of one event, in bytes.
+/// Maximum size of an event, in bytes.
 const MAX_EVENT_BYTES: usize = 8 << 20;
 /// Timeout for the first byte of a response.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
-/// Timeout for the first byte of the response to a tool call or a file, which the server may need this long to compute:
-/// the longest deadline of a tool call plus one minute.
+/// Timeout for the first byte of the response to a tool call or a file request, whose result the server computes first.
+/// It is the longest deadline of a tool call plus one minute.
 const WORK_TIMEOUT: Duration = Duration::from_secs(3_660);
-/// Timeout between two chunks of a stream; the server sends a keep-alive every few seconds.
+/// Timeout between the chunks of a stream, in which the server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// Multipart boundary of an upload, long enough not to occur in a file by chance.
+/// Multipart boundary of uploads, long enough not to occur in a file by chance.
 const MULTIPART_BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
 
-/// A server and its API key.
+/// A client of one server, with its API key.
 pub struct Remote {
     base: String,
     key: String,
     agent: ureq::Agent,
-    /// Agent for requests that the server processes before it responds.
+    /// The agent for requests whose result the server computes before it responds.
     slow_agent: ureq::Agent,
 }
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteError {
-    /// No Quire server responded; contains a description of the problem.
+    /// No Quire server responded. Contains a description of the problem.
     Unreachable(String),
-    /// The server refused the request; contains the status and the message.
+    /// The server refused the request. Contains the status and the message.
     Refused(u16, String),
 }
 
 impl Remote {
-    /// Creates a client for the server at this address, with or without a path. `authorities` is PEM text that replaces
-    /// the built-in certificate authorities.
+    /// Creates a client for the server at an address, which may have a path. `authorities` is PEM text with certificate
+    /// authorities that replace the built-in ones.
     pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
         let settings = LlmSettings {
             first_token: FIRST_BYTE_TIMEOUT,
@@ -59,7 +59,7 @@ impl Remote {
             true => base.to_owned(),
             false => format!("http://{base}"),
         };
-        // Any address is allowed, because the command-line user has chosen the server.
+        // Any address is allowed, because the user of the command line has chosen the server.
         let agent = blocking_client::agent(&settings, AddressReach::Anywhere);
         let settings = LlmSettings {
             first_token: WORK_TIMEOUT,
@@ -100,7 +100,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`Self::post`].
+    /// Same as [`Self::post`].
     pub fn put(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.put(format!("{}{path}", self.base));
         let request = self
@@ -109,11 +109,12 @@ impl Remote {
         read_json(request.send(body.to_string().as_bytes()))
     }
 
-    /// Sends a message as the body of a POST request. Returns `None` if the server accepts it without a response body.
+    /// Sends a message as the body of a POST request. Returns `None` if the server accepts the message without a
+    /// response body.
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`Self::post`].
+    /// Same as [`Self::post`].
     pub fn post_message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
         let request = self.slow_agent.post(format!("{}{path}", self.base));
         let request = self
@@ -130,7 +131,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`Self::get`].
+    /// Same as [`Self::get`].
     pub fn delete(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.delete(format!("{}{path}", self.base));
         read_json(self.with_key(request).call())
@@ -150,12 +151,12 @@ impl Remote {
         }
     }
 
-    /// Downloads a file of any size and returns its length in bytes.
+    /// Downloads a file of any size into `into`, and returns its length in bytes.
     ///
     /// # Errors
     ///
-    /// Returns an error if the server does not respond or refuses the request, the connection breaks, or `into` cannot
-    /// be written.
+    /// Returns an error if the server does not respond or refuses the request, if the connection breaks, or if `into`
+    /// cannot be written.
     pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, RemoteError> {
         let request = self.slow_agent.get(format!("{}{path}", self.base));
         let response = self.with_key(request).call().map_err(unreachable_error)?;
@@ -174,14 +175,14 @@ impl Remote {
         }
     }
 
-    /// Streams a file to the server as a multipart form.
+    /// Streams a file to the server as a multipart form with the file name `name`.
     ///
     /// # Errors
     ///
     /// Returns an error if the file cannot be read, or if the server does not respond, rejects the upload, or does not
     /// return JSON.
     pub fn upload(&self, path: &str, name: &str, file: impl Read) -> Result<Value, RemoteError> {
-        // Replace characters that could end the quoted name.
+        // Characters that could end the quoted file name are replaced.
         let name: String = name
             .chars()
             .map(|c| {
@@ -206,13 +207,13 @@ impl Remote {
         read_json(request.send(SendBody::from_reader(&mut body)))
     }
 
-    /// Reads events after this sequence number until the stream ends or `take` returns false. `take` receives each
-    /// event's number, name, and data.
+    /// Reads events after a sequence number until the stream ends or `take` returns false. `take` receives the number,
+    /// name, and data of each event.
     ///
     /// # Errors
     ///
-    /// Returns an error if the server does not respond or refuses the request, the connection breaks, or an event is
-    /// too large.
+    /// Returns an error if the server does not respond or refuses the request, if the connection breaks, or if an event
+    /// is too large.
     pub fn events(
         &self,
         path: &str,
@@ -252,7 +253,7 @@ impl Remote {
         }
     }
 
-    /// Adds the key, if there is one.
+    /// Adds the API key, if there is one.
     fn with_key<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
         match self.key.as_str() {
             "" => request,
@@ -289,7 +290,7 @@ fn read_json(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Rem
     let message = words.iter().find_map(|name| value[*name].as_str());
     match (message, parts.status.is_redirection()) {
         (Some(message), _) => {
-            // If the key lacks a scope, the resolution names it.
+            // If the key lacks a scope, the resolution tells which one.
             let advice = value["resolution"].as_str();
             let advice = advice.filter(|_| parts.status == StatusCode::FORBIDDEN);
             let message =

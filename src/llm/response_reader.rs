@@ -1,4 +1,4 @@
-//! Reads a provider's response: an event stream, a complete answer, or an invalid body.
+//! Reads a provider's response, which is an event stream, a complete answer, or something invalid.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,27 +11,27 @@ use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, json_lines};
 
-/// Maximum size of an event or of an error body, in bytes.
+/// Maximum size of an event or an error body, in bytes.
 pub(super) const MAX_EVENT_BYTES: usize = 1 << 20;
-/// Size in bytes at which a text is processed on a separate thread, because parsing it takes milliseconds.
+/// Size from which a text is processed on another thread, in bytes, because parsing it takes milliseconds.
 pub(super) const LARGE_TEXT: usize = 256 << 10;
 
-/// Receiver of an answer's pieces.
+/// Receives the pieces of an answer.
 pub(super) trait DeltaSink {
-    /// Passes a piece of the answer on. May wait for a slow client.
+    /// Passes on a piece of the answer. May wait for a slow client.
     fn take(&mut self, delta: Delta) -> impl Future<Output = ()> + Send;
 }
 
-/// What is known about a response before its body arrives.
+/// What is known about a response before its body is read.
 pub(super) struct ResponseTraits<'a> {
-    /// Media type in lowercase.
+    /// The media type, in lowercase.
     pub content_type: &'a str,
-    /// Maximum time between two pieces of the answer.
+    /// Maximum time between the pieces of the answer.
     pub idle_timeout: Duration,
 }
 
-/// Reads until the answer is complete or the call is cut off. `sink` receives the pieces of the answer; pieces that
-/// arrive together are joined.
+/// Reads a response until the answer is complete or the call is cut off. Passes the pieces of the answer to `sink`,
+/// joining those that arrive together.
 ///
 /// # Errors
 ///
@@ -59,12 +59,12 @@ pub(super) async fn receive(
         match read {
             Ok(0) => break,
             Ok(_) => {}
-            // The answer is complete; only the token usage was still missing.
+            // The answer is complete, and only the token usage was still missing.
             Err(_) if stream.is_complete() => break,
             Err(error) => return Err(error.into()),
         }
         if total == 0 {
-            // Servers set wrong content types; the first character is reliable.
+            // Servers send wrong content types, but the first character is reliable.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
                     return receive_complete(piece, (body, slot), stream, sink).await;
@@ -93,7 +93,7 @@ pub(super) async fn receive(
         }
         if let Some(last) = joined.0 {
             sink.take(last).await;
-            // Time spent waiting for a slow client does not count as the provider's silence.
+            // Time spent waiting for a slow client does not count as time without data from the provider.
             body.allow(traits.idle_timeout);
         }
     }
@@ -113,13 +113,13 @@ pub(super) async fn receive(
     }
 }
 
-/// Timeout for the end of a response after the end of its answer; both usually arrive together.
+/// Timeout for the end of the response after the end of its answer. They usually arrive together.
 const END_TIMEOUT: Duration = Duration::from_millis(10);
 /// Maximum number of bytes to read after the answer.
 const MAX_END: usize = 16 * 1024;
 
-/// Reads the rest of a response, so that its connection can be reused. If the response does not end soon, the
-/// connection is closed instead.
+/// Reads the rest of a response, so that its connection can be reused. If the response does not end soon, gives up, and
+/// the connection is closed.
 pub(super) async fn read_to_end(source: &mut impl PieceSource) {
     let mut piece = Vec::new();
     source.allow(END_TIMEOUT);
@@ -131,7 +131,7 @@ pub(super) async fn read_to_end(source: &mut impl PieceSource) {
     }
 }
 
-/// Splits a response into frames according to its API format.
+/// Splits a response into frames as its API format requires.
 enum FrameDecoder {
     Events(sse::SseDecoder),
     Lines(json_lines::LineDecoder),
@@ -205,11 +205,11 @@ async fn receive_complete(
     Ok(())
 }
 
-/// Reads a complete body.
+/// Reads a body to its end.
 ///
 /// # Errors
 ///
-/// Returns an error if the body is empty or too large, or the connection breaks.
+/// Returns an error if the body is empty or too large, or if the connection breaks.
 pub(super) async fn read_whole(
     body: &mut PlainBody<impl PieceSource + Send>,
 ) -> Result<String, CallError> {
@@ -233,7 +233,7 @@ async fn read_whole_after(
     }
 }
 
-/// Reads as much of an error body as possible; only the status is essential.
+/// Reads as much of an error body as possible. A read error is ignored, because the status alone suffices.
 pub(super) async fn read_error_body(body: &mut PlainBody<impl PieceSource + Send>) -> String {
     let (mut bytes, mut piece) = (Vec::new(), Vec::new());
     while bytes.len() < MAX_EVENT_BYTES
@@ -250,7 +250,8 @@ fn into_text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Processes a text of this many bytes. A large text is processed on another thread, so that other calls can proceed.
+/// Runs `work`, which processes a text of this many bytes. A large text is processed on another thread, so that other
+/// calls are not delayed.
 pub(super) async fn without_blocking<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -262,12 +263,12 @@ pub(super) async fn without_blocking<T: Send + 'static>(
     work_result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// Joins adjacent pieces of the same kind: a provider that sends forty events at once must not cause forty wake-ups.
+/// Joins adjacent pieces of the same kind, so that forty events sent at once do not cause forty wake-ups.
 #[derive(Default)]
 struct JoinedDeltas(Option<Delta>);
 
 impl JoinedDeltas {
-    /// Adds a piece. Returns the pending piece if the two cannot be joined.
+    /// Adds a piece. If it cannot be joined with the pending piece, returns the pending one.
     fn add(&mut self, delta: Delta) -> Option<Delta> {
         match (&mut self.0, delta) {
             (Some(Delta::Text(held)), Delta::Text(more))
@@ -323,7 +324,7 @@ mod tests {
         (deltas, result.map_err(|error| error.kind))
     }
 
-    /// A body that starts like a complete answer and never ends.
+    /// A body that begins like a complete answer but never ends.
     struct EndlessWhole(bool);
 
     impl PieceSource for EndlessWhole {
@@ -364,7 +365,7 @@ mod tests {
     async fn pieces_that_arrive_together_are_joined() {
         let (deltas, result) = receive_all(RECORDED_EVENTS.as_bytes(), "text/event-stream").await;
         assert_eq!(result, Ok(()));
-        // One piece per read of 4 KiB, plus one where reasoning turns into text.
+        // One piece per 4 KiB read, and one more where reasoning turns into text.
         assert!(
             deltas.len() <= RECORDED_EVENTS.len() / 4096 + 2,
             "{}",

@@ -1,38 +1,38 @@
-//! Decides whether to retry a failed call, and after how long. Pure; `attempt` does the waiting.
+//! Decides whether and when to retry a failed call. Pure: the waiting is done in `attempt`.
 
 use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// Maximum pause that Quire chooses itself; a provider may require more.
+/// Maximum pause chosen by Quire. A provider may require a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 
-/// Minimum ratio of a pause to the longest possible previous pause.
+/// Minimum ratio of a pause to the longest value that the previous pause could have had.
 const MIN_GROWTH: f64 = 1.2;
 
-/// The circumstances of a failed attempt.
+/// A failed attempt and its circumstances.
 pub(super) struct FailedAttempt<'a> {
     pub error: &'a CallError,
     /// Whether the attempt failed in the middle of an answer.
     pub failed_mid_answer: bool,
-    /// Number of attempts before this one.
+    /// Number of attempts that preceded this one.
     pub tries: u32,
     /// Maximum number of retries.
     pub retries: u32,
-    /// Maximum first pause.
+    /// Maximum length of the first pause.
     pub pause: Duration,
-    /// Remaining time of the whole call.
+    /// Time that is left for the whole call.
     pub time_left: Duration,
-    /// Random number in [0, 1), so that panel members that were refused together do not retry together.
+    /// A random number in [0, 1), which keeps panel members that were refused together from retrying together.
     pub random: f64,
 }
 
-/// Decision after a failed attempt.
+/// What to do after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryDecision {
     /// Retry after this pause.
     Retry(Duration),
-    /// A retry would help, but the provider requires a longer pause than the call has time for.
+    /// A retry would help, but the provider requires a pause that is too long for the call.
     TooLong(Duration),
     /// A retry would not help.
     Never,
@@ -40,14 +40,14 @@ pub(super) enum RetryDecision {
 
 /// Decides whether to retry, using exponential backoff with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS
 /// 2015). The first pause is random, up to its maximum. Each later pause is longer than the previous one could have
-/// been, and at most twice that, so that a struggling server sees ever fewer calls. A pause given by the provider is
-/// the minimum.
+/// been, and at most twice as long as that, so that a struggling server receives fewer and fewer calls. If the provider
+/// specifies a pause, that is the minimum.
 pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let error = failure.error;
     if failure.tries >= failure.retries || !is_retryable(failure) {
         return RetryDecision::Never;
     }
-    // A per-minute limit does not reset within a second.
+    // A limit per minute does not reset within a second.
     let scale = if error.kind == CallErrorKind::RateLimited {
         4
     } else {
@@ -62,7 +62,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let jitter = floor + room.mul_f64(failure.random.clamp(0.0, 1.0));
     let requested_wait = error.retry_after_ms.map(Duration::from_millis);
     let wait = requested_wait.map_or(jitter, |requested| requested.saturating_add(jitter / 4));
-    // With less than half of the time left, a new answer would rarely be complete.
+    // If a retry left less than half of the remaining time, the new answer would rarely be complete.
     if wait.saturating_mul(2) < failure.time_left {
         RetryDecision::Retry(wait)
     } else {
@@ -70,7 +70,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     }
 }
 
-/// Returns whether a retry can help. Budgets, keys, and rejected requests do not improve over time.
+/// Returns whether a retry can help. It cannot for budgets, keys, and rejected requests, which do not change with time.
 fn is_retryable(failure: &FailedAttempt) -> bool {
     let is_first = failure.tries == 0;
     match failure.error.kind {
@@ -78,11 +78,11 @@ fn is_retryable(failure: &FailedAttempt) -> bool {
         | CallErrorKind::Overloaded
         | CallErrorKind::Truncated
         | CallErrorKind::Connect => true,
-        // After an empty answer, or a server that stalls or sends garbage in the middle of an answer, the first retry
+        // If an answer is empty, or if the server stalls or sends invalid data within an answer, either the first retry
         // succeeds or none does.
         CallErrorKind::Empty => is_first,
         CallErrorKind::Malformed => is_first && failure.failed_mid_answer,
-        // This is the provider's own timeout; Quire's timeout would have used up the time.
+        // The timeout is the provider's own: after Quire's timeout, no time would be left.
         CallErrorKind::Timeout => {
             failure.error.status.is_some() || (is_first && failure.failed_mid_answer)
         }

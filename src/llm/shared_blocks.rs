@@ -1,5 +1,5 @@
-//! Models that other servers have blocked: open circuits and pauses after a rate limit, as last read from Redis.
-//! Pure: receives the time.
+//! What other servers have reported about a model, as last read from Redis: open circuits, and pauses after a rate
+//! limit. Pure: takes the time as a parameter.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::domain::time::Timestamp;
 /// Maximum number of users per model whose circuits are remembered.
 const MAX_USERS: usize = 128;
 
-/// How much longer calls to a model are blocked, as read from Redis; `None` if they are not.
+/// How much longer calls to a model are blocked, as read from Redis. `None` means not blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct BlockTimes {
     /// Time until the circuit for all users closes.
     pub model: Option<Duration>,
-    /// Time until the circuit for a single user closes.
+    /// Time until the circuit for this user closes.
     pub user: Option<Duration>,
-    /// Time until the pause that the provider requires ends.
+    /// Time until the pause required by the provider ends.
     pub pause: Option<Duration>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct SharedBlocks {
 }
 
 impl SharedBlocks {
-    /// Replaces the recorded blocks with those just read for this user.
+    /// Replaces the recorded blocks with those that have just been read for a user.
     pub fn update(&mut self, user: u64, times: BlockTimes, now: Timestamp) {
         self.open_until = times.model.map(|length| now + length);
         self.paused_until = times.pause.map(|length| now + length);
@@ -46,18 +46,18 @@ impl SharedBlocks {
         }
     }
 
-    /// Returns when the circuit for this user closes; `None` if it is closed.
+    /// Returns when the circuit for a user closes, or `None` if it is not open.
     pub fn open_until(&self, user: u64, now: Timestamp) -> Option<Timestamp> {
         let own = self.user_open_until.get(&user).copied();
         self.open_until.max(own).filter(|until| *until > now)
     }
 
-    /// Returns when the pause that the provider requires ends; `None` if there is no pause.
+    /// Returns when the pause required by the provider ends, or `None` if there is no pause.
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.paused_until.filter(|until| *until > now)
     }
 
-    /// Returns the users whose circuits are remembered.
+    /// Returns the hashes of the users whose circuits are remembered.
     pub fn users(&self) -> impl Iterator<Item = u64> {
         self.user_open_until.keys().copied()
     }

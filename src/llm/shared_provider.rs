@@ -1,5 +1,5 @@
-//! Limits of a provider that several servers share through Redis: slots for concurrent calls, open circuits, and
-//! pauses. Without Redis, only this server's queue limits the calls.
+//! The limits of a provider that servers share through Redis: slots for concurrent calls, open circuits, and pauses.
+//! Without Redis, calls are limited only by this server's queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::call_queue::{CallPermit, CallQueue, CallRefused, ProviderLimiter};
 use super::shared_blocks::BlockTimes;
 use crate::shared_limits::{SharedLimits, SlotLease, SlotOutcome, SlotRequest};
 
-/// Interval at which Redis is asked again while other servers hold all slots.
+/// How often Redis is asked again while other servers hold all slots.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Permission to call a provider. Dropping it admits the next call, on any server.
+/// Permission to call a provider. When it is dropped, the next call is admitted, on any server.
 pub(super) struct ProviderPermit {
-    // Dropped before the permit, so that the next call of this server finds the slot free.
+    // Dropped before the permit, so that this server's next call finds the slot free.
     _lease: Option<SlotLease>,
     _permit: CallPermit,
     _freed: Option<FreedSignal>,
 }
 
-/// Wakes the call that is waiting for a slot in Redis when it is dropped.
+/// When dropped, wakes the call that is waiting for a slot in Redis.
 struct FreedSignal(Arc<Notify>);
 
 impl Drop for FreedSignal {
@@ -32,15 +32,16 @@ impl Drop for FreedSignal {
     }
 }
 
-/// A provider's limits and blocks in Redis.
+/// The limits and blocks of a provider in Redis.
 #[derive(Default)]
 pub(super) struct SharedProvider {
     limits: SharedLimits,
-    /// The provider's name in Redis, equal on all servers: its owner, ID, and URL. Empty if Redis is not configured.
+    /// The provider's name in Redis, which is the same on all servers and consists of owner, ID, and URL. Empty if
+    /// Redis is not configured.
     name: String,
-    /// Held by the only call that asks Redis for a slot; the other calls of this server wait for it in FIFO order.
+    /// Held by the only call that asks Redis for a slot. The server's other calls wait for it in FIFO order.
     turn: Mutex<()>,
-    /// Notified when a call of this server has ended.
+    /// Notified when a call of this server ends.
     freed: Arc<Notify>,
 }
 
@@ -68,7 +69,8 @@ impl SharedProvider {
         }
     }
 
-    /// Waits until both this server's queue and the limit in Redis admit a call, and reads what blocks its model.
+    /// Waits until both this server's queue and the limit in Redis admit a call. Also returns how long the call's model
+    /// is blocked.
     ///
     /// # Errors
     ///
@@ -102,7 +104,7 @@ impl SharedProvider {
             let lease = match outcome {
                 SlotOutcome::Granted(lease) => lease,
                 SlotOutcome::Away(lease) => {
-                    // The permit was granted under the whole limit, but without Redis only this server's share
+                    // The permit was granted under the whole limit, but without Redis, only this server's share
                     // applies.
                     queue.share_with(self.limits.divisor());
                     if queue.exceeds_share(limiter) {
@@ -127,7 +129,7 @@ impl SharedProvider {
         }
     }
 
-    /// Reports to all servers that a model's circuit is open, for one user or for all.
+    /// Reports to all servers that a model's circuit is open, for one user or for everyone.
     pub fn block_model(&self, model: &str, user: Option<u64>, length: Duration) {
         if self.limits.is_shared() {
             let [of_model, of_user, _] = self.block_names(model, user.unwrap_or_default());
@@ -136,7 +138,7 @@ impl SharedProvider {
         }
     }
 
-    /// Reports to all servers that the provider requires a pause.
+    /// Reports to all servers that the provider requires a pause for a model.
     pub fn pause(&self, model: &str, length: Duration) {
         if self.limits.is_shared() {
             let [.., pause] = self.block_names(model, 0);
@@ -144,7 +146,8 @@ impl SharedProvider {
         }
     }
 
-    /// Removes a model's blocks on all servers: those for all users, those for these users, and the provider's pause.
+    /// Removes the blocks of a model on all servers: the one for everyone, those for these users, and the provider's
+    /// pause.
     pub fn unblock(&self, model: &str, users: impl Iterator<Item = u64>) {
         if self.limits.is_shared() {
             let [of_model, _, pause] = self.block_names(model, 0);

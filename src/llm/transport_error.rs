@@ -1,4 +1,4 @@
-//! Transport errors and their conversion to call errors with messages for users.
+//! Transport errors, and the call errors with messages for users to which they are converted.
 
 use std::error::Error;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address_guard::NotPublic;
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// Why a request received no response.
+/// Why a request got no response.
 #[derive(Debug)]
 pub(super) enum TransportError {
     /// The base URL is not an HTTP address.
@@ -16,30 +16,30 @@ pub(super) enum TransportError {
     BadHeader,
     /// The host name cannot be resolved.
     UnknownName,
-    /// The address guard rejected the address.
+    /// The address guard rejected an address.
     NotPublic,
-    /// Resolving the name or opening the connection timed out.
+    /// Resolving the host name or opening the connection took too long.
     ConnectTimeout,
-    /// The proxy did not open a tunnel.
+    /// The proxy refused to open a tunnel.
     ProxyRefused,
-    /// TLS failed: the certificate was not accepted, or the server does not use TLS.
+    /// The TLS handshake failed, because the certificate was not accepted or the server does not use TLS.
     Insecure,
     /// The answer did not arrive in time.
     AnswerTimeout,
     /// The connection broke or could not be opened.
     Io(io::Error),
-    /// The provider closed the connection before answering.
+    /// The provider closed the connection without answering.
     Closed,
     /// The response is not HTTP.
     Protocol,
 }
 
-/// Why a response body is incomplete.
+/// Why a response body could not be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadError {
-    /// The whole call timed out.
+    /// The whole call took too long.
     OutOfTime,
-    /// Nothing arrived for too long.
+    /// No data arrived for too long.
     Stalled,
     /// The body exceeds the size limit.
     TooLarge,
@@ -89,7 +89,7 @@ impl From<hyper::Error> for ReadError {
     }
 }
 
-/// Returns whether hyper could not parse the framing. rustls uses the same error kinds for its own errors.
+/// Returns whether hyper could not parse the framing. The check excludes rustls, whose errors have the same kinds.
 fn is_malformed(error: &io::Error) -> bool {
     let is_kind = matches!(
         error.kind(),
@@ -111,8 +111,8 @@ fn io_cause(error: &hyper::Error) -> Option<&io::Error> {
 }
 
 impl TransportError {
-    /// Returns whether a retry may succeed soon. A restarting server refuses or closes connections; but a wrong name,
-    /// certificate, or address stays wrong, and a slow connection has already used up enough time.
+    /// Returns whether a retry may succeed soon. A server that is restarting refuses or closes connections. A wrong
+    /// name, certificate, or address stays wrong, however, and a slow connection has already used up too much time.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Io(error) => error.kind() != io::ErrorKind::InvalidData,
@@ -153,7 +153,7 @@ impl TransportError {
                 Connect,
                 "the provider's address is in a private network, which only an admin may use",
             ),
-            // Only the key's header can be invalid, because Quire sets the others.
+            // Only the header with the key can be invalid, because Quire sets all others.
             Self::BadHeader => (
                 Auth,
                 "the provider's key holds characters that no key can have",
@@ -186,12 +186,12 @@ impl From<ReadError> for CallError {
     }
 }
 
-/// Creates the error for a call that Quire canceled.
+/// Returns the error for a call that Quire has canceled.
 pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
 }
 
-/// Creates the error for a provider whose key cannot be read.
+/// Returns the error for a provider whose key can no longer be read.
 pub(super) fn key_lost(provider: &str) -> CallError {
     CallError::new(
         CallErrorKind::Auth,
@@ -201,7 +201,7 @@ pub(super) fn key_lost(provider: &str) -> CallError {
     )
 }
 
-/// Creates the error for a full call queue.
+/// Returns the error for a call that finds the queue full.
 pub(super) fn queue_full() -> CallError {
     CallError::new(
         CallErrorKind::Unavailable,
@@ -209,7 +209,7 @@ pub(super) fn queue_full() -> CallError {
     )
 }
 
-/// Creates the error for a model whose circuit is open.
+/// Returns the error for a model whose circuit is open.
 pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     let retry_text = match left {
         Some(left) => format!("it is called again in {} s", left.as_secs().max(1)),
@@ -221,7 +221,7 @@ pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     )
 }
 
-/// Creates the error for a provider that requires a longer pause than the call has time for.
+/// Returns the error for a provider that requires a pause that is too long for the call.
 pub(super) fn throttled_error(wait: Duration) -> CallError {
     let seconds = wait.as_secs().max(1);
     let mut error = CallError::new(
@@ -234,7 +234,7 @@ pub(super) fn throttled_error(wait: Duration) -> CallError {
     error
 }
 
-/// Creates the error for a response that is not an event stream.
+/// Returns the error for a response that is not an event stream.
 pub(super) fn not_a_stream() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -242,7 +242,7 @@ pub(super) fn not_a_stream() -> CallError {
     )
 }
 
-/// Creates the error for an event that is larger than any provider sends.
+/// Returns the error for an event that exceeds the size limit.
 pub(super) fn event_too_large() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -250,7 +250,7 @@ pub(super) fn event_too_large() -> CallError {
     )
 }
 
-/// Creates the error for a response that is a web page.
+/// Returns the error for a response that is a web page.
 pub(super) fn web_page() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -258,17 +258,17 @@ pub(super) fn web_page() -> CallError {
     )
 }
 
-/// Creates the error for a success status without a body.
+/// Returns the error for a success status without a body.
 pub(super) fn empty_body() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }
 
-/// Creates the error for an answer that is longer than any model generates.
+/// Returns the error for an answer that exceeds the size limit.
 pub(super) fn too_large() -> CallError {
     CallError::new(CallErrorKind::TooLarge, "the answer is larger than 8 MB")
 }
 
-/// Creates the error for a call that timed out before the answer was complete.
+/// Returns the error for a call that exceeds its time limit.
 pub(super) fn timed_out() -> CallError {
     CallError::new(
         CallErrorKind::Timeout,
@@ -276,7 +276,7 @@ pub(super) fn timed_out() -> CallError {
     )
 }
 
-/// Creates the error for a redirect. Following it would send the key to the target.
+/// Returns the error for a redirect, which is not followed because the key would be sent to its target.
 pub(super) fn redirect_error(status: u16) -> CallError {
     let mut error = CallError::new(
         CallErrorKind::Rejected,
@@ -301,7 +301,7 @@ fn io_error_before_answer(error: &io::Error) -> CallError {
             CallErrorKind::Timeout,
             "the provider did not answer within the time limit",
         ),
-        // rustls returns this for a record that it cannot read.
+        // rustls returns this kind of error for a record that it cannot read.
         InvalidData => (
             CallErrorKind::Connect,
             "no secure connection to the provider",

@@ -1,5 +1,5 @@
-//! Measures a call as its pieces pass through: attempts, tokens, and time to first token. Counts that the provider does
-//! not report are estimated and marked as such.
+//! Measures a call while its pieces pass through: attempts, tokens, and time to first token. Numbers that the provider
+//! does not report are estimated and marked as such.
 
 use std::time::Instant;
 
@@ -18,10 +18,10 @@ pub(super) struct UsageMeter<'a> {
     request: &'a ModelRequest,
     started_at: Instant,
     bill: CallBill,
-    /// Estimated text tokens of the current attempt.
+    /// Estimated number of text tokens in the current attempt.
     text: u64,
     reasoning: u64,
-    /// Whether text is held back until the whole answer is known to match the schema.
+    /// Whether text is held back until the answer is complete and known to match the schema.
     holds_text: bool,
     has_sent: bool,
     is_in_attempt: bool,
@@ -43,7 +43,7 @@ impl<'a> UsageMeter<'a> {
         }
     }
 
-    /// Starts an attempt.
+    /// Counts a new attempt and resets the counts of the previous one.
     pub fn begin_attempt(&mut self) {
         self.bill.tries += 1;
         (self.text, self.reasoning) = (0, 0);
@@ -59,7 +59,7 @@ impl<'a> UsageMeter<'a> {
             Delta::Text(text) => self.text += estimate_tokens(text),
             Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
             Delta::ReasoningBlock(_) => {}
-            // The text turned out to be reasoning and will be sent again.
+            // The text was actually reasoning and will be sent again.
             Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }
         if !(self.holds_text && matches!(delta, Delta::Text(_))) {
@@ -73,20 +73,20 @@ impl<'a> UsageMeter<'a> {
         self.has_sent
     }
 
-    /// Retracts what has been sent, because another answer will be requested.
+    /// Tells the reader to discard what has been sent, because another answer will be requested.
     pub async fn restart(&mut self) {
         if std::mem::take(&mut self.has_sent) {
             self.sink.send(Delta::Restart, self.slot).await;
         }
     }
 
-    /// Ends an attempt with an answer.
+    /// Ends an attempt that has produced an answer.
     pub fn end_with_answer(&mut self, usage: &Usage) {
         self.is_in_attempt = false;
         self.bill.usage = self.bill.usage.combined_with(usage);
     }
 
-    /// Ends an attempt without an answer. A rejected request costs nothing, but an answer that had started does.
+    /// Ends an attempt without an answer. A rejected request costs nothing, but an answer that has started does.
     pub fn end_with_failure(&mut self, error: &CallError) {
         self.is_in_attempt = false;
         let output_so_far = self.text + self.reasoning;
@@ -111,14 +111,15 @@ impl<'a> UsageMeter<'a> {
         self.bill.usage = self.bill.usage.combined_with(&used);
     }
 
-    /// Adds the names of parameters that were not sent to the model.
+    /// Records the names of the parameters that were not sent to the model.
     pub fn record_omitted(&mut self, names: Vec<String>) {
         self.bill.dropped = names;
     }
 
     /// Returns the totals of the call.
     pub fn bill(mut self) -> CallBill {
-        // The attempt was interrupted: its prompt may have been processed, and some output was generated.
+        // The current attempt was interrupted. Its prompt may have been processed, and some output may have been
+        // generated.
         if self.is_in_attempt {
             self.charge_attempt();
         }

@@ -1,5 +1,5 @@
-//! Downloads a file from the web, for a document given by its URL. Only public addresses and the networks in
-//! `OUTBOUND_ALLOW` are allowed; every redirect is checked like the first address. Blocking.
+//! Downloads a file from the web, for a document that is given as a URL. Only public addresses and the networks in
+//! `OUTBOUND_ALLOW` are allowed, also after each redirect. Blocks.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::domain::network::{AddressReach, Network};
 
 /// Maximum number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
-/// Timeout for the first byte and between two pieces.
+/// Timeout for the first byte and between the pieces of a file.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens the file at an HTTP or HTTPS URL. Returns its name and its content, limited to `max_bytes` bytes. `authorities`
-/// is PEM text that replaces the built-in certificate authorities.
+/// Opens the file at an HTTP or HTTPS URL. Returns its name and a reader of at most `max_bytes` bytes. `authorities` is
+/// PEM text with certificate authorities that replace the built-in ones.
 ///
 /// # Errors
-/// Returns the reason as a sentence fragment if the address is invalid or private, or if the server does not respond or
-/// refuses the request.
+/// Returns the reason, as a sentence fragment, if the address is invalid or private, or if the server does not respond
+/// or refuses the request.
 pub fn open_web_file(
     address: &str,
     max_bytes: u64,
@@ -37,7 +37,7 @@ pub fn open_web_file(
     let agent = blocking_client::agent(&settings, AddressReach::Public);
     let mut uri = web_address(address)?;
     for _ in 0..=MAX_REDIRECTS {
-        // Each redirect uses a new connection, because a server may silently close the previous one.
+        // Each redirect uses a new connection, because the server may have closed the previous one without notice.
         let request = agent.get(uri.clone()).config();
         let request = request.max_idle_age(Duration::ZERO).build();
         let response =
@@ -78,7 +78,7 @@ fn web_address(text: &str) -> Result<Uri, String> {
     }
 }
 
-/// Resolves the target of a redirect, which may be relative to the redirecting URL.
+/// Returns the target of a redirect, which may be relative to the URL that redirects.
 fn redirect_target(from: &Uri, to: &str) -> Result<Uri, String> {
     if to.contains("://") {
         return web_address(to);
@@ -97,7 +97,7 @@ fn redirect_target(from: &Uri, to: &str) -> Result<Uri, String> {
     }
 }
 
-/// Returns the last path segment, or the host if there is none.
+/// Returns the file name in a URL: its last path segment or, without one, the host with the extension `.html`.
 fn file_name(uri: &Uri) -> String {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     match last {

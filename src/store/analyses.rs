@@ -1,5 +1,5 @@
-//! Analyses, the answers of their stages, and users' preferred answers. A user of `None` means an analysis without an
-//! account, which is not visible to any account.
+//! Analyses, the answers of their stages, and users' preferred answers. An analysis whose user is `None` was made
+//! without an account and is not visible to any account.
 
 pub(super) mod index;
 
@@ -20,20 +20,20 @@ use crate::domain::pattern::PatternOutcome;
 use crate::domain::request::{Request, StoredRequest, to_stored};
 use crate::domain::time::Timestamp;
 
-/// A row of the history: an analysis without its plan, which can be large.
+/// A row of the history: an analysis without its plan, which may be large.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryRow {
-    /// Unique on the server, and increasing with the creation time.
+    /// Unique on the server. Later analyses have greater IDs.
     pub id: AnalysisId,
-    /// Current status; a final one never changes.
+    /// Current status. A final status never changes.
     pub status: Status,
-    /// The user's request, as stored before the run started.
+    /// The user's request, as it was when the run started.
     pub request: Request,
     /// Why the analysis failed or was canceled.
     pub error: Option<String>,
     /// Tokens used by all calls.
     pub usage: Usage,
-    /// Known cost of all calls.
+    /// Cost of all calls, as far as it is known.
     pub cost: MicroDollars,
     /// When the request was accepted.
     pub created: Timestamp,
@@ -50,7 +50,7 @@ pub struct HistoryRow {
 /// What is stored when an analysis ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnalysisEnd<'a> {
-    /// A final status.
+    /// The final status.
     pub status: Status,
     /// The final answer; `None` if the run has none.
     pub synthesis: Option<&'a str>,
@@ -58,16 +58,16 @@ pub struct AnalysisEnd<'a> {
     pub error: Option<&'a str>,
     /// Tokens used by all calls.
     pub usage: Usage,
-    /// Known cost of all calls.
+    /// Cost of all calls, as far as it is known.
     pub cost: MicroDollars,
     /// Disagreements and other findings about the answers; `None` if they were not compared.
     pub findings: Option<&'a Findings>,
-    /// Result of checking the citations; `None` if there are no documents.
+    /// Results of checking the citations; `None` without documents.
     pub citations: Option<&'a Citations>,
 }
 
 impl<'a> AnalysisEnd<'a> {
-    /// Collects the data about a run's end from its outcome.
+    /// Creates the data to store from a run's outcome.
     pub fn of(
         outcome: &'a PatternOutcome,
         findings: Option<&'a Findings>,
@@ -85,7 +85,7 @@ impl<'a> AnalysisEnd<'a> {
     }
 }
 
-/// Origin of a question that was passed through to a single model. The origin of an experiment's analysis is its ID.
+/// Origin of a question passed through to a single model. For experiments, the origin is the experiment's ID.
 const PASSTHROUGH_ORIGIN: &str = "call";
 
 /// Inserts a new analysis.
@@ -138,7 +138,7 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     index::link(db, analysis.id.as_str(), &request, origin.is_empty())
 }
 
-/// Finds an analysis of this user.
+/// Returns an analysis of this user, or `None` if the user has no such analysis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -163,7 +163,7 @@ pub fn synthesis_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Optio
     Ok(synthesis.flatten())
 }
 
-/// Returns the status of an analysis of this user. This is the cheap way to check whether the user may see it.
+/// Returns the status of an analysis of this user. This is the cheapest way to check whether the user may see it.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -178,17 +178,17 @@ pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<
 /// Filter for the history; the default matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
-    /// Only questions that contain this text.
+    /// Only analyses whose question contains this text.
     pub search: Option<String>,
-    /// Only with this status.
+    /// Only analyses with this status.
     pub status: Option<Status>,
-    /// Only with this pattern.
+    /// Only analyses with this pattern.
     pub pattern: Option<String>,
-    /// Only with this model as a member or synthesizer.
+    /// Only analyses with this model as a member or synthesizer.
     pub model: Option<String>,
-    /// Only from this time on (inclusive).
+    /// Only analyses created at or after this time.
     pub from: Option<Timestamp>,
-    /// Only before this time (exclusive).
+    /// Only analyses created before this time.
     pub to: Option<Timestamp>,
 }
 
@@ -203,7 +203,7 @@ pub fn list_of(
     cursor: Option<&AnalysisId>,
     filter: &HistoryFilter,
 ) -> Result<Vec<HistoryRow>> {
-    // Without a cursor, the list starts at the newest analysis, because `~` sorts after every ID.
+    // `~` sorts after every ID, so a list without a cursor starts with the newest analysis.
     db.all(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
                 CASE WHEN share_hash IS NOT NULL THEN 1 ELSE 0 END AS shared, thread
@@ -232,7 +232,7 @@ pub fn list_of(
     )
 }
 
-/// Sets the status to running. A resumed analysis keeps its start time.
+/// Sets an analysis's status to running. A resumed analysis keeps its start time.
 ///
 /// # Errors
 /// Returns `Missing` if the analysis has ended or was deleted, or another error if the database cannot be written.
@@ -244,7 +244,7 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
     )
 }
 
-/// Stores the end of an analysis, which can be written only once.
+/// Stores the end of an analysis, which happens only once.
 ///
 /// # Errors
 /// Returns `Missing` if the analysis was deleted or has ended, or another error if the database cannot be written.
@@ -268,7 +268,7 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
     turn_texts::write(db, id.as_str())
 }
 
-/// An analysis that uses a document: ID, thread, question, and creation time.
+/// An analysis that uses a document: ID, thread, question, and time of creation.
 pub type UsingRow = (AnalysisId, Option<ThreadId>, String, Timestamp);
 
 /// Lists this user's newest analyses that use a document.
@@ -308,7 +308,7 @@ pub fn count_using_document(db: &Reader, user: &UserId, document: &DocumentId) -
     Ok(count.unwrap_or(0))
 }
 
-/// Lists the unfinished analyses of all users, oldest first. A starting server resumes them.
+/// Lists the unfinished analyses of all users, oldest first, which a starting server resumes.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -320,7 +320,7 @@ pub fn list_unfinished(db: &Reader) -> Result<Vec<AnalysisId>> {
     )
 }
 
-/// Loads an unfinished analysis of any user.
+/// Returns an unfinished analysis, regardless of its user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -332,7 +332,7 @@ pub fn load_unfinished(db: &Reader, id: &AnalysisId) -> Result<Option<Analysis>>
     )
 }
 
-/// Deletes analyses without an account that ended before `before`, because no one can access them anymore.
+/// Deletes analyses without an account that ended before this time, because no one can access them anymore.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -343,7 +343,7 @@ pub fn delete_anonymous(db: &Writer, before: Timestamp) -> Result<usize> {
     )
 }
 
-/// Deletes passed-through questions that ended before `before`.
+/// Deletes questions passed through to a single model that ended before this time.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -354,7 +354,7 @@ pub fn delete_passthrough(db: &Writer, before: Timestamp) -> Result<usize> {
     )
 }
 
-/// Deletes an analysis with its answers and events. Returns false if it does not exist.
+/// Deletes an analysis with its answers and events. Returns false if the user has no such analysis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -366,7 +366,7 @@ pub fn delete(db: &Writer, user: Option<&UserId>, id: &AnalysisId) -> Result<boo
     Ok(deleted_rows > 0)
 }
 
-/// Sets the hash of the share link's token, or removes the link.
+/// Sets the hash of the share link's token. `None` removes the link.
 ///
 /// # Errors
 /// Returns `Missing` if the analysis does not belong to the user, or another error if the database cannot be written.
@@ -382,7 +382,7 @@ pub fn set_share(
     )
 }
 
-/// Finds the analysis of a share link. Links of locked accounts are ignored.
+/// Returns the analysis behind a share link. Links of locked accounts do not work.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -395,7 +395,7 @@ pub fn by_share_link(db: &Reader, hash: &[u8; 32]) -> Result<Option<Analysis>> {
     )
 }
 
-/// Stores the answer of a call, replacing an earlier one.
+/// Stores the answer of a call, replacing any earlier one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -409,7 +409,7 @@ pub fn put_answer(db: &Writer, id: &AnalysisId, answer: &StageAnswer) -> Result<
     .map(drop)
 }
 
-/// Lists the answers of an analysis by stage and member.
+/// Lists the answers of an analysis, ordered by stage and member.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -441,7 +441,7 @@ pub fn put_vote(
     )
 }
 
-/// Returns this user's preference.
+/// Returns which answer this user prefers.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -472,7 +472,7 @@ fn from_row(row: &Row<'_>) -> Result<Analysis> {
         created: row.get("created")?,
         started: optional_timestamp(row, "started")?,
         finished: optional_timestamp(row, "finished")?,
-        // Ignore findings from another version that cannot be parsed, and show the rest.
+        // Findings from another version that cannot be parsed are ignored, so that the rest can be shown.
         findings: optional_text(row, "findings")?.and_then(|text| serde_json::from_str(&text).ok()),
         citations: optional_text(row, "citations")?
             .and_then(|text| serde_json::from_str(&text).ok()),

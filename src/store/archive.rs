@@ -1,5 +1,5 @@
-//! Exports and imports the rows of a user's tables for archives: exports them as JSON objects, and imports only columns
-//! that exist. Does not know the archive format.
+//! Exports a user's rows for archives as JSON objects, and imports such rows, using only columns that exist. It does
+//! not know the archive format.
 
 use serde_json::{Map, Number, Value};
 
@@ -29,26 +29,26 @@ pub const ROW_SCHEMA_VERSION: u32 = VERSION;
 pub struct ArchiveTable {
     /// The table's name, in the database and in the archive.
     pub name: &'static str,
-    /// Query for the finished rows of user ?1.
+    /// Query for the finished rows of the user in parameter `?1`.
     rows: &'static str,
-    /// Columns that are not exported: numbers that are meaningful only in this database, and credentials.
+    /// Columns that are not exported: numbers with a meaning only in this database, and credentials.
     excluded_columns: &'static [&'static str],
-    /// The column that contains the ID of the parent row.
+    /// The column with the ID of the parent row; `None` for a table without a parent.
     pub parent: Option<&'static str>,
-    /// Whether the rows have their own IDs, to which child rows refer.
+    /// Whether rows have IDs of their own, to which child rows refer.
     pub has_id: bool,
-    /// Whether the table is imported. Usage is exported, but another installation's usage is not imported.
+    /// Whether the table is imported. Usage is only exported, because an installation counts only its own usage.
     pub is_imported: bool,
-    /// JSON columns, which are parsed when the row is used.
+    /// Columns with JSON, which is parsed when the row is used.
     pub json: &'static [&'static str],
-    /// Maximum size of a row as a line of JSON, in bytes.
+    /// Maximum size of a row in JSON, in bytes.
     pub max_row: u64,
 }
 
-/// Default maximum size of a row, in bytes. The longest text in most tables is a document page: 1 MiB, and several
-/// times that with JSON escapes.
+/// Default maximum size of a row, in bytes. In most tables, the longest text is a document page of 1 MiB, which JSON
+/// escapes can make several times as long.
 const MAX_ROW_BYTES: u64 = 8 << 20;
-/// Maximum size of a row that contains a model's answer (at most 8 MiB), or a plan with the text it sends.
+/// Maximum size of a row that contains a model's answer (at most 8 MiB) or a plan with the text to send, in bytes.
 const MAX_LONG_ROW_BYTES: u64 = 32 << 20;
 
 const fn table(name: &'static str, rows: &'static str) -> ArchiveTable {
@@ -72,7 +72,7 @@ const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> 
     }
 }
 
-/// All tables of the archive; a child table follows its parent.
+/// All tables of the archive. A child table comes after its parent.
 pub const ARCHIVE_TABLES: &[ArchiveTable] = &[
     ArchiveTable {
         json: &["gaps", "flags"],
@@ -188,7 +188,7 @@ pub const ARCHIVE_TABLES: &[ArchiveTable] = &[
     },
 ];
 
-/// Passes each row of a user in a table to `take`, until it returns false.
+/// Passes a user's rows in a table to `take` until it returns false.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -219,12 +219,12 @@ fn row_object(row: &Row<'_>, table: &ArchiveTable) -> Result<Map<String, Value>>
     Ok(object)
 }
 
-/// Returns the owner of a row, or `None` if there is no such row.
+/// Returns the owner of a row; empty if the row belongs to no user, or `None` if there is no such row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn owner_of(db: &Reader, table: &ArchiveTable, id: &str) -> Result<Option<String>> {
-    // The table name is one of the constants, never from an archive.
+    // The name of the table is one of the constants and never comes from an archive.
     let sql = format!(
         "SELECT coalesce(user_id, '') FROM {} WHERE id = ?1",
         table.name
@@ -242,7 +242,7 @@ pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Prepares for adding many rows of a table in this transaction. Returns the columns that they may fill.
+/// Prepares this transaction for adding many rows of a table. Returns the columns that those rows may fill.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -251,10 +251,10 @@ pub fn prepare_batch(db: &Writer, table: &ArchiveTable) -> Result<Vec<String>> {
     columns(db, table)
 }
 
-/// Adds a row for a user, with these columns. Returns false if the row already exists or is not valid.
+/// Adds a row for a user, filling only these columns. Returns false if the row already exists or is invalid.
 ///
 /// # Errors
-/// Returns an error if the disk is full, or if a row that could not be indexed cannot be removed either.
+/// Returns an error if the disk is full, or if a row that cannot be indexed cannot be removed either.
 pub fn insert_row(
     db: &Writer,
     (table, columns): (&ArchiveTable, &[String]),
@@ -284,11 +284,11 @@ pub fn insert_row(
     let cells: Vec<Cell<'_>> = cells.iter().map(to_cell).collect();
     let is_added = match db.attempt(|db| db.run(&sql, cells.as_slice())) {
         Ok(rows) => rows > 0,
-        // No later row could be stored either, so the import stops.
+        // Later rows could not be stored either, so the import stops.
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => {
             return Err(error);
         }
-        // A value of the wrong type is the archive's fault: skip the row and continue.
+        // A value of the wrong type is the archive's fault, so only this row is skipped.
         Err(_) => false,
     };
     if !is_added {
@@ -297,10 +297,10 @@ pub fn insert_row(
     match db.attempt(|db| update_indexes(db, table, (&id, ordinal))) {
         Ok(()) => Ok(true),
         Err(error @ (StoreError::Full | StoreError::Busy | StoreError::Closed)) => Err(error),
-        // Any text can be indexed. This table has several rows per document, and the preceding ones must be kept.
+        // Any text can be indexed, so this is not the row's fault. The document's preceding rows must be kept.
         Err(error) if table.name == "passages" => Err(error),
         Err(_) => {
-            // The other indexed tables have a single row per ID.
+            // The other indexed tables have only one row per ID.
             let id_column = table.parent.unwrap_or("id");
             let sql = format!(
                 "DELETE FROM {} WHERE {id_column} = ?1 AND user_id = ?2",
@@ -312,7 +312,7 @@ pub fn insert_row(
     }
 }
 
-// Writes derived data that is not in the archive. If this fails, the row itself is unreadable.
+// Writes derived data, which the archive does not contain. This fails only if the row itself is unreadable.
 fn update_indexes(
     db: &Writer,
     table: &ArchiveTable,
@@ -331,7 +331,7 @@ fn update_indexes(
     }
 }
 
-/// Indexes an imported analysis with its members' texts.
+/// Indexes the members' texts of an imported analysis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -351,8 +351,8 @@ fn to_cell(value: &Value) -> Cell<'_> {
     }
 }
 
-/// Returns whether an imported row can be read and is finished: a running one would be resumed here. Other content is
-/// validated where it is used.
+/// Returns whether an imported row can be read and is finished: an unfinished run would otherwise be resumed here.
+/// Other content is validated where it is used.
 pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)
@@ -381,7 +381,7 @@ pub fn is_valid_row(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) 
     }
 }
 
-/// Checks whether all children of an imported row can be read; otherwise removes the row together with them.
+/// Returns whether all children of an imported row can be read. The caller removes the row otherwise.
 pub fn are_valid_children(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id).is_some_and(|id| {
@@ -407,7 +407,7 @@ pub fn are_valid_children(db: &Reader, table: &ArchiveTable, user: &UserId, id: 
     }
 }
 
-/// Removes an imported row and its children.
+/// Deletes an imported row with its children.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -416,7 +416,7 @@ pub fn remove_row(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) ->
     db.run(&sql, [id, user.as_str()]).map(drop)
 }
 
-/// Passes the question and the answer of each of a user's analyses to `take`.
+/// Passes the question and the final answer of each of a user's analyses to `take`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -431,7 +431,7 @@ pub fn for_each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &s
     )
 }
 
-/// Returns whether the user has a recipe with this name.
+/// Returns whether the user has a recipe of this name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,4 +1,4 @@
-//! Audit log: who did what, and from where. Entries are appended and read, never changed.
+//! The audit log: who did what, and from where. Entries are never changed.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -6,16 +6,16 @@ use super::values::optional_text;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// An audit log entry.
+/// An entry in the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditEntry {
     /// When the action was taken.
     pub at: Timestamp,
-    /// The acting user; `None` for the command line and for callers without an account.
+    /// The user who acted; `None` for the command line and for callers without an account.
     pub actor: Option<UserId>,
-    /// The action, as words separated by a dot: `session.login`, `user.delete`.
+    /// The action, as words separated by dots, such as `session.login` or `user.delete`.
     pub action: String,
-    /// What the action applied to, such as an account's email address; may be empty.
+    /// What was acted on, such as the email address of an account; may be empty.
     pub target: String,
     /// IP address of the client; empty for the command line.
     pub address: String,
@@ -43,7 +43,7 @@ pub fn append(db: &Writer, entry: &AuditEntry) -> Result<()> {
     .map(drop)
 }
 
-/// Deletes entries before `before` and returns their number.
+/// Deletes entries older than this time and returns their number.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

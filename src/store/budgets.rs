@@ -1,4 +1,4 @@
-//! Usage limits that an admin has set for individual users. All other users have the server's default limits.
+//! Usage limits that an administrator has set for single users. All other users have the server's default limits.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -7,7 +7,7 @@ use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::usage::UserLimits;
 
-/// Returns a user's own limits, if set.
+/// Returns the limits set for a user, if any.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -23,7 +23,7 @@ pub fn for_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
     })
 }
 
-/// Sets a user's limits, replacing earlier ones.
+/// Sets the limits of a user, replacing earlier ones.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -46,7 +46,7 @@ pub fn put(db: &Writer, user: &UserId, limits: &UserLimits) -> Result<()> {
     .map(drop)
 }
 
-/// Removes a user's limits. Returns false if there were none.
+/// Removes the limits of a user. Returns false if there were none.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

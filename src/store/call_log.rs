@@ -1,4 +1,4 @@
-//! The call log: rows are appended, read, and eventually deleted. `usage` keeps permanent totals.
+//! The call log: a row per model call, which is eventually deleted. `usage` keeps the totals forever.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -12,20 +12,20 @@ use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{CallCharge, CallEnd};
 
-/// A logged call.
+/// An entry in the call log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRecord {
     /// Row number; later calls have higher numbers.
     pub id: i64,
-    /// ID of the call's analysis, which may have been deleted since.
+    /// ID of the analysis that made the call, which may have been deleted since.
     pub analysis: String,
-    /// Usage and outcome.
+    /// Usage and outcome of the call.
     pub charge: CallCharge,
     /// Cost at the time of the call; `None` if the price was unknown.
     pub cost: Option<MicroDollars>,
 }
 
-/// Appends a call.
+/// Appends a call to the log.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -68,7 +68,7 @@ pub fn insert(
     .map(drop)
 }
 
-/// Lists the newest calls of one user, or of all users, before a row number.
+/// Lists the newest calls of one user, or of all users, starting before a row number.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -85,8 +85,8 @@ pub fn list_latest(
     )
 }
 
-/// Lists the calls of an analysis that started in this time span, in start order. The span limits the part of the index
-/// to scan, because rows are not indexed by analysis.
+/// Lists the calls of an analysis that started within a time span, in the order of their start. The time span limits
+/// how much of an index is scanned, because there is no index by analysis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -139,7 +139,7 @@ fn from_row(row: &Row<'_>) -> Result<CallRecord> {
     })
 }
 
-/// Deletes calls before `before` and returns their number.
+/// Deletes calls older than this time and returns their number.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,13 +1,12 @@
-//! Histogram of commit times: monotonic counters, with one atomic addition each. Knows nothing about the content of the
-//! commits.
+//! A histogram of commit times, made of counters that only increase. Each commit costs one atomic addition per counter.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Upper bounds of the buckets, in ms; longer commits are counted only in `count`.
+/// Upper bounds of the buckets, in ms. Longer commits are counted only in `count`.
 pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
 
-/// Counters, updated atomically.
+/// The counters of a store's commits, updated atomically.
 #[derive(Debug, Default)]
 pub(super) struct CommitTimes {
     buckets: [AtomicU64; BOUNDS_MS.len()],
@@ -15,14 +14,14 @@ pub(super) struct CommitTimes {
     micros: AtomicU64,
 }
 
-/// Snapshot of the counters.
+/// A snapshot of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommitTimesSnapshot {
-    /// Number of commits per bucket: longer than the previous bound, and at most this bound.
+    /// Number of commits in each bucket: those longer than the previous bound and at most as long as this one.
     pub buckets: [u64; BOUNDS_MS.len()],
     /// Number of commits.
     pub count: u64,
-    /// Total duration of the commits, in microseconds.
+    /// Sum of the times of all commits, in microseconds.
     pub micros: u64,
 }
 

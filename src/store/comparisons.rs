@@ -1,5 +1,5 @@
-//! Blind comparisons of a panel's answer with a single draft, and the votes on them. The texts are stored with their
-//! analysis; this table only records which texts were compared and in which order they were shown.
+//! Blind comparisons of a panel's answer with a single draft, and the votes on them. The texts are stored with the
+//! analysis; this table records which of them were compared and in which order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,17 +19,17 @@ use crate::domain::money::MicroDollars;
 use crate::domain::panel_vs_single::{Preference, VoteTally};
 use crate::domain::time::Timestamp;
 
-/// Maximum number of votes, oldest first, that are searched for repeated questions.
+/// Maximum number of votes, from the oldest on, that are checked for repeated questions.
 const MAX_VOTES: u32 = 20_000;
-/// Maximum number of topics in a list.
+/// Maximum number of topics listed.
 const MAX_TOPICS: usize = 500;
 
-/// A blind comparison.
+/// A blind comparison of a panel's answer with one of its drafts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
     /// The analysis whose answer is compared with one of its drafts.
     pub analysis: AnalysisId,
-    /// The owner of the analysis, who is the only one to vote.
+    /// The owner of the analysis, who alone may vote.
     pub user: UserId,
     /// Topic of the question.
     pub topic: String,
@@ -43,43 +43,43 @@ pub struct Comparison {
     pub member: usize,
     /// Whether the panel's answer is shown on the left.
     pub panel_first: bool,
-    /// Cost of the whole analysis; `None` if a price is unknown.
+    /// Cost of the whole analysis; `None` if any price is unknown.
     pub panel_cost: Option<MicroDollars>,
     /// Cost of the draft; `None` if its price is unknown.
     pub single_cost: Option<MicroDollars>,
     /// When the two answers were offered for comparison.
     pub created: Timestamp,
-    /// The vote, and when it was cast.
+    /// The vote, with the time at which it was cast; `None` without a vote.
     pub choice: Option<(Preference, Timestamp)>,
 }
 
-/// Filter for comparisons and votes.
+/// Selects comparisons and votes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ComparisonScope {
-    /// Only this user's; `None` for all users.
+    /// Only those of this user; `None` for all users.
     pub user: Option<UserId>,
-    /// Only this topic, ignoring case; empty for all topics.
+    /// Only those with this topic, ignoring case; empty for all topics.
     pub topic: String,
-    /// Only this pattern; empty for all patterns.
+    /// Only those with this pattern; empty for all patterns.
     pub pattern: String,
-    /// Only from this time on.
+    /// Only those cast at or after this time.
     pub since: Timestamp,
 }
 
-/// Vote counts for a topic.
+/// Vote counts for a topic, with the costs of the compared answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TopicCount {
-    /// The topic; empty for the total of all topics.
+    /// The topic; empty for the total over all topics.
     pub topic: String,
-    /// Blind votes for the panel, for the draft, and for neither.
+    /// Number of blind votes for the panel, for the draft, and for neither.
     pub tally: VoteTally,
-    /// Number of votes on comparisons with known prices whose draft was not free.
+    /// Number of votes on comparisons in which both costs are known and the draft was not free.
     pub priced_votes: u64,
-    /// Total cost of the panels in these comparisons.
+    /// Sum of the panels' costs in those comparisons.
     pub panel_cost: MicroDollars,
-    /// Total cost of the drafts in these comparisons.
+    /// Sum of the drafts' costs in those comparisons.
     pub single_cost: MicroDollars,
-    /// Time of the first blind vote.
+    /// When the first blind vote was cast.
     pub first_vote: Timestamp,
     /// Number of "helpful" votes.
     pub helpful: u64,
@@ -87,7 +87,7 @@ pub struct TopicCount {
     pub not_helpful: u64,
 }
 
-/// Inserts a comparison. An existing one is kept, because its order is drawn only once.
+/// Stores a comparison, unless the analysis already has one: the order of the texts is drawn only once.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -133,7 +133,7 @@ pub(super) fn fold_topic(db: &Writer, analysis: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Finds the comparison that belongs to an analysis of this user.
+/// Returns the comparison of an analysis of this user, if there is one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -145,8 +145,8 @@ pub fn of_analysis(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option
     )
 }
 
-/// Returns how often this user is offered a comparison: once in about this many analyses, 0 for never, or `None` for
-/// the server's default.
+/// Returns how often this user is offered a comparison: once per this number of analyses on average, or never if it is
+/// 0. `None` means the server's default.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -155,7 +155,7 @@ pub fn compare_interval(db: &Reader, user: &UserId) -> Result<Option<u64>> {
     Ok(stored_interval.and_then(|text| text.parse().ok()))
 }
 
-/// Sets how often this user is offered a comparison; `None` restores the server's default.
+/// Sets how often this user is offered a comparison. `None` restores the server's default.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -170,7 +170,7 @@ fn compare_interval_key(user: &UserId) -> String {
     format!("compare_every/{user}")
 }
 
-/// Returns whether this analysis already has a vote.
+/// Returns whether the comparison of an analysis already has a vote.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -183,11 +183,12 @@ pub fn is_decided(db: &Reader, id: &AnalysisId) -> Result<bool> {
     Ok(stored_row?.is_some())
 }
 
-/// Stores a vote, at most once: a user who knows which answer was which can no longer vote blindly.
+/// Stores a vote. There can be only one, because a user who has learned which answer was which can no longer vote
+/// blindly.
 ///
 /// # Errors
-/// Returns `Conflict` if a vote exists, `Missing` if there is no comparison, or another error if the database cannot be
-/// written.
+/// Returns `Conflict` if there already is a vote, `Missing` if there is no comparison, or another error if the database
+/// cannot be written.
 pub fn store_vote(
     db: &Writer,
     user: &UserId,
@@ -207,8 +208,8 @@ pub fn store_vote(
     }
 }
 
-/// Counts blind votes by topic, most votes first, or in total. Only a user's first vote on a question counts, because
-/// votes on the same question depend on each other. When grouped by topic, a question counts once per topic.
+/// Counts blind votes, by topic with the most votes first, or in total. Only a user's first vote on a question counts,
+/// because votes on the same question depend on each other. By topic, a question counts once per topic.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -277,14 +278,14 @@ fn add_vote(count: &mut TopicCount, row: &Row<'_>, by_topic: bool) -> Result<()>
     Ok(())
 }
 
-/// The questions voted on so far, each with its user, its topic, and the preceding turn.
+/// The questions that have been voted on, each with its user, its topic, and the turn it follows.
 #[derive(Default)]
 struct RepeatedQuestions {
     known_questions: BTreeSet<((UserId, String, String), String)>,
     votes: u32,
 }
 
-/// The parts of a stored request that identify a question.
+/// The parts of a stored request that identify its question.
 #[derive(Default, Deserialize)]
 struct VotedQuestion {
     #[serde(default)]
@@ -293,7 +294,7 @@ struct VotedQuestion {
 }
 
 impl RepeatedQuestions {
-    /// Returns whether the question of this vote was voted on before, and remembers it.
+    /// Returns whether this question has been voted on before, and remembers it.
     fn contains(&mut self, row: &Row<'_>, group: &str) -> Result<bool> {
         self.votes += 1;
         if self.votes > MAX_VOTES {
@@ -314,7 +315,7 @@ impl RepeatedQuestions {
     }
 }
 
-/// Counts "helpful" votes by topic or in total. They are separate from blind votes.
+/// Counts the votes "helpful" and "not helpful" by topic or in total. They are not blind votes.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

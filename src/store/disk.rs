@@ -1,11 +1,11 @@
-//! The disk of a store's data folder: its free space, and the reserve that is released when the disk is full.
+//! The disk of the data folder: its free space, and the reserve that is released when the disk is full.
 
 use super::Store;
 use super::disk_reserve::{DiskState, DiskWatch};
 
 impl Store {
-    /// Reserves disk space from now on: below `floor` free bytes, nothing large is accepted, and half of `floor` is
-    /// kept in reserve for [`Store::for_freeing`]. 0 reserves nothing. Blocking.
+    /// Starts to reserve disk space. With fewer than `floor` free bytes, nothing large is accepted; half of `floor` is
+    /// kept in reserve for [`Store::for_freeing`]. 0 reserves nothing. Blocks.
     pub fn reserve_disk_space(&self, floor: u64) {
         if let Some(folder) = self.0.path.parent() {
             let _ = self
@@ -16,18 +16,18 @@ impl Store {
         }
     }
 
-    /// Returns the state of the disk; `None` if it is not monitored.
+    /// Returns the state of the disk, or `None` if it is not monitored.
     pub fn disk(&self) -> Option<DiskState> {
         self.0.health.disk_watch.get().map(DiskWatch::disk)
     }
 
-    /// Returns whether the disk reserve has been released and must be restored.
+    /// Returns whether the reserve has been released and not yet restored.
     pub fn lacks_reserve(&self) -> bool {
         let room = self.0.health.disk_watch.get();
         room.is_some_and(DiskWatch::lacks_reserve)
     }
 
-    /// Restores a released reserve if there is enough space. Returns whether it did. Blocking.
+    /// Restores a released reserve if there is enough space. Returns whether it was restored. Blocks.
     pub fn restore_reserve(&self) -> bool {
         self.0
             .health

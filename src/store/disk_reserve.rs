@@ -1,5 +1,5 @@
-//! Keeps space free on the data folder's disk with a reserve file, which is released when the disk is full so that
-//! users can still sign in and delete data, and with a floor below which nothing large is accepted.
+//! Keeps space free on the data folder's disk. A reserve file is deleted when the disk is full, so that users can still
+//! sign in and delete data. Below a floor of free space, nothing large is accepted.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Name of the reserve file in the data folder.
 const RESERVE_FILE: &str = "reserve";
-/// Free bytes below which any write may fail.
+/// Number of free bytes below which any write may fail.
 const MIN_FREE_BYTES: u64 = 1 << 20;
 
 /// State of the data folder's disk.
@@ -17,14 +17,14 @@ const MIN_FREE_BYTES: u64 = 1 << 20;
 pub struct DiskState {
     /// Free space available to this process, in bytes.
     pub free_bytes: u64,
-    /// Number of free bytes below which no files or runs are accepted.
+    /// Number of free bytes below which no files and no runs are accepted.
     pub floor: u64,
-    /// Whether free space is below the floor, or the reserve was released and has not been restored.
+    /// Whether free space is below the floor, or the reserve has been released and not yet restored.
     pub is_low: bool,
-    /// Whether writes fail: a commit has failed for lack of space and none has succeeded since, or the next one is
+    /// Whether writes fail: a commit has failed for lack of space and none has succeeded since, or the next commit is
     /// expected to fail.
     pub is_full: bool,
-    /// Whether the reserve's name is taken by something that is not a regular file, so that there is no reserve.
+    /// Whether something other than a regular file has the reserve's name, so that there can be no reserve.
     pub is_reserve_blocked: bool,
 }
 
@@ -34,12 +34,12 @@ pub(super) struct DiskWatch {
     floor: u64,
     // Whether the reserve has been released.
     is_spent: AtomicBool,
-    // Whether a commit has failed for lack of space and none has succeeded since. The number of free bytes is not
-    // enough to tell, because inodes or a quota may be exhausted.
+    // Whether a commit has failed for lack of space and none has succeeded since. Free bytes alone do not show this,
+    // because inodes or a quota may be exhausted.
     has_failed: AtomicBool,
 }
 
-/// Returns the state of a data folder's disk without creating a reserve, for a program that only inspects it.
+/// Returns the state of a data folder's disk without creating a reserve, for programs that only inspect the folder.
 pub fn inspect_disk(folder: &Path, floor: u64) -> DiskState {
     let watch = DiskWatch::new(folder, floor);
     watch.is_spent.store(!watch.has_reserve(), Relaxed);
@@ -56,7 +56,8 @@ impl DiskWatch {
         }
     }
 
-    /// Starts monitoring a data folder. Creates the reserve, half as large as the floor, if there is enough space.
+    /// Starts to monitor a data folder. If there is enough space, creates the reserve, which is half as large as the
+    /// floor.
     pub fn watch(folder: &Path, floor: u64) -> Self {
         let room = Self::new(folder, floor);
         room.restore_reserve();
@@ -71,17 +72,17 @@ impl DiskWatch {
         self.folder.join(RESERVE_FILE)
     }
 
-    /// Returns the number of free bytes; unlimited if the system does not report it.
+    /// Returns the number of free bytes, or `u64::MAX` if the system does not report it.
     fn free_bytes(&self) -> u64 {
         rustix::fs::statvfs(&self.folder)
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Returns the state of the disk. Takes one system call, or two without a reserve.
+    /// Returns the state of the disk. Makes one system call, or two without a reserve.
     pub fn disk(&self) -> DiskState {
         let free = self.free_bytes();
         let is_spent = self.is_spent.load(Relaxed);
-        // The reserve's size must be free as well, or restoring it would use up the space.
+        // The size of a released reserve must be free as well, because restoring it takes that much.
         let required_bytes = self.floor + if is_spent { self.reserve_bytes() } else { 0 };
         DiskState {
             free_bytes: free,
@@ -99,7 +100,7 @@ impl DiskWatch {
         self.has_failed.store(true, Relaxed);
     }
 
-    /// Records a commit that was written to disk.
+    /// Records a commit that has reached the disk.
     pub fn record_success(&self) {
         self.has_failed.store(false, Relaxed);
     }
@@ -109,17 +110,17 @@ impl DiskWatch {
         self.has_failed.load(Relaxed)
     }
 
-    /// Returns whether to refuse writes that free no space, to leave the remaining space for those that do.
+    /// Returns whether to refuse writes that free no space, which leaves the remaining space to those that do.
     pub fn is_for_freeing_only(&self) -> bool {
         self.is_spent.load(Relaxed) && self.floor > 0 && self.free_bytes() < self.reserve_bytes()
     }
 
-    /// Releases the reserve when a write that frees space may not fit.
+    /// Releases the reserve if a write that frees space might otherwise not fit.
     pub fn release_reserve(&self) {
         if self.is_spent.load(Relaxed) || self.free_bytes() >= self.reserve_bytes() / 2 {
             return;
         }
-        // Truncate first, because an unlinked file that is still open keeps its space.
+        // Truncated before it is unlinked, because an unlinked file keeps its space while it is open.
         if self.is_ours() {
             let emptied = File::options().write(true).open(self.path());
             let _ = emptied.and_then(|file| file.set_len(0));
@@ -128,18 +129,18 @@ impl DiskWatch {
         self.is_spent.store(true, Relaxed);
     }
 
-    /// Returns whether the reserve must be restored. Makes no system call.
+    /// Returns whether the reserve has been released and not yet restored. Makes no system call.
     pub fn lacks_reserve(&self) -> bool {
         self.floor > 0 && self.is_spent.load(Relaxed)
     }
 
-    /// Returns whether the reserve exists with its full size.
+    /// Returns whether the reserve exists in its full size.
     fn has_reserve(&self) -> bool {
         let about = fs::symlink_metadata(self.path());
         self.is_ours() && about.is_ok_and(|file| file.len() == self.reserve_bytes())
     }
 
-    /// Restores the reserve if there is enough space. Returns whether it did.
+    /// Restores the reserve if there is enough space. Returns whether it was restored.
     pub fn restore_reserve(&self) -> bool {
         if self.floor == 0 || self.has_reserve() {
             self.is_spent.store(self.floor == 0, Relaxed);
@@ -156,15 +157,14 @@ impl DiskWatch {
         result.is_ok()
     }
 
-    /// Returns whether the reserve is a regular file without other hard links.
+    /// Returns whether the reserve is a regular file with no other hard links.
     fn is_ours(&self) -> bool {
         let about = fs::symlink_metadata(self.path());
         about.is_ok_and(|entry| entry.is_file() && entry.nlink() == 1)
     }
 
     fn write_reserve(&self) -> io::Result<()> {
-        // Remove instead of truncating: the name may be a link, and truncating would empty the file that it points
-        // to.
+        // Removed instead of truncated: the name may be a link, and truncating would empty the file to which it points.
         match fs::remove_file(self.path()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -176,7 +176,7 @@ impl DiskWatch {
         if rustix::fs::fallocate(&file, flags, 0, self.reserve_bytes()).is_ok() {
             return Ok(());
         }
-        // Written out, because not every file system can preallocate.
+        // The zeros are written because not every file system can preallocate.
         let zeros = vec![0; 1 << 16];
         let mut left = self.reserve_bytes();
         while left > 0 {
@@ -198,7 +198,7 @@ mod tests {
         fs::create_dir_all(&folder).expect("a folder");
         let (kept_file, reserve) = (folder.join("kept"), folder.join(RESERVE_FILE));
         for is_hard_link in [true, false] {
-            // A file of the reserve's size, and one of a different size.
+            // A file with the size of the reserve, and one with another size.
             for size in [4096, 7] {
                 fs::write(&kept_file, vec![b'x'; size]).expect("written");
                 match is_hard_link {

@@ -1,4 +1,4 @@
-//! Documents and their text by page. The original bytes are in the data folder rather than in the database.
+//! Documents and their text by page. The original bytes are in the data folder, not in the database.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ use crate::domain::context_mode::DocumentSizes;
 use crate::domain::document::{Document, Passage, TextlessPage};
 use crate::domain::id::{DocumentId, UserId};
 
-/// Inserts a document, with its text if it has already been read.
+/// Inserts a document and, if it has already been read, its text.
 ///
 /// # Errors
-/// Returns `Conflict("document")` if the user has a document with the same bytes, or another error if the database
-/// cannot be written.
+/// Returns `Conflict("document")` if the user already has a document with the same bytes, or another error if the
+/// database cannot be written.
 pub fn insert(
     db: &Writer,
     document: &Document,
@@ -61,10 +61,10 @@ pub fn has_fewer(db: &Reader, user: &UserId, limit: u32) -> Result<bool> {
     )
 }
 
-/// Stores the result of reading a document.
+/// Stores what reading a document has found out about it, except its text.
 ///
 /// # Errors
-/// Returns `Missing` if the document was deleted in the meantime, or another error if the database cannot be written.
+/// Returns `Missing` if the document has been deleted, or another error if the database cannot be written.
 pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,
@@ -86,7 +86,7 @@ pub fn store_read_result(db: &Writer, document: &Document) -> Result<()> {
     )
 }
 
-/// Deletes a document's text before it is read again. Returns false if there is no such document.
+/// Deletes a document's text, so that the document can be read again. Returns false if there is no such document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -103,10 +103,10 @@ pub fn delete_text(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> 
     Ok(true)
 }
 
-/// Adds text of a document that is being read; `page_count` is the number of pages read so far.
+/// Adds text to a document while it is being read. `page_count` is the number of pages read so far.
 ///
 /// # Errors
-/// Returns `Missing` if the document was deleted or its account locked, or another error if the database cannot be
+/// Returns `Missing` if the document has been deleted or its account locked, or another error if the database cannot be
 /// written.
 pub fn add_text(
     db: &Writer,
@@ -130,7 +130,7 @@ pub fn add_text(
     search::insert_passages(db, user, id, passages)
 }
 
-/// Finds one page of a document of this user.
+/// Returns a page of a document of this user, or `None` if there is no such page.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -156,7 +156,7 @@ fn page_from_row(row: &Row<'_>) -> Result<PageText> {
     })
 }
 
-/// Finds the nearest pages with text before and after a page.
+/// Returns the numbers of the nearest pages with text before and after a page.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -191,7 +191,7 @@ fn put_text(
     search::insert_passages(db, &document.user, &document.id, passages)
 }
 
-/// Finds a document of this user.
+/// Returns a document of this user, or `None` if the user has no such document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -203,7 +203,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Docum
     )
 }
 
-/// Finds this user's document with this SHA-256 hash.
+/// Returns this user's document with this SHA-256 hash, if there is one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -239,14 +239,14 @@ pub fn list_of(
     }
 }
 
-/// Returns the length of a document's text; for long texts, an estimate based on the number of words.
+/// Returns the length of a document's text. For a long text, this is an estimate based on the number of words.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
-    /// Maximum number of words for which the length is measured exactly, which requires reading the whole text.
+    /// Maximum number of words for which the whole text is read to measure its length.
     const EXACT_WORD_LIMIT: u64 = 300_000;
-    /// Estimated characters per word.
+    /// Estimated number of characters per word.
     const CHARS_PER_WORD: u64 = 7;
     let Some(document) = by_id(db, user, id)? else {
         return Ok(None);
@@ -272,7 +272,7 @@ pub fn text_size(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<D
     )
 }
 
-/// Returns the titles and the text by page, in order; empty when it is not this user's.
+/// Returns the title and text of each page, in order; empty if the user has no such document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -285,7 +285,7 @@ pub fn pages_of(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Vec<PageT
     )
 }
 
-/// Lists the IDs of all documents of all users. Files in the data folder without a matching ID are orphans.
+/// Lists the IDs of all users' documents. A file in the data folder without one of these IDs is an orphan.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -293,7 +293,7 @@ pub fn ids(db: &Reader) -> Result<Vec<DocumentId>> {
     db.all("SELECT id FROM documents ORDER BY id", [], |row| row.get(0))
 }
 
-/// Lists all documents of all users with the size of their originals, in bytes.
+/// Lists all users' documents with the sizes of their originals, in bytes.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -303,7 +303,7 @@ pub fn sizes(db: &Reader) -> Result<Vec<(DocumentId, u64)>> {
     })
 }
 
-/// Lists all documents of all users with the SHA-256 of their originals, in hexadecimal, in the order of their IDs.
+/// Lists all users' documents with the SHA-256 hashes of their originals, in hexadecimal, ordered by ID.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -328,12 +328,12 @@ pub fn size_of(db: &Reader, id: &DocumentId) -> Result<Option<u64>> {
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn version(db: &Reader) -> Result<(i64, i64, String)> {
-    // The sum of the creation times changes even if one document is deleted and an older one is imported.
+    // The sum of the creation times changes even when one document is deleted and an older one is imported.
     let sql = "SELECT count(*), CAST(coalesce(sum(created), 0) AS BIGINT), coalesce(max(id), '') FROM documents";
     db.query_one(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
-/// Deletes a document with its text and index entries. Returns false if it does not exist.
+/// Deletes a document with its text and index entries. Returns false if the user has no such document.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -345,7 +345,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     Ok(deleted_rows > 0)
 }
 
-/// An entry in the `gaps` column: a page without text, or one whose text was recognized by OCR.
+/// An entry in the column `gaps`: a page without text, or a page whose text comes from OCR.
 #[derive(Serialize, Deserialize)]
 struct StoredGap {
     #[serde(flatten)]
@@ -370,7 +370,7 @@ fn stored_gaps(document: &Document) -> Vec<StoredGap> {
     gaps.chain(recognized).collect()
 }
 
-/// Returns whether a page's text was recognized in a scanned image.
+/// Returns whether the text of a page comes from OCR.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

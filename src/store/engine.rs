@@ -1,4 +1,4 @@
-//! Opens a store's connections, and covers the few differences between the engines that matter to the database threads.
+//! Opens a store's connections, and handles the few differences between the engines that concern the database threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,35 +13,35 @@ use super::postgres::{self, PostgresServer, direct_address};
 use super::sqlite::{backup, first_pages, migrate};
 use super::version::VERSION;
 
-/// Opens connections to one database.
+/// Opens connections to a database.
 pub(super) enum DatabaseConnector {
     /// A SQLite file.
     Sqlite {
         path: PathBuf,
-        /// Whether a replica follows the file's write-ahead log.
+        /// Whether a replica follows the write-ahead log of the file.
         followed: bool,
     },
     /// A PostgreSQL server.
     Postgres(Box<PostgresServer>),
 }
 
-/// A connector with its first read-write connection.
+/// A connector, and the first read-write connection that it has opened.
 pub(super) struct OpenedDatabase {
     pub(super) connector: Arc<DatabaseConnector>,
     pub(super) db: Writer,
-    /// Path of the backup made before a migration, if any.
+    /// Path of the backup made before a migration, if there was one.
     pub(super) backup: Option<PathBuf>,
     /// Name and version of the engine.
     pub(super) engine: String,
 }
 
 impl OpenedDatabase {
-    /// Opens a file, creating or migrating it first.
+    /// Opens a database file, after creating or migrating it if necessary.
     ///
     /// # Errors
-    /// Returns [`OpenError`] if the file is unusable, newer, or locked, or the migration fails.
+    /// Returns [`OpenError`] if the file is unusable, newer, or locked, or if the migration fails.
     pub(super) fn sqlite(path: &Path, followed: bool) -> std::result::Result<Self, OpenError> {
-        // Create the file here, because the log and its index inherit the file's mode.
+        // The file is created here, because the write-ahead log and its index inherit the file's mode.
         if let Err(error) = backup::private_file(path)
             && error.kind() != std::io::ErrorKind::AlreadyExists
         {
@@ -58,12 +58,13 @@ impl OpenedDatabase {
         })
     }
 
-    /// Connects to a server, creating the tables first.
+    /// Connects to a database server, after creating the tables if necessary.
     ///
     /// # Errors
-    /// Returns [`OpenError`] if the server cannot be reached, or the database is newer or another program's.
+    /// Returns [`OpenError`] if the server cannot be reached, or if the database is newer or belongs to another
+    /// program.
     pub(super) fn postgres(addresses: ServerAddresses<'_>) -> std::result::Result<Self, OpenError> {
-        // Uses a separate thread, because a session blocks while it waits for answers, which a task must not do.
+        // Runs on its own thread, because a session blocks while it waits for answers, which an async task must not do.
         std::thread::scope(|scope| {
             let opening = scope.spawn(|| Self::connect_and_create(addresses));
             opening
@@ -98,10 +99,10 @@ impl OpenedDatabase {
     }
 }
 
-/// Connects to a server without creating anything.
+/// Connects to a database server without creating tables.
 ///
 /// # Errors
-/// Returns [`OpenError`] if the address is not valid or the server cannot be reached.
+/// Returns [`OpenError`] if the address is invalid or the server cannot be reached.
 pub(super) fn connect(
     address: &str,
     authorities: Option<&str>,
@@ -122,7 +123,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Opens a new read-write connection after an earlier one broke.
+    /// Opens a new read-write connection to replace a broken one.
     ///
     /// # Errors
     /// Returns an error if the database cannot be opened.
@@ -133,10 +134,10 @@ impl DatabaseConnector {
         }
     }
 
-    /// Opens an additional read-write connection to a server.
+    /// Opens an additional read-write connection to a database server.
     ///
     /// # Errors
-    /// `Busy` if the server cannot be reached; another error for a file, which has only one writer.
+    /// `Busy` if the server cannot be reached; another error for a file, which can have only one writer.
     pub(super) fn session(&self) -> Result<Writer> {
         match self {
             Self::Sqlite { .. } => Err(StoreError::Failed("a file has one writer".into())),
@@ -144,7 +145,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Returns whether there is also a direct connection, one that bypasses the pooler.
+    /// Returns whether there is also a direct connection, which bypasses the pooler.
     pub(super) fn direct_connection(&self) -> DirectConnection {
         match self {
             Self::Sqlite { .. } => DirectConnection::NotConfigured,
@@ -152,7 +153,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Starts exchanging notices with the other servers of the database; `None` for a file.
+    /// Starts exchanging notices with the other servers that use the database. Returns `None` for a file.
     pub(super) fn start_notices(&self, boot: Arc<str>) -> Option<RunNotices> {
         match self {
             Self::Sqlite { .. } => None,
@@ -161,7 +162,7 @@ impl DatabaseConnector {
     }
 
     /// Returns the maximum number of reader threads. With a file, four threads were slower than two on a machine with
-    /// two cores; with a server, threads mostly wait.
+    /// two cores. With a database server, threads mostly wait.
     pub(super) fn max_readers(&self) -> u32 {
         match self {
             Self::Sqlite { .. } => 2,
@@ -170,8 +171,8 @@ impl DatabaseConnector {
     }
 
     /// Returns the maximum number of queued queries that share a transaction. With a file, opening a transaction costs
-    /// as much as reading a row; the limit is small because a slow query delays the others. With a server, a failed
-    /// query would abort the transaction for the others.
+    /// as much as reading a row, but the number is small because a slow query delays the others. With a database
+    /// server, queries share no transaction, because a failed one would abort it for the others.
     pub(super) fn queries_per_snapshot(&self) -> usize {
         match self {
             Self::Sqlite { .. } => 4,
@@ -179,8 +180,8 @@ impl DatabaseConnector {
         }
     }
 
-    /// Returns how long a query waits for a connection. Short for a server, so that a caller soon learns that it is
-    /// unavailable.
+    /// Returns how long a query waits for a connection. With a database server, this is short, so that the caller soon
+    /// learns that the server is unavailable.
     pub(super) fn connect_timeout(&self) -> Duration {
         match self {
             Self::Sqlite { .. } => Duration::from_secs(10),
@@ -188,7 +189,7 @@ impl DatabaseConnector {
         }
     }
 
-    /// Returns the error for queries that get no connection.
+    /// Returns the error for a query that gets no connection.
     pub(super) fn refusal(&self, error: &r2d2::Error) -> StoreError {
         match self {
             Self::Sqlite { .. } => StoreError::Failed(error.to_string()),
@@ -197,7 +198,7 @@ impl DatabaseConnector {
     }
 }
 
-/// Reads the first page of each table or, with a server, from a single table.
+/// Checks that tables can be read: the first page of each one in SQLite, or one row of `users` in PostgreSQL.
 ///
 /// # Errors
 /// Returns an error if a table is missing or cannot be read.
@@ -210,7 +211,7 @@ pub(super) fn read_tables(db: &Reader) -> Result<()> {
     }
 }
 
-/// Writes something without changing any data, to find out whether there is space again.
+/// Writes to the database without changing its data, to find out whether there is space again.
 ///
 /// # Errors
 /// Returns `Full` if there is no space, or another error if the database cannot be written.

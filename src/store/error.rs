@@ -7,21 +7,21 @@ use std::fmt;
 pub enum StoreError {
     /// The row to change, or its parent, does not exist.
     Missing,
-    /// The object already exists; the text names it.
+    /// The object already exists. The text tells which one.
     Conflict(&'static str),
-    /// Another process locked the database for longer than Quire waits, or the database server cannot be reached.
+    /// Another process has locked the database for too long, or the database server cannot be reached.
     Busy,
-    /// The connection was lost during the commit, and the database does not tell whether the change was made.
+    /// The connection was lost during the commit, and whether the change was made is unknown.
     Unknown,
     /// The disk is full.
     Full,
-    /// The store is closed: this server is stopping, or another one has taken over.
+    /// The store is closed, because this server is stopping or another one has taken over.
     Closed,
-    /// Any other failure. The text is for the log.
+    /// Any other failure. The text is only logged.
     Failed(String),
 }
 
-/// Result of a read or write.
+/// The result of a read or write.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 impl fmt::Display for StoreError {
@@ -41,7 +41,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl StoreError {
-    /// Sets the object of a conflict.
+    /// Sets which object a conflict is about.
     pub(super) fn with_subject(self, what: &'static str) -> Self {
         match self {
             Self::Conflict(_) => Self::Conflict(what),
@@ -55,9 +55,9 @@ impl StoreError {
 pub enum OpenError {
     /// The database was written by a newer version of Quire.
     Newer {
-        /// Schema version of the file.
+        /// Schema version of the database.
         found: u32,
-        /// The newest version that this program supports.
+        /// The newest schema version that this program supports.
         known: u32,
     },
     /// The database belongs to another program.
@@ -68,7 +68,7 @@ pub enum OpenError {
     ForeignLog(String),
     /// Another process has locked the database.
     Busy,
-    /// The address that bypasses the pooler cannot be used, or leads to a different database.
+    /// The direct address, which bypasses the pooler, cannot be used or leads to a different database.
     DirectAddress(String),
     /// The file or its folder is unusable, or a migration or its backup failed.
     Failed(String),

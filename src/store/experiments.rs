@@ -1,5 +1,5 @@
-//! Experiments: their specifications and cases, the results of each configuration on each case, and the judgments of
-//! users and judges.
+//! Experiments: their specifications and cases, the result of each configuration on each case, and the judgments of
+//! users and models.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -18,7 +18,7 @@ use crate::domain::experiment::{
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Maximum number of evaluations to read at once: more than any experiment produces.
+/// Maximum number of evaluations read at once, which no experiment exceeds.
 const MAX_EVALUATIONS: u32 = 1_000_000;
 
 /// Inserts an experiment with its cases.
@@ -48,7 +48,7 @@ pub fn insert(db: &Writer, experiment: &Experiment, cases: &[Case]) -> Result<()
     Ok(())
 }
 
-/// Finds an experiment of this user.
+/// Returns an experiment of this user, or `None` if the user has no such experiment.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -60,7 +60,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ExperimentId) -> Result<Option<Exp
     )
 }
 
-/// Lists experiments that were running when the program stopped.
+/// Lists the experiments of all users that have not finished. A starting server resumes them.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -72,7 +72,7 @@ pub fn list_unfinished(db: &Reader) -> Result<Vec<Experiment>> {
     )
 }
 
-/// Returns the state of an experiment of any user.
+/// Returns the state of an experiment, regardless of its user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -81,8 +81,8 @@ pub fn state_of(db: &Reader, id: &ExperimentId) -> Result<Option<ExperimentState
     db.query_optional(sql, [id], |row| row.get(0))
 }
 
-/// Keeps other servers from starting an experiment of this user until the end of the transaction, so that the number
-/// of running ones stays as counted.
+/// Prevents other servers from starting an experiment of this user until the end of the transaction, so that the number
+/// of running ones cannot change after it is counted.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -139,7 +139,7 @@ pub fn list_of(
     )
 }
 
-/// Lists the cases in order.
+/// Lists the cases of an experiment, in order.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -151,7 +151,8 @@ pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     )
 }
 
-/// Lists evaluations: first the completed ones in the order they were recorded, then the started ones.
+/// Lists the evaluations of an experiment: first the completed ones in the order in which they were recorded, then the
+/// started ones.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -185,7 +186,7 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
     )
 }
 
-/// Stores the analysis of a started evaluation, replacing an earlier attempt that has no result.
+/// Stores which analysis belongs to a started evaluation, replacing an earlier attempt without a result.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -204,7 +205,7 @@ pub fn store_started(
     .map(drop)
 }
 
-/// Stores an evaluation's result. Later results are ignored.
+/// Stores the result of an evaluation. If there already is one, it is kept.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -237,7 +238,7 @@ pub fn store_result(
     .map(drop)
 }
 
-/// Stores a specification that a prompt search has extended.
+/// Stores a specification to which a prompt search has added prompts.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
@@ -248,7 +249,7 @@ pub fn set_spec(db: &Writer, id: &ExperimentId, spec: &ExperimentSpec) -> Result
     )
 }
 
-/// Stores the judge's statistics.
+/// Stores the statistics of an experiment's judge.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
@@ -259,7 +260,7 @@ pub fn set_judging(db: &Writer, id: &ExperimentId, judging: &Judging) -> Result<
     )
 }
 
-/// Sets the state. A final state has an end time and may have a verdict.
+/// Sets the state of an experiment. A final state comes with an end time and possibly a verdict.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
@@ -300,7 +301,7 @@ pub fn cancel_all_of(db: &Writer, user: &UserId, now: Timestamp) -> Result<Vec<E
     Ok(running)
 }
 
-/// Records how the winner was applied; `None` after a revert.
+/// Records how the winner of an experiment has been applied. `None` means that this has been reverted.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown experiment, or another error if the database cannot be written.
@@ -312,7 +313,7 @@ pub fn set_applied(db: &Writer, id: &ExperimentId, applied: Option<&Applied>) ->
     )
 }
 
-/// Deletes an experiment of this user together with its analyses. Returns false if it does not exist.
+/// Deletes an experiment of this user with its analyses. Returns false if the user has no such experiment.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -328,7 +329,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ExperimentId) -> Result<bool> {
     Ok(deleted_rows > 0)
 }
 
-/// Stores a judgment, replacing an earlier one by the same judge.
+/// Stores a judgment, replacing any earlier one by the same judge.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -356,7 +357,7 @@ pub fn store_judgment(
     .map(drop)
 }
 
-/// Lists the judgments of all judges.
+/// Lists the judgments of all judges on an experiment.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -377,7 +378,7 @@ pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
     )
 }
 
-/// The part of a design that is shown in a list of experiments.
+/// The part of a design that a list of experiments shows.
 #[derive(Deserialize)]
 struct ArmCount {
     arms: Vec<IgnoredAny>,

@@ -1,4 +1,4 @@
-//! Whether reads and commits succeed, as last observed by the database threads. Checking costs nothing.
+//! Whether reads and commits succeed, as last observed by the database threads. Asking costs nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::disk_reserve::DiskWatch;
 use super::error::{Result, StoreError};
 
-/// Minimum time between the end of one scan of a damaged database and the start of the next: anyone may poll `/health`,
-/// and reading a large file takes long.
+/// Minimum time between two scans of a damaged database: anyone may poll `/health`, and reading a large file takes
+/// long.
 const SCAN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// State of the full database scan.
+/// State of the scan of the whole database.
 #[derive(Default)]
 enum IntegrityScan {
     #[default]
@@ -24,28 +24,28 @@ fn lock_scan(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
     scan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Failures that have not been followed by a success.
+/// The failures of a store that have not been followed by a success.
 #[derive(Default)]
 pub(super) struct StoreHealth {
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
-    // Whether a damaged page was read. Only a full scan of the database can clear this.
+    // Whether a damaged page has been read. Only a scan of the whole database can clear this.
     is_damaged: AtomicBool,
     scan: Mutex<IntegrityScan>,
-    /// The disk monitor, if this is a server.
+    /// Monitors the disk; set only in a server.
     pub disk_watch: OnceLock<DiskWatch>,
 }
 
 impl StoreHealth {
-    /// Records the outcome of a read.
+    /// Records whether a read has succeeded.
     pub fn record_read(&self, went_well: bool) {
         self.reads_fail.store(!went_well, Relaxed);
     }
 
-    /// Records the outcome of a commit.
+    /// Records the result of a commit.
     pub fn record_commit(&self, result: &Result<()>) {
         if *result == Err(StoreError::Full) {
-            // Lack of space is a problem of the disk, not of the database, and is reported separately.
+            // Lack of space is the disk's problem, not the database's, and is reported separately.
             match self.disk_watch.get() {
                 Some(room) => room.record_full(),
                 None => self.writes_fail.store(true, Relaxed),
@@ -55,30 +55,30 @@ impl StoreHealth {
         self.writes_fail.store(result.is_err(), Relaxed);
     }
 
-    /// Records that a commit was written to disk.
+    /// Records that a commit has reached the disk.
     pub fn record_successful_commit(&self) {
         if let Some(room) = self.disk_watch.get() {
             room.record_success();
         }
     }
 
-    /// Returns whether a commit has failed for lack of space and none has been written since.
+    /// Returns whether a commit has failed for lack of space and none has reached the disk since.
     pub fn is_out_of_space(&self) -> bool {
         self.disk_watch.get().is_some_and(DiskWatch::has_failed)
     }
 
-    /// Records the end of the writer thread.
+    /// Records whether the writer thread has ended normally.
     pub fn record_writer_end(&self, in_order: bool) {
         self.writes_fail.store(!in_order, Relaxed);
     }
 
-    /// Records that a damaged page was read.
+    /// Records that a damaged page has been read.
     pub fn record_damage(&self) {
         self.is_damaged.store(true, Relaxed);
     }
 
-    /// Starts a scan of the damaged database if possible: not while another scan is running, and not within
-    /// [`SCAN_INTERVAL`] of the last one. A caller that receives true must call [`StoreHealth::record_scan`] afterward.
+    /// Returns whether the caller must scan the damaged database now, and then call [`StoreHealth::record_scan`].
+    /// Returns false while another scan is running and within [`SCAN_INTERVAL`] of the last one.
     pub fn begin_scan(&self, now: Instant) -> bool {
         let mut scan = lock_scan(&self.scan);
         let is_due = match *scan {
@@ -92,25 +92,25 @@ impl StoreHealth {
         is_due
     }
 
-    /// Records the end of a scan.
+    /// Records that a scan has ended.
     pub fn record_scan(&self, now: Instant) {
         *lock_scan(&self.scan) = IntegrityScan::Ended(now);
     }
 
-    /// Records that a full scan found the database to be intact.
+    /// Records that a scan of the whole database has found no damage.
     pub fn record_repair(&self) {
         self.is_damaged.store(false, Relaxed);
     }
 
-    /// Returns whether a damaged page was found.
+    /// Returns whether a damaged page has been read and no scan has found the database to be intact since.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged.load(Relaxed)
     }
 
-    /// Returns the current problem, if any.
+    /// Checks that no failure is recorded.
     ///
     /// # Errors
-    /// Returns [`StoreError::Failed`] with a description of the problem.
+    /// Returns [`StoreError::Failed`] with a description of the recorded failure.
     pub fn check(&self) -> Result<()> {
         let failed = |what: &str| Err(StoreError::Failed(what.into()));
         if self.is_damaged() {
@@ -135,7 +135,7 @@ mod tests {
         let (health, started_at) = (StoreHealth::default(), Instant::now());
         let after = |seconds| started_at + Duration::from_secs(seconds);
         assert!(health.begin_scan(started_at));
-        // No scan starts while another one is running, however long it takes.
+        // While a scan is running, no other one starts, however long it takes.
         assert!(!health.begin_scan(after(100)));
         health.record_scan(after(101));
         let polls = (101..=200).filter(|&second| {

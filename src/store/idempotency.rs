@@ -1,41 +1,42 @@
-//! Claims on idempotency keys, and the stored responses. `app` decides which requests are idempotent and for how long.
+//! Claims on idempotency keys, and the responses stored for them. `app` decides which requests are idempotent, and for
+//! how long.
 
 use super::connection::Writer;
 use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Maximum number of responses kept per user.
+/// Maximum number of responses stored per user.
 const MAX_ANSWERS: u32 = 1_000;
 
-/// A stored response and the request it belongs to.
+/// A stored response, with the request that it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredResponse {
     /// SHA-256 of the request that was answered.
     pub request: [u8; 32],
-    /// Header names and values as JSON; in a claim, the process ID.
+    /// Header names and values as JSON. In a claim, this is the ID of the process that made it.
     pub headers: String,
-    /// Body as JSON.
+    /// Response body, as JSON.
     pub body: String,
 }
 
-/// The state of a key when it is claimed.
+/// What is known about a key when a request tries to claim it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLookup {
-    /// The key was unused and is now claimed.
+    /// The key was not in use and has been claimed.
     Claimed,
-    /// The request has already been answered.
+    /// A request with this key has already been answered.
     Answered(StoredResponse),
-    /// The key is claimed but has no response yet.
+    /// Another request has claimed the key but has not been answered yet.
     Claim {
-        /// SHA-256 of the claimed request.
+        /// SHA-256 of the request that claimed the key.
         request: [u8; 32],
         /// The process that claimed the key.
         process: String,
     },
 }
 
-/// Claims a key for a request before anything is charged, unless the key was used since `since`.
+/// Claims a key for a request before anything is charged, unless the key has been used since the time `since`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
@@ -46,7 +47,7 @@ pub fn claim(
     process: &str,
     (since, now): (Timestamp, Timestamp),
 ) -> Result<KeyLookup> {
-    // Two servers may receive the same request at once.
+    // Two servers may receive the same request at the same time.
     db.lock(&format!("idempotency {} {key}", user.as_str()))?;
     let stored_row = db.query_optional(
         "SELECT request, headers, body, status FROM idempotency
@@ -79,7 +80,7 @@ fn text_of(body: &[u8]) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
 
-/// Claims a key unconditionally.
+/// Claims a key even if it is in use.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -100,7 +101,7 @@ pub fn take_over(
     .map(drop)
 }
 
-/// Releases a claim of this process, because its request failed and may be sent again.
+/// Releases a key that this process has claimed, because its request failed and may be sent again.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -112,7 +113,7 @@ pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<(
     .map(drop)
 }
 
-/// Stores a response, replacing an older one with the same key.
+/// Stores a response, replacing any earlier one with the same key.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -138,7 +139,7 @@ pub fn store_response(
     .map(drop)
 }
 
-/// Deletes entries up to `before` and returns their number.
+/// Deletes entries that are not newer than this time and returns their number.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

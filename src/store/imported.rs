@@ -1,6 +1,6 @@
-//! Stores conversations imported from other programs as rows of the history, many per transaction. The columns used by
-//! lists and searches are written with each row instead of being read back from it, and the full-text index is updated
-//! once for all rows.
+//! Stores conversations imported from other programs as rows of the history, many per transaction. The columns for
+//! lists and searches are written along with each row instead of being derived from it afterward, and the full-text
+//! index is updated once for all rows.
 
 use super::connection::Writer;
 use super::error::Result;
@@ -9,21 +9,21 @@ use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::time::Timestamp;
 
-/// The topic of every imported analysis.
+/// The topic of all imported analyses.
 pub const IMPORTED_TOPIC: &str = "imported";
 
 /// A question and its answer, stored as a finished analysis.
 #[derive(Debug, Clone)]
 pub struct ImportedTurn {
-    /// ID under which the turn is stored; it contains the time of the question, by which the history is sorted.
+    /// ID of the analysis. It contains the time of the question, by which the history is sorted.
     pub id: AnalysisId,
-    /// The preceding turn; `None` for the first one.
+    /// The preceding turn; `None` for a conversation's first one.
     pub follows: Option<AnalysisId>,
     /// ID of the pattern in `plan`.
     pub pattern: String,
     /// The user's question, as plain text.
     pub question: String,
-    /// The request as JSON, in its stored form.
+    /// The request as JSON, in the form in which requests are stored.
     pub request: String,
     /// The plan as JSON.
     pub plan: String,
@@ -31,20 +31,20 @@ pub struct ImportedTurn {
     pub answer: String,
     /// When the question was asked.
     pub created: Timestamp,
-    /// Models named in the request, for the search by model.
+    /// Models named in the request, for filtering by model.
     pub models: Vec<String>,
-    /// Answers of the stages, which the pages show as those of the members.
+    /// Answers of the stages, which the pages show as the members' answers.
     pub stage_answers: Vec<ImportedAnswer>,
 }
 
-/// An answer in a stage.
+/// An answer to be stored for a stage.
 #[derive(Debug, Clone)]
 pub struct ImportedAnswer {
     /// The stage's index in the plan.
     pub stage: usize,
-    /// The model's index in the stage.
+    /// The index of the member in the stage.
     pub member: usize,
-    /// The model to which the answer is attributed.
+    /// The model that is shown as the author of the answer.
     pub model: String,
     /// The answer as JSON.
     pub json: String,
@@ -53,30 +53,30 @@ pub struct ImportedAnswer {
 /// A conversation, stored as a thread.
 #[derive(Debug, Clone)]
 pub struct ImportedThread {
-    /// ID under which the thread is stored.
+    /// ID of the thread.
     pub id: ThreadId,
-    /// Title shown in the history.
+    /// Title of the thread in the history.
     pub title: String,
     /// Time of the first question.
     pub created: Timestamp,
     /// Time of the last question.
     pub updated: Timestamp,
-    /// Questions with their answers, oldest first.
+    /// The questions with their answers, oldest first.
     pub turns: Vec<ImportedTurn>,
 }
 
-/// The result of importing a conversation.
+/// What happened to an imported conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportOutcome {
     /// The conversation was added.
     Added,
-    /// One of its turns already existed; nothing was stored.
+    /// One of its turns already exists, so nothing was stored.
     Present,
-    /// A row conflicts with another one; nothing was stored.
+    /// A row conflicts with another one, so nothing was stored.
     Refused,
 }
 
-/// Adds conversations to a user's history, each one completely or not at all.
+/// Adds conversations to a user's history. Each one is added completely or not at all.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written. The caller must then roll back the transaction.
@@ -224,7 +224,7 @@ mod tests {
         }
     }
 
-    /// Returns the columns and rows used by lists and searches.
+    /// Returns the columns and rows that lists and searches use.
     fn derived_rows(db: &Reader) -> Result<Vec<String>> {
         let mut rows = Vec::new();
         for sql in [
@@ -263,8 +263,7 @@ mod tests {
         });
     }
 
-    /// The members' texts can be found at once, because importing indexes them without waiting for the background
-    /// task.
+    /// Importing a conversation indexes the members' texts immediately, without waiting for the background task.
     #[test]
     fn the_texts_of_a_panels_members_are_indexed() {
         with_writer(|db| {
@@ -301,7 +300,7 @@ mod tests {
         with_writer(|db| {
             let ada = user(1);
             users::insert(db, &ada)?;
-            // The second thread has two answers at the same position.
+            // The second thread has two answers in the same place.
             let outcomes = add_threads(db, &ada.id, &[thread(1, 2), thread(2, 1)])?;
             assert_eq!(outcomes, [ImportOutcome::Refused, ImportOutcome::Added]);
             let left = derived_rows(db)?;

@@ -1,10 +1,10 @@
-//! Invitations to register, by the hash of their token.
+//! Invitations to register, identified by the hashes of their tokens.
 
 use super::connection::Writer;
 use super::error::Result;
 use crate::domain::time::Timestamp;
 
-/// Inserts an invitation for an email address, or for anyone who has the link if the address is empty.
+/// Stores an invitation for an email address, or for anyone who has the link if `email` is empty.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -22,7 +22,7 @@ pub fn put(
     .map(drop)
 }
 
-/// Consumes an invitation. Returns false if it is unknown, expired, or for another address.
+/// Uses up an invitation. Returns false if it is unknown, has expired, or is for another address.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,12 +1,12 @@
-//! Bounded FIFO queue of jobs for the database threads. An async caller waits for space without blocking the runtime; a
-//! blocking caller is limited to one job per thread anyway.
+//! A bounded FIFO queue of jobs for the database threads. Async callers wait for room without blocking the runtime.
+//! Blocking callers need no limit, because each thread has at most one job.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Maximum number of queued jobs; further async callers wait.
+/// Maximum number of queued jobs. When it is reached, async callers wait.
 const MAX_QUEUED_JOBS: usize = 256;
 
 pub(super) struct WriteQueue<J> {
@@ -21,7 +21,7 @@ struct QueueState<J> {
     closed: bool,
 }
 
-/// The queue is closed.
+/// The error for a job that comes after the queue was closed.
 #[derive(Debug, PartialEq)]
 pub(super) struct QueueClosed;
 
@@ -38,7 +38,7 @@ impl<J> WriteQueue<J> {
         }
     }
 
-    /// Waits for space, then queues the job. If the caller is dropped while waiting, nothing is queued.
+    /// Queues a job once there is room. If the future is dropped while it waits, the job is not queued.
     ///
     /// # Errors
     /// Returns [`QueueClosed`] if the queue is closed.
@@ -47,7 +47,7 @@ impl<J> WriteQueue<J> {
         self.add(job, Some(place.map_err(|_| QueueClosed)?))
     }
 
-    /// Queues a job for a thread that blocks until it is done.
+    /// Queues a job at once, for a caller that blocks its thread until the job is done.
     ///
     /// # Errors
     /// Returns [`QueueClosed`] if the queue is closed.
@@ -61,7 +61,7 @@ impl<J> WriteQueue<J> {
             return Err(QueueClosed);
         }
         state.jobs.push_back((job, place));
-        // A busy thread checks the queue before it sleeps, so no wakeup is needed under load.
+        // A busy thread checks the queue before it sleeps, so under load, no thread has to be woken.
         let wake = state.idle_count > 0;
         drop(state);
         if wake {
@@ -70,7 +70,7 @@ impl<J> WriteQueue<J> {
         Ok(())
     }
 
-    /// Waits for jobs and takes up to `max_jobs` of them. Returns `None` once the queue is closed and empty.
+    /// Waits for jobs and removes up to `max_jobs` of them. Returns `None` once the queue is closed and empty.
     pub(super) fn take(&self, max_jobs: usize) -> Option<Vec<J>> {
         let mut state = self.lock();
         while state.jobs.is_empty() {
@@ -87,7 +87,7 @@ impl<J> WriteQueue<J> {
         Some(Self::take_first(state, max_jobs))
     }
 
-    /// Takes up to `max_jobs` jobs without waiting.
+    /// Removes up to `max_jobs` jobs without waiting.
     pub(super) fn take_waiting(&self, max_jobs: usize) -> Vec<J> {
         Self::take_first(self.lock(), max_jobs)
     }
@@ -95,12 +95,12 @@ impl<J> WriteQueue<J> {
     fn take_first(mut state: MutexGuard<'_, QueueState<J>>, max_jobs: usize) -> Vec<J> {
         let count = max_jobs.min(state.jobs.len());
         let jobs: Vec<_> = state.jobs.drain(..count).collect();
-        // Release the permits after unlocking, because this may wake a task that needs the lock.
+        // The permits are released after unlocking, because this may wake a task that needs the lock.
         drop(state);
         jobs.into_iter().map(|(job, _place)| job).collect()
     }
 
-    /// Closes the queue; jobs that are already queued still run.
+    /// Closes the queue. Jobs that are already queued are still processed.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.free_slots.close();
@@ -113,7 +113,7 @@ impl<J> WriteQueue<J> {
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState<J>> {
-        // No caller's code runs under this lock, so the state is consistent even if the lock is poisoned.
+        // No code of callers runs under this lock, so the state is consistent even if the lock is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

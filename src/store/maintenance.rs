@@ -1,4 +1,4 @@
-//! Maintenance by the writer thread between transactions: frees memory, empties the write-ahead log, and keeps the
+//! Maintenance on the writer thread between transactions: frees memory, truncates the write-ahead log, and keeps the
 //! database file unchanged while it is copied.
 
 use std::path::Path;
@@ -12,16 +12,16 @@ use super::writer::WriteJob;
 use super::{BackupError, HeldSnapshot, Store, Verified, backup, closed_error, engine, gone_error};
 
 impl Store {
-    /// Checkpoints and truncates the write-ahead log. Afterward, no file contains previously deleted data.
+    /// Checkpoints and truncates the write-ahead log. Afterward, no file contains data that has been deleted.
     ///
     /// # Errors
-    /// Returns `Busy` while another connection uses the log, or another error if the database cannot be written.
+    /// Returns `Busy` if another connection is using the log, or another error if the database cannot be written.
     pub async fn checkpoint(&self) -> Result<()> {
         self.on_writer(WriteJob::Checkpoint).await
     }
 
-    /// Frees the memory that the writer keeps to be fast: pages and compiled statements. Use this when nothing has been
-    /// written for a while.
+    /// Frees the caches of the writer's connection: pages and compiled statements. Call this after a while without
+    /// writes.
     ///
     /// # Errors
     /// Returns `Closed`, or another error if SQLite reports one.
@@ -29,12 +29,12 @@ impl Store {
         self.between_commits(|db| db.free_cache()).await
     }
 
-    /// Reads a file with the writer's connection, which is always open. Use this for periodic reads of an idle
-    /// server, which would otherwise keep a reader's connection and its memory in use. With a database server, reads
-    /// as usual, because changes must not wait for it.
+    /// Reads a database file through the writer's connection, which is always open. Use this for periodic reads of an
+    /// idle server, which would otherwise keep a reader's connection and its memory in use. With a database server,
+    /// this is an ordinary read, because writes must not wait for it.
     ///
     /// # Errors
-    /// Returns `Closed`, or an error from the query.
+    /// Returns `Closed`, or the error of the query.
     pub async fn read_when_idle<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -66,7 +66,7 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Lets the follower read the write-ahead log. Blocking.
+    /// Lets the follower read the write-ahead log. Blocks.
     ///
     /// # Errors
     /// Returns `Closed`, or another error if a large log cannot be checkpointed.
@@ -74,11 +74,12 @@ impl Store {
         self.with_log(WriteJob::NotifyFollower)
     }
 
-    /// Empties the write-ahead log and keeps the database file unchanged until the returned value is dropped; the log
-    /// grows in the meantime. Blocking.
+    /// Truncates the write-ahead log and keeps the database file unchanged until the returned value is dropped.
+    /// Meanwhile, the log grows. Blocks.
     ///
     /// # Errors
-    /// Returns [`StoreError::Busy`] if another connection reads the log, or an error if the database is unusable.
+    /// Returns [`StoreError::Busy`] if another connection is reading the log, or another error if the database is
+    /// unusable.
     pub fn hold_for_snapshot(&self) -> Result<HeldSnapshot> {
         self.with_log(WriteJob::HoldFile)
     }
@@ -95,10 +96,10 @@ impl Store {
         answered.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Makes a verified copy of the database while it is in use. Blocking.
+    /// Makes a verified copy of the database while it is in use. Blocks.
     ///
     /// # Errors
-    /// Returns [`BackupError`] if the copy cannot be made or is not valid.
+    /// Returns [`BackupError`] if the copy cannot be made or is not intact.
     pub fn backup(&self, to: &Path, replace: bool) -> std::result::Result<Verified, BackupError> {
         match *self.0.connector {
             engine::DatabaseConnector::Sqlite { .. } => backup::copy(&self.0.path, to, replace),

@@ -1,12 +1,12 @@
-//! The embedding models that users have chosen for semantic ranking of passages. Without a row, passages are ranked by
-//! words alone.
+//! The embedding models that users have chosen for semantic search. For users without a row, passages are ranked by
+//! keywords only.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// Returns the model that a user has chosen.
+/// Returns the embedding model that a user has chosen, if any.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -18,7 +18,7 @@ pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<String>> {
     )
 }
 
-/// Lists the users who have chosen a model and whose accounts are not locked, with their models.
+/// Lists the users who have chosen an embedding model, each with the model. Locked accounts are omitted.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -31,7 +31,7 @@ pub fn all(db: &Reader) -> Result<Vec<(UserId, String)>> {
     )
 }
 
-/// Stores a user's choice.
+/// Stores the embedding model that a user has chosen.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -44,7 +44,7 @@ pub fn set(db: &Writer, user: &UserId, model: &str, now: Timestamp) -> Result<()
     .map(drop)
 }
 
-/// Removes a user's choice.
+/// Removes a user's choice, which turns semantic search off.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,10 +1,10 @@
-//! Storage in SQLite or PostgreSQL. This is the only folder that contains SQL: one writer thread, a few reader threads,
-//! and one file per topic with one function per query, in the SQL dialect that both engines understand. Engine-specific
-//! code is in the engine's folder. Makes no decisions about features.
+//! Storage in SQLite or PostgreSQL. No other folder contains SQL. There is one writer thread and a few reader threads,
+//! one file per topic, and one function per query, in the SQL that both engines understand. Code for a single engine is
+//! in that engine's folder. This folder makes no decisions about features.
 //!
-//! A closure passed to `read` or `write` runs within one transaction, possibly shared with closures that waited at
-//! the same time. It runs on a thread of the store, so it must own the values it uses; if its caller goes away, a
-//! queued write is still carried out completely.
+//! A closure passed to `read` or `write` runs within one transaction, which it may share with closures queued at the
+//! same time. It runs on a thread of the store, so it must own the values that it uses. A queued write is completed
+//! even if its caller goes away.
 
 pub mod analyses;
 pub mod api_keys;
@@ -86,21 +86,21 @@ pub use sqlite::wal_check::check_log;
 pub use sqlite::wal_follower::{HeldSnapshot, WalFollower};
 pub use version::{APPLICATION_ID, VERSION};
 
-/// Location of the database.
+/// Where the database file is.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    /// The database file; its folder must exist.
+    /// The database file. Its folder must exist.
     pub path: PathBuf,
 }
 
 /// Addresses of a database on a PostgreSQL server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerAddresses<'a> {
-    /// Address of the database, possibly through a pooler.
+    /// Address of the database, which may lead through a pooler.
     pub database: &'a str,
-    /// Address of the same database without a pooler.
+    /// Address of the same database that bypasses the pooler, if there is one.
     pub direct: Option<&'a str>,
-    /// PEM text of certificate authorities that replace the built-in ones.
+    /// PEM text with certificate authorities that replace the built-in ones.
     pub authorities: Option<&'a str>,
 }
 
@@ -109,11 +109,11 @@ pub fn engine_version() -> &'static str {
     sqlite::version()
 }
 
-/// Handle to the database. Cheap to clone; the threads end when the store is closed or the last clone is dropped.
+/// A handle to the database. Cheap to clone. The threads end when the store is closed or the last clone is dropped.
 #[derive(Clone)]
 pub struct Store(Arc<StoreInner>, WriteKind);
 
-/// Purpose of a handle's writes.
+/// The purpose of the writes that a handle makes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WriteKind {
     /// Any change.
@@ -145,18 +145,18 @@ impl Drop for StoreInner {
 }
 
 impl Store {
-    /// Opens the database, creating or migrating it first. Blocking.
+    /// Opens a database file, after creating or migrating it if necessary. Blocks.
     ///
     /// # Errors
-    /// Returns [`OpenError`] if the file is unusable, newer, or locked, or the migration fails.
+    /// Returns [`OpenError`] if the file is unusable, newer, or locked, or if the migration fails.
     pub fn open(settings: &StoreSettings) -> std::result::Result<Self, OpenError> {
         Self::open_followed(settings, None)
     }
 
-    /// Opens the database like [`Store::open`], with a follower that reads the write-ahead log from its beginning.
+    /// Opens a database file like [`Store::open`]. The follower reads the write-ahead log from its beginning.
     ///
     /// # Errors
-    /// Returns the same errors as [`Store::open`].
+    /// Same as [`Store::open`].
     pub fn open_followed(
         settings: &StoreSettings,
         follower: Option<Box<dyn WalFollower>>,
@@ -166,10 +166,10 @@ impl Store {
         Self::start(opened_database, Some(log), settings.path.clone())
     }
 
-    /// Connects to a PostgreSQL server like [`Store::open_on_server`], without a direct address.
+    /// Connects to a PostgreSQL server like [`Store::open_on_server`], but without a direct address.
     ///
     /// # Errors
-    /// Returns the same errors as [`Store::open_on_server`].
+    /// Same as [`Store::open_on_server`].
     pub fn open_postgres(
         address: &str,
         authorities: Option<&str>,
@@ -183,12 +183,12 @@ impl Store {
         Self::open_on_server(addresses, folder)
     }
 
-    /// Connects to a PostgreSQL server, creating the tables first. `folder` is the data folder, whose disk is monitored.
-    /// Blocking.
+    /// Connects to a PostgreSQL server, after creating the tables if necessary. `folder` is the data folder, whose disk
+    /// is monitored. Blocks.
     ///
     /// # Errors
-    /// Returns [`OpenError`] if the server is unreachable, the database is newer or belongs to another program, or
-    /// the direct address leads to a different database.
+    /// Returns [`OpenError`] if the server is unreachable, if the database is newer or belongs to another program, or
+    /// if the direct address leads to a different database.
     pub fn open_on_server(
         addresses: ServerAddresses<'_>,
         folder: &Path,
@@ -197,7 +197,7 @@ impl Store {
         Self::start(opened_database, None, folder.join("quire.db"))
     }
 
-    /// Starts the writer thread.
+    /// Starts the writer thread and the pool of readers.
     fn start(
         opened: OpenedDatabase,
         log: Option<wal_follower::WalLog>,
@@ -237,12 +237,12 @@ impl Store {
         ))
     }
 
-    /// Returns the engine and its version, for example `PostgreSQL 15.18`.
+    /// Returns the engine and its version, such as `PostgreSQL 15.18`.
     pub fn engine(&self) -> &str {
         &self.0.engine
     }
 
-    /// Returns whether the database is a local file rather than a server.
+    /// Returns whether the database is a local file instead of being on a server.
     pub fn is_embedded(&self) -> bool {
         matches!(*self.0.connector, engine::DatabaseConnector::Sqlite { .. })
     }
@@ -255,7 +255,7 @@ impl Store {
     /// Runs queries. All statements of a closure see the same snapshot of the database.
     ///
     /// # Errors
-    /// Returns the closure's own error, or `Closed` or `Failed` if it could not run.
+    /// Returns the closure's own error, or `Closed` or `Failed` if the closure could not run.
     pub async fn read<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -269,10 +269,11 @@ impl Store {
         answer_receiver.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Makes changes. Returns after they are safely on disk; on an error, nothing has changed.
+    /// Makes changes. Returns once they are safely on disk. After an error, nothing has changed.
     ///
     /// # Errors
-    /// Returns the closure's own error, `Full` if the disk is full, or `Closed` or `Failed` if it could not be run.
+    /// Returns the closure's own error, `Full` if the disk is full, or `Closed` or `Failed` if the closure could not
+    /// run.
     pub async fn write<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -299,10 +300,10 @@ impl Store {
         answer_receiver.await.unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Runs queries like [`Store::read`], but blocks. Never call it on the runtime.
+    /// Runs queries like [`Store::read`], but blocks. Must not be called on the async runtime.
     ///
     /// # Errors
-    /// Returns the same errors as [`Store::read`].
+    /// Same as [`Store::read`].
     pub fn read_now<T, F>(&self, ask: F) -> Result<T>
     where
         T: Send + 'static,
@@ -316,10 +317,10 @@ impl Store {
         answer_receiver.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Makes changes like [`Store::write`], but blocks. Never call it on the runtime.
+    /// Makes changes like [`Store::write`], but blocks. Must not be called on the async runtime.
     ///
     /// # Errors
-    /// Returns the same errors as [`Store::write`].
+    /// Same as [`Store::write`].
     pub fn write_now<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -335,7 +336,7 @@ impl Store {
         answer_receiver.recv().unwrap_or_else(|_| Err(gone_error()))
     }
 
-    /// Reports whether the last read and the last commit succeeded. Costs nothing.
+    /// Checks that the last read and the last commit succeeded. Costs nothing.
     ///
     /// # Errors
     /// Returns `Closed`, or `Failed` with a description of the problem.
@@ -346,22 +347,23 @@ impl Store {
         self.0.health.check()
     }
 
-    /// Returns a histogram of commit times, and the number of queued changes.
+    /// Returns the histogram of commit times, and the number of queued changes.
     pub fn commits(&self) -> (commit_times::CommitTimesSnapshot, usize) {
         (self.0.commit_times.snapshot(), self.0.write_queue.length())
     }
 
-    /// Tests reading and writing with real statements, which refreshes the state reported by `check`. The write changes
-    /// nothing. A database found to be damaged is scanned completely, at most every half minute, because only a scan
-    /// proves that it is intact again. After a commit failed for lack of space, one page is rewritten unchanged.
+    /// Tests reading and writing with real statements, which refreshes the state that `check` reports. The write
+    /// changes nothing. If the database was found to be damaged, scans all of it, at most every half minute, because
+    /// only a scan can prove that it is intact again. If a commit failed for lack of space, rewrites a page without
+    /// changing it.
     ///
     /// # Errors
-    /// Returns the same errors as [`Store::check`].
+    /// Same as [`Store::check`].
     pub async fn probe(&self) -> Result<()> {
         let health = &self.0.health;
         if health.is_damaged() && health.begin_scan(clock::instant()) {
             let (path, store_health) = (self.0.path.clone(), Arc::clone(health));
-            // The thread itself reports the end, because this future may be dropped earlier.
+            // The thread itself records the end of the scan, because this future may be dropped earlier.
             let scan = tokio::task::spawn_blocking(move || {
                 if backup::is_intact(&path) {
                     store_health.record_repair();
@@ -376,7 +378,7 @@ impl Store {
         if health.is_out_of_space() {
             match writing.write(engine::rewrite_version).await {
                 Ok(()) => health.record_successful_commit(),
-                // Reported as a problem with the disk, not with the database.
+                // This is reported as a problem of the disk, not of the database.
                 Err(StoreError::Full) => {}
                 Err(error) => return Err(error),
             }
@@ -384,10 +386,10 @@ impl Store {
         self.check()
     }
 
-    /// Reads the first page of each table. Returns the damage found, if any. Blocking.
+    /// Reads the first page of each table. Returns a description of the damage found, if any. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the tables cannot be read for a reason other than damage.
+    /// Returns an error if the tables cannot be read for any reason other than damage.
     pub fn find_damage(&self) -> Result<Option<String>> {
         self.read_now(|db| match engine::read_tables(db) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),
@@ -396,13 +398,13 @@ impl Store {
         })
     }
 
-    /// Returns a handle for changes that a full disk must not prevent, such as deleting. The reserve is released for
-    /// them.
+    /// Returns a handle for changes that a full disk must not prevent, such as deletions. The disk reserve is released
+    /// for them.
     pub fn for_freeing(&self) -> Self {
         Self(Arc::clone(&self.0), WriteKind::FreesSpace)
     }
 
-    /// Wraps a change for the writer thread, or refuses it if there is no disk space.
+    /// Wraps a change for the writer thread. Fails if there is not enough disk space for this kind of change.
     fn admit_change<T>(
         &self,
         change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
@@ -426,8 +428,8 @@ impl Store {
         })
     }
 
-    /// Refuses new changes, completes the queued ones, and lets the follower read the log before emptying it. Reads
-    /// continue to work. Blocking.
+    /// Refuses new changes, makes the queued ones, lets the follower read the write-ahead log, and then truncates it.
+    /// Reads still work afterward. Blocks.
     pub fn close_for_writes(&self) {
         self.0.write_queue.close();
         while !*self.0.commit_queue.borrow() && self.0.commit_queue.has_changed().is_ok() {
@@ -435,12 +437,13 @@ impl Store {
         }
     }
 
-    /// Refuses new jobs, finishes queued ones, and empties the log. May be called repeatedly, on any clone.
+    /// Refuses new jobs, finishes the queued ones, and truncates the write-ahead log. May be called repeatedly and on
+    /// any clone.
     pub async fn close(&self) {
         self.0.readers.queue.close();
         self.0.write_queue.close();
         let mut end_receiver = self.0.commit_queue.clone();
-        // An error means that the thread has ended, which is the goal.
+        // An error also means that the thread has ended.
         let _ = end_receiver.wait_for(|has_ended| *has_ended).await;
     }
 }
@@ -449,7 +452,7 @@ fn closed_error(_: job_queue::QueueClosed) -> StoreError {
     StoreError::Closed
 }
 
-/// Returns the error for a dropped reply channel: the closure panicked, or its thread ended.
+/// Returns the error for a dropped reply channel, which means that the closure panicked or its thread ended.
 fn gone_error() -> StoreError {
     StoreError::Failed("the closure panicked".into())
 }

@@ -1,5 +1,5 @@
 //! How often each model was right, according to a user's own data: scores of single models in experiments, and blind
-//! votes on single drafts. Also the votes of panels on cases with a known answer.
+//! votes on single drafts. Also reads the votes of panels on cases with a known answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,37 +17,37 @@ use crate::domain::standing::StandingRecord;
 
 /// Maximum number of experiments that count, newest first.
 const MAX_EXPERIMENTS: u32 = 20;
-/// Maximum number of evaluations from these experiments that count.
+/// Maximum number of evaluations in these experiments that count.
 const MAX_EVALUATIONS: usize = 2_000;
 
-/// Maximum number of scored votes that count, newest first.
+/// Maximum number of panel votes that count, newest first.
 const MAX_VOTES: usize = 300;
 
-/// A panel's vote on an experiment's case with an expected answer.
+/// A panel's vote on an experiment's case whose expected answer is known.
 #[derive(Debug, Clone)]
 pub struct ScoredVote {
-    /// The case with its expected answer.
+    /// The case, including its expected answer.
     pub case: Case,
-    /// Plan of the panel.
+    /// The panel's plan.
     pub plan: Plan,
-    /// Answers of the panel, by stage and member.
+    /// The panel's answers, by stage and member.
     pub answers: Vec<StageAnswer>,
     /// Whether the winner matched the expected answer.
     pub is_right: bool,
 }
 
-/// Records by full model ID.
+/// The records of models, by full model ID.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelRecords {
-    /// Mean scores in experiments whose configuration called only this model, for the questions that all of these
-    /// models have answered with the same settings.
+    /// Mean scores in experiments, from configurations that call only this model. Only questions that all of the
+    /// requested models have answered with the same settings count.
     pub experiments: HashMap<String, StandingRecord>,
-    /// Blind votes on this model's draft against a panel.
+    /// Blind votes on this model's drafts, each against a panel.
     pub votes: HashMap<String, StandingRecord>,
 }
 
-/// Reads a user's records for these models. A question counts once, regardless of how often and with how many settings
-/// it was asked, so that neither a rerun nor a bad prompt distorts the comparison.
+/// Reads a user's records of these models. A question counts once, however often and with however many settings it was
+/// asked, so that neither a rerun nor a bad prompt distorts the comparison.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -68,13 +68,13 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
     })
 }
 
-/// Reads a user's rule-scored votes on cases with an expected answer, newest experiments first.
+/// Lists the votes of a user's panels that a rule has scored against an expected answer, newest experiments first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
     let mut votes: Vec<(AnalysisId, Case, Plan, f64)> = Vec::new();
-    // The rows of an experiment are consecutive, so its specification is parsed once.
+    // The rows of an experiment are consecutive, so each specification is parsed only once.
     let mut current = (String::new(), false);
     db.each(
         "SELECT a.id, c.body AS asked, a.plan, r.score, e.id AS experiment, e.body AS specification
@@ -113,7 +113,7 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
         .collect()
 }
 
-/// Returns whether an experiment compares answers with an expected one instead of judging them.
+/// Returns whether an experiment compares answers with an expected answer by a rule, instead of using a judge.
 fn is_rule_scored(specification: &str) -> bool {
     let parsed: Option<Value> = serde_json::from_str(specification).ok();
     let kind = parsed
@@ -122,16 +122,16 @@ fn is_rule_scored(specification: &str) -> bool {
     kind.is_some_and(|kind| ["exact", "contains", "number", "choice", "regex"].contains(&kind))
 }
 
-/// A single model's score on a question.
+/// The score of a single model on a question.
 struct ScoredAnswer {
     model: String,
-    /// The request without its model.
+    /// The request without the model.
     setting: String,
     question: String,
     score: f64,
 }
 
-/// Reads the scores in experiments whose configuration called only one model, for these models.
+/// Reads these models' scores in experiments, from configurations that call only one model.
 fn answered_questions(
     db: &Reader,
     user: &UserId,
@@ -178,7 +178,7 @@ fn answered_questions(
     Ok(answers)
 }
 
-/// Returns a key that identifies the question of a case: its prompt and documents.
+/// Returns a key that identifies the question of a case, made of its prompt and documents.
 fn question_of(case: &str) -> Option<String> {
     let case: Value = serde_json::from_str(case).ok()?;
     let documents = match &case["documents"] {
@@ -188,8 +188,8 @@ fn question_of(case: &str) -> Option<String> {
     Some(format!("{}{documents}", case["prompt"].as_str()?))
 }
 
-/// Averages the scores of each model: first over answers to a question with the same settings, then over each question.
-/// Only settings with answers from all models count.
+/// Averages each model's scores, first over all answers to a question with the same settings, and then over the
+/// settings of each question. Only settings with answers from all models count.
 fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, StandingRecord> {
     let mut models_by_setting: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     for answer in answers {
@@ -198,7 +198,7 @@ fn standings(answers: &[ScoredAnswer], models: usize) -> HashMap<String, Standin
             .or_default()
             .insert(&answer.model);
     }
-    // Sum and number of scores by model, question, and setting.
+    // The sum and the number of scores by model, question, and setting.
     let mut scores: BTreeMap<(&str, &str, &str), (f64, f64)> = BTreeMap::new();
     for answer in answers {
         if models_by_setting[answer.setting.as_str()].len() == models {

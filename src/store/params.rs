@@ -1,5 +1,5 @@
-//! Engine-independent parameter and column values: 64-bit integers, floats, text, and bytes. Booleans are the integers
-//! 0 and 1.
+//! Values of parameters and columns, independent of the engine: 64-bit integers, floats, text, and bytes. Booleans are
+//! the integers 0 and 1.
 
 use super::error::StoreError;
 
@@ -26,18 +26,18 @@ pub trait ToValue {
 
 /// A type that can be read from a column.
 pub trait FromValue: Sized {
-    /// Converts a value; returns `None` if it has another type or is not valid.
+    /// Converts a value. Returns `None` if it has another type or is not valid.
     fn from_value(value: Value<'_>) -> Option<Self>;
 }
 
 /// The parameters of a statement, in order.
 pub trait Params {
-    /// Passes the values to `work`. Code that runs statements takes this slice, so that it is compiled once instead of
-    /// once per combination of types.
+    /// Passes the values to `work`. Code that runs statements takes a slice of values, so that it is compiled once
+    /// instead of once per combination of parameter types.
     fn with_values<T>(&self, work: impl FnOnce(&[Value<'_>]) -> T) -> T;
 }
 
-/// Collects any number of parameters of different types.
+/// Creates a parameter list of any length and of mixed types.
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
         &[$($crate::store::params::ToValue::to_value(&$value)),*]

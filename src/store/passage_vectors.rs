@@ -1,5 +1,5 @@
-//! Embedding vectors of passages: finds the missing ones, and those nearest to a question's vector. Vectors are read
-//! one at a time, so memory use does not depend on the number of passages.
+//! Embedding vectors of passages: finds passages that lack one, and the passages nearest to a question's vector.
+//! Vectors are read one at a time, so memory use does not depend on the number of passages.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,9 +8,9 @@ use super::values::unsigned;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::meaning::similarity;
 
-/// Maximum number of vectors to compare with a question's vector.
+/// Maximum number of vectors that are compared with a question's vector.
 const MAX_COMPARED: usize = 50_000;
-/// Maximum number of vectors to delete per call, because a large library is deleted in batches.
+/// Maximum number of vectors deleted per call, so that a large library is deleted in batches.
 const VECTORS_PER_DELETE: u32 = 2_000;
 
 /// A passage without a vector.
@@ -18,22 +18,22 @@ const VECTORS_PER_DELETE: u32 = 2_000;
 pub struct UnembeddedPassage {
     /// Row ID of the passage.
     pub row: i64,
-    /// Heading and text of the passage.
+    /// The passage's heading and text, which are embedded together.
     pub text: String,
 }
 
-/// Embedding progress: how many of a user's passages have a vector.
+/// How many of a user's passages have been embedded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EmbeddingProgress {
-    /// Number of all passages of the user.
+    /// Number of the user's passages.
     pub passages: u64,
-    /// Number of passages that have a vector or that the model has rejected.
+    /// Number of passages that have a vector or have been rejected by the model.
     pub embedded: u64,
-    /// Number of characters in the remaining passages.
+    /// Number of characters in the passages that have not been embedded yet.
     pub missing_chars: u64,
 }
 
-/// Lists a user's passages that have no vector of this model, in order, starting after the given row.
+/// Lists a user's passages that have no vector of this model, ordered by row, starting after a row.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -62,8 +62,8 @@ pub fn list_unembedded(
     )
 }
 
-/// Stores a passage's vector, if the passage still exists and the user still uses the model. An empty vector means that
-/// the model has rejected the passage.
+/// Stores the vector of a passage if the passage still exists and the user still uses the model. An empty vector
+/// records that the model has rejected the passage.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -78,7 +78,7 @@ pub fn put(db: &Writer, (user, model): (&UserId, &str), row: i64, vector: &[u8])
     .map(drop)
 }
 
-/// Counts a user's passages and their vectors of this model.
+/// Counts how many of a user's passages have been embedded with this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -102,8 +102,8 @@ pub fn progress(db: &Reader, user: &UserId, model: &str) -> Result<EmbeddingProg
     Ok(progress.unwrap_or_default())
 }
 
-/// Deletes a batch of the vectors of a user's passages, except those of the model `kept_model`. Returns whether there may be
-/// more.
+/// Deletes one batch of the vectors of a user's passages, except those of the model `kept_model`. Returns whether more
+/// may remain.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -132,7 +132,8 @@ pub fn has_any(db: &Reader, user: &UserId, model: &str) -> Result<bool> {
     Ok(stored_row.is_some())
 }
 
-/// Counts the passages of these documents of a user, and how many of them have a vector of this model.
+/// Counts the passages in these documents of a user. Returns their number, and how many of them have a vector of this
+/// model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -157,7 +158,7 @@ pub fn count(
     Ok(vector_counts)
 }
 
-/// Finds the passages in the scope that are nearest to a vector, nearest first, as pairs of row and similarity.
+/// Returns the passages in the scope that are nearest to a vector, as pairs of row and similarity, nearest first.
 /// Compares at most [`MAX_COMPARED`] vectors.
 ///
 /// # Errors
@@ -181,7 +182,7 @@ pub fn nearest(
     Ok(hits)
 }
 
-/// Returns the similarity of a passage's vector, or `None` if the passage has no vector of this model.
+/// Returns how similar a passage's vector is to this one, or `None` if the passage has no vector of this model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -295,7 +296,7 @@ mod tests {
                 nearest(db, &other_scope, ("p/vec", &[0.0, 1.0]), 9),
                 Ok(vec![])
             );
-            // A vector of another dimension, and a vector of another model.
+            // A vector with another number of dimensions, and a vector of another model.
             assert_eq!(similarity_of(db, rows[0], ("p/vec", &[1.0])), Ok(None));
             assert_eq!(similarity_of(db, rows[0], ("p/x", &[1.0, 0.0])), Ok(None));
             assert_eq!(delete_batch(db, &one.id, Some("p/vec")), Ok(false));

@@ -1,4 +1,5 @@
-//! Passages of documents and full-text search over them. The search itself is implemented in each engine's folder.
+//! Passages of documents, and full-text search over them. Each engine's folder contains its own implementation of the
+//! search.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,27 +9,27 @@ use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::QueryPart;
 
-/// Maximum number of row ranges queried per part. A user's passages are stored in runs; nearby runs are queried
-/// together, and the rows of other users between them are filtered out.
+/// Maximum number of row ranges that are queried per part. A user's passages form runs of consecutive rows. Nearby runs
+/// are queried together, and other users' rows between them are filtered out.
 const MAX_RANGES: usize = 32;
 
-/// The passages that a search covers: those of some or all of a user's documents.
+/// The passages that a search covers, from some or all of a user's documents.
 pub struct PassageScope {
-    /// First and last row of each run, ascending, without gaps within a run.
+    /// The first and last row of each run of passages in the scope, in ascending order.
     row_runs: Vec<(i64, i64)>,
-    /// The same ranges, with the smallest gaps closed so that there are at most [`MAX_RANGES`].
+    /// The same runs, but with the closest ones joined so that at most [`MAX_RANGES`] remain.
     ranges: Vec<(i64, i64)>,
 }
 
 impl PassageScope {
-    /// Finds the rows of these documents of a user, or of all the user's documents.
+    /// Returns the scope of these documents of a user, or of all the user's documents.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
     pub fn of(db: &Reader, user: &UserId, documents: Option<&[DocumentId]>) -> Result<Self> {
         let mut ids = TermRuns::default();
         match documents {
-            // The index on `user_id` keeps the rows of each user in order.
+            // The index on `user_id` returns a user's rows in order.
             None => db.each(
                 "SELECT id FROM passages WHERE user_id = ?1 ORDER BY id",
                 [user],
@@ -61,7 +62,7 @@ impl PassageScope {
         })
     }
 
-    /// Returns the number of passages.
+    /// Returns the number of passages in the scope.
     pub fn len(&self) -> u64 {
         self.row_runs
             .iter()
@@ -69,12 +70,12 @@ impl PassageScope {
             .sum()
     }
 
-    /// Returns whether there are no passages.
+    /// Returns whether there are no passages in the scope.
     pub fn is_empty(&self) -> bool {
         self.row_runs.is_empty()
     }
 
-    /// Returns the first and last row of each range that contains passages in the scope, and possibly other passages.
+    /// Returns the first and last row of each range to query. A range may contain passages outside the scope.
     pub(super) fn ranges(&self) -> &[(i64, i64)] {
         &self.ranges
     }
@@ -116,7 +117,7 @@ fn merge_runs(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
 /// Counts the passages in the scope that match a part of a query, up to `limit`.
 ///
 /// # Errors
-/// Returns an error if the part is not a valid expression or the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn frequency(db: &Reader, scope: &PassageScope, part: &QueryPart, limit: u64) -> Result<u64> {
     let mut count = 0;
     for &range in &scope.ranges {
@@ -130,11 +131,11 @@ pub fn frequency(db: &Reader, scope: &PassageScope, part: &QueryPart, limit: u64
     Ok(count)
 }
 
-/// Finds up to `max_matches` passages in the scope that match a part of a query. Returns rows with scores from 0 to 1. The
-/// best match has score 1, so that other documents in the index do not influence the scores.
+/// Returns up to `max_matches` passages in the scope that match a part of a query, as rows with scores from 0 to 1. The
+/// best match has the score 1, so that documents outside the scope do not influence the scores.
 ///
 /// # Errors
-/// Returns an error if the part is not a valid expression or the database cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn matches(
     db: &Reader,
     scope: &PassageScope,
@@ -162,7 +163,7 @@ pub fn matches(
     Ok(matches)
 }
 
-/// Finds a passage of this user by row.
+/// Returns the passage in a row if it belongs to this user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -176,7 +177,7 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>>
     )
 }
 
-/// Lists the passages of these documents from the beginning: documents by ID, passages in text order. The score is 0.
+/// Lists the first passages of these documents, ordered by document ID and position in the text. Their score is 0.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -200,7 +201,7 @@ pub fn first_passages(
     Ok(passages)
 }
 
-/// Lists the passages of a document from an ordinal on, in text order.
+/// Lists a document's passages in text order, starting with the ordinal `from`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -231,9 +232,9 @@ fn hits_from(
     )
 }
 
-/// Deletes up to `batch_size` passages of a document and returns their number. Removing every word from the index takes about
-/// 1 ms per passage, so a large document is deleted in batches, with other users' writes in between, before
-/// `documents::delete` deletes the rest.
+/// Deletes up to `batch_size` passages of a document and returns their number. Removing a passage's words from the
+/// index takes about 1 ms, so a large document is deleted in batches, between which other users can write.
+/// `documents::delete` then deletes the rest.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -360,8 +361,8 @@ mod tests {
         });
     }
 
-    /// A statement that inserts many passages must preserve every character and the order, and must not index each
-    /// passage separately.
+    /// Inserting many passages with one statement must preserve every character and their order, and must not index
+    /// each passage separately.
     #[test]
     fn many_passages_are_inserted_exactly_and_indexed_together() {
         with_writer(|db| {
@@ -382,7 +383,7 @@ mod tests {
             documents::insert(db, &document, &[], &passages)?;
             let is_file = matches!(db.kind(), EngineKind::Sqlite);
             if !is_file {
-                // PostgreSQL text cannot contain U+0000.
+                // Text in PostgreSQL cannot contain U+0000.
                 passages[1].text = passages[1].text.replace('\0', "\u{FFFD}");
             }
             assert_eq!(passages_from(db, &owner, &document.id, 0, 9_999)?, passages);

@@ -1,4 +1,4 @@
-//! Password reset requests, each with the hash of its link's token once there is one. There is one request per user: a
+//! Password reset requests, with the hash of the token if a link has been created. Each user has at most one request: a
 //! new one replaces the old one.
 
 use super::connection::{Reader, Writer};
@@ -7,20 +7,20 @@ use super::values::optional_timestamp;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
-/// A password reset request, as shown to admins.
+/// A password reset request, as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResetRequest {
     /// The account whose password is to be reset.
     pub user: UserId,
     /// Email address of the user.
     pub email: String,
-    /// When the user requested a reset; without a request, when an admin created the link.
+    /// When the user requested the reset or, without such a request, when an administrator created the link.
     pub requested_at: Timestamp,
-    /// Expiry of the link; `None` without a link.
+    /// When the link expires; `None` if there is no link.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Stores a request. An existing link remains valid.
+/// Stores a request. If there already is a link, it stays valid.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -33,7 +33,7 @@ pub fn request(db: &Writer, user: &UserId, now: Timestamp) -> Result<()> {
     .map(drop)
 }
 
-/// Stores a link, which invalidates any earlier one.
+/// Stores a link. An earlier link is no longer valid.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -52,7 +52,7 @@ pub fn put(
     .map(drop)
 }
 
-/// Consumes a link. Returns its user if the link was valid.
+/// Uses up a link. Returns the link's user if the link was valid.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -62,13 +62,13 @@ pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserI
         [hash],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    // Another server may have consumed the link in the meantime.
+    // Another server may have used the link in the meantime.
     let is_taken = db.run("DELETE FROM password_resets WHERE hash = ?1", [hash])? > 0;
     let valid = stored_row.filter(|(_, expires)| is_taken && *expires > now);
     Ok(valid.map(|(user, _)| user))
 }
 
-/// Lists the newest requests.
+/// Lists up to `limit` password reset requests, newest first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -1,5 +1,5 @@
-//! Custom patterns of individual users or of the team. IDs are unique on the server, so no one can take an existing
-//! one.
+//! Patterns that users have created for themselves or the team. IDs are unique on the server, so no one can take the ID
+//! of an existing pattern.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 use crate::domain::time::Timestamp;
 
-/// Lists the patterns of the team and of this user, by ID.
+/// Lists the patterns of the team and of this user, ordered by ID.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -24,7 +24,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<StoredPatte
     )
 }
 
-/// Finds a pattern of the team or this user.
+/// Returns a pattern of the team or of this user, or `None` if there is no such pattern.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -36,7 +36,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPatter
     )
 }
 
-/// Counts an owner's patterns; `None` is the team.
+/// Counts the patterns of a user, or of the team if `owner` is `None`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -66,7 +66,7 @@ pub fn insert(
     .map_err(|error| error.with_subject("a pattern of this id"))
 }
 
-/// Replaces a pattern's body.
+/// Replaces the content of a pattern.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown ID, or another error if the database cannot be written.

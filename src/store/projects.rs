@@ -1,4 +1,4 @@
-//! Projects, their documents, and the users they are shared with.
+//! Projects, with their documents and the users with whom they are shared.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,7 +8,7 @@ use crate::domain::id::{DocumentId, ProjectId, UserId};
 use crate::domain::project::{MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, Project};
 use crate::domain::time::Timestamp;
 
-/// Lists the user's own projects and those shared with the user, by name.
+/// Lists the user's own projects and those shared with the user, ordered by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -27,7 +27,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
         .collect()
 }
 
-/// Finds a project that this user owns or that is shared with the user.
+/// Returns a project that this user owns or that is shared with this user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -57,7 +57,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     )
 }
 
-/// Inserts a project without documents or shared users.
+/// Inserts a project, but not its documents and the users with whom it is shared.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -77,7 +77,7 @@ pub fn insert(db: &Writer, project: &Project) -> Result<()> {
     .map(drop)
 }
 
-/// Changes the name and instructions of the owner's project.
+/// Changes the name and the instructions of a project that the user owns.
 ///
 /// # Errors
 /// Returns `Missing` if the project does not belong to the user, or another error if the database cannot be written.
@@ -95,8 +95,8 @@ pub fn change(
     )
 }
 
-/// Replaces the documents of a project that the user may see. Other users' documents are kept, and only the user's own
-/// are added.
+/// Replaces the documents of a project that the user may see. Documents of other users stay, and only the user's own
+/// documents are added.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -122,7 +122,7 @@ pub fn set_documents(
     Ok(())
 }
 
-/// Replaces the users with whom a project is shared. The threads of users who lose access are removed from the project.
+/// Replaces the users with whom a project is shared. Threads of users who lose access leave the project.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -160,7 +160,7 @@ pub(super) fn remove_documents_of_others(db: &Writer, id: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Deletes the owner's project. Its threads are kept, outside any project.
+/// Deletes a project that the user owns. Its threads stay, but no longer belong to a project.
 ///
 /// # Errors
 /// Returns `Missing` if the project does not belong to the user, or another error if the database cannot be written.

@@ -1,4 +1,4 @@
-//! Providers added at run time, with their encrypted keys.
+//! Providers that users and administrators have added, with their encrypted keys.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -34,7 +34,7 @@ pub fn insert(db: &Writer, provider: &StoredProvider) -> Result<()> {
     .map(drop)
 }
 
-/// Updates a provider. Its owner and name do not change.
+/// Updates a provider, except its owner and name.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown provider, or another error if the database cannot be written.
@@ -58,7 +58,7 @@ pub fn update(db: &Writer, provider: &StoredProvider) -> Result<()> {
     )
 }
 
-/// Lists the shared providers, or those of a user, by name.
+/// Lists the providers of a user, or the shared ones if `user` is `None`, ordered by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -70,7 +70,7 @@ pub fn list_of(db: &Reader, user: Option<&UserId>) -> Result<Vec<StoredProvider>
     )
 }
 
-/// Finds a provider.
+/// Returns a provider of a user, or a shared one if `user` is `None`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -98,7 +98,7 @@ pub fn all(db: &Reader) -> Result<Vec<StoredProvider>> {
     )
 }
 
-/// Returns a value that changes whenever the table does: the number of rows and the time of the last change.
+/// Returns a value that changes whenever the providers do: the number of rows and the time of the last change.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -110,7 +110,7 @@ pub fn version(db: &Reader) -> Result<(i64, i64)> {
     )
 }
 
-/// Deletes a provider. Returns false if it does not exist.
+/// Deletes a provider of a user, or a shared one if `user` is `None`. Returns false if there is no such provider.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

@@ -1,5 +1,5 @@
-//! A few reader threads, each with a pooled read-only connection while there is work. Queries start the threads; a
-//! failed connection is replaced.
+//! A few reader threads. Each takes a read-only connection from a pool while it has work. Threads start when queries
+//! need them, and broken connections are replaced.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,10 @@ use super::error::{Result, StoreError};
 use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
 
-/// Stack size in bytes, the same as for the writer thread: enough for SQLite and a stored plan, which needs large stack
-/// frames in an unoptimized build. Untouched pages use no memory; the default is 2 MiB.
+/// Stack size, in bytes, the same as for the writer thread. It suffices for SQLite and for parsing a stored plan, which
+/// needs large stack frames in an unoptimized build. Untouched pages use no memory; the default is 2 MiB.
 const STACK_BYTES: usize = 512 * 1024;
-/// A caller's query. If it receives an error instead of a connection, it passes the error on.
+/// A query to run with a connection. If it gets an error instead of a connection, it passes the error to its caller.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
 
 pub(super) struct ReadPool {
@@ -25,7 +25,7 @@ pub(super) struct ReadPool {
     pool: Pool<Connect>,
     started: Mutex<u32>,
     connector: Arc<DatabaseConnector>,
-    /// Holds one additional reference for each query without a result.
+    /// Has one additional reference per query that has no result yet.
     pending_queries: Arc<()>,
     health: Arc<StoreHealth>,
 }
@@ -51,11 +51,11 @@ impl ReadPool {
     pub(super) fn new(connector: Arc<DatabaseConnector>, health: Arc<StoreHealth>) -> Self {
         let pool = Pool::builder()
             .max_size(connector.max_readers())
-            // An idle server keeps no connection, and therefore no page cache.
+            // An idle server keeps no connection and therefore no page cache.
             .min_idle(Some(0))
             .idle_timeout(Some(Duration::from_secs(60)))
             .max_lifetime(None)
-            // A local file does not disappear between two queries, and failures are noticed when they happen.
+            // A local file does not disappear between queries, and a failure is noticed when it happens.
             .test_on_check_out(false)
             .connection_timeout(connector.connect_timeout())
             .error_handler(Box::new(r2d2::NopErrorHandler))
@@ -76,8 +76,8 @@ impl ReadPool {
         }
     }
 
-    /// Wraps a query for a reader thread; its result goes to `deliver`. The health of the connection is recorded first,
-    /// so that a caller that has received an error also sees the failure in the health state.
+    /// Wraps a query for a reader thread, which passes the result to `deliver`. The connection's state is recorded
+    /// first, so that a caller that gets an error finds the failure in the health state too.
     pub(super) fn job<T>(
         &self,
         ask: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
@@ -99,7 +99,7 @@ impl ReadPool {
     }
 
     /// Starts a thread if there are more queries than threads. Sequential queries, such as those at startup, need only
-    /// one thread, and one connection with one page cache.
+    /// one thread and one connection with its page cache.
     fn start_thread_if_needed(&self) {
         let unanswered = Arc::strong_count(&self.pending_queries) - 1;
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ impl ReadPool {
             .stack_size(STACK_BYTES)
             .spawn(move || run(&queue, &pool, &health, &connector));
         if thread.is_err() && *started == 1 {
-            // No thread would ever answer, so refuse jobs instead of letting callers wait.
+            // No thread would process the jobs, so they are refused instead of waiting forever.
             self.queue.close();
         }
     }
@@ -148,7 +148,7 @@ fn run(
     }
 }
 
-/// Takes a connection that has not been lost while it was idle.
+/// Takes a connection that has not been lost while idle.
 fn take_live_connection(
     pool: &Pool<Connect>,
 ) -> std::result::Result<PooledConnection<Connect>, r2d2::Error> {
@@ -160,7 +160,7 @@ fn take_live_connection(
     }
 }
 
-// Records the errors that a connection has encountered.
+// Records whether the connection is broken or has read a damaged page.
 fn note_health(health: &StoreHealth, db: &Reader) {
     if db.is_broken() {
         health.record_read(false);
@@ -176,8 +176,8 @@ fn refuse_jobs(jobs: Vec<Job>, why: &StoreError) {
     }
 }
 
-/// Runs queued queries. They see the same snapshot of the database, no older than the time at which the last of them
-/// was queued, regardless of how many statements they run.
+/// Runs queued queries in one transaction. All of their statements see the same snapshot of the database, which is no
+/// older than the last query in the queue.
 fn answer_jobs(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
     if let Err(error) = db.run_control("BEGIN") {
         db.mark_broken();

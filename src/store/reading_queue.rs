@@ -1,4 +1,4 @@
-//! Documents waiting to be read. The domain decides the order.
+//! Documents that wait to be read. The domain decides in which order.
 
 use super::connection::Reader;
 use super::error::Result;
@@ -6,7 +6,7 @@ use super::values::unsigned;
 use crate::domain::id::UserId;
 use crate::domain::reading_queue::WaitingDocument;
 
-/// Lists all documents waiting to be read, except those of locked accounts.
+/// Lists all documents that wait to be read, in any order, except those of locked accounts.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -25,7 +25,7 @@ pub fn waiting(db: &Reader) -> Result<Vec<WaitingDocument>> {
     )
 }
 
-/// Counts this user's documents that are waiting or being read.
+/// Counts this user's documents that wait to be read or are being read.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

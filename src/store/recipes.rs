@@ -1,4 +1,4 @@
-//! Recipes and their versions. Versions are immutable.
+//! Recipes and their versions. A version never changes.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,7 +8,7 @@ use crate::domain::id::{RecipeId, UserId};
 use crate::domain::recipe::Recipe;
 use crate::domain::time::Timestamp;
 
-/// Lists the user's own recipes and the shared ones, in their newest versions, by name.
+/// Lists the user's own recipes and the shared ones, each in its newest version, ordered by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -24,7 +24,8 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Recipe>> {
     )
 }
 
-/// Finds the recipes with this name or ID that the user can see, in their newest versions, the user's own first.
+/// Returns the recipes with this name or ID that the user may see, each in its newest version. The user's own come
+/// first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -40,7 +41,7 @@ pub fn by_name_or_id(db: &Reader, user: &UserId, name: &str) -> Result<Vec<Recip
     )
 }
 
-/// Lists all versions, newest first.
+/// Lists the versions of a recipe, newest first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -54,7 +55,7 @@ pub fn versions(db: &Reader, id: &RecipeId, limit: u32) -> Result<Vec<Recipe>> {
     )
 }
 
-/// Finds one version.
+/// Returns one version of a recipe, if it exists.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -83,7 +84,8 @@ pub fn count(db: &Reader, user: &UserId) -> Result<i64> {
 /// Inserts a recipe with its first version.
 ///
 /// # Errors
-/// Returns `Conflict` if the owner has a recipe of this name, or another error if the database cannot be written.
+/// Returns `Conflict` if the owner already has a recipe of this name, or another error if the database cannot be
+/// written.
 pub fn insert(db: &Writer, recipe: &Recipe) -> Result<()> {
     db.run(
         "INSERT INTO recipes (id, user_id, name, shared, created) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -130,7 +132,7 @@ pub fn change(db: &Writer, id: &RecipeId, name: &str, shared: bool) -> Result<()
     .map_err(|error| error.with_subject("a recipe of this name"))
 }
 
-/// Returns the recipe that fills in missing fields of this user's requests, if set.
+/// Returns a user's default recipe, which fills in fields that are missing from requests.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -142,7 +144,7 @@ pub fn default_of(db: &Reader, user: &UserId) -> Result<Option<RecipeId>> {
     Ok(recipe.flatten())
 }
 
-/// Sets or removes the default recipe.
+/// Sets a user's default recipe. `None` removes it.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown user, or another error if the database cannot be written.
@@ -153,7 +155,7 @@ pub fn set_default(db: &Writer, user: &UserId, id: Option<&RecipeId>) -> Result<
     )
 }
 
-/// Deletes a recipe with all its versions. Users who had it as their default no longer have a default.
+/// Deletes a recipe with all its versions. Users for whom it was the default no longer have a default.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown recipe, or another error if the database cannot be written.

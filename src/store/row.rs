@@ -1,11 +1,11 @@
-//! A result row of either engine. Values are read in place; only owned types allocate.
+//! A result row of either engine. Values are borrowed from the row; only conversions to owned types allocate.
 
 use super::error::{Result, StoreError};
 use super::params::{FromValue, Value, conversion_error};
 use super::postgres::{self, PostgresRow};
 use super::sqlite::{self, SqliteRow};
 
-/// A row. Valid until the next row is fetched.
+/// A result row, which is valid until the next one is fetched.
 pub struct Row<'r>(RowSource<'r>);
 
 enum RowSource<'r> {
@@ -13,7 +13,7 @@ enum RowSource<'r> {
     Postgres(&'r PostgresRow),
 }
 
-/// A column, by position or name.
+/// Identifies a column, by position or by name.
 pub trait Column {
     /// Returns the column's position.
     ///
@@ -44,7 +44,7 @@ impl<'r> Row<'r> {
         Self(RowSource::Postgres(row))
     }
 
-    /// Reads a column.
+    /// Returns the value of a column, converted to the requested type.
     ///
     /// # Errors
     /// Returns an error if there is no such column or its value has another type.
@@ -53,10 +53,10 @@ impl<'r> Row<'r> {
         T::from_value(self.value(position)?).ok_or_else(|| conversion_error(position))
     }
 
-    /// Reads a text in place.
+    /// Borrows the text in a column.
     ///
     /// # Errors
-    /// Returns an error if there is no such column or it is not text.
+    /// Returns an error if there is no such column or its value is not text.
     pub(super) fn text(&self, column: impl Column) -> Result<&str> {
         let position = column.position(self)?;
         match self.value(position)? {
@@ -65,10 +65,10 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Reads bytes in place.
+    /// Borrows the bytes in a column.
     ///
     /// # Errors
-    /// Returns an error if there is no such column or it does not contain bytes.
+    /// Returns an error if there is no such column or its value is not bytes.
     pub(super) fn bytes(&self, column: impl Column) -> Result<&[u8]> {
         let position = column.position(self)?;
         match self.value(position)? {
@@ -77,8 +77,8 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Returns the value at a position. Not inlined, because a copy for every column of every statement added up to a
-    /// megabyte.
+    /// Returns the value in the column at a position. It is not inlined, because the copies for all columns of all
+    /// statements took a megabyte of code.
     ///
     /// # Errors
     /// Returns an error if there is no such column or its text is not valid.

@@ -1,4 +1,4 @@
-//! Full-text search, dispatched to the connection's engine.
+//! Full-text search: calls the implementation for the connection's engine.
 
 use super::connection::{EngineKind, Reader, Writer};
 use super::error::Result;
@@ -8,7 +8,7 @@ use crate::domain::document::Passage;
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::QueryPart;
 
-/// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
+/// Passes the passages within a range of rows that match a part of a query to `take` until it returns false.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -24,7 +24,7 @@ pub(super) fn each_passage(
     }
 }
 
-/// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
+/// Like [`each_passage`], but also passes a score for each passage, which is higher for better matches.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
@@ -41,7 +41,7 @@ pub(super) fn each_scored_passage(
 }
 
 /// Passes the thread and the row of each of a user's matching turns to `take`, best first, until it returns false.
-/// Searches these columns of the index, separated by spaces: `question`, `answer`, `terms`.
+/// `columns` lists the columns of the index to search, separated by spaces: `question`, `answer`, `terms`.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
@@ -62,7 +62,7 @@ pub(super) fn each_turn(
     }
 }
 
-/// Inserts passages of a document and indexes them.
+/// Inserts passages of a document and adds them to the index.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -78,7 +78,7 @@ pub(super) fn insert_passages(
     }
 }
 
-/// Indexes a passage that was just inserted. In SQLite, triggers do this.
+/// Adds a passage that was just inserted to the index. In SQLite, triggers do this.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -89,7 +89,7 @@ pub(super) fn index_passage(db: &Writer, document: &str, ordinal: i64) -> Result
     }
 }
 
-/// Indexes the text of a turn that was just inserted. In SQLite, triggers do this.
+/// Adds the text of a turn that was just inserted to the index. In SQLite, triggers do this.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

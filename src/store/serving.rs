@@ -1,4 +1,4 @@
-//! The servers that share a database: joining them, and what a single server must do differently because of them.
+//! Servers that share a database: how a server joins them, and what it must do differently because of the others.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::postgres::status::DatabaseServerStatus;
 use super::writer::WriteJob;
 
 impl Store {
-    /// Registers this process as one of the servers of its database, so that it can lease runs. `seed` must be
-    /// random. Does nothing for a file. Blocks.
+    /// Registers this process as one of the servers of its database, so that it can lease runs. `seed` must be random.
+    /// Does nothing if the database is a file. Blocks.
     ///
     /// # Errors
-    /// `Conflict` if a server of an earlier version, which cannot share the database, is running; another error if
-    /// the database cannot be written.
+    /// `Conflict` if a server of an earlier version, which cannot share the database, is running; another error if the
+    /// database cannot be written.
     pub fn join_servers(&self, seed: u128) -> Result<()> {
         if !self.is_embedded() {
             let member = Membership::join(Arc::clone(&self.0.connector), seed)?;
@@ -24,7 +24,8 @@ impl Store {
         Ok(())
     }
 
-    /// Returns this process's membership; `None` for a file, and in commands, which execute no runs.
+    /// Returns this process's membership. Returns `None` if the database is a file, and in commands, which execute no
+    /// runs.
     pub fn membership(&self) -> Option<&Membership> {
         self.0.membership.get()
     }
@@ -33,7 +34,7 @@ impl Store {
     /// another server: in a shared transaction, it would hold the locks of earlier changes while it waits.
     ///
     /// # Errors
-    /// Returns the same errors as [`Store::write`].
+    /// Same as [`Store::write`].
     pub async fn write_alone<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
@@ -42,7 +43,8 @@ impl Store {
         self.queue_change(change, WriteJob::ChangeAlone).await
     }
 
-    /// Returns the status of the database server, and of the servers that use the database; `None` for a file.
+    /// Returns the status of the database server and of the servers that use the database. Returns `None` if the
+    /// database is a file.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.

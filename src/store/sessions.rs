@@ -1,4 +1,4 @@
-//! Sessions of browsers and API clients. Only hashes of the tokens are stored.
+//! Sessions of browsers and API clients. Tokens are stored only as hashes.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -37,7 +37,7 @@ pub fn insert(db: &Writer, session: &Session) -> Result<()> {
     .map(drop)
 }
 
-/// Finds a session, whether or not it has ended.
+/// Returns a session, even if it has ended.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -45,8 +45,8 @@ pub fn by_id(db: &Reader, id: &SessionId) -> Result<Option<Session>> {
     db.query_optional("SELECT * FROM sessions WHERE id = ?1", [id], from_row)
 }
 
-/// Finds a session with its account, unless the session has ended or the account is locked. The caller checks the
-/// expiry.
+/// Returns a session with its account, unless the session has been ended or the account is locked. The caller must
+/// check whether the session has expired.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -59,7 +59,8 @@ pub fn find_active(db: &Reader, id: &SessionId) -> Result<Option<(Session, User)
     )
 }
 
-/// Finds the session with this current or previous refresh token. The caller checks which one it is.
+/// Returns the session with this refresh token, which may be the current or the previous one. The caller must check
+/// which.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -79,7 +80,7 @@ pub fn find_by_refresh(db: &Reader, hash: &Hash) -> Result<Option<Session>> {
     }
 }
 
-/// Replaces the refresh token. The old token becomes the previous one.
+/// Replaces the refresh token of a session. The old token becomes the previous one.
 ///
 /// # Errors
 /// Returns `Missing` if the session has ended, or another error if the database cannot be written.
@@ -97,7 +98,7 @@ pub fn rotate(
     )
 }
 
-/// Ends a session. Returns false if it has already ended or does not exist.
+/// Ends a session. Returns false if the session does not exist or has already been ended.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -109,7 +110,7 @@ pub fn revoke(db: &Writer, id: &SessionId, now: Timestamp) -> Result<bool> {
     Ok(ended_rows > 0)
 }
 
-/// Ends all sessions of an account, optionally except one. Returns their number.
+/// Ends all sessions of an account, except the one in `except`. Returns the number of sessions ended.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -125,7 +126,7 @@ pub fn revoke_all_of(
     )
 }
 
-/// Lists the active sessions of an account, newest first, at most 200.
+/// Lists up to 200 active sessions of an account, newest first.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -138,7 +139,7 @@ pub fn list_of(db: &Reader, user: &UserId, now: Timestamp) -> Result<Vec<Session
     )
 }
 
-/// Deletes expired sessions, password resets, and invitations. Returns the number of sessions deleted.
+/// Deletes expired sessions, password resets, and invitations. Returns the number of deleted sessions.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -151,10 +152,10 @@ pub fn delete_expired(db: &Writer, now: Timestamp) -> Result<usize> {
     db.run("DELETE FROM sessions WHERE expires <= ?1", [now])
 }
 
-/// Number of columns of `sessions` that `from_row` reads.
+/// Number of columns of `sessions`, all of which `from_row` reads.
 const COLUMNS: usize = 9;
 
-/// Reads columns by position rather than by name, like `users::from_columns`.
+/// Reads columns by position instead of by name, like `users::from_columns`.
 fn from_row(row: &Row<'_>) -> Result<Session> {
     let previous: Option<Hash> = row.get(3)?;
     Ok(Session {

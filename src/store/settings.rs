@@ -1,9 +1,9 @@
-//! Settings that can be changed at run time, as text values by key.
+//! Settings that can be changed at run time: text values by key.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
 
-/// Returns a value, if set.
+/// Returns the value of a key, if it has one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -13,7 +13,7 @@ pub fn get(db: &Reader, key: &str) -> Result<Option<String>> {
     })
 }
 
-/// Sets a value.
+/// Sets the value of a key, replacing any earlier one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -26,7 +26,7 @@ pub fn set(db: &Writer, key: &str, value: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Sets a value unless the key already has one.
+/// Sets the value of a key unless it already has one.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -38,7 +38,7 @@ pub fn set_once(db: &Writer, key: &str, value: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Removes a value.
+/// Removes the value of a key.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.

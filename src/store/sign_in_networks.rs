@@ -1,4 +1,5 @@
-//! Networks from which a user has signed in. Limited per user; the least recently used are dropped first.
+//! Networks from which users have signed in. Their number per user is limited; those used least recently are deleted
+//! first.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -11,7 +12,7 @@ const MAX_PER_USER: u32 = 32;
 /// Records a successful sign-in from this network.
 ///
 /// # Errors
-/// Returns an error if the row cannot be written.
+/// Returns an error if the database cannot be written.
 pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Result<()> {
     db.run(
         "INSERT INTO sign_in_networks (user_id, network, last) VALUES (?1, ?2, ?3)
@@ -27,10 +28,10 @@ pub fn remember(db: &Writer, user: &UserId, network: &str, now: Timestamp) -> Re
     .map(drop)
 }
 
-/// Returns whether the account with this address has signed in from this network before.
+/// Returns whether the account with this email address has signed in from this network before.
 ///
 /// # Errors
-/// Returns an error if the store cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
     let stored_row = db.query_optional(
         "SELECT 1 FROM users u JOIN sign_in_networks n ON n.user_id = u.id
@@ -44,7 +45,7 @@ pub fn is_known(db: &Reader, email: &str, network: &str) -> Result<bool> {
 /// Deletes all networks of a user, because someone else may have signed in from one of them.
 ///
 /// # Errors
-/// Returns an error if the rows cannot be deleted.
+/// Returns an error if the database cannot be written.
 pub fn delete_all(db: &Writer, user: &UserId) -> Result<()> {
     db.run("DELETE FROM sign_in_networks WHERE user_id = ?1", [user])
         .map(drop)

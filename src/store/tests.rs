@@ -1,4 +1,4 @@
-//! Tests that each closure has its own transaction, even if several share a commit, and that failures are reported.
+//! Tests that each closure has its own transaction, even when closures share a commit, and that failures are reported.
 
 mod folder;
 
@@ -14,7 +14,7 @@ pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// Returns the n-th account, with every field derived from n.
+/// Returns a test account. All fields are derived from n.
 pub(super) fn user(n: u32) -> User {
     User {
         id: UserId::new(at(1_000 + i64::from(n)), u128::from(n)),
@@ -28,7 +28,7 @@ pub(super) fn user(n: u32) -> User {
     }
 }
 
-/// Runs a test on a new store, with read and write access in a single closure.
+/// Runs a test on a new store, in a single closure that can read and write.
 pub(super) fn with_writer(test: impl FnOnce(&Writer) -> Result<()> + Send + 'static) {
     let folder = Folder::new();
     let store = folder.open();
@@ -44,7 +44,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 type Change = Box<dyn FnOnce(&Writer) -> Result<u32> + Send>;
 
-/// Fills the queue while the writer is blocked, so that the jobs form a group.
+/// Queues jobs while the writer is blocked, so that they share a commit.
 fn run_as_group(store: &Store, jobs: Vec<Change>) -> Vec<Result<u32>> {
     let (go, wait) = sync_channel::<()>(0);
     let (began, running) = sync_channel::<()>(1);
@@ -152,7 +152,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add_change(1)).expect("room");
         assert!(!is_full(&store));
-        // Limits the size of the database, as a quota would, although the disk has space.
+        // Limits the size of the database, like a quota on a disk that still has space.
         let pages = |pages: &'static str| {
             store
                 .write_now(move |db| db.run_batch(&format!("PRAGMA max_page_count = {pages}")))
@@ -162,7 +162,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
         let large = |db: &Writer| settings::set(db, "test", &"x".repeat(100_000));
         assert_eq!(store.write_now(large), Err(StoreError::Full));
         assert!(is_full(&store), "floor {floor}");
-        // A commit without changes does not show that there is space.
+        // A commit without changes does not prove that there is space.
         store.write_now(|_| Ok(())).expect("nothing to write");
         assert!(is_full(&store));
         assert_eq!(store.check(), Ok(()));
@@ -283,7 +283,7 @@ fn grouped_queries_each_get_their_own_result() {
     });
 }
 
-/// Returns the number of read system calls that this thread has made.
+/// Returns the number of read system calls made by this thread.
 fn read_call_count() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/io").expect("Linux has it");
     let count = text.lines().find_map(|line| line.strip_prefix("syscr: "));
@@ -347,7 +347,7 @@ fn a_briefly_empty_file_is_read_again() {
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
-    // The connection that read the empty file is discarded along with its cache.
+    // The connection that read the empty file is discarded with its cache.
     assert!(store.check().is_err());
     std::fs::write(&path, &intact_bytes).expect("written");
     // The first probe may still use the connection that read the empty file.
@@ -362,7 +362,7 @@ fn closing_finishes_queued_jobs_and_empties_the_log() {
     block_on(async {
         let last = store.write(add_change(1));
         tokio::pin!(last);
-        // Poll once so that the job is queued, then drop the future.
+        // Poll the write once, so that the job is queued, and then drop it.
         tokio::select! {
             biased;
             _ = &mut last => {}

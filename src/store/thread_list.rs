@@ -12,24 +12,25 @@ use crate::domain::case_folding::fold_case;
 use crate::domain::id::{ProjectId, ThreadId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Filter for the list of threads; the default matches everything.
+/// Filter for the thread list; the default matches everything.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadFilter {
     /// Only threads in this project.
     pub project: Option<ProjectId>,
-    /// Only pinned threads, or only unpinned ones.
+    /// Only pinned threads if true, only unpinned ones if false.
     pub pinned: Option<bool>,
-    /// Only archived threads, or only unarchived ones.
+    /// Only archived threads if true, only unarchived ones if false.
     pub archived: Option<bool>,
-    /// Only threads that have a share link (to the thread or to one of its turns), or only those that have none.
+    /// Only threads that have a share link, to the thread or to one of its turns, if true; only those without one if
+    /// false.
     pub shared: Option<bool>,
-    /// Only threads with a matching turn; the search text in this filter is ignored.
+    /// Only threads with a turn that matches this filter. Its `search` field is ignored.
     pub turn: Option<HistoryFilter>,
-    /// Only these threads, or those whose title contains the text.
+    /// Only threads with one of these IDs, or with a title that contains the text.
     pub found: Option<(Vec<ThreadId>, String)>,
 }
 
-/// The filter's conditions; the parameters are those of [`list_of`].
+/// The conditions of the filter, with the parameters set by [`list_of`].
 const CONDITIONS: &str = "t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
    AND (?4 = '' OR t.project = ?4)
    AND (?5 < 0 OR t.pinned = ?5) AND (?6 < 0 OR t.archived = ?6)
@@ -43,7 +44,7 @@ const CONDITIONS: &str = "t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
          AND a.created >= ?12 AND a.created < ?13))
  ORDER BY t.updated DESC, t.id DESC";
 
-/// Lists the user's threads, newest first, starting after the cursor.
+/// Lists the user's threads, those with the newest turns first, starting after the cursor.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -54,7 +55,7 @@ pub fn list_of(
     cursor: Option<&(Timestamp, ThreadId)>,
     filter: &ThreadFilter,
 ) -> Result<Vec<ThreadRow>> {
-    // -1 matches both values. `~` sorts after every ID, so without a cursor the list starts at the newest.
+    // -1 matches both values. `~` sorts after every ID, so a list without a cursor starts with the newest thread.
     let choice = |wanted: Option<bool>| wanted.map_or(-1, i64::from);
     let turn = filter.turn.clone().unwrap_or_default();
     let mut params = vec![
@@ -80,7 +81,7 @@ pub fn list_of(
     db.all(&sql, params.as_slice(), from_row)
 }
 
-/// Lists the threads that are in `ids` or whose title contains the text.
+/// Lists the threads that are in `ids` or have a title that contains the text.
 fn list_matching(
     db: &Reader,
     user: &UserId,

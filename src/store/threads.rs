@@ -1,5 +1,4 @@
-//! Threads, and the position of each analysis in its thread. A trigger deletes a thread together with its last
-//! analysis.
+//! Threads, and where each analysis is in its thread. A trigger deletes a thread along with its last analysis.
 
 use std::collections::HashSet;
 
@@ -18,29 +17,29 @@ use crate::domain::plan::Member;
 use crate::domain::thread::{MAX_TURNS, derive_title};
 use crate::domain::time::Timestamp;
 
-/// Number of characters to return from the beginning of an answer: enough for a heading and a sentence.
+/// Number of characters returned from the beginning of an answer, enough for a heading and a sentence.
 const ANSWER_BEGINNING: i64 = 1_000;
 
 /// A thread without its turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
-    /// Unique on the server, and increasing with the creation time.
+    /// Unique on the server. Later threads have greater IDs.
     pub id: ThreadId,
-    /// Title shown in the history; initially derived from the first question.
+    /// Title in the history, which is initially derived from the first question.
     pub title: String,
     /// When the first question was asked.
     pub created: Timestamp,
     /// When the newest question was asked.
     pub updated: Timestamp,
-    /// Whether the user has pinned the thread to the top of the list.
+    /// Whether the user has pinned the thread, which puts it at the top of the list.
     pub is_pinned: bool,
-    /// Whether the user has moved the thread out of the list.
+    /// Whether the user has archived the thread, which removes it from the list.
     pub archived: bool,
-    /// The project that contains the thread; `None` outside of projects.
+    /// The project that contains the thread; `None` outside projects.
     pub project: Option<ProjectId>,
-    /// Number of turns.
+    /// Number of turns in the thread.
     pub turns: u64,
-    /// Cost of all turns.
+    /// Cost of all turns, as far as it is known.
     pub cost: MicroDollars,
     /// The newest turn and its status; `None` if the thread has no turns.
     pub newest_turn: Option<(AnalysisId, Status)>,
@@ -51,53 +50,53 @@ pub struct ThreadRow {
 /// A turn in a list of turns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnRow {
-    /// The analysis that answers the turn's question; it also identifies the turn.
+    /// The analysis that answers the turn's question. Its ID also identifies the turn.
     pub id: AnalysisId,
-    /// The preceding turn; `None` for the first one.
+    /// The preceding turn; `None` for a first turn.
     pub parent: Option<AnalysisId>,
-    /// The question that the turn begins with.
+    /// The question with which the turn begins.
     pub question: String,
-    /// Status of that analysis.
+    /// Status of the analysis.
     pub status: Status,
-    /// The final answer; `None` if there is none, or not yet.
+    /// The final answer; `None` while the run has not ended, or if it ended without an answer.
     pub answer: Option<String>,
-    /// The text that a stopped turn wrote before it ended, in a list of turns with panels.
+    /// The text that a stopped turn had written. It is set only in lists of turns that include the panels.
     pub partial: Option<String>,
-    /// Why there is no answer; `None` if there is one or the run has not ended.
+    /// Why there is no answer; `None` if there is one or the run has not ended yet.
     pub error: Option<String>,
     /// ID of the pattern that the analysis used.
     pub pattern: String,
-    /// The panel; empty in a list of turns without it.
+    /// The panel; empty in lists of turns that do not include the panels.
     pub members: Vec<Member>,
     /// When the question was asked.
     pub created: Timestamp,
 }
 
-/// The position of an analysis in its thread.
+/// Where an analysis is in its thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnLocation {
     /// The thread that contains the analysis.
     pub thread: ThreadId,
-    /// The preceding turn; `None` for the first one.
+    /// The preceding turn; `None` for a first turn.
     pub parent: Option<AnalysisId>,
-    /// Number of the turn on its path, starting at 1.
+    /// Number of the turn on the path from the first turn, starting at 1.
     pub turn: u64,
-    /// Number among the turns with the same preceding turn, starting at 1.
+    /// Number of the turn among those with the same preceding turn, starting at 1.
     pub index: u64,
     /// Number of turns with the same preceding turn.
     pub count: u64,
 }
 
-/// A change to a thread; absent fields remain unchanged.
+/// Changes to a thread. Fields that are `None` stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadChange {
-    /// New title; `None` keeps the current one.
+    /// The new title.
     pub title: Option<String>,
-    /// Whether to pin or unpin the thread.
+    /// Whether the thread is to be pinned.
     pub pinned: Option<bool>,
-    /// Whether to archive or unarchive the thread.
+    /// Whether the thread is to be archived.
     pub archived: Option<bool>,
-    /// The thread's project; `Some(None)` removes it from its project.
+    /// The new project. `Some(None)` removes the thread from its project.
     pub project: Option<Option<ProjectId>>,
 }
 
@@ -108,11 +107,10 @@ pub(super) const THREAD_COLUMNS: &str = "t.*,
     (SELECT max(a.id) FROM analyses a WHERE a.thread = t.id) AS newest,
     (SELECT a.status FROM analyses a WHERE a.thread = t.id ORDER BY a.id DESC LIMIT 1) AS status";
 
-/// Starts a thread for a new analysis, or adds the analysis to its thread. Returns `None` for an analysis outside the
-/// history.
+/// Adds a new analysis to its thread, or starts a thread for it. Returns `None` if the analysis is outside the history.
 ///
 /// # Errors
-/// Returns `Missing` if its thread or the preceding turn is gone, or another error if the database cannot be written.
+/// Returns `Missing` if the thread or the preceding turn is gone, or another error if the database cannot be written.
 pub(super) fn add_to_thread(
     db: &Writer,
     analysis: &Analysis,
@@ -155,7 +153,7 @@ pub(super) fn add_to_thread(
     Ok(Some(thread.clone()))
 }
 
-/// Finds a thread of this user.
+/// Returns a thread of this user, or `None` if the user has no such thread.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -167,7 +165,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadR
     )
 }
 
-/// Lists the turns of a thread of this user with their panels, oldest first.
+/// Lists the turns of a thread of this user, oldest first, including their panels.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -193,7 +191,7 @@ pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow
         )?;
         turn.partial = partial_text(&answers).map(str::to_owned);
     }
-    // An imported thread may lack some turns.
+    // Some turns may be missing from an imported thread.
     let turn_ids: HashSet<AnalysisId> = turns.iter().map(|turn| turn.id.clone()).collect();
     for turn in &mut turns {
         turn.parent.take_if(|parent| !turn_ids.contains(parent));
@@ -201,7 +199,7 @@ pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow
     Ok(turns)
 }
 
-/// Returns the newest turn of a thread of this user.
+/// Returns the newest turn in a thread of this user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -213,7 +211,7 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
     )
 }
 
-/// Returns the beginning of a turn's answer, or `None` if there is no answer.
+/// Returns the beginning of a turn's answer, or `None` if the turn has no answer.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -226,7 +224,7 @@ pub fn answer_beginning(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result
     Ok(answer.flatten())
 }
 
-/// Returns the number of models that a turn's request names for its panel; 0 if it names none.
+/// Returns the number of models in a turn's request, or 0 if the request names none.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -240,7 +238,7 @@ pub fn panel_size(db: &Reader, user: &UserId, turn: &AnalysisId) -> Result<usize
     Ok(request.map_or(0, |request| request.unwrap_or_default().models.len()))
 }
 
-/// Returns the cost of this user's turns in a project since a point in time, and whether the price of any of their
+/// Returns what this user's turns in a project have cost since a point in time, and whether the price of any of their
 /// calls is unknown.
 ///
 /// # Errors
@@ -278,12 +276,12 @@ pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
     )
 }
 
-/// Lists the turns from the beginning of a thread up to this one, without their panels.
+/// Lists the turns on the path from the first turn of a thread to this one, without their panels.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
 pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<TurnRow>> {
-    // Bounded, so that a cycle in imported data is not followed forever.
+    // The depth is limited, so that a cycle in imported data does not make this run forever.
     db.all(
         "WITH RECURSIVE path (id, follows, thread, depth) AS (
              SELECT id, follows, thread, 0 FROM analyses
@@ -301,7 +299,7 @@ pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<T
     )
 }
 
-/// Returns the position of an analysis of this user in its thread, or `None` if it is outside the history.
+/// Returns where an analysis of this user is in its thread, or `None` if the analysis is outside the history.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -359,8 +357,8 @@ pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) 
     )
 }
 
-/// Completes an imported thread: sets its case-folded title, and removes it from a project that does not belong to its
-/// user.
+/// Completes an imported thread: sets the case-folded title, and removes the thread from a project that belongs to
+/// another user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -376,7 +374,7 @@ pub(super) fn complete_imported(db: &Writer, id: &str) -> Result<()> {
     )
 }
 
-/// Deletes a thread of this user with all its analyses.
+/// Deletes a thread of this user, with all its analyses.
 ///
 /// # Errors
 /// Returns `Missing` if the thread does not belong to the user, or another error if the database cannot be written.
@@ -386,7 +384,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
         "DELETE FROM analyses WHERE thread = ?2 AND user_id = ?1",
         (user, id),
     )?;
-    // The trigger has already deleted it, unless it had no turns.
+    // The trigger has already deleted the thread, unless the thread had no turns.
     db.run(
         "DELETE FROM threads WHERE id = ?2 AND user_id = ?1",
         (user, id),
@@ -394,7 +392,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
     .map(drop)
 }
 
-/// Sets the hash of the share link's token, or removes the link.
+/// Sets the hash of the share link's token. `None` removes the link.
 ///
 /// # Errors
 /// Returns `Missing` if the thread does not belong to the user, or another error if the database cannot be written.
@@ -405,7 +403,7 @@ pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 3
     )
 }
 
-/// Finds the thread of a share link, with its owner. Links of locked accounts are ignored.
+/// Returns the thread behind a share link, with its owner. Links of locked accounts do not work.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -418,13 +416,13 @@ pub fn by_share_link(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, Thr
     )
 }
 
-/// The part of a plan that is shown in a list of turns.
+/// The part of a plan that a list of turns shows.
 #[derive(Deserialize)]
 struct PlannedMembers {
     members: Vec<Member>,
 }
 
-/// The part of a request that names its panel.
+/// The part of a request that names the panel.
 #[derive(Deserialize, Default)]
 struct RequestedPanel {
     #[serde(default)]

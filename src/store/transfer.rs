@@ -1,6 +1,6 @@
-//! Moves a whole database between a SQLite file and a PostgreSQL server: reads the source under a lock that prevents
-//! changes, and fills the target in one transaction. Copies every table of the schema in the order of its primary
-//! key. The caller handles hashing, original files, and folders.
+//! Moves a whole database between a SQLite file and a PostgreSQL server. The source is read under a lock that prevents
+//! changes, and the target is filled in one transaction. Each table of the schema is copied in the order of its primary
+//! key. The caller handles hashes, original files, and folders.
 
 pub(super) mod error;
 mod rows;
@@ -20,32 +20,32 @@ pub use rows::{CopiedTable, ReplacedNul};
 
 type Result<T> = std::result::Result<T, TransferError>;
 
-/// Tables that are not copied: those of unfinished uploads, whose bytes are in files or in a table that only one
-/// engine has.
+/// Tables that are not copied, which are those of unfinished uploads: the uploaded bytes are in files, or in a table
+/// that only one engine has.
 const LEFT_BEHIND: &[&str] = &["uploads", "upload_parts"];
 
-/// A table of the schema, with what is needed to read it in the order of its primary key.
+/// A table of the schema, and what is needed to read it in the order of its primary key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferTable {
     /// The table's name.
     pub name: &'static str,
     columns: Vec<String>,
-    /// Positions of the key's columns, in the key's order.
+    /// Positions of the key's columns among the table's columns, in the key's order.
     key: Vec<usize>,
 }
 
-/// A database to read. Until this is dropped, no one can change the database.
+/// The database to copy. No one can change the database until this is dropped.
 pub struct TransferSource(Writer);
 
-/// A database to fill. Unless [`TransferTarget::finish`] succeeds, a server keeps nothing of it, and a file is left
-/// incomplete.
+/// The database to fill. Unless [`TransferTarget::finish`] succeeds, a server keeps nothing of the data, and a file
+/// stays incomplete.
 pub struct TransferTarget(Writer);
 
 impl TransferSource {
-    /// Opens a file, and keeps every other process from writing to it. Changes neither the file nor its log. Blocks.
+    /// Opens a file and prevents all other processes from writing to it. Changes neither the file nor its log. Blocks.
     ///
     /// # Errors
-    /// `Open` if the file is not a Quire database, or another process keeps it locked; `Older` if it must be migrated
+    /// `Open` if the file is not a Quire database or another process has locked it; `Older` if it must be migrated
     /// first; `UnknownTable` if it contains a table that would be lost.
     pub fn open_file(path: &Path) -> Result<Self> {
         let db = Writer::open_unchanged(path)?;
@@ -54,18 +54,18 @@ impl TransferSource {
         Self::checked(db, file::TABLES_QUERY, &[])
     }
 
-    /// Opens a database on a server, and locks its tables against changes. Blocks.
+    /// Opens a database on a server and locks its tables against changes. Blocks.
     ///
     /// # Errors
-    /// `Unreachable` without a connection; `InUse` if a Quire server is using the database; `PendingCommands` if
-    /// commands to runs have not been executed; otherwise the same errors as [`TransferSource::open_file`].
+    /// `Unreachable` if there is no connection; `InUse` if a Quire server is using the database; `PendingCommands` if
+    /// there are unexecuted commands to runs; otherwise, same as [`TransferSource::open_file`].
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::check_version(&db)?;
         server::begin(&db)?;
         exclude_earlier_servers(&db)?;
-        // Checked before locking, so that a server in use is not disturbed, and again once no server can start
-        // anymore.
+        // Checked before locking, so that a server in use is not disturbed, and again after locking, when no server can
+        // start anymore.
         server::check_unused(&db)?;
         server::lock_tables(&db, &table_names(), server::LockMode::KeepUnchanged)?;
         server::check_unused(&db)?;
@@ -87,7 +87,7 @@ impl TransferSource {
         self.0.kind() == EngineKind::Postgres
     }
 
-    /// Returns the connection, for data outside the shared tables.
+    /// Returns the connection, for reading data outside the schema's tables.
     pub fn reader(&self) -> &Reader {
         &self.0
     }
@@ -102,7 +102,7 @@ impl TransferSource {
         Ok(count.unsigned_abs())
     }
 
-    /// Lists the tables of the schema to copy; a table follows those to which its rows refer.
+    /// Lists the tables to copy. Each one comes after the tables to which its rows refer.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -116,10 +116,10 @@ impl TransferSource {
 }
 
 impl TransferTarget {
-    /// Creates a file. Blocks.
+    /// Creates a file with the current schema and starts filling it. Blocks.
     ///
     /// # Errors
-    /// Returns an error if the file exists or cannot be created.
+    /// Returns an error if the file already exists or cannot be created.
     pub fn create_file(path: &Path) -> Result<Self> {
         let db = file::create(path)?;
         migrate::migrate(&db, path)?;
@@ -127,18 +127,18 @@ impl TransferTarget {
         Ok(Self(db))
     }
 
-    /// Starts filling an empty database on a server, creating its tables if necessary. Blocks.
+    /// Starts filling an empty database on a server, after creating its tables if necessary. Blocks.
     ///
     /// # Errors
-    /// `Unreachable` without a connection; `Encoding` if the database does not use UTF-8; `NotEmpty` or `Open` if it
-    /// is not empty; `InUse` if a Quire server is using it.
+    /// `Unreachable` if there is no connection; `Encoding` if the database does not use UTF-8; `NotEmpty` or `Open` if
+    /// the database is not empty; `InUse` if a Quire server is using it.
     pub fn open_server(address: &str, authorities: Option<&str>) -> Result<Self> {
         let db = connect(address, authorities)?;
         server::begin(&db)?;
         server::check_encoding(&db)?;
         let created = server::create_tables(&db, migrate::CURRENT_SCHEMA);
         created.map_err(|error| match error {
-            // A server that is starting, or another migration, holds the lock.
+            // The lock is held by a server that is starting, or by another transfer.
             OpenError::Busy if !db.is_broken() => TransferError::InUse,
             error => error.into(),
         })?;
@@ -160,13 +160,13 @@ impl TransferTarget {
         Ok(Self(db))
     }
 
-    /// Returns the connection, for data outside the shared tables.
+    /// Returns the connection, for writing data outside the schema's tables.
     pub fn writer(&self) -> &Writer {
         &self.0
     }
 
-    /// Rebuilds data derived from the rows: the full-text index, and the next values of generated keys. Does nothing
-    /// for a file, where both are updated with each row.
+    /// Rebuilds what is derived from the rows: the full-text index, and the next values of generated keys. Does nothing
+    /// for a file, in which both are updated with each row.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -180,7 +180,7 @@ impl TransferTarget {
     /// Commits the transaction.
     ///
     /// # Errors
-    /// `UnknownCommit` if the connection was lost before the server replied; after any other error, nothing has been
+    /// `UnknownCommit` if the connection was lost before the server replied. After any other error, nothing has been
     /// stored.
     pub fn finish(self) -> Result<()> {
         let committed = self.0.run_control("COMMIT");
@@ -207,12 +207,12 @@ impl TransferTable {
         }
     }
 
-    /// Copies all rows in the order of the primary key, and passes their canonical encoding to `digest`. `progress`
-    /// receives the number of rows copied so far.
+    /// Copies all rows in the order of the primary key and passes their canonical encoding to `digest`. `progress` is
+    /// called with the number of rows copied so far.
     ///
     /// # Errors
-    /// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target refuses rows; another error if a database
-    /// cannot be used.
+    /// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target rejects rows; another error if one of the
+    /// databases cannot be used.
     pub fn copy(
         &self,
         source: &TransferSource,
@@ -223,7 +223,7 @@ impl TransferTable {
         rows::copy(self, &source.0, &target.0, digest, progress)
     }
 
-    /// Reads all rows of the target in the order of the primary key, and passes their canonical encoding to `digest`.
+    /// Reads all rows of the target in the order of the primary key and passes their canonical encoding to `digest`.
     /// Returns the number of rows.
     ///
     /// # Errors
@@ -245,7 +245,7 @@ fn connect(address: &str, authorities: Option<&str>) -> Result<Writer> {
     })
 }
 
-/// Excludes servers of versions without leases, which have no row in `servers`.
+/// Ensures that no server of an earlier version runs. Such servers use no leases and have no row in `servers`.
 fn exclude_earlier_servers(db: &Writer) -> Result<()> {
     earlier_version::exclude(db).map_err(|error| match error {
         StoreError::Conflict(_) => TransferError::InUse,
@@ -253,7 +253,7 @@ fn exclude_earlier_servers(db: &Writer) -> Result<()> {
     })
 }
 
-/// Returns the names of the tables in the schema, in its order.
+/// Returns the names of the schema's tables, in the order of the schema.
 fn table_names() -> Vec<&'static str> {
     let lines = migrate::CURRENT_SCHEMA.lines();
     lines
@@ -269,8 +269,8 @@ mod tests {
     use crate::store::tests::Folder;
     use crate::store::{Store, StoreSettings, settings};
 
-    /// A killed process leaves a log behind; a backup that was copied into place has no log, and another journal
-    /// mode.
+    /// Tests two kinds of files: one left by a killed process, which has a log, and a backup that was copied into
+    /// place, which has no log and a different journal mode.
     #[test]
     fn a_source_is_not_changed() {
         let folder = Folder::new();

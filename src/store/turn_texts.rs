@@ -1,5 +1,5 @@
-//! The full-text index of threads: the question, the answer, and the members' texts of each turn. Written when an
-//! analysis is stored and when it ends, and rewritten for analyses from archives and older databases, which may not
+//! The full-text index of threads, with the question, the answer, and the members' texts of each turn. It is written
+//! when an analysis is stored and when it ends, and again for analyses from archives and older databases, which may not
 //! have a thread yet.
 
 use std::collections::{HashMap, HashSet};
@@ -18,26 +18,26 @@ use crate::domain::prompt::letter;
 use crate::domain::search::index_terms;
 use crate::domain::thread::derive_title;
 
-/// Maximum number of bytes of a question or an answer to index.
+/// Maximum number of bytes indexed of a question or an answer.
 const MAX_TEXT: usize = 64 << 10;
-/// Maximum number of bytes to index of one text of a member.
+/// Maximum number of bytes indexed of each text of a member.
 const MAX_MEMBER_TEXT: usize = 16 << 10;
-/// Maximum number of bytes to index of all members' texts of a turn.
+/// Maximum number of bytes indexed of all members' texts in a turn.
 const MAX_MEMBERS_TEXT: usize = 256 << 10;
-/// Maximum number of older turns to index per transaction, because other writes must wait for it.
+/// Maximum number of older turns indexed per transaction, because other writes wait for the transaction.
 pub const MAX_OLDER: u32 = 20;
-/// Name of the setting that records the last older turn whose members' texts were indexed.
+/// The setting that records the last older turn whose members' texts have been indexed.
 const PROGRESS_SETTING: &str = "turn_texts.members_indexed_down_to";
-/// The setting's value when no older turns remain.
+/// The value of that setting once no older turns remain.
 const ALL_INDEXED: &str = "all";
-/// Precedes each member's text in the indexed answer, together with the member's letter and a newline.
+/// Precedes each member's text in the indexed answer. The member's letter and a newline follow it.
 const MEMBER_MARK: char = '\u{1e}';
-/// Maximum number of turns to add per statement.
+/// Maximum number of turns inserted per statement.
 const MAX_ROWS: usize = 500;
-/// Maximum number of matching turns that a search considers, best first.
+/// Maximum number of matching turns considered by a search, best first.
 const MAX_MATCHES: u32 = 5_000;
 
-/// Which texts of a turn to search.
+/// Which texts of a turn a search covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SearchScope {
     /// Titles, questions, and answers.
@@ -50,8 +50,8 @@ pub enum SearchScope {
 }
 
 impl SearchScope {
-    // Returns the columns of the full-text index to search. `terms` covers both texts, so when only one of them is
-    // searched, it is used only if the words are in a script that the tokenizer cannot split.
+    // Returns the columns of the full-text index to search. `terms` covers both questions and answers, so a search in
+    // only one of them uses it only if the words are in a script that the tokenizer cannot split.
     fn columns(self, has_terms: bool) -> &'static str {
         match (self, has_terms) {
             (Self::Everything, _) => "question answer terms",
@@ -66,17 +66,17 @@ impl SearchScope {
 /// A turn that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnMatch {
-    /// The analysis of the turn.
+    /// The analysis that identifies the turn.
     pub analysis: AnalysisId,
-    /// The indexed beginning of the question.
+    /// The question, as far as it was indexed.
     pub question: String,
-    /// The indexed beginning of the answer.
+    /// The answer, as far as it was indexed.
     pub answer: String,
-    /// The members' texts, as far as they were indexed, newest stage first, each with the member's letter.
+    /// The members' texts, as far as they were indexed, each with the member's letter. Later stages come first.
     pub members: Vec<(char, String)>,
 }
 
-/// The part of a plan that tells which stages are the panel's.
+/// The part of a plan that shows which stages are the panel's.
 #[derive(Deserialize, Default)]
 struct PlannedStages {
     #[serde(default)]
@@ -89,7 +89,7 @@ struct PlannedStage {
     who: String,
 }
 
-/// Replaces the indexed text of an analysis with its current text; without a thread, it has none.
+/// Replaces the indexed text of an analysis with its current text. Does nothing for an analysis without a thread.
 ///
 /// # Errors
 /// Returns an error if there is no such analysis, or the database cannot be written.
@@ -119,13 +119,14 @@ pub(super) fn write(db: &Writer, id: &str) -> Result<()> {
     search::index_turn(db, id, (question, answer, &terms))
 }
 
-/// Appends the members' texts that differ from the final answer. Those of the last stages come first, so that they
-/// are complete if not everything fits.
+/// Appends the members' texts that differ from the final answer. Texts of later stages come first, so that they are
+/// complete if not everything fits.
 fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     let plan: String = db.query_one("SELECT plan FROM analyses WHERE id = ?1", [id], |row| {
         row.get(0)
     })?;
-    // An unreadable plan has no panel, because one invalid old row must not keep the database from opening.
+    // A plan that cannot be parsed has no panel, because one invalid old row must not prevent the database from
+    // opening.
     let stages = serde_json::from_str::<PlannedStages>(&plan).unwrap_or_default();
     let is_panel = |stage: usize| {
         let stage = stages.stages.get(stage);
@@ -138,7 +139,7 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
         [id],
         |row| {
             let (stage, member): (i64, i64) = (row.get(0)?, row.get(1)?);
-            // For the same reason, an unreadable answer has no text.
+            // For the same reason, an answer that cannot be parsed has no text.
             let found = serde_json::from_str::<StageAnswer>(row.text(2)?).ok();
             let text = found.filter(|found| is_panel(stage as usize) && (found.answered() || found.is_partial()));
             let text = text.map(|found| found.text).unwrap_or_default();
@@ -153,7 +154,7 @@ fn append_members(db: &Writer, id: &str, answer: &mut String) -> Result<()> {
     )
 }
 
-/// Returns whether turns remain that were stored before members' texts were indexed.
+/// Returns whether there are turns left from versions that did not index the members' texts.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -161,8 +162,8 @@ pub fn has_older(db: &Reader) -> Result<bool> {
     Ok(settings::get(db, PROGRESS_SETTING)?.as_deref() != Some(ALL_INDEXED))
 }
 
-/// Indexes the members' texts of the next few turns that were stored before such texts were indexed, newest first.
-/// Returns whether turns may remain. Stores the progress in the same transaction.
+/// Indexes the members' texts of up to `limit` turns from versions that did not index them, newest first. Returns
+/// whether turns may be left. The progress is stored in the same transaction.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
@@ -174,7 +175,8 @@ pub fn index_older(db: &Writer, limit: u32) -> Result<bool> {
     advance(db, ids.last())
 }
 
-/// Skips the next turn that was stored before members' texts were indexed, leaving it unchanged. Returns its ID.
+/// Skips the next turn from a version that did not index the members' texts. Returns the turn's ID, or `None` if no
+/// turn is left.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
@@ -185,7 +187,7 @@ pub fn skip_older(db: &Writer) -> Result<Option<String>> {
 }
 
 fn next_older(db: &Reader, limit: u32) -> Result<Vec<String>> {
-    // Without progress, the first turn is the newest, because `~` sorts after every ID.
+    // `~` sorts after every ID, so without progress, the first turn is the newest one.
     let before = settings::get(db, PROGRESS_SETTING)?.unwrap_or_else(|| "~".to_owned());
     if before == ALL_INDEXED {
         return Ok(Vec::new());
@@ -197,19 +199,19 @@ fn next_older(db: &Reader, limit: u32) -> Result<Vec<String>> {
     )
 }
 
-/// Records that turns have been indexed down to `last`; `None` means that no older ones remain. Returns whether turns
-/// may remain.
+/// Records that turns have been indexed down to `last`, or that none are left if `last` is `None`. Returns whether
+/// turns may be left.
 fn advance(db: &Writer, last: Option<&String>) -> Result<bool> {
     let progress = last.map_or(ALL_INDEXED, String::as_str);
     settings::set(db, PROGRESS_SETTING, progress)?;
     Ok(last.is_some())
 }
 
-/// Adds the texts of turns that have none yet, from conversations with a single member. Each statement adds many
-/// rows, because FTS5 flushes its changes at the start of each statement that may be rolled back.
+/// Adds the texts of turns that have none yet, from conversations with a single member. Each statement adds many rows,
+/// because FTS5 flushes its changes whenever a statement that may be rolled back begins.
 ///
 /// # Errors
-/// Returns an error if a turn already has text, there is no such analysis, or the database cannot be written.
+/// Returns an error if a turn already has text, if there is no such analysis, or if the database cannot be written.
 pub(super) fn add_missing(
     db: &Writer,
     user: &UserId,
@@ -249,11 +251,11 @@ fn terms_of(question: &str, answer: &str) -> String {
     terms.trim().to_owned()
 }
 
-/// Turns an analysis in the history into a thread with a single turn, unless it is already in a thread of its user, and
+/// Makes an analysis in the history a thread with a single turn, unless it is already in a thread of its user, and
 /// indexes it.
 ///
 /// # Errors
-/// Returns an error if there is no such analysis, or the database cannot be written.
+/// Returns an error if there is no such analysis, or if the database cannot be written.
 pub(super) fn ensure_thread(db: &Writer, id: &str) -> Result<()> {
     let found: Option<(String, String, i64, bool)> = db.query_optional(
         "SELECT user_id, question, created, CASE WHEN EXISTS (
@@ -288,8 +290,8 @@ pub(super) fn ensure_thread(db: &Writer, id: &str) -> Result<()> {
     write(db, id)
 }
 
-/// Finds the best matching turn in each of the user's threads. `expression` is an FTS5 expression that `domain::search`
-/// builds from the user's `words`.
+/// Finds the best matching turn in each of the user's threads, and returns its row by thread. `expression` is an FTS5
+/// expression that `domain::search` has built from the user's `words`.
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
@@ -317,7 +319,7 @@ pub fn best_by_thread(
     Ok(best)
 }
 
-/// Returns an indexed turn of this user by its row.
+/// Returns the indexed turn in a row if it belongs to this user.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

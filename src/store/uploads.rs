@@ -1,5 +1,5 @@
-//! Chunked uploads: their declarations and the parts that have arrived. The bytes are in the data
-//! folder, or in the table `upload_bytes` of a database on a server.
+//! Chunked uploads: what the clients have announced, and which parts have arrived. The bytes are in the data folder or,
+//! for a database on a server, in the table `upload_bytes`.
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,28 +8,28 @@ use super::values::{to_integer, unsigned};
 use crate::domain::id::{UploadId, UserId};
 use crate::domain::time::Timestamp;
 
-/// A declared upload.
+/// An upload that a client has announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// Chosen by the client, which sends it as `sessionId`.
+    /// The upload's ID, which the client sends as `sessionId`.
     pub id: UploadId,
     /// The user who is uploading the file.
     pub user: UserId,
-    /// File name, sanitized.
+    /// Name of the file, sanitized.
     pub file_name: String,
     /// Size of the whole file, in bytes.
     pub size: u64,
-    /// Size of each part except the last, in bytes.
+    /// Size of each part except the last one, in bytes.
     pub chunk_size: u64,
     /// Number of parts.
     pub total_chunks: u32,
-    /// When the upload was declared.
+    /// When the upload was announced.
     pub created: Timestamp,
-    /// When the upload is discarded if it is still incomplete.
+    /// When the upload is discarded if it has not been completed.
     pub expires_at: Timestamp,
 }
 
-/// An uploaded part.
+/// A part that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UploadPart {
     /// Index of the part, starting at 0.
@@ -60,7 +60,7 @@ pub fn insert(db: &Writer, upload: &Upload) -> Result<()> {
     .map(drop)
 }
 
-/// Finds an upload of this user.
+/// Returns an upload of this user, or `None` if the user has no such upload.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -72,7 +72,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &UploadId) -> Result<Option<Upload>
     )
 }
 
-/// Counts this user's open uploads.
+/// Counts this user's uploads that have not been completed.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -84,7 +84,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
     )
 }
 
-/// Records a part, which may have been recorded before.
+/// Records that a part has arrived, possibly again.
 ///
 /// # Errors
 /// Returns `Missing` if there is no such upload of this user, or another error if the database cannot be written.
@@ -115,7 +115,7 @@ pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<UploadP
     )
 }
 
-/// Deletes an upload. Returns false if it does not exist.
+/// Deletes an upload of this user. Returns false if the user has no such upload.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
@@ -127,7 +127,7 @@ pub fn delete(db: &Writer, user: &UserId, id: &UploadId) -> Result<bool> {
     Ok(deleted_rows > 0)
 }
 
-/// Lists expired uploads of all users, at most 200.
+/// Lists up to 200 expired uploads of all users.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -151,7 +151,7 @@ pub fn ids_of(db: &Reader, user: &UserId) -> Result<Vec<UploadId>> {
     )
 }
 
-/// Lists the IDs of all uploads of all users. Files in the data folder without a matching ID are orphans.
+/// Lists the IDs of all users' uploads. A file in the data folder without one of these IDs is an orphan.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

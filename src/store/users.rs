@@ -1,4 +1,4 @@
-//! User accounts.
+//! User accounts, including guests.
 
 use super::comparisons;
 use super::connection::{Reader, Writer};
@@ -32,11 +32,11 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
     .map_err(|error| error.with_subject("email"))
 }
 
-/// Inserts an account and returns its role: admin for the first one, regardless of `user.role`. This is decided here
-/// because only the write transaction excludes a concurrent registration.
+/// Inserts an account and returns its role. The first account becomes an administrator, regardless of `user.role`. This
+/// is decided here because only the write transaction excludes a concurrent registration.
 ///
 /// # Errors
-/// Returns the same errors as [`insert`].
+/// Same as [`insert`].
 pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
     let role = if count(db)? == 0 {
         Role::Admin
@@ -53,7 +53,7 @@ pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
     Ok(role)
 }
 
-/// Returns whether there is an admin, locked or not.
+/// Returns whether there is an administrator, even if the account is locked.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -65,7 +65,7 @@ pub fn has_admin(db: &Reader) -> Result<bool> {
     )
 }
 
-/// Finds an account.
+/// Returns an account, or `None` if there is no such account.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -73,10 +73,10 @@ pub fn by_id(db: &Reader, id: &UserId) -> Result<Option<User>> {
     db.query_optional("SELECT * FROM users WHERE id = ?1", [id], from_row)
 }
 
-/// Returns whether the account exists and is not locked. Checked before work starts for it.
+/// Returns whether an account exists and is not locked. This is checked before work starts on its behalf.
 ///
 /// # Errors
-/// Returns an error if the store cannot be read.
+/// Returns an error if the database cannot be read.
 pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
     let stored_row = db.query_optional(
         "SELECT 1 FROM users WHERE id = ?1 AND disabled = 0",
@@ -86,7 +86,7 @@ pub fn is_active(db: &Reader, id: &UserId) -> Result<bool> {
     Ok(stored_row.is_some())
 }
 
-/// Finds the account with this email address, which must be normalized (`domain::user::Email`).
+/// Returns the account with this email address, which must be normalized (`domain::user::Email`).
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -130,7 +130,7 @@ pub fn guests_before(db: &Reader, before: Timestamp) -> Result<Vec<UserId>> {
     )
 }
 
-/// Lists accounts except guests, newest first, starting after the cursor.
+/// Lists accounts, newest first, starting after the cursor. Guests are omitted.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -149,7 +149,7 @@ pub fn list(db: &Reader, limit: u32, cursor: Option<&UserId>) -> Result<Vec<User
     }
 }
 
-/// Sets the password hash.
+/// Sets the password hash of an account.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown account, or another error if the database cannot be written.
@@ -160,7 +160,7 @@ pub fn set_password_hash(db: &Writer, id: &UserId, hash: &str) -> Result<()> {
     )
 }
 
-/// Sets name and email address.
+/// Sets the name and email address of an account.
 ///
 /// # Errors
 /// Returns `Conflict("email")` if the address is taken, `Missing` for an unknown account, or another error if the
@@ -173,11 +173,11 @@ pub fn set_profile(db: &Writer, id: &UserId, name: &str, email: &str) -> Result<
     .map_err(|error| error.with_subject("email"))
 }
 
-/// Sets the role.
+/// Sets the role of an account.
 ///
 /// # Errors
-/// Returns `Conflict("last admin")` if no active admin would be left, `Missing` for an unknown account, or another
-/// error if the database cannot be written.
+/// Returns `Conflict("last admin")` if no unlocked administrator would be left, `Missing` for an unknown account, or
+/// another error if the database cannot be written.
 pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
     db.run_one("UPDATE users SET role = ?2 WHERE id = ?1", (id, role))?;
     check_admin_remains(db)
@@ -186,7 +186,7 @@ pub fn set_role(db: &Writer, id: &UserId, role: Role) -> Result<()> {
 /// Locks or unlocks an account.
 ///
 /// # Errors
-/// Returns the same errors as [`set_role`].
+/// Same as [`set_role`].
 pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
     db.run_one(
         "UPDATE users SET disabled = ?2 WHERE id = ?1",
@@ -195,7 +195,7 @@ pub fn set_disabled(db: &Writer, id: &UserId, disabled: bool) -> Result<()> {
     check_admin_remains(db)
 }
 
-/// Records the time of a sign-in.
+/// Records when an account last signed in.
 ///
 /// # Errors
 /// Returns `Missing` for an unknown account, or another error if the database cannot be written.
@@ -203,14 +203,15 @@ pub fn record_login(db: &Writer, id: &UserId, now: Timestamp) -> Result<()> {
     db.run_one("UPDATE users SET last_login = ?2 WHERE id = ?1", (id, now))
 }
 
-/// Deletes an account and everything it owns. The caller removes the document files. Returns false if there is none.
+/// Deletes an account with everything it owns, except the document files, which the caller deletes. Returns false if
+/// there is no such account.
 ///
 /// # Errors
-/// Returns `Conflict("last admin")` if accounts but no active admin would be left, or another error if the database
-/// cannot be written.
+/// Returns `Conflict("last admin")` if accounts would be left without an unlocked administrator, or another error if
+/// the database cannot be written.
 pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     let is_deleted = db.run("DELETE FROM users WHERE id = ?1", [id])? > 0;
-    // The only data of a user whose rows do not refer to the account.
+    // This is the only data of a user whose row does not refer to the account.
     comparisons::set_compare_interval(db, id, None)?;
     if is_deleted && count(db)? > 0 {
         check_admin_remains(db)?;
@@ -218,7 +219,7 @@ pub fn delete(db: &Writer, id: &UserId) -> Result<bool> {
     Ok(is_deleted)
 }
 
-/// Keeps other servers from changing who is an admin, until the end of the transaction.
+/// Prevents other servers from changing who is an administrator until the end of the transaction.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -227,14 +228,14 @@ pub fn lock_roles(db: &Writer) -> Result<()> {
 }
 
 fn check_admin_remains(db: &Writer) -> Result<()> {
-    // Locked after the change, so that a server that waits here then sees what was committed in the meantime.
+    // Locked after the change, so that a server that waited for the lock then sees what others have committed.
     lock_roles(db)?;
     let left = db.query_optional(
         "SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1",
         [],
         |_| Ok(()),
     )?;
-    // The error rolls the change back.
+    // The error rolls back the change.
     left.ok_or(StoreError::Conflict("last admin"))
 }
 
@@ -242,8 +243,8 @@ fn from_row(row: &Row<'_>) -> Result<User> {
     from_columns(row, 0)
 }
 
-/// Reads an account from consecutive columns, starting at `first`. Uses positions rather than names, because every
-/// authenticated request runs this.
+/// Reads an account from consecutive columns, starting at `first`. Columns are read by position instead of by name,
+/// because this happens in every authenticated request.
 ///
 /// # Errors
 /// Returns an error if a column has an invalid value.
@@ -294,7 +295,7 @@ mod tests {
             set_disabled(db, &second, false)?;
             assert_eq!(delete(db, &first), Ok(true));
             assert_eq!(delete(db, &first), Ok(false));
-            // The very last account may be deleted, because no one is left to manage.
+            // The very last account may be deleted, because there is no one left to administer.
             assert_eq!(delete(db, &second), Ok(true));
             Ok(())
         });

@@ -1,5 +1,5 @@
-//! Column encodings of `domain` types: IDs and names as text, timestamps and money as integers, 0 or empty text for
-//! `None`, lists and trees as JSON.
+//! How `domain` types are stored in columns: IDs and names as text, timestamps and money as integers, `None` as 0 or
+//! empty text, and lists and trees as JSON.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -75,7 +75,7 @@ as_integer!(
     MicroDollars, |amount: &MicroDollars| amount.0, MicroDollars
 );
 
-/// Reads an optional timestamp; 0 means none.
+/// Reads an optional timestamp, where 0 means `None`.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
@@ -84,7 +84,7 @@ pub(super) fn optional_timestamp(row: &Row<'_>, column: impl Column) -> Result<O
     Ok((millis != 0).then(|| Timestamp::from_millis(millis)))
 }
 
-/// Reads an optional text; empty text means none.
+/// Reads an optional text, where an empty text means `None`.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
@@ -93,7 +93,7 @@ pub(super) fn optional_text(row: &Row<'_>, column: impl Column) -> Result<Option
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// Reads a count. Negative counts are never stored.
+/// Reads a number that is never negative.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.
@@ -101,12 +101,12 @@ pub(super) fn unsigned(row: &Row<'_>, column: impl Column) -> Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
 
-/// Encodes a count; the inverse of `unsigned`.
+/// Encodes a number that is never negative. `unsigned` reads it back.
 pub(super) fn to_integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Reads a value written by `to_json`.
+/// Reads a value that was written with `to_json`.
 ///
 /// # Errors
 /// Returns an error if the column does not exist or has an invalid value.

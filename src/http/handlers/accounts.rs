@@ -1,5 +1,5 @@
-//! Account handlers: registration, sign-in and sign-out, token refresh, passwords, and the caller's profile. Sets the
-//! session cookies; the rules are in `app::accounts`.
+//! Account handlers: registration, sign-in and sign-out, token refresh, passwords, and the caller's profile. They set
+//! the session cookies; the rules are in `app::accounts`.
 
 use hyper::header::CACHE_CONTROL;
 use serde::Deserialize;
@@ -96,7 +96,7 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(reply.cookie(&device))
 }
 
-/// `POST /api/auth/login`: signs in and returns both tokens, also as cookies.
+/// `POST /api/auth/login`: signs in. Returns both tokens in the body and as cookies.
 ///
 /// # Errors
 /// `SignInNeeded` for a wrong email address or password; `TooFast` after many attempts; `BadRequest` or `BadInput`
@@ -110,10 +110,10 @@ pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(token_response(&cx, &signed_in))
 }
 
-/// `POST /api/auth/guest`: signs a visitor of the offline demo in as a guest, without an account.
+/// `POST /api/auth/guest`: signs in a visitor of the offline demo as a guest, without an account.
 ///
 /// # Errors
-/// `Forbidden` outside of the offline demo; `TooFast` after many attempts; `Unavailable` if there are too many guests.
+/// `Forbidden` outside the offline demo; `TooFast` after many attempts; `Unavailable` if there are too many guests.
 pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
     if !cx.app.allows_guests() {
         let error = Error::new(
@@ -149,8 +149,8 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(token_response(&cx, &signed_in))
 }
 
-/// `POST /api/auth/logout`: ends the session. The route is open, because a browser whose access token has
-/// expired must be able to end its session with the refresh token. A guest is deleted with all its data.
+/// `POST /api/auth/logout`: ends the session. The route needs no access token, because a browser whose access token has
+/// expired must be able to sign out with its refresh token. A guest is deleted with all data.
 ///
 /// # Errors
 /// `SignInNeeded` without a valid access or refresh token.
@@ -183,8 +183,8 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
         .cookie(&set_cookie(&cx, AuthCookie::Refresh, "", 0)))
 }
 
-/// `POST /api/auth/request-password-reset`: requests a password reset. The response does not reveal whether the
-/// account exists.
+/// `POST /api/auth/request-password-reset`: requests a password reset. The response does not reveal whether the account
+/// exists.
 ///
 /// # Errors
 /// `BadInput` without an email address; `TooFast` after many attempts.
@@ -232,7 +232,7 @@ pub async fn me(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
 /// `PUT /api/users/me`: changes the caller's email address and name.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body, name, or email address, or an address that is taken; `Forbidden`
+/// `BadRequest` or `BadInput` for an invalid body, name, or email address, or for an address that is taken; `Forbidden`
 /// if the caller uses an API key to change the address.
 pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ProfileBody = cx.json().await?;
@@ -264,7 +264,7 @@ pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<R
     Ok(reply.cookie(&device_cookie(&cx, &devices)))
 }
 
-/// Returns the origin of a request, for throttling and the audit log.
+/// Returns where a request comes from, for throttling and the audit log.
 pub(super) fn request_origin(cx: &RequestContext) -> RequestOrigin {
     RequestOrigin {
         peer: Some(cx.peer),
@@ -274,7 +274,7 @@ pub(super) fn request_origin(cx: &RequestContext) -> RequestOrigin {
     }
 }
 
-/// Returns an account as JSON, for its owner and administrators.
+/// Returns an account as JSON for its owner and for administrators.
 pub(super) fn user_json(user: &User) -> Value {
     json!({
         "user_id": user.id,
@@ -288,22 +288,22 @@ pub(super) fn user_json(user: &User) -> Value {
     })
 }
 
-/// Returns a success response with only a message.
+/// Returns a success response that contains only a message.
 ///
 /// # Errors
-/// Never returns an error; the signature saves handlers an `Ok`.
+/// Never returns an error; the return type lets handlers end with this call.
 pub(super) fn success_reply(message: &str) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({"status": "success", "success": true, "message": message}),
     ))
 }
 
-/// Adds `Cache-Control: no-store`, for responses with tokens or private data.
+/// Adds `Cache-Control: no-store`, for responses that contain tokens or private data.
 pub(super) fn no_store(reply: Reply) -> Reply {
     reply.header(CACHE_CONTROL, "no-store")
 }
 
-/// Returns the refresh token from the body, or else from the cookie.
+/// Returns the refresh token from the body, or from the cookie if the body has none.
 fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
     let name = AuthCookie::Refresh.name(CookieScope::from_app(&cx.app, cx.https));
     let from_cookie = || cx.cookie(name).map(str::to_owned);
@@ -312,7 +312,7 @@ fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
         .filter(|token| !token.is_empty())
 }
 
-/// Returns the response with both tokens: in the body for API clients, as cookies for browsers.
+/// Returns a response with both tokens, in the body for API clients and as cookies for browsers.
 fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
     let body = json!({
         "status": "success",
@@ -339,13 +339,13 @@ fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
         .cookie(&device_cookie(cx, &signed_in.device_cookie))
 }
 
-/// Returns the device cookie of a browser that has signed in.
+/// Returns the `Set-Cookie` value of the device cookie.
 fn device_cookie(cx: &RequestContext, value: &str) -> String {
     set_cookie(cx, AuthCookie::Device, value, DEVICE_TOKEN_LIFETIME)
 }
 
 /// Returns the value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the
-/// maximum age in seconds.
+/// cookie's lifetime in seconds.
 fn set_cookie(cx: &RequestContext, cookie: AuthCookie, value: &str, seconds: u64) -> String {
     let scope = CookieScope::from_app(&cx.app, cx.https);
     let (name, path) = (cookie.name(scope), cookie.path(scope));

@@ -1,4 +1,4 @@
-//! Administration handlers: accounts, invitations, reset links, the audit log, and the sources of settings.
+//! Administration handlers: accounts, invitations, reset links, the audit log, and where settings come from.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -111,7 +111,7 @@ pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
             let reason = "its account was locked";
             cx.app.stop_account(&id, reason).await?;
         }
-        // Resume reading the documents of the account that are still in the queue.
+        // Documents of the account may still be queued, so resume reading them.
         Some(false) => cx.app.documents().resume().await?,
         None => {}
     }
@@ -128,7 +128,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
         .accounts()
         .delete_user(Some(actor), &id, &request_origin(&cx))
         .await?;
-    // Call this last, because it may stop the request itself: the account may be the caller's own.
+    // This comes last, because it may stop this very request: the account may be the caller's own.
     let reason = "its account was deleted";
     cx.app.stop_account(&id, reason).await?;
     success_reply("the account and its data have been deleted")
@@ -149,7 +149,7 @@ pub async fn reset_link(cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
     Ok(no_store(Reply::json(&link_json(&cx, &created, &path))))
 }
 
-/// `GET /api/admin/password-resets`: lists open requests for a password reset.
+/// `GET /api/admin/password-resets`: lists open password reset requests.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit.
@@ -188,7 +188,7 @@ pub async fn invite(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiEr
     ))
 }
 
-/// `GET /api/admin/audit`: lists the audit log, newest first.
+/// `GET /api/admin/audit`: returns the audit log, newest entries first.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit or cursor.
@@ -217,10 +217,10 @@ pub async fn audit(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     )))
 }
 
-/// `GET /api/admin/config`: returns the names and sources of all settings, without values.
+/// `GET /api/admin/config`: returns the name and source of each setting, without its value.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn config(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let config = &cx.app.config;
     let items = config
@@ -247,7 +247,7 @@ fn invalid_cursor() -> ApiError {
     .into()
 }
 
-/// Returns a one-time link as JSON: its path on the host, and its full URL if `PUBLIC_URL` is set.
+/// Returns a one-time link as JSON: its path on the host, and the full URL if `PUBLIC_URL` is set.
 fn link_json(cx: &RequestContext, link: &OneTimeLink, path: &str) -> Value {
     let config = &cx.app.config;
     let public = config.public_url.as_deref();

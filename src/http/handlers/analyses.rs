@@ -1,4 +1,4 @@
-//! Handlers of analyses: parse the request, call the use case, and shape the response (`analysis_shape`).
+//! Analysis handlers: parse the request, call the use case, and build the response (`analysis_shape`).
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderName, LOCATION};
@@ -25,16 +25,16 @@ use crate::http::reply::Reply;
 use crate::http::sse;
 
 /// Header with the thread ID. Responses have it for streamed analyses, whose events do not contain the ID, and for a
-/// panel's answers under `/v1`, where requests can also have it.
+/// panel's answers under `/v1`, where requests may send it too.
 pub(super) const THREAD_HEADER: HeaderName = HeaderName::from_static("x-quire-thread");
 
-/// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
-/// detached.
+/// `POST /analyze`, `/api/analyze`: runs an analysis. Responds with the result, with a stream of events, or with 202 if
+/// the run is detached.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request; `SignInNeeded` without a caller; `BudgetExceeded` if the
-/// budget is too small; `TooFast` or `Unavailable` if too many analyses wait; `Unavailable` if every model fails
-/// or the server is stopping.
+/// `BadRequest` or `BadInput` for an invalid request; `SignInNeeded` without a caller; `BudgetExceeded` if the budget
+/// is too small; `TooFast` or `Unavailable` if too many analyses are waiting; `Unavailable` if every model fails or the
+/// server is stopping.
 pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     run(cx, caller, ResultsShape::Map).await
 }
@@ -72,8 +72,8 @@ async fn run(
     if detached && !streamed {
         return accepted_reply(&cx, caller.as_ref(), &id).await;
     }
-    // The run belongs to the connection: when the client disconnects, the run and all its calls are stopped, unless
-    // it is detached.
+    // Unless it is detached, the run belongs to the connection: when the client disconnects, the run and all its calls
+    // stop.
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
         let position = match &caller {
@@ -115,7 +115,7 @@ fn result_or_error(
                 .error
                 .clone()
                 .unwrap_or_else(|| "the analysis has no result".into());
-            // No call was made and none failed: the budget did not cover the first stage.
+            // No call was made or failed, so the budget did not cover the first stage.
             if report.answers.is_empty() && report.analysis.status == Status::Failed {
                 return Err(Error::new(Kind::BudgetExceeded, reason)
                     .resolve("ask for less, or wait until the budget resets")
@@ -129,7 +129,7 @@ fn result_or_error(
     }
 }
 
-/// Adds `x-quire-stored: no` when an answer could not be stored.
+/// Adds the header `x-quire-stored: no` if an answer could not be stored.
 pub(super) fn with_unstored_header(reply: Reply, is_stored: bool) -> Reply {
     match is_stored {
         true => reply,
@@ -137,7 +137,7 @@ pub(super) fn with_unstored_header(reply: Reply, is_stored: bool) -> Reply {
     }
 }
 
-/// Returns the response to a request that started a detached run.
+/// Returns the 202 response to a request that has started a detached run.
 async fn accepted_reply(
     cx: &RequestContext,
     caller: Option<&Caller>,
@@ -173,7 +173,7 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
     Ok(Reply::json(&forecast_json(&forecast, cx.now)))
 }
 
-/// Returns an estimate as JSON.
+/// Returns a forecast as JSON.
 pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     let total = estimate::total_estimate(&forecast.calls);
     let too_small = forecast.too_small.iter();
@@ -204,7 +204,7 @@ pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     })
 }
 
-/// Returns each member, then the synthesizer, with the share of the documents that fits its context window.
+/// Returns, for each member and then the synthesizer, how much of the documents fits its context window.
 fn member_contexts(plan: &Plan) -> Vec<Value> {
     let find = |model: &str| {
         let all = plan.members.iter().chain([&plan.synthesizer]);
@@ -219,7 +219,7 @@ fn member_contexts(plan: &Plan) -> Vec<Value> {
     plan.fits.iter().map(to_json).collect()
 }
 
-/// `GET /api/analyses/{id}` and its aliases: one analysis.
+/// `GET /api/analyses/{id}` and its aliases: returns an analysis with its result.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis.
@@ -242,8 +242,8 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-/// `GET /api/analyses/{id}/events`, `/analyze/stream/{id}`: streams the events of a run, after `Last-Event-ID` if
-/// given.
+/// `GET /api/analyses/{id}/events`, `/analyze/stream/{id}`: streams the events of a run. With `Last-Event-ID` or the
+/// query parameter `after`, only the events after that one.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; `BadInput` for an invalid event number.
@@ -289,25 +289,24 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// `POST /api/analyses/{id}/synthesize`: finishes a run early with the answers it has.
+/// `POST /api/analyses/{id}/synthesize`: finishes a run early, using the answers that have arrived.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet, or if no server is
-/// executing the run.
+/// `Missing` if the caller has no such analysis; `Conflict` if it has no answer yet or no server is executing the run.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id_param(&cx)?;
     let status = cx.app.analyses().finish_early(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// The request body that names the model to skip.
+/// The model to skip.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SkipModelBody {
     model: String,
 }
 
-/// `POST /api/analyses/{id}/leave-out`: continues a run without one model.
+/// `POST /api/analyses/{id}/leave-out`: continues a run without one of its models.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; `BadRequest` or `BadInput` for an invalid body or a model
@@ -320,11 +319,11 @@ pub async fn skip_model(mut cx: RequestContext, caller: Caller) -> Result<Reply,
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// `POST /api/analyses/{id}/rerun`: runs an analysis again with some fields changed. With `dry_run`, only estimates
-/// it.
+/// `POST /api/analyses/{id}/rerun`: runs an analysis again with some fields changed. With `dry_run`, only estimates the
+/// cost.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis; otherwise the errors of [`start`].
+/// `Missing` if the caller has no such analysis; otherwise, same as [`start`].
 pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut changes: Map<String, Value> = cx.json().await?;
     let is_dry_run = match changes.remove("dry_run") {
@@ -351,10 +350,10 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     accepted_reply(&cx, Some(&caller), &started.id).await
 }
 
-/// `POST /api/analyses/{id}/retry`: runs an analysis again unchanged.
+/// `POST /api/analyses/{id}/retry`: runs an analysis again without changes.
 ///
 /// # Errors
-/// `Missing` if the caller has no such analysis; otherwise the errors of [`start`].
+/// `Missing` if the caller has no such analysis; otherwise, same as [`start`].
 pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let started = cx
         .app
@@ -420,7 +419,7 @@ pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     Ok(Reply::json(&link))
 }
 
-/// Returns a share link: its path on the host, and its full URL if `PUBLIC_URL` is set.
+/// Returns a share link as JSON: its path on the host, and the full URL if `PUBLIC_URL` is set.
 pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
     let link = format!("/share/{token}");
     let path = format!("{}{link}", cx.app.config.base_path());
@@ -431,7 +430,7 @@ pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
     json!({ "status": "success", "token": token, "path": path, "url": url })
 }
 
-/// `DELETE /api/analyses/{id}/share`: revokes the public link.
+/// `DELETE /api/analyses/{id}/share`: revokes the public link to an analysis.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis.
@@ -442,8 +441,8 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     ))
 }
 
-/// `GET /api/shared/{token}`: returns the analysis or thread behind a public link. A thread comes with the results of
-/// its turns.
+/// `GET /api/shared/{token}`: returns the analysis or thread behind a public link. A thread includes the results of its
+/// turns.
 ///
 /// # Errors
 /// `Missing` if the token is not valid.
@@ -480,10 +479,10 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     ))
 }
 
-/// Streams the events of a run. The guard lives as long as the body: both are dropped when the client disconnects.
+/// Streams the events of a run. The guard, which stops the run, is dropped with the body when the client disconnects.
 fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
     sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
-        // A database error ends the stream without a final event, so the client reconnects.
+        // A database error ends the stream without a final event, so that the client reconnects.
         let events = watch.next().await.ok().flatten()?;
         let events = events.iter().map(|event| sse::SseEvent {
             id: Some(event.stored_event.seq),

@@ -1,4 +1,4 @@
-//! Analyses as JSON: the contract's fields, including the names that the predecessor used.
+//! Analyses as JSON, with the fields of the contract, including the names that the predecessor used.
 
 use serde_json::{Map, Value, json};
 
@@ -15,16 +15,16 @@ use crate::domain::prompt::letter;
 use crate::domain::retrieval::record::RetrievalRecord;
 use crate::domain::schema;
 
-/// How `results` contains the answers.
+/// The form of the field `results`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsShape {
-    /// An object with the answers by model.
+    /// An object that maps each model to its answer.
     Map,
-    /// A list of the members' answers.
+    /// A list with the answer of each member.
     List,
 }
 
-/// Returns an analysis as JSON, in the form used by lists.
+/// Returns an analysis as JSON for lists, without its result.
 pub fn list_item_json(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({
@@ -49,7 +49,7 @@ fn summary_json(analysis: &Analysis) -> Value {
     })
 }
 
-/// Returns an analysis with its result, sources, failures, and timeline.
+/// Returns a complete analysis as JSON, with its result, sources, failures, and timeline.
 pub fn full_json(report: &AnalysisReport) -> Value {
     let mut body = result_json(report, ResultsShape::Map);
     let summary = summary_json(&report.analysis);
@@ -66,7 +66,7 @@ pub fn full_json(report: &AnalysisReport) -> Value {
     body
 }
 
-/// Returns the start, time to first token, and latency of each call.
+/// Returns when each call started, its time to first token, and its latency.
 fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     let analysis = &report.analysis;
     let started = analysis.started.unwrap_or(analysis.created);
@@ -85,8 +85,8 @@ fn timeline_json(report: &AnalysisReport) -> Vec<Value> {
     report.calls.iter().map(call).collect()
 }
 
-/// Returns the passages of a plan. Passages of documents that are read in parts are included without text, which
-/// would be too long.
+/// Returns the passages of a plan. For documents that are read in parts, the text is omitted, because it would be too
+/// long.
 fn sources(plan: &Plan) -> Vec<SourcePassage> {
     let without_text = |source: &SourcePassage| SourcePassage {
         text: String::new(),
@@ -105,7 +105,7 @@ fn coverage_json(coverage: ReadCoverage) -> Value {
     })
 }
 
-/// Returns the result of an analysis, for a request that waited for it.
+/// Returns the result of an analysis, in the form sent to a client that waited for it.
 pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     let analysis = &report.analysis;
     let performance = performance_json(report);
@@ -114,7 +114,7 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
     let ultra = ultra
         .or_else(|| partial_synthesis(report))
         .unwrap_or_default();
-    // An answer requested as JSON is also returned as parsed JSON.
+    // An answer requested as JSON is also returned in parsed form.
     let format = analysis.plan.format.as_ref();
     let structured = format.and_then(|_| schema::find_json(&ultra));
     let results = match results_shape {
@@ -161,8 +161,8 @@ pub fn result_json(report: &AnalysisReport, results_shape: ResultsShape) -> Valu
     body
 }
 
-/// Adds the position of an analysis in its thread: `of` is the turn that it follows, and `index` is its
-/// number among those that follow the same turn.
+/// Adds an analysis's position in its thread: `of` is the turn that it follows, and `index` is its number among the
+/// turns that follow the same one.
 pub fn add_thread_position(body: &mut Value, position: Option<&TurnLocation>) {
     body["thread_id"] = json!(position.map(|position| &position.thread));
     body["turn"] = json!(position.map(|position| position.turn));
@@ -171,7 +171,7 @@ pub fn add_thread_position(body: &mut Value, position: Option<&TurnLocation>) {
     }));
 }
 
-/// Describes the semantic search that found the passages.
+/// Returns the record of the semantic search that found the passages.
 pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
     let is_made = retrieval.failure.is_empty();
     json!({
@@ -184,7 +184,7 @@ pub fn retrieval_json(retrieval: &RetrievalRecord) -> Value {
     })
 }
 
-/// Returns the findings without the map, which is a separate field.
+/// Returns the findings without the evidence map, which is a separate field.
 fn findings_json(analysis: &Analysis) -> Value {
     let mut findings = json!(analysis.findings);
     if let Some(fields) = findings.as_object_mut() {
@@ -193,7 +193,7 @@ fn findings_json(analysis: &Analysis) -> Value {
     findings
 }
 
-/// Returns the notes of the result or, before it is complete, those of the plan.
+/// Returns the notes of the result or, before there is one, those of the plan.
 fn notes(analysis: &Analysis) -> &[String] {
     let findings = analysis.findings.as_ref();
     findings.map_or(&analysis.plan.notes, |findings| &findings.notes)
@@ -226,7 +226,7 @@ fn best_single_json(report: &AnalysisReport) -> Option<Value> {
     }))
 }
 
-/// Returns the estimate of a rerun: reused answers, calls, and cost.
+/// Returns the forecast of a rerun: the reused answers, the calls, and the cost.
 pub fn rerun_forecast_json(rerun: &RerunForecast) -> Value {
     let (plan, calls) = (&rerun.forecast.plan, &rerun.forecast.calls);
     let reused = |answer: &StageAnswer| {
@@ -244,7 +244,7 @@ pub fn rerun_forecast_json(rerun: &RerunForecast) -> Value {
     })
 }
 
-/// Returns the progress of a run by stage, in percent.
+/// Returns the progress of a run as JSON: the percentage of each stage.
 pub fn progress_json(report: &AnalysisReport) -> Value {
     let analysis = &report.analysis;
     let mut stages = Map::new();
@@ -288,7 +288,7 @@ fn models(analysis: &Analysis) -> Vec<String> {
     analysis.plan.members.iter().map(Member::name).collect()
 }
 
-/// Returns the model that wrote the synthesis, which may be a fallback; `None` for a vote.
+/// Returns the model that wrote the synthesis, which may be a fallback. Returns `None` for a vote.
 fn synthesis_model(report: &AnalysisReport) -> Option<&str> {
     if report.analysis.plan.arrangement == Arrangement::Vote {
         return None;
@@ -311,7 +311,7 @@ fn first_answers(report: &AnalysisReport) -> impl Iterator<Item = &StageAnswer> 
 }
 
 fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
-    // Text written before a run was stopped is paid for, so it is kept.
+    // Text written before a run was stopped has been paid for, so it is kept.
     let is_stopped = report.analysis.status == Status::Cancelled;
     first_answers(report)
         .filter(|answer| answer.answered() || is_stopped && answer.is_partial())
@@ -319,7 +319,7 @@ fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
         .collect()
 }
 
-/// Returns the beginning of the synthesis of a stopped run.
+/// Returns the part of the synthesis that was written before the run was stopped.
 fn partial_synthesis(report: &AnalysisReport) -> Option<String> {
     let last = report.analysis.plan.stages.len().checked_sub(1)?;
     let is_stopped = report.analysis.status == Status::Cancelled;

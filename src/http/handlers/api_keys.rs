@@ -1,4 +1,4 @@
-//! API key handlers: create, list, delete. A key is returned only once, when it is created.
+//! API key handlers: create, list, and delete. A key itself is returned only once, when it is created.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ struct KeyBody {
     budget_usd: Option<f64>,
 }
 
-/// `POST /api/users/me/api-keys`: creates an API key, returned once.
+/// `POST /api/users/me/api-keys`: creates an API key and returns it, which happens only once.
 ///
 /// # Errors
 /// `Forbidden` if the caller uses an API key; `BadInput` for an invalid body; `Conflict` if there are too many

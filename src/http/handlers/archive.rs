@@ -1,4 +1,4 @@
-//! Archive handlers: export all data of an account as one file, and import such a file.
+//! Archive handlers: export all data of an account to one file, and import such a file.
 
 use hyper::header::CONTENT_DISPOSITION;
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use crate::http::reply::Reply;
 /// Returns an error if the archive cannot be written or read.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let file = cx.app.archives().export(&caller.user).await?;
-    // The file is deleted while it is being sent; the open handle keeps its content.
+    // The file is deleted while it is being sent, but the open handle keeps its content.
     let reply = Reply::file(file.path(), "application/gzip").await?;
     let name = "attachment; filename=\"quire-archive.tar.gz\"";
     Ok(no_store(reply.header(CONTENT_DISPOSITION, name)))
@@ -25,7 +25,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/users/me/import`: imports an archive into the caller's account.
 ///
 /// # Errors
-/// `BadRequest` if the file is not an archive; `TooLarge` if the file or one entry exceeds a limit.
+/// `BadRequest` if the file is not an archive; `TooLarge` if the file or one of its entries exceeds a limit.
 pub async fn import(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (_, received) = read_upload(&mut cx).await?;
     let counts = cx.app.archives().import(&caller.user, received).await?;

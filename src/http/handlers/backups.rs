@@ -1,5 +1,5 @@
-//! Backup handlers: download a copy of the database, list the backup folder, and write a copy to the folder or the
-//! replica.
+//! Backup handlers: download a copy of the database, list the copies in the backup folder, and write a copy to the
+//! folder or the replica.
 
 use hyper::StatusCode;
 use hyper::header::CONTENT_DISPOSITION;
@@ -37,13 +37,13 @@ pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
         .backups()
         .download(&admin.caller().user, &request_origin(&cx))
         .await?;
-    // The file is deleted while it is being sent; the open handle keeps its content.
+    // The file is deleted while it is being sent, but the open handle keeps its content.
     let reply = Reply::file(copy.path(), "application/vnd.sqlite3").await?;
     let name = format!("attachment; filename=\"{}\"", backups::name_of(cx.now));
     Ok(no_store(reply.header(CONTENT_DISPOSITION, &name)))
 }
 
-/// `GET /api/admin/backups`: lists the copies in the backup folder and the state of the replica.
+/// `GET /api/admin/backups`: returns the copies in the backup folder and the state of the replica.
 ///
 /// # Errors
 /// Returns an error if the folder cannot be read.
@@ -51,12 +51,12 @@ pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(no_store(Reply::json(&backup_status(&cx.app).await?)))
 }
 
-/// `POST /api/admin/backup`: writes a copy to the backup folder or the replica, as specified by `to`; by default
-/// to the folder if one is set.
+/// `POST /api/admin/backup`: writes a copy to the target `to`, which is the backup folder or the replica. By default,
+/// the replica is used only if there is no backup folder.
 ///
 /// # Errors
-/// `Conflict` if the target is not set or a backup is running; `Unavailable` if the backup fails; `BadRequest` or
-/// `BadInput` for an invalid body.
+/// `Conflict` if the target is not configured or a backup is already running; `Unavailable` if the backup fails;
+/// `BadRequest` or `BadInput` for an invalid body.
 pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: BackupBody = cx.json_or_empty().await?;
     let default = match (&cx.app.config.backups, cx.app.health().replica()) {

@@ -1,4 +1,4 @@
-//! Cache handlers: statistics and deletion for administrators, and each user's own cached answers.
+//! Cache handlers: statistics and deletion for administrators, and the cached answers of each user.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Returns the savings of cache hits as JSON.
+/// Returns what cache hits have saved, as JSON.
 pub fn savings_json(savings: &Savings) -> Value {
     json!({ "hits": savings.hits, "cost_usd": savings.cost, "unpriced": savings.unpriced, "tokens": savings.tokens })
 }
 
-/// `GET /api/cache/stats`: returns the size and savings of the cache.
+/// `GET /api/cache/stats`: returns the size of the cache and what it has saved.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -43,7 +43,7 @@ struct ClearBody {
     older_than_s: Option<u32>,
 }
 
-/// `POST /api/cache/clear`: deletes cached answers of a user, of a model, or by age.
+/// `POST /api/cache/clear`: deletes cached answers, selected by user, model, and age.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.
@@ -95,7 +95,7 @@ pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     ))
 }
 
-/// `GET /api/analyses/{id}/cache`: explains why each call of an analysis hit or missed the cache.
+/// `GET /api/analyses/{id}/cache`: explains for each call of an analysis why it hit or missed the cache.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis.

@@ -1,5 +1,5 @@
-//! Handlers of the OpenAI- and Anthropic-compatible APIs: parse the request, run it, and respond in the API's format,
-//! as one body or as a stream. When the client disconnects, all calls of the request stop.
+//! Handlers of the OpenAI- and Anthropic-compatible APIs: they parse the request, run it, and respond in the API's
+//! format, with one body or a stream. When the client disconnects, all calls for the request stop.
 
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use crate::wire::{
     serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
 };
 
-/// `POST /v1/chat/completions`: OpenAI chat completions.
+/// `POST /v1/chat/completions`: answers a request of OpenAI's Chat Completions API.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `BudgetExceeded` if the
@@ -34,7 +34,7 @@ pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     respond(cx, caller, &body, vec![request], ClientApi::Chat).await
 }
 
-/// `POST /v1/completions`: OpenAI text completions.
+/// `POST /v1/completions`: answers a request of OpenAI's text completions API.
 ///
 /// # Errors
 /// Same as [`chat`].
@@ -44,7 +44,7 @@ pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     respond(cx, caller, &body, requests, ClientApi::Completions).await
 }
 
-/// `POST /v1/responses`: OpenAI responses.
+/// `POST /v1/responses`: answers a request of OpenAI's Responses API.
 ///
 /// # Errors
 /// Same as [`chat`].
@@ -54,7 +54,7 @@ pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
     respond(cx, caller, &body, vec![request], ClientApi::Responses).await
 }
 
-/// `POST /v1/messages`: Anthropic messages.
+/// `POST /v1/messages`: answers a request of Anthropic's Messages API.
 ///
 /// # Errors
 /// Same as [`chat`].
@@ -64,7 +64,7 @@ pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     respond(cx, caller, &body, vec![request], ClientApi::Messages).await
 }
 
-/// `POST /v1/messages/count_tokens`: estimates the input tokens of a request.
+/// `POST /v1/messages/count_tokens`: estimates the number of input tokens of a request.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model.
@@ -77,14 +77,14 @@ pub async fn count_tokens(mut cx: RequestContext, caller: Caller) -> Result<Repl
     ))
 }
 
-/// Reads the body and replaces its files with their text.
+/// Reads the body and replaces the files in it with their text.
 async fn read_body(cx: &mut RequestContext, caller: &Caller) -> Result<Value, ApiError> {
     let mut body: Value = cx.json().await?;
     Box::pin(compatible_files::inline(cx, caller, &mut body)).await?;
     Ok(body)
 }
 
-/// Runs one or several requests and responds with their answers.
+/// Runs one or more requests and responds with their answers.
 ///
 /// # Errors
 /// Same as [`chat`].
@@ -113,12 +113,12 @@ pub(super) async fn respond(
     with_idempotency_key(&cx, &owner, || format!("{api:?} {body}"), work).await
 }
 
-/// Runs `work` once per `Idempotency-Key`, and replays its stored response to later requests. Streams are not
-/// stored.
+/// Runs `work` only once per `Idempotency-Key`, and replays the stored response to later requests with the same key.
+/// Streams are not stored.
 ///
 /// # Errors
-/// `BadRequest` if the key is malformed or was used for another request; `Conflict` if its request is still
-/// running or its outcome is unknown; and any error of `work`.
+/// `BadRequest` if the key is malformed or was used for a different request; `Conflict` if the request with this key is
+/// still running or its outcome is unknown; and any error of `work`.
 pub(super) async fn with_idempotency_key(
     cx: &RequestContext,
     caller: &Caller,
@@ -168,12 +168,12 @@ pub(super) async fn with_idempotency_key(
     {
         return Ok(reply);
     }
-    // The answer is already paid for: return it even though it cannot be replayed.
+    // The answer is already paid for, so it is returned even though it cannot be replayed.
     let name = HeaderName::from_static("x-quire-idempotency");
     Ok(reply.header(name, "not-stored"))
 }
 
-/// Runs one request. Returns the response, and its body unless it is a stream.
+/// Runs one request. Returns the response and, unless it is a stream, its body.
 async fn run_one(
     cx: &RequestContext,
     caller: Caller,
@@ -190,7 +190,7 @@ async fn run_one(
     let mut ignored = std::mem::take(&mut started.ignored_fields);
     let analysis = started.run.id.clone();
     frame.id = vendor_id(api, &analysis);
-    // A single model's answer does not belong to a thread.
+    // Only a panel's answer belongs to a thread.
     let position = match started.is_panel {
         true => {
             cx.app
@@ -227,7 +227,7 @@ async fn run_one(
         stream.wait_for_first_token().await?;
         return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
     }
-    // Held until the run ends. If the client disconnects, this future is dropped, and the guard stops the run.
+    // Held until the run ends. If the client disconnects, this future and the guard are dropped, which stops the run.
     let _guard = started.run.guard;
     let Some(outcome) = started.run.finished.wait_for_outcome().await else {
         let why = "the server is shutting down";

@@ -1,5 +1,5 @@
-//! Files inside a request of the compatible APIs: their text is extracted in the sandbox, and replaces them before the
-//! conversation is parsed.
+//! Replaces files in requests to the compatible APIs with their text, which is extracted in the sandbox. This happens
+//! before the conversation is parsed.
 
 use serde_json::Value;
 
@@ -11,11 +11,11 @@ use crate::http::error::ApiError;
 use crate::wire::serve_files::{self as files, FileContent};
 use crate::wire::serve_openai::MAX_TEXT;
 
-/// Replaces each file in a body with its text.
+/// Replaces each file in a request body with its text.
 ///
 /// # Errors
-/// `BadInput` if a file is not included in the request itself; `BadRequest` if it cannot be read or contains no
-/// text; `TooLarge` if the text of all files exceeds the limit of a conversation.
+/// `BadInput` if the request only refers to a file instead of containing it; `BadRequest` if a file cannot be read or
+/// contains no text; `TooLarge` if the text of all files exceeds the limit of a conversation.
 pub(super) async fn inline(
     cx: &RequestContext,
     caller: &Caller,

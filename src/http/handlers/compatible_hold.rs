@@ -1,14 +1,14 @@
-//! Holds back the headers of a stream until the answer starts. This needs no timer, because the call's time
-//! limit also limits the wait.
+//! Holds back the headers of a stream until the answer starts. No timer is needed, because the call's timeout also
+//! limits this wait.
 
 use std::sync::Arc;
 
 use crate::app::analyses::{PublishedEvent, RunWatch};
 use crate::domain::event::StreamDelta;
 
-/// An event of a run, as shown to clients of a stream.
+/// An event of a run, in the form that stream clients see.
 pub(super) trait StreamedEvent {
-    /// Returns the delta to send; `None` for an internal event.
+    /// Returns the delta to send, or `None` for an internal event.
     fn visible_delta(&self) -> Option<StreamDelta<'_>>;
 }
 
@@ -18,12 +18,12 @@ impl StreamedEvent for Arc<PublishedEvent> {
     }
 }
 
-/// A source of the events of a run.
+/// A source of a run's events.
 pub(super) trait EventSource {
     /// Type of the source's events.
     type Event: StreamedEvent;
 
-    /// Returns the next events, at least one; `None` when the server stops.
+    /// Returns the next events, at least one, or `None` when the server stops.
     fn next_events(&mut self) -> impl Future<Output = Option<Vec<Self::Event>>> + Send;
 }
 
@@ -35,18 +35,18 @@ impl EventSource for RunWatch {
     }
 }
 
-/// What ended the wait for the answer.
+/// Why the wait for the answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HoldResult {
     /// The first text or reasoning has arrived.
     Started,
-    /// The run ended without any text or reasoning.
+    /// The run ended before any text or reasoning.
     Ended,
     /// The server is stopping.
     Stopped,
 }
 
-/// Moves events to `held` until the answer starts or the run ends.
+/// Waits until the answer starts or the run ends, and moves the events received meanwhile to `held`.
 pub(super) async fn wait_for_start<S: EventSource>(
     events: &mut S,
     held: &mut Vec<S::Event>,
@@ -96,9 +96,9 @@ mod tests {
         }
     }
 
-    /// Returns the result of the wait after each event; `None` while it continues.
+    /// Returns the state of the wait after each event; `None` while it continues.
     fn wait_results(events: Vec<Shown>) -> Vec<Option<HoldResult>> {
-        // This runtime has no timers, so a timeout within the wait would panic.
+        // This runtime has no timers, so a timeout during the wait would panic.
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.build().unwrap();
         runtime.block_on(async {

@@ -1,4 +1,5 @@
-//! Model lists of the compatible APIs: OpenAI's format with OpenRouter's fields, and Anthropic's format for its SDK.
+//! Model lists of the compatible APIs, in OpenAI's format with OpenRouter's fields, or in Anthropic's format for its
+//! SDK.
 
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` if there is no such model.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    // Some clients send the slash of a model ID unencoded, others as %2F.
+    // Some clients send the slash in a model ID as is, others as %2F.
     let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
     let name = cx.app.completions().name(&caller, &id).await?;
     let model = served_model(&cx, &name);
@@ -55,7 +56,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&row))
 }
 
-/// Whether the client is Anthropic's SDK: only its clients send `anthropic-version`.
+/// Whether the client uses Anthropic's SDK, which is the only one that sends `anthropic-version`.
 fn is_anthropic(cx: &RequestContext) -> bool {
     cx.header(HeaderName::from_static("anthropic-version"))
         .is_some()

@@ -1,7 +1,7 @@
-//! Requests with several answers: `n`, and lists of prompts. Each answer is a separate run; the response combines
-//! them. A stream starts when all are complete. Run slots are reserved before the first run starts, at most four
-//! run concurrently, and none starts after one has failed; the answers so far are then returned and marked as
-//! incomplete.
+//! Requests for several answers, with `n` or a list of prompts. Each answer is a separate run, and the response
+//! combines them; a stream starts when all are complete. Run slots are reserved before the first run starts, and at
+//! most four runs execute concurrently. After a run has failed, no further runs start; the answers so far are returned
+//! and marked as incomplete.
 
 use std::sync::Arc;
 
@@ -34,22 +34,22 @@ struct Choice {
     id: AnalysisId,
     body: Value,
     completion: Completion,
-    /// Fields of the request that had no effect.
+    /// Request fields that had no effect.
     ignored_fields: Vec<String>,
 }
 
-/// The outcome of all runs of a request.
+/// The results of all runs for a request.
 #[derive(Default)]
 struct ChoiceSet {
     choices: Vec<Choice>,
-    /// The index and error of the first run that failed; `None` if none did.
+    /// The index and error of the first run that failed, if any.
     failure: Option<(usize, Error)>,
 }
 
-/// Splits requests into one per answer.
+/// Splits requests so that each asks for one answer.
 ///
 /// # Errors
-/// `BadInput` if there are more than 16 answers.
+/// `BadInput` if that makes more than 16 requests.
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = requests.iter().map(|request| request.choices.max(1)).sum();
     if count > MAX_CHOICES {
@@ -68,13 +68,12 @@ pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatReques
     Ok(samples.collect())
 }
 
-/// Runs all requests and combines their answers. Returns the response, and its body unless it is a stream. If some
-/// runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field
-/// `incomplete`.
+/// Runs all requests and combines their answers. Returns the response and, unless it is a stream, its body. If some
+/// runs fail, the response contains the other answers, the header `x-quire-incomplete`, and the field `incomplete`.
 ///
 /// # Errors
-/// `TooFast` or `Unavailable` if there are no free run slots, before anything starts; the first error when no run has
-/// an answer.
+/// `TooFast` or `Unavailable` if there are not enough free run slots, before any run starts; the first run's error if
+/// no run has an answer.
 pub(super) async fn run(
     cx: &RequestContext,
     caller: Caller,
@@ -124,11 +123,10 @@ pub(super) async fn run(
     Ok((reply, text))
 }
 
-/// Runs all requests, a few at a time. If the client disconnects, this future is dropped, and with its tasks
-/// every run.
+/// Runs all requests, a few at a time. If the client disconnects, this future is dropped, and all runs stop.
 ///
 /// # Errors
-/// `TooFast` or `Unavailable` if there are no free run slots, before anything starts.
+/// `TooFast` or `Unavailable` if there are not enough free run slots, before any run starts.
 async fn run_all(
     cx: &RequestContext,
     caller: &Caller,
@@ -183,7 +181,7 @@ async fn run_one(
         .await?;
     let (run, mut ignored) = (started.run, started.ignored_fields);
     let is_passthrough = started.is_passthrough;
-    // Hold the guard until the run ends, because dropping it stops the run.
+    // Held until the run ends, because dropping the guard stops the run.
     let _guard = run.guard;
     let Some(outcome) = run.finished.wait_for_outcome().await else {
         let error = Error::new(Kind::Unavailable, "the server is shutting down");
@@ -207,8 +205,8 @@ async fn run_one(
     })
 }
 
-/// Returns the sum of all completions; `None` without any. The cost of a failed run is unknown, so the sum has no
-/// cost unless all runs succeeded.
+/// Returns the sum of all completions, or `None` if there are none. The sum has a cost only if all runs succeeded,
+/// because the cost of a failed run is unknown.
 fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;
     let sum = rest.iter().fold(first.completion.clone(), |sum, choice| {
@@ -218,7 +216,7 @@ fn total_completion(choices: &[Choice], all_succeeded: bool) -> Option<Completio
     Some(Completion { cost, ..sum })
 }
 
-/// Returns the distinct names of the fields that any run ignored.
+/// Returns the distinct names of all fields that were ignored by a run.
 fn ignored_fields(choices: &[Choice]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in choices.iter().flat_map(|choice| &choice.ignored_fields) {

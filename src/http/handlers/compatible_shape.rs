@@ -1,4 +1,4 @@
-//! Requests and responses of the compatible APIs in the format of each vendor.
+//! Converts requests and responses of the compatible APIs to and from each vendor's format.
 
 use hyper::header::HeaderName;
 use serde_json::Value;
@@ -19,7 +19,7 @@ use crate::wire::{
     serve_responses as responses,
 };
 
-/// The API that a request uses.
+/// The compatible API that a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientApi {
     /// OpenAI's Chat Completions API.
@@ -34,7 +34,7 @@ pub(super) enum ClientApi {
     Gemini,
 }
 
-/// Returns the fields common to all parts of a response, except its ID.
+/// Returns the fields that all chunks of a response share; the ID is set later.
 pub(super) fn chunk_frame(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame {
     ChunkFrame {
         id: String::new(),
@@ -62,7 +62,7 @@ pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Com
     }
 }
 
-/// Borrows a completion's content in the form that the API serializers take.
+/// Borrows a completion as the type that the API encoders take.
 pub(super) fn complete_answer(completion: &Completion) -> CompleteAnswer<'_> {
     CompleteAnswer {
         text: &completion.text,
@@ -74,7 +74,7 @@ pub(super) fn complete_answer(completion: &Completion) -> CompleteAnswer<'_> {
     }
 }
 
-/// Adds the headers with cost, cache use, models, and duration.
+/// Adds headers for the cost, cache use, models, and duration of an answer.
 pub(super) fn add_result_headers(
     reply: Reply,
     cx: &RequestContext,
@@ -84,7 +84,7 @@ pub(super) fn add_result_headers(
         .saturating_duration_since(cx.started)
         .as_millis();
     let reply = analyses::with_unstored_header(reply, completion.is_stored);
-    // An unknown cost is omitted rather than reported as 0.
+    // An unknown cost is omitted instead of being reported as 0.
     let reply = match completion.cost {
         Some(cost) => reply.header(
             HeaderName::from_static("x-quire-cost-usd"),
@@ -111,7 +111,7 @@ pub(super) fn add_result_headers(
         )
 }
 
-/// Returns an ID in the vendor's format: its prefix and the unique part of Quire's ID.
+/// Returns an ID in the vendor's format, made from its prefix and the unique part of Quire's ID.
 pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
     let unique = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {
@@ -123,7 +123,7 @@ pub(super) fn vendor_id(api: ClientApi, id: &AnalysisId) -> String {
     }
 }
 
-/// Returns the error for a field that is not accepted.
+/// Returns the error for a field with a value that is not accepted.
 pub(super) fn invalid_field(error: RequestError) -> ApiError {
     Error::field(&[error.param], "value_error", error.reason).into()
 }

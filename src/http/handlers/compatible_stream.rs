@@ -1,5 +1,5 @@
-//! Streams the events of a run in the formats of the compatible APIs: text as it arrives, then usage and finish reason
-//! from the result. A failed run always ends the stream with an error event.
+//! Streams a run's events in the formats of the compatible APIs: first the text as it arrives, then the usage and
+//! finish reason from the result. If a run fails, its stream always ends with an error event.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::wire::{
     serve_responses as responses,
 };
 
-/// The stream format of an API, and its state.
+/// The stream format of an API, and the state of the encoder.
 pub(super) enum StreamDialect {
     Chat {
         frame: ChunkFrame,
@@ -53,7 +53,7 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events that start a stream.
+    /// Returns the events at the start of a stream.
     fn start_events(&mut self) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, .. } => vec![unnamed_event(&openai::first_chunk(frame))],
@@ -79,7 +79,7 @@ impl StreamDialect {
     }
 
     /// Returns the events for reasoning. A model's own reasoning is always sent. A panel's progress is sent as
-    /// reasoning only on request, and only in chat completions, whose clients display it without configuration.
+    /// reasoning only on request, and only in chat completions, because clients display it there without configuration.
     fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),
@@ -102,12 +102,12 @@ impl StreamDialect {
         match self {
             Self::Responses(events) => named_events(events.reasoning_end_events(item)),
             Self::Messages(events) => named_events(events.reasoning_end_events(item)),
-            // These formats send it at the end of the stream.
+            // These formats send the signature at the end of the stream.
             Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
         }
     }
 
-    /// Returns the events that end a successful stream: tool calls, finish reason, and usage.
+    /// Returns the events at the end of a successful stream: tool calls, finish reason, and usage.
     fn end_events(&mut self, completion: &Completion) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, usage, .. } => {
@@ -153,7 +153,7 @@ impl StreamDialect {
         }
     }
 
-    /// Returns the events that end a failed stream.
+    /// Returns the events at the end of a failed stream.
     fn error_events(&mut self, error: &ApiError, request_id: &str) -> Vec<SseEvent> {
         match self {
             Self::Chat { .. } | Self::Completions { .. } => {
@@ -184,7 +184,7 @@ impl StreamDialect {
     }
 }
 
-/// Returns the `[DONE]` event of OpenAI's streams.
+/// Returns the `[DONE]` event, which ends OpenAI's streams.
 fn done_event() -> SseEvent {
     SseEvent {
         id: None,
@@ -213,7 +213,7 @@ fn named_events(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
     events.into_iter().map(named_event).collect()
 }
 
-/// Returns the error when the server stops during a stream.
+/// Returns the error for a stream that is still running when the server stops.
 fn server_stopped_error() -> Error {
     let why = "the server stopped before the answer was complete";
     Error::new(Kind::Unavailable, why)
@@ -231,7 +231,7 @@ enum StreamPhase {
     Ended,
 }
 
-/// The stream of a run to a client.
+/// Streams a run to a client.
 pub(super) struct CompletionStream {
     request_id: Arc<str>,
     watch: RunWatch,
@@ -243,7 +243,7 @@ pub(super) struct CompletionStream {
     outcome: Option<Arc<RunOutcome>>,
     dialect: StreamDialect,
     is_panel: bool,
-    /// Whether the request goes to a single model unchanged, so that its own reasoning is passed on.
+    /// Whether the request goes to a single model unchanged, in which case the model's own reasoning is forwarded.
     is_passthrough: bool,
     phase: StreamPhase,
     /// Whether any text of the answer has been sent.
@@ -272,11 +272,11 @@ impl CompletionStream {
         }
     }
 
-    /// Waits for the first token of a single model, so that an earlier failure gets a response with its own
-    /// status: clients do not retry a 200 that ends with an error. The call's time limit bounds the wait.
+    /// Waits for the first token of a single model, so that an earlier failure gets a response with its own status:
+    /// clients do not retry a stream that starts with 200 and ends with an error. The call's timeout limits the wait.
     ///
     /// # Errors
-    /// Returns the error of a run that ends without an answer; `Unavailable` if the server stops.
+    /// Returns the run's error if it ends without an answer; `Unavailable` if the server stops.
     pub async fn wait_for_first_token(&mut self) -> Result<(), ApiError> {
         if self.is_panel {
             return Ok(());
@@ -297,7 +297,7 @@ impl CompletionStream {
 
     /// Returns the stream as a response.
     pub fn reply(self, cx: &RequestContext) -> Reply {
-        // The run's journal already coalesces events.
+        // Sent immediately, because the run's journal already coalesces events.
         sse::stream_immediately(cx, self, |mut stream| async move {
             let events = stream.next().await?;
             Some((events, stream))
@@ -315,7 +315,7 @@ impl CompletionStream {
         }
         loop {
             let held_events = std::mem::take(&mut self.held);
-            // A database error, or a run that resumes after a restart, ends the stream with an error.
+            // The stream ends with an error if the database fails, or if the run is to resume after a restart.
             let next = match held_events.is_empty() {
                 true => self.watch.next().await.ok().flatten(),
                 false => Some(held_events),
@@ -334,13 +334,14 @@ impl CompletionStream {
                         events.extend(self.end_stream().await);
                         return Some(events);
                     }
-                    // A new answer starts, but the text already sent cannot be retracted, so the stream fails.
+                    // A new answer starts, but the text already sent cannot be retracted.
                     StreamDelta::Restart if self.text_sent => {
                         drop(self.guard.take());
                         events.extend(self.fail_stream(&interrupted_error().into()));
                         return Some(events);
                     }
-                    // Reasoning and progress are sent only before the first text, because they would split the answer.
+                    // Reasoning and progress are sent only before the first text, because they would interrupt the
+                    // answer.
                     delta if !self.text_sent => events.extend(self.preamble(&delta)),
                     _ => {}
                 }
@@ -351,7 +352,7 @@ impl CompletionStream {
         }
     }
 
-    /// Returns the reasoning and progress events that are sent before the answer starts.
+    /// Returns the events for reasoning or progress, which precede the answer.
     fn preamble(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
         match delta {
             StreamDelta::Reasoning(text, item) if !self.is_panel => {
@@ -366,7 +367,7 @@ impl CompletionStream {
         }
     }
 
-    /// Waits for the outcome of the run; `None` if the server stops first.
+    /// Waits for the run's outcome. Returns `None` if the server stops first.
     async fn wait_for_outcome(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.run.take() {
             self.outcome = finished.wait_for_outcome().await.map(Arc::from);
@@ -382,7 +383,7 @@ impl CompletionStream {
         match Completion::from_outcome(&outcome, self.is_passthrough) {
             Ok(completion) => {
                 let mut events = Vec::new();
-                // The answer of a vote arrives all at once.
+                // A vote's answer arrives all at once.
                 if !self.text_sent && !completion.text.is_empty() {
                     events.extend(self.dialect.text(&completion.text));
                 }

@@ -1,4 +1,4 @@
-//! Shows administrators the database server, the Quire servers that share it, and Redis.
+//! Handler that shows administrators the state of the database, the Quire servers that share it, and Redis.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use crate::app::{RedisState, RedisStatus};
 use crate::http::auth::Admin;
 use crate::http::{ApiError, Reply, RequestContext};
 
-/// Length of a server's name in responses, in characters. This is enough to tell a few servers apart.
+/// Length of a server's name in responses, in characters: enough to tell a few servers apart.
 const NAME_LENGTH: usize = 8;
 
-/// `GET /api/admin/database`: returns the engine, the connections to it, the servers that share it, and the state
-/// of Redis.
+/// `GET /api/admin/database`: returns the database engine, its connections, the servers that share it, and the state of
+/// Redis.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -17,7 +17,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The announcement of a chunked upload.
+/// Body that announces a chunked upload.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AnnouncedBody {
@@ -27,14 +27,14 @@ struct AnnouncedBody {
     total_chunks: u32,
 }
 
-/// The chunked upload to complete.
+/// Body that names the chunked upload to complete.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FinalizeBody {
     session_id: String,
 }
 
-/// Options for extracting the text again.
+/// Options for extracting a document's text again.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReadBody {
@@ -42,7 +42,7 @@ struct ReadBody {
     encoding: Option<String>,
 }
 
-/// Maximum length of a text field of a form in bytes.
+/// Maximum length of a form's text field, in bytes.
 const MAX_FIELD_BYTES: usize = 1_024;
 
 /// `POST /api/upload-document`: uploads a document as a multipart form.
@@ -65,7 +65,7 @@ pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&document_json(&cx, &document)))
 }
 
-/// Receives the file of a multipart form. Returns its name and the file.
+/// Receives the file of a multipart form. Returns the file's name and content.
 ///
 /// # Errors
 /// `BadRequest` for an invalid form, one without a file, or an empty file; `TooLarge` over the upload limit;
@@ -126,7 +126,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&document_json(&cx, &document)))
 }
 
-/// `GET /api/documents/{id}/text`: returns the extracted text by page.
+/// `GET /api/documents/{id}/text`: returns a document's extracted text by page.
 ///
 /// # Errors
 /// `Missing` if the caller has no such document.
@@ -149,7 +149,7 @@ pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     })))
 }
 
-/// `GET /api/documents/{id}/content`: downloads the original file.
+/// `GET /api/documents/{id}/content`: downloads a document's original file.
 ///
 /// # Errors
 /// `Missing` if the caller has no such document; `Unavailable` if its file is damaged or cannot be fetched; 416
@@ -162,17 +162,17 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
         .await?;
     let (headers, kind) = (&cx.request.headers, &document.content_type);
     let etag = format!("\"{}\"", document.sha256);
-    // A document may contain scripts, so browsers must download it and never render it under this server's origin.
+    // A document may contain scripts, so browsers must download it instead of rendering it under this server's origin.
     Ok(Reply::file_for(headers, original.path(), kind, &etag)
         .await?
         .header(CONTENT_DISPOSITION, &content_disposition(&document.name))
         .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
 }
 
-/// `GET /api/documents/{id}/pages/{n}`: returns one page of the extracted text.
+/// `GET /api/documents/{id}/pages/{n}`: returns one page of a document's extracted text.
 ///
 /// # Errors
-/// `Missing` if the caller has no such document, or the document has no such page.
+/// `Missing` if the caller has no such document, or if the document has no such page.
 pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let number = page_number(&cx)?;
     let view = cx
@@ -189,7 +189,7 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     })))
 }
 
-/// `POST /api/documents/{id}/read`: extracts the text again, with another encoding if given.
+/// `POST /api/documents/{id}/read`: extracts a document's text again, optionally with another encoding.
 ///
 /// # Errors
 /// `BadInput` for an unknown encoding; `Missing` if the caller has no such document; `Conflict` while it is
@@ -278,7 +278,7 @@ pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     Ok(Reply::json(&progress_json(&progress)).status(StatusCode::OK))
 }
 
-/// `GET /api/document-sessions/{id}`: returns the parts received so far.
+/// `GET /api/document-sessions/{id}`: returns which parts of an upload have been received.
 ///
 /// # Errors
 /// `Missing` if the caller has no such upload.
@@ -292,7 +292,7 @@ pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     Ok(Reply::json(&progress_json(&progress)))
 }
 
-/// `POST /api/upload-document-chunk`: uploads one part.
+/// `POST /api/upload-document-chunk`: uploads one part of a document.
 ///
 /// # Errors
 /// `Missing` if the caller has no such upload; `BadRequest` or `BadInput` if the form, the index, or the size is
@@ -329,7 +329,7 @@ pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
 /// `POST /api/finalize-document-upload`: completes a chunked upload.
 ///
 /// # Errors
-/// `Missing` if the caller has no such upload; `BadRequest`, listing the missing parts, if it is incomplete;
+/// `Missing` if the caller has no such upload; `BadRequest`, with a list of the missing parts, if it is incomplete;
 /// otherwise, same as [`upload`].
 pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: FinalizeBody = cx.json().await?;
@@ -342,7 +342,7 @@ pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     Ok(Reply::json(&document_json(&cx, &document)))
 }
 
-/// Streams a file field to a temporary file.
+/// Writes a file field to a temporary file as it arrives.
 async fn receive_file(cx: &RequestContext, mut field: Field<'_>) -> Result<ReceivedFile, ApiError> {
     let mut incoming = match cx.app.documents().begin() {
         Ok(incoming) => incoming,
@@ -356,14 +356,14 @@ async fn receive_file(cx: &RequestContext, mut field: Field<'_>) -> Result<Recei
     Ok(incoming.finish().await?)
 }
 
-/// Discards the rest of a field before returning an error: a client that is still sending would otherwise see
-/// its connection reset before it reads the response. The route's body limit also limits how much is discarded.
+/// Discards the rest of a field before returning an error. Without this, a client that is still sending would have its
+/// connection reset before it reads the response. The route's body limit also limits how much is discarded.
 async fn discard_and_fail(mut field: Field<'_>, error: Error) -> ApiError {
     while let Ok(Some(_)) = field.chunk().await {}
     ApiError::from(error).closing_connection()
 }
 
-/// Reads a form field as UTF-8 text, up to a limited size.
+/// Reads a form field as UTF-8 text of at most 1 KiB.
 async fn read_text_field(mut field: Field<'_>) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await? {
@@ -405,7 +405,7 @@ fn upload_id(text: &str) -> Result<UploadId, ApiError> {
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such upload"))
 }
 
-/// Returns a document as JSON. `document_id`, `name`, and `type` are for clients of the predecessor.
+/// Returns a document as JSON. `document_id`, `name`, and `type` are aliases for the predecessor's clients.
 fn document_json(cx: &RequestContext, document: &Document) -> Value {
     let is_read = document.status == DocumentStatus::Processing;
     let share = cx.app.documents().share_read(&document.id);
@@ -444,8 +444,8 @@ fn progress_json(progress: &UploadProgress) -> Value {
     })
 }
 
-/// Returns the `Content-Disposition` of a download (RFC 6266): an ASCII file name for old clients, and the full name,
-/// percent-encoded.
+/// Returns the `Content-Disposition` of a download (RFC 6266): an ASCII file name for old clients, and the
+/// percent-encoded full name.
 fn content_disposition(name: &str) -> String {
     let plain: String = name
         .chars()

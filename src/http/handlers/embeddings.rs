@@ -1,4 +1,4 @@
-//! Handler of `/v1/embeddings` in OpenAI's format, which calls `app::embeddings`.
+//! Handler of `/v1/embeddings`, in OpenAI's format. The rules are in `app::embeddings`.
 
 use base64::Engine as _;
 use hyper::header::HeaderName;
@@ -12,14 +12,14 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::wire::embed::{self, EmbeddingRequest};
 
-/// Maximum number of ignored fields named in the `x-quire-ignored` header.
+/// Maximum number of ignored fields listed in the `x-quire-ignored` header.
 const MAX_IGNORED: usize = 20;
 
-/// `POST /v1/embeddings`: OpenAI embeddings.
+/// `POST /v1/embeddings`: answers a request of OpenAI's Embeddings API.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `Forbidden` if the API key
-/// may not use it; `BudgetExceeded` if a budget is too small or the price is unknown; and the provider's error.
+/// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model; `Forbidden` if the API key may
+/// not use the model; `BudgetExceeded` if a budget is too small or the price is unknown; and the provider's error.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let parsed = embed::parse_request(&body).map_err(invalid_field)?;
@@ -27,7 +27,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     with_idempotency_key(&cx, &caller, request, respond(&cx, &caller, parsed)).await
 }
 
-/// Computes the embeddings. Returns the response and its body.
+/// Computes the embeddings. Returns the response, and its body for idempotent replays.
 async fn respond(
     cx: &RequestContext,
     caller: &Caller,

@@ -9,10 +9,10 @@ use crate::domain::experiment::record::{Applied, ExperimentSummary};
 use crate::domain::experiment::space::to_json;
 use crate::domain::experiment::spec::ExperimentSpec;
 
-/// Maximum number of configurations listed in an estimate.
+/// Maximum number of configurations listed in a forecast.
 const MAX_LISTED: usize = 50;
 
-/// Returns the estimate of an experiment: configurations, cost, and statistical power.
+/// Returns the forecast of an experiment as JSON: its configurations, cost, and statistical power.
 pub fn forecast_json(forecast: &ExperimentForecast) -> Value {
     let arms = &forecast.design.arms;
     let settings: Vec<Value> = arms
@@ -35,7 +35,7 @@ pub fn forecast_json(forecast: &ExperimentForecast) -> Value {
     })
 }
 
-/// Returns a list entry of an experiment.
+/// Returns an experiment as JSON for lists.
 pub fn list_item_json(item: &ExperimentSummary) -> Value {
     json!({
         "id": item.id, "name": item.name, "status": item.state, "arms": item.arms, "cases": item.cases,
@@ -45,7 +45,7 @@ pub fn list_item_json(item: &ExperimentSummary) -> Value {
     })
 }
 
-/// Returns an experiment with its progress and report, without its cases.
+/// Returns an experiment as JSON with its progress and report, but without its cases.
 pub fn full_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let spec = &experiment.spec;
@@ -61,7 +61,7 @@ pub fn full_json(view: &ExperimentView) -> Value {
     })
 }
 
-/// Returns a case with the result of each configuration, and the answers if given.
+/// Returns a case as JSON with the result of each configuration, including the answers if they are given.
 pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[EvaluationView]>) -> Value {
     let case = &view.cases[index];
     let of_case = view
@@ -93,7 +93,7 @@ pub fn case_json(view: &ExperimentView, index: usize, answers: Option<&[Evaluati
     })
 }
 
-/// Returns the judge as JSON: its calibration against the user's judgments and, if it is a model, its error counts.
+/// Returns the judge as JSON: its agreement with the user's judgments and, if it is a model, its error counts.
 fn judge_json(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
     let mut judge = json!({ "calibration": view.calibration, "preference": view.preference });
@@ -118,7 +118,7 @@ fn budget_json(spec: &ExperimentSpec) -> Value {
     })
 }
 
-/// Returns a blind comparison: two answers without the configurations that produced them.
+/// Returns a blind comparison as JSON: two answers, without the configurations that produced them.
 pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView) -> Value {
     let case = &view.cases[comparison.case];
     let [left, right] = &comparison.answers;
@@ -129,7 +129,7 @@ pub fn blind_comparison_json(comparison: &BlindComparison, view: &ExperimentView
     })
 }
 
-/// Describes how a configuration was applied: as a recipe, or as the default.
+/// Returns how a configuration has been applied, as a recipe or as the default, as JSON.
 pub fn applied_json(applied: &Applied) -> Value {
     json!({
         "as": if applied.default { "default" } else { "recipe" }, "place": applied.configuration,

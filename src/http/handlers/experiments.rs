@@ -1,4 +1,4 @@
-//! Experiment handlers and the format of their requests. Responses are built by `experiment_shape`.
+//! Experiment handlers and their request bodies. Responses are built by `experiment_shape`.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ impl NewExperiment {
     /// Converts the body to the app's parameters.
     ///
     /// # Errors
-    /// `BadInput` if the budget is negative or not an amount.
+    /// `BadInput` if the budget is negative or not a valid amount.
     pub fn into_params(self) -> Result<ExperimentParams, Error> {
         let cost = self.budget.cost_usd.map(|dollars| {
             let why = "must be at least 0";
@@ -96,7 +96,7 @@ impl NewExperiment {
     }
 }
 
-/// `POST /api/experiments/cases`: parses a file of cases, sent as the body.
+/// `POST /api/experiments/cases`: parses the cases in a file, which is sent as the request body.
 ///
 /// # Errors
 /// `BadRequest` if the file is not UTF-8; `BadInput` if a case is invalid.
@@ -117,11 +117,11 @@ pub async fn estimate(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
     Ok(no_store(Reply::json(&shape::forecast_json(&forecast))))
 }
 
-/// `POST /api/experiments`: starts an experiment.
+/// `POST /api/experiments`: creates and starts an experiment.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid experiment; `Forbidden` for a restricted API key; `Conflict` if too
-/// many are running; `Unavailable` if the disk is full.
+/// `BadRequest` or `BadInput` for an invalid experiment; `Forbidden` for a restricted API key; `Conflict` if too many
+/// experiments are running; `Unavailable` if the disk is full.
 pub async fn start(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let params = cx.json::<NewExperiment>().await?.into_params()?;
     let origin = request_origin(&cx);
@@ -173,7 +173,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(no_store(Reply::json(&shape::full_json(&view))))
 }
 
-/// `GET /api/experiments/{id}/cases`: returns the cases and their scores.
+/// `GET /api/experiments/{id}/cases`: returns an experiment's cases and their scores.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment.
@@ -189,7 +189,7 @@ pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     Ok(no_store(Reply::json(&json!({ "cases": cases }))))
 }
 
-/// `GET /api/experiments/{id}/cases/{n}`: returns one case with the answers of each configuration.
+/// `GET /api/experiments/{id}/cases/{n}`: returns one case with the answer of each configuration.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment, or the experiment has no such case.
@@ -225,7 +225,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-/// Returns an experiment as a file: its text, content type, and file extension. `None` for an unknown format.
+/// Returns an experiment as a file: text, content type, and file extension. Returns `None` for an unknown format.
 pub fn export_file(
     view: &ExperimentView,
     format: &str,
@@ -274,7 +274,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
                     serde_json::to_string(&progress).ok()?,
                 )
             }
-            // A database error ends the stream without a final event, so the client reconnects.
+            // A database error ends the stream without a final event, so that the client reconnects.
             None => {
                 let experiments = state.app.experiments();
                 let view = experiments.show(&state.caller.user, &state.id).await.ok()?;
@@ -298,7 +298,7 @@ struct ExperimentStream {
     watch: Option<ExperimentWatch>,
 }
 
-/// `POST /api/experiments/{id}/cancel`: stops an experiment.
+/// `POST /api/experiments/{id}/cancel`: stops an experiment and keeps its results.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment.
@@ -311,7 +311,7 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `POST /api/experiments/{id}/resume`: continues a stopped experiment.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment; `Conflict` if it is completed or too many are running.
+/// `Missing` if the caller has no such experiment; `Conflict` if it is completed or too many experiments are running.
 pub async fn resume(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
     let state = cx.app.experiments().resume(&caller, &id, &origin).await?;
@@ -337,11 +337,11 @@ enum ApplyAs {
     Default,
 }
 
-/// `POST /api/experiments/{id}/apply`: saves a configuration as a recipe, or as the default.
+/// `POST /api/experiments/{id}/apply`: saves a configuration as a recipe or as the caller's default.
 ///
 /// # Errors
-/// `Missing` if the caller has no such experiment; `Conflict` if a configuration is already applied or nothing has
-/// been evaluated; `BadInput` for an invalid body.
+/// `Missing` if the caller has no such experiment; `Conflict` if a configuration is already applied or nothing has been
+/// evaluated; `BadInput` for an invalid body.
 pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ApplyBody = cx.json_or_empty().await?;
     let (id, origin) = (experiment_id(&cx)?, request_origin(&cx));
@@ -393,11 +393,11 @@ pub async fn next_comparison(cx: RequestContext, caller: Caller) -> Result<Reply
     comparison_response(&cx, &caller, &id, comparison).await
 }
 
-/// `POST /api/experiments/{id}/duel`: records the judgment of a blind comparison, and returns the next one.
+/// `POST /api/experiments/{id}/duel`: records the judgment of a blind comparison and returns the next one.
 ///
 /// # Errors
 /// `Missing` if the caller has no such experiment; `BadRequest` or `BadInput` for an invalid body or an unknown
-/// pair.
+/// comparison.
 pub async fn record_judgment(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: JudgmentBody = cx.json().await?;
     let (id, experiments) = (experiment_id(&cx)?, cx.app.experiments());

@@ -1,5 +1,5 @@
-//! Handlers of the Gemini-compatible API: `generateContent`, its stream, `countTokens`, and the list of models. The
-//! path contains the model and the method.
+//! Handlers of the Gemini-compatible API: `generateContent`, `streamGenerateContent`, `countTokens`, and the model
+//! list. The path contains both the model and the method.
 
 use serde_json::{Value, json};
 
@@ -14,15 +14,15 @@ use crate::http::percent::decode;
 use crate::http::reply::Reply;
 use crate::wire::serve_gemini as gemini;
 
-/// `POST /v1beta/models/{name*}`, `/v1/models/{name*}`: `generateContent`, `streamGenerateContent`, or `countTokens`
-/// of a model.
+/// `POST /v1beta/models/{name*}`, `/v1/models/{name*}`: calls a model's method `generateContent`,
+/// `streamGenerateContent`, or `countTokens`.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid request; `Missing` for an unknown model or method; `BudgetExceeded` if
 /// the budget is too small; `UpstreamFailed` or `Unavailable` if there is no answer.
 pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let target = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
-    // A model's name may itself contain a colon: `llama3:8b:generateContent`.
+    // A model's name may contain a colon too, as in `llama3:8b:generateContent`.
     let (model, method) = target.rsplit_once(':').unwrap_or((&target, ""));
     let model = model.strip_prefix("models/").unwrap_or(model);
     let stream = match method {
@@ -46,7 +46,7 @@ pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply
         ));
     }
     let request = gemini::parse_request(model, &body, stream).map_err(invalid_field)?;
-    // Idempotency keys compare bodies, and the model is part of the request.
+    // Idempotency keys compare request bodies, so the body must contain the model.
     body["model"] = json!(model);
     respond(cx, caller, &body, vec![request], ClientApi::Gemini).await
 }
@@ -66,7 +66,7 @@ fn unknown_method(method: &str) -> ApiError {
 /// `GET /v1beta/models`: lists the models in Gemini's format.
 ///
 /// # Errors
-/// Returns an error if the models cannot be listed.
+/// Returns an error if the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let names = cx.app.completions().names(&caller).await?;
     let rows = names.iter().map(|name| {

@@ -1,5 +1,5 @@
 //! Health checks and metrics. `/health` needs no credential and is cached, so that thousands of requests per second
-//! are cheap.
+//! cost little.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -47,14 +47,14 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
         .header(CACHE_CONTROL, "no-store")
 }
 
-/// Probes the database at most every two seconds, and only while there are health checks. Runs until aborted.
+/// Probes the database at most every two seconds, and only while health checks arrive. Runs until aborted.
 pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;
         let is_healthy = shared.app.health().probe_database().await;
         let had_failed = shared.health.probe_failed.swap(!is_healthy, Relaxed);
         if had_failed == is_healthy {
-            // The status has changed, so discard the cached response.
+            // Discard the cached response, because the status has changed.
             *shared
                 .health
                 .cached_response
@@ -65,7 +65,7 @@ pub async fn watch(shared: &SharedState) {
     }
 }
 
-/// Returns the overall status, and the message for the most severe problem.
+/// Returns the overall status and the message about the most severe problem.
 fn overall_status(
     app: &App,
     database_error: Option<&str>,
@@ -161,7 +161,7 @@ fn health_body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     (code, body.to_string().into())
 }
 
-/// Returns the state of the replica, without its address and its error, which only administrators see.
+/// Returns the replica's state as JSON, without its address and error, which only administrators may see.
 fn replica_json(status: &ReplicaStatus) -> Value {
     let state = match (&status.error, status.absent_originals) {
         (Some(_), _) => "error",
@@ -198,8 +198,8 @@ const UREQ_VERSION: &str = concat!("ureq ", env!("QUIRE_UREQ"));
 const RING_VERSION: &str = concat!("ring ", env!("QUIRE_RING"));
 const MULTER_VERSION: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
-/// Python packages that the predecessor's clients look for: the name, whether it is required, and the version
-/// of what replaces it.
+/// Python packages that the predecessor's clients look for. Each row has the name, whether the package is required, and
+/// the version of the library that replaces it.
 const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
     ("fastapi", true, HYPER_VERSION),
     ("uvicorn", true, TOKIO_VERSION),
@@ -220,7 +220,7 @@ const REPLACED_PACKAGES: &[(&str, bool, &str)] = &[
     ("prometheus_client", false, "quire, at /metrics"),
 ];
 
-/// Python packages of the predecessor that nothing replaces, and why.
+/// Python packages of the predecessor that have no replacement, and why.
 const UNUSED_PACKAGES: &[(&str, &str)] = &[
     ("celery", "not used: runs are tasks of this process"),
     ("sentry_sdk", "not used: errors go to the log"),
@@ -270,7 +270,7 @@ fn dependencies_json(app: &App, database: &DatabaseHealth, is_healthy: bool) -> 
     all.into()
 }
 
-/// `GET /api/metrics`: returns basic figures as JSON.
+/// `GET /api/metrics`: returns basic metrics as JSON.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -289,7 +289,7 @@ pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
     })))
 }
 
-/// `GET /metrics`: returns metrics in Prometheus format, for administrators and local programs, or for everyone if
+/// `GET /metrics`: returns metrics in Prometheus format to administrators and local programs, or to everyone if
 /// `METRICS_PUBLIC` is set.
 ///
 /// # Errors
@@ -318,7 +318,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     ))
 }
 
-/// `GET /api/admin/metrics`: returns statistics per minute over the last hours, one list per figure.
+/// `GET /api/admin/metrics`: returns statistics per minute for the last hours, as one list per metric.
 ///
 /// # Errors
 /// `BadInput` if `hours` is not between 1 and 24.
@@ -346,16 +346,16 @@ pub async fn minute_stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiErro
     })))
 }
 
-/// `GET /api/internal/resources`: returns the memory, CPU time, open files, and threads of the process.
+/// `GET /api/internal/resources`: returns the process's memory, CPU time, open files, and threads.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     let process = ProcessStats::now();
     let uptime_seconds = uptime(&cx.app).as_secs_f64();
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
-        // Percentage of one CPU, averaged since the start.
+        // The percentage of one CPU, averaged since the start.
         "cpu_percent": round_to_tenths(process.cpu.as_secs_f64() * 100.0 / uptime_seconds.max(0.01)),
         "open_files": process.open_files,
         "connections": cx.shared.stats.open_connections.load(Relaxed),
@@ -365,14 +365,14 @@ pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
 
 /// Number of events in the streaming test.
 const TICK_COUNT: u8 = 4;
-/// Time between two events of the streaming test.
+/// Time between events of the streaming test.
 const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// `GET /api/internal/ticks`: streams a few events with pauses between them, to test whether a proxy buffers
-/// responses (`quire doctor` uses it).
+/// `GET /api/internal/ticks`: streams a few events with pauses between them. `quire doctor` uses this to test whether a
+/// proxy buffers responses.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(sse::stream(&cx, 0, |sent: u8| async move {
         if sent == TICK_COUNT {
@@ -414,7 +414,7 @@ impl RequestFigures {
         })
     }
 
-    /// Returns the metrics without labels.
+    /// Returns the metrics that have no labels.
     fn unlabeled(&self) -> [prometheus_text::Unlabeled; 10] {
         [
             (

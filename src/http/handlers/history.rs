@@ -1,4 +1,4 @@
-//! Handler of the list of the caller's analyses, with filters. Returns the requests, but not the answers.
+//! Handler that lists the caller's analyses with filters. The list contains the requests, but not the answers.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// `GET /api/analyses`, `/api/analyze`: lists the caller's analyses, newest first, with filters.
+/// `GET /api/analyses`, `/api/analyze`: lists the caller's analyses that match the filters, newest first.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit, cursor, or filter.
@@ -22,7 +22,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let cursor = parse_param(cursor, "cursor", "is not a cursor for this list", |text| {
         AnalysisId::parse(text)
     })?;
-    // Request one more than the limit to learn whether there is a next page.
+    // One more than the limit is requested, to find out whether there is a next page.
     let query = HistoryQuery {
         limit: limit + 1,
         cursor,
@@ -41,7 +41,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-/// Parses the filter of a list of analyses from the query.
+/// Parses the filters of an analysis list from the query.
 ///
 /// # Errors
 /// `BadInput` for an unknown status or an invalid time.
@@ -64,7 +64,7 @@ pub(super) fn parse_filter(cx: &RequestContext) -> Result<HistoryFilter, ApiErro
     })
 }
 
-/// Parses an optional query parameter; `expected` is the error message for an invalid value.
+/// Parses an optional query parameter. `expected` is the error message for an invalid value.
 fn parse_param<T>(
     value: Option<String>,
     name: &str,

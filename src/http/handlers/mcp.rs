@@ -1,5 +1,5 @@
-//! The Model Context Protocol over HTTP: one message per request, with a JSON response. Has no sessions and no
-//! server-initiated messages; when the client disconnects, the work of its request stops.
+//! The Model Context Protocol over HTTP, with one message per request and a JSON response. There are no sessions and no
+//! messages that the server initiates. When the client disconnects, the work for its request stops.
 
 use hyper::StatusCode;
 
@@ -11,8 +11,7 @@ use crate::http::reply::Reply;
 /// `POST /mcp`: handles one MCP message.
 ///
 /// # Errors
-/// `UnsupportedType`, `BadRequest`, or `TooLarge` for an invalid body. Errors of the protocol are part of the
-/// response.
+/// `UnsupportedType`, `BadRequest`, or `TooLarge` for an invalid body. Protocol errors are part of the response.
 pub async fn handle(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let message: serde_json::Value = cx.json().await?;
     match cx.app.mcp().answer(&caller, &message.to_string()).await {

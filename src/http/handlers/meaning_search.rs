@@ -1,5 +1,4 @@
-//! Handlers for the caller's choice of an embedding model for semantic search. The rules are in
-//! `app::meaning_search`.
+//! Handlers that let callers choose an embedding model for semantic search. The rules are in `app::meaning_search`.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,16 +10,16 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The request body that chooses an embedding model.
+/// Body that chooses an embedding model.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SemanticSearchBody {
-    /// The embedding model; null to rank by keywords alone.
+    /// The embedding model, or null to search by keywords only.
     model: Option<String>,
 }
 
-/// `GET /api/meaning-search`: returns the caller's choice and its progress, or, with `model`, the estimated
-/// cost of that model.
+/// `GET /api/meaning-search`: returns the caller's choice and the progress of embedding. With `model`, returns the
+/// estimated cost of that model.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -34,8 +33,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `PUT /api/meaning-search`: chooses an embedding model, or turns semantic search off.
 ///
 /// # Errors
-/// `Forbidden` for an API key; `Missing` for an unknown model; `BudgetExceeded` if a budget is too small; and the
-/// provider's error.
+/// `Forbidden` if the caller uses an API key; `Missing` for an unknown model; `BudgetExceeded` if a budget is too
+/// small; and the provider's error.
 pub async fn choose(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: SemanticSearchBody = cx.json().await?;
     let origin = request_origin(&cx);

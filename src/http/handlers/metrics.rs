@@ -1,14 +1,14 @@
-//! `/metrics` in the Prometheus text format. Labels name models, but never users or content.
+//! `/metrics` in the Prometheus text format. Labels contain model names, but never users or content.
 
 use std::fmt::Write as _;
 
 use crate::app::health::{BOUNDS_MS, CommitTimesSnapshot, Sum, Workload};
 use crate::http::stats::AREAS;
 
-/// A metric without labels: name, type, help, value.
+/// A metric without labels: its name, type, help text, and value.
 pub type Unlabeled = (&'static str, &'static str, &'static str, f64);
 
-/// A counter per model: name, help, value.
+/// A counter with a value per model: its name, help text, and a function that returns the value.
 type ModelCounter = (&'static str, &'static str, fn(&Sum) -> f64);
 
 /// Renders all metrics in the Prometheus text format.
@@ -151,7 +151,7 @@ fn write_header(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-/// Writes one sample. Label values are escaped, because a provider's model names may contain any character.
+/// Appends one sample. Label values are escaped, because a provider's model names may contain any character.
 fn write_sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
     text.push_str(name);
     for (index, (label, value)) in labels.iter().enumerate() {

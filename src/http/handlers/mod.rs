@@ -1,4 +1,4 @@
-//! The route handlers. Each parses its input into a checked type, calls one use case, and builds the response.
+//! The route handlers. Each one parses its input into a checked type, calls one use case, and builds the response.
 
 pub mod accounts;
 pub mod admin;

@@ -1,4 +1,4 @@
-//! Model handlers: models, provider status, and parameters.
+//! Model handlers: models, provider status, and model parameters.
 
 use serde_json::{Map, Value, json};
 
@@ -44,20 +44,20 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
     list.iter().map(to_json).collect()
 }
 
-/// `GET /api/available-models`: lists all models. A model that its provider no longer lists has `retired` and its
-/// `successor`; one whose last call by the caller failed has `failed_recently`.
+/// `GET /api/available-models`: lists all models. A model that its provider no longer lists has the fields `retired`
+/// and `successor`. A model whose last call by the caller failed has `failed_recently`.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn available(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(Reply::json(&models_json(&cx, caller.as_ref())))
 }
 
-/// `GET /api/models`, `/api/llms`, `/api/orchestrator/models`: lists all models, the available ones, and the default
-/// panel.
+/// `GET /api/models`, `/api/llms`, `/api/orchestrator/models`: returns all models, the IDs of the available ones, and
+/// the default panel.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = models_json(&cx, caller.as_ref());
     let available: Vec<&Value> = models
@@ -88,7 +88,7 @@ fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
-/// Returns the status of a provider. Includes its error messages only with `shows_details`, that is, for
+/// Returns a provider's status as JSON. The provider's error messages are included only with `shows_details`, for
 /// administrators and the provider's owner.
 fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
     let source = match state.source {
@@ -127,24 +127,24 @@ fn provider_json(state: &ProviderStatus, shows_details: bool) -> Value {
 /// `GET /api/llm/status`, `/api/llm/health-check`: returns the status of each provider.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(providers_reply(&cx, caller.as_ref()))
 }
 
-/// `POST /api/llm/health-check`: checks all providers, and returns their status.
+/// `POST /api/llm/health-check`: fetches the model list of every provider and returns their status.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     cx.app.discovery().probe_local_servers().await;
     Ok(providers_reply(&cx, Some(admin.caller())))
 }
 
-/// `GET /api/parameters`: describes the model parameters and presets.
+/// `GET /api/parameters`: returns descriptions of the model parameters and presets.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn parameters(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = cx
         .app

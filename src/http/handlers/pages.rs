@@ -1,4 +1,4 @@
-//! The HTML pages and their assets. All pages share one shell; its script renders the page for the URL.
+//! The web pages and their assets. All pages share one HTML shell, whose script renders the page for the URL.
 
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
@@ -26,7 +26,7 @@ pub async fn start_page(cx: RequestContext) -> Result<Reply, ApiError> {
     page(cx).await
 }
 
-/// Returns the HTML shell shared by all pages, for any page.
+/// Returns the shared HTML shell for any page.
 ///
 /// # Errors
 /// `Internal` if the embedded page is damaged.
@@ -35,7 +35,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let reply = shell(&cx.request.headers, base)?;
     let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP);
     let scope = auth::CookieScope::from_app(&cx.app, cx.https);
-    // Check the device cookie as well, because access tokens are short-lived. After signing out, a wrong
+    // The device cookie counts as well, because access tokens are short-lived. If the user has signed out, the wrong
     // guess only preloads a few cacheable files.
     let page_cookies = [AuthCookie::Access, AuthCookie::Device];
     let is_signed_in = (page_cookies.iter()).any(|cookie| cx.cookie(cookie.name(scope)).is_some());
@@ -48,7 +48,7 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     )
 }
 
-/// Returns the HTML shell shared by all pages.
+/// Returns the HTML shell without the headers that depend on the page.
 fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     match base {
         "" => assets::asset_reply("index.html", CachePolicy::Revalidate, headers),
@@ -56,7 +56,7 @@ fn shell(headers: &HeaderMap, base: &str) -> Result<Reply, ApiError> {
     }
 }
 
-/// `GET /share/{token}`: returns the page of a shared result. Its script checks the link.
+/// `GET /share/{token}`: returns the page of a shared result. The page's script checks the link.
 ///
 /// # Errors
 /// `Internal` if the embedded page is damaged.
@@ -64,7 +64,8 @@ pub async fn shared(cx: RequestContext, _: LinkToken) -> Result<Reply, ApiError>
     page(cx).await
 }
 
-/// Returns the HTML page for a browser that opens an unknown path; `None` for API clients, which get the JSON error.
+/// Returns the HTML page for a browser that opens an unknown path. Returns `None` for API clients, which get a JSON
+/// error.
 pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
     let headers = &request.headers;
     let accept = headers.get(ACCEPT)?.to_str().ok()?;
@@ -83,7 +84,7 @@ pub fn not_found_page(request: &Parts, base: &str) -> Option<Reply> {
     Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP))
 }
 
-/// `GET /assets/index.js`: returns the entry script under a stable URL.
+/// `GET /assets/index.js`: returns the entry script, whose URL does not change.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
@@ -91,8 +92,8 @@ pub async fn entry_script(cx: RequestContext) -> Result<Reply, ApiError> {
     assets::asset_reply("index.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
-/// `GET /sw.js`: returns the service worker, which caches the shell. Served from the root, because that determines
-/// its scope.
+/// `GET /sw.js`: returns the service worker, which caches the shell. It is served from the root, because the path
+/// determines its scope.
 ///
 /// # Errors
 /// `Internal` if the embedded file is damaged.
@@ -113,8 +114,8 @@ pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
     }
 }
 
-/// `GET /assets/{tree}/{path*}`: returns an asset. A page loaded before an update still finds its files, but must not
-/// cache them.
+/// `GET /assets/{tree}/{path*}`: returns an asset. If `tree` is not the current hash, the page was loaded before an
+/// update; the asset is then returned as well, but must not be cached without revalidation.
 ///
 /// # Errors
 /// `Missing` if there is no such asset; `Internal` if it is damaged.
@@ -140,7 +141,7 @@ pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
 }
 
 async fn index_reply(cx: &RequestContext) -> Reply {
-    // If the database fails, show the sign-in form. The health check reports the failure.
+    // If the database fails, the page shows the sign-in form; the health check reports the failure.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let setup = cx.app.accounts().pending_setup().await.unwrap_or(None);
     let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));

@@ -1,4 +1,5 @@
-//! Handlers of blind comparisons and their verdicts. Before the vote, no response reveals the author of a text.
+//! Handlers of blind comparisons between the panel and a single model. Before the vote, no response reveals who wrote a
+//! text.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,16 +16,16 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// How the numbers are computed, shown to users.
+/// Explains to users how the numbers are computed.
 const METHOD_NOTE: &str = "ties count half; the interval is a Jeffreys interval for wins, ties, and losses, valid for a single look; the verdict is based on a betting test, which stays valid however often you look; with several topics, the permitted error is divided among the topics and the total";
 
-/// Maximum value of `compare_every`, which is the number of answers per comparison. The setting has the same maximum.
+/// Maximum value of `compare_every`, the number of answers per comparison. The setting has the same maximum.
 const MAX_COMPARE_INTERVAL: u64 = 10_000;
 
-/// Number of milliseconds in a day.
+/// Length of a day, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
 
-/// `POST /api/analyses/{id}/comparison`: starts a blind comparison of the panel's answer with a single model's.
+/// `POST /api/analyses/{id}/comparison`: starts a blind comparison of the panel's answer with that of a single model.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
@@ -37,8 +38,8 @@ pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     Ok(no_store(Reply::json(&comparison_json(&comparison))))
 }
 
-/// `GET /api/analyses/{id}/comparison`: returns the blind comparison of an analysis, with the models only after the
-/// vote.
+/// `GET /api/analyses/{id}/comparison`: returns the blind comparison of an analysis. The models are included only after
+/// the vote.
 ///
 /// # Errors
 /// `Missing` if the caller has no such analysis; `Conflict` if its answers cannot be compared.
@@ -66,11 +67,11 @@ enum ComparisonChoiceBody {
     Tie,
 }
 
-/// `POST /api/analyses/{id}/comparison/vote`: records the preference and reveals the models.
+/// `POST /api/analyses/{id}/comparison/vote`: records the caller's preference and reveals the models.
 ///
 /// # Errors
-/// `Missing` if the analysis has not been compared; `Conflict` if there is a vote already; `BadRequest` or
-/// `BadInput` for an invalid body.
+/// `Missing` if the analysis has not been compared; `Conflict` if there already is a vote; `BadRequest` or `BadInput`
+/// for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = analysis_id(&cx)?;
     let ComparisonVoteBody { choice } = cx.json().await?;
@@ -90,7 +91,8 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
 /// `GET /api/worth`: reports whether the panel beats a single model, by topic.
 ///
 /// # Errors
-/// `BadInput` for an invalid query; `Forbidden` for all users' votes without the admin role.
+/// `BadInput` for an invalid query; `Forbidden` if a caller who is not an administrator asks for the votes of all
+/// users.
 pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let all = match cx.query("all").as_deref() {
         None | Some("" | "false") => false,
@@ -147,7 +149,7 @@ struct CompareIntervalBody {
     compare_every: Option<u64>,
 }
 
-/// `PUT /api/worth`: sets how often the caller is offered a comparison.
+/// `PUT /api/worth`: sets how often the caller is offered a blind comparison.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.

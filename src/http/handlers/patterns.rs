@@ -1,4 +1,4 @@
-//! Pattern handlers: list, suggest, and manage the patterns of users and the team.
+//! Pattern handlers: list and suggest patterns, and manage those of users and the team.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ fn pattern_json(stored: &StoredPattern) -> Value {
     })
 }
 
-/// Returns a pattern with the prompts of its stages and its source, which `PUT` accepts.
+/// Returns a pattern as JSON with the prompts of its stages, and with its source in the form that `PUT` accepts.
 fn full_json(stored: &StoredPattern) -> Value {
     let mut body = pattern_json(stored);
     for (index, stage) in stored.pattern.stages.iter().enumerate() {
@@ -45,8 +45,8 @@ async fn visible_patterns(
     Ok(cx.app.patterns().visible(user).await?)
 }
 
-/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array, with `brief=true` only their IDs and
-/// names.
+/// `GET /api/orchestrator/patterns`: returns the patterns as a JSON array. With `brief=true`, returns only their IDs
+/// and names.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -63,7 +63,7 @@ pub async fn list_array(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     Ok(Reply::json(&items))
 }
 
-/// `GET /api/patterns`, `/api/analysis-patterns`: lists the patterns, filtered by `origin`.
+/// `GET /api/patterns`, `/api/analysis-patterns`: lists the patterns, optionally filtered by `origin`.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -78,10 +78,10 @@ pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, A
     Ok(Reply::json(&json!({ "patterns": items })))
 }
 
-/// `GET /api/patterns/suggest?prompt=`: ranks the patterns by how well they suit a question.
+/// `GET /api/patterns/suggest?prompt=`: ranks the patterns by how well they suit the question.
 ///
 /// # Errors
-/// `BadInput` without a question.
+/// `BadInput` if there is no question.
 pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let prompt = cx
         .query("prompt")
@@ -138,7 +138,7 @@ pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// for an invalid body or pattern.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
-    // Check the permission first, so that others do not get error messages about the text.
+    // The permission is checked first, so that other callers get no error messages about the pattern.
     cx.app.patterns().find_own(&caller, cx.param("id")).await?;
     let (pattern, warnings) = parse_body(body).map_err(invalid_pattern)?;
     let origin = request_origin(&cx);
@@ -179,7 +179,7 @@ pub async fn check(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError>
     Ok(no_store(Reply::json(&items)))
 }
 
-/// Parses a pattern from its fields, or from a whole file in `text`.
+/// Parses a pattern from its fields, or from a complete pattern file in `text`.
 fn parse_body(body: Map<String, Value>) -> Result<ParsedPattern, Vec<PatternProblem>> {
     if let Some(text) = body.get("text") {
         let is_only_field = body.len() == 1;

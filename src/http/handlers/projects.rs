@@ -1,4 +1,4 @@
-//! Project handlers: list, create, show, change, delete.
+//! Project handlers: list, create, show, change, and delete.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The fields of a project to set; absent fields stay unchanged.
+/// The project fields to set. Fields that are absent stay unchanged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProjectBody {
@@ -25,7 +25,7 @@ struct ProjectBody {
     members: Option<Vec<String>>,
 }
 
-/// `GET /api/projects`: lists the caller's projects and those shared with them, by name.
+/// `GET /api/projects`: lists the caller's projects and those shared with the caller, by name.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -51,7 +51,7 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&project_json(&project, &caller)).status(StatusCode::CREATED))
 }
 
-/// `GET /api/projects/{id}`: returns one project, with the cost of the caller's questions in it this month.
+/// `GET /api/projects/{id}`: returns one project, with what the caller has spent in it this month.
 ///
 /// # Errors
 /// `Missing` if the caller may not see the project.
@@ -68,8 +68,8 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `PATCH /api/projects/{id}`: changes a project.
 ///
 /// # Errors
-/// `Missing` if the caller may not see the project; `Forbidden` if only the owner may change a field; `BadRequest`
-/// or `BadInput` for an invalid body.
+/// `Missing` if the caller may not see the project; `Forbidden` if only its owner may change a field; `BadRequest` or
+/// `BadInput` for an invalid body.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_of(cx.json().await?);
     let (projects, id) = (cx.app.projects(), project_id(&cx)?);
@@ -77,7 +77,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
     Ok(Reply::json(&project_json(&project, &caller)))
 }
 
-/// `DELETE /api/projects/{id}`: deletes a project. Its threads and documents stay.
+/// `DELETE /api/projects/{id}`: deletes a project but keeps its threads and documents.
 ///
 /// # Errors
 /// `Missing` if the project does not belong to the caller.

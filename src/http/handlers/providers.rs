@@ -1,4 +1,5 @@
-//! Provider handlers: the installation's providers for administrators, and each user's own. API keys are write-only.
+//! Provider handlers: the installation's providers for administrators, and each user's own. API keys are never
+//! returned.
 
 use std::collections::BTreeMap;
 
@@ -164,15 +165,15 @@ pub async fn list_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
     list(cx, installation_scope(&admin)).await
 }
 
-/// `POST /api/admin/providers`: adds a provider for everyone.
+/// `POST /api/admin/providers`: tests a provider and adds it for all users.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body or a failed test; `Conflict` if the name exists.
+/// `BadRequest` or `BadInput` for an invalid body or a failed test; `Conflict` if the name is taken.
 pub async fn add_shared(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     add(cx, installation_scope(&admin)).await
 }
 
-/// `PUT /api/admin/providers/{id}`: changes a provider.
+/// `PUT /api/admin/providers/{id}`: changes one of the installation's providers.
 ///
 /// # Errors
 /// `Missing` if there is no such provider; `BadRequest` or `BadInput` for an invalid body or a failed test.
@@ -180,7 +181,7 @@ pub async fn update_shared(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     change(cx, installation_scope(&admin)).await
 }
 
-/// `DELETE /api/admin/providers/{id}`: removes a provider.
+/// `DELETE /api/admin/providers/{id}`: removes one of the installation's providers.
 ///
 /// # Errors
 /// `Missing` if there is no such provider.
@@ -188,7 +189,7 @@ pub async fn delete_shared(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     remove(cx, installation_scope(&admin)).await
 }
 
-/// `POST /api/admin/providers/{id}/test`: tests a provider.
+/// `POST /api/admin/providers/{id}/test`: tests one of the installation's providers.
 ///
 /// # Errors
 /// `Missing` if there is no such provider; `BadInput` if the test fails.
@@ -204,11 +205,11 @@ pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     list(cx, ProviderScope::Own(caller.user)).await
 }
 
-/// `POST /api/users/me/providers`: adds a provider for the caller.
+/// `POST /api/users/me/providers`: tests a provider and adds it for the caller only.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set;
-/// otherwise the errors of [`add_shared`].
+/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set; otherwise,
+/// same as [`add_shared`].
 pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     add(cx, ProviderScope::own(&caller)?).await
 }
@@ -216,8 +217,8 @@ pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `PUT /api/users/me/providers/{id}`: changes one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set;
-/// otherwise the errors of [`update_shared`].
+/// `Forbidden` if the caller uses an API key; `BadInput` also for an address that the caller may not set; otherwise,
+/// same as [`update_shared`].
 pub async fn update_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     change(cx, ProviderScope::own(&caller)?).await
 }
@@ -233,7 +234,7 @@ pub async fn delete_own(cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `POST /api/users/me/providers/{id}/test`: tests one of the caller's providers.
 ///
 /// # Errors
-/// `Forbidden` if the caller uses an API key; otherwise the errors of [`test_shared`].
+/// `Forbidden` if the caller uses an API key; otherwise, same as [`test_shared`].
 pub async fn test_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     test(cx, ProviderScope::own(&caller)?).await
 }
@@ -244,7 +245,7 @@ struct ResetProviderBody {
     model: Option<String>,
 }
 
-/// `POST /api/admin/breakers/reset`: closes the circuit breakers of one model or of all.
+/// `POST /api/admin/breakers/reset`: closes the circuit breaker of one model, or of all models.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body.
@@ -266,7 +267,7 @@ struct FallbacksBody {
 /// `GET /api/admin/fallbacks`: returns the fallback chains.
 ///
 /// # Errors
-/// Never returns an error; all handlers share this signature.
+/// Never returns an error; all handlers have the same signature.
 pub async fn fallbacks(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({ "fallbacks": cx.app.fallbacks().current() }),
@@ -276,7 +277,7 @@ pub async fn fallbacks(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> 
 /// `PUT /api/admin/fallbacks`: replaces the fallback chains.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body, an unknown or repeated model, or too many.
+/// `BadRequest` or `BadInput` for an invalid body, an unknown or repeated model, or too many models.
 pub async fn set_fallbacks(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: FallbacksBody = cx.json().await?;
     let (actor, origin) = (admin.caller().user.clone(), request_origin(&cx));

@@ -1,4 +1,4 @@
-//! Recipe handlers: save, list, show, share, delete. A recipe has the fields of an analysis request.
+//! Recipe handlers: save, list, show, share, and delete. A recipe has the fields of an analysis request.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::json::from_value;
 use crate::http::reply::Reply;
 
-/// The fields that a recipe has in addition to those of a request.
+/// The fields that a recipe has in addition to those of an analysis request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecipeHead {
@@ -29,7 +29,7 @@ struct DefaultBody {
     recipe: Option<String>,
 }
 
-/// Merges the fields of a body into a recipe. Null and the empty string remove a field.
+/// Merges the fields of a body into a recipe. Null or an empty string removes a field.
 ///
 /// # Errors
 /// `BadInput` if a field is unknown, has the wrong type, or cannot be part of a recipe.
@@ -76,7 +76,7 @@ fn recipe_json(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
     })
 }
 
-/// `GET /api/recipes`: lists the caller's recipes and those shared with them.
+/// `GET /api/recipes`: lists the caller's recipes and those shared with the caller.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -92,7 +92,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     )))
 }
 
-/// `POST /api/recipes`: creates a recipe, or a new version of the caller's recipe of this name.
+/// `POST /api/recipes`: creates a recipe, or a new version if the caller has a recipe of this name.
 ///
 /// # Errors
 /// `BadRequest` or `BadInput` for an invalid body; `Conflict` if there are too many recipes or versions.
@@ -136,10 +136,10 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(no_store(Reply::json(&recipe_json(&cx, &recipe, &caller))))
 }
 
-/// `PUT /api/recipes/{id}`: saves a new version with some fields changed.
+/// `PUT /api/recipes/{id}`: saves a new version of a recipe with some fields changed.
 ///
 /// # Errors
-/// `Missing` if there is no such recipe; `Forbidden` if it is not the caller's; `BadRequest` or `BadInput` for an
+/// `Missing` if there is no such recipe; `Forbidden` if it belongs to another user; `BadRequest` or `BadInput` for an
 /// invalid body; `Conflict` if there are too many versions.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
@@ -155,7 +155,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/recipes/{id}`: deletes a recipe.
 ///
 /// # Errors
-/// `Missing` if there is no such recipe; `Forbidden` if it is not the caller's and the caller is not an
+/// `Missing` if there is no such recipe; `Forbidden` if it belongs to another user and the caller is not an
 /// administrator.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let origin = request_origin(&cx);

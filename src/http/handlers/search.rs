@@ -1,4 +1,4 @@
-//! Search handlers: in one document or in all of the caller's. The rules are in `app::meaning_search`.
+//! Search handlers, for one document or all of the caller's. The rules are in `app::meaning_search`.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub async fn search_document(cx: RequestContext, caller: Caller) -> Result<Reply
     })))
 }
 
-/// `GET /api/search?q=`: searches all documents of the caller; results are grouped by document, best first.
+/// `GET /api/search?q=`: searches all of the caller's documents. The results are grouped by document, best first.
 ///
 /// # Errors
 /// `BadInput` without search terms.
@@ -63,7 +63,7 @@ pub async fn search_all(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     })))
 }
 
-/// Returns the semantic ranking of a search as JSON.
+/// Returns the model, cost, and error of the semantic ranking as JSON.
 fn meaning_json(ranking: &SemanticRanking) -> Value {
     json!({ "model": ranking.model, "cost_usd": ranking.cost, "error": ranking.failure })
 }

@@ -1,4 +1,4 @@
-//! Session handlers: list the devices on which the caller is signed in, and sign out there.
+//! Session handlers: list the devices on which the caller is signed in, and sign them out.
 
 use serde_json::{Value, json};
 
@@ -51,8 +51,8 @@ pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, Api
     }))))
 }
 
-/// Returns a session as JSON. Its last use is the last token refresh; an open page refreshes its tokens every 15
-/// minutes.
+/// Returns a session as JSON. The time of its last use is that of the last token refresh, which an open page makes
+/// every 15 minutes.
 fn session_json(session: &Session, caller: &Caller) -> Value {
     let used = session
         .previous_refresh_hash

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::app::threads::{ListedThread, Snippet, SnippetSource, ThreadReport, ThreadRow, TurnRow};
 use crate::domain::prompt::letter;
 
-/// Returns a thread with its turns as a tree, for its owner and for people with its share link.
+/// Returns a thread as JSON with its turns as a tree, for its owner and for people who have its share link.
 pub fn report_json(report: &ThreadReport) -> Value {
     let turns: Vec<Value> = report
         .turns
@@ -17,7 +17,7 @@ pub fn report_json(report: &ThreadReport) -> Value {
     body
 }
 
-/// Returns a thread without its turns.
+/// Returns a thread as JSON without its turns.
 pub(super) fn row_json(row: &ThreadRow) -> Value {
     json!({
         "thread_id": row.id, "title": row.title, "created_at": row.created, "updated_at": row.updated,
@@ -26,7 +26,7 @@ pub(super) fn row_json(row: &ThreadRow) -> Value {
     })
 }
 
-/// Returns a list entry of a thread.
+/// Returns a thread as JSON for lists.
 pub fn listed_json(listed: &ListedThread) -> Value {
     let mut item = row_json(&listed.row);
     item["cost_usd"] = json!(listed.row.cost);

@@ -1,4 +1,4 @@
-//! Thread handlers: list, show, change, delete, share, export. Their turns are analyses, see `analyses`.
+//! Thread handlers: list, show, change, delete, share, and export. The turns of a thread are analyses; see `analyses`.
 
 use hyper::header::CONTENT_DISPOSITION;
 use serde::{Deserialize, Deserializer};
@@ -21,10 +21,10 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers.
-/// Archived threads are left out unless `archived`, `q`, or `shared` is given. `status`, `pattern`, `model`,
-/// `from`, and `to` must all match the same turn. `in` restricts the search to questions or answers; `answers=true`
-/// adds the first sentence of the newest answer.
+/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers; `in`
+/// restricts the search to questions or answers. `status`, `pattern`, `model`, `from`, and `to` must all match the same
+/// turn. Archived threads are omitted unless `archived`, `q`, or `shared` is given. `answers=true` adds the first
+/// sentence of the newest answer.
 ///
 /// # Errors
 /// `BadInput` for an invalid limit, cursor, or filter.
@@ -34,7 +34,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let project = cx.query("project").filter(|text| !text.is_empty());
     let (archived, shared) = (bool_param(&cx, "archived")?, bool_param(&cx, "shared")?);
     let query = ThreadQuery {
-        // One more than the limit, to learn whether there is a next page.
+        // One more than the limit, to find out whether there is a next page.
         limit: limit + 1,
         cursor: cursor.map(|text| read_cursor(&text)).transpose()?,
         filter: ThreadFilter {
@@ -60,7 +60,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     ))
 }
 
-// Returns the filter of turns in the query; `None` if there is none.
+// Returns the filters in the query that apply to turns, or `None` if there are none.
 fn turn_filter(cx: &RequestContext) -> Result<Option<HistoryFilter>, ApiError> {
     let filter = HistoryFilter {
         search: None,
@@ -78,7 +78,7 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     Ok(Reply::json(&report_json(&report)))
 }
 
-/// The fields of a thread to set; absent fields stay unchanged, and a null project removes the thread from its
+/// The thread fields to set. Fields that are absent stay unchanged; a null `project` removes the thread from its
 /// project.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -135,14 +135,14 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     success_reply("thread deleted")
 }
 
-/// The part of a thread to share; the whole thread if no turn is given.
+/// The turn to share. If it is absent, the whole thread is shared.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ShareBody {
     turn: Option<String>,
 }
 
-/// `POST /api/threads/{id}/share`: creates a public link to a thread, or to one turn of it.
+/// `POST /api/threads/{id}/share`: creates a public link to a thread or to one of its turns.
 ///
 /// # Errors
 /// `Missing` if the caller has no such thread or turn; `BadRequest` or `BadInput` for an invalid body.
@@ -165,7 +165,7 @@ pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
     Ok(no_store(Reply::json(&link)))
 }
 
-/// `DELETE /api/threads/{id}/share`: revokes the public link to the thread. Links to single turns remain.
+/// `DELETE /api/threads/{id}/share`: revokes the public link to a thread. Links to single turns stay valid.
 ///
 /// # Errors
 /// `Missing` if the caller has no such thread.
@@ -174,7 +174,7 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     success_reply("the link has been revoked")
 }
 
-/// `GET /api/threads/{id}/export?format=&turn=`: downloads a thread, or one turn of it, as Markdown, HTML, or JSON.
+/// `GET /api/threads/{id}/export?format=&turn=`: downloads a thread or one of its turns as Markdown, HTML, or JSON.
 ///
 /// # Errors
 /// `Missing` if the caller has no such thread or turn; `BadInput` for an unknown format.
@@ -198,17 +198,17 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-/// A thread as a downloadable file.
+/// A thread exported as a file.
 pub struct ThreadExport {
-    /// The content of the file.
+    /// Content of the file.
     pub text: String,
-    /// Media type of the export.
+    /// Media type of the file.
     pub content_type: &'static str,
-    /// File name extension of the export.
+    /// Extension of the file's name, without a dot.
     pub extension: &'static str,
 }
 
-/// Exports a thread with its analyses as `markdown`, `html`, or `json`; `None` for another format.
+/// Exports a thread with its analyses as `markdown`, `html`, or `json`. Returns `None` for any other format.
 pub fn export_thread(
     thread: &ThreadReport,
     reports: &[AnalysisReport],

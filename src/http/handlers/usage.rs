@@ -1,4 +1,4 @@
-//! Usage handlers: usage per day, the call log, and budgets. Checks who may see whose usage; the app computes it.
+//! Usage handlers: daily usage, the call log, and budgets. They check who may see which usage; the app computes it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,13 +19,13 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Maximum time range of a query, in days.
+/// Maximum time span of a query, in days.
 const MAX_DAYS: i64 = 400;
 
-/// `GET /api/usage`: usage, cost, and budget of an account, or of all accounts for administrators.
+/// `GET /api/usage`: returns the usage, cost, and budget of an account. Administrators can also request all accounts.
 ///
 /// # Errors
-/// `BadInput` for an invalid query, `Forbidden` for another account's usage, `Missing` when there is no such account.
+/// `BadInput` for an invalid query; `Forbidden` for another account's usage; `Missing` if there is no such account.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let today = cx.now.day();
     let (from, to) = (
@@ -156,10 +156,10 @@ pub async fn budget_of(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> 
     Ok(no_store(Reply::json(&body)))
 }
 
-/// `PUT /api/admin/users/{id}/budget`: sets the budget of an account. A missing or null limit is unlimited.
+/// `PUT /api/admin/users/{id}/budget`: sets an account's budget. A limit that is missing or null means unlimited.
 ///
 /// # Errors
-/// `BadRequest` or `BadInput` for an invalid body or a negative amount, `Missing` when there is no such account.
+/// `BadRequest` or `BadInput` for an invalid body or a negative amount; `Missing` if there is no such account.
 pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let limits: UserLimits = cx.json().await?;
     for (name, amount) in [
@@ -193,7 +193,7 @@ pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     success_reply("the default budget now applies to this account")
 }
 
-/// Returns a budget as JSON: limits, spent and reserved amounts, and when they reset.
+/// Returns a budget as JSON: its limits, the amounts spent and reserved, and when they reset.
 pub fn budget_json(standing: &BudgetStanding, now: Timestamp) -> Value {
     json!({
         "limits": standing.limits,
@@ -209,7 +209,7 @@ enum UsageScope {
     All,
 }
 
-/// Returns the accounts that a query asks for. Only administrators may see others' usage.
+/// Returns the account or accounts that a query requests. Only administrators may request those of others.
 fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
     let user = match cx.query("user").filter(|user| !user.is_empty()) {
         None => return Ok(UsageScope::User(caller.user.clone())),
@@ -269,7 +269,7 @@ fn sum_usage<'a>(rows: impl Iterator<Item = &'a DailyUsage>) -> DailyUsage {
     sum
 }
 
-/// The key by which rows are summed.
+/// What rows are grouped by.
 enum UsageGroup {
     Day,
     Model,
@@ -296,7 +296,7 @@ fn group_param(cx: &RequestContext) -> Result<Option<UsageGroup>, ApiError> {
     }
 }
 
-/// Sums rows with the same key; newest day first, then by model.
+/// Sums the rows that have the same key. The newest day comes first; within a day, rows are ordered by model.
 fn group_rows(
     rows: Vec<DailyUsage>,
     key: impl Fn(&DailyUsage) -> (i64, String),
@@ -375,7 +375,7 @@ fn write_csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>
         "{key},calls,failed,input_tokens,output_tokens,cached_tokens,reasoning_tokens,cost_usd,own_key_usd,unpriced,estimated\r\n"
     );
     for (key, row) in rows {
-        // Writing to a `String` cannot fail.
+        // Writing to a `String` never fails.
         let _ = write!(
             text,
             "{key},{},{},{},{},{},{},{},{},{},{}\r\n",
@@ -394,7 +394,7 @@ fn write_csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>
     no_store(Reply::bytes(text, "text/csv; charset=utf-8"))
 }
 
-/// Quotes a CSV cell. User-defined model names must not break out of the cell or start a spreadsheet formula.
+/// Quotes a CSV cell. User-defined model names must neither break out of the cell nor start a spreadsheet formula.
 fn csv_cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@']) {
         "'"

@@ -1,10 +1,11 @@
-//! Tests of valid and refused request heads, split into chunks of several sizes.
+//! Tests which request heads are accepted and which are refused, with input split into chunks of various sizes.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Feeds bytes to a guard in chunks of this size. Returns the bytes that pass and the reason for a refusal.
+/// Feeds bytes to a guard in chunks of this size. Returns the bytes that passed and, if there was a refusal, its
+/// reason.
 fn feed(bytes: &[u8], chunk_size: usize) -> (Vec<u8>, Option<HeadRefusal>) {
     let (mut guard, mut passed) = (HeadGuard::new(), Vec::new());
     for chunk in bytes.chunks(chunk_size.max(1)) {
@@ -156,7 +157,7 @@ fn request_lines_are_checked() {
         let bytes = format!("{line}\r\nhost: x\r\n\r\n");
         assert_eq!(feed(bytes.as_bytes(), 10_000).1, Some(refusal), "{line:?}");
     }
-    // The bytes are refused before their line is complete.
+    // Refused even before the line is complete.
     assert_eq!(
         feed(b"\x16\x03\x01", 1).1,
         Some(Malformed("this is not an HTTP request"))
@@ -202,7 +203,7 @@ fn a_broken_chunk_ends_the_input() {
 }
 
 proptest! {
-    /// The result does not depend on how the bytes are split into chunks.
+    /// Splitting the bytes differently does not change the result.
     #[test]
     fn chunk_size_does_not_matter(
         parts in prop::collection::vec(prop::sample::select(vec![

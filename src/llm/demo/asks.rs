@@ -1,5 +1,5 @@
-//! Classifies what a question asks for (a time, a number, a reason, …), and whether a sentence could contain it. Looks
-//! only at wording and never decides whether a sentence is the answer.
+//! Determines what a question asks for (a time, a number, a reason, …), and whether a sentence could contain such an
+//! answer. Considers only the wording, and never decides whether a sentence is the answer.
 
 use super::numbers;
 use super::text;
@@ -17,7 +17,7 @@ pub enum AnswerKind {
     Reason,
 }
 
-/// Question words and the kind of answer they ask for, longest first, because the first match wins.
+/// Question words with the kind of answer that they ask for. The longest come first, because the first match wins.
 const QUESTION_WORDS: &[(&str, AnswerKind)] = &[
     ("how many", AnswerKind::Number),
     ("how much", AnswerKind::Number),
@@ -122,7 +122,7 @@ const REASON_WORDS: &[&str] = &[
 ];
 
 impl AnswerKind {
-    /// Returns the name of the kind, to follow "it asks for".
+    /// Returns a description of the kind that can follow "it asks for".
     pub fn name(self) -> &'static str {
         match self {
             Self::Time => "a date or duration",
@@ -132,7 +132,7 @@ impl AnswerKind {
         }
     }
 
-    /// Returns whether the sentence contains something of this kind.
+    /// Returns whether a sentence contains an answer of this kind.
     pub fn matches_kind(self, sentence: &str) -> bool {
         match self {
             Self::Number => !numbers::figures(sentence).is_empty(),
@@ -155,7 +155,7 @@ impl AnswerKind {
     }
 }
 
-/// Returns the kind of answer that the question asks for, and the question word.
+/// Returns the kind of answer that a question asks for, with the question word.
 pub fn answer_kind(question: &str) -> Option<(&'static str, AnswerKind)> {
     let words: Vec<String> = text::words(question)
         .iter()
@@ -168,7 +168,7 @@ pub fn answer_kind(question: &str) -> Option<(&'static str, AnswerKind)> {
     kinds.next().copied()
 }
 
-/// Returns whether the figure is a year such as `1998`, or a date that starts with one.
+/// Returns whether a figure is a year such as `1998`, or a date that starts with one.
 fn is_year(figure: &str) -> bool {
     let (Some(year), Some(rest)) = (figure.get(..4), figure.get(4..)) else {
         return false;

@@ -1,5 +1,5 @@
-//! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages state, not
-//! what is true.
+//! Checks a claim against the sources, first word for word, then by its words and figures. It reports what the passages
+//! state, not what is true.
 
 use super::claims::DraftClaim;
 use super::numbers;
@@ -9,23 +9,23 @@ use super::stop;
 use super::text;
 use super::verdict::ClaimVerdict;
 
-/// Minimum share of a claim's weight (0 to 1) that a passage must contain to be about the claim.
+/// Minimum share of a claim's weight, from 0 to 1, that a passage must contain to be about the same subject.
 const MIN_SUBJECT_OVERLAP: f64 = 0.7;
-/// Minimum share of a claim's weight (0 to 1) that a passage must contain to state the claim.
+/// Minimum share of a claim's weight, from 0 to 1, that a passage must contain to state the claim.
 const MIN_WORD_OVERLAP: f64 = 0.85;
 
-/// A claim's verdict and the line it is based on.
+/// The verdict on a claim, and the line on which it is based.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimCheck {
     /// What the sources say about the claim.
     pub verdict: ClaimVerdict,
-    /// Index of the line that supports or contradicts the claim, or else of the closest line, if any.
+    /// Index of the line that supports or contradicts the claim. If there is none, index of the closest line, if any.
     pub line: Option<usize>,
-    /// The reason, for users; empty if the line speaks for itself.
+    /// The reason, shown to users; empty if the line speaks for itself.
     pub reason: String,
 }
 
-/// Checks a claim. Without sources, nothing can be verified.
+/// Checks a claim. Without sources, no claim can be verified.
 pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     if reading.has_no_sources {
         return unverifiable_check(None, "there is no document to check against");
@@ -47,7 +47,7 @@ pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     compare(claim, reading)
 }
 
-/// Compares the claim with the closest line.
+/// Compares a claim with the closest line.
 fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     let Some((line, share)) = nearest_line(claim, reading) else {
         return unverifiable_check(None, "no passage uses its words");
@@ -91,8 +91,8 @@ fn unverifiable_check(line: Option<usize>, why: &str) -> ClaimCheck {
     }
 }
 
-/// Finds the closest line that contains the claim's figures, or else the closest one by its other words. If the figures
-/// appear elsewhere in the text, the claim must not be called contradicted.
+/// Finds the closest line that contains the claim's figures or, if there is none, the closest line by the other words.
+/// A claim whose figures occur elsewhere in the text must not be called contradicted.
 fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest_line(&claim.terms) {
         let line_values = numbers::values(&reading.lines[line].text);
@@ -103,7 +103,8 @@ fn nearest_line(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f
     reading.closest_line(&subject_terms(claim))
 }
 
-/// Finds the line with the claim's exact words. Every sentence of a longer quote must occur somewhere.
+/// Finds a line with the exact words of the claim. If a quotation has several sentences, each must occur somewhere, and
+/// the line of the first one is returned.
 fn verbatim_line(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
     if let Some(line) = reading.verbatim_line(&claim.text) {
         return Some(line);
@@ -116,7 +117,7 @@ fn verbatim_line(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
     lines.and_then(|lines| lines.first().copied())
 }
 
-/// Returns the claim's terms without figures, which are compared separately.
+/// Returns the claim's terms without its figures, which are compared separately.
 fn subject_terms(claim: &DraftClaim) -> Vec<String> {
     let words = claim
         .terms

@@ -1,4 +1,4 @@
-//! Parses a member's Markdown into claims, and a review into critiques. Accepts text from any model and skips
+//! Parses claims from a member's Markdown, and critiques from a review. Accepts text from any model and skips
 //! everything else. Makes no judgments.
 
 use std::collections::BTreeSet;
@@ -9,49 +9,49 @@ use super::stop;
 use super::text;
 use super::verdict::ClaimVerdict;
 
-/// Maximum number of claims read from one text.
+/// Maximum number of claims parsed from one text.
 const MAX_CLAIMS: usize = 60;
 
-/// Disclaimer in every demo text: tells readers how to interpret it, and lets other algorithms distinguish counts from
-/// claims. It does not name a model, so that members stay anonymous.
+/// A note in every demo text. It tells readers how to interpret the text, and it lets other algorithms distinguish
+/// counted results from claims. It does not name a model, so that members stay anonymous.
 pub const REVIEW_MARK: &str =
     "*Words in quotation marks are quoted exactly; the rest is counted, not known.*";
 
-/// A statement in a member's text.
+/// A statement in a member's text, which can be checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DraftClaim {
     /// The text without Markdown, citations, and member labels.
     pub text: String,
-    /// Whether it is presented as a quotation.
+    /// Whether the text presents the statement as a quotation.
     pub quoted: bool,
     /// Numbers of the cited passages.
     pub cites: BTreeSet<u32>,
-    /// Stems of its content words, sorted and deduplicated.
+    /// Stems of the content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// Figures in the claim, digits only.
+    /// Figures in the statement, reduced to their digits.
     pub values: BTreeSet<String>,
     /// Whether the statement contains a negation.
     pub negated: bool,
 }
 
-/// A numbered entry of a review: the critique of one claim.
+/// A numbered entry of a review, which criticizes one claim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReviewEntry {
     /// The entry's number within the review.
     pub number: u32,
-    /// The claim that is criticized, as quoted in the review.
+    /// The criticized claim, as quoted in the review.
     pub claim: String,
     /// The reviewer's verdict.
     pub verdict: ClaimVerdict,
-    /// The label of the reviewed text, if the review has headings.
+    /// The label of the reviewed text, if the review has a heading with one.
     pub reviewed_letter: Option<char>,
-    /// Whether the reviewed text omits the claim.
+    /// Whether the entry reports that the reviewed text omits the claim.
     pub is_omission: bool,
 }
 
-/// Parses the claims of a text, in order and without duplicates.
+/// Parses the claims in a text, in order and without duplicates.
 pub fn parse_claims(markdown: &str) -> Vec<DraftClaim> {
-    // A demo text's own remarks are not claims about the subject; only its quotations are.
+    // The remarks of a demo text are not claims about the subject; only its quotations are.
     let quotes_only = markdown.contains(REVIEW_MARK);
     let mut claims: Vec<DraftClaim> = Vec::new();
     for line in markdown.lines() {
@@ -139,8 +139,8 @@ fn new_claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String
     }
 }
 
-/// Returns whether the line is not a claim: a heading, rule, remark in italics, table rule, or another field of a
-/// review.
+/// Returns whether a line is something other than a claim: a heading, a rule, a remark in italics, a table rule, or
+/// another field of a review.
 fn is_not_claim(line: &str) -> bool {
     let italic = line.starts_with('*')
         && line.ends_with('*')
@@ -155,7 +155,7 @@ fn is_not_claim(line: &str) -> bool {
             .any(|name| labeled_field(line, name).is_some())
 }
 
-/// Splits a labeled line: `1. **claim:** rest` becomes (`1. `, `rest`).
+/// Splits a labeled line, so that `1. **claim:** rest` becomes (`1. `, `rest`).
 fn labeled_field<'a>(line: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let colon = line.find(':')?;
     let head = &line[..colon];
@@ -199,7 +199,7 @@ fn long_quotations(line: &str) -> Vec<&str> {
     quotations
 }
 
-/// Finds the end of an open quotation, skipping nested ones.
+/// Returns the byte offset at which a quotation ends, skipping nested quotations.
 fn closing_quote(inner: &str) -> Option<usize> {
     let mut depth = 0u32;
     for (at, character) in inner.char_indices() {
@@ -213,7 +213,7 @@ fn closing_quote(inner: &str) -> Option<usize> {
     inner.rfind('”')
 }
 
-/// Returns the numbers in square brackets.
+/// Returns the numbers in a line's square brackets.
 fn cited_numbers(line: &str) -> BTreeSet<u32> {
     let mut numbers = BTreeSet::new();
     for part in line.split('[').skip(1) {
@@ -228,7 +228,7 @@ fn cited_numbers(line: &str) -> BTreeSet<u32> {
     numbers
 }
 
-/// Strips bullets, emphasis, citations, and bracketed member labels from a line.
+/// Removes bullets, emphasis, citations, and member labels in brackets from a line.
 fn strip_markup(line: &str) -> String {
     let mut line = line.trim_start_matches(['-', '*', '>', '+', '•', '|', ' ']);
     if let Some((number, rest)) = line.split_once(". ")

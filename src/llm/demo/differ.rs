@@ -1,5 +1,5 @@
-//! Finds pairs of lines that seem to be about the same thing but have different figures. Cannot tell which one is
-//! right.
+//! Finds pairs of lines that seem to be about the same thing but contain different figures. It cannot tell which figure
+//! is right.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use super::numbers::{Figure, figures};
 use super::reading::PromptReading;
 use super::text;
 
-/// Two lines with different figures for what looks like the same thing.
+/// Two lines that seem to give different figures for the same thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FigureDifference {
     /// Index of the earlier line in the reading's lines.
     pub first_line: usize,
     /// Index of the later line in the reading's lines.
     pub second_line: usize,
-    /// The two figures with what they count, such as `30 days`.
+    /// The two figures, each with the word that it counts, such as `30 days`.
     pub figures: (String, String),
 }
 
-/// Finds lines that share their words but differ in a figure with the same unit.
+/// Finds up to `max_count` pairs of lines that share words but differ in a figure with the same unit.
 pub fn differences(reading: &PromptReading, max_count: usize) -> Vec<FigureDifference> {
     let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
     for (index, line) in reading.lines.iter().enumerate() {
         for figure in figures(&line.text) {
             if let Some(unit) = figure.unit.clone() {
                 let mentions = by_unit.entry(unit).or_default();
-                // The comparison is quadratic in the number of mentions of a unit.
+                // Limited, because the comparison is quadratic in the number of lines that mention a unit.
                 if mentions.len() < 60 {
                     mentions.push((index, figure));
                 }

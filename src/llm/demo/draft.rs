@@ -1,6 +1,6 @@
-//! Builds Markdown, omitting headings without content. The caller decides what to write.
+//! Builds Markdown, omitting headings that have no content. What to write is up to the caller.
 
-/// A Markdown text under construction.
+/// Builds a Markdown text.
 #[derive(Debug, Default)]
 pub struct DraftWriter {
     text: String,
@@ -12,7 +12,7 @@ impl DraftWriter {
         Self::default()
     }
 
-    /// Appends a paragraph.
+    /// Appends a paragraph, unless it is empty.
     pub fn paragraph(&mut self, paragraph: &str) {
         if !paragraph.is_empty() {
             self.blank_line();
@@ -20,7 +20,7 @@ impl DraftWriter {
         }
     }
 
-    /// Appends a heading with one bullet per item; writes nothing if there are no items.
+    /// Appends a heading and a bullet per item. Appends nothing if there are no items.
     pub fn list<S: AsRef<str>>(&mut self, heading: &str, items: impl IntoIterator<Item = S>) {
         let mut first = true;
         for item in items {
@@ -36,7 +36,7 @@ impl DraftWriter {
         }
     }
 
-    /// Appends a list as `list` does, or the text `otherwise` if there are no items.
+    /// Like [`Self::list`], but appends the heading and the text `otherwise` if there are no items.
     pub fn list_or(&mut self, heading: &str, items: Vec<String>, otherwise: &str) {
         if items.is_empty() {
             self.paragraph(&format!("## {heading}\n\n{otherwise}"));
@@ -45,7 +45,7 @@ impl DraftWriter {
         }
     }
 
-    /// Returns the text.
+    /// Returns the finished text.
     pub fn finish(self) -> String {
         self.text
     }
@@ -57,7 +57,7 @@ impl DraftWriter {
     }
 }
 
-/// Formats a count with its noun: `1 sentence`, `3 sentences`.
+/// Formats a number with its noun: `1 sentence`, `3 sentences`.
 pub fn count_text(number: usize, noun: &str) -> String {
     if number == 1 {
         format!("1 {noun}")
@@ -66,7 +66,7 @@ pub fn count_text(number: usize, noun: &str) -> String {
     }
 }
 
-/// Joins items as in `a, b and c`.
+/// Joins items with commas and a final `and`, as in `a, b and c`.
 pub fn join_with_and<S: AsRef<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),

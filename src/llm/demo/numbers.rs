@@ -1,22 +1,22 @@
-//! Finds the figures in a sentence and what they count. Cannot tell which ones are right.
+//! Finds the figures in a sentence and what they count. It cannot tell which figures are right.
 
 use std::collections::BTreeSet;
 
 use super::stop;
 use super::text;
 
-/// A figure and what it counts.
+/// A figure in a sentence, with what it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// The figure as written, with its currency or percent sign.
+    /// The figure as written, including its currency or percent sign.
     pub text: String,
-    /// The following word as written, if the figure counts it.
+    /// The word after the figure, as written, if the figure counts it; otherwise empty.
     pub counted_word: String,
-    /// Stem of the unit: the next content word, `%`, or a currency sign.
+    /// The unit: the stem of the next content word, `%`, or a currency sign.
     pub unit: Option<String>,
 }
 
-/// Finds the figures of a sentence in order, except section and page numbers.
+/// Returns the figures in a sentence, in order. Section and page numbers are skipped.
 pub fn figures(sentence: &str) -> Vec<Figure> {
     let words = text::words(sentence);
     let mut figures = Vec::new();
@@ -63,7 +63,7 @@ pub fn figures(sentence: &str) -> Vec<Figure> {
     figures
 }
 
-/// Returns the figures of a sentence as bare digits, for comparison.
+/// Returns the figures in a sentence as bare digits, for comparisons.
 pub fn values(sentence: &str) -> BTreeSet<String> {
     let digits = |figure: Figure| figure.text.chars().filter(char::is_ascii_digit).collect();
     figures(sentence).into_iter().map(digits).collect()

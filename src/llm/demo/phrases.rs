@@ -1,5 +1,5 @@
-//! `demo/phrases`: finds key phrases, where the text uses the question's words, and which of those words it never uses.
-//! Counts and locates, but does not interpret.
+//! `demo/phrases`: finds key phrases, where the text uses the question's words, and which of those words it does not
+//! use. It counts and locates, but does not interpret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use super::reading::{PromptReading, cite};
 use super::stop;
 use super::text;
 
-/// A recurring sequence of content words.
+/// A sequence of content words that occurs in the text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phrase {
-    /// The phrase as first written.
+    /// The phrase as written where it first occurs.
     pub text: String,
     /// Number of occurrences.
     pub count: usize,
@@ -21,7 +21,7 @@ pub struct Phrase {
     score: f64,
 }
 
-/// Returns the first answer of `demo/phrases`.
+/// Writes the first answer of `demo/phrases`.
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let phrases = phrases(reading, 9);
@@ -58,7 +58,8 @@ pub fn answer(reading: &PromptReading) -> String {
     draft.finish()
 }
 
-/// Finds the key phrases: frequent and long ones first, without parts of better ones.
+/// Finds at most `max_count` key phrases. Frequent and long phrases come first, and parts of better phrases are
+/// omitted.
 pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
@@ -75,7 +76,7 @@ pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
                         sources: BTreeSet::new(),
                         score: 0.0,
                     });
-                    // A title in capitals is the same phrase; prefer the lowercase form.
+                    // A title in capitals counts as the same phrase, but the lowercase form is preferred.
                     if entry.count > 0 && !entry.text.chars().any(char::is_lowercase) {
                         entry.text = written_phrase();
                     }
@@ -96,7 +97,7 @@ pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
         .filter(|(_, phrase)| phrase.count >= least)
         .collect();
     for (key, phrase) in &mut phrases {
-        // A single word means little, but a repeated phrase is rarely a coincidence.
+        // A single word says little, but a repeated phrase is rarely a coincidence.
         let length = [1.0, 3.5, 6.0, 8.0][key.split(' ').count().clamp(1, 4) - 1];
         let is_wanted = key
             .split(' ')
@@ -122,7 +123,7 @@ pub fn phrases(reading: &PromptReading, max_count: usize) -> Vec<Phrase> {
     chosen.into_iter().map(|(_, phrase)| phrase).collect()
 }
 
-/// Returns the sequences of content words separated by single spaces.
+/// Returns the sequences of content words that are separated by single spaces.
 fn content_word_sequences(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
     let mut runs: Vec<Vec<text::TextWord<'_>>> = vec![Vec::new()];
     let mut end = 0;
@@ -158,7 +159,7 @@ fn describe_phrase(phrase: &Phrase) -> String {
     )
 }
 
-/// Returns for each word of the question where it occurs, and the most relevant line.
+/// Describes where each of the question's words occurs, with the most relevant line.
 fn question_word_locations(reading: &PromptReading) -> Vec<String> {
     if reading.has_no_sources {
         return Vec::new();
@@ -195,7 +196,7 @@ fn question_word_locations(reading: &PromptReading) -> Vec<String> {
     locations
 }
 
-/// Returns for the first phrases the most central line that contains them.
+/// Returns the most central line that contains each of the first four phrases.
 fn most_central_lines(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut line_indexes: Vec<usize> = Vec::new();

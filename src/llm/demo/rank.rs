@@ -1,18 +1,18 @@
-//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones verbatim.
-//! Writes no sentences of its own about the subject.
+//! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones verbatim. It
+//! makes no statements of its own about the subject.
 
 use super::draft::{DraftWriter, count_text};
 use super::reading::PromptReading;
 use super::text;
 
-/// Maximum number of sentences in the quadratic step.
+/// Maximum number of sentences that are compared with each other, which takes quadratic time.
 const MAX_CANDIDATES: usize = 160;
 /// Number of power iterations of LexRank.
 const ITERATIONS: usize = 15;
 /// Damping factor of LexRank.
 const DAMPING_FACTOR: f64 = 0.85;
 
-/// Returns the first answer of `demo/extract`.
+/// Writes the first answer of `demo/extract`.
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let ranked = rank(reading);
@@ -67,8 +67,8 @@ pub fn answer(reading: &PromptReading) -> String {
     draft.finish()
 }
 
-/// Ranks lines by centrality, biased toward the question: LexRank with a start distribution that favors lines relevant
-/// to the question.
+/// Ranks lines by centrality with a bias toward the question: LexRank, with a start distribution that favors relevant
+/// lines. Returns line indexes, best first.
 pub fn rank(reading: &PromptReading) -> Vec<usize> {
     let candidates = candidates(reading);
     let lines = |place: usize| &reading.lines[candidates[place]];
@@ -107,7 +107,7 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
     order.into_iter().map(|place| candidates[place]).collect()
 }
 
-/// Takes the first lines of a ranking, skipping those similar to a line that is already chosen or excluded.
+/// Takes the first `max_lines` lines of a ranking, skipping lines similar to one that has been chosen or is excluded.
 pub fn choose_distinct(
     reading: &PromptReading,
     order: &[usize],
@@ -126,7 +126,7 @@ pub fn choose_distinct(
     chosen
 }
 
-/// Returns a line's relevance to the question, plus a bonus if it fits the kind of answer asked for.
+/// Returns a line's relevance to the question, with a bonus if the line matches the kind of answer asked for.
 pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
     let line = &reading.lines[index];
     let relevance = reading.relevance(&line.terms);
@@ -136,7 +136,7 @@ pub fn question_relevance(reading: &PromptReading, index: usize) -> f64 {
     relevance + if fits { 0.25 } else { 0.0 }
 }
 
-/// Sorts line indexes by relevance to the question, with a stable sort.
+/// Sorts line indexes by relevance to the question. Lines of equal relevance keep their order.
 fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usize> {
     let relevance_of: std::collections::BTreeMap<usize, f64> = order
         .iter()
@@ -146,7 +146,8 @@ fn sort_by_relevance(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usiz
     order
 }
 
-/// Returns the complete sentences of reasonable length, in text order; only the most promising ones if there are many.
+/// Returns the complete sentences of reasonable length, in text order, or all lines if there are none. If there are
+/// many, returns only the most promising.
 fn candidates(reading: &PromptReading) -> Vec<usize> {
     let lines_with_at_least = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
@@ -178,7 +179,7 @@ fn candidates(reading: &PromptReading) -> Vec<usize> {
     places
 }
 
-/// Estimates a line's value cheaply, from frequent terms and relevance to the question.
+/// Estimates the value of a line at low cost, from frequent terms and relevance to the question.
 fn estimated_value(reading: &PromptReading, index: usize) -> f64 {
     let terms = &reading.lines[index].terms;
     let common = terms

@@ -1,5 +1,5 @@
-//! Preprocessing shared by all demo algorithms: splits the sources of a request into weighted lines, and extracts the
-//! question's words. Selects nothing and writes nothing.
+//! Preprocessing shared by all demo algorithms: splits the sources into weighted lines, and extracts the question's
+//! words. It neither selects nor writes anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,19 +10,19 @@ use super::sentences::{self, Sentence};
 use super::stop;
 use super::text;
 
-/// Maximum number of lines. Sources are bounded upstream, but this limit holds regardless.
+/// Maximum number of lines. Sources are already limited elsewhere, but this limit does not depend on that.
 const MAX_LINES: usize = 6_000;
 
-/// A sentence of a source, or of the question if there are no sources.
+/// A sentence from a source, or from the question if there are no sources.
 #[derive(Debug, Clone)]
 pub struct SourceLine {
-    /// Source number; 0 for the question itself.
+    /// Number of the source; 0 for the question itself.
     pub source: u32,
-    /// The sentence as written, with normalized whitespace.
+    /// The sentence as written, with whitespace collapsed.
     pub text: String,
-    /// Stems of its content words, sorted and deduplicated.
+    /// Stems of the content words, sorted and deduplicated.
     pub terms: Vec<String>,
-    /// Whether it is not a quotable sentence: cut off at the start of the passage, code, or a row of links.
+    /// Whether the line is not a quotable sentence: code, a row of links, or text cut off at the start of a passage.
     pub fragment: bool,
 }
 
@@ -31,20 +31,20 @@ pub struct SourceLine {
 pub struct SubjectWord {
     /// The word as written.
     pub word: String,
-    /// Stems in the text that match this word; empty if there are none.
+    /// Stems in the text that match the word; empty if the text does not use it.
     pub matching_stems: Vec<String>,
 }
 
-/// A preprocessed request.
+/// The preprocessed question and sources of a request.
 #[derive(Debug)]
 pub struct PromptReading {
-    /// All distinct sentences in order, without headings.
+    /// All distinct sentences in order, except headings.
     pub lines: Vec<SourceLine>,
-    /// Headings with their source numbers, in order.
+    /// Headings with the numbers of their sources, in order.
     pub headings: Vec<(u32, String)>,
     /// The question's content words.
     pub question_terms: Vec<SubjectWord>,
-    /// The kind of answer that the question asks for, and the question word.
+    /// The kind of answer that the question asks for, with the question word.
     pub kind: Option<(&'static str, AnswerKind)>,
     /// Whether there are no sources, so that `lines` are the question's own sentences.
     pub has_no_sources: bool,
@@ -54,7 +54,7 @@ pub struct PromptReading {
 }
 
 impl PromptReading {
-    /// Preprocesses a brief.
+    /// Preprocesses the question and sources of a brief.
     pub fn of(brief: &Brief) -> Self {
         let mut lines = Vec::new();
         let mut headings = Vec::new();
@@ -76,7 +76,7 @@ impl PromptReading {
             for (index, Sentence { text, heading }) in
                 sentences::sentences(body).into_iter().enumerate()
             {
-                // Passages may overlap; a sentence belongs to its first occurrence.
+                // Passages may overlap, so a sentence counts only where it first occurs.
                 if lines.len() >= MAX_LINES || !seen_lines.insert(text.clone()) {
                     continue;
                 }
@@ -114,7 +114,7 @@ impl PromptReading {
         }
     }
 
-    /// Returns a term's inverse-frequency weight; 0 for unknown terms.
+    /// Returns the inverse-frequency weight of a term, which is 0 if the term does not occur.
     pub fn weight(&self, term: &str) -> f64 {
         match self.postings.get(term) {
             Some(places) => (1.0 + self.lines.len() as f64 / places.len() as f64).ln(),
@@ -122,14 +122,15 @@ impl PromptReading {
         }
     }
 
-    /// Returns a term's damped frequency, which is high for the main subjects of the text.
+    /// Returns the damped frequency of a term, which is high for the main subjects of the text.
     pub fn damped_frequency(&self, term: &str) -> f64 {
         self.postings
             .get(term)
             .map_or(0.0, |places| (places.len() as f64).sqrt())
     }
 
-    /// Returns a line's relevance to the question, 0 to 1: its share of the matched words' weight.
+    /// Returns a line's relevance to the question, from 0 to 1: the share, by weight, of the question's words that it
+    /// contains. Words that the text never uses do not count.
     pub fn relevance(&self, terms: &[String]) -> f64 {
         let (mut matched_weight, mut all) = (0.0, 0.0);
         for asked in &self.question_terms {
@@ -139,7 +140,7 @@ impl PromptReading {
             let word_weight = self.weight(first);
             let has_stem = |stem: &String| terms.binary_search(stem).is_ok();
             all += word_weight;
-            // A word that only starts the same way is weaker evidence than the word itself.
+            // A word that only begins like the question's word is weaker evidence than that word itself.
             matched_weight += match (has_stem(first), others.iter().any(has_stem)) {
                 (true, _) => word_weight,
                 (false, true) => word_weight * 0.6,
@@ -149,7 +150,7 @@ impl PromptReading {
         if all > 0.0 { matched_weight / all } else { 0.0 }
     }
 
-    /// Returns the lines that contain any of the stems, in order.
+    /// Returns the indexes of the lines that contain any of the stems, in order.
     pub fn lines_containing(&self, stems: &[String]) -> Vec<usize> {
         let places: BTreeSet<usize> = stems
             .iter()
@@ -160,8 +161,8 @@ impl PromptReading {
         places.into_iter().collect()
     }
 
-    /// Finds the line that contains the largest share of the terms by weight, and returns that share. Unknown terms
-    /// weigh as much as the rarest one; otherwise an invented claim would look covered.
+    /// Finds the line that contains the largest share of the terms by weight. Returns its index and the share. Terms
+    /// that do not occur weigh as much as the rarest one, because otherwise an invented claim would seem to be covered.
     pub fn closest_line(&self, terms: &[String]) -> Option<(usize, f64)> {
         let rarest = (1.0 + self.lines.len() as f64).ln();
         let mut weight_by_line: BTreeMap<usize, f64> = BTreeMap::new();
@@ -183,18 +184,18 @@ impl PromptReading {
         Some((best.0, best.1 / all))
     }
 
-    /// Finds the line that contains the words exactly, ignoring whitespace.
+    /// Finds the line that contains the words exactly, apart from whitespace.
     pub fn verbatim_line(&self, words: &str) -> Option<usize> {
         let words = text::collapse_whitespace(words);
         let words = words.trim_end_matches(['…', ' ']);
         if words.is_empty() {
             return None;
         }
-        // A line is one sentence, so a longer quote never matches; look up its sentences one by one.
+        // A line is one sentence, so a longer quotation never matches as a whole: callers look up its sentences.
         self.lines.iter().position(|line| line.text.contains(words))
     }
 
-    /// Returns the words of the question that the text does not use.
+    /// Returns the question's words that the text does not use.
     pub fn missing_words(&self) -> Vec<&str> {
         let missing = self
             .question_terms
@@ -203,12 +204,12 @@ impl PromptReading {
         missing.map(|asked| asked.word.as_str()).collect()
     }
 
-    /// Formats a citation such as ` [3]`; empty without sources.
+    /// Formats a citation of the line's source, such as ` [3]`; empty without sources.
     pub fn cite(&self, line: &SourceLine) -> String {
         cite(line.source)
     }
 
-    /// Formats a line as a quotation with its source: “text” [3].
+    /// Formats a line as a quotation with its source, such as `“text” [3]`.
     pub fn quote(&self, line: &SourceLine) -> String {
         format!("“{}”{}", text::shorten(&line.text, 480), cite(line.source))
     }
@@ -245,7 +246,7 @@ fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Ve
             word: word.text.to_owned(),
             matching_stems: related_terms(&stem, postings),
         });
-        // A pasted essay is not a list of search terms.
+        // A pasted essay is not a list of search terms, so the number of words is limited.
         if terms.len() == 40 {
             break;
         }
@@ -253,7 +254,8 @@ fn question_words(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Ve
     terms
 }
 
-/// Finds the stem itself and terms that start the same way: "terminate" and "termination".
+/// Finds the terms that match a stem: the stem itself, and terms that begin like it, as "termination" does for
+/// "terminate".
 fn related_terms(stem: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<String> {
     let mut related = Vec::new();
     if postings.contains_key(stem) {

@@ -1,5 +1,5 @@
-//! `Task::Review` for all demo algorithms: checks the peers' claims against the sources and compares the texts. The
-//! algorithms differ in what they prioritize.
+//! `Task::Review` for all demo algorithms: checks the peers' claims against the sources and compares their texts. The
+//! algorithms differ in which claims they check first.
 
 use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim};
@@ -10,34 +10,34 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::{Brief, Peer};
 
-/// Maximum number of critiques per text.
+/// Maximum number of critiques per reviewed text.
 const CLAIMS_PER_TEXT: usize = 4;
-/// Minimum number of claims listed per text; supported claims are added if there are few to criticize.
+/// Minimum number of claims listed per reviewed text. Supported claims are listed too if there is little to criticize.
 const MIN_LISTED: usize = 2;
 
-/// Priorities of a review by a demo algorithm.
+/// Which claims a demo algorithm's review puts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReviewFocus {
-    /// Statements relevant to the question.
+    /// Claims that are relevant to the question.
     Relevance,
-    /// Statements that contain many of the question's words.
+    /// Claims that contain many of the question's words.
     Words,
-    /// Statements with figures.
+    /// Claims with figures.
     Figures,
-    /// Statements that several members make.
+    /// Claims that several members make.
     Shared,
 }
 
-/// A peer's claims, each checked against the sources.
+/// The claims of a peer, each checked against the sources.
 #[derive(Debug, Clone)]
 pub struct CheckedClaims {
     /// The label under which the peer's text is shown, such as `A`.
     pub letter: char,
-    /// Claims and their checks, in the order of the text.
+    /// The claims with their checks, in the order of the text.
     pub claims: Vec<(DraftClaim, ClaimCheck)>,
 }
 
-/// Writes the review.
+/// Writes a review of the peers' texts.
 pub fn review(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> String {
     let read = check_peers(&brief.peers, reading);
     let mut draft = DraftWriter::new();
@@ -64,7 +64,7 @@ pub fn review(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> Str
     draft.finish()
 }
 
-/// Parses the peers' texts and checks every claim.
+/// Parses the peers' texts and checks each claim.
 pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims> {
     let check = |claim: DraftClaim| {
         let finding = check::check(&claim, reading);
@@ -80,7 +80,7 @@ pub fn check_peers(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims
     peers.iter().map(read).collect()
 }
 
-/// Scores a claim under a review focus; claims with higher scores come first.
+/// Returns the score of a claim under a review focus. Claims with higher scores come first.
 pub fn weight(
     claim: &DraftClaim,
     reading: &PromptReading,
@@ -187,7 +187,7 @@ fn describe_evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptR
         format!(" ({})", finding.reason)
     };
     match finding.line.map(|line| &reading.lines[line]) {
-        // The claim itself is the evidence; repeating it would only lengthen the text.
+        // The claim itself is the evidence, and repeating it would only lengthen the text.
         Some(line) if line.text == claim.text => {
             format!("appears word for word in{}{why}", reading.cite(line))
         }
@@ -278,7 +278,7 @@ fn missing_points(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading
     points
 }
 
-/// Returns the lines relevant to the question that no claim is based on, most relevant first.
+/// Returns the lines that are relevant to the question but not used by any claim, most relevant first.
 pub fn unused_lines(read: &[CheckedClaims], reading: &PromptReading) -> Vec<usize> {
     let used = |line: usize| {
         let terms = &reading.lines[line].terms;

@@ -1,5 +1,5 @@
-//! `Task::Revise` for all demo algorithms: keeps the supported parts of its own text, and accepts a critique only if
-//! the evidence supports it, citing that evidence. Never follows a majority.
+//! `Task::Revise` for all demo algorithms: an algorithm keeps the supported parts of its own text, and accepts a
+//! critique only if the sources support it, citing them. It never follows a majority.
 
 use super::check::{self, ClaimCheck};
 use super::claims::{self, DraftClaim, ReviewEntry};
@@ -10,12 +10,13 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
-/// Maximum number of statements kept from its own text.
+/// Maximum number of statements kept from the algorithm's own text.
 const MAX_KEPT_STATEMENTS: usize = 8;
-/// Maximum number of statements added.
+/// Maximum number of statements added from reviews and other answers.
 const MAX_ADDED_STATEMENTS: usize = 2;
 
-/// Writes the revision. `first` is the algorithm's own first answer, used if its last text was a review.
+/// Writes the revision of the algorithm's own text, or of its first answer, `first`, if its own text is empty or a
+/// review.
 pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first: &str) -> String {
     let own = match brief.own_text.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
@@ -66,7 +67,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, focus: ReviewFocus, first:
     draft.finish()
 }
 
-/// Keeps, changes, or flags one claim of its own text.
+/// Keeps, changes, or flags one claim in the algorithm's own text.
 fn revise_claim(
     claim: &DraftClaim,
     finding: &ClaimCheck,
@@ -127,7 +128,8 @@ fn concerns_claim(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
             || text::jaccard_similarity(&text::terms(quoted), &claim.terms) >= 0.8)
 }
 
-/// Returns lines from reviews or other answers that its own text lacks, with the names of their sources.
+/// Returns lines used by reviews or other answers but missing from the algorithm's own text, with the names of those
+/// reviews or answers.
 fn find_missing_statements(
     brief: &Brief,
     reading: &PromptReading,
@@ -155,8 +157,8 @@ fn find_missing_statements(
     added_lines
 }
 
-/// Returns lines that reviews of this text report as missing, with the name of the critique. This text's label is the
-/// one that no peer has.
+/// Returns lines that reviews of the algorithm's own text report as missing, with the names of the critiques. Its own
+/// text has the label that no peer has.
 fn reported_missing(
     brief: &Brief,
     reading: &PromptReading,
@@ -173,7 +175,7 @@ fn reported_missing(
     omissions.collect()
 }
 
-/// Returns lines that support other answers, most relevant to the question first.
+/// Returns lines that support other answers, ordered by the weight of the supported claim under the review focus.
 fn supporting_lines(
     brief: &Brief,
     reading: &PromptReading,
@@ -260,7 +262,7 @@ mod tests {
             )
         };
         let own = "“The customer must pay all fees within 30 days.” [1]";
-        // The only peer is A, so this text is B.
+        // The only peer is A, so this text has the label B.
         let revision = revise_text(own, &[&review('B')]);
         assert!(
             revision.contains("basic plan.” [1] (following A4)"),

@@ -1,5 +1,5 @@
-//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, and inconsistent
-//! figures. Points out where to look, but never claims that something is false.
+//! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, and figures that do not
+//! agree. It points out where to look, but never claims that something is false.
 
 use super::differ::{self, FigureDifference};
 use super::draft::{DraftWriter, count_text};
@@ -9,7 +9,7 @@ use super::reading::PromptReading;
 use super::stop::{ABSOLUTES, HEDGES};
 use super::text;
 
-/// Returns the first answer of `demo/sceptic`.
+/// Writes the first answer of `demo/sceptic`.
 pub fn answer(reading: &PromptReading) -> String {
     let order = rank::rank(reading);
     let figures = count_and_examples(reading, &order, |line| !numbers::figures(line).is_empty());
@@ -68,7 +68,7 @@ pub fn answer(reading: &PromptReading) -> String {
     draft.finish()
 }
 
-/// Returns the number of lines of a kind, with the three most relevant to the question.
+/// Counts the lines that satisfy a condition, and returns the three most relevant to the question as examples.
 fn count_and_examples(
     reading: &PromptReading,
     order: &[usize],
@@ -82,7 +82,7 @@ fn count_and_examples(
         .copied()
         .filter(|place| all.binary_search(place).is_ok())
         .collect();
-    // In a short text, possibly no line has a rank; show the lines anyway.
+    // In a short text, no such line may have a rank, so all of them are considered.
     if best.is_empty() {
         best = all.clone();
     }
@@ -94,7 +94,7 @@ fn count_and_examples(
     (all.len(), chosen)
 }
 
-/// Returns the first listed word that occurs in the line, as written.
+/// Returns the first word of the line that is in the list, as written.
 fn first_listed_word(line: &str, list: &[&str]) -> Option<String> {
     let mut words = text::words(line).into_iter();
     words
@@ -102,7 +102,7 @@ fn first_listed_word(line: &str, list: &[&str]) -> Option<String> {
         .map(|word| word.text.to_owned())
 }
 
-/// Describes a difference between two lines.
+/// Formats a difference between two lines, quoting both.
 pub fn describe_difference(reading: &PromptReading, pair: &FigureDifference) -> String {
     format!(
         "{} or {}: {} — {}",

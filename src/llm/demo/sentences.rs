@@ -1,17 +1,17 @@
-//! Splits text into sentences and headings, in any language. Knows nothing about their meaning.
+//! Splits text into sentences and headings, in any language, regardless of meaning.
 
 use super::stop;
 use super::text::collapse_whitespace;
 
-/// Length in characters after which a "sentence" (a table, code, or text without periods) is cut at a space.
+/// Length, in characters, at which a "sentence" (a table, code, or text without periods) is cut at a space.
 const MAX_SENTENCE_CHARS: usize = 600;
 
-/// A sentence, or a line on its own.
+/// A sentence, or a line that is not part of a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
-    /// The text with normalized whitespace, otherwise as written.
+    /// The text as written, apart from collapsed whitespace.
     pub text: String,
-    /// Whether it looks like a heading.
+    /// Whether the text looks like a heading.
     pub heading: bool,
 }
 
@@ -98,7 +98,7 @@ fn push_sentence(text: &str, sentences: &mut Vec<Sentence>) {
     }
 }
 
-/// Returns whether a period ends the sentence, judging by the surrounding text.
+/// Returns whether a period between these texts ends a sentence.
 fn ends_here(before: &str, after: &str) -> bool {
     if !after.starts_with(' ') && !after.is_empty() {
         return false;
@@ -114,13 +114,13 @@ fn ends_here(before: &str, after: &str) -> bool {
     let last = last.unwrap_or("").trim_start_matches(['(', '[', '"', '“']);
     let letters = last.chars().count();
     let initial = letters == 1 && last.starts_with(char::is_alphabetic);
-    // "3. Oktober", "1. Introduction": an ordinal, not the end of a sentence. Years and amounts are longer.
+    // An ordinal, as in "3. Oktober" or "1. Introduction", does not end a sentence. Years and amounts have more digits.
     let ordinal =
         letters <= 2 && !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     !(initial || ordinal || last.contains('.') || stop::is_abbreviation(last))
 }
 
-/// Returns whether a short line is a heading: marked as one, numbered, or in title case.
+/// Returns whether a short line is a heading: one that is marked as such, numbered, or in title case.
 fn is_heading(line: &str) -> bool {
     if line.starts_with('#') {
         return line.trim_start_matches('#').starts_with(' ');
@@ -130,7 +130,7 @@ fn is_heading(line: &str) -> bool {
             .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
             .len();
     let title = line[number..].trim();
-    // Statutes and contracts end numbered headings with a period.
+    // In statutes and contracts, numbered headings end with a period.
     let title = if number > 0 {
         title.trim_end_matches('.')
     } else {
@@ -157,7 +157,7 @@ fn is_heading(line: &str) -> bool {
         && !is_record(line)
 }
 
-/// Returns whether the line must not be joined with its neighbors: a bullet, heading, table record, or code.
+/// Returns whether a line must not be joined with its neighbors: a bullet, a heading, a table row, or code.
 fn stands_alone(line: &str) -> bool {
     let bullet = ["- ", "* ", "• ", "+ ", "| ", "> "];
     line.starts_with('#') || bullet.iter().any(|mark| line.starts_with(mark)) || is_record(line)

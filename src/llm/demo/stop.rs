@@ -1,10 +1,10 @@
-//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Contains only lists,
-//! no rules.
+//! Stop words in English, German, French, and Spanish, and the word lists of the demo algorithms. Contains only lists
+//! and lookups.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Function words of all languages in one list, because a demo algorithm does not detect the language.
+/// Function words of all languages in one list, because demo algorithms do not detect languages.
 const STOP_WORDS: &str = "\
 a about above after again all also although am an and any are aren't as at be because been before \
 being below between both but by can cannot could did do does doing don't down during each either else \
@@ -34,7 +34,7 @@ han hasta hay la las le les lo los más me mi mis mucho muy nada ni no nos nosot
 otros para pero poco por porque qué que quien quién se sea ser si sí sin sobre son su sus también tanto \
 te tiene tienen todo todos tu tus un una uno unos y ya yo";
 
-/// Words addressed *to* a model rather than words about the subject.
+/// Words that are addressed to a model instead of naming the subject.
 const REQUEST_WORDS: &str = "\
 analyse analysis analyze answer article bitte brief briefly bullet compare concise content contents \
 describe describes detail details discuss document documents dokument explain explique extract file \
@@ -43,12 +43,12 @@ passage passages please point points question read resume resumen résumé resum
 sentence sentences show states summarise summarize summary tell text texts thing things understand use \
 using want work write zusammen zusammenfassen zusammenfassung erkläre explica analiza analysiere";
 
-/// Abbreviations whose period does not end a sentence.
+/// Abbreviations that end with a period within a sentence.
 const ABBREVIATIONS: &str = "\
 al approx art bspw bzw ca cf co corp dept dipl dr ed eds eq etc evtl fig figs ggf hr inc jr ltd m max \
 min mr mrs ms nr no p pp prof resp rev sec sog sr st tab u.s usw vgl vol vs z";
 
-/// Hedges: words that express uncertainty.
+/// Words that express uncertainty (hedges).
 pub const HEDGES: &[&str] = &[
     "allegedly",
     "almost",
@@ -167,7 +167,7 @@ const NEGATIONS: &str = "\
 not no never none nobody neither nor cannot without isn't aren't doesn't don't didn't won't wasn't nicht \
 kein keine keinen keiner nie niemals ohne pas jamais aucun sans nunca sin ningún";
 
-/// Nouns that precede a document reference ("page 3"), where the figure is not a measurement.
+/// Nouns before a number that refers to a part of a document, as in "page 3". Such a number is not a measurement.
 const REFERENCE_NOUNS: &str = "\
 abs absatz appendix art article artikel chapter clause eq fig figure item kapitel line no nr number \
 paragraph page part point section sections seite step table teil version volume";
@@ -179,7 +179,7 @@ pub fn is_stop(word: &str) -> bool {
     single || contains(&STOP_SET, word)
 }
 
-/// Returns whether the word only addresses the model.
+/// Returns whether the word is addressed to the model instead of naming the subject.
 pub fn is_request_word(word: &str) -> bool {
     contains(&REQUEST_WORD_SET, word)
 }
@@ -194,7 +194,7 @@ pub fn is_negation(word: &str) -> bool {
     contains(&NEGATION_SET, word)
 }
 
-/// Returns whether a figure after the word is a document reference.
+/// Returns whether a number after this word refers to a part of a document.
 pub fn is_reference_noun(word: &str) -> bool {
     contains(&PLACE_SET, word)
 }

@@ -1,6 +1,6 @@
-//! `Task::Synthesize` for all demo algorithms: combines the members' statements into one answer, with member labels.
-//! Compares words and figures and says so, because an algorithm cannot know whether members agree or contradict each
-//! other.
+//! `Task::Synthesize` for all demo algorithms: combines the members' statements into one answer, with the labels of the
+//! members. The answer says that it compares only words and figures, because an algorithm cannot know whether members
+//! agree or contradict each other.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use super::text;
 use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
-/// Maximum number of clusters; comparing them is quadratic.
+/// Maximum number of statement groups. Comparing them takes quadratic time.
 const MAX_CLUSTERS: usize = 200;
 
-/// A statement and the members that make it.
+/// A statement with the members that make it.
 struct StatementGroup {
     claim: DraftClaim,
     letters: BTreeSet<char>,
@@ -25,7 +25,7 @@ struct StatementGroup {
     line: Option<usize>,
 }
 
-/// Writes the synthesis.
+/// Writes the synthesis of the peers' texts.
 pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) -> String {
     let read = review::check_peers(&brief.peers, reading);
     let mut clusters = clusters(&read);
@@ -83,14 +83,15 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, focus: ReviewFocus) ->
     draft.finish()
 }
 
-/// Returns a cluster's rank: supported clusters first, then the review focus. Agreement counts least.
+/// Returns the score of a group: the weight of its claim under the review focus, plus 1 if sources support it, plus 0.2
+/// for each member that makes it. Groups with higher scores come first.
 fn group_rank(cluster: &StatementGroup, reading: &PromptReading, focus: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
     let support_bonus = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
     review::weight(&cluster.claim, reading, focus, sharers) + support_bonus + 0.2 * sharers as f64
 }
 
-/// Merges equivalent claims, in order of first appearance.
+/// Groups equivalent claims, in order of first appearance.
 fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
     let mut clusters: Vec<StatementGroup> = Vec::new();
     for peer in read {
@@ -190,7 +191,7 @@ fn letters(cluster: &StatementGroup) -> String {
         .join(", ")
 }
 
-/// Returns contradictions between claims and passages, among claims, and among passages.
+/// Returns the contradictions between claims and passages, among claims, and among passages.
 fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<String> {
     let mut contradictions = Vec::new();
     for cluster in clusters
@@ -214,7 +215,7 @@ fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<S
                 && !right.claim.values.is_empty()
                 && left.claim.values.is_disjoint(&right.claim.values);
             let denied = left.claim.negated != right.claim.negated && similarity >= 0.7;
-            // Contradictions with a passage are listed above.
+            // Contradictions with passages are already listed above.
             let is_listed = [left, right]
                 .iter()
                 .any(|one| one.verdict == ClaimVerdict::Contradicted);
@@ -265,7 +266,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
             .iter()
             .flat_map(|peer| &peer.claims)
             .any(|(claim, finding)| {
-                // A quote may be cut off before the figure, but the line is complete.
+                // A quotation may have been cut off before the figure, but the line is complete.
                 let line = finding
                     .line
                     .map_or(&claim.text, |line| &reading.lines[line].text);
@@ -281,7 +282,7 @@ fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -
     spots
 }
 
-/// Lists the documents of the cited numbers.
+/// Formats a list of the documents that the groups cite.
 fn sources(reading: &PromptReading, groups: &[&StatementGroup]) -> String {
     let lines = groups.iter().filter_map(|cluster| cluster.line);
     let cited_sources: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();
@@ -292,7 +293,7 @@ fn sources(reading: &PromptReading, groups: &[&StatementGroup]) -> String {
     let mut source_lines: Vec<String> = Vec::new();
     let mut listed_sources = BTreeSet::new();
     for (number, document, page) in cited_sources {
-        // Several passages from the same page count as one source.
+        // Several passages on the same page count as one source.
         if listed_sources.insert((document, page)) {
             let name = text::shorten(document, 60);
             source_lines.push(format!("[{number}] {name}, p. {page}"));

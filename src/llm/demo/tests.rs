@@ -1,5 +1,5 @@
-//! Black-box tests of the demo models: they must be honest and deterministic, never panic, and quote only text that
-//! exists.
+//! Black-box tests of the demo models: they must be honest and deterministic, must not panic, and must quote only text
+//! that exists.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::prompt;
 const GPL_TEXT: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
 const ALL_TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesize];
 
-/// Returns a real text of several pages.
+/// Returns the GPL, as a real text of several pages.
 pub(super) fn gpl() -> &'static str {
     GPL_TEXT
 }
@@ -64,7 +64,7 @@ fn ask(model: &str, brief: Brief) -> String {
         .text
 }
 
-/// Returns the license as passages of about 1,200 characters, cut at blank lines, as the store would return them.
+/// Returns the license as passages of about 1,200 characters, cut at blank lines, as the store would.
 fn passages() -> Vec<String> {
     let mut passages = vec![String::new()];
     for paragraph in GPL_TEXT.split("\n\n") {
@@ -85,7 +85,7 @@ fn document(question: &str) -> Brief {
     brief(question, &texts)
 }
 
-/// Runs a complete critique panel: answers, reviews, revisions, synthesis.
+/// Runs a whole critique panel: answers, reviews, revisions, and the synthesis.
 fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     let names = ["demo/extract", "demo/phrases", "demo/sceptic"];
     let mut outputs = Vec::new();
@@ -122,7 +122,7 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     outputs
 }
 
-/// Asserts that every long quotation occurs in the license, ignoring whitespace.
+/// Asserts that every long quotation occurs in the license, apart from whitespace.
 fn assert_quotes_are_real(answer_text: &str) {
     let source = text::collapse_whitespace(GPL_TEXT);
     let mut quote_count = 0;

@@ -1,18 +1,18 @@
-//! Splits text into words and compares them, in any language. Knows nothing about questions, sources, or Markdown; word
-//! lists are in `stop.rs`.
+//! Splits text into words and compares words, in any language. It knows nothing about questions, sources, or Markdown.
+//! The word lists are in `stop.rs`.
 
 use super::stop;
 
-/// A word and its position.
+/// A word and its position in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextWord<'a> {
     /// The word as written.
     pub text: &'a str,
-    /// Byte offset of its first character.
+    /// Byte offset of the word in the text.
     pub offset: usize,
 }
 
-/// Splits a text into words. In scripts without spaces, overlapping pairs of characters count as words.
+/// Splits a text into words. In scripts without spaces between words, overlapping pairs of characters count as words.
 pub fn words(text: &str) -> Vec<TextWord<'_>> {
     let mut words = Vec::new();
     let mut characters = text.char_indices().peekable();
@@ -45,8 +45,8 @@ pub fn words(text: &str) -> Vec<TextWord<'_>> {
     words
 }
 
-/// Returns a word's stem for comparisons: lowercase, without the most common English endings. Deliberately crude,
-/// because it must never merge words that a reader would keep apart.
+/// Returns the stem of a word for comparisons: the word in lowercase, without the most common English endings. This is
+/// deliberately crude, because it must never merge words that a reader would tell apart.
 pub fn stem(word: &str) -> String {
     let mut stem = word.to_lowercase().replace('\u{2019}', "'");
     for ending in ["'s", "'"] {
@@ -78,7 +78,7 @@ pub fn stem(word: &str) -> String {
     stem
 }
 
-/// Returns the stems of the content words, in order, with duplicates.
+/// Returns the stems of the content words, in order and with duplicates.
 pub fn content(text: &str) -> Vec<String> {
     words(text)
         .into_iter()
@@ -95,7 +95,7 @@ pub fn terms(text: &str) -> Vec<String> {
     stems
 }
 
-/// Returns the number of elements that two sorted lists share.
+/// Returns the number of elements that two sorted lists have in common.
 pub fn count_shared(left: &[String], right: &[String]) -> usize {
     let (mut i, mut j, mut count) = (0, 0, 0);
     while i < left.len() && j < right.len() {
@@ -108,7 +108,7 @@ pub fn count_shared(left: &[String], right: &[String]) -> usize {
     count
 }
 
-/// Returns the Jaccard similarity of two sorted lists, 0 to 1.
+/// Returns the Jaccard similarity of two sorted lists, from 0 to 1.
 pub fn jaccard_similarity(left: &[String], right: &[String]) -> f64 {
     let both = count_shared(left, right);
     let all = left.len() + right.len() - both;
@@ -119,7 +119,7 @@ pub fn jaccard_similarity(left: &[String], right: &[String]) -> f64 {
     }
 }
 
-/// Collapses whitespace to single spaces, trims, and drops other control characters.
+/// Trims a text, collapses each run of whitespace to one space, and removes other control characters.
 pub fn collapse_whitespace(text: &str) -> String {
     let mut collapsed = String::with_capacity(text.len());
     for part in text.split_whitespace() {
@@ -132,7 +132,7 @@ pub fn collapse_whitespace(text: &str) -> String {
     collapsed
 }
 
-/// Truncates to `max_chars` characters, preferably at a space, and marks the cut.
+/// Truncates a text to `max_chars` characters, preferably at a space, and appends an ellipsis if anything was cut.
 pub fn shorten(text: &str, max_chars: usize) -> String {
     let Some((end, _)) = text.char_indices().nth(max_chars) else {
         return text.to_owned();
@@ -151,7 +151,7 @@ fn is_joiner(character: char) -> bool {
     ) || ('\u{300}'..='\u{36f}').contains(&character)
 }
 
-/// Returns whether a joiner is part of a word. Joiners count only between letters; periods and commas only between
+/// Returns whether a joiner is part of a word: most joiners count only between letters, periods and commas only between
 /// digits.
 fn is_inside_word(text: &str, at: usize, joiner: char) -> bool {
     let mark = ('\u{300}'..='\u{36f}').contains(&joiner) || joiner == '\u{94d}';
@@ -166,7 +166,7 @@ fn is_inside_word(text: &str, at: usize, joiner: char) -> bool {
     mark || (before.is_alphanumeric() && after.is_alphanumeric() && !is_unspaced_script(after))
 }
 
-/// Returns whether the character's script has no spaces between words.
+/// Returns whether a character's script does not separate words with spaces.
 fn is_unspaced_script(character: char) -> bool {
     matches!(character,
         '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}'

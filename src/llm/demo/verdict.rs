@@ -1,18 +1,18 @@
-//! The sources' verdict on a claim.
+//! The verdict of the sources on a claim.
 
-/// What the sources say about a claim. The order is that of urgency: contradicted claims come first.
+/// What the sources say about a claim. The order is by urgency: contradicted claims come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClaimVerdict {
-    /// A passage contradicts it.
+    /// A passage contradicts the claim.
     Contradicted,
-    /// No passage states it.
+    /// No passage states the claim.
     Unverifiable,
-    /// A passage states it.
+    /// A passage states the claim.
     Supported,
 }
 
 impl ClaimVerdict {
-    /// Returns the word used in the patterns.
+    /// Returns the word that stands for the verdict in the patterns.
     pub fn name(self) -> &'static str {
         match self {
             Self::Contradicted => "contradicted",
@@ -21,7 +21,7 @@ impl ClaimVerdict {
         }
     }
 
-    /// Parses a verdict from the rest of its line; anything unclear is unverifiable.
+    /// Parses a verdict at the start of a text. Anything unclear counts as unverifiable.
     pub fn parse(text: &str) -> Self {
         let text = text.trim_matches(['*', '_', ' ', '`']).to_lowercase();
         let all = [Self::Contradicted, Self::Unverifiable, Self::Supported];

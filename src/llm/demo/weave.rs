@@ -1,5 +1,5 @@
-//! `demo/merge` as a panel member. Compares the passages: what several of them state, what only one states, and how
-//! much of the question each covers. Its synthesis is in `synthesis.rs`.
+//! `demo/merge` as a panel member. It compares the passages: what several of them state, what only one states, and how
+//! much of the question each one covers. Its synthesis is in `synthesis.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use super::rank;
 use super::reading::PromptReading;
 use super::text;
 
-/// Minimum similarity (0 to 1) at which two lines count as equivalent.
+/// Minimum similarity, from 0 to 1, of lines that count as equivalent.
 const MIN_SIMILARITY: f64 = 0.35;
 
-/// Returns the first answer of `demo/merge`.
+/// Writes the first answer of `demo/merge`.
 pub fn answer(reading: &PromptReading) -> String {
     let mut draft = DraftWriter::new();
     let order = rank::rank(reading);
@@ -71,7 +71,7 @@ pub fn answer(reading: &PromptReading) -> String {
     draft.finish()
 }
 
-/// Returns pairs of similar lines from different passages, in rank order.
+/// Returns pairs of similar lines from different passages, in the order of their rank.
 fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (place, &left) in order.iter().enumerate() {
@@ -90,13 +90,13 @@ fn repeated_statements(reading: &PromptReading, order: &[usize]) -> Vec<(usize, 
     pairs
 }
 
-/// Returns up to six quotations from the best-ranked lines of each passage, in document order.
+/// Returns up to six quotations from the best-ranked lines of the passages, in document order.
 fn best_line_per_passage(
     reading: &PromptReading,
     order: &[usize],
     excluded: &[usize],
 ) -> Vec<String> {
-    // A single passage may contribute several lines; with many passages, each contributes one.
+    // With many passages, each contributes one line; a single passage may contribute several.
     let each = (5 / reading.source_locations.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for &place in order.iter().filter(|place| !excluded.contains(place)) {
@@ -119,7 +119,7 @@ fn best_line_per_passage(
         .collect()
 }
 
-/// Returns for each word of the question the passages that use it.
+/// Describes for each of the question's words which passages use it.
 fn word_coverage(reading: &PromptReading) -> Vec<String> {
     let mut coverage_lines = Vec::new();
     for asked in reading

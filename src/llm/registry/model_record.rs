@@ -1,4 +1,4 @@
-//! The recorded state of a model: its circuits, recent failures, and pauses, on this server and on others.
+//! The recorded state of a model: circuit breakers, recent failures, and pauses, on this server and on others.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::llm::call_origin::{CallOrigin, hash_of};
 use crate::llm::recent_failures::RecentFailures;
 use crate::llm::shared_blocks::SharedBlocks;
 
-/// Maximum number of users per model with a separate circuit breaker.
+/// Maximum number of users per model who have circuit breakers of their own.
 const MAX_USER_BREAKERS: usize = 128;
 
-/// Recorded state of a model.
+/// The recorded state of a model.
 #[derive(Default)]
 pub(super) struct ModelRecord {
-    /// Circuit breaker for all users. Opens after failures that more than one user has seen.
+    /// The circuit breaker for all users, which opens only if the failures affect more than one user.
     pub breaker: CircuitBreaker,
-    /// Circuit breakers for single users, by a hash of the user. Each opens after failures of more than one prompt.
+    /// The circuit breakers of single users, by a hash of the user. Each opens only if more than one prompt fails.
     pub user_breakers: BTreeMap<u64, CircuitBreaker>,
     pub failures: RecentFailures,
     /// Whether the prompt template opens the reasoning block, so that the answer only closes it.
@@ -29,13 +29,13 @@ pub(super) struct ModelRecord {
     pub throttled_until: Option<Timestamp>,
     /// The blocks that other servers have reported.
     pub shared: SharedBlocks,
-    /// Fields that the model has rejected, by their names on the wire.
+    /// Fields that the model has rejected, by their names in requests.
     pub refused_fields: Vec<String>,
 }
 
 impl ModelRecord {
-    /// Records a failed call. Returns the circuits that it has opened: the user, or `None` for all users, and how
-    /// long each stays open.
+    /// Records a failed call. Returns the circuits that it has opened, each as the hash of a user, or `None` for all
+    /// users, and the time that it stays open.
     pub fn record_failure(
         &mut self,
         origin: CallOrigin,
@@ -67,7 +67,7 @@ impl ModelRecord {
         self.failures.clear();
     }
 
-    /// Returns when the provider's rate limit ends, as observed by this server or by another one.
+    /// Returns when the provider's rate limit ends, as reported to this server or to another one.
     pub fn throttled_until(&self, now: Timestamp) -> Option<Timestamp> {
         let own = self.throttled_until.filter(|until| *until > now);
         own.max(self.shared.paused_until(now))
@@ -98,7 +98,7 @@ impl ModelRecord {
     }
 }
 
-/// Records a failed call. Returns how long the circuit stays open if the failure has opened it.
+/// Records a failed call. If the failure opens the circuit, returns how long it stays open.
 fn record_in(
     breaker: &mut CircuitBreaker,
     error: &CallError,

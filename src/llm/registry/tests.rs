@@ -1,4 +1,4 @@
-//! Tests that the registry keeps and discards the state of providers correctly.
+//! Tests when the registry keeps and when it discards the state of providers.
 
 use super::*;
 
@@ -69,7 +69,7 @@ fn state_survives_changes_to_other_providers() {
         (refused_at(0), refused_at(1)),
         (vec![], vec!["top_k".to_owned()])
     );
-    // A provider with another key is a different provider.
+    // With another key, it is a different provider.
     registry.replace(ProviderSource::Stored, vec![provider("a", "2", None)]);
     assert_eq!(refused_at(0), Vec::<String>::new());
 }

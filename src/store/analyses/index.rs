@@ -1,5 +1,5 @@
-//! Derived data that lists and searches use instead of an analysis's JSON: case-folded text, and rows for its
-//! models and documents. Written with the analysis, and again for one from an archive or an older database.
+//! Derived data that lists and searches use instead of an analysis's JSON: case-folded text, and rows for its models
+//! and documents. It is written along with the analysis, and again for analyses from an archive or an older database.
 
 use serde::Deserialize;
 
@@ -18,10 +18,10 @@ struct IndexedRequest {
     document_ids: Vec<String>,
 }
 
-/// Writes the case-folded text and the links of an existing analysis.
+/// Writes the case-folded text of an existing analysis, and its links to models and documents.
 ///
 /// # Errors
-/// Returns an error if there is no such row, or the database cannot be written.
+/// Returns an error if there is no such analysis, or the database cannot be written.
 pub(in crate::store) fn write(db: &Writer, id: &str) -> Result<()> {
     let (question, topic, request, is_listed): (String, String, String, bool) = db.query_one(
         "SELECT question, topic, request, CASE WHEN origin = '' THEN 1 ELSE 0 END FROM analyses WHERE id = ?1",
@@ -35,12 +35,12 @@ pub(in crate::store) fn write(db: &Writer, id: &str) -> Result<()> {
     link(db, id, &request, is_listed)
 }
 
-/// Writes only the links. Models are linked only for analyses in the history.
+/// Writes only the links of an analysis. Models are linked only if the analysis is in the history.
 ///
 /// # Errors
 /// Returns an error if the database cannot be written.
 pub(super) fn link(db: &Writer, id: &str, request: &str, is_listed: bool) -> Result<()> {
-    // An unreadable request is not linked to anything: a single old row must not keep a database from opening.
+    // An unreadable request gets no links, because a single old row must not prevent a database from opening.
     let indexed_request: IndexedRequest = serde_json::from_str(request).unwrap_or_default();
     if is_listed {
         link_models(

@@ -1,4 +1,4 @@
-//! Tests the life cycle of an analysis, and which users can see it.
+//! Tests the life cycle of analyses, and which users can see them.
 
 use std::collections::BTreeMap;
 
@@ -376,7 +376,7 @@ fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
     });
 }
 
-/// Stores a turn of one member with a first answer, a review, and a synthesis.
+/// Stores a turn with one member: a first answer, a review, and a synthesis.
 fn finished_turn(db: &Writer, n: u32, texts: [&str; 3]) -> Result<AnalysisId> {
     let mut turn = analysis(n, Some(1), "why?");
     let stage = |name: &str, role| Stage {
@@ -407,7 +407,7 @@ fn finished_turn(db: &Writer, n: u32, texts: [&str; 3]) -> Result<AnalysisId> {
     Ok(turn.id)
 }
 
-/// Returns the number of threads that contain the word, and the member whose text was found last.
+/// Returns the number of threads that contain the word, and the members' texts in the best matching turn.
 fn search_turns(db: &Writer, word: &str) -> Result<(usize, Vec<(char, String)>)> {
     let owner = user(1).id;
     let quoted = format!("\"{word}\"");
@@ -452,7 +452,7 @@ fn turns_from_older_versions_are_indexed_in_batches() {
         for n in 1..=45 {
             finished_turn(db, n, ["A heron.", "A kestrel.", "An owl."])?;
         }
-        // Earlier versions stored turns without the members' texts.
+        // Earlier versions did not index the members' texts.
         let owner = user(1).id;
         db.run("DELETE FROM turn_texts", [])?;
         let ids: Vec<AnalysisId> =

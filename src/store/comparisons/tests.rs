@@ -1,4 +1,4 @@
-//! Tests that comparisons are created once, decided once, and counted within the requested scope.
+//! Tests that comparisons are created and decided only once, and counted within the requested scope.
 
 use super::super::analyses;
 use super::super::tests::{at, user, with_writer};
@@ -187,7 +187,7 @@ fn the_interval_is_per_user_and_deleted_with_the_user() {
     });
 }
 
-/// Of nine votes on the same question, only the first counts; the same words after a different turn are a different
+/// Of nine votes on the same question, only the first counts. The same words after a different turn are another
 /// question.
 #[test]
 fn a_question_counts_once() {

@@ -1,4 +1,4 @@
-//! Tests that documents are stored, read, listed, and deleted only for their owner.
+//! Tests that documents can be stored, read, listed, and deleted only by their owner.
 
 use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
@@ -133,7 +133,7 @@ fn an_outcome_replaces_the_previous_one() {
             ..document(1, 1)
         };
         insert(db, &reading, &[(1, "old".into())], &[passage(0, "oldword")])?;
-        // While the account is locked, reading is neither started nor continued.
+        // No document of a locked account starts or continues to be read.
         users::insert(
             db,
             &User {
@@ -189,7 +189,7 @@ fn an_outcome_replaces_the_previous_one() {
     });
 }
 
-/// Data that a user deletes does not remain in any file of the data folder.
+/// Data deleted by a user remains in no file of the data folder.
 #[test]
 fn deletion_leaves_no_traces() {
     const RARE_WORD: &str = "xylophonquartett";

@@ -1,4 +1,4 @@
-//! Tests that records count only the user's own data, and only single models.
+//! Tests that only a user's own data and only single models count.
 
 use super::super::tests::{user, with_writer};
 use super::super::users;
@@ -44,7 +44,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
             (1, "exp_1", 1, r#"["p/a"]"#, 1.0, ""),
             (2, "exp_1", 1, r#"["p/a"]"#, 0.5, ""),
             (3, "exp_1", 1, r#"["p/b"]"#, 0.0, ""),
-            // None of these count: a panel, a failure, and another user's result.
+            // None of these count: a panel, a failure, and a result of another user.
             (4, "exp_1", 1, r#"["p/a", "p/b"]"#, 1.0, ""),
             (5, "exp_1", 1, r#"["p/a"]"#, 0.0, "busy"),
             (6, "exp_2", 2, r#"["p/a"]"#, 0.0, ""),
@@ -70,7 +70,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
     });
 }
 
-/// Reruns count once. Only settings that both models share count, and only questions that both have answered.
+/// A rerun does not count again. Only settings and questions that both models share count.
 #[test]
 fn records_are_of_questions_that_all_models_answered() {
     with_writer(|db| {
@@ -112,7 +112,7 @@ fn records_are_of_questions_that_all_models_answered() {
                 let prompt = format!("case {place}");
                 add_answer(experiment, place, "p/a", &prompt, 0.0)?;
                 add_answer(experiment, place, "p/b", &prompt, 1.0)?;
-                // A setting with a prompt that only one of the models received does not count.
+                // A setting whose prompt only one of the models received does not count.
                 add_answer(experiment, place, "p/a", &format!("Bad. {prompt}"), 0.0)?;
             }
             add_answer(experiment, 0, "p/b", "only for b", 1.0)?;

@@ -1,5 +1,5 @@
-//! Copies the database while it is in use, and verifies the copy before renaming it. Never leaves an incomplete copy
-//! under the requested name, and never replaces a file unless asked to.
+//! Copies the database while it is in use, and verifies the copy before giving it its name. No incomplete copy ever has
+//! the requested name, and no file is replaced unless this is requested.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,12 +11,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::store::version::{APPLICATION_ID, VERSION};
 
-/// Why a backup failed or is not valid.
+/// Why a backup failed, or why a file is not a valid backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupError {
     /// A file with the requested name exists.
     Exists(PathBuf),
-    /// Not enough disk space: bytes free, and bytes needed during the copy.
+    /// There is not enough disk space. Contains the number of free bytes, and the number needed for making the copy.
     NoSpace(u64, u64),
     /// The copy is not a valid Quire database.
     Damaged(String),
@@ -54,14 +54,14 @@ impl From<io::Error> for BackupError {
     }
 }
 
-/// Contents of a verified copy.
+/// What a verified copy contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Schema version.
     pub version: u32,
     /// Size in bytes.
     pub bytes: u64,
-    /// Number of rows per table.
+    /// Number of rows in each table.
     pub rows: BTreeMap<String, u64>,
 }
 
@@ -72,7 +72,7 @@ impl Verified {
     }
 }
 
-/// Copies a consistent snapshot of the database through a separate connection, without blocking writers.
+/// Copies a consistent snapshot of the database through a connection of its own, without blocking writers.
 ///
 /// # Errors
 /// Returns `Exists` if the name is taken, `NoSpace` if there is not enough space, `Damaged` if the copy is not valid or
@@ -94,17 +94,17 @@ pub(in crate::store) fn copy(
         .0
         .to_str()
         .ok_or_else(|| BackupError::Failed("the name of the copy is not unicode".into()))?;
-    // Count and copy in a single transaction of a single connection, so that neither includes concurrent writes.
+    // Rows are counted and pages copied in one transaction, so that neither includes concurrent writes.
     source.execute_batch("BEGIN")?;
     let rows = count_rows(&source)?;
     let mut page_copy = Connection::open(&pages.0)?;
-    // This file is temporary: only its compacted copy must survive a power failure.
+    // This file is temporary. Only the compacted copy of it must survive a power failure.
     page_copy.execute_batch("PRAGMA synchronous = OFF")?;
     if Backup::new(&source, &mut page_copy)?.step(-1)? != StepResult::Done {
         return Err(BackupError::Failed("the database is busy".into()));
     }
     drop(source);
-    // VACUUM drops free pages and any deleted data in them.
+    // VACUUM drops free pages, and with them any deleted data that they contain.
     page_copy.execute("VACUUM INTO ?1", [name])?;
     drop(page_copy);
     drop(pages);
@@ -115,7 +115,7 @@ pub(in crate::store) fn copy(
     Ok(verified)
 }
 
-/// Checks that there is enough space for the copy, which temporarily needs twice its size.
+/// Checks that there is enough space for making a copy, which temporarily takes twice the copy's size.
 fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
     let number = |sql: &str| source.query_row(sql, [], |row| row.get::<_, i64>(0));
     let bytes = number("PRAGMA page_count")?.saturating_mul(number("PRAGMA page_size")?);
@@ -127,7 +127,7 @@ fn check_space(source: &Connection, to: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Checks the integrity of the whole database, including its log. Blocking.
+/// Checks the integrity of the whole database, including its write-ahead log. Blocks.
 pub(in crate::store) fn is_intact(path: &Path) -> bool {
     let read = || {
         let db = Connection::open_with_flags(path, read_only())?;
@@ -137,7 +137,7 @@ pub(in crate::store) fn is_intact(path: &Path) -> bool {
     read().is_ok_and(|verdict| verdict == "ok")
 }
 
-/// Counts the rows of each ordinary table.
+/// Counts the rows of each table, except SQLite's internal ones.
 fn count_rows(db: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {
     let names = "SELECT name FROM pragma_table_list
         WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
@@ -171,10 +171,11 @@ fn has_same_rows(
     }
 }
 
-/// Checkpoints a database that no other process has open, so that its log is gone afterward.
+/// Checkpoints the write-ahead log of a database that no other process has open. The log is deleted afterward.
 ///
 /// # Errors
-/// Returns `Damaged` only for a damaged database, or `Failed` if another process has it open or it cannot be written.
+/// Returns `Damaged` only if the database is damaged, or `Failed` if another process has it open or it cannot be
+/// written.
 pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     let to_checkpoint_error = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -193,7 +194,7 @@ pub fn checkpoint_log(path: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Verifies a copy completely: every page, every index, and every reference.
+/// Verifies a copy completely: all pages, indexes, and references.
 ///
 /// # Errors
 /// Returns `Damaged` with a description of the problem, or `Failed` if the file cannot be read.
@@ -241,7 +242,7 @@ fn read_only() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }
 
-/// A copy under a temporary name. Removed on drop unless it was renamed.
+/// A copy with a temporary name, which is deleted on drop unless it was renamed.
 struct PartialBackup(PathBuf);
 
 impl PartialBackup {
@@ -251,7 +252,7 @@ impl PartialBackup {
         if part.exists() {
             fs::remove_file(&part)?;
         }
-        // Create the file first, with private permissions, so that no other user can read it; VACUUM INTO accepts an
+        // The file is created here with private permissions, so that no other user can read it. VACUUM INTO accepts an
         // empty file.
         private_file(&part)?;
         Ok(Self(part))
@@ -261,17 +262,17 @@ impl PartialBackup {
         if replace {
             fs::rename(&self.0, to)?;
         } else {
-            // Unlike a rename, a link fails if the name was taken in the meantime.
+            // Unlike a rename, a link fails if the name has been taken in the meantime.
             match fs::hard_link(&self.0, to) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(BackupError::Exists(to.to_owned()));
                 }
-                // Some file systems have no hard links.
+                // Some file systems do not support hard links.
                 Err(_) => fs::rename(&self.0, to)?,
                 Ok(()) => {}
             }
         }
-        // The new directory entry must also survive a power failure.
+        // The new directory entry must survive a power failure too.
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(())
@@ -280,17 +281,17 @@ impl PartialBackup {
 
 impl Drop for PartialBackup {
     fn drop(&mut self) {
-        // There is nothing to remove after a rename. Reading may have left an empty log.
+        // After a rename, nothing is left to delete, except possibly an empty log created by reading.
         for end in ["", "-wal", "-shm", "-journal"] {
             let _ = fs::remove_file(format!("{}{end}", self.0.display()));
         }
     }
 }
 
-/// Creates an empty file that only its owner may read.
+/// Creates an empty file that only its owner can read and write.
 ///
 /// # Errors
-/// Returns an error if the file exists or cannot be created.
+/// Returns an error if the file already exists or cannot be created.
 pub(in crate::store) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

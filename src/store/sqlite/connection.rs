@@ -1,4 +1,4 @@
-//! Read-only and read-write connections to a SQLite file, and their rows.
+//! Read-only and read-write connections to a SQLite file, and the rows that they return.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -11,17 +11,17 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Rows, Statement};
 use crate::store::error::{Result, StoreError};
 use crate::store::params::Value;
 
-/// A SQLite row.
+/// A row of a SQLite query.
 pub(in crate::store) type SqliteRow<'r> = rusqlite::Row<'r>;
 
-/// A connection that remembers whether it must be discarded, and whether it has read a damaged page.
+/// A connection that records whether it must be discarded and whether it has read a damaged page.
 pub(in crate::store) struct SqliteConnection {
     connection: Connection,
     is_broken: Cell<bool>,
     is_damaged: Cell<bool>,
 }
 
-/// A parameter in the form that SQLite binds.
+/// A parameter in the form that rusqlite can bind.
 struct Bound<'a>(Value<'a>);
 
 impl ToSql for Bound<'_> {
@@ -36,7 +36,7 @@ impl ToSql for Bound<'_> {
     }
 }
 
-/// Reads a column of a row.
+/// Returns the value in the column at a position.
 ///
 /// # Errors
 /// Returns an error if there is no such column or its text is not UTF-8.
@@ -52,7 +52,7 @@ pub(in crate::store) fn value_of<'r>(row: &'r SqliteRow<'_>, position: usize) ->
     })
 }
 
-/// Binds all parameters of a statement.
+/// Binds the parameters of a statement, whose number must match.
 fn bind(statement: &mut Statement<'_>, values: &[Value<'_>]) -> Result<()> {
     for (index, value) in values.iter().enumerate() {
         statement.raw_bind_parameter(index + 1, Bound(*value))?;
@@ -78,7 +78,7 @@ impl SqliteConnection {
         Ok(Self::new(connection))
     }
 
-    /// Opens the read-write connection.
+    /// Opens the read-write connection. `followed` is whether a replica follows the write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened or configured.
@@ -86,27 +86,27 @@ impl SqliteConnection {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let connection = connect(path, flags)?;
         // WAL: readers never wait for the writer. FULL: acknowledged changes survive a power failure; group commit
-        // makes up for the cost. secure_delete: deleted data is overwritten, not only unlinked.
+        // makes up for its cost. secure_delete: deleted data is overwritten, not only unlinked.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
              PRAGMA secure_delete = ON; PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 4194304;",
         )?;
         if followed {
-            // The log must not be truncated until the follower has read it.
+            // The log must not be truncated before the follower has read it.
             connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
         }
         Ok(Self::new(connection))
     }
 
-    /// Opens a file for reading under a lock that keeps other processes from writing. Neither the file nor its log is
-    /// changed.
+    /// Opens a file for reading, with a lock that prevents other processes from writing. Changes neither the file nor
+    /// its write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the file cannot be opened.
     pub(in crate::store) fn open_unchanged(path: &Path) -> rusqlite::Result<Self> {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // The last connection to close would checkpoint the log and delete it. This is allowed only for an empty log,
-        // which opening the file creates.
+        // Without this, the last connection to close would checkpoint the log and delete it. That is allowed only for
+        // an empty log, which opening a file without a log creates.
         let log = format!("{}-wal", path.display());
         if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -126,7 +126,7 @@ impl SqliteConnection {
     /// Runs a query and passes its rows to `take`.
     ///
     /// # Errors
-    /// Returns the error from `take`, or an error if the database cannot be read.
+    /// Returns the error of `take`, or an error if the database cannot be read.
     pub(in crate::store) fn query<T>(
         &self,
         sql: &str,
@@ -142,7 +142,7 @@ impl SqliteConnection {
         take(&mut rows)
     }
 
-    /// Changes rows and returns their number.
+    /// Runs a statement that changes rows and returns their number. The compiled statement is cached.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -160,7 +160,7 @@ impl SqliteConnection {
         self.noted(self.connection.execute_batch(sql))
     }
 
-    /// Changes rows with a statement that is not worth caching.
+    /// Like [`Self::execute`], but without caching the compiled statement.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -174,7 +174,7 @@ impl SqliteConnection {
         self.noted(statement.raw_execute())
     }
 
-    /// Runs a rarely used query that returns one row, without caching its statement or the pages it reads.
+    /// Runs a rarely used query that returns one row. Neither its statement nor the pages that it reads stay cached.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -183,21 +183,21 @@ impl SqliteConnection {
         self.free_cache()
     }
 
-    /// Frees the compiled statements and the page cache, which are refilled as needed.
+    /// Frees the cached statements and pages, which are cached again when they are needed.
     ///
     /// # Errors
-    /// Returns an error if SQLite reports one.
+    /// Returns an error if SQLite cannot free memory.
     pub(in crate::store) fn free_cache(&self) -> Result<()> {
         self.connection.flush_prepared_statement_cache();
         self.noted(self.connection.release_memory())
     }
 
-    /// Returns whether a transaction is open. Some failures end the transaction implicitly.
+    /// Returns whether a transaction is open. Some errors end a transaction implicitly.
     pub(in crate::store) fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
     }
 
-    /// Returns the number of rows that this connection has changed since it was opened.
+    /// Returns the number of rows changed through this connection since it was opened.
     pub(in crate::store) fn rows_changed(&self) -> u64 {
         self.connection.total_changes()
     }
@@ -216,7 +216,7 @@ impl SqliteConnection {
         self.is_broken.set(true);
     }
 
-    /// Returns the raw connection, for features that only SQLite has.
+    /// Returns the underlying connection, for features that only SQLite has.
     pub(in crate::store) fn raw(&self) -> &Connection {
         &self.connection
     }
@@ -248,14 +248,14 @@ impl SqliteConnection {
     }
 }
 
-/// The rows of a query, one at a time.
+/// The rows of a query, which are fetched one at a time.
 pub(in crate::store) struct SqliteRows<'c, 's> {
     connection: &'c SqliteConnection,
     rows: Rows<'s>,
 }
 
 impl<'s> SqliteRows<'_, 's> {
-    /// Fetches the next row, if there is one.
+    /// Fetches the next row. Returns `None` at the end.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
@@ -266,12 +266,12 @@ impl<'s> SqliteRows<'_, 's> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // SQLITE_OPEN_URI is not set, so that a path is taken literally, whatever characters it contains.
+    // SQLITE_OPEN_URI is not set, so a path is taken literally, whatever characters it contains.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // Set this first, because every later statement may find the file locked.
+    // Set first, because each of the following statements may find the file locked.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
-    // Without this, SQLite plans for the bound values and therefore replans on every call of a cached statement, which
+    // Without this, SQLite plans for the bound values and therefore replans whenever a cached statement runs, which
     // took 95% of the time of a lookup by key.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;")?;

@@ -1,4 +1,4 @@
-//! Maps SQLite's error codes to store errors.
+//! Converts SQLite's error codes to store errors.
 
 use crate::store::error::{OpenError, StoreError};
 
@@ -16,7 +16,7 @@ impl From<rusqlite::Error> for StoreError {
             (DatabaseBusy | DatabaseLocked, _) => Self::Busy,
             // `SQLITE_IOERR_SHMSIZE` means that the WAL index could not grow.
             (DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
-            // The parent row was deleted while a run or a reading process still referred to it.
+            // The parent row has been deleted while a run or a reading process still refers to it.
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Missing,
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
                 Self::Conflict("such a row")

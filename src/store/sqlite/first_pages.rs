@@ -1,18 +1,18 @@
-//! A quick database check that reads the first page of each table in the schema.
+//! A quick check of the database, which reads the first page of each table.
 
 use crate::store::connection::Reader;
 use crate::store::error::Result;
 
-/// Reads a row from every table that the schema creates, except the internal full-text search tables. Written out,
-/// because deriving the query from the schema took half of all instructions at startup; a test compares the two.
+/// Reads a row from every table that the schema creates, except the internal tables of full-text search. It is written
+/// out because deriving it from the schema took half of all instructions at startup. A test compares the two.
 const FIRST_PAGES_QUERY: &str = include_str!("first_pages.sql");
 
-/// Reads from each table of the schema.
+/// Reads the first page of each table in the schema.
 ///
 /// # Errors
 /// Returns an error if a table is missing or its first page cannot be read.
 pub(in crate::store) fn read(db: &Reader) -> Result<()> {
-    // The connection must be discarded: it may have cached the temporary contents of a damaged or half-written file.
+    // The connection must be discarded, because it may have cached the contents of a damaged or half-written file.
     db.sqlite()?
         .query_rarely(FIRST_PAGES_QUERY)
         .inspect_err(|_| db.mark_broken())
@@ -29,7 +29,7 @@ mod tests {
 
     const PAGE_BYTES: usize = 4096;
 
-    /// The tables in schema order, with the primary key columns of `WITHOUT ROWID` tables.
+    /// Lists the tables in the order of the schema, with the primary key columns of `WITHOUT ROWID` tables.
     const TABLES_QUERY: &str = "SELECT t.name,
             (SELECT group_concat(name, ', ') FROM
                 (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk) WHERE t.wr)
@@ -44,7 +44,7 @@ mod tests {
         let mut tables = db.prepare(TABLES_QUERY)?;
         let rows = tables.query_map([], |row| {
             let (table, key) = (row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?);
-            // A query through another index would not read the table itself.
+            // A query that uses another index would not read the table itself.
             let how = key.map_or("NOT INDEXED".to_owned(), |key| format!("ORDER BY {key}"));
             Ok(format!(
                 "    (SELECT count(*) FROM (SELECT 1 FROM {table} {how} LIMIT 1))"

@@ -1,5 +1,5 @@
-//! Brings a database to the current schema: creates a new one from `schema.sql`, and migrates an older one after a
-//! verified backup. Refuses a database that is newer or belongs to another program.
+//! Brings a database to the current schema: creates a new one from `schema.sql`, or migrates an older one after making
+//! a verified backup. Refuses a database that is newer or belongs to another program.
 
 mod threads_and_projects;
 
@@ -16,12 +16,13 @@ use crate::store::{analyses, comparisons};
 /// The current schema.
 pub(in crate::store) const CURRENT_SCHEMA: &str = include_str!("../../../schema.sql");
 
-/// The oldest version that exists.
+/// The oldest schema version that exists.
 const OLDEST_VERSION: u32 = 1;
 
 type MigrationStep = fn(&Writer) -> Result<()>;
 
-/// The step at index n migrates version `OLDEST_VERSION + n` to the next one. Never change a released step.
+/// The step at index n migrates from version `OLDEST_VERSION + n` to the next one. A released step must never be
+/// changed.
 const MIGRATION_STEPS: &[MigrationStep] = &[
     votes_and_encodings,
     providers_and_money,
@@ -333,16 +334,16 @@ fn meaning_search(db: &Writer) -> Result<()> {
     )
 }
 
-/// State of the database file before the migration.
+/// The contents of the database file before the migration.
 enum FileState {
     Empty,
     Version(u32),
 }
 
-/// Migrates the database. Returns the path of the backup made beforehand, if any.
+/// Creates or migrates the database. Returns the path of the backup made beforehand, if there was one.
 ///
 /// # Errors
-/// Returns `Newer`, `Foreign`, or `Damaged` for a file that must not be touched, or another error if the backup or the
+/// Returns `Newer`, `Foreign`, or `Damaged` for a file that must not be changed, or another error if the backup or the
 /// migration fails.
 pub(in crate::store) fn migrate(
     db: &Writer,
@@ -356,7 +357,7 @@ pub(in crate::store) fn migrate(
     };
     // Dropping the transaction without a commit rolls it back.
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    // Check again inside the transaction, because another process may have migrated first.
+    // Checked again inside the transaction, because another process may have migrated the database first.
     match inspect(connection)? {
         FileState::Version(VERSION) => return Ok(saved),
         FileState::Empty => connection.execute_batch(CURRENT_SCHEMA)?,
@@ -401,7 +402,7 @@ fn inspect(db: &Connection) -> std::result::Result<FileState, OpenError> {
     }
 }
 
-/// Makes a verified copy next to the database, with the versions in its name.
+/// Makes a verified copy next to the database. Its name contains both schema versions.
 fn back_up_before_migration(path: &Path, old: u32) -> std::result::Result<PathBuf, OpenError> {
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
     let name = (1..1000)

@@ -8,13 +8,13 @@ use crate::store::error::Result;
 use crate::store::row::Row;
 use crate::store::values::to_json;
 
-/// Maximum number of passages to insert per statement, which holds another copy of their text in memory: about 1 MB.
+/// Maximum number of passages inserted per statement, which holds a copy of their text in memory: about 1 MB.
 const MAX_ROWS: usize = 1_000;
 
-/// Inserts passages of a document; triggers add them to the index.
+/// Inserts passages of a document. Triggers add them to the index.
 ///
-/// One statement inserts up to [`MAX_ROWS`] passages, because each statement that runs triggers flushes the data that
-/// the index has collected. With one statement per passage, merging the resulting small segments takes 50% longer.
+/// Each statement inserts up to [`MAX_ROWS`] passages: a statement that runs triggers flushes the data collected by the
+/// index, and with one statement per passage, merging the resulting small segments would take 50% longer.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ fn insert_rows(
     .map(drop)
 }
 
-/// Passes the passages in a range of rows that match a part of a query to `take`, until it returns false.
+/// Passes the passages within a range of rows that match a part of a query to `take` until it returns false.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -78,7 +78,7 @@ pub(in crate::store) fn each_passage(
     })
 }
 
-/// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
+/// Like [`each_passage`], but also passes a score for each passage, which is higher for better matches.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.

@@ -7,11 +7,11 @@ use crate::store::error::OpenError;
 use crate::store::transfer::error::TransferError;
 use crate::store::version::{APPLICATION_ID, VERSION};
 
-/// Lists the tables, except those of the full-text index.
+/// Lists the tables, except the internal tables of the full-text index.
 pub(in crate::store) const TABLES_QUERY: &str = "SELECT name FROM pragma_table_list
     WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
 
-/// Lists the columns of a table's primary key, in its order.
+/// Lists the columns of a table's primary key, in the key's order.
 pub(in crate::store) const KEY_QUERY: &str =
     "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
 
@@ -36,17 +36,17 @@ pub(in crate::store) fn check_version(db: &Writer) -> Result<(), TransferError> 
     }
 }
 
-/// Creates a file that is filled by a single transfer.
+/// Creates a file to be filled by a single transfer.
 ///
 /// # Errors
-/// Returns an error if the file exists or cannot be created.
+/// Returns an error if the file already exists or cannot be created.
 pub(in crate::store) fn create(path: &Path) -> Result<Writer, TransferError> {
     let failed = |error: std::io::Error| {
         TransferError::Open(OpenError::Failed(format!("{}: {error}", path.display())))
     };
     super::backup::private_file(path).map_err(failed)?;
     let db = Writer::open_sqlite(path, true)?;
-    // An incomplete file is useless, so there is nothing to roll back, and nothing that must survive a power failure.
+    // An incomplete file is useless, so no rollback is needed and nothing has to survive a power failure.
     db.run_batch(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;",
     )?;

@@ -1,6 +1,6 @@
 //! Checks that a write-ahead log belongs to its database before anything opens the two together. SQLite applies any
-//! valid log to the file next to it: a log from another database (mixed-up folders, or a backup copied over a crashed
-//! database) would replace the file's contents.
+//! valid log to the file next to it. A log from another database (after folders were mixed up, or a backup was copied
+//! over a crashed database) would replace the file's contents.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::error::OpenError;
 use crate::store::version::APPLICATION_ID;
 
-/// Maximum number of accounts from the file to look up after applying the log.
+/// Maximum number of accounts in the file that are looked up again after applying the log.
 const MAX_COMPARED: u32 = 1_000;
 
-/// Refuses a log that belongs to another database. Changes neither file.
+/// Refuses a log that belongs to another database. Changes neither the file nor the log.
 ///
-/// A log belongs to its file when the two together are a Quire database with at least one account that is also in
-/// the file alone: the last administrator cannot be deleted. A file that cannot be read alone was interrupted
-/// during a checkpoint, and its log contains the rest.
+/// A log belongs to its file if the two together are a Quire database with at least one account that is also in the
+/// file without the log, because the last administrator cannot be deleted. A file that cannot be read without its log
+/// was interrupted during a checkpoint, and the log contains the rest.
 ///
 /// # Errors
-/// Returns `ForeignLog` if the log does not belong to the database, or `Busy` if another process holds the database.
+/// Returns `ForeignLog` if the log does not belong to the file, or `Busy` if another process has locked the database.
 pub fn check_log(path: &Path) -> Result<(), OpenError> {
     let log = format!("{}-wal", path.display());
     if !std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
@@ -56,12 +56,11 @@ fn accounts_without_log(path: &Path) -> rusqlite::Result<Vec<String>> {
     query.query_map([MAX_COMPARED], |row| row.get(0))?.collect()
 }
 
-// Returns the application ID after applying the log, and whether any of these accounts still exists.
+// Returns the application ID after applying the log, and whether at least one of these accounts still exists.
 fn accounts_with_log(path: &Path, accounts: &[String]) -> rusqlite::Result<(i32, bool)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    // Set before anything is read, because otherwise the last connection to close would checkpoint the log into the
-    // file.
+    // Set before anything is read. Otherwise, the last connection to close would checkpoint the log into the file.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     db.busy_timeout(Duration::from_secs(5))?;
     let mark = db.pragma_query_value(None, "application_id", |row| row.get(0))?;

@@ -1,5 +1,5 @@
-//! Lets a replica follow the write-ahead log. The follower reads the log before it is truncated, on the writer thread,
-//! so that nothing is missed. A snapshot is read from the file while a read transaction keeps it unchanged.
+//! Lets a replica follow the write-ahead log. On the writer thread, the follower reads the log before each truncation,
+//! so that it misses nothing. Snapshots are read from the database file, which a read transaction keeps unchanged.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,49 +8,49 @@ use std::sync::Arc;
 use crate::store::connection::{Reader, Writer};
 use crate::store::error::{Result, StoreError};
 
-/// Log size in bytes above which the log is checkpointed after the follower has read it. SQLite does this automatically
-/// if there is no follower.
+/// Size of the log, in bytes, above which it is checkpointed once the follower has read it. Without a follower, SQLite
+/// checkpoints automatically.
 const LARGE_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Follows the log. Called between changes, while the log does not change. Must be fast, because every change waits for
-/// it.
+/// Follows the log. The methods are called between changes, while the log does not change. They must be fast, because
+/// every change waits for them.
 pub trait WalFollower: Send {
-    /// Reads the log entries added since the last call. `foreign` is whether another process has changed the database
-    /// since then.
+    /// Reads the entries added to the log since the last call. `foreign` is whether another process has changed the
+    /// database since then.
     fn look(&mut self, log: &Path, foreign: bool);
-    /// Called after the log has been truncated, which always follows a `look`.
+    /// Called after the log has been truncated, which happens only after a `look`.
     fn emptied(&mut self);
-    /// Called when a [`HeldSnapshot`] is about to be returned. The log is empty at this point.
+    /// Called just before a [`HeldSnapshot`] is returned. The log is empty then.
     fn held(&mut self);
 }
 
-/// A snapshot of the database. While this is held, the database file does not change.
+/// A snapshot of the database. The database file does not change while this exists.
 pub struct HeldSnapshot {
-    // The transaction ends when its connection is closed.
+    // Closing the connection ends the transaction.
     _transaction: Reader,
     file: Arc<File>,
-    /// Page size in bytes.
+    /// Size of a page, in bytes.
     pub page_size: u32,
-    /// Size of the database in pages.
+    /// Size of the database, in pages.
     pub pages: u32,
 }
 
 impl HeldSnapshot {
-    /// Returns the database file, for positioned reads. Do not open it again, because closing it would release SQLite's
-    /// locks.
+    /// Returns the database file, for positioned reads. The file must not be opened again, because closing it would
+    /// release SQLite's locks.
     pub fn file(&self) -> &File {
         &self.file
     }
 }
 
-/// The log and its follower.
+/// The write-ahead log, and its follower if there is one.
 pub(in crate::store) struct WalLog {
     database: PathBuf,
     path: PathBuf,
     follower: Option<Box<dyn WalFollower>>,
     data_version: Option<i64>,
-    // Opened once and kept open: POSIX releases all locks that a process holds on a file when any handle to it is
-    // closed.
+    // Opened once and kept open: when a process closes any handle to a file, POSIX releases all of the process's locks
+    // on that file.
     file: Option<Arc<File>>,
 }
 
@@ -84,7 +84,7 @@ impl WalLog {
         follower.look(&self.path, foreign);
     }
 
-    /// Lets the follower read the log, and then checkpoints it if it is large.
+    /// Lets the follower read the log, and checkpoints the log if it is large.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -97,7 +97,7 @@ impl WalLog {
         }
     }
 
-    /// Checkpoints the whole log.
+    /// Lets the follower read the log, and checkpoints and truncates it.
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
@@ -118,10 +118,10 @@ impl WalLog {
         Ok(())
     }
 
-    /// Empties the log and keeps the file in that state.
+    /// Truncates the log and keeps the database file unchanged from then on.
     ///
     /// # Errors
-    /// Returns `Busy` while another connection uses the log, or another error if the database cannot be read or
+    /// Returns `Busy` if another connection is using the log, or another error if the database cannot be read or
     /// written.
     pub(in crate::store) fn hold_file(&mut self, db: &Writer) -> Result<HeldSnapshot> {
         self.look(db);
@@ -129,12 +129,12 @@ impl WalLog {
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
         let reader = Reader::open_sqlite(&self.database)?;
         reader.run_batch("BEGIN")?;
-        // With an empty log, this reads from the file itself, and then no checkpoint can change the file.
+        // Because the log is empty, this reads from the file itself. After that, no checkpoint can change the file.
         let number = |sql| reader.query_one(sql, [], |row| row.get::<_, u32>(0));
         number("SELECT count(*) FROM sqlite_schema")?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
         if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
-            // Another process has written in the meantime.
+            // Another process has written to the database in the meantime.
             return Err(StoreError::Busy);
         }
         let file = match &self.file {
@@ -142,8 +142,7 @@ impl WalLog {
             None => Arc::new(File::open(&self.database).map_err(failed)?),
         };
         self.file = Some(Arc::clone(&file));
-        // Comes last: if anything above fails, there is no snapshot, and later changes would have nothing to build
-        // on.
+        // This comes last: if anything above failed, there would be no snapshot on which later changes could build.
         if let Some(follower) = &mut self.follower {
             follower.held();
         }

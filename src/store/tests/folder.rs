@@ -1,11 +1,11 @@
-//! Temporary databases for the store's tests, for either engine.
+//! Temporary databases of either engine, for the store's tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::store::{Store, StoreSettings};
 
-/// A temporary folder, deleted on drop.
+/// A temporary folder, which is deleted on drop.
 pub(in crate::store) struct Folder(PathBuf);
 
 impl Folder {
@@ -23,7 +23,8 @@ impl Folder {
     pub(in crate::store) fn path(&self) -> &Path {
         &self.0
     }
-    /// Opens a database for this folder, on the PostgreSQL server given by `QUIRE_TEST_POSTGRES` if that is set.
+    /// Opens the database of this folder: on the PostgreSQL server in `QUIRE_TEST_POSTGRES`, or in SQLite if that is
+    /// not set.
     pub(in crate::store) fn open(&self) -> Store {
         let Ok(server) = std::env::var("QUIRE_TEST_POSTGRES") else {
             return self.open_file();
@@ -34,7 +35,7 @@ impl Folder {
         let address = format!("{server}{sign}options=-c%20search_path%3D{name}");
         Store::open_postgres(&address, None, &self.0).expect("a fresh store")
     }
-    /// Opens a SQLite database, for features that only that engine has.
+    /// Opens a SQLite database, for features that only SQLite has.
     pub(in crate::store) fn open_file(&self) -> Store {
         let path = self.0.join("quire.db");
         Store::open(&StoreSettings { path }).expect("a fresh store")

@@ -1,40 +1,40 @@
-//! Why moving a database failed.
+//! Errors that can occur while a database is moved.
 
 use std::fmt;
 
 use crate::store::error::{OpenError, StoreError};
 
-/// Why a transfer failed. Except after `UnknownCommit`, nothing has been stored in the target.
+/// Why a transfer failed. Only after `UnknownCommit` may anything have been stored in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransferError {
     /// A database cannot be opened.
     Open(OpenError),
-    /// The source was written by an older version.
+    /// The source was written by an older version, which has this schema version.
     Older(u32),
-    /// A Quire server is using this database.
+    /// A Quire server is using the database.
     InUse,
-    /// The target already has rows in this table.
+    /// The target already has rows in the table of this name.
     NotEmpty(String),
     /// This many commands to runs have not been executed yet.
     PendingCommands(u64),
-    /// The source contains a table that is not in the schema.
+    /// The source contains a table of this name, which is not in the schema.
     UnknownTable(String),
-    /// A row of this table has U+0000 in its key, which PostgreSQL cannot store.
+    /// A row in the table of this name has U+0000 in its key, which PostgreSQL cannot store.
     UnusableKey(String),
-    /// Rows of a table could not be inserted.
+    /// The target rejected rows of a table.
     UnusableRows {
         /// Primary key of the first of these rows.
         first: String,
         /// Primary key of the last of these rows.
         last: String,
-        /// Why the database refused the rows.
+        /// Why the rows were rejected.
         why: StoreError,
     },
-    /// The target stores text in this encoding, which lacks some characters.
+    /// The target uses this text encoding, which lacks some characters.
     Encoding(String),
-    /// The server cannot be reached, or refuses the connection.
+    /// The server cannot be reached or refuses the connection.
     Unreachable,
-    /// The connection was lost during the commit, so the target may or may not be complete.
+    /// The connection was lost during the commit, so whether the target is complete is unknown.
     UnknownCommit,
     /// Reading or writing failed.
     Failed(StoreError),

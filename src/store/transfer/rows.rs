@@ -1,4 +1,4 @@
-//! Reads, encodes, and inserts rows. The encoding is the same for both engines, so that equal hashes mean equal rows.
+//! Reads, encodes, and inserts rows. The encoding is the same for both engines, so equal hashes mean equal rows.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,38 +8,38 @@ use crate::store::connection::{Reader, Writer};
 use crate::store::error::StoreError;
 use crate::store::params::Value;
 
-/// Number of rows to read per statement; each is handled as it arrives.
+/// Number of rows read per statement. Each row is processed as it arrives.
 const READ_ROWS: usize = 500;
-/// Maximum number of rows to insert per statement.
+/// Maximum number of rows inserted per statement.
 const BATCH_ROWS: usize = 100;
-/// Number of bytes after which a batch is inserted.
+/// Number of bytes from which a batch is inserted even if it has few rows.
 const BATCH_BYTES: usize = 1 << 20;
-/// Maximum number of primary keys to list per column.
+/// Maximum number of primary keys listed per column.
 const MAX_NAMED_KEYS: usize = 3;
 
 type Result<T> = std::result::Result<T, TransferError>;
 
-/// Result of copying a table.
+/// The result of copying a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopiedTable {
     /// Number of rows copied.
     pub rows: u64,
-    /// Changes to the texts, by column.
+    /// Columns in which text had to be changed.
     pub replaced: Vec<ReplacedNul>,
 }
 
-/// The values of a column in which U+0000 was replaced by U+FFFD, because PostgreSQL cannot store U+0000.
+/// The changes in one column, in which U+0000 was replaced by U+FFFD because PostgreSQL cannot store U+0000.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplacedNul {
     /// Name of the column.
     pub column: String,
-    /// Number of rows changed.
+    /// Number of rows in which the column was changed.
     pub rows: u64,
-    /// Primary keys of the first of these rows.
+    /// Primary keys of the first rows that were changed.
     pub keys: Vec<String>,
 }
 
-/// A value that outlives its row.
+/// A value that does not borrow from its row.
 enum OwnedValue {
     Null,
     Integer(i64),
@@ -78,11 +78,11 @@ impl OwnedValue {
     }
 }
 
-/// Copies a table.
+/// Copies a table and passes the canonical encoding of its rows to `digest`.
 ///
 /// # Errors
-/// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target refuses rows; another error if a database
-/// cannot be used.
+/// `UnusableKey` if a key cannot be stored; `UnusableRows` if the target rejects rows; another error if one of the
+/// databases cannot be used.
 pub(super) fn copy(
     table: &TransferTable,
     source: &Reader,
@@ -132,7 +132,7 @@ pub(super) fn copy(
     }
 }
 
-/// Encodes a table, and returns the number of rows.
+/// Passes the canonical encoding of a table's rows to `digest`. Returns the number of rows.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read.
@@ -156,7 +156,8 @@ pub(super) fn read(
     Ok(count)
 }
 
-/// Visits all rows in the order of the primary key. Both engines compare text by its bytes, so the order is the same.
+/// Visits all rows in the order of the primary key. The order is the same in both engines, because both compare text by
+/// its bytes.
 fn visit_rows(
     table: &TransferTable,
     db: &Reader,
@@ -202,7 +203,7 @@ fn visit_rows(
     }
 }
 
-/// Passes the canonical encoding of a value to `digest`: its type, its length, and its content.
+/// Passes the canonical encoding of a value to `digest`: its type, the length if it varies, and the content.
 fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
     match value {
         Value::Null => digest(b"N"),
@@ -211,7 +212,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
             digest(&number.to_be_bytes());
         }
         Value::Real(number) => {
-            // SQLite does not preserve the sign of zero.
+            // SQLite does not keep the sign of a zero.
             let number = if number == 0.0 { 0.0 } else { number };
             digest(b"R");
             digest(&number.to_bits().to_be_bytes());
@@ -230,7 +231,7 @@ fn encode(value: Value<'_>, digest: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Returns the text as PostgreSQL stores it, with U+0000 replaced by U+FFFD.
+/// Returns a text as PostgreSQL stores it, with U+FFFD instead of U+0000.
 fn without_nul(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
@@ -238,7 +239,7 @@ fn without_nul(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Formats a row's primary key for messages.
+/// Formats the primary key of a row for messages.
 fn shown_key(table: &TransferTable, values: &[Value<'_>]) -> String {
     let parts = table.key.iter().map(|at| match values[*at] {
         Value::Text(text) => without_nul(text).into_owned(),
@@ -248,14 +249,14 @@ fn shown_key(table: &TransferTable, values: &[Value<'_>]) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-/// Rows to be inserted by one statement.
+/// Rows to insert with one statement.
 struct RowBatch<'a> {
     table: &'a TransferTable,
     target: &'a Writer,
     values: Vec<OwnedValue>,
     rows: usize,
     bytes: usize,
-    /// Whether the target refused these rows.
+    /// Whether the target has rejected the rows.
     is_refused: bool,
 }
 
@@ -303,7 +304,7 @@ impl<'a> RowBatch<'a> {
             rows.join(", ")
         );
         let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
-        // Only the statement for a full batch is worth caching, because the others all differ.
+        // Only the statement for a full batch is cached, because other batches rarely have the same size.
         let inserted = match self.rows {
             BATCH_ROWS => self.target.run(&sql, values.as_slice()),
             _ => self.target.run_rarely(&sql, values.as_slice()),
@@ -315,7 +316,7 @@ impl<'a> RowBatch<'a> {
         Ok(())
     }
 
-    /// If the target refused the rows, adds their primary keys to the error.
+    /// If the target rejected the rows, adds their primary keys to the error.
     fn explained(&self, error: TransferError) -> TransferError {
         let values: Vec<Value<'_>> = self.values.iter().map(OwnedValue::borrowed).collect();
         let mut rows = values.chunks(self.table.columns.len());
@@ -353,7 +354,7 @@ mod tests {
             Value::Text("1"),
             Value::Blob(b""),
             Value::Blob(b"1"),
-            // Equal for a reader, but different bytes.
+            // These look the same but have different bytes.
             Value::Text("\u{e9}"),
             Value::Text("e\u{301}"),
         ];

@@ -4,7 +4,7 @@ use crate::store::connection::Writer;
 use crate::store::error::Result;
 use crate::store::turn_texts;
 
-/// Creates threads, projects, and the index of their texts.
+/// Creates the tables of threads and projects, and the full-text index of threads.
 const TABLE_STATEMENTS: &str = "ALTER TABLE analyses ADD COLUMN thread TEXT NOT NULL DEFAULT '';
 ALTER TABLE analyses ADD COLUMN follows TEXT NOT NULL DEFAULT '';
 CREATE INDEX analyses_thread ON analyses (thread, id);
@@ -75,13 +75,13 @@ CREATE TRIGGER turn_texts_removed AFTER DELETE ON turn_texts BEGIN
     VALUES ('delete', old.id, old.owner, old.question, old.answer, old.terms);
 END;";
 
-/// Adds threads and projects. Every analysis in the history becomes a thread with a single turn.
+/// Adds threads and projects. Each analysis in the history becomes a thread with a single turn.
 ///
 /// # Errors
 /// Returns an error if the database cannot be read or written.
 pub(super) fn add_threads_and_projects(db: &Writer) -> Result<()> {
     db.run_batch(TABLE_STATEMENTS)?;
-    // Processes a thousand at a time, so that a large history is not held in memory.
+    // Processed in batches of a thousand, so that a large history is not held in memory.
     let mut after = String::new();
     loop {
         let ids: Vec<String> = db.all(
