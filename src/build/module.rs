@@ -183,7 +183,7 @@ impl Module {
     }
 }
 
-/// Returns the variable that holds a module's exports.
+/// Returns the name of the variable that holds a module's exports, such as `$parts_menu`.
 pub(super) fn object_name(path: &str) -> String {
     let stem = path.trim_end_matches(".js").trim_start_matches("js/");
     let characters = stem

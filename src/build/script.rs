@@ -65,7 +65,7 @@ pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     Ok(reader.lines)
 }
 
-/// The construct that an open brace belongs to.
+/// What an open brace belongs to: a block, or an expression in a template literal.
 #[derive(PartialEq, Eq)]
 enum Brace {
     Block,
