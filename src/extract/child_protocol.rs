@@ -134,7 +134,7 @@ impl ReportFrame {
         }
     }
 
-    /// Creates the final frame.
+    /// Creates the final frame: the report, or the reason why the file cannot be read.
     pub fn of_end(end: Result<ReadReport, Unreadable>) -> Self {
         match end {
             Ok(report) => Self::Done(SentReport {

@@ -181,7 +181,7 @@ pub fn extract_reporting(
     })
 }
 
-/// Dispatches to the reader for the kind of file. Only text files have an encoding.
+/// Dispatches to the reader for the kind of file. Returns the kind and, for text files, the encoding.
 fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,

@@ -174,7 +174,7 @@ pub struct RunBuffer {
 }
 
 impl RunBuffer {
-    /// Adds a run to `into`.
+    /// Adds a run. Plain text is written to `into` immediately; styled text is held back until its style ends.
     pub fn write(&mut self, style: RunStyle, text: &str, into: &mut String) {
         if style != self.style {
             self.flush(into);

@@ -41,7 +41,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     }
 }
 
-/// Returns the name of a kind of relation whose target is not read.
+/// Returns what notes call a relation's target, if the target is not read.
 fn skipped_relation_kind(link: &Relation) -> Option<&'static str> {
     match &*link.kind {
         "oleObject" => Some("the embedded object"),

@@ -127,7 +127,7 @@ fn main_part(zip: &Zip<'_>) -> Option<String> {
             return Some(path);
         }
     }
-    // The package file may still be found by its extension.
+    // Otherwise, the package file can be found by its extension.
     let main_entry = zip
         .entries
         .iter()

@@ -53,7 +53,7 @@ impl CellFormat {
 pub struct CellFormats(Vec<CellFormat>);
 
 impl CellFormats {
-    /// Reads `xl/styles.xml`.
+    /// Reads the cell formats from `xl/styles.xml`.
     pub fn read(xml: Option<Xml<'_>>) -> Self {
         let (mut codes, mut shapes) = (HashMap::new(), Vec::new());
         let mut patterns: HashMap<String, Option<Rc<NumberPattern>>> = HashMap::new();

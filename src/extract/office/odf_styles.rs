@@ -21,12 +21,12 @@ pub struct OdfStyles {
 }
 
 impl OdfStyles {
-    /// Starts the style with this name.
+    /// Starts reading the style with this name.
     pub fn begin(&mut self, name: String) {
         self.name = name;
     }
 
-    /// Records properties of the style.
+    /// Records properties of the style that is being read.
     pub fn define(&mut self, tag: &Tag) {
         if self.break_styles.len() + self.hidden_styles.len() > MAX_STYLES {
             return;

@@ -18,7 +18,7 @@ pub struct GraphicsState {
     pub font: Option<Rc<Font>>,
     /// Font size as set by the content stream (`Tf`).
     pub size: f64,
-    /// Character spacing.
+    /// Character spacing: additional space after each character.
     pub spacing: f64,
     /// Word spacing: additional space after each space character.
     pub word_spacing: f64,

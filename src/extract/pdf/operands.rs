@@ -22,7 +22,7 @@ pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// Returns the first operands as numbers, or zeros.
+/// Returns the first `COUNT` numeric operands; missing ones are zero.
 pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; COUNT] {
     let mut all = [0.0; COUNT];
     for (slot, value) in all

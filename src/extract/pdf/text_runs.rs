@@ -34,7 +34,7 @@ pub struct LinePiece {
     pub text: String,
 }
 
-/// The pieces with a common text direction.
+/// The pieces of a page that share a text direction.
 pub struct DirectionRun {
     /// The pieces, in a frame rotated so that the text runs to the right.
     pub pieces: Vec<LinePiece>,
