@@ -29,7 +29,7 @@ pub(super) struct ListPage {
     pub next_token: Option<String>,
 }
 
-/// Reads a page.
+/// Parses a page of a listing.
 ///
 /// # Errors
 /// `Failed` if the listing is truncated or too long; `Refused` if it is not from an S3-compatible store.
@@ -168,7 +168,7 @@ impl BucketRefusal {
         advice.to_owned()
     }
 
-    /// Combines the store's own message and our advice.
+    /// Combines the store's own message with our advice.
     fn error_message(&self, settings: &BucketSettings, advice: &str) -> String {
         let mut text = match self.code.as_str() {
             "" => format!("the store answered with status {}", self.status),
