@@ -29,7 +29,7 @@ pub enum LeaseCheck {
     },
 }
 
-/// Checks the replica's notes, one step at a time.
+/// Checks who owns the replica, one step at a time, by reading and writing its notes.
 pub struct LeaseWatch {
     target: Arc<dyn Target>,
     id: String,

@@ -23,7 +23,7 @@ const MAX_CONCURRENT: usize = 12;
 /// Pause of a thread after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// The original documents of a data folder, both local and in the replica.
+/// Fetches the original documents of a data folder from the replica.
 pub struct Originals {
     target: Arc<dyn Target>,
     folder: PathBuf,

@@ -69,7 +69,7 @@ pub fn change_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:016x}.ltx"))
 }
 
-/// Follower of the log.
+/// Follows the write-ahead log and writes each change to a file.
 pub struct WalSpool {
     shared: Arc<SpoolShared>,
     folder: PathBuf,
@@ -87,7 +87,7 @@ impl WalSpool {
         }
     }
 
-    /// Spools new changes. Returns false when something was missed.
+    /// Spools new changes. Returns false when changes may have been missed.
     fn collect(&mut self, log: &Path, foreign: bool) -> io::Result<bool> {
         // Another process may have started a new log, written to it, and truncated it again.
         if foreign && self.position.is_fresh() {
