@@ -293,7 +293,7 @@ fn decompression_bomb_stays_within_the_memory_limit() {
             (peak - before) >> 20
         );
     }
-    // A name in a format extension is ignored.
+    // A long name in a tar extension header is ignored.
     let archive = bomb(
         &first,
         tar::EntryType::GNULongName,

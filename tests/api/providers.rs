@@ -93,7 +93,7 @@ impl Call {
         let (text, result, _) = self.whole();
         (text, result)
     }
-    /// Like `end`, with the bill.
+    /// Like `end`, but also returns the bill.
     pub fn whole(mut self) -> (String, Result, CallBill) {
         let mut text = String::new();
         loop {

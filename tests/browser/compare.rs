@@ -1,4 +1,4 @@
-//! The panel compared with the best single answer: blind, one vote, then revealed.
+//! Blind comparison of the panel with the best single answer: one vote, then the reveal.
 
 use serde_json::json;
 

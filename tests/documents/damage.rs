@@ -156,7 +156,7 @@ pub fn damaged_copy(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
     bytes
 }
 
-/// A name and its bytes.
+/// A file's name and content.
 pub type File = (String, Vec<u8>);
 
 /// Returns small valid files by kind.

@@ -174,7 +174,7 @@ impl Library {
         Self::on(open(folder))
     }
 
-    /// Fills an empty store.
+    /// Fills an empty store with the articles of all languages.
     pub fn on(store: Store) -> Self {
         let plain = Connection::open_in_memory().unwrap();
         let mut library = Self {

@@ -17,7 +17,7 @@ pub(super) enum Step {
     Reset,
 }
 
-/// A line of the script.
+/// A line of a provider's script: the response to a call of one model.
 #[derive(Clone)]
 pub struct ScriptLine {
     pub(super) model: String,

@@ -36,7 +36,7 @@ pub struct ReceivedRequest {
 /// How the response to a request is chosen.
 enum ResponseSource {
     Script(Vec<ScriptLine>),
-    /// By the number of the connection.
+    /// Chosen by the number of the connection.
     Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
     /// Computed from each request.
     Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),

@@ -39,7 +39,7 @@ pub enum BucketFault {
 #[derive(Default)]
 struct State {
     files: BTreeMap<String, Vec<u8>>,
-    /// Faults for the next request with this method.
+    /// Faults to inject in order, each for the next request with its method.
     troubles: Vec<(&'static str, BucketFault)>,
     /// A fault for all requests with this method, or for all requests.
     outage: Option<(Option<&'static str>, BucketFault)>,
@@ -167,7 +167,7 @@ struct Request {
 }
 
 impl Request {
-    /// Returns `None` when the connection ends.
+    /// Reads the head of a request. Returns `None` when the connection ends.
     fn read(reader: &mut impl std::io::BufRead) -> Option<Self> {
         let mut lines = Vec::new();
         loop {

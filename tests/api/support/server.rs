@@ -63,7 +63,7 @@ impl Server {
     pub fn start() -> Self {
         Self::with(&[])
     }
-    /// Starts a server with these settings in addition.
+    /// Starts a server with these settings in addition to the test defaults.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         Self::in_folder(Folder::new(), settings)
     }
@@ -92,7 +92,7 @@ impl Server {
             thread: Some(thread),
         }
     }
-    /// Stops it and waits; its data stays in the folder.
+    /// Stops the server and waits for it to end. Its data stays in the returned folder.
     pub fn stop(mut self) -> Folder {
         self.halt();
         self.folder.take().expect("it has its folder until now")
