@@ -116,7 +116,7 @@ struct Figures {
     memory: f64,
 }
 
-/// A server under measurement.
+/// A gateway, or the provider itself, whose performance is measured.
 struct Target {
     name: String,
     address: SocketAddr,

@@ -110,7 +110,7 @@ impl Seen {
     }
 }
 
-/// Measures the server reading the long PDF.
+/// Measures the time and memory that the server takes to read the long PDF.
 pub fn book(quire: &Path) {
     let book = book::create(PAGES);
     let folder = Folder::new("documents");

@@ -1,7 +1,7 @@
 //! Settings with known quality: a simulated experiment for tests and benches. Scores are the sum of a setting
 //! effect, a case effect, and noise, as the experiment design assumes.
 
-/// A simulated experiment.
+/// A simulated experiment whose true effects are known.
 pub struct Truth {
     /// The true effect of each setting.
     pub effects: Vec<f64>,

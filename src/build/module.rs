@@ -78,7 +78,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Returns a minified library: one list of exports at its end, no imports.
+    /// Reads a minified library, which has one list of exports at its end and no imports.
     fn read_library(path: &str, source: &str) -> BuildResult<Self> {
         let mut module = Self::empty(path);
         let (code, list) = source

@@ -66,7 +66,7 @@ impl Jwt {
         }
     }
 
-    /// Signs a token.
+    /// Signs the claims and returns the token.
     pub fn sign(&self, claims: &Claims) -> String {
         let json = serde_json::to_vec(claims).expect("claims are strings and numbers");
         let mut token = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(json));

@@ -187,7 +187,7 @@ impl RunBuffer {
         }
     }
 
-    /// Writes the pending runs.
+    /// Writes the styled text that has been held back.
     pub fn flush(&mut self, into: &mut String) {
         let text = std::mem::take(&mut self.text);
         if text.is_empty() {

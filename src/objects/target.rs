@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-/// A stored file.
+/// A stored file, as a listing reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetEntry {
     /// Full name with folders: `ltx/0/0000000000000001-0000000000000001.ltx`.

@@ -34,7 +34,7 @@ pub struct MissingOriginals {
     pub absent_count: usize,
 }
 
-/// State of the originals on both sides.
+/// Which originals are in the data folder and in the replica, and what remains to be sent or removed.
 pub struct OriginalsSync {
     target: Arc<dyn Target>,
     originals: Arc<Originals>,

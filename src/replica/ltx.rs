@@ -52,7 +52,7 @@ fn invalid_data(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("an LTX file {why}"))
 }
 
-/// Writes a file. Pages must come in ascending order, and those of a snapshot without gaps.
+/// Writes an LTX file. Pages must come in ascending order, and those of a snapshot without gaps.
 pub struct LtxEncoder<W> {
     to: W,
     header: LtxHeader,
@@ -64,7 +64,7 @@ pub struct LtxEncoder<W> {
 }
 
 impl<W: Write> LtxEncoder<W> {
-    /// Writes the header.
+    /// Starts a file by writing its header.
     ///
     /// # Errors
     /// Returns an error if writing fails.

@@ -9,7 +9,7 @@ use crate::objects::target::Target;
 
 /// Settings of the replication thread.
 pub struct ReplicatorSettings {
-    /// The target.
+    /// The target to replicate to.
     pub target: Arc<dyn Target>,
     /// The target's name as shown to people.
     pub display_address: String,
@@ -30,13 +30,13 @@ pub struct ReplicatorSettings {
 pub struct ReplicaStatus {
     /// The target's name as shown to people.
     pub display_address: String,
-    /// Sync interval: how long acknowledged data may exist only here, while nothing fails.
+    /// Sync interval: how long acknowledged data may exist only in the data folder while nothing fails.
     pub sync_interval: Duration,
     /// Time up to which everything stored is in the replica; `None` while that is unknown.
     pub replicated_until: Option<Timestamp>,
     /// Sync interval: how long acknowledged data may exist only in the data folder while nothing fails.
     pub snapshot_at: Option<Timestamp>,
-    /// Last change in the replica.
+    /// Number of the last change in the replica.
     pub position: u64,
     /// Number and bytes of changes not sent yet.
     pub waiting: (usize, u64),
@@ -55,7 +55,7 @@ pub struct ReplicaStatus {
 /// Requests to the thread, and whether it has ended.
 #[derive(Default)]
 pub(super) struct ReplicatorSignal {
-    /// Deadline for stopping.
+    /// When the thread must have stopped; `None` until it is asked to stop.
     pub stop_by: Option<Instant>,
     /// Whether a snapshot was requested.
     pub snapshot_requested: bool,

@@ -14,7 +14,7 @@ const FRAME_HEADER_BYTES: usize = 24;
 /// First word of the log; its lowest bit gives the checksum's byte order.
 const WAL_MAGIC: u32 = 0x377f_0682;
 
-/// Position in the log.
+/// How far the log has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WalPosition {
     salts: (u32, u32),

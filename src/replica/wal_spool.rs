@@ -26,7 +26,7 @@ pub struct WaitingChange {
     pub bytes: u64,
 }
 
-/// State of the spool.
+/// The changes that wait to be sent, and whether any were missed.
 #[derive(Debug, Default)]
 pub struct SpoolState {
     /// Last assigned number.

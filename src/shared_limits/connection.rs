@@ -71,7 +71,7 @@ impl RedisError {
 pub(super) trait RedisStream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> RedisStream for S {}
 
-/// An open connection.
+/// An open connection to Redis, signed in and with the scripts loaded.
 pub(super) struct RedisConnection {
     stream: Box<dyn RedisStream>,
     received: Vec<u8>,

@@ -81,7 +81,7 @@ impl<'a> ReplyReader<'a> {
         }
     }
 
-    /// Reads up to the next line break.
+    /// Reads up to the next line break; `None` if it has not arrived yet.
     fn line(&mut self) -> Result<Option<&'a [u8]>, RespError> {
         let rest = &self.bytes[self.at..];
         let window = &rest[..rest.len().min(MAX_LINE_BYTES + 2)];

@@ -1,4 +1,4 @@
-//! Embeddings, passed through to one provider.
+//! Tests embeddings, which are passed through to one provider.
 
 use std::time::Duration;
 

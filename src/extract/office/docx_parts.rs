@@ -46,7 +46,7 @@ impl DocxOmitted {
     }
 }
 
-/// Collects the headers and footers.
+/// Collects the lines of a document's headers and footers.
 pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relation]) -> HeaderFooterLines {
     let mut lines = HeaderFooterLines::default();
     for (relation_kind, kind) in [("header", "header"), ("footer", "footer")] {

@@ -9,7 +9,7 @@ use crate::extract::{FileInput, read_inner};
 /// Maximum number of embedded files to read from one part.
 const MAX_FILES: usize = 200;
 
-/// Reads the files embedded in a part.
+/// Reads the files embedded in a part, and adds a note for each that is not read.
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     let files = links.iter().filter(|link| {
         skipped_relation_kind(link).is_some() || matches!(&*link.kind, "package" | "aFChunk")

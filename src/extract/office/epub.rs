@@ -16,7 +16,7 @@ const MAX_CHAPTERS: usize = 10_000;
 /// Maximum size of a chapter, in bytes.
 const MAX_CHAPTER_BYTES: usize = 32 << 20;
 
-/// Reads the book.
+/// Reads the chapters of a book in reading order.
 ///
 /// # Errors
 /// Returns [`Unreadable::Locked`] if every chapter is encrypted.

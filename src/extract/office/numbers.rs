@@ -14,7 +14,7 @@ const MAX_FORMATS: usize = 100_000;
 /// How a cell's format presents a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NumberShape {
-    /// As is.
+    /// The number as stored.
     #[default]
     Number,
     /// A date, with a time unless it is midnight.

@@ -9,7 +9,7 @@ use crate::extract::raised::{RunStyle, Script};
 /// Maximum number of styles to read.
 const MAX_STYLES: usize = 50_000;
 
-/// Styles by name.
+/// Styles that change the meaning of text, by name.
 #[derive(Default)]
 pub struct OdfStyles {
     /// Name of the style whose properties are being read.

@@ -5,7 +5,7 @@ use hayro_syntax::object::{Array, Dict, Name, Number, Object};
 
 use super::matrix::Matrix;
 
-/// Returns the object as a name.
+/// Returns the object as a name; `None` if it is of another type.
 pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
     match object {
         Object::Name(name) => Some(name),
@@ -34,7 +34,7 @@ pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; C
     all
 }
 
-/// Returns the object as a number.
+/// Returns the object as a number; `None` if it is of another type.
 pub fn number(object: &Object<'_>) -> Option<f64> {
     match object {
         Object::Number(number) => Some(number.as_f64()),

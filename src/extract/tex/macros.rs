@@ -27,7 +27,7 @@ pub struct TexMacros {
 #[derive(Clone)]
 struct TexMacro {
     arguments: usize,
-    /// Default value of the first argument, if any; that argument is then written in brackets.
+    /// Default value of the first argument, which a call may then give in brackets; `None` if it is mandatory.
     default: Option<String>,
     replacement: String,
 }

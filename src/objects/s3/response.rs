@@ -25,7 +25,7 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListPage {
     pub entries: Vec<TargetEntry>,
-    /// Token of the next page.
+    /// Token to request the next page; `None` on the last one.
     pub next_token: Option<String>,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn parse_page(body: &mut Body) -> Result<ListPage, TargetError> {
     Ok(page)
 }
 
-/// An error response.
+/// An error response from the store.
 #[derive(Debug)]
 pub(super) struct BucketRefusal {
     pub status: u16,
