@@ -50,7 +50,7 @@ pub enum WalChanges {
     Lost,
 }
 
-/// Reads on from a position. The log must not change while it is read.
+/// Continues reading the log from a position. The log must not change while it is read.
 ///
 /// # Errors
 /// Returns an error if the log cannot be read.
