@@ -1,4 +1,4 @@
-//! Responses to invalid input, and the headers of every response.
+//! Tests responses to invalid input, and the headers of every response.
 
 mod assets;
 mod bodies;

@@ -1,4 +1,4 @@
-//! The LLM client against realistic providers.
+//! Tests the LLM client against a provider on a real socket.
 
 mod retries;
 

@@ -96,7 +96,7 @@ fn client_behavior(number: usize) -> ClientBehavior {
 }
 
 fn request_body(number: usize) -> Value {
-    // Half of them share models, and thus circuit breakers; the others have their own.
+    // Half of the analyses share models, and thus circuit breakers; the others have their own.
     let name = |place: usize| match number % 2 {
         0 => format!("p/shared-{}", pseudo_random(4, number + place, 12)),
         _ => format!("p/own-{number}-{place}"),

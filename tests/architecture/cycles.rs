@@ -12,7 +12,7 @@ type Path = Vec<String>;
 
 /// The crate's modules and their exports.
 struct Modules {
-    /// File by module path.
+    /// The file of each module, by module path.
     files: BTreeMap<Path, String>,
     /// For each module, exported name (`*` for all) and the full path it refers to.
     exports: BTreeMap<Path, Vec<(String, Path)>>,

@@ -1,4 +1,4 @@
-//! Keys, models, documents, and restoring a backup.
+//! Tests the commands for keys, models, documents, and backups.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The real executable: exit codes, stdout and stderr, and signals.
+//! Tests the real executable: exit codes, stdout and stderr, and signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod nginx;
@@ -86,7 +86,7 @@ fn run_with_input(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// The result of a command.
+/// A command's exit code and output.
 #[derive(Debug)]
 struct CommandOutput {
     code: Option<i32>,

@@ -288,7 +288,7 @@ pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Qua
     measure_long_on(open(folder), language, step)
 }
 
-/// Like [`measure_long`], in an empty store.
+/// Like [`measure_long`], with this empty store.
 pub fn measure_long_on(store: Store, language: &str, step: usize) -> (Quality, Quality) {
     let articles = load_articles(language);
     let report = Article::join_articles("Report", &articles);

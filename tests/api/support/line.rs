@@ -53,7 +53,7 @@ impl ScriptLine {
         self.remaining_uses = times;
         self
     }
-    /// Does not fail if the line is never requested.
+    /// Makes the line optional: the test does not fail if it is never requested.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self

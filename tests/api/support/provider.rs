@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// yet.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A received request.
+/// A request that the provider has received.
 #[derive(Clone)]
 pub struct ReceivedRequest {
     /// The request line and the headers.
@@ -66,7 +66,8 @@ struct Shared {
     certificate: Option<Certificate>,
 }
 
-/// A scripted provider.
+/// A scripted provider. Dropping it fails the test after an unscripted request, or if a line was never
+/// requested.
 pub struct Provider {
     address: SocketAddr,
     shared: Arc<Shared>,

@@ -49,9 +49,9 @@ pub const READER: &str = "TEST_READER";
 pub struct Server {
     pub address: SocketAddr,
     pub app: Arc<App>,
-    /// Address of its second listener, if `UI_PORT` is set.
+    /// Address of the server's second listener, if `UI_PORT` is set.
     pub pages: Option<SocketAddr>,
-    /// The certificate resolver of its listeners, if they speak TLS.
+    /// The certificate resolver of the server's listeners, if they use TLS.
     pub tls: Option<Arc<CertificateResolver>>,
     folder: Option<Folder>,
     stop: Option<oneshot::Sender<()>>,
