@@ -65,7 +65,7 @@ fn convert_underlined(text: &str) -> String {
     out
 }
 
-/// Converts headings that start with one marker character per level.
+/// Converts headings that start with one marker character per level to Markdown headings.
 fn convert_marked(text: &str, mark: char) -> String {
     let heading = |line: &str| -> Option<String> {
         let rest = line.trim_start_matches(mark);

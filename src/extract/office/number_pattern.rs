@@ -107,7 +107,7 @@ impl NumberPattern {
         self.slots.iter().any(|slot| matches!(slot, Slot::Text(_)))
     }
 
-    /// Formats a number with the significant digits `plain`.
+    /// Formats a number. `plain` is the number in plain notation, whose digits are used unless the pattern rounds.
     pub fn format(&self, number: f64, plain: &str) -> String {
         let sign = if number < 0.0 { "-" } else { "" };
         let scaled = number.abs() / 1_000f64.powi(self.thousands);

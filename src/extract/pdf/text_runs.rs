@@ -44,7 +44,7 @@ pub struct DirectionRun {
     pub is_upright: bool,
 }
 
-/// Returns all pieces of a page, one run for each direction, the largest first.
+/// Groups the characters of a page into a run for each text direction, the longest run first.
 pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     let mut groups: Vec<(i32, Vec<Glyph>)> = Vec::new();
     for glyph in glyphs {
