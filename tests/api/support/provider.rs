@@ -86,12 +86,12 @@ impl Provider {
         Self::start(play, Some(Certificate::new()))
     }
 
-    /// Returns a provider that plays the line that `act` returns for the connection's number.
+    /// Returns a provider that responds with the script line that `act` returns for the connection's number.
     pub fn acting(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Act(Box::new(act)), None)
     }
 
-    /// Returns a provider that plays the line that `answer` returns for the request.
+    /// Returns a provider that responds with the script line that `answer` returns for the request.
     pub fn answering(answer: impl Fn(&ReceivedRequest) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Answer(Box::new(answer)), None)
     }
@@ -146,7 +146,7 @@ impl Provider {
         self.shared.state.lock().unwrap().most = max_calls;
     }
 
-    /// Returns every request so far.
+    /// Returns all requests received so far.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.state.lock().unwrap().asked.clone()
     }
