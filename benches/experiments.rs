@@ -144,7 +144,8 @@ fn simulate_label_judge(right: f64) -> (f64, f64) {
     (f64::from(covered_count) / (2 * RUNS) as f64, width / alone)
 }
 
-/// Returns the regret of taking the leader, and that of taking the best after an even split of all evaluations.
+/// Returns the mean regret of the race's leader, and that of the best setting after an even split of all
+/// evaluations.
 fn measure_regrets(settings: usize, evaluations: u64) -> (f64, f64) {
     let (mut race, mut even) = (0.0, 0.0);
     for seed in 0..RUNS {
@@ -215,7 +216,7 @@ fn score_kinds() -> [(&'static str, Draw); 2] {
     [("yes or no", yes), ("graded", draw_graded_scores)]
 }
 
-/// Returns binary scores of settings that are right at these rates, independently.
+/// Returns independent binary scores of settings with these success rates.
 fn yes_or_no(rates: &[f64], cases: usize, chance: &mut Random) -> Vec<Vec<f64>> {
     let mut score = |rate: f64| f64::from(u8::from(chance.next_unit() < rate));
     let rows = rates

@@ -1,4 +1,4 @@
-//! `make bench`: the latency Quire adds to a provider's streams, compared with direct calls of the same
+//! `make bench`: the latency Quire adds to a provider's streams, compared with direct calls to the same
 //! provider in the same run; the cost of many concurrent streams; and whether all of them complete.
 //!
 //! The measured request is `POST /api/analyze` with `stream` and the pattern `summarize`: one member, then

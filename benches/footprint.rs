@@ -189,7 +189,8 @@ fn measure_memory(report: &mut Report, quire: &Path, hello: &Path) {
     }
 }
 
-// Returns the memory per open connection in KB, and the connections.
+// Opens connections and returns the memory per connection, in KB, with the connections, which the caller keeps
+// open.
 fn memory_per_connection(program: &Program, count: usize, request: &str) -> (f64, Vec<TcpStream>) {
     std::thread::sleep(Duration::from_secs(2));
     let before = program.pss_kb();

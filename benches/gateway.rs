@@ -1,7 +1,7 @@
 //! `make bench-gateway`: the cost of passing a chat completion through Quire and through other gateways
-//! installed under target/peers, compared with a direct call of the same provider, in one run: streams per
-//! second, median latency, time to the first token, CPU time per request, and memory, at 1, 50, and 500 connections;
-//! then the ratios to each of the others.
+//! installed under target/peers, compared with direct calls to the same provider, in one run: streams per
+//! second, median latency, time to the first token, CPU time per request, and memory, at 1, 50, and 500
+//! connections; then Quire's ratio to each of the others.
 //!
 //! Every client keeps its connection and uses the same key. A request is a stream of 16 tokens. The provider sends
 //! them at once to 1 and 50 clients, and one every 100 ms to 500 clients, whose streams are open at the same time and
@@ -28,7 +28,7 @@ use tokio::net::TcpStream;
 
 /// Number of connections, and the model that their requests name.
 const CONNECTION_ROWS: [(usize, &str); 3] = [(1, "16x0"), (50, "16x0"), (500, "16x100")];
-/// Measuring time of a row.
+/// How long each row is measured.
 const ROW_DURATION: Duration = Duration::from_secs(4);
 /// Warm-up time in which connections open; its requests are counted too.
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -116,13 +116,13 @@ struct Figures {
     memory: f64,
 }
 
-/// A server under measurement.
+/// A gateway, or the provider itself, whose performance is measured.
 struct Target {
     name: String,
     address: SocketAddr,
-    /// Prefix of its names for the provider's models.
+    /// Prefix that this server adds to the provider's model names.
     prefix: &'static str,
-    /// Headers of every request, each with its line end.
+    /// Headers sent with every request, each ending in a line break.
     headers: String,
     process: Option<u32>,
 }
@@ -273,7 +273,7 @@ fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     start_gateway("LiteLLM's proxy", command, port, "")
 }
 
-/// Measures one row and prints it.
+/// Measures a target at this number of connections and prints the figures.
 fn measure_row(
     target: &Target,
     connections: usize,
@@ -281,7 +281,7 @@ fn measure_row(
     floor: Option<&Figures>,
 ) -> Figures {
     let process = target.process;
-    // Sampled while the streams are open.
+    // Sample the memory while the streams are open.
     let memory = std::thread::spawn(move || {
         std::thread::sleep(WARM_UP + ROW_DURATION / 2);
         process.map_or(0.0, pss_of_family)
@@ -305,7 +305,8 @@ fn measure_row(
         per_second: all / seconds,
         median: middle(took),
         first_byte: middle(first),
-        // The CPU time is unknown without a measured process or a complete stream, and below one tick of the clock.
+        // The CPU time is unknown if no process is measured, no stream was complete, or it is below one clock
+        // tick.
         cpu: match cpu > 0.0 && all > 0.0 {
             true => cpu / all,
             false => f64::NAN,
@@ -331,8 +332,8 @@ fn measure_row(
     figures
 }
 
-/// Times of all complete streams in milliseconds, to the end and to the first token; and the number of other
-/// responses.
+/// Times of all complete streams, in milliseconds, to the end and to the first token, and the number of failed
+/// requests.
 #[derive(Default)]
 struct Driven {
     durations: Vec<f64>,

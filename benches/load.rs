@@ -1,6 +1,6 @@
 //! `make bench`: requests per second over 32 keep-alive connections, compared with a bare hyper server
-//! with the same build profile. The load comes from this process, on the other core; CPU time per request does not depend
-//! on it.
+//! with the same build profile. The load comes from this process, on the other core; CPU time per request
+//! does not depend on it.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

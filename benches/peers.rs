@@ -30,9 +30,9 @@ struct Peer {
     place: &'static str,
     command: fn(&Path, &Path, u16) -> Command,
     health: &'static str,
-    /// Signs in and returns the header's value.
+    /// Signs in and returns the value of the authorization header.
     login: Option<fn(SocketAddr) -> String>,
-    /// A read request that needs the header.
+    /// A read request that is sent with the authorization header, if there is one.
     read: &'static str,
     /// The request that keeps a connection open; a plain request if the program has none.
     stream: &'static str,

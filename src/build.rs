@@ -40,8 +40,8 @@ use flate2::{Compression, GzBuilder};
 const MAX_ZOPFLI_BYTES: usize = 110_000;
 /// Number of Zopfli iterations in release builds. More would take longer and save less than 0.1%.
 const RELEASE_ROUNDS: u64 = 5;
-/// Zopfli iterations in debug builds, whose tests count the bytes of a page. Files are a few tenths of a percent
-/// larger, and take a third of the time.
+/// Number of Zopfli iterations in debug builds, which need compressed files because tests limit the size of
+/// pages. One iteration takes a third of the time, and files are a few tenths of a percent larger.
 const DEBUG_ROUNDS: u64 = 1;
 
 type BuildResult<T> = Result<T, Box<dyn Error>>;
@@ -181,8 +181,8 @@ fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
 }
 
 /// Writes a file gzipped, without a timestamp, so that the same content gives the same bytes. Pages, styles,
-/// and the scripts of the pages are compressed with Zopfli, unless they are large, which takes much longer
-/// and saves another 4%.
+/// and the scripts of the pages are compressed with Zopfli, which saves another 4% but takes much longer; large
+/// files are not.
 fn write_gzipped(
     folder: &Path,
     name: &str,
@@ -209,7 +209,7 @@ fn write_gzipped(
     Ok(())
 }
 
-/// Minifies a JSON file.
+/// Writes a JSON file to `out` without whitespace.
 fn minify_json(path: &Path, out: &Path) -> BuildResult<()> {
     let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
         .map_err(|error| format!("{}: {error}", path.display()))?;

@@ -30,7 +30,7 @@ impl LogLevel {
             LogLevel::Debug => "debug",
         }
     }
-    /// Parses a level's name.
+    /// Parses a level's name; `None` if it is unknown.
     pub fn parse(name: &str) -> Option<Self> {
         let all = [
             LogLevel::Error,

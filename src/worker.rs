@@ -40,7 +40,8 @@ pub fn run(job: &str) -> ExitCode {
     }
 }
 
-/// Becomes the OCR program of the job, inside the sandbox for programs. Returns only if that fails.
+/// Enters the program sandbox and replaces this process with the job's OCR program (`exec`). Returns only on
+/// failure.
 pub fn run_ocr(job: &str) -> ExitCode {
     let Ok(job) = serde_json::from_str::<OcrRequest>(job) else {
         return ExitCode::from(2);

@@ -56,7 +56,7 @@ const COUNTED_REQUESTS: u64 = 200;
 /// Allocation budget of one streamed answer of 16 tokens, less than twice the value measured on 1 December 2026
 /// (631 allocations of 153 KB, debug build).
 const MAX_ALLOCATIONS: u64 = 900;
-/// The budget in bytes for the same answer.
+/// Maximum number of bytes allocated for the same answer.
 const MAX_BYTES: u64 = 225_000;
 
 const TOKEN: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token \"}}]}\n\n";

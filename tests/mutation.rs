@@ -65,7 +65,7 @@ const HARD_FRAGMENTS: &[&[u8]] = &[
     b"{\"done\":true}\n",
 ];
 
-/// SplitMix64: the same damage every time.
+/// Random numbers (SplitMix64) that make the damage the same every time.
 struct Chance(u64);
 
 impl Chance {

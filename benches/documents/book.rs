@@ -7,7 +7,6 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 const TEXT: &str = include_str!("../../tests/data/documents/gpl-3.txt");
-/// Lines per page, and words per line.
 const LINES_PER_PAGE: usize = 58;
 const WORDS_PER_LINE: usize = 15;
 /// Pages per node of the page tree.
@@ -36,7 +35,7 @@ impl Writer {
     }
 }
 
-/// Returns an endless stream of words.
+/// Returns an endless stream of words, drawn from the text in an order that a fixed seed determines.
 fn words() -> impl Iterator<Item = &'static str> {
     let all: Vec<&str> = TEXT
         .split(|c: char| !c.is_ascii_alphanumeric())

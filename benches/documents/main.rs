@@ -1,5 +1,5 @@
-//! `cargo bench --bench documents`: the cost of reading documents, and how often search finds their pages. With `--
-//! finding`, runs only the search benchmark, which needs no server.
+//! `cargo bench --bench documents`: the cost of reading documents, and how often search finds their pages. With
+//! `-- finding`, runs only the search benchmark, which needs no server.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 #![allow(clippy::unwrap_used, reason = "a bench may fail loudly")]

@@ -1,5 +1,5 @@
-//! Benchmark of reading: a table of the word recall of every real file, and a PDF of 2,000 pages through the server,
-//! with time, the reader process's peak memory, and the server's own memory meanwhile.
+//! Benchmark of reading: prints the word recall for every real file, then has a server read a 2,000-page PDF
+//! and measures the time, the reader process's peak memory, and the server's own memory.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use crate::support::{Folder, Program, ask, sign_up};
 use crate::words::{recall, word_counts};
 
 const PAGES: usize = 2_000;
-/// Interval between two samples of the processes.
+/// Interval at which the memory of the processes is sampled.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 struct Row {
@@ -37,7 +37,7 @@ fn measure_file(sample: &Sample) -> Option<Row> {
     })
 }
 
-/// Prints one line per file, then one per kind.
+/// Prints the word recall of each file, then that of each kind of file.
 pub fn print_table() {
     let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     println!("word recall, file by file     words   recall      time");
@@ -93,7 +93,7 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Samples taken while the server reads a document.
+/// Highest memory use, in kB, of the reader process and of the server while a document is read.
 #[derive(Default)]
 struct Seen {
     reader: u64,
@@ -110,13 +110,13 @@ impl Seen {
     }
 }
 
-/// Measures the server reading the long PDF.
+/// Measures the time and memory that the server takes to read the long PDF.
 pub fn book(quire: &Path) {
     let book = book::create(PAGES);
     let folder = Folder::new("documents");
     let program = Program::start(quire, Some(&folder.0), "/api/health", &[]);
     let token = sign_up(program.address, "bench");
-    // Pay one-time costs with a small document first, so that they do not count for the second.
+    // Read a small document first, so that one-time costs do not count for the long one.
     upload(program.address, &token, "small.pdf", &book::create(3).bytes);
     std::thread::sleep(Duration::from_secs(3));
     let idle = program.pss_kb();

@@ -1,4 +1,4 @@
-//! The delay with which a server shows an event of a run that another server executes.
+//! Measures how much later than the executing server another server shows the events of a run.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -44,12 +44,12 @@ fn begin(address: SocketAddr, key: &str) -> String {
     field(&answer, "analysis_id")
 }
 
-/// Starts an analysis and follows it to its end. Returns when each event arrived, by its number.
+/// Starts an analysis and follows it to its end. Returns each event's arrival time by event number.
 pub fn finish(address: SocketAddr, key: &str) -> BTreeMap<u64, Instant> {
     follow(address, key, &begin(address, key))
 }
 
-/// Follows a run to its end. Returns when each event arrived, by its number.
+/// Follows a run to its end. Returns each event's arrival time by event number.
 fn follow(address: SocketAddr, key: &str, id: &str) -> BTreeMap<u64, Instant> {
     let mut stream = TcpStream::connect(address).expect("a connection");
     let limit = Some(Duration::from_secs(60));

@@ -46,7 +46,7 @@ pub fn measure(engine: &str, servers: &[&Program], key: &str) {
     }
 }
 
-/// Converts a duration to milliseconds.
+/// Returns a duration in milliseconds, including fractions.
 pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }

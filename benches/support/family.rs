@@ -11,7 +11,7 @@ pub fn ticks_of_family(process: u32) -> u64 {
     process_family(process).into_iter().map(of).sum()
 }
 
-/// Returns the sum of their proportional set sizes, in MB.
+/// Returns the proportional set size (PSS) of a process and its descendants, in MB.
 pub fn pss_of_family(process: u32) -> f64 {
     let of = |process: u32| {
         let text =

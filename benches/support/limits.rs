@@ -13,7 +13,7 @@ pub struct Limits {
 const MEMORY_LIMIT: &str = "536870912";
 
 impl Limits {
-    /// Returns `None` if this machine does not permit it.
+    /// Creates the group. Returns `None` if this machine does not permit that.
     pub fn new(folder: &Path, binary: &Path) -> Option<Self> {
         let name = format!("quire-bench-{}", std::process::id());
         let root = Path::new("/sys/fs/cgroup");

@@ -141,7 +141,7 @@ pub fn ask(address: SocketAddr, request: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Sends a POST with JSON and returns the whole response.
+/// Sends a POST request with a JSON body and returns the whole response.
 pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> String {
     let authorization = if token.is_empty() {
         String::new()
@@ -215,7 +215,7 @@ pub fn binaries() -> (PathBuf, PathBuf) {
     (quire, hello)
 }
 
-/// Returns only Quire's binary, found in the same way.
+/// Returns the path of Quire's binary, from the arguments or its default location.
 pub fn binary() -> PathBuf {
     let given_path = std::env::args()
         .skip(1)

@@ -31,19 +31,19 @@ pub struct Script {
 
 /// A finished search.
 pub struct Searched {
-    /// The race.
+    /// The finished race.
     pub race: SuccessiveHalving,
-    /// The verdict of that race.
+    /// The verdict of the race.
     pub verdict: RaceVerdict,
     /// Probability that a case is answered well with the leader's prompt.
     pub leader: f64,
-    /// The same for the best of the given prompts.
+    /// The highest of these probabilities among the given prompts.
     pub given: f64,
-    /// The same for the current prompt.
+    /// Probability that a case is answered well with the current prompt.
     pub current: f64,
-    /// The proposals, in order.
+    /// The prompts that the writer proposed, in order.
     pub proposals: Vec<Proposal>,
-    /// The outcomes, in order.
+    /// Every trial and its outcome, in the order in which the trials ran.
     pub results: Vec<(Trial, TrialOutcome)>,
 }
 

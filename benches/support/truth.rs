@@ -1,7 +1,7 @@
 //! Settings with known quality: a simulated experiment for tests and benches. Scores are the sum of a setting
 //! effect, a case effect, and noise, as the experiment design assumes.
 
-/// A simulated experiment.
+/// A simulated experiment whose true effects are known.
 pub struct Truth {
     /// The true effect of each setting.
     pub effects: Vec<f64>,
@@ -12,11 +12,11 @@ pub struct Truth {
 /// Standard deviations of the simulated effects.
 #[derive(Clone, Copy)]
 pub struct Spread {
-    /// Between settings.
+    /// Standard deviation between settings.
     pub arm: f64,
-    /// Between cases.
+    /// Standard deviation between cases.
     pub case: f64,
-    /// Between repetitions of one setting on one case.
+    /// Standard deviation between repetitions of one setting on one case.
     pub noise: f64,
     /// The share of the settings' variance that their axes explain, as a sum of one effect per value.
     pub shared: f64,
@@ -71,7 +71,7 @@ pub fn draw(
 }
 
 impl Truth {
-    /// Returns the regret of choosing this setting.
+    /// Returns the regret of choosing this setting: how far its true effect is below the best one.
     pub fn regret(&self, arm: usize) -> f64 {
         self.effects.iter().copied().fold(f64::MIN, f64::max) - self.effects[arm]
     }

@@ -78,7 +78,7 @@ async fn write_stream(
     let mut next = Instant::now() + thinking;
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    // Complete, because some gateways refuse chunks without an ID, time, or model.
+    // The chunks are complete, because some gateways refuse those without an ID, time, or model.
     let head_fields =
         "\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\"";
     let event = chat_chunk(&format!(
@@ -130,7 +130,7 @@ async fn read_request(socket: &mut TcpStream) -> std::io::Result<(usize, Duratio
     }
 }
 
-/// Returns the body of a request once all of it has arrived. Some gateways send it in chunks.
+/// Returns the body of a request, chunked or not, or `None` until all of it has arrived.
 fn complete_body(request: &str) -> Option<String> {
     let (head, body) = request.split_once("\r\n\r\n")?;
     let field = |name: &str| {

@@ -129,9 +129,9 @@ const SHARED_CHUNKS: &[(&str, &[&str])] = &[
     ("index", &["js/index.js"]),
 ];
 
-/// One file of scripts.
+/// A script file that the browser loads, made of one or more modules.
 pub(super) struct Chunk {
-    /// The name of its file, without `.js`.
+    /// The file name, without `.js`.
     pub(super) name: String,
     /// The paths of its modules, each after those that it imports.
     pub(super) modules: Vec<String>,

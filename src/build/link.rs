@@ -12,7 +12,7 @@ use super::source_map;
 
 /// A chunk as it is served.
 pub(super) struct LinkedChunk {
-    /// The name of its file, without `.js`.
+    /// The file name, without `.js`.
     pub(super) name: String,
     /// JavaScript source of the chunk. Imports other chunks as `./NAME.js`.
     pub(super) text: String,

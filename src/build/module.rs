@@ -78,7 +78,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Returns a minified library: one list of exports at its end, no imports.
+    /// Reads a minified library, which has one list of exports at its end and no imports.
     fn read_library(path: &str, source: &str) -> BuildResult<Self> {
         let mut module = Self::empty(path);
         let (code, list) = source
@@ -183,7 +183,7 @@ impl Module {
     }
 }
 
-/// Returns the variable that holds a module's exports.
+/// Returns the name of the variable that holds a module's exports, such as `$parts_menu`.
 pub(super) fn object_name(path: &str) -> String {
     let stem = path.trim_end_matches(".js").trim_start_matches("js/");
     let characters = stem

@@ -136,7 +136,8 @@ impl LinkedPages {
     }
 }
 
-/// Returns whether a script is a module: the worker is not, nor is the script that runs before the first paint.
+/// Returns whether a script is a module. The service worker is not, nor is `js/theme.js`, which runs before the
+/// first paint.
 fn is_module(name: &str) -> bool {
     let is_script = name.starts_with("js/") || name.starts_with("vendor/");
     is_script && name.ends_with(".js") && name != "js/theme.js"
@@ -154,8 +155,8 @@ fn styled_names(text: &str) -> Vec<String> {
     names
 }
 
-/// Returns the entry script as it is served: chunks are imported by the tree's hash, and the components of its module
-/// are exported.
+/// Returns the entry script as it is served: it imports chunks from paths that contain the tree's hash, and
+/// exports the components of its module.
 fn entry_text(text: &str, tree: &str) -> String {
     let text = text.replace("\"./", &format!("\"/assets/{tree}/app/"));
     format!("{text}export const {{ components }} = $index;\n")

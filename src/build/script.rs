@@ -1,6 +1,6 @@
-//! Reads a JavaScript file into lines without comments, blank lines, indentation, and spaces next to punctuation.
-//! Keeps every line break, so that no statement ends elsewhere and each line of the result comes from one line of the
-//! source.
+//! Reads a JavaScript file into lines without comments, blank lines, indentation, and spaces next to
+//! punctuation. Keeps every line break, so that every statement ends where it did, and each line of the result
+//! comes from one line of the source.
 
 use super::BuildResult;
 
@@ -65,7 +65,7 @@ pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
     Ok(reader.lines)
 }
 
-/// The construct that an open brace belongs to.
+/// What an open brace belongs to: a block, or an expression in a template literal.
 #[derive(PartialEq, Eq)]
 enum Brace {
     Block,
@@ -164,7 +164,7 @@ impl ScriptReader {
         self.copy_until(|character| character == quote, "a string")
     }
 
-    /// Copies characters up to the one that ends this part, all of them on this line.
+    /// Copies characters up to the end of a string or regular expression, which must be on the same line.
     fn copy_until(&mut self, is_end: impl Fn(char) -> bool, what: &str) -> BuildResult<()> {
         loop {
             match self.peek(0) {

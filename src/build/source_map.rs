@@ -33,7 +33,8 @@ fn difference(new: usize, old: usize) -> i64 {
     number(new) - number(old)
 }
 
-/// Appends a number as base-64 digits of five bits, the lowest first, with its sign in the lowest bit.
+/// Appends a number in Base64 VLQ encoding: digits of five bits, the lowest first, with the sign in the lowest
+/// bit.
 fn push_number(text: &mut String, number: i64) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut rest = number.unsigned_abs() << 1 | u64::from(number < 0);

@@ -51,7 +51,7 @@ impl DeviceTokens {
         token
     }
 
-    /// Reads a token, or `None` unless we signed it.
+    /// Parses and verifies a token. Returns `None` if we did not sign it.
     pub fn read<'a>(&self, text: &'a str) -> Option<DeviceToken<'a>> {
         let (signed, mac) = text.rsplit_once('.').filter(|_| text.len() <= MAX_BYTES)?;
         let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;

@@ -32,15 +32,15 @@ pub struct Claims {
 /// Why a token was rejected. Callers answer every variant with the same response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenRejected {
-    /// Longer than any token we sign.
+    /// The token is longer than any that we sign.
     Oversize,
-    /// Not three base64url parts, or a header other than ours.
+    /// The token does not have three base64url parts, or its header is not ours.
     Malformed,
     /// The signature does not match.
     Forged,
-    /// Expired, or issued in the future.
+    /// The token has expired, or was issued in the future.
     Expired,
-    /// Signed for another purpose.
+    /// The token was signed for another purpose.
     WrongKind,
 }
 
@@ -66,7 +66,7 @@ impl Jwt {
         }
     }
 
-    /// Signs a token.
+    /// Signs the claims and returns the token.
     pub fn sign(&self, claims: &Claims) -> String {
         let json = serde_json::to_vec(claims).expect("claims are strings and numbers");
         let mut token = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(json));

@@ -20,7 +20,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 pub enum Error {
     /// The system's random number generator failed.
     NoRandomness,
-    /// Malformed, modified, or made with another key.
+    /// The data is malformed, was modified, or was made with another key.
     Refused,
 }
 
@@ -55,7 +55,8 @@ pub fn random_number() -> Result<u128, Error> {
     random().map(u128::from_ne_bytes)
 }
 
-/// Compares two byte strings of the same length in constant time.
+/// Returns whether two byte strings are equal. If they have the same length, the comparison takes constant
+/// time.
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(a, b).into()
 }

@@ -50,8 +50,8 @@ pub fn needs_rehash(stored: &str, rounds: u32) -> bool {
     parse(stored).is_none_or(|parts| parts.rounds.get() < rounds)
 }
 
-/// Returns a hash that matches no known password, verified when the account does not exist so that both cases take
-/// the same time.
+/// Returns a hash that matches no known password. It is verified when an account does not exist, so that a
+/// sign-in takes the same time as for an existing account.
 pub fn dummy_hash(rounds: u32) -> String {
     let zeros = STANDARD_NO_PAD.encode([0; 32]);
     format!(

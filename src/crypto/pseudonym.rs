@@ -12,7 +12,7 @@ const LENGTH: usize = 16;
 pub struct Pseudonyms(hmac::Key);
 
 impl Pseudonyms {
-    /// Creates the pseudonyms of an installation.
+    /// Derives the key from the installation's secret.
     pub fn new(secret: &str) -> Self {
         let key = derive(secret, "shared limits");
         Self(hmac::Key::new(hmac::HMAC_SHA256, &key))

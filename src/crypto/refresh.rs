@@ -32,7 +32,7 @@ impl RefreshTokens {
         token
     }
 
-    /// Returns the session ID and number of renewals, or `None` unless we signed the token.
+    /// Verifies a token and returns its session ID and number of renewals, or `None` if we did not sign it.
     pub fn read<'a>(&self, token: &'a str) -> Option<(&'a str, u64)> {
         let (signed, mac) = token
             .rsplit_once('.')

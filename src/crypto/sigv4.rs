@@ -16,7 +16,7 @@ pub const EMPTY_BODY_HASH: &str =
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// The key pair that signs.
+/// The AWS credentials that a request is signed with.
 #[derive(Clone, Copy)]
 pub struct Credentials<'a> {
     /// Access key ID (public).

@@ -43,7 +43,7 @@ impl StreamCipher {
         LessSafeKey::new(key)
     }
 
-    /// Encrypts everything from `from` into `to`, bound to the name `name`: it decrypts under no other name.
+    /// Encrypts everything from `from` into `to`. The result can be decrypted only under the same `name`.
     ///
     /// # Errors
     /// Returns an error if reading or writing fails, no randomness is available, or the file has too many chunks.

@@ -17,7 +17,7 @@ impl Vault {
         Self(aead::LessSafeKey::new(key))
     }
 
-    /// Encrypts a text bound to the name `name`: it decrypts under no other name.
+    /// Encrypts a text. The result can be decrypted only under the same `name`.
     ///
     /// # Errors
     /// [`Error::NoRandomness`] when no nonce can be drawn.

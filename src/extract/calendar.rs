@@ -55,7 +55,8 @@ pub fn render(text: &str) -> (String, Vec<String>) {
     (out.trim().to_owned(), notes)
 }
 
-/// Returns whether a value is the content of a file: its encoding is Base64, written `B` or `BASE64`.
+/// Returns whether a value is the content of a file: a `data:` URL, or Base64, which is declared as `B` or
+/// `BASE64`.
 fn is_file(parameters: &str, value: &str) -> bool {
     let mut parameters = parameters.split(';');
     parameters.any(|parameter| parameter.to_ascii_uppercase().starts_with("ENCODING=B"))
@@ -143,7 +144,7 @@ fn format_property(name: &str, parameters: &str, value: &str) -> String {
     format!("{label}: {}{answer}\n", text.trim_matches([',', ' ']))
 }
 
-/// Returns a guest's response to an invitation.
+/// Returns an attendee's response to an invitation, from a `PARTSTAT` parameter.
 fn answer(parameter: &str) -> Option<&'static str> {
     match parameter.to_ascii_uppercase().strip_prefix("PARTSTAT=")? {
         "ACCEPTED" => Some(" (accepted)"),

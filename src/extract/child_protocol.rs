@@ -47,7 +47,7 @@ pub struct OcrRequest {
     pub program: PathBuf,
     /// Arguments of the program.
     pub arguments: Vec<String>,
-    /// Folder of its language data, if not the default.
+    /// Folder of the program's language data, if not the default.
     pub data: Option<PathBuf>,
     /// Maximum address space in bytes.
     pub memory: u64,
@@ -134,7 +134,7 @@ impl ReportFrame {
         }
     }
 
-    /// Creates the final frame.
+    /// Creates the final frame: the report, or the reason why the file cannot be read.
     pub fn of_end(end: Result<ReadReport, Unreadable>) -> Self {
         match end {
             Ok(report) => Self::Done(SentReport {

@@ -9,7 +9,7 @@ static NAMED_ENTITIES: &str = include_str!(concat!(env!("OUT_DIR"), "/entities.t
 /// Length in bytes of the longest name, `CounterClockwiseContourIntegral`.
 const MAX_NAME_BYTES: usize = 31;
 
-/// Decodes all references in `text`.
+/// Decodes all character references in `text`.
 pub fn decode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -225,7 +225,7 @@ impl DroppedElement {
             Token::Open { attributes, .. } => {
                 self.name == "datalist" && attribute(attributes, "value").is_some()
             }
-            // The content is markup that has not been split.
+            // The content of these elements is raw markup, because the tokenizer does not split it.
             Token::Raw(text) => {
                 matches!(&*self.name, "noframes" | "noembed") && !text.trim().is_empty()
             }

@@ -24,7 +24,8 @@ fn is_json_lines(text: &str) -> bool {
     count > 1
 }
 
-/// Returns the text to display, and notes for the user.
+/// Returns the text to display, and notes for the user. Invalid or too deeply nested JSON is returned
+/// unchanged, with a note.
 pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     if !is_json(text) {
@@ -116,8 +117,8 @@ fn new_line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// Decodes the escape at the start of `rest` and returns its length in bytes too. Decodes only letters and similar
-/// characters: quotes, backslashes, and control characters stay escaped.
+/// Decodes the escape at the start of `rest`. Returns the text and the escape's length in bytes. Decodes only
+/// letters and similar characters: quotes, backslashes, and control characters stay escaped.
 fn unescape(rest: &str) -> (String, usize) {
     let unit = |from: usize| {
         let digits = rest.get(from + 2..from + 6)?;

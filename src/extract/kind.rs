@@ -163,7 +163,7 @@ pub const KINDS: &[FileKind] = &[
     },
 ];
 
-/// Returns the row of the kind with this name.
+/// Returns the kind with this name, or plain text if the name is unknown.
 pub fn by_name(name: &str) -> &'static FileKind {
     KINDS
         .iter()

@@ -33,7 +33,7 @@ const fn printable_signature(
     }
 }
 
-/// All known signatures.
+/// Signatures of the binary formats that are recognized.
 const SIGNATURES: &[FileSignature] = &[
     signature(0, b"%PDF-", "PDF"),
     signature(0, b"%!PS-Adobe", "PostScript"),

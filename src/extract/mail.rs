@@ -54,8 +54,7 @@ const EMAIL_FIELDS: &[&str] = &[
 ];
 
 /// Returns whether the text starts with an email header. With `has_mail_extension` (the file name indicates an
-/// email),
-/// fewer fields suffice.
+/// email), fewer fields suffice.
 pub(super) fn is_mail(bytes: &[u8], has_mail_extension: bool) -> bool {
     let head = &bytes[..bytes.len().min(64 << 10)];
     let (fields, _) = header::split(head);
@@ -218,7 +217,7 @@ impl Mail {
                     None if media == "message/rfc822" => "forwarded message.eml".to_owned(),
                     None => media.to_owned(),
                 };
-                // Parts of other types serve transport or styling.
+                // Cryptographic signatures are for programs, so they are not attachments.
                 if !matches!(
                     media,
                     "application/pgp-signature" | "application/pkcs7-signature"
@@ -240,7 +239,7 @@ impl Mail {
             }
             return;
         }
-        // Of several alternatives, take the plain one, unless it is empty, as some programs leave it.
+        // Prefer the plain-text alternative, unless it is empty, because some programs leave it empty.
         let media = |fields: &[MailField<'_>]| header::parameters(fields, "content-type").value;
         let rank = |(fields, body): &&(Vec<MailField<'_>>, &[u8])| match media(fields).as_str() {
             "text/plain" | "" => {

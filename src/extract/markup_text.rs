@@ -3,7 +3,8 @@
 
 use super::tex;
 
-/// Converts a text based on its file name extension, and returns notes for the user too; `None` for other extensions.
+/// Converts a text according to its file name extension, and also returns notes for the user. Returns `None`
+/// for other extensions.
 pub fn render(text: &str, extension: &str) -> Option<(String, Vec<String>)> {
     match extension {
         "tex" | "latex" | "ltx" => Some(tex::render(text)),
@@ -64,7 +65,7 @@ fn convert_underlined(text: &str) -> String {
     out
 }
 
-/// Converts headings that start with one marker character per level.
+/// Converts headings that start with one marker character per level to Markdown headings.
 fn convert_marked(text: &str, mark: char) -> String {
     let heading = |line: &str| -> Option<String> {
         let rest = line.trim_start_matches(mark);

@@ -53,7 +53,7 @@ pub struct ReadLimits {
     pub input: usize,
     /// Maximum size of the extracted text, in bytes; the rest is cut off, with a note.
     pub text: usize,
-    /// Maximum nesting depth.
+    /// Maximum nesting depth of JSON to indent; deeper JSON is left unchanged.
     pub depth: usize,
     /// Maximum number of rows in a table.
     pub rows: usize,
@@ -73,7 +73,7 @@ impl Default for ReadLimits {
     }
 }
 
-/// A file to read.
+/// A file to read, and the limits to apply.
 #[derive(Debug, Clone, Copy)]
 pub struct FileInput<'a> {
     /// The file's bytes.
@@ -181,7 +181,7 @@ pub fn extract_reporting(
     })
 }
 
-/// Dispatches to the reader for the kind of file. Only text files have an encoding.
+/// Dispatches to the reader for the kind of file. Returns the kind and, for text files, the encoding.
 fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -289,7 +289,7 @@ const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/
 /// End of the note about an image file whose text is not extracted.
 pub const NO_TEXT_NOTE: &str = "; no text is extracted";
 
-/// Kind of an image file.
+/// Name of the kind of image files.
 pub const PICTURE: &str = "image";
 
 #[cfg(test)]

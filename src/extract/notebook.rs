@@ -117,7 +117,7 @@ impl NotebookText {
         });
         self.pictures += usize::from(is_picture);
         let Some(text) = text else {
-            // The output is an HTML table without the plain text that programs usually add.
+            // The output has only HTML, without the plain text that programs usually add.
             let page = join_text(&data["text/html"]);
             if !page.is_empty() {
                 self.push_block(

@@ -94,12 +94,12 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Returns the number of the next page, unless that page has its own number.
+    /// Returns the number of the next page within the current file, for pages without a number of their own.
     pub fn next(&self) -> u32 {
         self.next_page - self.base
     }
 
-    /// Reads a file inside this one. Its pages follow the previous ones, under its name.
+    /// Runs `read` for a file inside the current one. Its pages follow the previous ones, under its name.
     pub(super) fn read_inside<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let base_before = std::mem::replace(&mut self.base, self.next_page - 1);
         self.path.push(name.to_owned());

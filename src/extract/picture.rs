@@ -13,7 +13,7 @@ pub struct ImageHeader {
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-/// Returns the media type, based only on the first bytes.
+/// Returns the media type, based only on the first bytes; `None` for any other format.
 pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     [

@@ -174,7 +174,7 @@ pub struct RunBuffer {
 }
 
 impl RunBuffer {
-    /// Adds a run to `into`.
+    /// Adds a run. Plain text is written to `into` immediately; styled text is held back until its style ends.
     pub fn write(&mut self, style: RunStyle, text: &str, into: &mut String) {
         if style != self.style {
             self.flush(into);
@@ -187,7 +187,7 @@ impl RunBuffer {
         }
     }
 
-    /// Writes the pending runs.
+    /// Writes the styled text that has been held back.
     pub fn flush(&mut self, into: &mut String) {
         let text = std::mem::take(&mut self.text);
         if text.is_empty() {

@@ -38,7 +38,7 @@ const SKIPPED_GROUPS: &[&str] = &[
 /// Reads an RTF file.
 ///
 /// # Errors
-/// Returns [`Unreadable::NoText`] or another reason if the file contains no readable text.
+/// Never fails: a file without readable text has no pages. The signature matches the other readers'.
 pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let mut rtf = Rtf {
         body: BodyText::new(out, true),

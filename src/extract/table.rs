@@ -3,7 +3,7 @@
 
 use csv::{ReaderBuilder, StringRecord};
 
-/// Delimiters to try.
+/// Column delimiters to try.
 const DELIMITERS: &[u8] = b",;\t|";
 /// Maximum number of rows above the header.
 const MAX_PREAMBLE: usize = 12;

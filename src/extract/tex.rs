@@ -339,9 +339,8 @@ fn replace_symbol<'a>(text: &'a str, out: &mut String) -> &'a str {
     &text[sign.map_or(0, char::len_utf8)..]
 }
 
-/// Replaces the commands inside a group, which is shorter than the surrounding text.
+/// Decodes `\&`, `\%`, and `~` inside a group; other commands stay as they are.
 fn replace_inner(words: &str) -> String {
-    // Groups are processed one level deep; nested groups keep their commands.
     words
         .replace("\\&", "&")
         .replace("\\%", "%")

@@ -47,7 +47,7 @@ pub(super) fn read(
     Ok((kind, decoded.encoding))
 }
 
-/// Dispatches to the formatter for the kind of text.
+/// Converts a text with the formatter for its kind. Returns the kind, the title, and the converted text.
 fn render(
     text: String,
     input: &FileInput<'_>,

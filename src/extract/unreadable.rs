@@ -9,7 +9,7 @@ pub enum Unreadable {
     Empty,
     /// The file is larger than the limit.
     TooLarge,
-    /// A known format that is not supported.
+    /// The file has a known format that is not supported.
     Unsupported(&'static str),
     /// The bytes are not text in any known encoding.
     Binary,

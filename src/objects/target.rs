@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-/// A stored file.
+/// A stored file, as a listing reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetEntry {
     /// Full name with folders: `ltx/0/0000000000000001-0000000000000001.ltx`.
@@ -22,9 +22,9 @@ pub enum TargetError {
     Missing,
     /// The name is already in use, but a new one was required.
     Taken,
-    /// Refused permanently, until someone changes a key, a permission, or a bucket's name.
+    /// The operation is refused until someone changes a key, a permission, or a bucket's name.
     Refused(String),
-    /// Failed, but may succeed later.
+    /// The operation failed, but may succeed later.
     Failed(String),
 }
 
@@ -63,7 +63,7 @@ pub trait Target: Send + Sync {
     /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
     fn size(&self, name: &str) -> Result<u64>;
 
-    /// Lists all files with this name prefix, ordered by name.
+    /// Passes all files with this name prefix to `each`, ordered by name.
     ///
     /// # Errors
     /// Returns an error if the target fails.

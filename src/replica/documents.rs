@@ -24,17 +24,17 @@ const UNKNOWN_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Interval between checks of the age of originals without a document.
 const UNKNOWN_CHECK_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
-/// Originals that are missing somewhere.
+/// Originals that are in neither the data folder nor the replica.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MissingOriginals {
-    /// Why the replica is incomplete: originals that it used to have are now in neither place.
+    /// Why the replica is incomplete: originals that it used to have are now missing in both places.
     pub incomplete_reason: Option<String>,
-    /// Number of documents that have had no original in either place since this process started; an archive may be
-    /// imported without the originals.
+    /// Number of documents that have had no original in either place since this process started; an archive may
+    /// be imported without the originals.
     pub absent_count: usize,
 }
 
-/// State of the originals on both sides.
+/// Which originals are in the data folder and in the replica, and what remains to be sent or removed.
 pub struct OriginalsSync {
     target: Arc<dyn Target>,
     originals: Arc<Originals>,
@@ -53,13 +53,14 @@ pub struct OriginalsSync {
     // Whether something may be missing in the replica.
     is_due: bool,
     has_requested_missing: bool,
-    // Whether originals are also kept elsewhere, so that they need no copy in the replica.
+    // Whether originals are also stored outside the data folder, so that they need no copy in the replica.
     are_elsewhere: bool,
 }
 
 impl OriginalsSync {
-    /// Creates the state for a data folder; temporary files go to `scratch`.
-    /// With `are_elsewhere`, only the originals in the folder are sent, and missing ones are not fetched in advance.
+    /// Creates the state for a data folder; temporary files go to `scratch`. With `are_elsewhere`, originals
+    /// are also stored outside the folder: only those in the folder are sent, and missing ones are not fetched
+    /// in advance.
     pub fn new(
         target: Arc<dyn Target>,
         originals: Arc<Originals>,

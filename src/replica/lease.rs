@@ -10,14 +10,14 @@ use std::time::Duration;
 use super::names::{ANSWER_NOTE, OWNER_NOTE, QUESTION_NOTE, RELEASED_NOTE};
 use crate::objects::target::{Result, Target, TargetError};
 
-/// Interval between two checks.
+/// Interval between two checks of the lease.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// A question is asked or looked for only at every third check, because buckets charge for each request.
 const QUESTION_INTERVAL: u64 = 3;
 /// Unanswered checks in a row after which a replacement counts as ended.
 const MAX_UNANSWERED: u32 = 15;
 
-/// Result of a check.
+/// Who owns the replica, according to a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseCheck {
     /// This process owns the replica.
@@ -29,7 +29,7 @@ pub enum LeaseCheck {
     },
 }
 
-/// Checks the replica's notes, one step at a time.
+/// Checks who owns the replica, one step at a time, by reading and writing its notes.
 pub struct LeaseWatch {
     target: Arc<dyn Target>,
     id: String,
@@ -110,7 +110,7 @@ impl LeaseWatch {
     }
 }
 
-/// Result of the thread's last check.
+/// The result of the thread's last check, and whether the thread must stop.
 #[derive(Default)]
 struct LeaseState {
     last_check: Option<Result<LeaseCheck>>,
@@ -133,7 +133,7 @@ impl Drop for LeaseThread {
 }
 
 impl Lease {
-    /// Starts the thread.
+    /// Starts a thread that performs the checks of `watch`.
     ///
     /// # Errors
     /// Returns an error if the thread cannot be started.

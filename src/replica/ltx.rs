@@ -28,7 +28,7 @@ const LOCK_BYTE: u64 = 0x4000_0000;
 static CRC_ENGINE: LazyLock<Crc<u64, Table<16>>> =
     LazyLock::new(|| Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO));
 
-/// Header of a file.
+/// Header of an LTX file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LtxHeader {
     /// Size of a page, in bytes.
@@ -43,7 +43,7 @@ pub struct LtxHeader {
     pub at: i64,
 }
 
-/// Returns the number of the page that is never written.
+/// Returns the number of the page that is never written, because it contains SQLite's lock byte.
 pub fn lock_page(page_size: u32) -> u32 {
     u32::try_from(LOCK_BYTE / u64::from(page_size) + 1).unwrap_or(u32::MAX)
 }
@@ -52,7 +52,7 @@ fn invalid_data(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("an LTX file {why}"))
 }
 
-/// Writes a file. Pages must come in ascending order, and those of a snapshot without gaps.
+/// Writes an LTX file. Pages must come in ascending order, and those of a snapshot without gaps.
 pub struct LtxEncoder<W> {
     to: W,
     header: LtxHeader,
@@ -64,7 +64,7 @@ pub struct LtxEncoder<W> {
 }
 
 impl<W: Write> LtxEncoder<W> {
-    /// Writes the header.
+    /// Starts a file by writing its header.
     ///
     /// # Errors
     /// Returns an error if writing fails.
@@ -151,11 +151,11 @@ fn write_varint(to: &mut Vec<u8>, mut value: u64) {
     to.push(value as u8);
 }
 
-/// Reads a whole file, passing every page with its number to `write_page`. Discard the pages unless this succeeds: the
-/// checksum comes last.
+/// Reads a whole file and passes every page with its number to `page`. Discard the pages unless this succeeds:
+/// the checksum comes last.
 ///
 /// # Errors
-/// `InvalidData` if the file is damaged; another error if reading fails, or the error of `write_page`.
+/// `InvalidData` if the file is damaged; another error if reading fails, or the error of `page`.
 pub fn read(
     from: impl Read,
     mut page: impl FnMut(&LtxHeader, u32, &[u8]) -> io::Result<()>,

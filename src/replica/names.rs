@@ -11,30 +11,30 @@ pub const CHANGES_FOLDER: &str = "ltx/0/";
 pub const SNAPSHOTS_FOLDER: &str = "ltx/9/";
 /// Folder of original documents.
 pub const DOCUMENTS_FOLDER: &str = "documents/";
-/// Note with the ID of the owner.
+/// Name of the note with the owner's ID.
 pub const OWNER_NOTE: &str = "quire-holder";
-/// Note with the ID of the last owner that sent everything before it stopped.
+/// Name of the note with the ID of the last owner that sent everything before it stopped.
 pub const RELEASED_NOTE: &str = "quire-released";
 /// Name of the note in which a replaced process asks the new owner whether it is still running.
 pub const QUESTION_NOTE: &str = "quire-asked";
 /// Name of the note in which the owner answers [`QUESTION_NOTE`].
 pub const ANSWER_NOTE: &str = "quire-answered";
-/// Note with the times at which originals without a document were first found.
+/// Name of the note that records when originals without a document were first found.
 pub const UNKNOWN_NOTE: &str = "quire-unknown";
 /// Name of the file with the installation's secret, which exists only in an encrypted replica.
 pub const SECRET_NOTE: &str = "quire-secret";
 
-/// Returns the name of a change.
+/// Returns the file name of a change.
 pub fn change_name(number: u64) -> String {
     format!("{CHANGES_FOLDER}{number:016x}-{number:016x}.ltx")
 }
 
-/// Returns the name of the snapshot that includes all changes up to this one.
+/// Returns the file name of the snapshot that includes all changes up to this one.
 pub fn snapshot_name(number: u64) -> String {
     format!("{SNAPSHOTS_FOLDER}{:016x}-{number:016x}.ltx", 1)
 }
 
-/// Returns the name of a document's original.
+/// Returns the file name of a document's original.
 pub fn original_name(id: &DocumentId) -> String {
     format!("{DOCUMENTS_FOLDER}{}", id.as_str())
 }
@@ -63,7 +63,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Lists the target.
+    /// Lists the database files of a target.
     ///
     /// # Errors
     /// Returns an error if the target cannot be listed.

@@ -16,14 +16,14 @@ use crate::log;
 use crate::objects::target::{Result, Target, TargetError};
 use crate::store::{Store, documents};
 
-/// Number of background threads.
+/// Number of background threads that fetch originals.
 const FETCH_THREADS: usize = 4;
 /// Maximum number of concurrent fetches, including those on demand.
 const MAX_CONCURRENT: usize = 12;
-/// Pause of a thread after a failure.
+/// Pause of a background thread after a failed fetch.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
-/// The original documents of a data folder, both local and in the replica.
+/// Fetches the original documents of a data folder from the replica.
 pub struct Originals {
     target: Arc<dyn Target>,
     folder: PathBuf,

@@ -14,7 +14,7 @@ use super::worker::ReplicatorWorker;
 use crate::clock;
 use crate::store::Store;
 
-/// The replication thread.
+/// Handle of the replication thread.
 pub struct Replicator {
     status: Arc<Mutex<ReplicaStatus>>,
     shared: Arc<SpoolShared>,
@@ -25,7 +25,7 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// Starts the thread. `shared` is the state that it shares with the follower of the log.
+    /// Starts the thread. `shared` is the state that it shares with the follower of the write-ahead log.
     ///
     /// # Errors
     /// Returns an error if the thread cannot be started.

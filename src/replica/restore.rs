@@ -13,9 +13,9 @@ use crate::objects::target::{Result, Target, TargetError};
 /// Result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoredFiles {
-    /// The last restored change.
+    /// Number of the last restored change.
     pub position: u64,
-    /// The last change in the replica; greater than `position` if something could not be read.
+    /// Number of the last change in the replica; greater than `position` if something could not be read.
     pub newest_change: u64,
     /// Number of changes applied to the snapshot.
     pub changes: usize,

@@ -9,17 +9,17 @@ use crate::objects::target::Target;
 
 /// Settings of the replication thread.
 pub struct ReplicatorSettings {
-    /// The target.
+    /// The target to replicate to.
     pub target: Arc<dyn Target>,
     /// The target's name as shown to people.
     pub display_address: String,
-    /// Sync interval: how long acknowledged data may exist only here.
+    /// Sync interval: how long acknowledged data may exist only in the data folder.
     pub sync_interval: Duration,
     /// Number of snapshots to keep.
     pub keep: usize,
     /// The data folder.
     pub data_dir: PathBuf,
-    /// Whether originals have another place than the data folder, so that they need no copy in the replica.
+    /// Whether originals are also stored outside the data folder, so that they need no copy in the replica.
     pub originals_elsewhere: bool,
     /// Number of changes that the last restore applied; if there were many, a snapshot is made soon.
     pub restored_from: usize,
@@ -30,13 +30,13 @@ pub struct ReplicatorSettings {
 pub struct ReplicaStatus {
     /// The target's name as shown to people.
     pub display_address: String,
-    /// Sync interval: how long acknowledged data may exist only here, while nothing fails.
+    /// Sync interval: how long acknowledged data may exist only in the data folder while nothing fails.
     pub sync_interval: Duration,
     /// Time up to which everything stored is in the replica; `None` while that is unknown.
     pub replicated_until: Option<Timestamp>,
-    /// Time of the newest snapshot.
+    /// Sync interval: how long acknowledged data may exist only in the data folder while nothing fails.
     pub snapshot_at: Option<Timestamp>,
-    /// Last change in the replica.
+    /// Number of the last change in the replica.
     pub position: u64,
     /// Number and bytes of changes not sent yet.
     pub waiting: (usize, u64),
@@ -46,7 +46,7 @@ pub struct ReplicaStatus {
     pub superseded: bool,
     /// Whether that process has ended too, so that nothing is being stored.
     pub is_abandoned: bool,
-    /// Number of documents whose original is in neither place.
+    /// Number of documents whose original is in neither the data folder nor the replica.
     pub absent_originals: usize,
     /// Number of originals still to be fetched after a restore.
     pub originals_left: usize,
@@ -55,7 +55,7 @@ pub struct ReplicaStatus {
 /// Requests to the thread, and whether it has ended.
 #[derive(Default)]
 pub(super) struct ReplicatorSignal {
-    /// Deadline for stopping.
+    /// When the thread must have stopped; `None` until it is asked to stop.
     pub stop_by: Option<Instant>,
     /// Whether a snapshot was requested.
     pub snapshot_requested: bool,

@@ -14,7 +14,7 @@ const FRAME_HEADER_BYTES: usize = 24;
 /// First word of the log; its lowest bit gives the checksum's byte order.
 const WAL_MAGIC: u32 = 0x377f_0682;
 
-/// Position in the log.
+/// How far the log has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WalPosition {
     salts: (u32, u32),
@@ -50,7 +50,7 @@ pub enum WalChanges {
     Lost,
 }
 
-/// Reads on from a position. The log must not change while it is read.
+/// Continues reading the log from a position. The log must not change while it is read.
 ///
 /// # Errors
 /// Returns an error if the log cannot be read.

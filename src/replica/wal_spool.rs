@@ -26,7 +26,7 @@ pub struct WaitingChange {
     pub bytes: u64,
 }
 
-/// State of the spool.
+/// The changes that wait to be sent, and whether any were missed.
 #[derive(Debug, Default)]
 pub struct SpoolState {
     /// Last assigned number.
@@ -48,8 +48,8 @@ pub struct SpoolState {
 pub struct SpoolShared(Mutex<SpoolState>);
 
 impl SpoolShared {
-    /// Creates the state for a replica whose last change is `newest`; `has_lost_changes` is whether the database may differ
-    /// from it.
+    /// Creates the state for a replica whose last change is `newest`. `has_lost_changes` is whether the
+    /// database may differ from the replica.
     pub fn new(newest: u64, has_lost_changes: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(SpoolState {
             newest_number: newest,
@@ -69,7 +69,7 @@ pub fn change_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:016x}.ltx"))
 }
 
-/// Follower of the log.
+/// Follows the write-ahead log and writes each change to a file.
 pub struct WalSpool {
     shared: Arc<SpoolShared>,
     folder: PathBuf,
@@ -87,7 +87,7 @@ impl WalSpool {
         }
     }
 
-    /// Spools new changes. Returns false when something was missed.
+    /// Spools new changes. Returns false when changes may have been missed.
     fn collect(&mut self, log: &Path, foreign: bool) -> io::Result<bool> {
         // Another process may have started a new log, written to it, and truncated it again.
         if foreign && self.position.is_fresh() {

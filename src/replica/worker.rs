@@ -194,8 +194,8 @@ impl ReplicatorWorker {
         let stamp = CommitStamp::read(&self.store, &self.settings.data_dir.join("quire.db-wal"));
         let may_have_news = stopping || self.may_have_changes(stamp);
         if may_have_news {
-            // Must come before reading the log: the deletion of a document that is missing from this list is then
-            // among the changes sent next, and only after that may its original be removed.
+            // Must come before reading the log. If a document is deleted before this, the deletion is among the
+            // changes sent next, and its original is removed only after that.
             self.originals_sync.refresh(&self.store)?;
         }
         let was_read = match stopping || !may_have_news {
@@ -332,7 +332,7 @@ impl ReplicatorWorker {
         Ok(true)
     }
 
-    /// Sends all waiting files in order.
+    /// Sends the snapshot that was not sent yet, if any, and then all waiting changes, in order.
     fn send_waiting(&mut self) -> Result<()> {
         if let Some(number) = self.unsent_snapshot {
             let path = self.spool.join("copy");
@@ -453,8 +453,8 @@ impl ReplicatorWorker {
                 &[("replica", &status.display_address)],
             );
         }
-        // A folder's files may be deleted right after the folder has confirmed them, and listing a folder costs
-        // nothing but time.
+        // Files may be deleted from a folder right after they were stored. Listing a folder costs nothing but
+        // time, so its data counts as replicated only after a listing.
         if self.is_audited || !self.settings.target.audit_interval().is_zero() {
             status.replicated_until = Some(started);
         }

@@ -71,7 +71,7 @@ impl RedisError {
 pub(super) trait RedisStream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> RedisStream for S {}
 
-/// An open connection.
+/// An open connection to Redis, signed in and with the scripts loaded.
 pub(super) struct RedisConnection {
     stream: Box<dyn RedisStream>,
     received: Vec<u8>,
@@ -122,8 +122,9 @@ impl RedisConnection {
         if config.database != 0 {
             self.ask(&["SELECT", &config.database.to_string()]).await?;
         }
-        // A write detects a replica and a server whose memory or disk is full, because these accept everything else.
-        // It also has the usual deadline: a server that is slow now would be given up after the first command.
+        // A write detects a replica and a server whose memory or disk is full, because these accept everything
+        // else. It has the same deadline as later commands: a server that is too slow now would lose the
+        // connection at the first of them.
         let key = format!("{}:write-test", config.prefix);
         let write = ["SET", &key, "1", "PX", "1"];
         match timeout(DEADLINE, self.ask(&write)).await {
@@ -183,7 +184,7 @@ impl RedisConnection {
         }
     }
 
-    /// Sends bytes.
+    /// Writes encoded commands to the socket and flushes it.
     ///
     /// # Errors
     /// Returns an error if the connection is lost.

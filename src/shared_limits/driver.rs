@@ -145,7 +145,7 @@ fn deliver(connection: &mut RedisConnection, flow: &mut CommandFlow) -> Result<b
         flow.awaited_renewals -= usize::from(first.is_renewal);
         if let Some(waiter) = first.waiter {
             has_served |= !matches!(value, RedisValue::Refusal(_));
-            // Fails if the caller was canceled.
+            // Fails if the caller was canceled, which needs no handling.
             let _ = waiter.send(value);
         }
     }

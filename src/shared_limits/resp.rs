@@ -6,13 +6,13 @@ const MAX_STRING_BYTES: usize = 64 * 1024;
 const MAX_ELEMENTS: usize = 64;
 /// Maximum depth of arrays in arrays.
 const MAX_DEPTH: usize = 4;
-/// Maximum length of a line, in bytes.
+/// Maximum length of a status, error, or length line, in bytes; a longer one fails with `TooLarge`.
 const MAX_LINE_BYTES: usize = 1024;
 
-/// A reply.
+/// A value in a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RedisValue {
-    /// No value.
+    /// No value: a null string or a null array.
     Nil,
     /// An integer.
     Integer(i64),
@@ -27,9 +27,9 @@ pub enum RedisValue {
 /// Why bytes are not a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RespError {
-    /// Not the protocol of Redis.
+    /// The bytes are not in Redis's protocol.
     Malformed,
-    /// Longer or deeper than any reply that Quire requests.
+    /// A value is longer or more deeply nested than any reply that Quire requests.
     TooLarge,
 }
 
@@ -81,7 +81,7 @@ impl<'a> ReplyReader<'a> {
         }
     }
 
-    /// Reads up to the next line break.
+    /// Reads up to the next line break; `None` if it has not arrived yet.
     fn line(&mut self) -> Result<Option<&'a [u8]>, RespError> {
         let rest = &self.bytes[self.at..];
         let window = &rest[..rest.len().min(MAX_LINE_BYTES + 2)];

@@ -4,9 +4,9 @@
 /// A frequently used script, called by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LimitScript {
-    /// [`TAKE`].
+    /// Takes a token from a bucket ([`TAKE`]).
     Take,
-    /// [`ACQUIRE`].
+    /// Takes slots of a concurrency limit ([`ACQUIRE`]).
     Acquire,
 }
 
@@ -14,7 +14,7 @@ impl LimitScript {
     /// The scripts in the order in which they are loaded.
     pub const ALL: [Self; 2] = [Self::Take, Self::Acquire];
 
-    /// Returns the source.
+    /// Returns the script's Lua source.
     pub const fn source(self) -> &'static str {
         match self {
             Self::Take => TAKE,

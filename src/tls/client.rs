@@ -34,8 +34,8 @@ pub fn client_config(authorities: Option<&str>) -> Result<Arc<ClientConfig>, Str
     Ok(Arc::new(config))
 }
 
-/// Creates the same settings for the blocking HTTP client. Skips what is not a certificate: the text was checked when it
-/// was configured.
+/// Creates the same settings for the blocking HTTP client. Skips what is not a certificate: the text was
+/// checked when it was configured.
 pub fn blocking_client_config(authorities: Option<&str>) -> TlsConfig {
     let Some(authorities) = authorities else {
         return TlsConfig::default();

@@ -202,7 +202,7 @@ fn process_status_bytes(process: u32, name: &str) -> u64 {
     kb.parse::<u64>().unwrap() << 10
 }
 
-/// Returns an archive's first file as this version writes it.
+/// Returns the manifest of an export, the first file of the archive, as this version writes it.
 fn manifest(client: &mut Client) -> Vec<u8> {
     let archive = client.get("/api/users/me/export").bytes;
     let mut archive = tar::Archive::new(GzDecoder::new(&archive[..]));
@@ -293,7 +293,7 @@ fn decompression_bomb_stays_within_the_memory_limit() {
             (peak - before) >> 20
         );
     }
-    // A name in a format extension is ignored.
+    // A long name in a tar extension header is ignored.
     let archive = bomb(
         &first,
         tar::EntryType::GNULongName,

@@ -49,7 +49,7 @@ fn copies_are_made_when_due_and_the_newest_kept() {
     assert_eq!(file_names(&folder).len(), 4);
     run_backup_check(&server, start + 25 * hour);
     run_backup_check(&server, start + 50 * hour);
-    // The oldest of three is deleted, and no other file is.
+    // Only the oldest of the three backups is deleted, and no other file.
     let remaining = file_names(&folder);
     let expected = [
         "notes.txt",

@@ -1,4 +1,5 @@
-//! The APIs of OpenAI and Anthropic: their clients' requests, and the responses.
+//! Tests the APIs compatible with OpenAI's and Anthropic's: the requests that their clients send, and the
+//! responses.
 
 use std::io::{BufReader, Read, Write};
 

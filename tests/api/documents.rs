@@ -14,7 +14,7 @@ use crate::support::{Answer, Client, Server};
 /// The smallest limit that the settings allow.
 const UPLOAD_LIMIT: usize = 1 << 20;
 
-/// A running server with two users, the first of them its administrator.
+/// A running server with two users, the first of whom is the administrator.
 struct TwoUsers {
     server: Server,
     clients: [Client; 2],

@@ -1,4 +1,4 @@
-//! Embeddings, passed through to one provider.
+//! Tests embeddings, which are passed through to one provider.
 
 use std::time::Duration;
 
@@ -134,7 +134,8 @@ fn a_repeated_idempotency_key_forwards_once() {
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(ask(0, "b").status, 400);
     assert_eq!(provider.requests().len(), 1);
-    // Idempotency keys are scoped to the API key: the user's second key triggers a new call instead of replaying the response.
+    // Idempotency keys are scoped to the API key: the user's second key triggers a new call instead of
+    // replaying the response.
     assert_eq!(ask(1, "a").status, 200);
     assert_eq!(provider.requests().len(), 2);
 }

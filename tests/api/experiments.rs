@@ -8,7 +8,7 @@ use crate::support::line::{ScriptLine, on};
 use crate::support::provider::Provider;
 use crate::support::script::{answer_stream, server};
 
-/// Returns one model that knows the answers and one that does not.
+/// Returns the script of two models: one gives the right answers, the other always the same wrong one.
 fn two_model_lines() -> Vec<ScriptLine> {
     vec![
         on("dull")

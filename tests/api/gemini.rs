@@ -1,4 +1,4 @@
-//! Gemini's native API, with a provider of another kind and with Google.
+//! Tests Gemini's native API, with Google and with a provider that has another API.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Replacing a running process at the same address without a failed request.
+//! Tests replacing a running process at the same address without a failed request.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! TLS by the binary itself: requests, streams, and cookies over it, clients that do not speak it, and a
+//! Tests TLS without a proxy: requests, streams, and cookies over HTTPS, clients that send plain HTTP, and a
 //! certificate renewal while connections are open.
 
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! API keys with limits: scopes, models, and budgets.
+//! Tests API keys with limits: scopes, models, and budgets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Responses to invalid input, and the headers of every response.
+//! Tests responses to invalid input, and the headers of every response.
 
 mod assets;
 mod bodies;
@@ -56,7 +56,7 @@ fn unknown_paths_and_wrong_methods_are_refused() {
         answer.refused(404, "NOT_FOUND");
         check_security_headers(&answer);
     }
-    // In a browser, such an address returns the page, which explains it in words.
+    // For a browser, the response is a page that explains the error.
     let mut browser = client.fresh().with("accept", "text/html,*/*;q=0.8");
     for path in ["/nothing", "/share/short"] {
         let answer = browser.get(path);

@@ -75,7 +75,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     let run = begin(&mut person, &["p/slow"]);
     provider.wait_called("slow");
     let experiment = long_experiment(&mut person);
-    // The shared analysis, the run, and the experiment.
+    // The calls are those of the shared analysis, the run, and the experiment.
     wait_for("all called", || (calls(&provider) == 3).then_some(()));
 
     lock(&mut admin, &user, true);
@@ -100,7 +100,7 @@ fn a_lock_stops_runs_and_experiments_for_good() {
     assert_eq!(admin.get(&link).status, 200, "and open again afterwards");
     let mut person = second.known(&person);
     let body = person.get(&format!("/api/experiments/{experiment}")).json();
-    // It is paused if it reached its next evaluation before it was told to stop.
+    // The experiment is paused if it reached its next evaluation before it was told to stop.
     let stopped = ["cancelled", "paused"].map(Value::from);
     assert!(stopped.contains(&body["status"]), "{body}");
     assert_eq!(wait_until_ended(&mut person, &run)["status"], "cancelled");
@@ -119,7 +119,7 @@ fn a_crash_between_a_lock_and_the_stop_resumes_nothing() {
     let mut person = Client::new(first.address).registered("ada@example.org");
     let run = begin(&mut person, &["p/slow"]);
     let experiment = long_experiment(&mut person);
-    // The run and the experiment.
+    // The calls are those of the run and the experiment.
     wait_for("all called", || (calls(&provider) == 2).then_some(()));
     first.kill();
     provider.wait_idle();

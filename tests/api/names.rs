@@ -39,7 +39,7 @@ fn speaker_names_are_forwarded_to_a_single_openai_model() {
         expected.iter().collect::<Vec<_>>(),
         "{sent_body}"
     );
-    // Another name makes the request a different question for the cache.
+    // The name is part of the cache key, so the request is not answered from the cache.
     let mut other = chat_request("p/any");
     other["messages"][1]["name"] = json!("Eve");
     assert_eq!(

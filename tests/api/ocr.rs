@@ -316,7 +316,8 @@ fn recognized_text_counts_towards_the_limit_on_text() {
         ("DOCUMENT_TEXT_MB", "1"),
     ]);
     let mut person = server.user("a@example.org");
-    // The first page has 30 KB: only the five scans alone would fit into 1 MiB.
+    // The five scans would just fit into 1 MiB by themselves, but not after the first page, which has 30 KB of
+    // text.
     let line = "own words ".repeat(20);
     let document = upload_and_read(
         &mut person,

@@ -27,7 +27,7 @@ const CALLING_ROUTES: &[&str] = &[
     "PUT /api/meaning-search", "GET /api/search", "GET /api/documents/{id}/search",
 ];
 
-/// Routes that control a run started by one of those; its calls belong to that run.
+/// Routes that control a run started by one of `CALLING_ROUTES`; any call that they cause belongs to that run.
 #[rustfmt::skip]
 const CONTROL_ROUTES: &[&str] = &[
     "POST /api/analyses/{id}/synthesize", "POST /api/analyses/{id}/leave-out", "POST /api/analyses/{id}/cancel",

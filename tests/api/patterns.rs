@@ -88,7 +88,7 @@ fn a_user_pattern_is_created_run_changed_and_deleted() {
     let answer = ada.post("/api/analyze", request_for("two-steps"));
     assert_eq!(answer.status, 200, "{}", answer.text());
 
-    // For other users it does not exist, and the error lists the available ones.
+    // For other users the pattern does not exist, and the error lists the available ones.
     let refusal = bob.post("/api/analyze", request_for("two-steps"));
     refusal.refused(422, "VALIDATION_ERROR");
     assert!(

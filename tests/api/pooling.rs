@@ -26,7 +26,7 @@ enum Turn {
     Answers,
     /// Starts an answer, then waits for the client to disconnect.
     Hangs,
-    /// Reads the request and closes without a byte.
+    /// Reads the request and closes the connection without sending a byte.
     Closes,
 }
 
@@ -34,7 +34,7 @@ enum Turn {
 struct Counted {
     connections: usize,
     requests: usize,
-    /// Connections that the caller has closed.
+    /// Number of connections that the caller has closed.
     closed: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Compatibility with clients of the product's predecessor.
+//! Tests compatibility with clients of the product's predecessor.
 
 use serde_json::json;
 

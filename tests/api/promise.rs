@@ -218,12 +218,12 @@ fn a_server_whose_replacement_died_stops_and_takes_over_when_it_is_started_again
     wait_for_health(&mut new, "whole", |health| {
         is_whole_after(health, &stored_at)
     });
-    // While the second is running, the first still answers read requests.
+    // While the second server is running, the first still answers read requests.
     assert_eq!(client.get("/api/users/me").status, 200);
     assert_eq!(client.get("/health").status, 503);
     second.kill();
     assert_eq!(first.code(), Some(1));
-    // When its supervisor restarts it, nothing is lost, and it accepts writes again.
+    // When its supervisor restarts the first server, nothing is lost, and it accepts writes again.
     let first = start(&one, &[]);
     let mut client = first.known(&client);
     assert_eq!(

@@ -67,7 +67,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
         .client()
         .get(ADMIN_PATH)
         .refused(401, "UNAUTHENTICATED");
-    // Every user may use it.
+    // Every user may use the provider.
     let request = json!({ "prompt": "Say hello.", "models": ["box/m"], "pattern": "gut", "ultra_model": "demo/extract" });
     let answer = other.post("/api/analyze", request).json();
     assert_eq!(
@@ -91,7 +91,7 @@ fn an_admins_provider_is_tested_encrypted_and_shared() {
             .status,
         200
     );
-    // After a restart it still exists, and the key appears nowhere on disk.
+    // After a restart, the provider still exists, and its key appears nowhere on disk.
     let folder = server.stop();
     for entry in std::fs::read_dir(folder.path()).unwrap().flatten() {
         if let Ok(bytes) = std::fs::read(entry.path()) {
@@ -274,7 +274,7 @@ fn user_provider_addresses_must_be_allowed_and_public() {
         refusal.to_string().contains("only administrators"),
         "{refusal}"
     );
-    // A user's provider cannot be on this machine either, which is the server's.
+    // A user's provider cannot be on the server's own machine either.
     ada.post(USER_PATH, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");
     let response = ada.get(USER_PATH).json();

@@ -1,4 +1,4 @@
-//! The LLM client against realistic providers.
+//! Tests the LLM client against a provider on a real socket.
 
 mod retries;
 
@@ -93,7 +93,7 @@ impl Call {
         let (text, result, _) = self.whole();
         (text, result)
     }
-    /// Like `end`, with the bill.
+    /// Like `end`, but also returns the bill.
     pub fn whole(mut self) -> (String, Result, CallBill) {
         let mut text = String::new();
         loop {

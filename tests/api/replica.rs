@@ -1,4 +1,4 @@
-//! A lost disk: everything that was replicated is restored, after a stop and after kill -9.
+//! Tests a lost disk: everything that was replicated is restored, after a stop and after kill -9.
 
 use std::fs;
 use std::path::Path;

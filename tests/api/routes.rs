@@ -41,7 +41,7 @@ pub fn fill_path(path: &str, values: &BTreeMap<&str, String>) -> String {
         .replace("{path*}", "js/index.js")
 }
 
-/// Returns the same path with the query that some routes need.
+/// Returns a route's path with its placeholders filled in, and with the query that some routes need.
 pub fn url_of(route: &Route, values: &BTreeMap<&str, String>) -> String {
     let question = match route.path {
         "/api/documents/{id}/search" | "/api/search" => "?q=towers",
@@ -112,7 +112,7 @@ fn the_openapi_document_lists_every_route() {
     assert_eq!((served.status, served.json()), (200, document));
 }
 
-/// Checks that every reference resolves.
+/// Checks that every `$ref` in a value resolves.
 fn check_refs(value: &Value, document: &Value) {
     if let Some(target) = value.get("$ref") {
         let pointer = target.as_str().unwrap().strip_prefix('#').unwrap();

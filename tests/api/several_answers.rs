@@ -193,7 +193,7 @@ fn answers_before_a_failure_are_delivered() {
         request_count < 5 + 2 * 4,
         "none begins after one has failed: {request_count}"
     );
-    // If all of them fail, the request fails.
+    // If all answers fail, the request fails.
     let other = json!({ "messages": [{ "role": "user", "content": "Another number?" }] });
     let none = client.post("/v1/chat/completions", several_answers_body(16, other));
     assert_eq!(none.status, 400, "{}", none.text());

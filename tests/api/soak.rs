@@ -33,7 +33,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 const CALLS_AT_ONCE: usize = 48;
 
-/// Returns a reproducible random number from 0 to below `bound`.
+/// Returns a reproducible pseudorandom number below `bound`.
 fn pseudo_random(seed: u64, number: usize, bound: usize) -> usize {
     let mut bits = seed ^ (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     for shift in [30, 27, 31] {
@@ -96,7 +96,7 @@ fn client_behavior(number: usize) -> ClientBehavior {
 }
 
 fn request_body(number: usize) -> Value {
-    // Half of them share models, and thus circuit breakers; the others have their own.
+    // Half of the analyses share models, and thus circuit breakers; the others have their own.
     let name = |place: usize| match number % 2 {
         0 => format!("p/shared-{}", pseudo_random(4, number + place, 12)),
         _ => format!("p/own-{number}-{place}"),
@@ -184,7 +184,7 @@ fn read_rest(socket: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Runs all analyses from `first` on, many at once.
+/// Runs `count` analyses, numbered from `first`, many at once.
 fn run_all_analyses(first: usize, count: usize, address: SocketAddr, people: &[(Client, String)]) {
     let next = Arc::new(AtomicUsize::new(first));
     let workers: Vec<_> = (0..PEOPLE * CONCURRENT_RUNS)
@@ -217,7 +217,7 @@ fn create_users(server: &Executable) -> Vec<(Client, String)> {
     (0..PEOPLE).map(person).collect()
 }
 
-/// Waits until this holds.
+/// Waits up to half a minute until `check` succeeds.
 fn wait_until(what: &str, mut check: impl FnMut() -> Result<(), String>) {
     let start = Instant::now();
     loop {

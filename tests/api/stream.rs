@@ -42,7 +42,8 @@ fn follow_events(client: &mut Client, id: &str, after: Option<u64>) -> Vec<Event
         .collect()
 }
 
-/// Checks the invariants of a complete stream.
+/// Checks that a stream is complete: its events are numbered from 1, the first is `analysis.started`, and
+/// exactly one is a final event.
 pub fn check_complete_stream(events: &[Event]) {
     for (event, number) in events.iter().zip(1..) {
         assert_eq!(event.id, Some(number), "{event:?}");

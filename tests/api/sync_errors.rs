@@ -13,8 +13,8 @@ use crate::support::Client;
 use crate::support::executable::Executable;
 use crate::support::server::Folder;
 
-/// Makes the n-th sync fail of a file whose path contains `FAIL_SYNC_OF`. The number n is read from the file that
-/// `FAIL_SYNC_COUNT` names, and that file is removed afterward.
+/// C source of a library that makes the n-th sync of a file fail if the file's path contains `FAIL_SYNC_OF`.
+/// The number n is read from the file that `FAIL_SYNC_COUNT` names, and that file is removed afterward.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -144,7 +144,7 @@ fn text_of_document(n: usize) -> String {
     format!("Sheet {n} weighs eighty grams. ").repeat(20)
 }
 
-/// Returns the document once it has been read.
+/// Waits until a document has been read, and returns it.
 fn wait_until_read(client: &mut Client, id: &str) -> Value {
     for _ in 0..1200 {
         let body = client.get(&format!("/api/documents/{id}")).json();
@@ -215,7 +215,7 @@ fn check_documents(client: &mut Client, stored: &[(String, usize)]) {
     }
 }
 
-/// Returns the number of files below a folder.
+/// Returns the number of files in a folder.
 fn file_count(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
 }

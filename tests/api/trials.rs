@@ -301,7 +301,7 @@ fn experiments_stay_within_budget_and_yield_to_interactive_runs() {
     let mut low_budget_request = request.clone();
     low_budget_request["budget"] = json!({ "cost_usd": 0.00002 });
     let path = start_experiment(&mut client, request);
-    // While it runs, it does not delay interactive requests.
+    // While an experiment runs, it does not delay interactive requests.
     let answer = client.post(
         "/api/analyze",
         json!({ "prompt": "And?", "models": ["p/x"], "depth": "quick" }),
@@ -358,7 +358,7 @@ fn slow_evaluation_blocks_only_one_slot() {
         &mut client,
         experiment_body(&models, json!({ "kind": "number" })),
     );
-    // All four belong to one case, with two running at once.
+    // All four calls belong to one case, with two running at once.
     provider.wait_hanging(1);
     for model in ["a", "b", "c"] {
         provider.wait_called(model);

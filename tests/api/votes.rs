@@ -187,7 +187,7 @@ fn programs_get_the_winning_answer_in_the_requested_format() {
     );
     assert_eq!(unfit.status, 503, "{}", unfit.text());
     assert_eq!(unfit.header("x-should-retry"), "false");
-    // It has been paid for, so the same key does not pay again.
+    // The answer has been paid for, so the same key does not pay again.
     let again = keyed.post(
         "/v1/chat/completions",
         ask(QUESTION, json!({"response_format": format})),

@@ -184,7 +184,7 @@ fn the_queue_of_a_user_is_bounded() {
             .count()
     };
     assert_eq!((files("documents"), files("tmp")), (0, 0));
-    // Other users are not refused because of it.
+    // A user's full queue does not cause other users to be refused.
     let uploaded = bob.upload("/api/upload-document", "b.txt", b"his first");
     assert!(uploaded.status < 300, "{}", uploaded.text());
 }

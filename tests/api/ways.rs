@@ -1,4 +1,4 @@
-//! Depth, skipped stages, and retries of a run, through the whole server.
+//! Tests depth, skipped stages, and retries of a run, through the whole server.
 
 use serde_json::{Value, json};
 

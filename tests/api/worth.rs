@@ -49,7 +49,7 @@ fn run_panel(client: &mut Client, extra_fields: Value) -> Value {
     answer.json()
 }
 
-/// Asks a question, compares, votes, and returns the ID.
+/// Asks a question, compares the answers blindly, votes for the `preferred` one, and returns the analysis ID.
 fn run_and_vote(client: &mut Client, mut extra_fields: Value, preferred: &str) -> String {
     // The questions must differ, because several votes on one question count once.
     static QUESTION: AtomicUsize = AtomicUsize::new(0);

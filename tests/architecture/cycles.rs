@@ -1,4 +1,4 @@
-//! Files must not form dependency cycles: derives from the paths in the code which file uses definitions from
+//! Checks that files do not form dependency cycles. The paths in the code show which file uses definitions from
 //! another.
 //!
 //! A re-export (`pub use`) is not counted as an import: using it imports the file that defines the item. A
@@ -12,7 +12,7 @@ type Path = Vec<String>;
 
 /// The crate's modules and their exports.
 struct Modules {
-    /// File by module path.
+    /// The file of each module, by module path.
     files: BTreeMap<Path, String>,
     /// For each module, exported name (`*` for all) and the full path it refers to.
     exports: BTreeMap<Path, Vec<(String, Path)>>,

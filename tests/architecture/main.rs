@@ -90,7 +90,7 @@ const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 80;
 
 struct Source {
-    /// Relative to src, with slashes.
+    /// Path relative to `src`, with slashes.
     name: String,
     text: String,
 }

@@ -126,7 +126,7 @@ fn the_pages_scripts_keep_their_order() {
                 faults.push(format!("assets/js/{name}: {quoted} is not there"));
                 continue;
             };
-            // Third-party code is exempt (vendor.rs).
+            // Third-party code is tested in vendor.rs instead.
             let Ok(target) = target.strip_prefix(root.canonicalize().unwrap()) else {
                 continue;
             };

@@ -18,7 +18,7 @@ const ASK_SCRIPT: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// The check results of the four citations, as stored with an analysis.
+/// Adds the check results of four citations to the responses for an analysis, as the server stores them.
 const CHECKED_CITATIONS: &str = "
     const real = window.fetch;
     window.fetch = async (address, options) => {

@@ -1,4 +1,4 @@
-//! The panel compared with the best single answer: blind, one vote, then revealed.
+//! Blind comparison of the panel with the best single answer: one vote, then the reveal.
 
 use serde_json::json;
 
@@ -80,7 +80,7 @@ fn blind_comparison_is_revealed_after_the_vote() {
             (!browser.is_visible(".offer")).then_some(())
         });
 
-        // Pressing it again shows the result without another vote.
+        // Pressing the button again shows the result without another vote.
         browser.press("Blind test");
         browser.wait(".compare-choice");
         assert_eq!(

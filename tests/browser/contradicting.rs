@@ -107,7 +107,7 @@ pub fn contradicting_without_judge() -> Server {
     contradicting_server("off")
 }
 
-/// Starts a server whose panel contradicts itself.
+/// Starts a server whose panel contradicts itself; `evidence` is the value of the setting EVIDENCE.
 pub fn contradicting_server(evidence: &str) -> Server {
     let address = provider(&["a", "b", "c", "lead"], contradicting_answer);
     let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);

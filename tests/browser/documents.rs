@@ -8,7 +8,7 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::wait_for_turn;
 
-/// Builds a text of about 9 MB and returns its last line.
+/// Uploads a generated text of about 9 MB through the page's file input.
 const LARGE_FILE_SCRIPT: &str = "
     const line = 'The pump delivers 40 litres a minute, and the valve holds. ';
     const text = '# Log\\n\\n' + (line.repeat(20) + '\\n\\n').repeat(7500) + 'The very last line.\\n';
@@ -18,7 +18,7 @@ const LARGE_FILE_SCRIPT: &str = "
     input.files = files.files;
     input.dispatchEvent(new Event('change'));";
 
-/// Makes every second part of an upload fail until it is sent again.
+/// Makes every other request that uploads a part fail, so that the part must be sent again.
 const BREAK_THE_LINE: &str = "
     const real = window.fetch;
     window.lost = 0;

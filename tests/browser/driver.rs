@@ -50,7 +50,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a window of this size.
+    /// Opens a window of this size, in pixels, in light or dark mode.
     pub fn open(width: u32, height: u32, dark: bool) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -132,7 +132,7 @@ impl Browser {
         self.profile.join("downloads")
     }
 
-    /// Waits until this download is complete, and returns its content.
+    /// Waits for a complete download with this file name extension, and returns its content.
     pub fn downloaded(&self, ending: &str) -> String {
         let folder = self.downloads();
         wait_until(&format!("a download .{ending}"), || {
@@ -192,7 +192,7 @@ impl Browser {
         response["value"].clone()
     }
 
-    /// Returns the value of an expression.
+    /// Returns the value of a JavaScript expression in the page.
     pub fn value(&self, expression: &str) -> Value {
         self.run(&format!("return {expression};"), json!([]))
     }
@@ -220,7 +220,7 @@ impl Browser {
         self.run("const found = document.querySelector(args[0]); return Boolean(found && found.checkVisibility({ visibilityProperty: true }));", json!([css])) == json!(true)
     }
 
-    /// Waits until it is visible.
+    /// Waits until the first matching element is visible.
     pub fn wait(&self, css: &str) {
         wait_until_or(
             || format!("{css} in {}", self.url()),
@@ -228,7 +228,7 @@ impl Browser {
         );
     }
 
-    /// Waits until its text contains these words.
+    /// Waits until the text of the first matching element contains these words.
     pub fn wait_text(&self, css: &str, words: &str) {
         wait_until_or(
             || format!("“{words}” in {css}; there is: {}", self.text("main")),
@@ -322,7 +322,7 @@ impl Browser {
         );
     }
 
-    /// Takes a screenshot of the visible part.
+    /// Takes a screenshot of the visible part of the page into target/screenshots.
     pub fn screenshot_window(&self, name: &str) {
         self.save_screenshot(name, json!({ "format": "png" }));
     }
@@ -432,7 +432,7 @@ fn announced_port(driver: &mut Child) -> Option<u16> {
     None
 }
 
-/// Polls until `ask` returns a value.
+/// Polls until `ask` returns a value; `what` describes the value in the failure message.
 pub fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     wait_until_or(|| what.to_owned(), ask)
 }

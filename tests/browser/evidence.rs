@@ -1,4 +1,4 @@
-//! The evidence next to an answer: its filters fade what does not match.
+//! Tests the evidence next to an answer, whose filters fade what does not match.
 
 use serde_json::json;
 

@@ -10,7 +10,7 @@ use crate::pages::*;
 use crate::server::{Answer, Server, provider};
 use crate::wait_for_turn;
 
-/// Fills in the field with this label.
+/// Writes `args[1]` into the field labeled `args[0]`.
 const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = document.getElementById(label.htmlFor);

@@ -101,7 +101,7 @@ fn history_is_filtered_grouped_and_navigated_with_undo() {
     }
 }
 
-/// Pins the first thread, archives the second, and finds each in its segment; then both are as before.
+/// Pins the first thread, archives the second, finds each in its segment, and finally restores both.
 fn check_segments(browser: &Browser, axe: Option<&str>) {
     let rows = |count: u64| {
         wait_until("the rows", || {
@@ -181,7 +181,7 @@ fn a_members_word_in_an_older_turn_is_found_and_shown() {
     }
 }
 
-/// Asks a question with the word in it, to which the answer does not repeat the word.
+/// Asks a question about kestrels, a word that the answer does not repeat.
 const ASK_KESTREL_SCRIPT: &str = "
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ prompt: 'Do kestrels hover?', pattern: 'single', models: ['p/a'], ultra_model: 'p/lead' }) });

@@ -56,7 +56,7 @@ struct Turn(u32);
 static RUNNING: Mutex<u32> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
-/// Waits until a browser may be started.
+/// Waits until a browser may be started. Returns `None` if the test is skipped for lack of chromedriver.
 fn wait_for_turn() -> Option<Turn> {
     wait_for_slots(1)
 }

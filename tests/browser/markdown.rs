@@ -32,7 +32,7 @@ fn module_script(body: &str) -> String {
     )
 }
 
-/// Examples that are rendered differently from the specification, and how.
+/// Returns the examples that are rendered differently from the specification.
 const DIFFERENCES: &str = "
     const wrong = [];
     for (const { number, about, markdown, html, isOwn } of args) {

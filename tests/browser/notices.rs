@@ -73,7 +73,7 @@ fn a_long_run_offers_notifications_and_then_notifies_silently() {
     );
     assert_eq!(browser.value("window.asked"), json!(1), "asked once");
 
-    // On phones, the service worker shows it.
+    // On phones, the service worker shows the notification.
     browser.run(
         "window.onPhone = true;
          const worker = { showNotification: (title, options) => (window.notified.push({ title, ...options }), Promise.resolve()) };

@@ -9,7 +9,7 @@ use crate::streaming::server_with;
 use crate::thread::{ask_in_composer, new_question};
 use crate::wait_for_turn;
 
-/// Heights of the verified citations, in pixels.
+/// The greatest height of a verified citation, in pixels.
 const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
 
 #[test]

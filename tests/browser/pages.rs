@@ -51,7 +51,7 @@ pub fn normalize_space(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Creates an account and signs in without the form, as a page's own requests would.
+/// Creates an account and signs in with `fetch` calls from the page instead of the form.
 pub fn sign_up(browser: &Browser, server: &Server) {
     browser.go(&server.address("/experiments"));
     browser.wait("main h1");

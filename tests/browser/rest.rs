@@ -9,7 +9,7 @@ use crate::pages::{
 use crate::server::{Server, provider};
 use crate::wait_for_turn;
 
-/// Replaces the text in the field with this label.
+/// Replaces the text of a field, given by its label or by a selector.
 const WRITE_SCRIPT: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
@@ -21,7 +21,7 @@ fn write_text(browser: &Browser, field: &str, text: &str) {
     browser.run(WRITE_SCRIPT, json!([field, text]));
 }
 
-/// An element behind the header cannot be clicked.
+/// Scrolls to the top, because an element behind the header cannot be clicked.
 fn scroll_to_top(browser: &Browser) {
     browser.run("scrollTo(0, 0);", json!([]));
 }
@@ -344,8 +344,8 @@ fn admin_sees_server_statistics_and_accounts() {
         "section[aria-label='Recent activity']",
         "The server was not running",
     );
-    // The server creates one automatically 10 seconds after its start, which may be before or after this page was
-    // opened.
+    // The server creates a backup automatically 10 seconds after its start, which may be before or after this
+    // page was opened.
     browser.wait("section[aria-label=Backup]");
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");

@@ -36,7 +36,7 @@ impl Server {
         }
     }
 
-    /// Stops it as a service manager would, and restarts it at the same address.
+    /// Stops the server as a service manager does, and restarts it at the same address.
     pub fn restart(&mut self) {
         self.stop();
         let port = self.base.rsplit(':').next().unwrap().to_owned();
@@ -49,7 +49,7 @@ impl Server {
         format!("{}{path}", self.base)
     }
 
-    /// Stops it as a service manager would.
+    /// Stops the server as a service manager does, with SIGTERM, and waits for it to end.
     pub fn stop(&mut self) {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
@@ -83,7 +83,7 @@ fn spawn(folder: &PathBuf, port: &str, settings: &[(&str, String)]) -> (Child, S
         let start = line.find("http://")?;
         Some(line[start..].trim().trim_end_matches('/').to_owned())
     });
-    // Keep reading its output, or it would eventually block on a full pipe.
+    // Keep reading the server's output, or it would eventually block on a full pipe.
     std::thread::spawn(move || lines.for_each(drop));
     (child, address.expect("the server says where it listens"))
 }

@@ -12,7 +12,7 @@ use crate::wait_for_turn;
 const FIRST_QUESTION: &str = "How much does the pump deliver, and when may it fail?";
 const SECOND_QUESTION: &str = "And below zero?";
 
-/// Sums the page's layout shifts from its start; `args[0]` is the name under which the sum is kept.
+/// Records the page's layout shifts from its start, each with the elements that moved, in `window.shifts`.
 const WATCH_SHIFTS: &str = "
     window.shifts = [];
     new PerformanceObserver((list) => {
@@ -327,7 +327,7 @@ fn stopped_run_is_not_shown_as_an_error() {
         check_width(&browser, "a stopped run");
         check_accessibility(&browser, axe.as_deref(), "a stopped run");
         browser.screenshot_window(&format!("thread-stopped-{width}"));
-        // The choice survives a reload.
+        // A stopped run looks the same after a reload.
         browser.reload();
         browser.wait_text(".stopped-head", "You stopped this run");
         browser.wait_text(".stopped", "delivers");

@@ -258,7 +258,8 @@ fn fallback_model_is_named_during_the_run() {
     );
 }
 
-/// A member fails, its fallback fails too, and so does the synthesizer.
+/// Applies the events of a member that fails, of its fallback, which fails too, and of a synthesizer that
+/// fails. Returns the notes and answers that the page then shows.
 const FROM_EVENTS: &str = "
     const module = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/parts/run-model.js');
     const { newRun, lastTexts, synthesis } = await import(module);

@@ -1,5 +1,5 @@
 //! Actions on an answer: ask one member, question a claim, run it again, continue a stopped run. Also what browsers
-//! require to install the pages.
+//! require before they install the pages as an app.
 
 use serde_json::json;
 

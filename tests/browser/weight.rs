@@ -9,7 +9,7 @@ use crate::wait_for_turn;
 
 /// Maximum number of requests of a page with a result, until nothing more is fetched.
 const MAX_REQUESTS: u64 = 20;
-/// Maximum size of the requests of a page as sent, without headers, in bytes.
+/// Maximum total size of a page's response bodies as sent, in bytes.
 const MAX_BYTES: u64 = 90_000;
 /// Maximum time until the answer can be read on slow 3G, in milliseconds.
 const MAX_MS: f64 = 4000.0;
@@ -48,7 +48,7 @@ const OBSERVE_SCRIPT: &str = "new MutationObserver((_, watcher) => {
     for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
   }).observe({ type: 'layout-shift', buffered: true });";
 
-/// Lists every request so far with the size of its body as sent, the page itself first.
+/// Lists every request so far with the size of its response body as sent, the page itself first.
 const REQUESTS: &str = "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((one) => [new URL(one.name).pathname, one.encodedBodySize])";
 
 fn loaded_files(browser: &Browser) -> Vec<(String, u64)> {

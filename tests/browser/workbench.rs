@@ -27,7 +27,7 @@ fn open_single_page(width: u32, dark: bool) -> (Server, Browser) {
     (server, browser)
 }
 
-/// Scrolls as a user does: the bar at the bottom covers elements behind it.
+/// Scrolls an element to the middle of the window, because the bar at the bottom could cover it.
 fn scroll_to_middle(browser: &Browser, css: &str) {
     browser.wait(css);
     browser.run(

@@ -1,4 +1,4 @@
-//! `quire export` and `quire import`, from one data folder to another.
+//! Tests `quire export` and `quire import`, from one data folder to another.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

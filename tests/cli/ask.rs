@@ -1,4 +1,4 @@
-//! `quire ask` in scripts, shell completions, and manual pages.
+//! Tests `quire ask` in scripts, shell completions, and manual pages.
 
 use super::Workspace;
 

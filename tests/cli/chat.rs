@@ -1,4 +1,4 @@
-//! `quire chat` and `quire ask --continue`, in the data folder and against a running server.
+//! Tests `quire chat` and `quire ask --continue`, in the data folder and against a running server.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Help, incorrect command lines, and incorrect settings.
+//! Tests help, incorrect command lines, and incorrect settings.
 
 use quire::config::options;
 

@@ -1,4 +1,4 @@
-//! `quire experiment`: from a file to a leaderboard, with demo models and no server.
+//! Tests `quire experiment`: from a file to a leaderboard, with demo models and no server.
 
 use crate::Workspace;
 

@@ -1,4 +1,4 @@
-//! Keys, models, documents, and restoring a backup.
+//! Tests the commands for keys, models, documents, and backups.
 
 use serde_json::Value;
 
@@ -226,7 +226,7 @@ fn a_restore_includes_the_wal_and_reports_removed_files() {
     workspace.run(&["backup", "copy.db"]).expect_success();
     let data = workspace.data_folder();
     let reader = rusqlite::Connection::open(data.join("quire.db")).unwrap();
-    // While the database is open elsewhere, the log is not checkpointed at the end of a command.
+    // While another connection has the database open, the log is not checkpointed at the end of a command.
     let count = |db: &rusqlite::Connection| {
         db.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))
             .unwrap()

@@ -1,4 +1,4 @@
-//! The real executable: exit codes, stdout and stderr, and signals.
+//! Tests the real executable: exit codes, stdout and stderr, and signals.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod nginx;
@@ -86,7 +86,7 @@ fn run_with_input(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// The result of a command.
+/// A command's exit code and output.
 #[derive(Debug)]
 struct CommandOutput {
     code: Option<i32>,
@@ -102,7 +102,7 @@ impl CommandOutput {
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
-    /// Checks that it succeeded with all output on stdout and none on stderr. Returns stdout.
+    /// Checks that the command succeeded with all output on stdout and none on stderr. Returns stdout.
     fn expect_success(self) -> String {
         assert_eq!(
             (self.code, self.err.as_str()),
@@ -112,7 +112,8 @@ impl CommandOutput {
         );
         self.stdout
     }
-    /// Checks that it failed with this code and an explanation on stderr, and nothing on stdout. Returns stderr.
+    /// Checks that the command failed with this code and an explanation on stderr, and nothing on stdout.
+    /// Returns stderr.
     fn expect_refusal(self, code: i32) -> String {
         assert_eq!(
             (self.code, self.stdout.as_str()),
@@ -168,7 +169,7 @@ impl Running {
         let kill_status = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(kill_status.success());
     }
-    /// Returns a line reader for its stderr from now on.
+    /// Returns a reader of the server's stderr from now on.
     fn stderr_lines(&mut self) -> BufReader<std::process::ChildStderr> {
         BufReader::new(self.child.stderr.take().unwrap())
     }

@@ -1,4 +1,4 @@
-//! Checks the manual and README against the program: commands, options, settings, addresses, and messages
+//! Checks the manual and the README against the program: commands, options, settings, addresses, and messages
 //! exist, and the examples run.
 
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn topic(id: &str) -> Topic {
         .unwrap()
 }
 
-/// Returns README and every manual topic, by name.
+/// Returns the README and every manual topic, by name.
 pub fn texts() -> Vec<(String, String)> {
     let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let topics = topics()
@@ -48,7 +48,7 @@ pub fn texts() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns the code blocks in this language.
+/// Returns the contents of a Markdown text's fenced code blocks in this language, without the fences.
 pub fn code_blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let parts = text.split(&fence).skip(1);

@@ -1,4 +1,4 @@
-//! `quire user` on the data folder.
+//! Tests `quire user` on the data folder.
 
 use super::Workspace;
 

@@ -1,4 +1,4 @@
-//! `quire ask` without an account, and questions that are refused.
+//! Tests `quire ask` without an account, and questions that are refused.
 
 use super::Workspace;
 

@@ -1,6 +1,6 @@
-//! README's commands. Those of quire and curl are run in README's order, with a separate server and data folder.
-//! For those that need root, Docker, or a release build, only the shell syntax and the files they name are
-//! checked.
+//! Runs the README's commands for `quire` and `curl` in order, with a separate server and data folder. For
+//! commands that need root, Docker, or a release build, only checks the shell syntax and the files that they
+//! name.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn readme() -> String {
     texts().swap_remove(0).1
 }
 
-/// Returns a workspace with README's example files, and `quire` in its folder `bin`.
+/// Returns a workspace with the README's example files and `bin/quire`.
 fn readme_workspace() -> Workspace {
     let workspace = Workspace::new();
     let experiments = texts()
@@ -35,7 +35,7 @@ fn readme_workspace() -> Workspace {
     workspace
 }
 
-/// Runs a script with README's environment; fails unless every command in it succeeds.
+/// Runs a script in the README's environment; fails unless every command in it succeeds.
 fn run_script(workspace: &Workspace, script: &str) -> String {
     let system = std::env::var("PATH").unwrap();
     let mut command = workspace.quire(&[]);

@@ -1,4 +1,4 @@
-//! `quire ask --server`: the same command against a running server.
+//! Tests `quire ask --server`: the same command against a running server.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `quire serve`: its output, its shutdown, and a port that is in use.
+//! Tests `quire serve`: its output, its shutdown, and a port that is in use.
 
 use std::io::{BufRead as _, Write as _};
 use std::net::TcpStream;

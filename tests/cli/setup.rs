@@ -16,7 +16,7 @@ fn exposed_command(workspace: &Workspace) -> Command {
     workspace.quire(&["serve", "--host", "0.0.0.0", "--port", "0"])
 }
 
-/// Returns its output after the first line, through the message about registration.
+/// Returns the server's output after the first line, through the message about registration.
 fn startup_output(server: &mut Running) -> Vec<String> {
     let mut lines = Vec::new();
     loop {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::nginx::{self, Nginx, PUBLIC_PATH, PathStyle};
 use super::{CommandOutput, Running, Workspace, run_with_input};
 
-/// A response: status, head, and body.
+/// A response: its head, which includes the status line, and its body.
 struct Answered {
     head: String,
     body: String,

@@ -20,7 +20,7 @@ fn files_of_the_folder_move_to_the_bucket_and_back() {
     });
     server.signal("-TERM");
     assert_eq!(server.code(), Some(0));
-    // One file was damaged on disk, so it must not be moved to the bucket.
+    // Damage one file on disk, which must then not be moved to the bucket.
     let damaged = folder.path().join("data/documents").join(&ids[1]);
     std::fs::write(&damaged, "The toll is due in JUNE.").unwrap();
 

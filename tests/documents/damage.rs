@@ -78,7 +78,7 @@ const HARD_FRAGMENTS: &[&[u8]] = &[
     b"99999999999999999999",
 ];
 
-/// SplitMix64: the same damage every time.
+/// Random numbers (SplitMix64) that make the damage the same every time.
 pub struct Chance(pub u64);
 
 impl Chance {
@@ -156,7 +156,7 @@ pub fn damaged_copy(whole: &[u8], chance: &mut Chance) -> Vec<u8> {
     bytes
 }
 
-/// A name and its bytes.
+/// A file's name and content.
 pub type File = (String, Vec<u8>);
 
 /// Returns small valid files by kind.
@@ -277,7 +277,7 @@ fn damaged_files_affect_only_their_document() {
     assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
 }
 
-/// Keeps a failing file for inspection.
+/// Saves a failing file in the target folder for inspection.
 pub fn save_failing_file(kind: &str, round: usize, name: &str, bytes: &[u8]) {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
     std::fs::create_dir_all(&folder).unwrap();

@@ -7,7 +7,7 @@ use flate2::Crc;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-/// A name and its content.
+/// An entry's path and content.
 pub type Entry = (String, Vec<u8>);
 
 fn read_number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {

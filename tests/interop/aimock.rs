@@ -1,4 +1,4 @@
-//! Every API format against aimock: texts, reasoning, usage, refusals, and interrupted streams.
+//! Tests every API format against aimock: texts, reasoning, usage, refusals, and interrupted streams.
 
 use serde_json::{Value, json};
 

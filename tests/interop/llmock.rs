@@ -1,4 +1,4 @@
-//! Faults on demand by llmock, and its own record of the client.
+//! Tests faults that llmock injects, and checks llmock's own findings about how its client handled them.
 
 use std::process::Command;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::mock::{Asking, Mock, find_program};
 
 fn start_mock() -> Option<(Mock, Asking)> {
-    // Without a pause between chunks, it may send a whole stream before its client can stop reading, and then
-    // report that the client has not stopped.
+    // Without a pause between chunks, llmock may send a whole stream before its client can stop reading, and
+    // then report that the client has not stopped.
     let mock = Mock::start(
         "venv/bin/llmock",
         &["serve", "--stream-chunk-delay-ms", "40"],

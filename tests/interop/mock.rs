@@ -86,7 +86,7 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
     None
 }
 
-/// Quire with these providers, and a client.
+/// A Quire server with configured providers, and a client.
 pub struct Asking {
     _server: Executable,
     _folder: Folder,

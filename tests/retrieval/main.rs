@@ -1,4 +1,4 @@
-//! Questions find the page that answers them more often than with plain SQLite search.
+//! Tests that questions find the page that answers them, and more often than with plain SQLite search.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

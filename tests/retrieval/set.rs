@@ -174,7 +174,7 @@ impl Library {
         Self::on(open(folder))
     }
 
-    /// Fills an empty store.
+    /// Fills an empty store with the articles of all languages.
     pub fn on(store: Store) -> Self {
         let plain = Connection::open_in_memory().unwrap();
         let mut library = Self {
@@ -288,7 +288,7 @@ pub fn measure_long(folder: &Path, language: &str, step: usize) -> (Quality, Qua
     measure_long_on(open(folder), language, step)
 }
 
-/// Like [`measure_long`], in an empty store.
+/// Like [`measure_long`], with this empty store.
 pub fn measure_long_on(store: Store, language: &str, step: usize) -> (Quality, Quality) {
     let articles = load_articles(language);
     let report = Article::join_articles("Report", &articles);

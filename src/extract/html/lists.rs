@@ -10,7 +10,7 @@ struct Numbering {
     style: char,
 }
 
-/// The open lists.
+/// The open lists of a page, from the outermost to the innermost.
 #[derive(Default)]
 pub struct HtmlLists {
     open_lists: Vec<Option<Numbering>>,

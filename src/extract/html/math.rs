@@ -1,4 +1,5 @@
-//! Writes MathML formulas on a single line; powers, indexes, fractions, and roots keep their meaning.
+//! Writes MathML formulas on a single line, so that superscripts, subscripts, fractions, and roots keep their
+//! meaning.
 
 /// Maximum number of open elements to track.
 const MAX_OPEN: usize = 256;
@@ -17,7 +18,7 @@ pub struct Formula {
 }
 
 impl Formula {
-    /// Opens an element, and returns the symbol before its text.
+    /// Opens an element. Returns the text to write before its content.
     pub fn open(&mut self, name: &str, closes_itself: bool) -> &'static str {
         if (self.open_elements.is_empty() && name != "math") || self.open_elements.len() >= MAX_OPEN
         {
@@ -65,7 +66,7 @@ impl Formula {
         });
     }
 
-    /// Closes an element, and returns the symbol after its text.
+    /// Closes an element. Returns the text to write after its content.
     pub fn close(&mut self, name: &str) -> &'static str {
         let Some(at) = self
             .open_elements

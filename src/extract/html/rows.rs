@@ -56,7 +56,7 @@ pub enum RowEnd {
 }
 
 impl HtmlTables {
-    /// Starts a table; within a row of another table, it is a nested one.
+    /// Starts a table, which is nested if a row of another table is open.
     pub fn open(&mut self) {
         if let Some(outer) = self.open_tables.last_mut() {
             outer.is_nested = true;

@@ -81,7 +81,7 @@ pub struct HtmlTextWriter {
 }
 
 impl HtmlTextWriter {
-    /// Adds a token.
+    /// Adds a token of the page to the text.
     pub fn push_token(&mut self, token: &Token) {
         match token {
             Token::Text(text) | Token::Raw(text) if self.in_title => {
@@ -359,7 +359,7 @@ impl HtmlTextWriter {
         self.output.push_str(&std::mem::take(&mut self.prefix));
     }
 
-    /// Returns the finished text.
+    /// Returns the page's title and text, without notes.
     pub fn finish(mut self) -> RenderedPage {
         if let Some(names) = self.tables.close() {
             self.write_line(&names);

@@ -12,8 +12,8 @@ const MARGIN_WORDS: usize = 20;
 /// Maximum depth of nested parts to search for HTML.
 const MAX_DEPTH: usize = 3;
 
-/// Returns the plain part, or the part with an HTML version that has more than twice as many words: some programs write
-/// only a notice into the plain part.
+/// Returns `chosen`, or another part if its HTML version has more than twice as many words, because some
+/// programs write only a notice into the plain part.
 pub(super) fn more_complete_part<'p, 'a>(
     chosen: &'p MailPart<'a>,
     all: &'p [MailPart<'a>],

@@ -30,7 +30,7 @@ pub enum ParagraphRole {
     Item(usize, String),
 }
 
-/// A table cell.
+/// How a table cell is merged with its neighbors.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TableCell {
     /// Number of additional columns that the cell spans.
@@ -47,7 +47,7 @@ struct BodyTable {
     names: bool,
 }
 
-/// The text assembled so far.
+/// Assembles the text of an office file and passes it on page by page.
 pub struct BodyText<'o, 's> {
     output: &'o mut Output<'s>,
     /// The title of the current page.
@@ -236,7 +236,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Closes the open cell.
+    /// Closes the open cell and fills in the cells that are merged with it.
     pub fn close_cell(&mut self, cell: TableCell) {
         let Some(table) = self.table() else {
             return;
@@ -302,7 +302,7 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Closes the row.
+    /// Closes the open row and adds it to the table.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
@@ -354,7 +354,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Closes the table.
+    /// Closes the innermost table and writes what remains of its text.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.
@@ -428,7 +428,7 @@ impl<'o, 's> BodyText<'o, 's> {
         result
     }
 
-    /// Gives the next page the heading that it continues, unless it gets its own title.
+    /// Uses the last heading as the title of the next page, unless that page gets its own.
     fn carry_heading(&mut self) {
         if self.flows {
             self.title.clone_from(&self.heading);
@@ -448,7 +448,7 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// Ends the text.
+    /// Closes open tables and passes on the remaining text.
     ///
     /// # Errors
     /// Returns [`OutputFull`] if the limit is reached or the receiver is gone.

@@ -250,7 +250,7 @@ impl DocxWord<'_, '_, '_> {
                 let cell = self.cells.pop().unwrap_or_default();
                 self.body.close_cell(cell);
             }
-            // Only a closed row becomes part of the table.
+            // A deleted row is discarded, because only a closed row becomes part of the table.
             "tr" if std::mem::take(&mut self.is_deleted_row) => self.body.open_row(false),
             "tr" => self.body.close_row()?,
             "rubyBase" => {

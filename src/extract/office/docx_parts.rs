@@ -11,7 +11,7 @@ use crate::extract::{charset, html, symbol_fonts};
 
 /// Maximum size of an embedded part, in bytes.
 const MAX_CHUNK_BYTES: usize = 16 << 20;
-/// Maximum number each of headers and footers.
+/// Maximum number of headers, and of footers, to read.
 const MAX_HEADERS_OR_FOOTERS: usize = 60;
 
 /// Counts of omitted content, for the notes.
@@ -21,9 +21,9 @@ pub struct DocxOmitted {
     pub deleted_count: usize,
     /// Number of hidden passages.
     pub hidden_count: usize,
-    /// Number of omitted symbol font characters.
+    /// Number of symbol font characters that have no text.
     pub symbols: usize,
-    /// Number of master document parts, which are separate files.
+    /// Number of parts of a master document, which are separate files.
     pub parts: usize,
 }
 
@@ -46,7 +46,7 @@ impl DocxOmitted {
     }
 }
 
-/// Collects the headers and footers.
+/// Collects the lines of a document's headers and footers.
 pub fn headers_and_footers(zip: &Zip<'_>, links: &[Relation]) -> HeaderFooterLines {
     let mut lines = HeaderFooterLines::default();
     for (relation_kind, kind) in [("header", "header"), ("footer", "footer")] {

@@ -9,7 +9,7 @@ use crate::extract::{FileInput, read_inner};
 /// Maximum number of embedded files to read from one part.
 const MAX_FILES: usize = 200;
 
-/// Reads the files embedded in a part.
+/// Reads the files embedded in a part, and adds a note for each that is not read.
 pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     let files = links.iter().filter(|link| {
         skipped_relation_kind(link).is_some() || matches!(&*link.kind, "package" | "aFChunk")
@@ -41,7 +41,7 @@ pub fn read(zip: &Zip<'_>, links: &[Relation], out: &mut Output<'_>) {
     }
 }
 
-/// Returns the name of a kind of relation whose target is not read.
+/// Returns what notes call a relation's target, if the target is not read.
 fn skipped_relation_kind(link: &Relation) -> Option<&'static str> {
     match &*link.kind {
         "oleObject" => Some("the embedded object"),

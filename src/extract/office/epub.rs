@@ -16,7 +16,7 @@ const MAX_CHAPTERS: usize = 10_000;
 /// Maximum size of a chapter, in bytes.
 const MAX_CHAPTER_BYTES: usize = 32 << 20;
 
-/// Reads the book.
+/// Reads the chapters of a book in reading order.
 ///
 /// # Errors
 /// Returns [`Unreadable::Locked`] if every chapter is encrypted.
@@ -127,7 +127,7 @@ fn main_part(zip: &Zip<'_>) -> Option<String> {
             return Some(path);
         }
     }
-    // The package file may still be found by its extension.
+    // Otherwise, the package file can be found by its extension.
     let main_entry = zip
         .entries
         .iter()

@@ -1,6 +1,6 @@
-//! Number formats that show more than the number: leading zeros (`00000`), surrounding text (`"INV-"0000`, `0
-//! "kg"`, currencies), grouped digits (`000-00-0000`), and scaled numbers (`0.0,,"M"`). Rounding and thousands
-//! separators are ignored, because the stored number is more precise.
+//! Number formats that show more than the number: leading zeros (`00000`), surrounding text (`"INV-"0000`,
+//! `0 "kg"`, currencies), grouped digits (`000-00-0000`), and scaled numbers (`0.0,,"M"`). Rounding and
+//! thousands separators are ignored, because the stored number is more precise.
 
 /// Maximum size of a format in bytes; longer formats are ignored.
 const MAX_CODE_BYTES: usize = 255;
@@ -107,7 +107,7 @@ impl NumberPattern {
         self.slots.iter().any(|slot| matches!(slot, Slot::Text(_)))
     }
 
-    /// Formats a number with the significant digits `plain`.
+    /// Formats a number. `plain` is the number in plain notation, whose digits are used unless the pattern rounds.
     pub fn format(&self, number: f64, plain: &str) -> String {
         let sign = if number < 0.0 { "-" } else { "" };
         let scaled = number.abs() / 1_000f64.powi(self.thousands);

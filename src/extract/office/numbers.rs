@@ -14,7 +14,7 @@ const MAX_FORMATS: usize = 100_000;
 /// How a cell's format presents a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NumberShape {
-    /// As is.
+    /// The number as stored.
     #[default]
     Number,
     /// A date, with a time unless it is midnight.
@@ -53,7 +53,7 @@ impl CellFormat {
 pub struct CellFormats(Vec<CellFormat>);
 
 impl CellFormats {
-    /// Reads `xl/styles.xml`.
+    /// Reads the cell formats from `xl/styles.xml`.
     pub fn read(xml: Option<Xml<'_>>) -> Self {
         let (mut codes, mut shapes) = (HashMap::new(), Vec::new());
         let mut patterns: HashMap<String, Option<Rc<NumberPattern>>> = HashMap::new();

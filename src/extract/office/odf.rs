@@ -432,7 +432,7 @@ impl OdfReader<'_, '_, '_> {
         self.body.paragraph(text, &role)
     }
 
-    /// Ends a page inside a paragraph.
+    /// Ends a page inside a paragraph of a text document.
     fn split(&mut self) -> Result<(), OutputFull> {
         if self.kind != OdfElementKind::Text {
             return Ok(());

@@ -107,7 +107,7 @@ pub fn master_lines(zip: &Zip<'_>) -> HashMap<String, Vec<String>> {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "master-page" => open_master = tag.get("name"),
             XmlPiece::Open(tag) if open_master.is_some() => match tag.name() {
-                // The master of the speaker notes, and the headers and footers of text documents.
+                // Skip the master of the speaker notes, forms, and the headers and footers of text documents.
                 "notes" | "forms" | "header" | "footer" | "header-left" | "footer-left" => {
                     xml.skip()
                 }

@@ -30,7 +30,7 @@ pub enum OdfObject {
 }
 
 impl OdfObjects {
-    /// Examines the object that a tag refers to.
+    /// Returns how to handle the object that a tag refers to, and remembers its folder if it is read later.
     pub fn take(&mut self, zip: &Zip<'_>, tag: &Tag) -> OdfObject {
         let folder = resolve("", &tag.get("href").unwrap_or_default());
         let part = content_of(&folder);

@@ -9,7 +9,7 @@ use crate::extract::raised::{RunStyle, Script};
 /// Maximum number of styles to read.
 const MAX_STYLES: usize = 50_000;
 
-/// Styles by name.
+/// Styles that change the meaning of text, by name.
 #[derive(Default)]
 pub struct OdfStyles {
     /// Name of the style whose properties are being read.
@@ -21,12 +21,12 @@ pub struct OdfStyles {
 }
 
 impl OdfStyles {
-    /// Starts the style with this name.
+    /// Starts reading the style with this name.
     pub fn begin(&mut self, name: String) {
         self.name = name;
     }
 
-    /// Records properties of the style.
+    /// Records properties of the style that is being read.
     pub fn define(&mut self, tag: &Tag) {
         if self.break_styles.len() + self.hidden_styles.len() > MAX_STYLES {
             return;

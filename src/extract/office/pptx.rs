@@ -122,7 +122,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
     slides
 }
 
-/// The placeholder type of a shape.
+/// What a placeholder shape on a slide contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PlaceholderType {
     Title,

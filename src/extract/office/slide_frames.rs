@@ -12,7 +12,7 @@ const MAX_LINES: usize = 1_000;
 /// Maximum size of one line, in bytes.
 const MAX_LINE_BYTES: usize = 4 << 10;
 
-/// The shared text written so far.
+/// Collects the text that slides share, so that it is written only once.
 #[derive(Default)]
 pub struct SlideFrames {
     /// The layouts and masters that have been read.

@@ -31,12 +31,12 @@ struct Style {
     run: RunStyle,
 }
 
-/// All styles, by ID.
+/// The paragraph styles of a Word file, by ID.
 #[derive(Debug, Default)]
 pub struct Styles(HashMap<String, Style>);
 
 impl Styles {
-    /// Reads `word/styles.xml`.
+    /// Reads the styles from `word/styles.xml`.
     pub fn read(xml: Option<Xml<'_>>) -> Self {
         let mut styles = HashMap::new();
         let Some(mut xml) = xml else {
@@ -138,7 +138,7 @@ struct ListLevel {
     text: String,
 }
 
-/// All lists, with their counters.
+/// The lists of a Word file, with their counters.
 #[derive(Debug, Default)]
 pub struct Lists {
     definitions: HashMap<String, Vec<ListLevel>>,
@@ -148,7 +148,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Reads `word/numbering.xml`.
+    /// Reads the list definitions from `word/numbering.xml`.
     pub fn read(xml: Option<Xml<'_>>) -> Self {
         let mut lists = Self::default();
         let Some(mut xml) = xml else { return lists };

@@ -205,7 +205,7 @@ impl XlsxSheet {
         self.grid.row(&self.row, false, &mut self.text);
     }
 
-    /// Handles an element other than rows and cells.
+    /// Handles the elements of a sheet other than rows and cells.
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match tag.name() {
             "col" if is_set(tag, "hidden") => {

@@ -43,7 +43,7 @@ impl Tag {
             .or_else(|| self.find_attribute(name, |prefixed| prefixed))
     }
 
-    /// Returns the prefixed attribute with this local name, if one without a prefix also exists (`id` and `r:id`).
+    /// Returns the prefixed attribute with this local name, such as `r:id` on an element that also has `id`.
     pub fn prefixed_attribute(&self, name: &str) -> Option<String> {
         self.find_attribute(name, |prefixed| prefixed)
     }

@@ -33,7 +33,7 @@ pub enum AnnotationText<'a> {
     Media,
 }
 
-/// Classifies an annotation.
+/// Returns how an annotation is presented, according to its subtype.
 pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
     let subtype = annotation.get::<Name<'_>>("Subtype");
     match subtype.as_deref() {

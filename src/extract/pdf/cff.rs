@@ -6,7 +6,7 @@ use super::encoding::{Base, text_of_glyph};
 /// Number of predefined strings in CFF; the first 150 are the characters of the standard encoding.
 const STANDARD_STRINGS: usize = 391;
 
-/// Returns the text of each code; `None` if the font has identifiers instead of names.
+/// Returns the text of each code; `None` if the font has character identifiers instead of glyph names.
 pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     // An OpenType font contains the CFF table.
     let bytes = match bytes.get(..4)? {

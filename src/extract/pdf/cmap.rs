@@ -24,7 +24,7 @@ struct Range {
     target: CMapTarget,
 }
 
-/// A character map.
+/// A character map, from codes to text or to glyph numbers.
 #[derive(Debug, Clone, Default)]
 pub struct CMap {
     /// Code spaces: the number of bytes per code, and the lowest and highest code.
@@ -100,7 +100,7 @@ impl CMap {
         (code, length.max(1))
     }
 
-    /// Returns the text of a code.
+    /// Returns the text of a code; `None` if the map does not contain it.
     pub fn decode_utf16(&self, code: u32) -> Option<String> {
         let range = self.find_range(code)?;
         match &range.target {
@@ -113,7 +113,7 @@ impl CMap {
         }
     }
 
-    /// Returns the glyph number of a code.
+    /// Returns the glyph number of a code; `None` if the map does not contain it.
     pub fn number(&self, code: u32) -> Option<u32> {
         let range = self.find_range(code)?;
         match range.target {

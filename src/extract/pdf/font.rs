@@ -365,7 +365,7 @@ impl Composite {
     }
 }
 
-/// Returns the number of bytes in the code at the start.
+/// Returns the length in bytes of the code at the start of `bytes`.
 fn legacy_length(encoding: &'static Encoding, bytes: &[u8]) -> usize {
     let first = bytes[0];
     match bytes.get(1) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::font::Font;
 use super::matrix::Matrix;
 
-/// State while a content stream is interpreted.
+/// The graphics state while a content stream is interpreted.
 #[derive(Clone)]
 pub struct GraphicsState {
     /// Current transformation matrix: from the content's coordinates to the page's.
@@ -18,7 +18,7 @@ pub struct GraphicsState {
     pub font: Option<Rc<Font>>,
     /// Font size as set by the content stream (`Tf`).
     pub size: f64,
-    /// Character spacing.
+    /// Character spacing: additional space after each character.
     pub spacing: f64,
     /// Word spacing: additional space after each space character.
     pub word_spacing: f64,
@@ -95,7 +95,7 @@ impl GraphicsState {
         self.alpha < 1.0 || self.is_blended || self.is_masked || self.is_in_transparent_form
     }
 
-    /// Moves to a line that starts at this distance from the start of the current one.
+    /// Moves the text position to a line that starts at this distance from the start of the current one.
     pub fn next_line(&mut self, x: f64, y: f64) {
         let line = Matrix::translation(x, y).then(self.line);
         if line.is_usable() {
@@ -103,7 +103,7 @@ impl GraphicsState {
         }
     }
 
-    /// Moves by `length` along the line.
+    /// Moves the text position by `length` along the line.
     pub fn advance(&mut self, length: f64) {
         let moved = match &self.font {
             Some(font) if font.vertical => Matrix::translation(0.0, length),

@@ -269,7 +269,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         let map = state.text.then(state.map);
         let size = state.size;
         let (start, along) = if vertical {
-            // The origin is above the middle of the character.
+            // In vertical text, the origin is above the middle of the character.
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
             // Letter-spacing must not be mistaken for spaces between words.

@@ -19,7 +19,7 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads the file's default configuration.
+    /// Reads which layers the file's default configuration turns off.
     pub fn read(pdf: &Pdf) -> Self {
         let mut layers = Self::default();
         let root = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id());

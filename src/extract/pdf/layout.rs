@@ -147,7 +147,7 @@ fn longest_gutter(order: &[&LinePiece], x: f64) -> Option<Gutter> {
     best
 }
 
-/// Checks whether the pieces on both sides of `x` are two columns of body text.
+/// Returns the gutter at `x`, if the pieces on its two sides are columns of body text.
 fn gutter_between_columns(horizontal_scale: &[&LinePiece], x: f64) -> Option<Gutter> {
     if horizontal_scale.len() < 2 * MIN_LINES {
         return None;
@@ -329,7 +329,8 @@ fn assemble_line(mut row: Vec<LinePiece>) -> LayoutLine {
     }
 }
 
-/// Marks where a paragraph ends: where the gap to the next line is larger than between most lines.
+/// Marks the lines that start a paragraph: those after a larger gap than between most lines, or with a
+/// different font size.
 fn mark_paragraphs(lines: &mut [LayoutLine]) {
     let gaps = lines.windows(2).map(|pair| pair[0].y - pair[1].y);
     let mut relative: Vec<f64> = gaps

@@ -5,7 +5,7 @@ use hayro_syntax::object::{Array, Dict, Name, Number, Object};
 
 use super::matrix::Matrix;
 
-/// Returns the object as a name.
+/// Returns the object as a name; `None` if it is of another type.
 pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
     match object {
         Object::Name(name) => Some(name),
@@ -22,7 +22,7 @@ pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// Returns the first operands as numbers, or zeros.
+/// Returns the first `COUNT` numeric operands; missing ones are zero.
 pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; COUNT] {
     let mut all = [0.0; COUNT];
     for (slot, value) in all
@@ -34,7 +34,7 @@ pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; C
     all
 }
 
-/// Returns the object as a number.
+/// Returns the object as a number; `None` if it is of another type.
 pub fn number(object: &Object<'_>) -> Option<f64> {
     match object {
         Object::Number(number) => Some(number.as_f64()),

@@ -240,8 +240,8 @@ impl PagePainting {
         }
     }
 
-    /// Adds symbols, such as a black disc around a white number. Letters that do not map to text may be such symbols
-    /// too.
+    /// Treats symbols as backgrounds, such as a black disc behind a white number. If any glyph does not map to
+    /// text, all letters count as visible, because that glyph may be such a symbol.
     fn add_symbols(&mut self, canvas: &PageCanvas<'_>) {
         self.has_too_many_backgrounds |= canvas.unmapped > 0;
         if !canvas.glyphs.iter().any(|glyph| glyph.is_white) {

@@ -71,7 +71,7 @@ impl PageWindow {
         ready
     }
 
-    /// Returns the remaining pages.
+    /// Returns the remaining pages at the end of the document.
     pub fn finish(&mut self) -> Vec<(u32, Vec<LayoutLine>)> {
         match self.pages.len() {
             0 => Vec::new(),

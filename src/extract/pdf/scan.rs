@@ -17,7 +17,7 @@ use crate::extract::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE};
 /// Maximum size of a decoded image in pixels: twice that of an A0 page at 400 dots per inch.
 const MAX_PIXELS: u64 = 400_000_000;
 
-/// An image file.
+/// The image of a scanned page, as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScannedImage {
     /// Media type: `image/jpeg` or `image/png`.
@@ -45,7 +45,7 @@ pub fn page_image(bytes: &[u8], page: u32) -> Option<ScannedImage> {
     }
 }
 
-/// Returns whether `picture` can return this image: JBIG2 and JPEG 2000 are not decoded.
+/// Returns whether `page_image` can return this image: JBIG2 and JPEG 2000 are not decoded.
 pub fn is_decodable(stream: &Stream<'_>) -> bool {
     ScanImage::read(stream).is_some_and(|image| match stream.filters().last() {
         Some(Filter::DctDecode) => is_plain_jpeg(stream, &image),
@@ -55,7 +55,7 @@ pub fn is_decodable(stream: &Stream<'_>) -> bool {
     })
 }
 
-/// Returns a JPEG unchanged, except for a CMYK JPEG, whose colors would be wrong.
+/// Returns a JPEG unchanged; `None` for a CMYK JPEG, whose colors would be wrong.
 fn jpeg_image(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
     is_plain_jpeg(stream, image).then(|| ScannedImage {
         media_type: "image/jpeg",
@@ -72,7 +72,7 @@ fn is_plain_jpeg(stream: &Stream<'_>, image: &ScanImage) -> bool {
         && !matches!(image.colors, Colors::Print)
 }
 
-/// Conversion of samples to colors.
+/// How samples are converted to colors.
 #[derive(Debug, Clone, PartialEq)]
 enum Colors {
     Gray,

@@ -30,21 +30,21 @@ pub struct LinePiece {
     pub size: f64,
     /// Whether a space was drawn before the piece.
     pub after_blank: bool,
-    /// Text of the piece.
+    /// The text, with delimiters around superscripts and subscripts.
     pub text: String,
 }
 
-/// The pieces with a common text direction.
+/// The pieces of a page that share a text direction.
 pub struct DirectionRun {
     /// The pieces, in a frame rotated so that the text runs to the right.
     pub pieces: Vec<LinePiece>,
     /// Number of characters.
     pub glyphs: usize,
-    /// Whether the text is upright.
+    /// Whether the text runs from left to right on the upright page.
     pub is_upright: bool,
 }
 
-/// Returns all pieces of a page, one run for each direction, the largest first.
+/// Groups the characters of a page into a run for each text direction, the longest run first.
 pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     let mut groups: Vec<(i32, Vec<Glyph>)> = Vec::new();
     for glyph in glyphs {
@@ -68,7 +68,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     runs
 }
 
-/// Returns the angle in steps of 5 degrees, which is more than the skew of scans.
+/// Returns the direction of a character's text in degrees, in steps of 5, which is more than the skew of scans.
 fn text_angle(glyph: &Glyph) -> i32 {
     let (x, y) = glyph.advance;
     if x == 0.0 && y == 0.0 {

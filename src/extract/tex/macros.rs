@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{braced_group, command_name};
 
-/// Maximum number of macros.
+/// Maximum number of macros to read.
 const MAX_MACROS: usize = 2_000;
 /// Maximum nesting depth of macros whose replacements use macros.
 const MAX_DEPTH: usize = 8;
@@ -27,7 +27,7 @@ pub struct TexMacros {
 #[derive(Clone)]
 struct TexMacro {
     arguments: usize,
-    /// Default value of the first argument, if any; that argument is then written in brackets.
+    /// Default value of the first argument, which a call may then give in brackets; `None` if it is mandatory.
     default: Option<String>,
     replacement: String,
 }
@@ -74,7 +74,7 @@ impl TexMacros {
             })
     }
 
-    /// Replaces the macros in the text.
+    /// Replaces the macros in the text, within the limits on expansions.
     pub fn expand(&mut self, text: &str) -> String {
         if self.known_macros.is_empty() {
             return text.to_owned();

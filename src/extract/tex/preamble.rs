@@ -1,5 +1,5 @@
-//! The preamble of a LaTeX document and content that is not printed: title, authors, and abstract are kept; disabled
-//! parts are removed and counted.
+//! The preamble of a LaTeX document, of which the title, authors, and abstract are kept, and disabled parts,
+//! which are removed and counted.
 
 use super::{braced_group, command_name};
 
@@ -21,7 +21,8 @@ const PRINTED_COMMANDS: [(&str, &str); 12] = [
 /// Environments that are printed although they precede the body.
 const PRINTED_ENVIRONMENTS: [&str; 2] = ["abstract", "keywords"];
 
-/// Returns the printed parts of the preamble, in the order of the table, each as often as it occurs.
+/// Returns the printed parts of the preamble: the commands in the order of `PRINTED_COMMANDS`, each as often as
+/// it occurs, and then the environments.
 pub fn title_block(head: &str) -> String {
     let mut out = String::new();
     for (name, mark) in PRINTED_COMMANDS {

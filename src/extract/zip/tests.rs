@@ -1,4 +1,4 @@
-//! Tests with intact and damaged containers.
+//! Tests reading intact, damaged, and encrypted containers.
 
 use super::*;
 

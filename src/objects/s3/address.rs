@@ -36,7 +36,7 @@ pub(super) struct BucketTimeouts {
 }
 
 impl BucketSettings {
-    /// Gives up sooner, because a person waits for each answer.
+    /// Shortens the timeouts and retry pauses, because a person waits for each response.
     pub fn for_waiting_callers(mut self) -> Self {
         self.timeouts = BucketTimeouts {
             connect: Duration::from_secs(5),

@@ -26,7 +26,7 @@ pub(super) struct BucketClient {
     agent: Agent,
 }
 
-/// A request.
+/// A request to the bucket.
 #[derive(Default)]
 pub(super) struct BucketRequest<'a> {
     pub method: &'static str,
@@ -37,7 +37,7 @@ pub(super) struct BucketRequest<'a> {
     pub body: Option<&'a UploadContent<'a>>,
 }
 
-/// A file to send.
+/// A file to upload, with its length and hash.
 pub(super) struct UploadContent<'a> {
     file: &'a File,
     pub bytes: u64,
@@ -61,8 +61,8 @@ impl BucketClient {
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES)
             .max_response_header_size(32 * 1024)
-            // There may be a change every second, and a handshake for each one would cost more than sending the
-            // change.
+            // Keep one connection open: there may be a change every second, and a handshake for each one would
+            // cost more than sending the change.
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)
             .max_idle_age(Duration::from_secs(10))

@@ -13,7 +13,7 @@ use super::client::{BucketClient, BucketRequest};
 use super::response::BucketRefusal;
 use crate::objects::target::{Result, TargetError};
 
-/// A download in progress.
+/// A download in progress, as a reader that resumes when the connection breaks.
 pub(super) struct Download {
     client: Arc<BucketClient>,
     key: String,

@@ -64,7 +64,7 @@ impl S3 {
         Ok(format!("{}{name}", self.settings().prefix))
     }
 
-    /// Retries transient failures.
+    /// Repeats an operation after transient failures, with a pause before each retry.
     fn with_retries<T>(&self, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         for pause in &self.settings().timeouts.pauses {
             match attempt() {
@@ -83,7 +83,7 @@ impl S3 {
         }
     }
 
-    /// Asks for an object without its content.
+    /// Requests an object's metadata (HEAD).
     fn head(&self, key: &str) -> Result<Response<Body>> {
         let request = BucketRequest {
             method: "HEAD",
@@ -151,7 +151,8 @@ impl S3 {
         })
     }
 
-    /// Repeats a put that must now be refused. The stored object stays the same either way.
+    /// Repeats a conditional put to find out whether the store refuses it. The stored object is the same either
+    /// way.
     fn probe_conditions(&self, key: &str, content: &UploadContent<'_>) {
         if content.bytes > MAX_PROBE_BYTES {
             return;
@@ -207,7 +208,7 @@ const NO_BUCKET_MESSAGE: &str = "the server is not an S3-compatible store";
 /// Outcome of a put.
 enum PutOutcome {
     Stored,
-    /// Another process is writing there too.
+    /// Another process is writing to the same name.
     Contested(String),
 }
 

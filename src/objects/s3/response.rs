@@ -25,11 +25,11 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ListPage {
     pub entries: Vec<TargetEntry>,
-    /// Token of the next page.
+    /// Token to request the next page; `None` on the last one.
     pub next_token: Option<String>,
 }
 
-/// Reads a page.
+/// Parses a page of a listing.
 ///
 /// # Errors
 /// `Failed` if the listing is truncated or too long; `Refused` if it is not from an S3-compatible store.
@@ -65,7 +65,7 @@ pub(super) fn parse_page(body: &mut Body) -> Result<ListPage, TargetError> {
     Ok(page)
 }
 
-/// An error response.
+/// An error response from the store.
 #[derive(Debug)]
 pub(super) struct BucketRefusal {
     pub status: u16,
@@ -168,7 +168,7 @@ impl BucketRefusal {
         advice.to_owned()
     }
 
-    /// Combines the store's own message and our advice.
+    /// Combines the store's own message with our advice.
     fn error_message(&self, settings: &BucketSettings, advice: &str) -> String {
         let mut text = match self.code.as_str() {
             "" => format!("the store answered with status {}", self.status),

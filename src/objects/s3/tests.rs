@@ -355,7 +355,7 @@ fn a_store_without_conditions_is_checked_first() {
     }
 }
 
-/// A real S3-compatible store, configured by the usual environment variables: see `make replica`.
+/// Tests a real S3-compatible store if `REPLICA_STORE` is set: see `make replica`.
 #[test]
 fn a_real_store_works() {
     let Ok(place) = std::env::var("REPLICA_STORE") else {

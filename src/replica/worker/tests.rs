@@ -1,4 +1,4 @@
-//! Tests of the replication thread's rounds.
+//! Tests the rounds of the replication thread.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Missing secrets, kills while files are being moved, deletions, and recovery with the doctor and the replica.
+//! Tests recovery from missing secrets, kills while files are being moved, and deletions, with `quire doctor`
+//! and the replica.
 
 use super::*;
 

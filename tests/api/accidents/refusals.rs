@@ -1,5 +1,5 @@
-//! Refused starts, each with the problem and the remedy: a database that is damaged, a folder, or another program's;
-//! a file in place of a folder; an invalid or different secret.
+//! Tests starts that are refused with the problem and the remedy: a database that is damaged, a folder, or
+//! another program's; a file in place of a folder; an invalid or different secret.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -32,7 +32,8 @@ fn attempts_are_slowed_per_account() {
     );
 }
 
-/// A client behind a proxy on this machine appears to connect from a loopback address, but is not trusted for it.
+/// A client behind a proxy on this machine appears to connect from a loopback address, but must not be trusted
+/// as a local one.
 #[test]
 fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
     let role = |server: &Server, mut client: Client, email: &str| {
@@ -93,7 +94,8 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
     let evil = format!("evil.example:{port}");
     let pages = [
         (own_host.clone(), Some("http://evil.example".to_owned())),
-        // The browser considers a name that points to this server to be the same site.
+        // DNS rebinding: the attacker's name resolves to this server, so the browser sends a same-origin
+        // request.
         (evil.clone(), Some(format!("http://{evil}"))),
         (own_host.clone(), Some("null".to_owned())),
         (own_host.clone(), None),
@@ -105,7 +107,7 @@ fn pages_of_other_sites_neither_register_nor_sign_in() {
                 Some(origin) => format!("origin: {origin}\r\n"),
                 None => "sec-fetch-site: cross-site\r\n".to_owned(),
             };
-            // Without a content type, which any page can send anywhere without a preflight.
+            // A request without a content type needs no CORS preflight, so any page can send it to any site.
             let answer = server.raw(
                 format!(
                     "POST {path} HTTP/1.1\r\nhost: {host}\r\n{origin}connection: close\r\ncontent-length: {}\r\n\r\n{body}",

@@ -1,4 +1,4 @@
-//! Runs in which members fail.
+//! Tests runs in which some or all members fail.
 
 use super::*;
 

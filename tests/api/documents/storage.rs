@@ -1,4 +1,4 @@
-//! Resumed uploads, owners, pages, deletion, and originals.
+//! Tests resumed uploads, access by owners only, pages, deletion, and downloads of originals.
 
 use super::*;
 

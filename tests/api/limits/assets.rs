@@ -1,4 +1,4 @@
-//! Assets and pages: compression, ranges, validators, and complete documents.
+//! Tests assets and pages: compression, ranges, validators, and complete documents.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Bodies and headers that are malformed, endless, slow, or ambiguous.
+//! Tests bodies and headers that are malformed, endless, slow, or ambiguous.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Health, metrics, and server shutdown.
+//! Tests health, metrics, and server shutdown.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Bodies and keys as clients send them, and what is refused.
+//! Tests bodies and keys in the forms that clients send, and content that is refused.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tool calls in unusual forms.
+//! Tests tool calls in unusual forms.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tokens and prices in unusual places.
+//! Tests token counts and prices in unusual places.
 
 use super::*;
 

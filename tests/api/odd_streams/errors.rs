@@ -1,4 +1,4 @@
-//! Errors and tool calls in streams, in unusual shapes.
+//! Tests errors and tool calls of unusual shapes in streams.
 
 use super::*;
 

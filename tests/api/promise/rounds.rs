@@ -23,7 +23,7 @@ const ROUNDS_OF_A_LIFE: u64 = 5;
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Returns `None` if this machine does not permit mounting.
+    /// Mounts a disk of 40 MB. Returns `None` if this machine does not permit mounting.
     fn mount(path: &Path) -> Option<Self> {
         let options = ["-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(path).output();
@@ -71,7 +71,7 @@ impl SeededRandom {
 struct Model {
     /// Each name with the time it was acknowledged.
     names: Vec<(String, String)>,
-    /// Bytes, time of acknowledgment, and time of deletion.
+    /// Each document's bytes, time of acknowledgment, and time of deletion, by ID.
     documents: BTreeMap<String, (Vec<u8>, String, Option<String>)>,
 }
 

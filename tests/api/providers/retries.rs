@@ -1,4 +1,4 @@
-//! Queueing, retries, refused fields, and model lists.
+//! Tests queueing, retries, refused fields, and model lists.
 
 use super::*;
 

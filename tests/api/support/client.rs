@@ -136,7 +136,7 @@ impl Client {
         let token = answer.json()["access_token"].as_str().unwrap().to_owned();
         self.with("authorization", &format!("Bearer {token}"))
     }
-    /// Follows a stream of events.
+    /// Follows a stream of events, continuing after the event `last_id` if one is given.
     pub fn events(&mut self, path: &str, last_id: Option<u64>) -> Events {
         let mut client = self.clone().with("accept", "text/event-stream");
         if let Some(id) = last_id {
@@ -165,7 +165,7 @@ impl Client {
             bytes: bytes.map_err(|error| error.to_string())?,
         })
     }
-    /// Follows a stream of events like [`Client::events`], unless it is not available at the moment.
+    /// Like [`Client::events`], but returns an error if the stream is not available at the moment.
     pub fn try_events(&self, path: &str, last_id: Option<u64>) -> Result<Events, String> {
         let mut client = self.clone().with("accept", "text/event-stream");
         if let Some(id) = last_id {

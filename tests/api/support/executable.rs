@@ -104,7 +104,7 @@ impl Executable {
     }
 }
 
-/// Resources held by a process.
+/// Resources held by a process, which are compared to find leaks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProcessResources {
     pub threads: Vec<String>,

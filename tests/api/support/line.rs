@@ -17,7 +17,7 @@ pub(super) enum Step {
     Reset,
 }
 
-/// A line of the script.
+/// A line of a provider's script: the response to a call of one model.
 #[derive(Clone)]
 pub struct ScriptLine {
     pub(super) model: String,
@@ -53,7 +53,7 @@ impl ScriptLine {
         self.remaining_uses = times;
         self
     }
-    /// Does not fail if the line is never requested.
+    /// Makes the line optional: the test does not fail if it is never requested.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self

@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// yet.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// A received request.
+/// A request that the provider has received.
 #[derive(Clone)]
 pub struct ReceivedRequest {
     /// The request line and the headers.
@@ -36,7 +36,7 @@ pub struct ReceivedRequest {
 /// How the response to a request is chosen.
 enum ResponseSource {
     Script(Vec<ScriptLine>),
-    /// By the number of the connection.
+    /// Chosen by the number of the connection.
     Act(Box<dyn Fn(usize) -> ScriptLine + Send>),
     /// Computed from each request.
     Answer(Box<dyn Fn(&ReceivedRequest) -> ScriptLine + Send>),
@@ -66,7 +66,8 @@ struct Shared {
     certificate: Option<Certificate>,
 }
 
-/// A scripted provider.
+/// A scripted provider. Dropping it fails the test after an unscripted request, or if a line was never
+/// requested.
 pub struct Provider {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -85,12 +86,12 @@ impl Provider {
         Self::start(play, Some(Certificate::new()))
     }
 
-    /// Returns a provider that plays the line that `act` returns for the connection's number.
+    /// Returns a provider that responds with the script line that `act` returns for the connection's number.
     pub fn acting(act: impl Fn(usize) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Act(Box::new(act)), None)
     }
 
-    /// Returns a provider that plays the line that `answer` returns for the request.
+    /// Returns a provider that responds with the script line that `answer` returns for the request.
     pub fn answering(answer: impl Fn(&ReceivedRequest) -> ScriptLine + Send + 'static) -> Self {
         Self::start(ResponseSource::Answer(Box::new(answer)), None)
     }
@@ -145,7 +146,7 @@ impl Provider {
         self.shared.state.lock().unwrap().most = max_calls;
     }
 
-    /// Returns every request so far.
+    /// Returns all requests received so far.
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.state.lock().unwrap().asked.clone()
     }

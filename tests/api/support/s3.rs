@@ -19,7 +19,7 @@ pub const SECRET: &str = "a/secret+that/nobody=knows";
 pub const BUCKET: &str = "copies";
 const REGION: &str = "eu-test-1";
 
-/// A fault to inject once.
+/// A way in which a request to the bucket fails.
 #[derive(Clone)]
 pub enum BucketFault {
     /// A response with this status, code, and message, before the body is read.
@@ -39,7 +39,7 @@ pub enum BucketFault {
 #[derive(Default)]
 struct State {
     files: BTreeMap<String, Vec<u8>>,
-    /// Faults for the next request with this method.
+    /// Faults to inject in order, each for the next request with its method.
     troubles: Vec<(&'static str, BucketFault)>,
     /// A fault for all requests with this method, or for all requests.
     outage: Option<(Option<&'static str>, BucketFault)>,
@@ -61,7 +61,7 @@ pub enum Conditions {
     Ignored,
 }
 
-/// An S3 bucket.
+/// A simulated S3 bucket on a real socket.
 pub struct Bucket {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -95,7 +95,7 @@ impl Bucket {
         bucket
     }
 
-    /// Returns the environment variables needed to reach it.
+    /// Returns the environment variables needed to reach the bucket.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
@@ -167,7 +167,7 @@ struct Request {
 }
 
 impl Request {
-    /// Returns `None` when the connection ends.
+    /// Reads the head of a request. Returns `None` when the connection ends.
     fn read(reader: &mut impl std::io::BufRead) -> Option<Self> {
         let mut lines = Vec::new();
         loop {

@@ -49,9 +49,9 @@ pub const READER: &str = "TEST_READER";
 pub struct Server {
     pub address: SocketAddr,
     pub app: Arc<App>,
-    /// Address of its second listener, if `UI_PORT` is set.
+    /// Address of the server's second listener, if `UI_PORT` is set.
     pub pages: Option<SocketAddr>,
-    /// The certificate resolver of its listeners, if they speak TLS.
+    /// The certificate resolver of the server's listeners, if they use TLS.
     pub tls: Option<Arc<CertificateResolver>>,
     folder: Option<Folder>,
     stop: Option<oneshot::Sender<()>>,
@@ -63,7 +63,7 @@ impl Server {
     pub fn start() -> Self {
         Self::with(&[])
     }
-    /// Starts a server with these settings in addition.
+    /// Starts a server with these settings in addition to the test defaults.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         Self::in_folder(Folder::new(), settings)
     }
@@ -92,7 +92,7 @@ impl Server {
             thread: Some(thread),
         }
     }
-    /// Stops it and waits; its data stays in the folder.
+    /// Stops the server and waits for it to end. Its data stays in the returned folder.
     pub fn stop(mut self) -> Folder {
         self.halt();
         self.folder.take().expect("it has its folder until now")

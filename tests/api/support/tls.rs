@@ -51,7 +51,7 @@ impl Certificate {
         }
     }
 
-    /// Returns the server side; the handshake happens on the first read.
+    /// Wraps an accepted socket in the server side of TLS; the handshake happens on the first read.
     pub fn accept(&self, socket: TcpStream) -> Box<dyn Connection> {
         let connection = ServerConnection::new(self.config.clone()).unwrap();
         Box::new(StreamOwned::new(connection, socket))

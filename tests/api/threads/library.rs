@@ -1,4 +1,4 @@
-//! Searching, sharing, and exporting threads, and access to them.
+//! Tests searching, sharing, and exporting threads, and access to them.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The cases, grouped by quirk.
+//! The provider quirks under test, grouped by kind.
 
 use super::*;
 

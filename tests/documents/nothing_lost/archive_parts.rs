@@ -1,4 +1,4 @@
-//! Further content of books and archives.
+//! Tests that nothing is lost in less common parts of books and archives.
 
 use super::{check_contains, container};
 

@@ -1,4 +1,4 @@
-//! EPUB books and presentations.
+//! Tests that nothing is lost in EPUB books and presentations.
 
 use super::{check_contains, container, relations, text_and_notes};
 

@@ -1,4 +1,4 @@
-//! Pages of a PDF file that show content without letters, or hide letters that are in the file.
+//! Tests pages of a PDF file that show content without letters, or hide letters that are in the file.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::{check_all, text_and_notes};
 
 const BODY: &str = "BT /F 12 Tf 50 350 Td (Body words of the page here.) Tj ET ";
 
-/// Slanted lines across the page, as a plan or a diagram has them.
+/// Returns slanted lines across the page, like those of a plan or a diagram.
 fn drawing() -> String {
     let mut lines = String::new();
     for step in 0..60 {
@@ -17,7 +17,7 @@ fn drawing() -> String {
     lines
 }
 
-/// A table's ruling: lines along the axes, and rounded corners.
+/// Returns a table's ruling: lines along the axes, and rounded corners.
 fn ruling() -> String {
     let mut lines = String::new();
     for step in 0..60 {

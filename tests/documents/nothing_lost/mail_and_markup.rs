@@ -1,4 +1,5 @@
-//! Header fields of emails, macros of LaTeX, old text boxes of RTF, guests' answers, and remarks beyond the limit.
+//! Tests that nothing is lost in email headers, LaTeX macros, legacy RTF text boxes, replies of calendar
+//! attendees, archive links, and notes beyond the maximum number.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -34,7 +35,8 @@ fn emails_lose_no_header_that_people_read() {
     assert_eq!(text.matches("a@b.c").count(), 1, "{text}");
 }
 
-/// The file is attached only to the HTML version of an email, whose plain text is read.
+/// Some programs attach a file only to the HTML version of an email, while the plain text is the version that
+/// is read.
 #[test]
 fn emails_lose_no_file_of_an_alternative() {
     let mail = |kind: &str, file: &str| {

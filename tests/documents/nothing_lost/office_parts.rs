@@ -1,4 +1,5 @@
-//! Further content of workbooks and presentations: programs, sheets of other kinds, charts, comments, and notes.
+//! Tests that nothing is lost in less common parts of workbooks and presentations: programs, sheets of other
+//! kinds, charts, comments, and notes.
 
 use super::{check_contains, container, relations};
 

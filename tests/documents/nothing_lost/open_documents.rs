@@ -1,4 +1,4 @@
-//! Content of OpenDocument files: texts, spreadsheets, and presentations.
+//! Tests that nothing is lost in OpenDocument texts, spreadsheets, and presentations.
 
 use super::{check_contains, container};
 

@@ -1,4 +1,5 @@
-//! Further content of OpenDocument files: embedded objects, programs, recordings, and notes.
+//! Tests that nothing is lost in less common parts of OpenDocument files: embedded objects, programs,
+//! recordings, and notes.
 
 use super::{check_contains, container};
 

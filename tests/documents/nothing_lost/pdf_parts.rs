@@ -1,4 +1,5 @@
-//! Further content of PDF files: programs, recordings, signatures, rich text, and pictures.
+//! Tests that nothing is lost in less common parts of PDF files: programs, recordings, signatures, rich text,
+//! and pictures.
 
 use super::check_contains;
 use super::pdfs::pdf;

@@ -1,4 +1,4 @@
-//! Content of PDF files: text, annotations, layers, and attachments.
+//! Tests that nothing is lost in PDF files: text, annotations, layers, and attachments.
 
 use super::check_contains;
 

@@ -1,4 +1,5 @@
-//! Further content of notebooks, calendars, cards, rich text, tables, subtitles, and markup.
+//! Tests that nothing is lost in less common parts of notebooks, calendars, address cards, RTF files, tables,
+//! subtitles, and markup.
 
 use super::check_contains;
 

@@ -1,4 +1,4 @@
-//! Content of text files, web pages, and RTF files.
+//! Tests that nothing is lost in text files, web pages, and RTF files.
 
 use super::check_contains;
 

@@ -1,4 +1,5 @@
-//! Further content of web pages and emails: forms, alternatives, nested attachments, and hidden parts of a page.
+//! Tests that nothing is lost in less common parts of web pages and emails: forms, alternatives, nested
+//! attachments, and hidden parts of a page.
 
 use super::check_contains;
 

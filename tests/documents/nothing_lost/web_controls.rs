@@ -1,4 +1,4 @@
-//! Controls of web pages, and words that a page keeps in attributes.
+//! Tests that nothing is lost in controls of web pages, and in words that a page has only in attributes.
 
 use super::{check_all, text_and_notes};
 

@@ -1,4 +1,4 @@
-//! Content of Word documents.
+//! Tests that nothing is lost in Word documents.
 
 use super::{check_contains, docx, run};
 

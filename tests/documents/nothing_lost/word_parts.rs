@@ -1,4 +1,5 @@
-//! Further content of Word documents: fields, charts, comments, and files of other kinds.
+//! Tests that nothing is lost in less common parts of Word documents: fields, charts, comments, and files of
+//! other kinds.
 
 use super::{check_contains, docx};
 

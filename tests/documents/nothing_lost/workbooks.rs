@@ -1,4 +1,4 @@
-//! Content of workbooks: cells, hidden sheets, comments, and charts.
+//! Tests that nothing is lost in workbooks: cells, hidden sheets, comments, and charts.
 
 use super::{check_contains, container, relations};
 
