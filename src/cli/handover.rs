@@ -134,7 +134,7 @@ impl Drop for Handover {
     }
 }
 
-/// The running server, as seen by the process that replaces it. It serves until [`Self::tell_to_stop`].
+/// The running server, as seen by the process that replaces it. It serves until [`Self::request_stop`].
 pub(super) struct Predecessor {
     connection: BlockingStream,
     /// Listening sockets of the predecessor, in the order of its listeners.
@@ -174,7 +174,7 @@ impl Predecessor {
     ///
     /// # Errors
     /// Returns an error if the process has closed the connection.
-    pub(super) fn tell_to_stop(mut self) -> io::Result<()> {
+    pub(super) fn request_stop(mut self) -> io::Result<()> {
         self.connection.write_all(&STOP_BYTE)
     }
 }

@@ -79,12 +79,12 @@ impl HeadGuard {
     }
 
     /// Whether an incomplete head is held back.
-    pub fn holds_partial_head(&self) -> bool {
+    pub fn has_partial_head(&self) -> bool {
         !self.held.is_empty()
     }
 
     /// Takes the bytes that were held back. They must be passed to `scan` again, followed by the bytes received since.
-    pub fn take_held(&mut self) -> Vec<u8> {
+    pub fn take_partial_head(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 

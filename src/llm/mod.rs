@@ -256,13 +256,13 @@ impl Llm {
 
     /// Stores the model list from a test, now that the provider is registered.
     pub fn set_listed_models(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
-        let is_it = |entry: &&Arc<RegisteredProvider>| {
+        let is_target = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
             entry.source == ProviderSource::Stored
                 && provider.id == id
                 && provider.owner.as_ref() == owner
         };
-        if let Some(entry) = self.0.registry.all_providers().iter().find(is_it) {
+        if let Some(entry) = self.0.registry.all_providers().iter().find(is_target) {
             entry.record_model_list(Ok(listed));
         }
     }
@@ -274,7 +274,7 @@ impl Llm {
 
     /// Applies this server's current share of each provider's limit.
     pub fn apply_share(&self) {
-        self.0.queue.share_with(self.0.limits.divisor());
+        self.0.queue.divide_among_servers(self.0.limits.divisor());
     }
 
     /// Returns the limits that all servers share.

@@ -22,9 +22,9 @@ impl Store {
     }
 
     /// Returns whether the disk reserve has been released and must be restored.
-    pub fn lacks_reserve(&self) -> bool {
+    pub fn needs_reserve(&self) -> bool {
         let room = self.0.health.disk_watch.get();
-        room.is_some_and(DiskWatch::lacks_reserve)
+        room.is_some_and(DiskWatch::needs_reserve)
     }
 
     /// Restores a released reserve if there is enough space. Returns whether it did. Blocking.

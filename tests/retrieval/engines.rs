@@ -29,8 +29,8 @@ fn compare(what: &str, file: Quality, server: Quality) {
         file.mrr() - server.mrr(),
     ] {
         assert!(lost <= TOLERANCE, "{what}: {lost} less on the server");
-        let is_more = lost < -TOLERANCE && !SPLIT_WORDS.contains(&what);
-        assert!(!is_more, "{what}: {lost} less in the file");
+        let is_significant_loss = lost < -TOLERANCE && !SPLIT_WORDS.contains(&what);
+        assert!(!is_significant_loss, "{what}: {lost} less in the file");
     }
 }
 

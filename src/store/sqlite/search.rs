@@ -62,7 +62,7 @@ fn insert_rows(
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub(in crate::store) fn each_passage(
+pub(in crate::store) fn for_each_passage(
     db: &Reader,
     part: &str,
     (first, last): (i64, i64),
@@ -73,11 +73,11 @@ pub(in crate::store) fn each_passage(
     db.each(sql, (part, first, last), |row| Ok(take(row.get(0)?)))
 }
 
-/// Passes passages to `take` like [`each_passage`], with a score for each, which is higher for a better match.
+/// Passes passages to `take` like [`for_each_passage`], with a score for each, which is higher for a better match.
 ///
 /// # Errors
 /// Returns an error if the part is not a valid expression or the database cannot be read.
-pub(in crate::store) fn each_scored_passage(
+pub(in crate::store) fn for_each_scored_passage(
     db: &Reader,
     part: &str,
     (first, last): (i64, i64),
@@ -95,7 +95,7 @@ pub(in crate::store) fn each_scored_passage(
 ///
 /// # Errors
 /// Returns an error if the expression is not valid or the database cannot be read.
-pub(in crate::store) fn each_turn(
+pub(in crate::store) fn for_each_turn(
     db: &Reader,
     user: &str,
     (expression, columns): (&str, &str),
